@@ -1,0 +1,84 @@
+"""`goldfold check`: every problem in the data, at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goldfold.commands.options import Assignments, Json, RunFolder
+
+if TYPE_CHECKING:
+    from goldfold.commands.context import Run
+
+
+def check(
+    run_folder: RunFolder,
+    headers_only: Annotated[
+        bool, typer.Option("--headers-only", help="Do not decode the pixels; much faster.")
+    ] = False,
+    as_json: Json = False,
+    assignments: Assignments = None,
+) -> None:
+    """Read every table, header and image of the competition and list all that is wrong.
+
+    Exit code 2 if there is a problem; what a setting handles is a notice.
+
+    Example:
+    goldfold check runs/first
+
+    Next: goldfold folds build runs/first
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import collect_anew, open_run
+
+    run = open_run(run_folder, assignments)
+    images, report = collect_anew(run)
+    if not headers_only:
+        report.problems += _unreadable(run, list(images.loc[images["path"] != "", "path"]))
+    if as_json:
+        show.out_json(
+            {"problems": report.problems, "notices": report.notices, "facts": report.facts}
+        )
+    else:
+        for name, count in report.facts.items():
+            show.out(f"{name}: {count:,}")
+        for notice in report.notices:
+            show.out(f"notice: {notice}")
+        for problem in report.problems:
+            show.out(f"PROBLEM: {problem}")
+        many = len(report.problems)
+        show.out(f"{many} problem{'s' if many != 1 else ''}" if many else "no problems")
+        if not many:
+            show.out(f"next: {run.command('folds build')}")
+    if report.problems:
+        raise typer.Exit(2)
+
+
+def _unreadable(run: Run, paths: list[str]) -> list[str]:
+    """Return one line for each image whose pixels cannot be decoded."""
+    from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
+
+    from goldfold.competitions.image import read_image
+    from goldfold.errors import ImageError
+
+    data = run.settings.competition.data
+
+    def fault(path: str) -> str | None:
+        try:
+            read_image(Path(data) / path)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    problems = []
+    with (
+        run.progress.task("decoding images", len(paths)) as task,
+        ThreadPoolExecutor(max(1, run.workers)) as pool,
+    ):
+        for problem in pool.map(fault, paths):
+            task.advance()
+            if problem:
+                problems.append(problem)
+    return problems

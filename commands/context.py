@@ -1,0 +1,128 @@
+"""An open run: its directory, settings and progress, and the data that every stage starts from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldfold.commands.show import terminal_progress
+from goldfold.progress import Progress
+from goldfold.rundirectory import RunDirectory
+from goldfold.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.competitions.collect import DataReport
+
+MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory with its settings."""
+
+    directory: RunDirectory
+    settings: Settings
+    progress: Progress
+
+    @property
+    def workers(self) -> int:
+        """Threads or processes for decoding and loading."""
+        if self.settings.workers is not None:
+            return self.settings.workers
+        return min(_cores(), MOST_WORKERS)
+
+    def command(self, words: str) -> str:
+        """Return a command on this run, for messages."""
+        return f"goldfold {words} {self.directory.root}"
+
+
+def open_run(folder: Path, assignments: Sequence[str] | None = None) -> Run:
+    """Return the run of a directory.
+
+    Raises:
+        SettingsError: goldfold.toml is missing or wrong.
+    """
+    from goldfold.competitions.preset import load_settings
+
+    directory = RunDirectory(folder)
+    settings = load_settings(directory.settings, assignments or [])
+    return Run(directory, settings, terminal_progress())
+
+
+def ensure_images(run: Run) -> pd.DataFrame:
+    """Return images.csv, read anew from the data if its inputs changed.
+
+    Raises:
+        InputError: the data has problems; all are listed.
+    """
+    from goldfold.competitions.collect import inputs_of
+    from goldfold.competitions.images_table import read_images
+    from goldfold.files import fingerprint
+
+    made_from = {"inputs": fingerprint(inputs_of(run.settings.competition))}
+    if run.directory.stage("images").is_current(made_from) and run.directory.images.is_file():
+        return read_images(run.directory.images)
+    return _collect(run, made_from)[0]
+
+
+def collect_anew(run: Run) -> tuple[pd.DataFrame, DataReport]:
+    """Return images and report, read from the data; images.csv is written if there is no problem.
+
+    Raises:
+        InputError: the data folder or its label table is missing.
+    """
+    from goldfold.competitions.collect import inputs_of
+    from goldfold.files import fingerprint
+
+    made_from = {"inputs": fingerprint(inputs_of(run.settings.competition))}
+    return _collect(run, made_from, stop=False)
+
+
+def _collect(
+    run: Run, made_from: dict[str, Any], stop: bool = True
+) -> tuple[pd.DataFrame, DataReport]:
+    from goldfold.competitions.collect import collect_images
+    from goldfold.competitions.images_table import read_images, write_images
+
+    images, report = collect_images(
+        run.settings.competition, workers=run.workers, progress=run.progress
+    )
+    if stop:
+        for notice in report.notices:
+            run.progress.warn(notice)
+        report.stop_on_problems(str(run.settings.competition.data))
+    if not report.problems:
+        record = run.directory.stage("images")
+        record.forget()
+        write_images(run.directory.images, images)
+        record.write(made_from)
+        write_run_facts(run, made_from)
+        images = read_images(run.directory.images)
+    return images, report
+
+
+def write_run_facts(run: Run, made_from: dict[str, Any]) -> None:
+    """Write run.json: resolved settings, versions, fingerprint of the inputs."""
+    from goldfold.files import write_json
+    from goldfold.submissions.provenance import package_versions
+
+    write_json(
+        run.directory.facts,
+        {
+            "settings": run.settings.model_dump(mode="json"),
+            "versions": package_versions(),
+            "inputs": made_from["inputs"],
+        },
+    )
+
+
+def _cores() -> int:
+    """Return the cores this process may use, which a container can limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,68 @@
+"""`goldfold demo`: the whole road on a synthetic competition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goldfold.commands.options import Assignments, Overwrite
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for data and run.")] = Path(
+        "demo"
+    ),
+    train: Annotated[int, typer.Option(help="Training images.", min=20)] = 200,
+    test: Annotated[int, typer.Option(help="Test images.", min=8)] = 64,
+    size: Annotated[int, typer.Option(help="Height and width in pixels.", min=64)] = 1024,
+    seed: Annotated[int, typer.Option(help="Seed of the competition.", min=0)] = 0,
+    recipe: Annotated[str, typer.Option(help="Recipe of the SIIM-ACR preset.")] = "demo",
+    overwrite: Overwrite = False,
+    assignments: Assignments = None,
+) -> None:
+    """Make a synthetic competition, run every stage on it, and score the submission.
+
+    Takes some minutes on two CPU cores; a demo that was stopped goes on where it was.
+
+    Example:
+    goldfold demo demo --train 96 --test 32
+    """
+    import time
+
+    from goldfold.commands import init as init_command
+    from goldfold.commands import show
+    from goldfold.commands.competition import make_synthetic
+    from goldfold.commands.context import open_run
+    from goldfold.commands.run import run_all
+    from goldfold.commands.submit import _competition_of, print_scores
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.submissions import score_submission
+
+    began = time.monotonic()
+    data, run_folder = folder / "data", folder / "run"
+    preset = "siim-acr-pneumothorax"
+    if overwrite or not (data / "solution.csv").is_file():
+        make_synthetic(data, train, test, size, seed, quirks=False, overwrite=True)
+        show.out()
+    if overwrite or not (run_folder / "goldfold.toml").is_file():
+        changes = [*(assignments or []), f"competition.images.shape=[{size}, {size}]"]
+        init_command.init(preset, data, run_folder, recipe, changes, overwrite=True)
+        show.out()
+    run = open_run(run_folder)
+    run_all(run, overwrite=overwrite)
+    form = _competition_of(data / "solution.csv", preset)
+    scores = score_submission(
+        run.directory.submission(run.settings.submission.file),
+        data / "solution.csv",
+        metric=form.metric,
+        id_column=form.submission.id_column,
+        rle_column=form.submission.rle_column,
+        dialect=get_dialect(form.submission.dialect),
+        shape=(size, size),
+    )
+    show.out()
+    show.out("scored against the hidden solution:")
+    print_scores(scores)
+    show.out(f"\n{time.monotonic() - began:.0f} s in all")

@@ -1,0 +1,201 @@
+"""`goldfold folds`: build and audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+
+app = typer.Typer(
+    help="Split the training images without leakage, and audit any split.\n\n"
+    "Example:\n\ngoldfold folds build runs/first",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("build")
+def build(
+    run_folder: RunFolder,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    assignments: Assignments = None,
+) -> None:
+    """Split the training images into folds: patients whole, mask areas evenly spread.
+
+    Example:
+    goldfold folds build runs/first
+
+    Next: goldfold train run runs/first
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+
+    run = open_run(run_folder, assignments)
+    folds = ensure_folds(run, ensure_images(run), overwrite=overwrite)
+    if as_json:
+        show.out_json(_summary(folds).to_dict(orient="records"))
+        return
+    print_summary(folds)
+    show.out(f"wrote {run.directory.folds}")
+    show.out(f"next: {run.command('train run')}")
+
+
+@app.command("audit")
+def audit(
+    run_folder: RunFolder,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fold table to audit, ours or anyone's; the run's folds.csv if left out."
+        ),
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Its column with the image id.")] = None,
+    fold_column: Annotated[str | None, typer.Option(help="Its column with the fold.")] = None,
+    pixels: Annotated[
+        bool, typer.Option(help="Compare decoded pixels across folds (reads every image).")
+    ] = True,
+    as_json: Json = False,
+    assignments: Assignments = None,
+) -> None:
+    """Look for leakage and imbalance in a fold table. Exit code 1 when it leaks.
+
+    Example:
+    goldfold folds audit runs/first --table other_folds.csv --fold-column fold
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.folds import audit_folds, read_fold_table
+
+    run = open_run(run_folder, assignments)
+    train = training_images(ensure_images(run))
+    path = table or run.directory.require(run.directory.folds, run.command("folds build"))
+    groups = group_column(train, run.settings.folds.group)
+    ids = list(train["image_id"])
+    report = audit_folds(
+        read_fold_table(path, id_column, fold_column),
+        groups=dict(zip(ids, groups, strict=True)),
+        expected_ids=ids,
+        non_empty=dict(zip(ids, train["area_px"] > 0, strict=True)),
+        content=_contents(run, train) if pixels else None,
+    )
+    if as_json:
+        show.out_json(report.to_json())
+    else:
+        print_audit(path, report)
+    if not report.ok:
+        raise typer.Exit(1 if report.leaking else 2)
+
+
+def print_audit(path: Path, report: object) -> None:
+    """Print an audit: counts for each fold, findings, verdict."""
+    from goldfold.commands import show
+    from goldfold.folds.audit import AuditReport
+
+    assert isinstance(report, AuditReport)
+    show.out(f"{path}: {report.rows:,} rows, {report.images:,} images, {len(report.folds)} folds")
+    rows = [[f.fold, f.images, f.groups, f.non_empty] for f in report.folds]
+    show.out(show.table(["fold", "images", "groups", "non-empty"], rows))
+    if text := report.text():
+        show.out(text)
+    verdict = "it leaks" if report.leaking else "no leakage found"
+    if report.problems:
+        verdict += f", {len(report.problems)} kinds of problem"
+    show.out(verdict)
+
+
+def _contents(run: Run, train: pd.DataFrame) -> dict[str, str] | None:
+    """Return pixel hashes of the images that are there, or None without any."""
+    from goldfold.folds import content_hashes
+
+    data = run.settings.competition.data
+    there = train[train["path"] != ""]
+    paths = {i: data / p for i, p in zip(there["image_id"], there["path"], strict=True)}
+    return content_hashes(paths, run.workers, run.progress) if paths else None
+
+
+def folds_made_from(run: Run, images: pd.DataFrame) -> dict[str, object]:
+    """Return what folds.csv is made from: ids, groups, areas and the settings of the split."""
+    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.files import fingerprint
+
+    train = training_images(images)
+    groups = group_column(train, run.settings.folds.group)
+    rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
+    settings = run.settings.folds.model_dump(mode="json", exclude={"train"})
+    return {"images": fingerprint(rows), "settings": settings}
+
+
+def ensure_folds(run: Run, images: pd.DataFrame, overwrite: bool = False) -> pd.DataFrame:
+    """Return the fold table, split anew if images or settings of the split changed.
+
+    Raises:
+        InputError: the split is impossible, or folds.csv was put there by hand.
+    """
+    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.errors import InputError
+    from goldfold.folds import build_folds, read_folds, write_folds
+
+    made_from = folds_made_from(run, images)
+    record = run.directory.stage("folds")
+    path = run.directory.folds
+    if path.is_file():
+        if record.is_current(made_from) and not overwrite:
+            run.progress.say("folds: up to date")
+            return read_folds(path)
+        if not record.exists() and not overwrite:
+            raise InputError(
+                f"{path} was not made here. Add --overwrite to `{run.command('folds build')}` to "
+                "replace it."
+            )
+    train = training_images(images)
+    settings = run.settings.folds
+    folds = build_folds(
+        list(train["image_id"]),
+        list(group_column(train, settings.group)),
+        train["area_px"].to_numpy(),
+        count=settings.count,
+        seed=settings.seed,
+        area_bins=settings.area_bins,
+    )
+    record.forget()
+    write_folds(path, folds)
+    record.write(made_from)
+    return folds
+
+
+def _summary(folds: pd.DataFrame) -> pd.DataFrame:
+    from goldfold.folds import fold_summary
+
+    return fold_summary(folds)
+
+
+def print_summary(folds: pd.DataFrame) -> None:
+    """Print counts and area quantiles for each fold."""
+    from goldfold.commands import show
+
+    headers = ["fold", "images", "groups", "non-empty", "share", "area q25", "median", "q75"]
+    rows = [
+        [
+            int(row.fold),
+            int(row.images),
+            int(row.patients),
+            int(row.non_empty),
+            f"{row.fraction:.1%}",
+            *(
+                f"{value:,.0f}" if value == value else "n/a"
+                for value in (row.area_q25, row.area_median, row.area_q75)
+            ),
+        ]
+        for row in _summary(folds).itertuples()
+    ]
+    show.out(show.table(headers, rows))

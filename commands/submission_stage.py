@@ -1,0 +1,153 @@
+"""The submission of a run: thresholds on the blended test maps, encoded, written, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.ensemble import Blend, Rule
+    from goldfold.submissions.table import Sample
+
+
+def submission_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
+    """Return what the submission depends on: test maps, ensemble.json, sample, form.
+
+    Raises:
+        InputError: one of them is missing.
+    """
+    from goldfold.commands.ensemble import prediction_facts
+    from goldfold.files import file_hash
+
+    run.directory.require(run.directory.ensemble, run.command("ensemble run"))
+    return {
+        "predictions": prediction_facts(run, "test"),
+        "ensemble": file_hash(run.directory.ensemble),
+        "sample": file_hash(_sample_path(run)),
+        "form": run.settings.competition.submission.model_dump(mode="json"),
+        "file": run.settings.submission.file,
+    }
+
+
+def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
+    """Write the submission and, beside it, submission.json.
+
+    Raises:
+        InputError: a sample id has no prediction.
+        OutputError: a file cannot be written.
+    """
+    from goldfold.commands.ensemble import open_members
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.ensemble import Blend, read_rule
+    from goldfold.files import write_json
+    from goldfold.submissions import read_sample, submission_facts, write_submission
+
+    form = run.settings.competition.submission
+    sample = read_sample(_sample_path(run), form.id_column, form.rle_column)
+    rule = read_rule(run.directory.ensemble)
+    blend = Blend(open_members(run, "test"), "test")
+    try:
+        write_submission(
+            path,
+            sample.image_ids,
+            list(_masks(run, blend, rule, sample)),
+            id_column=form.id_column,
+            rle_column=form.rle_column,
+            columns=sample.columns,
+            dialect=get_dialect(form.dialect),
+            shapes=_shapes(images),
+        )
+    finally:
+        blend.close()
+    facts = submission_facts(
+        settings=_portable_settings(run),
+        seeds={
+            "folds": run.settings.folds.seed,
+            "models": {model.name: model.seeds for model in run.settings.models},
+            "ensemble": run.settings.ensemble.seed,
+        },
+        checkpoints=_checkpoints(run),
+        files={
+            "submission": path,
+            "folds": run.directory.folds,
+            "ensemble": run.directory.ensemble,
+            "sample": _sample_path(run),
+        },
+    )
+    write_json(run.directory.submission_facts, facts)
+
+
+def _sample_path(run: Run) -> Path:
+    from goldfold.competitions.find import require_table
+
+    return require_table(
+        run.settings.competition.data,
+        run.settings.competition.submission.sample,
+        "sample submission",
+        "competition.submission.sample",
+    )
+
+
+def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple[str, str]]:
+    """Yield id and encoded mask of each sample image, one map in memory at a time.
+
+    Raises:
+        InputError: images of the sample have no prediction; all are counted.
+    """
+    from goldfold.competitions.rle import encode, get_dialect
+    from goldfold.ensemble import apply_rule
+    from goldfold.errors import InputError, list_problems
+
+    dialect = get_dialect(run.settings.competition.submission.dialect)
+    missing = sorted(set(sample.image_ids) - set(blend.image_ids))
+    if missing:
+        raise InputError(
+            list_problems(
+                f"{len(missing)} of {len(sample.image_ids)} images of the sample submission have "
+                "no prediction:",
+                missing,
+                f"Are their files in {run.settings.competition.data}? `{run.command('check')}`",
+                limit=5,
+            )
+        )
+    with run.progress.task("encode", len(sample.image_ids)) as task:
+        for image_id in sample.image_ids:
+            yield image_id, encode(apply_rule(blend.read(image_id), rule), dialect)
+            task.advance()
+
+
+def _shapes(images: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    from goldfold.competitions.images_table import test_images
+
+    test = test_images(images)
+    sizes = zip(test["height"].tolist(), test["width"].tolist(), strict=True)
+    return dict(zip(test["image_id"], sizes, strict=True))
+
+
+def _portable_settings(run: Run) -> dict[str, Any]:
+    """Return the settings without what differs between machines and changes no byte."""
+    settings = run.settings.model_dump(mode="json")
+    settings["competition"]["data"] = run.settings.competition.data.name
+    settings.pop("workers")
+    return settings
+
+
+def _checkpoints(run: Run) -> dict[str, str]:
+    """Return the hash of each checkpoint that was used, by its path in the run."""
+    from goldfold.commands.prediction_stage import expected_folds
+    from goldfold.training.checkpoint import list_checkpoints
+
+    found = {}
+    for model in run.settings.models:
+        if model.name not in (run.settings.ensemble.members or [model.name]):
+            continue
+        for seed in model.seeds:
+            for fold in expected_folds(run, model.name, seed):
+                folder = run.directory.fold(model.name, seed, fold)
+                for one in list_checkpoints(folder)[: run.settings.inference.checkpoints]:
+                    found[one.path.relative_to(run.directory.root).as_posix()] = one.sha256
+    return found

@@ -1,0 +1,201 @@
+"""`goldfold submit`: write, check and score submissions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.settings import CompetitionSettings
+
+app = typer.Typer(
+    help="Write, check and score submissions.\n\nExample:\n\ngoldfold submit write runs/first",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Competition = Annotated[
+    str | None,
+    typer.Option(help="Preset that says columns, dialect and metric; else told by the header."),
+]
+Submission = Annotated[Path, typer.Argument(metavar="FILE", help="The submission.")]
+
+
+@app.command("write")
+def write(
+    run_folder: RunFolder, overwrite: Overwrite = False, assignments: Assignments = None
+) -> None:
+    """Apply the chosen thresholds to the test predictions and write the submission.
+
+    Example:
+    goldfold submit write runs/first
+
+    Next: goldfold submit check runs/first/submission.csv --sample sample_submission.csv
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+
+    run = open_run(run_folder, assignments)
+    path = ensure_submission(run, ensure_images(run), overwrite=overwrite)
+    show.out(f"wrote {path}")
+
+
+@app.command("check")
+def check(
+    file: Submission,
+    sample: Annotated[Path, typer.Option(help="The competition's sample submission.")],
+    competition: Competition = None,
+    as_json: Json = False,
+) -> None:
+    """Name every fault of a submission, with its row. Exit code 2 if there is one.
+
+    Example:
+    goldfold submit check runs/first/submission.csv --sample data/sample_submission.csv
+    """
+    from goldfold.commands import show
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.submissions import check_submission
+
+    form = _competition_of(sample, competition)
+    report = check_submission(
+        file,
+        sample,
+        id_column=form.submission.id_column,
+        rle_column=form.submission.rle_column,
+        dialect=get_dialect(form.submission.dialect),
+        shape=form.images.shape,
+    )
+    if as_json:
+        show.out_json(report.to_json())
+    else:
+        show.out(str(report))
+        for warning in report.warnings:
+            show.terminal_progress().warn(warning)
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+@app.command("score")
+def score(
+    file: Submission,
+    solution: Annotated[
+        Path, typer.Option(help="The truth: ids, masks, and a Usage column if there is one.")
+    ],
+    competition: Competition = None,
+    only_submitted: Annotated[
+        bool,
+        typer.Option("--only-submitted", help="Score the file's images where there are more."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Score a submission as the competition does: overall, Public and Private.
+
+    Example:
+    goldfold submit score runs/first/submission.csv --solution data/solution.csv
+    """
+    from goldfold.commands import show
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.submissions import score_submission
+
+    form = _competition_of(solution, competition)
+    scores = score_submission(
+        file,
+        solution,
+        metric=form.metric,
+        id_column=form.submission.id_column,
+        rle_column=form.submission.rle_column,
+        dialect=get_dialect(form.submission.dialect),
+        solution_dialect=get_dialect(form.labels.dialect),
+        shape=form.images.shape,
+        only_submitted=only_submitted,
+    )
+    if as_json:
+        show.out_json(scores.to_json())
+        return
+    print_scores(scores)
+
+
+def print_scores(scores: Any) -> None:
+    """Print the parts of a score beside the all-empty submission's."""
+    from goldfold.commands import show
+
+    headers = ["part", scores.metric, "all-empty", "gain", "images", "non-empty", "predicted"]
+    rows = [
+        [
+            name,
+            f"{part.score:.5f}",
+            f"{part.all_empty:.5f}",
+            f"{part.score - part.all_empty:+.5f}",
+            part.images,
+            part.non_empty,
+            part.predicted_non_empty,
+        ]
+        for name, part in scores.parts.items()
+    ]
+    show.out(show.table(headers, rows))
+    for warning in scores.warnings:
+        show.terminal_progress().warn(warning)
+
+
+def _competition_of(table: Path, preset: str | None) -> CompetitionSettings:
+    """Return the competition of a table: the named preset, or the one with these columns.
+
+    Raises:
+        InputError: unknown preset, or no preset (or several) has these columns.
+    """
+    from goldfold.competitions.preset import load_preset, preset_names
+    from goldfold.errors import InputError
+    from goldfold.settings import CompetitionSettings
+    from goldfold.submissions.table import read_table, show_header
+
+    if preset is not None:
+        return CompetitionSettings.model_validate(load_preset(preset))
+    columns = {column.strip() for column in read_table(table).columns}
+    known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
+    fitting = [
+        one for one in known if {one.submission.id_column, one.submission.rle_column} <= columns
+    ]
+    if len(fitting) != 1:
+        raise InputError(
+            f"{table}: the header {show_header(sorted(columns))} fits {len(fitting)} of the "
+            f"presets. Name one with --competition: {', '.join(preset_names())}."
+        )
+    return fitting[0]
+
+
+def ensure_submission(run: Run, images: pd.DataFrame, overwrite: bool = False) -> Path:
+    """Return the submission, written anew if what it is made from changed.
+
+    Raises:
+        InputError: predictions, ensemble or sample are missing, or a file of that name is there
+            that was not written here.
+    """
+    from goldfold.commands.submission_stage import submission_made_from, write_run_submission
+    from goldfold.errors import InputError
+    from goldfold.files import file_hash, read_json
+
+    path = run.directory.submission(run.settings.submission.file)
+    made_from = submission_made_from(run, images)
+    record = run.directory.stage("submission")
+    if path.is_file() and not overwrite:
+        facts = run.directory.submission_facts
+        known = read_json(facts)["files"]["submission"] if facts.is_file() else {}
+        if known.get("sha256") != file_hash(path):
+            raise InputError(
+                f"{path} is not the file that goldfold wrote. Move it away, or add --overwrite "
+                f"to `{run.command('submit write')}`."
+            )
+        if record.is_current(made_from):
+            run.progress.say("submission: up to date")
+            return path
+    record.forget()
+    write_run_submission(run, images, path)
+    record.write(made_from)
+    return path

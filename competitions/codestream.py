@@ -1,0 +1,145 @@
+"""What encoded pixels say of themselves before they are decoded: PNG, JPEG and JPEG 2000.
+
+A decoder trusts the size in the bytes and makes room for it, and some decoders fill a picture that
+breaks off with gray. Both are asked here first, at the cost of some bytes at either end.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+MAX_PIXELS = 100_000_000
+"""Largest height x width that is decoded; a file that claims more is refused unread."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+COPY_AGAIN = "Copy or download it again, or take it out of the data folder."
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+# Start of frame: baseline, progressive, lossless, arithmetic, and JPEG-LS; not DHT, JPG and DAC.
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+_JPEG_BARE = frozenset(range(0xD0, 0xDA)) | {0x01}
+_JPEG_MARKERS = 1000
+_JPEG2000_START = b"\xff\x4f\xff\x51"
+
+
+class UnreadableError(Exception):
+    """Why an image cannot be read and what to do; its reader adds the name of the file."""
+
+    def __init__(self, found: str, remedy: str = COPY_AGAIN) -> None:
+        super().__init__(f"{' '.join(found.split())}. {remedy}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The size that encoded pixels claim; `bits` are those of one sample."""
+
+    height: int
+    width: int
+    channels: int
+    bits: int
+
+
+def require_plausible_size(height: int, width: int) -> None:
+    """Return nothing if an image of this size may be decoded.
+
+    Raises:
+        UnreadableError: a side is 0, or there are more than `MAX_PIXELS` pixels.
+    """
+    if height < 1 or width < 1:
+        raise UnreadableError(f"its header claims {height} x {width} pixels (height x width)")
+    if height * width > MAX_PIXELS:
+        raise UnreadableError(
+            f"its header claims {height} x {width} pixels (height x width), "
+            f"at most {MAX_PIXELS:,} in all are decoded",
+            "If the header is damaged, copy the file again; if the image is that large, "
+            "make it smaller first.",
+        )
+
+
+def png_claim(data: bytes) -> Claim:
+    """Return what the first 26 bytes of a PNG file claim.
+
+    Raises:
+        UnreadableError: the bytes do not begin as a PNG file does.
+    """
+    if len(data) < 26 or not data.startswith(PNG_SIGNATURE) or data[12:16] != b"IHDR":
+        raise UnreadableError("the PNG header is broken off or damaged")
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    if colour not in _PNG_CHANNELS or bits not in (1, 2, 4, 8, 16):
+        raise UnreadableError(f"the PNG header claims colour type {colour} with {bits} bits")
+    return Claim(height, width, _PNG_CHANNELS[colour], bits)
+
+
+def require_whole_png(data: bytes) -> None:
+    """Return nothing if every chunk is there and the checksums of the necessary ones hold.
+
+    Raises:
+        UnreadableError: the file is truncated or damaged.
+    """
+    view, position = memoryview(data), len(PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            break
+        necessary = not kind[0] & 0x20
+        (checksum,) = struct.unpack_from(">I", data, end - 4)
+        if necessary and zlib.crc32(view[position + 4 : end - 4]) != checksum:
+            raise UnreadableError(f"the PNG is damaged: a wrong checksum at byte {position:,}")
+        if kind == b"IEND":
+            return
+        position = end
+    raise UnreadableError(f"the PNG is truncated: {len(data):,} bytes without its end chunk")
+
+
+def jpeg_claim(data: bytes) -> Claim:
+    """Return what the frame header of a JPEG (also lossless, also JPEG-LS) claims.
+
+    Raises:
+        UnreadableError: there is no frame header in the bytes given.
+    """
+    position = 2
+    for _ in range(_JPEG_MARKERS):
+        if position + 10 > len(data) or data[position] != 0xFF:
+            break
+        marker = data[position + 1]
+        if marker in _JPEG_FRAMES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 4)
+            return Claim(height, width, channels, bits)
+        if marker == 0xFF:  # a fill byte
+            position += 1
+        elif marker in _JPEG_BARE:
+            position += 2
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    raise UnreadableError("the JPEG header is broken off or damaged")
+
+
+def require_whole_jpeg(data: bytes) -> None:
+    """Return nothing if the end marker follows the last scan.
+
+    Raises:
+        UnreadableError: the JPEG is truncated.
+    """
+    tail = data[-64:].rstrip(b"\0")
+    if tail.endswith(b"\xff\xd9"):
+        return
+    if data.find(b"\xff\xd9", max(data.rfind(b"\xff\xda"), 0)) < 0:
+        raise UnreadableError(f"the JPEG is truncated: {len(data):,} bytes without its end marker")
+
+
+def jpeg2000_claim(data: bytes) -> Claim:
+    """Return what the size segment of a JPEG 2000 codestream (bare or in JP2 boxes) claims.
+
+    Raises:
+        UnreadableError: there is no size segment near the beginning.
+    """
+    start = data.find(_JPEG2000_START, 0, 4096)
+    if start < 0 or start + 43 > len(data):
+        raise UnreadableError("the JPEG 2000 header is broken off or damaged")
+    right, bottom, left, top = struct.unpack_from(">IIII", data, start + 8)
+    channels, precision = struct.unpack_from(">HB", data, start + 40)
+    return Claim(bottom - top, right - left, channels, (precision & 0x7F) + 1)

@@ -1,0 +1,56 @@
+"""The competition's files below the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from goldfold.errors import InputError
+
+
+def require_folder(data: Path) -> Path:
+    """Return the data folder.
+
+    Raises:
+        InputError: it is missing or not a folder.
+    """
+    if not data.exists():
+        raise InputError(
+            f"the data folder {data} does not exist. Download the competition's files and set "
+            "competition.data (or --data) to their folder."
+        )
+    if not data.is_dir():
+        raise InputError(f"{data} is a file; competition.data names the folder around it.")
+    return data
+
+
+def find_images(data: Path, globs: Sequence[str]) -> list[Path]:
+    """Return the files that match any glob, sorted, each once."""
+    return sorted({path for glob in globs for path in data.glob(glob) if path.is_file()})
+
+
+def find_table(data: Path, names: Sequence[str]) -> Path | None:
+    """Return the first of the names or globs that exists below the data folder, or None."""
+    for name in names:
+        if Path(name).is_absolute():
+            return Path(name) if Path(name).is_file() else None
+        matches = sorted(path for path in data.glob(name) if path.is_file())
+        if matches:
+            return matches[0]
+    return None
+
+
+def require_table(data: Path, names: Sequence[str], what: str, setting: str) -> Path:
+    """Return the first of the names that exists.
+
+    Raises:
+        InputError: none does; names what was looked for and the setting that says so.
+    """
+    found = find_table(data, names)
+    if found is None:
+        listed = " or ".join(names) if names else "nothing"
+        raise InputError(
+            f"{data} holds no {what} ({setting} looks for {listed}). "
+            f"Put the file there or set {setting}."
+        )
+    return found

@@ -1,0 +1,191 @@
+"""Any image file of a competition: its header, and its pixels as 8-bit gray or RGB.
+
+What a file is, its first bytes say, not its name. DICOM is read in `goldfold.competitions.dicom`;
+PNG and JPEG are decoded here by OpenCV.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.codestream import (
+    JPEG_SIGNATURE,
+    MAX_PIXELS,
+    PNG_SIGNATURE,
+    Claim,
+    UnreadableError,
+    jpeg_claim,
+    png_claim,
+    require_plausible_size,
+    require_whole_jpeg,
+    require_whole_png,
+)
+from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
+from goldfold.competitions.dicom_header import FACTS
+from goldfold.errors import ImageError
+
+__all__ = ["FACTS", "MAX_PIXELS", "ImageHeader", "read_header", "read_image"]
+
+_HEAD_BYTES = 1 << 16
+_TAIL_BYTES = 64
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Size in pixels, and a text for each of `FACTS`, "" where the file does not say."""
+
+    height: int
+    width: int
+    facts: dict[str, str]
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Return size and facts of an image; no pixel is decoded, but a cut-off file is noticed.
+
+    Raises:
+        ImageError: the file is missing, empty, no DICOM, PNG or JPEG, truncated, too large or of
+            a kind that is not read; the message names it and says what to do.
+    """
+    with _naming(path), path.open("rb") as file:
+        kind = _kind(file.read(132))
+        file.seek(0)
+        if kind == "DICOM":
+            header = read_dicom_header(file)
+            return ImageHeader(header.height, header.width, header.facts)
+        claim = _raster_claim(file, kind)
+        return ImageHeader(
+            claim.height, claim.width, dict.fromkeys(FACTS, "") | {"transfer_syntax": kind}
+        )
+
+
+def read_image(path: Path, channels: int = 1) -> NDArray[np.uint8]:
+    """Return the pixels of an image: (H, W) uint8 for one channel, (H, W, 3) RGB for three.
+
+    DICOM passes its modality LUT and its VOI LUT or first window, and MONOCHROME1 is inverted:
+    0 is always black. Without a window, the values that its bits can hold are spread over 0 to 255.
+    16-bit PNG is divided by 257, the same for every image. Transparency is dropped, colour becomes
+    gray as 0.299 R + 0.587 G + 0.114 B, gray becomes three equal channels. An orientation noted
+    in a JPEG is not applied: masks lie on the pixels as they are stored.
+
+    Args:
+        path: a DICOM, PNG or JPEG file.
+        channels: 1 or 3.
+
+    Raises:
+        ImageError: see `read_header`; also where the pixels cannot be decoded.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, not {channels}")
+    with _naming(path):
+        with path.open("rb") as file:
+            kind = _kind(file.read(132))
+            file.seek(0)
+            data = file.read()
+        pixels = read_dicom_pixels(data) if kind == "DICOM" else _decode_raster(data, kind)
+    if pixels.ndim == 2 and channels == 3:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    if pixels.ndim == 3 and channels == 1:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    return pixels
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what goes wrong inside into an ImageError that names the file."""
+    try:
+        yield
+    except UnreadableError as error:
+        raise ImageError(f"cannot read {path}: {error}") from error
+    except FileNotFoundError:
+        raise ImageError(
+            f"cannot read {path}: it does not exist. Check the data folder, or copy the file there."
+        ) from None
+    except OSError as error:
+        raise ImageError(
+            f"cannot read {path}: {error.strerror or error}. "
+            "Check that it is a file and that you may read it."
+        ) from error
+
+
+def _kind(start: bytes) -> str:
+    """Return "DICOM", "PNG" or "JPEG", judged by the first 132 bytes of a file."""
+    if start[128:132] == b"DICM":
+        return "DICOM"
+    if start.startswith(PNG_SIGNATURE):
+        return "PNG"
+    if start.startswith(JPEG_SIGNATURE):
+        return "JPEG"
+    if not start:
+        raise UnreadableError("it is empty (0 bytes)")
+    shown = start[:24]
+    printable = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in shown)
+    begins = (
+        f"the text {shown.decode('ascii')!r}" if printable else f"the bytes {shown[:8].hex(' ')}"
+    )
+    raise UnreadableError(
+        f"it is no DICOM (no DICM at byte 128), PNG or JPEG file; it begins with {begins}",
+        "Copy or download it again, convert it, or take it out of the data folder.",
+    )
+
+
+def _raster_claim(file: BinaryIO, kind: str) -> Claim:
+    """Return what a PNG or JPEG file claims, once its end mark is seen.
+
+    The whole file is read only if the size or the mark is not where it usually is.
+    """
+    head = file.read(_HEAD_BYTES)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL_BYTES, 0))
+    tail = file.read()
+    try:
+        claim = png_claim(head) if kind == "PNG" else jpeg_claim(head)
+        whole = tail.endswith(b"IEND\xaeB`\x82" if kind == "PNG" else b"\xff\xd9")
+    except UnreadableError:
+        whole = False
+    if not whole:
+        file.seek(0)
+        return _checked_claim(file.read(), kind)
+    require_plausible_size(claim.height, claim.width)
+    return claim
+
+
+def _checked_claim(data: bytes, kind: str) -> Claim:
+    """Return what the bytes of a whole PNG or JPEG file claim."""
+    claim = png_claim(data) if kind == "PNG" else jpeg_claim(data)
+    require_plausible_size(claim.height, claim.width)
+    if kind == "PNG":
+        require_whole_png(data)
+    else:
+        require_whole_jpeg(data)
+    return claim
+
+
+def _decode_raster(data: bytes, kind: str) -> NDArray[np.uint8]:
+    """Return (H, W) gray or (H, W, 3) RGB, uint8, of the bytes of a PNG or JPEG file."""
+    claim = _checked_claim(data, kind)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise UnreadableError(f"the {kind} is damaged and cannot be decoded") from error
+    if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
+        raise UnreadableError(f"the {kind} is damaged and cannot be decoded")
+    if decoded.dtype == np.uint16:
+        decoded = ((decoded.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if decoded.dtype != np.uint8:
+        raise UnreadableError(
+            f"the {kind} holds {decoded.dtype} pixels, 8 or 16 bits were expected"
+        )
+    if decoded.ndim == 3 and decoded.shape[2] < 3:  # gray with transparency
+        decoded = decoded[..., 0]
+    if decoded.ndim == 3:
+        return np.ascontiguousarray(decoded[..., 2::-1])
+    return np.ascontiguousarray(decoded)

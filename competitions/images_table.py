@@ -1,0 +1,77 @@
+"""images.csv: one row an image, with its path, size, label and metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.errors import InputError
+from goldfold.files import write_text
+
+NUMBERS = ("height", "width", "area_px", "rows")
+FIXED = (
+    "image_id",
+    "split",
+    "path",
+    "height",
+    "width",
+    "labelled",
+    "mask_rle",
+    "area_px",
+    "rows",
+)
+
+
+def write_images(path: Path, images: pd.DataFrame) -> None:
+    """Write the table atomically, the same bytes for the same table."""
+    write_text(path, images.to_csv(index=False, lineterminator="\n"))
+
+
+def read_images(path: Path) -> pd.DataFrame:
+    """Return the table: numbers as int64, `labelled` as bool, all else as text ("" = unknown).
+
+    Raises:
+        InputError: missing or not such a table.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}. `goldfold check RUN` makes it.") from error
+    missing = [column for column in FIXED if column not in table.columns]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}. `goldfold check RUN` makes it anew.")
+    for column in NUMBERS:
+        table[column] = table[column].astype("int64")
+    table["labelled"] = table["labelled"] == "True"
+    return table
+
+
+def training_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the labelled images of the training split."""
+    return images[(images["split"] == "train") & images["labelled"]].reset_index(drop=True)
+
+
+def test_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images of the test split."""
+    return images[images["split"] == "test"].reset_index(drop=True)
+
+
+test_images.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it
+
+
+def group_column(images: pd.DataFrame, group: str) -> pd.Series:
+    """Return the group of each image; an unknown group is the image alone.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if group == "none":
+        return images["image_id"]
+    if group not in images.columns:
+        known = ", ".join(column for column in images.columns if column not in FIXED) or "none"
+        raise InputError(
+            f"folds.group = {group!r}: images.csv has no such column (further columns: {known}). "
+            'Set folds.group to one of them or to "none".'
+        )
+    return images[group].where(images[group] != "", images["image_id"])

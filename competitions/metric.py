@@ -1,0 +1,72 @@
+"""Scores of single images from pixel counts, with the competition's rule for empty masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from goldfold.errors import InputError
+
+IntArray = NDArray[np.integer]
+FloatArray = NDArray[np.float64]
+
+
+def image_scores(
+    metric: str, intersection: ArrayLike, predicted: ArrayLike, true: ArrayLike
+) -> FloatArray:
+    """Return the score of each image between 0 and 1; their mean is the competition's score.
+
+    The counts are whole numbers of pixels at the image's original size and broadcast against
+    each other. Whatever the metric, two empty masks score 1 and one empty mask scores 0.
+
+    Args:
+        metric: a name in `METRICS`.
+        intersection: pixels in both masks.
+        predicted: pixels of the predicted mask.
+        true: pixels of the true mask.
+
+    Raises:
+        InputError: there is no such metric.
+
+    >>> image_scores("dice", [30, 0, 0], [40, 0, 9], [80, 0, 0]).tolist()
+    [0.5, 1.0, 0.0]
+    """
+    if metric not in METRICS:
+        close = get_close_matches(metric, METRICS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}.{hint}")
+    counts = [np.asarray(count, np.int64) for count in (intersection, predicted, true)]
+    return METRICS[metric](*counts)
+
+
+def dice(intersection: IntArray, predicted: IntArray, true: IntArray) -> FloatArray:
+    """Return the Dice coefficient 2 I / (P + T) of each image; 1 where both masks are empty.
+
+    Source: SIIM-ACR Pneumothorax Segmentation, evaluation page (2019).
+    """
+    total = predicted + true
+    return np.where(total == 0, 1.0, 2.0 * intersection / np.maximum(total, 1))
+
+
+def mean_iou_thresholds(intersection: IntArray, predicted: IntArray, true: IntArray) -> FloatArray:
+    """Return the share of the thresholds 0.50, 0.55, ... 0.95 that each image's IoU exceeds.
+
+    1 where both masks are empty. An IoU equal to a threshold does not exceed it. Computed in
+    whole numbers: IoU > m / 20 exactly when m < 20 I / U, so with m from 10 to 19 the number of
+    thresholds passed is ceil(20 I / U) - 10, held between 0 and 10.
+
+    Source: TGS Salt Identification Challenge, evaluation page (2018).
+    """
+    union = predicted + true - intersection
+    ceiling = -(-20 * intersection // np.maximum(union, 1))
+    return np.where(union == 0, 1.0, np.clip(ceiling - 10, 0, 10) / 10.0)
+
+
+METRICS: Mapping[str, Callable[[IntArray, IntArray, IntArray], FloatArray]] = MappingProxyType(
+    {"dice": dice, "mean-iou-thresholds": mean_iou_thresholds}
+)
+"""Name of a metric -> function of int64 (intersection, predicted, true) that broadcast."""

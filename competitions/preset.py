@@ -1,0 +1,89 @@
+"""Presets and recipes: competitions and ways to train, as data.
+
+A preset is a folder below presets/ with competition.toml (the [competition] table) and one TOML
+file for each recipe (all other tables).
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from goldfold.errors import InputError
+from goldfold.settings import Settings
+from goldfold.settings_file import merge, override, read_toml, validate_settings
+
+_COMPETITION = "competition.toml"
+
+
+def preset_names() -> list[str]:
+    """Return the names of the shipped presets."""
+    return sorted(p.name for p in _root().iterdir() if (p / _COMPETITION).is_file())
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """Return the [competition] table of a preset.
+
+    Raises:
+        InputError: unknown name, with the nearest one.
+    """
+    return tomllib.loads((_folder(name) / _COMPETITION).read_text(encoding="utf-8"))
+
+
+def recipe_names(preset: str) -> list[str]:
+    """Return the names of a preset's recipes, `default` first."""
+    names = [
+        p.name.removesuffix(".toml")
+        for p in _folder(preset).iterdir()
+        if p.name.endswith(".toml") and p.name != _COMPETITION
+    ]
+    return sorted(names, key=lambda name: (name != "default", name))
+
+
+def read_recipe(preset: str, recipe: str) -> str:
+    """Return the TOML text of a recipe, comments included.
+
+    Raises:
+        InputError: unknown preset or recipe.
+    """
+    if recipe not in recipe_names(preset):
+        known = ", ".join(recipe_names(preset))
+        raise InputError(f"preset {preset} has no recipe {recipe!r}. It has: {known}.")
+    return (_folder(preset) / f"{recipe}.toml").read_text(encoding="utf-8")
+
+
+def load_settings(path: Path, assignments: Sequence[str] = ()) -> Settings:
+    """Return the settings of a goldfold.toml, its preset beneath and --set above.
+
+    A relative data folder is counted from the folder of goldfold.toml.
+
+    Raises:
+        SettingsError: any problem in file or assignments, all at once.
+        InputError: unknown preset.
+    """
+    content = override(read_toml(path), assignments)
+    competition = content.get("competition", {})
+    if isinstance(competition, dict):
+        name = competition.get("preset")
+        beneath = load_preset(name) if isinstance(name, str) else {}
+        data = competition.get("data", "data")
+        placed = {"data": str(path.parent / data)} if isinstance(data, str) else {}
+        content["competition"] = merge(merge(beneath, competition), placed)
+    return validate_settings(content, str(path))
+
+
+def _root() -> Traversable:
+    return files("goldfold.competitions") / "presets"
+
+
+def _folder(name: str) -> Traversable:
+    if name not in preset_names():
+        near = difflib.get_close_matches(name, preset_names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"shipped: {', '.join(preset_names())}."
+        raise InputError(f"there is no preset {name!r}; {hint}")
+    return _root() / name

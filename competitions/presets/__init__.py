@@ -1,0 +1,1 @@
+"""Competition presets: data, no code."""

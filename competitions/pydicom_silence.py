@@ -1,0 +1,43 @@
+"""Keeps the warnings of pydicom and its decoders from the terminal; what matters is an error."""
+
+from __future__ import annotations
+
+import warnings
+from threading import Lock
+from types import TracebackType
+
+
+class Silence:
+    """A context without warnings of some modules, which many threads may be in at once.
+
+    `warnings.catch_warnings` alone is not safe in threads: one that leaves late brings back the
+    filters of one that entered late. Here the first to enter saves them and the last restores them.
+    """
+
+    def __init__(self, modules: str) -> None:
+        self._modules = modules
+        self._lock = Lock()
+        self._inside = 0
+        self._saved = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.filterwarnings("ignore", module=self._modules)
+            self._inside += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._saved.__exit__(kind, error, trace)
+
+
+PYDICOM_SILENCE = Silence(r"(pydicom|pylibjpeg|openjpeg|PIL)\b")

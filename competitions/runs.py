@@ -1,0 +1,166 @@
+"""Masks as runs of pixels: from pixels, to pixels, united, counted and intersected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.errors import InputError
+
+Order = Literal["column", "row"]
+"""How pixels are counted: `column` = down the first column, then the next; `row` = as we read."""
+
+_WORD = np.dtype(np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The pixels of a mask as runs along one order, sorted, neither overlapping nor touching."""
+
+    starts: NDArray[np.int64]
+    """(R,) first pixel of each run, counted from 0."""
+    lengths: NDArray[np.int64]
+    """(R,) pixels in each run, at least 1."""
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Return (R,) the position after the last pixel of each run."""
+        return self.starts + self.lengths
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+NO_RUNS = Runs(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def area_px(runs: Runs) -> int:
+    """Return the number of pixels in the mask."""
+    return int(runs.lengths.sum())
+
+
+def unite(parts: Sequence[Runs]) -> Runs:
+    """Return the runs of all pixels that are in at least one part.
+
+    Overlapping and touching runs become one, so the parts need not be disjoint. All parts count
+    their pixels along the same order.
+
+    >>> one, two = (Runs(np.array([s]), np.array([n])) for s, n in [(4, 3), (6, 5)])
+    >>> both = unite([one, two])
+    >>> both.starts.tolist(), both.lengths.tolist()
+    ([4], [7])
+    """
+    if not parts:
+        return NO_RUNS
+    starts = np.concatenate([part.starts for part in parts]).astype(np.int64, copy=False)
+    ends = np.concatenate([part.ends for part in parts]).astype(np.int64, copy=False)
+    if not starts.size:
+        return NO_RUNS
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    breaks = np.flatnonzero(starts[1:] > ends[:-1])
+    starts = starts[np.concatenate([[0], breaks + 1])]
+    ends = ends[np.concatenate([breaks, [ends.size - 1]])]
+    return Runs(starts, ends - starts)
+
+
+def intersection_px(one: Runs, two: Runs) -> int:
+    """Return the number of pixels in both masks, without decoding either.
+
+    Both count their pixels along the same order.
+    """
+    if not len(one) or not len(two):
+        return 0
+    return int((_pixels_before(one, two.ends) - _pixels_before(one, two.starts)).sum())
+
+
+def _pixels_before(runs: Runs, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for each position, how many pixels of the mask lie before it."""
+    run = np.searchsorted(runs.starts, positions, side="right") - 1
+    full = np.concatenate([[0], np.cumsum(runs.lengths)])
+    current = np.maximum(run, 0)
+    inside = np.clip(positions - runs.starts[current], 0, runs.lengths[current])
+    return np.where(run < 0, 0, full[current] + inside)
+
+
+def runs_of_mask(mask: NDArray[Any], order: Order) -> Runs:
+    """Return the runs of the pixels that are not zero.
+
+    The changes between neighbours are looked for in the bounding box only, which a small mask in
+    a large image leaves tiny.
+
+    Args:
+        mask: (H, W) boolean or whole numbers; anything but 0 belongs to the mask.
+        order: along which the pixels are counted.
+
+    Raises:
+        InputError: the mask is not two-dimensional or holds fractions.
+    """
+    if mask.ndim != 2 or not (mask.dtype == np.bool_ or np.issubdtype(mask.dtype, np.integer)):
+        raise InputError(
+            f"expected a mask of shape (H, W) with booleans or whole numbers, found shape "
+            f"{mask.shape} with {mask.dtype}. Threshold probabilities and drop other axes first."
+        )
+    top, bottom, left, right = _bounding_box(mask)
+    if top == bottom:
+        return NO_RUNS
+    crop = mask[top:bottom, left:right] != 0
+    if order == "column":
+        return _runs_of_lines(crop.T, first_line=left, first_pixel=top, stride=mask.shape[0])
+    return _runs_of_lines(crop, first_line=top, first_pixel=left, stride=mask.shape[1])
+
+
+def mask_of_runs(runs: Runs, height: int, width: int, order: Order) -> NDArray[np.uint8]:
+    """Return the mask as (H, W) uint8 of 0 and 1; in column order a transposed view.
+
+    The runs must lie inside the image (`rle.parse` with `pixels` sees to that).
+    """
+    counts = np.empty(2 * len(runs) + 1, np.int64)  # pixels outside, inside, ..., inside, outside
+    edges = np.concatenate([[0], np.column_stack([runs.starts, runs.ends]).ravel()])
+    counts[:-1] = np.diff(edges)
+    counts[-1] = height * width - edges[-1]
+    values = np.zeros(counts.size, np.uint8)
+    values[1::2] = 1
+    pixels = np.repeat(values, counts)
+    if order == "column":
+        return pixels.reshape(width, height).T
+    return pixels.reshape(height, width)
+
+
+def _bounding_box(mask: NDArray[Any]) -> tuple[int, int, int, int]:
+    """Return top, bottom, left, right of the pixels that are not zero, ends exclusive."""
+    if not mask.flags.c_contiguous and mask.T.flags.c_contiguous:
+        left, right, top, bottom = _bounding_box(mask.T)
+        return top, bottom, left, right
+    # Eight one-byte pixels are looked at as one word where the layout allows it.
+    bytewise = mask.dtype.itemsize == 1
+    aligned = mask.flags.c_contiguous and mask.shape[1] % _WORD.itemsize == 0
+    words = mask.view(_WORD) if bytewise and aligned and mask.size else mask
+    rows = np.flatnonzero(np.bitwise_or.reduce(words, axis=1))
+    if not rows.size:
+        return 0, 0, 0, 0
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(np.bitwise_or.reduce(words[top:bottom], axis=0).view(mask.dtype))
+    return top, bottom, int(columns[0]), int(columns[-1]) + 1
+
+
+def _runs_of_lines(
+    lines: NDArray[np.bool_], *, first_line: int, first_pixel: int, stride: int
+) -> Runs:
+    """Return the runs along axis 1 of a part of an image whose lines are `stride` pixels long."""
+    count, length = lines.shape
+    changes = np.zeros((count, length + 1), np.bool_)  # True where a pixel differs from the last
+    changes[:, :length] = lines
+    changes[:, 1:] ^= lines
+    line, pixel = np.divmod(np.flatnonzero(changes), length + 1)
+    edges = (line + first_line) * stride + pixel + first_pixel
+    starts, ends = edges[0::2], edges[1::2]
+    if length == stride:  # a run that reaches the end of a line may go on in the next
+        apart = starts[1:] != ends[:-1]
+        starts = starts[np.concatenate([[True], apart])]
+        ends = ends[np.concatenate([apart, [True]])]
+    return Runs(starts, ends - starts)

@@ -1,0 +1,20 @@
+"""The synthetic competition: chest phantoms in SIIM's file formats, made from a seed."""
+
+from goldfold.lazy import lazy_exports
+
+__all__ = [
+    "SyntheticReport",
+    "synthesize",
+    "synthetic_example",
+    "write_contact_sheet",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "SyntheticReport": "competition",
+        "synthesize": "competition",
+        "synthetic_example": "phantom",
+        "write_contact_sheet": "contact_sheet",
+    },
+)

@@ -1,0 +1,105 @@
+"""The run directory: where everything of a run is, and what each stage was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldfold.errors import InputError
+from goldfold.files import fingerprint, read_json, write_json
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths in a run directory.
+
+    goldfold.toml  run.json  images.csv  folds.csv  cache/  models/  predictions/
+    ensemble.json  submission.csv  submission.json  stages/ (what each stage was made from)
+    """
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """Settings as written by the user."""
+        return self.root / "goldfold.toml"
+
+    @property
+    def facts(self) -> Path:
+        """Settings as resolved, versions, fingerprints of the inputs."""
+        return self.root / "run.json"
+
+    @property
+    def images(self) -> Path:
+        """One row an image."""
+        return self.root / "images.csv"
+
+    @property
+    def folds(self) -> Path:
+        """One row a training image."""
+        return self.root / "folds.csv"
+
+    @property
+    def cache(self) -> Path:
+        """Decoded images."""
+        return self.root / "cache"
+
+    @property
+    def ensemble(self) -> Path:
+        """Members, weights, thresholds and scores."""
+        return self.root / "ensemble.json"
+
+    @property
+    def submission_facts(self) -> Path:
+        """What the submission was made from."""
+        return self.root / "submission.json"
+
+    def submission(self, name: str) -> Path:
+        """The submission file."""
+        return self.root / name
+
+    def fold(self, model: str, seed: int, fold: int) -> Path:
+        """Folder of one fold's training."""
+        return self.root / "models" / model / f"seed-{seed}" / f"fold-{fold}"
+
+    def predictions(self, model: str, seed: int, fold: int) -> Path:
+        """Folder of the predictions that one fold's checkpoints made."""
+        return self.root / "predictions" / model / f"seed-{seed}" / f"fold-{fold}"
+
+    def stage(self, name: str) -> StageRecord:
+        """What a stage was made from."""
+        return StageRecord(self.root / "stages" / f"{name}.json")
+
+    def require(self, path: Path, command: str) -> Path:
+        """Return `path` if it exists.
+
+        Raises:
+            InputError: it does not; the message names the command that makes it.
+        """
+        if not path.exists():
+            raise InputError(f"{path} does not exist yet. Run `{command}` first.")
+        return path
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """The fingerprint of what a stage's results were made from, written once they stand."""
+
+    path: Path
+
+    def is_current(self, made_from: Any) -> bool:
+        """Return whether the stage ended with results made from exactly this."""
+        return self.path.is_file() and read_json(self.path)["fingerprint"] == fingerprint(made_from)
+
+    def exists(self) -> bool:
+        """Return whether the stage ever ended."""
+        return self.path.is_file()
+
+    def write(self, made_from: Any) -> None:
+        """Record that the stage ended."""
+        write_json(self.path, {"fingerprint": fingerprint(made_from), "made_from": made_from})
+
+    def forget(self) -> None:
+        """Mark the stage as not done, before its results are changed."""
+        self.path.unlink(missing_ok=True)

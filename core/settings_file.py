@@ -1,0 +1,157 @@
+"""goldfold.toml: read, overridden by --set, checked, every problem at once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from goldfold.errors import SettingsError, list_problems
+from goldfold.settings import Settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+        SettingsError: missing, unreadable or not TOML (line and column named).
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} does not exist. `goldfold init PRESET --data DATA -o RUN` writes one."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from error
+
+
+def merge(beneath: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `beneath` with the values of `above` on it, tables merged key by key.
+
+    >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
+    {'a': {'x': 1, 'y': 3}}
+    """
+    merged = dict(beneath)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def override(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return `content` with every `dotted.key=value` applied; values are written as in TOML.
+
+    >>> override({"models": [{"name": "a"}]}, ["models.0.name=b", "folds.count=3"])
+    {'models': [{'name': 'b'}], 'folds': {'count': 3}}
+
+    Raises:
+        SettingsError: no `=`, or a list index that does not exist.
+    """
+    changed = _copy(content)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError(
+                f"--set {assignment!r}: expected KEY=VALUE, for example folds.count=5."
+            )
+        _assign(changed, key.strip().split("."), _value(text.strip()), assignment)
+    return changed
+
+
+def validate_settings(content: Mapping[str, Any], source: str) -> Settings:
+    """Return checked settings.
+
+    Raises:
+        SettingsError: lists every problem of `source`, with the nearest name for unknown keys.
+    """
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()]
+        many = "problem" if len(problems) == 1 else "problems"
+        raise SettingsError(
+            list_problems(
+                f"{source} has {len(problems)} {many}:",
+                problems,
+                "`goldfold config schema` lists every setting.",
+            )
+        ) from None
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(one) for key, one in value.items()}
+    return [_copy(one) for one in value] if isinstance(value, list) else value
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(place: Any, keys: Sequence[str], value: Any, assignment: str) -> None:
+    for position, key in enumerate(keys):
+        last = position == len(keys) - 1
+        if isinstance(place, list):
+            if not key.isdigit() or int(key) >= len(place):
+                known = f"0 to {len(place) - 1}" if place else "none: the list is empty"
+                raise SettingsError(f"--set {assignment!r}: no item {key!r} (there are {known}).")
+            index: Any = int(key)
+        elif isinstance(place, dict):
+            index = key
+            if not last:
+                place.setdefault(key, {})
+        else:
+            raise SettingsError(
+                f"--set {assignment!r}: {'.'.join(keys[:position])} is a value, not a table."
+            )
+        if last:
+            place[index] = value
+        else:
+            place = place[index]
+
+
+def _explain(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _names_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}."
+        return f"{place}: unknown setting; {hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem.get("input")
+    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
+    return f"{place}: {message}{shown}"
+
+
+def _names_at(location: Sequence[str | int]) -> list[str]:
+    """Return the field names of the model at a pydantic location."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return sorted(model.model_fields)
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if found := _model_in(argument):
+            return found
+    return None

@@ -1,0 +1,229 @@
+"""The honest score: every image is judged by a rule that was chosen without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.ensemble.threshold import ALL_EMPTY, Rule, RuleSearch, rule_scores, search_rule
+from goldfold.errors import InputError
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+PARTS_OF_ONE_FOLD = 5
+INTERVAL_LEVEL = 0.95
+
+_DRAWS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds of a bootstrap interval, e.g. of level 0.95, and how it was drawn."""
+
+    low: float
+    high: float
+    level: float
+    samples: int
+    groups: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """Images of one fold, the rule chosen on the others, and the mean score under it."""
+
+    fold: int
+    images: int
+    rule: Rule
+    score: float
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The rule to use and what to expect of it.
+
+    Attributes:
+        search: the rule chosen on all images; its score is the optimistic one.
+        scores: (N,) honest score of each image.
+        honest: mean of `scores`.
+        interval: bootstrap interval of `honest` over groups.
+        all_empty: score of predicting nothing.
+        non_empty: honest score over the images with a true mask; None without such images.
+        empty: honest score over the images without one; None without such images.
+        folds: per fold.
+        fold_count: folds that the images come from; at 1 the `folds` are parts of that fold.
+        non_empty_images: images with a true mask.
+    """
+
+    search: RuleSearch
+    scores: FloatArray
+    honest: float
+    interval: Interval
+    all_empty: float
+    non_empty: float | None
+    empty: float | None
+    folds: tuple[FoldScore, ...]
+    fold_count: int
+    non_empty_images: int
+
+
+def assess(
+    histograms: IntArray,
+    folds: Sequence[int] | IntArray,
+    groups: Sequence[str],
+    *,
+    metric: str,
+    samples: int = 2000,
+    seed: int = 0,
+    min_area_candidates: int | None = None,
+) -> Assessment:
+    """Return the rule chosen on all images, with its honest and its optimistic score.
+
+    With predictions of one fold only there are no other folds to choose on; the groups of that
+    fold are then dealt into five parts, and each part is judged by the rule of the others.
+
+    Args:
+        histograms: (N, 2, 256) of the blended out-of-fold maps.
+        folds: (N,) fold of each image.
+        groups: (N,) group of each image; "" for an image of its own.
+        metric: name of a metric of pixel counts.
+        samples: resamplings behind the interval.
+        seed: of the resampling, and of the parts of a single fold.
+        min_area_candidates: as in `search_rule`.
+
+    Raises:
+        InputError: lengths differ, there is no such metric, or a single group cannot be parted.
+    """
+    fold_of = np.asarray(folds, np.int64)
+    _check_lengths(len(histograms), len(fold_of), len(groups))
+    group_of = number_groups(groups)
+    fold_count = np.unique(fold_of).size
+    parts = fold_of if fold_count > 1 else _deal(group_of, seed)
+    scores, fold_scores = cross_fit(
+        histograms, parts, metric, min_area_candidates=min_area_candidates
+    )
+    has_mask = histograms[:, 1].sum(axis=1) > 0
+    return Assessment(
+        search=search_rule(histograms, metric, min_area_candidates=min_area_candidates),
+        scores=scores,
+        honest=float(scores.mean()),
+        interval=group_interval(scores, group_of, samples=samples, seed=seed),
+        all_empty=float(rule_scores(histograms, ALL_EMPTY, metric).mean()),
+        non_empty=_mean(scores[has_mask]),
+        empty=_mean(scores[~has_mask]),
+        folds=fold_scores,
+        fold_count=fold_count,
+        non_empty_images=int(has_mask.sum()),
+    )
+
+
+def cross_fit(
+    histograms: IntArray,
+    folds: IntArray,
+    metric: str,
+    *,
+    min_area_candidates: int | None = None,
+) -> tuple[FloatArray, tuple[FoldScore, ...]]:
+    """Return the score of each image under the rule of the other folds, (N,), and each fold's.
+
+    Args:
+        histograms: (N, 2, 256).
+        folds: (N,) of at least two different folds.
+        metric: name of a metric of pixel counts.
+        min_area_candidates: as in `search_rule`.
+
+    Raises:
+        InputError: there is only one fold, or no such metric.
+    """
+    names = np.unique(folds)
+    if names.size < 2:
+        raise InputError(
+            f"expected predictions of at least two folds to choose a rule for each on the others, "
+            f"found {names.size}. Train and predict a second fold."
+        )
+    scores = np.empty(len(histograms))
+    fold_scores = []
+    for fold in names:
+        here = folds == fold
+        search = search_rule(histograms[~here], metric, min_area_candidates=min_area_candidates)
+        scores[here] = rule_scores(histograms[here], search.rule, metric)
+        fold_scores.append(
+            FoldScore(int(fold), int(here.sum()), search.rule, float(scores[here].mean()))
+        )
+    return scores, tuple(fold_scores)
+
+
+def group_interval(
+    scores: FloatArray,
+    groups: IntArray,
+    *,
+    samples: int = 2000,
+    seed: int = 0,
+    level: float = INTERVAL_LEVEL,
+) -> Interval:
+    """Return the percentile interval of the mean score when whole groups are drawn again.
+
+    Images of one patient resemble each other, so drawing single images would make the interval
+    too narrow.
+
+    Args:
+        scores: (N,) score of each image.
+        groups: (N,) group numbers from 0, as `number_groups` gives them.
+        samples: resamplings; each draws as many groups as there are, with replacement.
+        seed: of the drawing.
+        level: share of the resampled means inside the interval.
+
+    Source: B. Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7 (1979).
+    """
+    sums = np.bincount(groups, weights=scores)
+    sizes = np.bincount(groups).astype(np.float64)
+    count = sums.size
+    rng = np.random.default_rng(seed)
+    means = np.empty(samples)
+    step = max(1, _DRAWS_AT_ONCE // count)
+    for start in range(0, samples, step):
+        drawn = rng.integers(0, count, (min(step, samples - start), count), dtype=np.int32)
+        means[start : start + step] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level, samples, count, seed)
+
+
+def number_groups(groups: Sequence[str]) -> IntArray:
+    """Return a number from 0 for each group, (N,); each "" is a group of its own.
+
+    >>> number_groups(["b", "", "a", "b", ""]).tolist()
+    [0, 1, 2, 0, 3]
+    """
+    numbers: dict[str | int, int] = {}
+    names: list[str | int] = [group or place for place, group in enumerate(groups)]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
+
+
+def _deal(group_of: IntArray, seed: int) -> IntArray:
+    """Return a part for each image, whole groups dealt out in a seeded order."""
+    count = int(group_of.max()) + 1
+    if count < 2:
+        raise InputError(
+            "expected images of at least two groups to choose a rule on some and judge it on the "
+            f"others, found one group of {len(group_of)} images. Predict more images."
+        )
+    part_of_group = np.empty(count, np.int64)
+    part_of_group[np.random.default_rng(seed).permutation(count)] = np.arange(count)
+    parts: IntArray = part_of_group[group_of] % min(PARTS_OF_ONE_FOLD, count)
+    return parts
+
+
+def _mean(scores: FloatArray) -> float | None:
+    return float(scores.mean()) if scores.size else None
+
+
+def _check_lengths(images: int, folds: int, groups: int) -> None:
+    if images != folds or images != groups:
+        raise InputError(
+            f"expected a fold and a group for each image, found {images} images, {folds} folds "
+            f"and {groups} groups."
+        )

@@ -1,0 +1,189 @@
+"""The rule that turns probability maps into masks, and the exact search for the best one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import (
+    LEVELS,
+    check_histograms,
+    counts_above,
+    scores_by_level,
+)
+from goldfold.competitions.metric import image_scores
+from goldfold.ensemble.gate import ONE, best_gains
+from goldfold.errors import InputError
+
+IntArray = NDArray[np.int64]
+
+TOP_LEVEL = LEVELS - 1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Empty if fewer than `min_area` pixels exceed level `top`, else the pixels above `bottom`.
+
+    Levels are those of the 8-bit maps, q = min(floor(256 p), 255): a pixel is above level q when
+    its probability is at least (q + 1) / 256, and no pixel is above 255. `min_area` counts pixels
+    of the original image; 0 gates nothing. `bottom` may lie above `top`: the gate and the mask
+    are two decisions, and the search loses nothing by keeping them apart.
+
+    Source: the triplet rule of the 1st place of SIIM-ACR Pneumothorax Segmentation (2019).
+    """
+
+    top: int
+    min_area: int
+    bottom: int
+
+    def __post_init__(self) -> None:
+        """Refuse levels outside 0..255 and negative areas."""
+        levels_fit = 0 <= self.top < LEVELS and 0 <= self.bottom < LEVELS
+        if not levels_fit or self.min_area < 0:
+            raise InputError(
+                "expected levels top and bottom of 0 to 255 and a min_area of 0 or more, "
+                f"found top {self.top}, min_area {self.min_area}, bottom {self.bottom}."
+            )
+
+    @property
+    def top_probability(self) -> float:
+        """Smallest probability of a pixel that counts towards min_area; 1 for none."""
+        return (self.top + 1) / LEVELS
+
+    @property
+    def bottom_probability(self) -> float:
+        """Smallest probability of a pixel of the mask; 1 for none."""
+        return (self.bottom + 1) / LEVELS
+
+
+ALL_EMPTY = Rule(top=TOP_LEVEL, min_area=1, bottom=TOP_LEVEL)
+"""The rule under which every mask is empty."""
+
+
+@dataclass(frozen=True)
+class RuleSearch:
+    """The best rule, its mean score on the images of the search, and how many pairs share it.
+
+    `ties` counts the pairs (top, bottom) that reach exactly this score with some min_area.
+    """
+
+    rule: Rule
+    score: float
+    ties: int
+
+
+def apply_rule(levels: NDArray[np.uint8], rule: Rule) -> NDArray[np.uint8]:
+    """Return the mask of a map, uint8 (H, W) of 0 and 1.
+
+    Args:
+        levels: 8-bit probability map (H, W).
+        rule: thresholds.
+
+    >>> apply_rule(np.array([[9, 5, 1]], np.uint8), Rule(top=8, min_area=1, bottom=3)).tolist()
+    [[1, 1, 0]]
+    """
+    if np.count_nonzero(levels > rule.top) < rule.min_area:
+        return np.zeros(levels.shape, np.uint8)
+    return (levels > rule.bottom).view(np.uint8)
+
+
+def rule_scores(histograms: IntArray, rule: Rule, metric: str) -> NDArray[np.float64]:
+    """Return the score of each image under a rule, (N,).
+
+    Args:
+        histograms: (N, 2, 256) of `level_histograms`.
+        rule: thresholds.
+        metric: name of a metric of pixel counts.
+
+    Raises:
+        InputError: the histograms have another shape, or there is no such metric.
+    """
+    check_histograms(histograms)
+    passing = histograms[:, 0, rule.top + 1 :].sum(axis=1) >= rule.min_area
+    counts = histograms[:, :, rule.bottom + 1 :].sum(axis=2) * passing[:, None]
+    return image_scores(metric, counts[:, 1], counts[:, 0], histograms[:, 1].sum(axis=1))
+
+
+def search_rule(
+    histograms: IntArray, metric: str, *, min_area_candidates: int | None = None
+) -> RuleSearch:
+    """Return the rule with the best mean score among all tops, min_areas and bottoms, exactly.
+
+    All 256 x 256 levels and every min_area at which the outcome changes are covered (scores
+    count in steps of 2**-40). The result does not depend on the order of the images. Where
+    several rules tie exactly, the simplest wins: all masks empty, then no gate (min_area 0, top
+    = bottom), then a gate; and within its kind the rule in the middle of the plateau, farthest
+    from where the score falls:
+
+    - the pair (top, bottom) nearest to the mean of all pairs that tie, the lower one if two are;
+    - for it, the middle of the widest range of min_area that ties.
+
+    Args:
+        histograms: (N, 2, 256) of `level_histograms`.
+        metric: name of a metric of pixel counts.
+        min_area_candidates: try at most so many values of min_area for each top (a coarser
+            search, less prone to fit single images); None tries all.
+
+    Raises:
+        InputError: the histograms have another shape, or there is no such metric.
+    """
+    gains = _gains(histograms, metric)
+    ungated = gains.sum(axis=1)
+    known = max(0, int(ungated.max()))
+    areas = np.ascontiguousarray(counts_above(histograms[:, 0]).T)
+    table = best_gains(gains, areas, known=known, candidates=min_area_candidates)
+    best = max(known, int(table.max()))
+    if best == 0:
+        rule, ties = ALL_EMPTY, 1
+    elif best == ungated.max():
+        bottoms = np.argwhere(ungated == best)
+        bottom = int(_most_central(bottoms)[0])
+        rule, ties = Rule(bottom, 0, bottom), len(bottoms)
+    else:
+        pairs = np.argwhere(table == best)
+        top, bottom = (int(level) for level in _most_central(pairs))
+        min_area = _middle_min_area(gains[bottom], areas[top], best)
+        rule, ties = Rule(top, min_area, bottom), len(pairs)
+    return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), ties)
+
+
+def _gains(histograms: IntArray, metric: str) -> IntArray:
+    """Return score minus score of the empty mask, int64 (256 bottoms, N) in units of `ONE`."""
+    scores = scores_by_level(histograms, metric)
+    scores -= scores[:, TOP_LEVEL:]  # nothing is above level 255
+    np.multiply(scores, ONE, out=scores)
+    return np.ascontiguousarray(np.rint(scores, out=scores).T.astype(np.int64))
+
+
+def _most_central(points: IntArray) -> IntArray:
+    """Return the point nearest to the mean of all (M, D); the first in order among equals."""
+    count = len(points)
+    # In whole numbers: M times the offset from the mean.
+    offsets = points * count - points.sum(axis=0)
+    nearest: IntArray = points[int(np.argmin((offsets**2).sum(axis=1)))]
+    return nearest
+
+
+def _middle_min_area(gains: IntArray, areas: IntArray, best: int) -> int:
+    """Return the middle of the widest range of min_area of at least 1 whose gain is `best`.
+
+    Args:
+        gains: (N,) at the bottom.
+        areas: (N,) above the top.
+        best: gain to be reached.
+    """
+    distinct, place = np.unique(areas, return_inverse=True)
+    by_area = np.zeros(distinct.size, np.int64)
+    np.add.at(by_area, place, gains)
+    total = by_area[::-1].cumsum()[::-1]  # gain of the images with at least distinct[i] pixels
+    reached = np.flatnonzero((total == best) & (distinct > 0))
+    lows = np.where(reached > 0, distinct[reached - 1], 0) + 1
+    highs = distinct[reached]
+    # Neighbouring ranges that tie are one.
+    breaks = np.flatnonzero(np.diff(reached) > 1) + 1
+    first = np.concatenate([[0], breaks])
+    last = np.concatenate([breaks - 1, [reached.size - 1]])
+    widest = int(np.argmax(highs[last] - lows[first]))
+    return int(lows[first[widest]] + highs[last[widest]]) // 2

@@ -1,0 +1,176 @@
+"""From ids, patients and mask areas to the fold table of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from goldfold.errors import InputError, list_problems
+from goldfold.folds.split import balance_weights, group_order, split_groups
+from goldfold.folds.strata import area_strata, stratum_names, usable_bins
+
+IntArray = NDArray[np.int64]
+
+FEWEST_FOLDS, MOST_FOLDS = 2, 20
+MOST_BINS = 20
+
+
+def build_folds(
+    image_ids: Sequence[str],
+    groups: Sequence[str],
+    area_px: ArrayLike,
+    *,
+    count: int,
+    seed: int = 0,
+    area_bins: int = 4,
+) -> pd.DataFrame:
+    """Return the fold table, one row an image, sorted by image_id.
+
+    Groups stay whole; images, non-empty masks and each quantile of the mask area are spread evenly.
+    The table depends on the set of rows and the seed, never on the order of the rows.
+
+    Columns: image_id (str), fold (int, from 0), group (str; an image without one is a group of its
+    own, named by its id), stratum (`empty`, `area-1` ... from small to large), area_px (int).
+
+    Args:
+        image_ids: (N,) different ids.
+        groups: (N,) patient or other group of each image; "" = the image is its own group.
+        area_px: (N,) area of the mask in pixels, 0 = empty.
+        count: number of folds, 2 to 20.
+        seed: any whole number; draws among equally good splits.
+        area_bins: quantiles of the area, 1 to 20; fewer are used where a fold could not get one
+            image of each.
+
+    Raises:
+        InputError: the table is empty or inconsistent, or cannot be split so that groups stay
+            whole and every fold has non-empty masks.
+    """
+    areas = _check(image_ids, groups, area_px, count, area_bins)
+    table = pd.DataFrame({"image_id": list(image_ids), "group": _named(image_ids, groups)})
+    table["area_px"] = areas
+    table = table.sort_values("image_id", ignore_index=True)
+    areas = table["area_px"].to_numpy(dtype=np.int64)
+    strata = area_strata(areas, usable_bins(int((areas > 0).sum()), count, area_bins))
+    table["stratum"] = stratum_names(strata)
+
+    keys, group_of = np.unique(table["group"].to_numpy(dtype=np.str_), return_inverse=True)
+    counts = _group_counts(group_of, len(keys), strata)
+    _check_possible(counts, count)
+    order = group_order(keys.tolist(), seed)
+    # Folds are numbered by lot: else fold 0 would always hold the weightiest group.
+    numbers = group_order([f"fold {number}" for number in range(count)], seed)
+    fold_of_group = np.empty(len(keys), dtype=np.int64)
+    required = 1 if areas.any() else 0
+    fold_of_group[order] = numbers[split_groups(counts[order], _weights(counts), count, required)]
+    table["fold"] = fold_of_group[group_of]
+    return table[["image_id", "fold", "group", "stratum", "area_px"]]
+
+
+def _named(image_ids: Sequence[str], groups: Sequence[str]) -> list[str]:
+    return [group or image_id for image_id, group in zip(image_ids, groups, strict=True)]
+
+
+def _group_counts(group_of: IntArray, groups: int, strata: IntArray) -> IntArray:
+    """Return (G, 2 + S): images, non-empty images, and images of each non-empty stratum."""
+    by_stratum = np.zeros((groups, int(strata.max()) + 1), dtype=np.int64)
+    np.add.at(by_stratum, (group_of, strata), 1)
+    images, non_empty = by_stratum.sum(axis=1), by_stratum[:, 1:].sum(axis=1)
+    return np.column_stack([images, non_empty, by_stratum[:, 1:]])
+
+
+def _weights(counts: IntArray) -> IntArray:
+    """Return the cost of each count; the strata together weigh as much as the images."""
+    strata = counts.shape[1] - 2
+    return balance_weights(counts.sum(axis=0), np.array([1, 1] + [strata] * strata, dtype=np.int64))
+
+
+def _check(
+    image_ids: Sequence[str], groups: Sequence[str], area_px: ArrayLike, count: int, bins: int
+) -> IntArray:
+    """Return the areas as whole numbers, or raise one error with all that is wrong."""
+    areas = np.asarray(area_px)
+    problems = [*_number_problems(count, bins), *_row_problems(image_ids, groups, areas)]
+    if problems:
+        raise InputError(list_problems("cannot build folds:", problems))
+    whole: IntArray = areas.astype(np.int64)
+    return whole
+
+
+def _number_problems(count: int, bins: int) -> list[str]:
+    problems = []
+    if not FEWEST_FOLDS <= count <= MOST_FOLDS:
+        problems.append(
+            f"the number of folds must be {FEWEST_FOLDS} to {MOST_FOLDS}, found {count}; "
+            "set [folds] count"
+        )
+    if not 1 <= bins <= MOST_BINS:
+        problems.append(
+            f"the number of area quantiles must be 1 to {MOST_BINS}, found {bins}; "
+            "set [folds] area_bins"
+        )
+    return problems
+
+
+def _row_problems(
+    image_ids: Sequence[str], groups: Sequence[str], areas: NDArray[Any]
+) -> list[str]:
+    if len(image_ids) == 0:
+        return ["expected at least one labelled image, found none; see `goldfold check`"]
+    if areas.shape != (len(image_ids),) or len(groups) != len(image_ids):
+        return [
+            "expected one group and one area for each image, found "
+            f"{len(image_ids)} images, {len(groups)} groups and areas of shape {areas.shape}"
+        ]
+    problems = [
+        f"expected {what} as text, found {value!r} (a {type(value).__name__}) in row {row}"
+        for what, values in (("image ids", image_ids), ("groups", groups))
+        for row, value in enumerate(values)
+        if not isinstance(value, str)
+    ]
+    twice = [image_id for image_id, rows in Counter(image_ids).items() if rows > 1]
+    if twice:
+        problems.append(
+            f"expected one row for each image, found {len(twice)} ids more than once: "
+            f"{_some([str(name) for name in twice])}; unite their rows"
+        )
+    if not np.issubdtype(areas.dtype, np.number) or not np.all(np.isfinite(areas)):
+        problems.append("expected areas in pixels, found values that are no numbers")
+    elif np.any(areas < 0):
+        bad = [image_ids[row] for row in np.flatnonzero(areas < 0).tolist()]
+        problems.append(f"expected areas of 0 or more, found {len(bad)} below: {_some(bad)}")
+    return problems
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+
+
+def _check_possible(counts: IntArray, folds: int) -> None:
+    """Raise an error if whole groups cannot fill the folds."""
+    groups, with_mask = len(counts), int((counts[:, 1] > 0).sum())
+    images, non_empty = (int(total) for total in counts[:, :2].sum(axis=0))
+    if groups < folds:
+        raise InputError(
+            f"{folds} folds need at least {folds} groups, found {groups} in {images} images. "
+            + _way_out(groups, images)
+        )
+    if 0 < with_mask < folds:
+        raise InputError(
+            f"{folds} folds need at least {folds} groups with a non-empty mask, so that each fold "
+            f"can be scored; found {with_mask} among {groups} groups "
+            f"({non_empty} of {images} images are non-empty). " + _way_out(with_mask, non_empty)
+        )
+
+
+def _way_out(largest: int, ungrouped: int) -> str:
+    fewer = f"Set [folds] count to {largest} or less" if largest >= FEWEST_FOLDS else ""
+    loose = "if the images are independent of each other, set [folds] group to `none`"
+    if ungrouped <= max(largest, FEWEST_FOLDS - 1):
+        return f"{fewer}." if fewer else "Add images: this table cannot be split."
+    return f"{fewer}, or {loose}." if fewer else f"Add images, or {loose}."

@@ -1,0 +1,73 @@
+"""Hashes of what is seen in images, by which the same picture is found under two ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.image import read_image
+from goldfold.errors import ImageError, list_problems
+from goldfold.progress import SILENT, Progress
+
+
+def pixel_hash(pixels: NDArray[np.uint8]) -> str:
+    """Return 32 hexadecimal digits of an image's size and pixels; "" if all pixels are equal.
+
+    A blank image shows nothing that could leak, and there are many in some competitions.
+
+    >>> pixel_hash(np.zeros((4, 4), np.uint8))
+    ''
+    """
+    if pixels.size == 0 or bool((pixels == pixels.flat[0]).all()):
+        return ""
+    digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def content_hashes(
+    paths: Mapping[str, Path], workers: int = 1, progress: Progress = SILENT
+) -> dict[str, str]:
+    """Return image_id -> hash of the decoded pixels; "" for a blank image.
+
+    Equal hashes mean equal pixels as the network would see them (8-bit gray), whatever the file
+    format. A scaled, cropped or differently compressed copy has another hash.
+
+    Args:
+        paths: image_id -> file.
+        workers: threads that decode, 1 and up.
+        progress: counts the images.
+
+    Raises:
+        ImageError: images cannot be read; all of them are named.
+    """
+    hashes: dict[str, str] = {}
+    problems: list[str] = []
+    with (
+        progress.task("hashing pixels", len(paths)) as task,
+        ThreadPoolExecutor(max(1, workers)) as pool,
+    ):
+        for image_id, found in zip(paths, pool.map(_hash_file, paths.values()), strict=True):
+            if isinstance(found, ImageError):
+                problems.append(f"{image_id}: {found}")
+            else:
+                hashes[image_id] = found
+            task.advance()
+    if problems:
+        title = f"{len(problems)} of {len(paths)} images cannot be read:"
+        remedy = "Fetch these files again, or audit without comparing the pixels."
+        raise ImageError(list_problems(title, problems, remedy))
+    return hashes
+
+
+def _hash_file(path: Path) -> str | ImageError:
+    """Return the hash, or the error, so that all unreadable files can be named at once."""
+    try:
+        return pixel_hash(read_image(path))
+    except ImageError as error:
+        return error

@@ -1,0 +1,163 @@
+"""Fold tables as CSV: ours, anyone's, and the summary that people look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.errors import InputError, list_problems
+from goldfold.files import write_text
+
+COLUMNS = ("image_id", "fold", "group", "stratum", "area_px")
+
+ID_NAMES = (
+    "image_id", "id", "fname", "filename", "file", "image", "image_name", "img_id", "img",
+    "sop_instance_uid", "path", "file_path",
+)  # fmt: skip
+FOLD_NAMES = ("fold", "kfold", "folds", "fold_id", "fold_number", "split")
+
+_ENDING = re.compile(r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz)$", re.IGNORECASE)
+
+
+def write_folds(path: Path, folds: pd.DataFrame) -> None:
+    """Write the table of `build_folds` as CSV: atomically, and the same bytes for the same table.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_text(path, folds[list(COLUMNS)].to_csv(index=False, lineterminator="\n"))
+
+
+def read_folds(path: Path) -> pd.DataFrame:
+    """Return the table that `write_folds` wrote, with its types.
+
+    Raises:
+        InputError: the file is missing, is no CSV, or is not such a table.
+    """
+    table = _read_csv(path)
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise InputError(
+            f"{path} is not a fold table of goldfold: expected the columns {', '.join(COLUMNS)}, "
+            f"found {', '.join(table.columns)}. Build it again with `goldfold folds build`."
+        )
+    table = table[list(COLUMNS)]
+    problems = [
+        f"row {row + 2}: expected a whole number in column {column}, found {value!r}"
+        for column in ("fold", "area_px")
+        for row, value in enumerate(table[column])
+        if not (value.isascii() and value.isdigit())
+    ]
+    if problems:
+        remedy = "Build it again with `goldfold folds build`."
+        raise InputError(list_problems(f"{path} has {len(problems)} bad cells:", problems, remedy))
+    return table.astype({"fold": "int64", "area_px": "int64"})
+
+
+def read_fold_table(
+    path: Path, id_column: str | None = None, fold_column: str | None = None
+) -> pd.DataFrame:
+    """Return image_id and fold of anyone's fold table, both as text, in the order of the file.
+
+    Endings like .png are taken off the ids, folders only if all the ids stay different. Folds may
+    be any text; `2.0` is read as `2`, a cell without a value as "".
+
+    Args:
+        path: a CSV with a header.
+        id_column: column with the image id; None = the one with a usual name.
+        fold_column: column with the fold; None = the one with a usual name.
+
+    Raises:
+        InputError: the file is missing or is no CSV, or a column cannot be told.
+    """
+    table = _read_csv(path)
+    ids = _choose(table, path, id_column, usual=ID_NAMES, what="image id", option="--id-column")
+    folds = _choose(table, path, fold_column, usual=FOLD_NAMES, what="fold", option="--fold-column")
+    if ids == folds:
+        raise InputError(
+            f"{path}: column {ids!r} cannot be both the image id and the fold. "
+            "Name two different columns with --id-column and --fold-column."
+        )
+    return pd.DataFrame(
+        {
+            "image_id": bare_ids(table[ids]),
+            "fold": [re.sub(r"^(-?\d+)\.0+$", r"\1", fold.strip()) for fold in table[folds]],
+        }
+    )
+
+
+def bare_ids(names: Iterable[str]) -> list[str]:
+    """Return ids without endings of image files, and without folders if that keeps them apart.
+
+    >>> bare_ids(["train/a.png", "train/b.png"])
+    ['a', 'b']
+    >>> bare_ids(["case1/0.png", "case2/0.png", "1.2.840.10008"])
+    ['case1/0', 'case2/0', '1.2.840.10008']
+    """
+    names = [_ENDING.sub("", name.strip()) for name in names]
+    without_folder = [re.split(r"[/\\]", name)[-1] for name in names]
+    return without_folder if len(set(without_folder)) == len(set(names)) else names
+
+
+def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a fold of a `build_folds` table.
+
+    Columns: fold, images, patients (groups), non_empty (images), fraction (non-empty of all
+    images, 0 to 1), area_q25, area_median, area_q75 (px, of the non-empty masks; NaN without any).
+    """
+    by_fold = folds.groupby("fold", sort=True)
+    areas = folds.loc[folds["area_px"] > 0].groupby("fold")["area_px"]
+    summary = pd.DataFrame({"images": by_fold.size(), "patients": by_fold["group"].nunique()})
+    summary["non_empty"] = areas.size().reindex(summary.index, fill_value=0)
+    summary["fraction"] = summary["non_empty"] / summary["images"]
+    for name, quantile in (("area_q25", 0.25), ("area_median", 0.5), ("area_q75", 0.75)):
+        summary[name] = areas.quantile(quantile).reindex(summary.index)
+    return summary.reset_index()
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return all cells as text, the header without spaces around the names."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist. Name an existing fold table (CSV).") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cannot read {path} as CSV: {error}. Expected a header and comma-separated rows."
+        ) from error
+    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    return table
+
+
+def _choose(
+    table: pd.DataFrame,
+    path: Path,
+    asked: str | None,
+    *,
+    usual: Sequence[str],
+    what: str,
+    option: str,
+) -> str:
+    """Return the name of a column: the one asked for, or the first with a usual name."""
+    columns = [str(column) for column in table.columns]
+    if asked is not None:
+        if asked.strip() in columns:
+            return asked.strip()
+        raise InputError(
+            f"{path} has no column {asked!r}. It has {', '.join(columns)}; name one with {option}."
+        )
+    plain = {_plain(column): column for column in reversed(columns)}
+    for name in usual:
+        if _plain(name) in plain:
+            return plain[_plain(name)]
+    raise InputError(
+        f"cannot tell which column of {path} is the {what}: found {', '.join(columns)}, "
+        f"none of them named like {', '.join(usual[:5])}. Name it with {option}."
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,117 @@
+"""Read the maps of a finished prediction store by image id."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.errors import InputError
+from goldfold.files import fingerprint, read_json
+from goldfold.inference.record import HEADER_BYTES, Entry, pack_header, scan_records, unpack_map
+
+
+class MapReader:
+    """The maps of a finished store, read image by image from a memory map.
+
+    Threads may share a reader; a copy sent to another process opens the file there again.
+
+    Attributes:
+        path: the .maps file.
+        facts: what the maps were made from.
+        image_ids: ids in the order of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a store.
+
+        Raises:
+            InputError: there is no finished store.
+        """
+        self.path = path
+        summary_path = path.with_suffix(".json")
+        if not path.is_file() or not summary_path.is_file():
+            state = "is not finished" if path.is_file() else "does not exist"
+            raise InputError(f"{path} {state}. Run `goldfold predict run` (it goes on).")
+        summary = read_json(summary_path)
+        self.facts: dict[str, Any] = summary["facts"]
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != summary["bytes"] or size < HEADER_BYTES:
+                raise _damaged(path, f"it has {size} bytes, not {summary['bytes']}")
+            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if self._content[:HEADER_BYTES] != pack_header(fingerprint(self.facts)):
+            raise _damaged(path, f"its facts are not those of {summary_path.name}")
+        self._view = memoryview(self._content)
+        entries = scan_records(self._view, verify=False)
+        self._entries: dict[str, Entry] = {entry.image_id: entry for entry in entries}
+        if len(self._entries) != summary["images"]:
+            raise _damaged(path, f"it has {len(self._entries)} maps, not {summary['images']}")
+        self.image_ids = list(self._entries)
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def __reduce__(self) -> tuple[type[MapReader], tuple[Path]]:
+        """Send the place of the file, not its content, to another process."""
+        return MapReader, (self.path,)
+
+    def __len__(self) -> int:
+        """Return the number of maps."""
+        return len(self._entries)
+
+    def __contains__(self, image_id: object) -> bool:
+        """Return whether there is a map of the image."""
+        return image_id in self._entries
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        """Return height and width of a map in pixels.
+
+        Raises:
+            InputError: there is no map of the image.
+        """
+        entry = self._entry(image_id)
+        return entry.height, entry.width
+
+    def read(self, image_id: str) -> NDArray[np.uint8]:
+        """Return the map of an image, uint8 (H, W), read-only.
+
+        Raises:
+            InputError: there is no map of the image, or its bytes are damaged.
+        """
+        levels = unpack_map(self._view, self._entry(image_id))
+        if levels is None:
+            raise _damaged(self.path, f"the map of {image_id} fails its checksum")
+        return levels
+
+    def close(self) -> None:
+        """Close the memory map; a second call does nothing."""
+        self._view.release()
+        self._content.close()
+
+    def _entry(self, image_id: str) -> Entry:
+        entry = self._entries.get(image_id)
+        if entry is None:
+            raise InputError(f"{self.path} has no map of {image_id} ({len(self)} maps).")
+        return entry
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path} is damaged: {reason}. Remove it and run `goldfold predict run` again."
+    )

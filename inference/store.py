@@ -1,0 +1,224 @@
+"""The prediction store: 8-bit probability maps, written one after another.
+
+A store is `NAME.maps`, which only ever grows, and `NAME.json`, which says what the maps were made
+from and stands only once all of them are there. A kill at any moment leaves whole records and at
+most one torn one; the next writer cuts that off and goes on, and the finished file has the same
+bytes as one written without a break.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.errors import InputError, OutputError
+from goldfold.files import fingerprint, read_json, write_json
+from goldfold.inference.record import (
+    HEADER_BYTES,
+    MAGIC,
+    pack_header,
+    pack_record,
+    scan_records,
+)
+
+Split = Literal["out-of-fold", "test"]
+
+FORMAT = 1
+
+
+def maps_path(predictions: Path, model: str, seed: int, fold: int, split: Split) -> Path:
+    """Return where a fold model's maps lie, e.g. predictions/MODEL/seed-0/fold-0/test.maps."""
+    return predictions / model / f"seed-{seed}" / f"fold-{fold}" / f"{split}.maps"
+
+
+class MapWriter:
+    """Appends maps to a store; goes on where an earlier writer with the same facts stopped.
+
+    Use it in a `with` block, and call `finish` when all maps are in. Leaving the block without
+    it keeps what is there for the next writer, but no reader takes it.
+
+    Attributes:
+        path: the .maps file.
+        facts: what the maps are made from.
+        cut_bytes: bytes of a torn record that were cut off on opening.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], *, restart: bool = False) -> None:
+        """Open or begin a store.
+
+        Args:
+            path: the .maps file.
+            facts: everything the maps depend on (checkpoints, views, image size), as JSON takes
+                it; a store with other facts is never continued.
+            restart: empty a store with other facts instead of refusing it.
+
+        Raises:
+            InputError: the file is no store, or has other facts and `restart` is not set.
+            OutputError: it cannot be written, or another process is writing it.
+        """
+        self.path, self.facts = path, dict(facts)
+        self.cut_bytes = 0
+        self._stored: set[str] = set()
+        self._summary = path.with_suffix(".json")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            _lock(self._file.fileno(), path)
+            self._resume(restart)
+        except OSError as error:
+            self._file.close()
+            raise _unwritable(path, error) from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def __len__(self) -> int:
+        """Return the number of maps that are stored."""
+        return len(self._stored)
+
+    def __contains__(self, image_id: object) -> bool:
+        """Return whether the map of an image is stored."""
+        return image_id in self._stored
+
+    def append(self, image_id: str, levels: NDArray[np.uint8]) -> None:
+        """Store one map, uint8 (H, W).
+
+        Raises:
+            InputError: the image is stored already, or the map is of another form.
+            OutputError: the disk is full or the file cannot be written.
+        """
+        if levels.dtype != np.uint8 or levels.ndim != 2 or levels.size == 0:
+            raise InputError(
+                f"{image_id}: expected a map of 8-bit levels, uint8 (H, W), "
+                f"found {levels.dtype} {levels.shape}."
+            )
+        if image_id in self._stored:
+            raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
+        self._summary.unlink(missing_ok=True)
+        self._write(pack_record(image_id, levels))
+        self._stored.add(image_id)
+
+    def finish(self) -> None:
+        """Flush the maps to the disk, then write the summary that opens them to readers.
+
+        Raises:
+            OutputError: the disk is full or the file cannot be written.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        summary = {
+            "format": FORMAT,
+            "facts": self.facts,
+            "images": len(self._stored),
+            "bytes": self.path.stat().st_size,
+        }
+        write_json(self._summary, summary)
+
+    def close(self) -> None:
+        """Close the file; what is stored stays."""
+        self._file.close()
+
+    def _resume(self, restart: bool) -> None:
+        """Take over the whole records, cut off a torn one, or begin anew."""
+        header = pack_header(fingerprint(self.facts))
+        self._file.seek(0)
+        found = self._file.read(HEADER_BYTES)
+        if found == header:
+            self._take_over()
+            return
+        if not MAGIC.startswith(found[: len(MAGIC)]):
+            raise InputError(
+                f"expected {self.path} to be a prediction store, found another kind of file. "
+                "Move it away."
+            )
+        if len(found) == HEADER_BYTES and not restart:
+            raise InputError(
+                f"{self.path} was made from other facts{self._differences()}. "
+                "Predict again with --overwrite, or move the file away."
+            )
+        self._summary.unlink(missing_ok=True)
+        self._file.truncate(0)
+        self._write(header)
+
+    def _differences(self) -> str:
+        """Return in words which facts differ, where the old ones are known."""
+        if not self._summary.is_file():
+            return ""
+        old = read_json(self._summary).get("facts", {})
+        keys = sorted(old.keys() | self.facts.keys())
+        changed = [k for k in keys if fingerprint(old.get(k)) != fingerprint(self.facts.get(k))]
+        return f" ({', '.join(changed)} changed)" if changed else ""
+
+    def _take_over(self) -> None:
+        size = self._size()
+        with (
+            mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            memoryview(content) as view,
+        ):
+            entries = list(scan_records(view, verify=True))
+        self._stored = {entry.image_id for entry in entries}
+        end = entries[-1].end if entries else HEADER_BYTES
+        self.cut_bytes = size - end
+        if self.cut_bytes:
+            self._summary.unlink(missing_ok=True)
+            self._file.truncate(end)
+
+    def _write(self, content: bytes) -> None:
+        """Append bytes; on a full disk take back the part that was written."""
+        start = self._size()
+        rest = memoryview(content)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._file.truncate(start)
+            raise _unwritable(self.path, error) from error
+
+    def _size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Take the file for this process until it is closed, where the system can."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"another process is writing {path}. Wait for it to end, or end it."
+        ) from None
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"cannot write {path}: {error.strerror or error}. "
+        "Free some space or choose a folder you may write to."
+    )

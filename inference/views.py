@@ -1,0 +1,60 @@
+"""Views for test-time augmentation: an image is seen several ways and the maps are turned back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+import torch
+import ttach
+from torch import nn
+
+from goldfold.errors import InputError
+from goldfold.training.device import Device
+
+VIEWS: Mapping[str, Callable[[], ttach.Compose]] = MappingProxyType(
+    {
+        "none": lambda: ttach.Compose([]),
+        "hflip": lambda: ttach.Compose([ttach.HorizontalFlip()]),
+    }
+)
+"""Name -> the views, the untouched image always among them."""
+
+
+def get_views(name: str) -> ttach.Compose:
+    """Return the views of that name; iterating over them gives ttach transformers.
+
+    Raises:
+        InputError: there are none of that name.
+
+    >>> len(get_views("hflip"))
+    2
+    """
+    if name not in VIEWS:
+        close = get_close_matches(name, VIEWS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"unknown views {name!r}; there are {', '.join(VIEWS)}.{hint}")
+    return VIEWS[name]()
+
+
+def view_probability(
+    model: nn.Module, images: torch.Tensor, views: ttach.Compose, device: Device
+) -> torch.Tensor:
+    """Return the mean probability over the views, turned back, float32 (N, 1, H, W) in 0..1.
+
+    Args:
+        model: gives logits (N, 1, H, W).
+        images: network input (N, C, H, W).
+        views: of `get_views`.
+        device: its autocast holds for the network alone; the mean is taken in float32.
+    """
+    total: torch.Tensor | None = None
+    for view in views:
+        with device.autocast():
+            logits = model(view.augment_image(images))
+        probability = view.deaugment_mask(torch.sigmoid(logits.float()))
+        total = probability if total is None else total + probability
+    if total is None:
+        raise InputError("expected at least one view, found none.")
+    return total / len(views)

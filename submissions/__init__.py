@@ -1,0 +1,32 @@
+"""Submissions: write one in the sample's form, check it, score it, say what it was made from."""
+
+from goldfold.lazy import lazy_exports
+
+__all__ = [
+    "CheckReport",
+    "PartScore",
+    "Problem",
+    "Sample",
+    "Scores",
+    "check_submission",
+    "read_sample",
+    "score_submission",
+    "submission_facts",
+    "write_submission",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "CheckReport": "check",
+        "PartScore": "score",
+        "Problem": "check",
+        "Sample": "table",
+        "Scores": "score",
+        "check_submission": "check",
+        "read_sample": "table",
+        "score_submission": "score",
+        "submission_facts": "provenance",
+        "write_submission": "write",
+    },
+)

@@ -1,0 +1,252 @@
+"""The competition's score of a submission against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.metric import image_scores
+from goldfold.competitions.rle import (
+    Dialect,
+    MalformedRunsError,
+    Runs,
+    area_px,
+    intersection_px,
+    parse,
+    unite,
+)
+from goldfold.errors import InputError, list_problems
+from goldfold.submissions.table import Table, pixels_of, read_table
+
+USAGE_COLUMN = "Usage"
+_USAGES = ("public", "private", "ignored")
+
+
+@dataclass(frozen=True)
+class PartScore:
+    """The score on some of the images."""
+
+    score: float
+    """Mean of the images' scores."""
+    all_empty: float
+    """What a submission of empty masks scores on the same images."""
+    images: int
+    non_empty: int
+    """Images whose true mask is not empty."""
+    predicted_non_empty: int
+    """Images whose predicted mask is not empty."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a submission, overall and in the parts that the solution names."""
+
+    metric: str
+    parts: dict[str, PartScore]
+    """`overall`, and `public` and `private` if the solution has a Usage column with such rows."""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def overall(self) -> float:
+        """Return the score on all images that are not ignored."""
+        return self.parts["overall"].score
+
+    @property
+    def public(self) -> float | None:
+        """Return the score on the Public images, None if the solution names none."""
+        return self.parts["public"].score if "public" in self.parts else None
+
+    @property
+    def private(self) -> float | None:
+        """Return the score on the Private images, None if the solution names none."""
+        return self.parts["private"].score if "private" in self.parts else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scores as JSON values."""
+        parts = {name: asdict(part) for name, part in self.parts.items()}
+        return {"metric": self.metric, **parts, "warnings": self.warnings}
+
+
+@dataclass(frozen=True)
+class _Truth:
+    runs: dict[str, Runs]
+    usage: dict[str, str]
+    """Image id -> public, private or ignored; empty without a Usage column."""
+
+
+def score_submission(
+    file: Path,
+    solution: Path,
+    *,
+    metric: str,
+    id_column: str,
+    rle_column: str,
+    dialect: Dialect,
+    shape: tuple[int, int] | None,
+    shapes: Mapping[str, tuple[int, int]] | None = None,
+    solution_dialect: Dialect | None = None,
+    only_submitted: bool = False,
+) -> Scores:
+    """Return the competition's score of a submission.
+
+    Masks are compared as runs; nothing is decoded. Ids of the file that the solution lacks are
+    left out with a warning.
+
+    Args:
+        file: the submission.
+        solution: the truth, one or several rows an image (united), with or without a column
+            `Usage` of Public, Private and Ignored; a competition's label table will do.
+        metric: a name in `goldfold.competitions.metric.METRICS`.
+        id_column: column with the image ids, in both files.
+        rle_column: column with the encoded masks, in both files.
+        dialect: how the masks are written.
+        shape: height and width of the images, None if they differ or are not known.
+        shapes: image id -> height and width, where they differ.
+        solution_dialect: how the solution's masks are written, if otherwise.
+        only_submitted: score the images of the file only, where the solution has more.
+
+    Raises:
+        InputError: a file cannot be read, lacks a column or has malformed masks; the submission
+            lacks images of the solution or repeats an id; Usage has another value; the two
+            dialects count pixels along different orders. All rows at fault are named at once.
+    """
+    solution_dialect = solution_dialect or dialect
+    if solution_dialect.order != dialect.order:
+        raise InputError(
+            f"the submission's dialect {dialect.name!r} counts pixels by {dialect.order}, the "
+            f"solution's {solution_dialect.name!r} by {solution_dialect.order}. Write one of the "
+            "files in the other's order."
+        )
+    reader = _MaskReader(id_column, rle_column, shape, shapes)
+    truth = _read_truth(solution, reader, solution_dialect)
+    predicted = _read_predicted(file, reader, dialect)
+    missing = [image_id for image_id in truth.runs if image_id not in predicted]
+    if missing and not only_submitted:
+        raise InputError(
+            list_problems(
+                f"{file} lacks {len(missing)} of the {len(truth.runs)} images of {solution}:",
+                missing,
+                "Add them, or score only the images that were submitted.",
+                limit=5,
+            )
+        )
+    image_ids = [image_id for image_id in truth.runs if image_id in predicted]
+    if not image_ids:
+        raise InputError(f"{file} and {solution} have no image in common. Compare their ids.")
+    return Scores(
+        metric,
+        _score_parts(metric, image_ids, predicted, truth),
+        _extra_warnings(file, solution, [i for i in predicted if i not in truth.runs]),
+    )
+
+
+def _score_parts(
+    metric: str, image_ids: list[str], predicted: Mapping[str, Runs], truth: _Truth
+) -> dict[str, PartScore]:
+    pairs = [(predicted[image_id], truth.runs[image_id]) for image_id in image_ids]
+    intersection = np.array([intersection_px(*pair) for pair in pairs])
+    predicted_px = np.array([area_px(pair[0]) for pair in pairs])
+    true_px = np.array([area_px(pair[1]) for pair in pairs])
+    scores = image_scores(metric, intersection, predicted_px, true_px)
+    empty = image_scores(metric, 0, 0, true_px)
+
+    def part(chosen: NDArray[np.bool_]) -> PartScore:
+        return PartScore(
+            score=float(scores[chosen].mean()),
+            all_empty=float(empty[chosen].mean()),
+            images=int(chosen.sum()),
+            non_empty=int((true_px[chosen] > 0).sum()),
+            predicted_non_empty=int((predicted_px[chosen] > 0).sum()),
+        )
+
+    usage = np.array([truth.usage.get(image_id, "") for image_id in image_ids])
+    chosen = {"overall": usage != "ignored", "public": usage == "public"}
+    chosen["private"] = usage == "private"
+    if not chosen["overall"].any():
+        raise InputError("every image of the solution is marked Ignored; nothing is left to score.")
+    return {name: part(images) for name, images in chosen.items() if images.any()}
+
+
+@dataclass(frozen=True)
+class _MaskReader:
+    """Reads the masks of a file's rows, all malformed ones reported at once."""
+
+    id_column: str
+    rle_column: str
+    shape: tuple[int, int] | None
+    shapes: Mapping[str, tuple[int, int]] | None
+
+    def read(self, table: Table, dialect: Dialect) -> list[tuple[int, str, Runs]]:
+        """Return (row number, image id, runs) of each row."""
+        id_place, rle_place = table.require(self.id_column), table.require(self.rle_column)
+        table.check_widths()
+        masks, problems = [], []
+        for row in table.rows:
+            image_id = row.cells[id_place].strip()
+            pixels = pixels_of(image_id, self.shape, self.shapes)
+            try:
+                runs = parse(row.cells[rle_place], dialect, pixels=pixels, name=image_id)
+                masks.append((row.number, image_id, runs))
+            except MalformedRunsError as error:
+                problems.append(f"row {row.number}, {error}")
+        if problems:
+            title = f"{table.path}: {len(problems)} malformed masks:"
+            remedy = f"Expected run-length encoding in the dialect {dialect.name!r}."
+            raise InputError(list_problems(title, problems, remedy))
+        return masks
+
+
+def _read_predicted(file: Path, reader: _MaskReader, dialect: Dialect) -> dict[str, Runs]:
+    predicted: dict[str, Runs] = {}
+    doubled = []
+    for number, image_id, runs in reader.read(read_table(file), dialect):
+        if image_id in predicted:
+            doubled.append(f"row {number}: {image_id}")
+        predicted[image_id] = runs
+    if doubled:
+        title = f"{file}: {len(doubled)} rows repeat an id; expected one row an image:"
+        raise InputError(list_problems(title, doubled, "Run `goldfold submit check` on it."))
+    return predicted
+
+
+def _read_truth(solution: Path, reader: _MaskReader, dialect: Dialect) -> _Truth:
+    table = read_table(solution)
+    parts: dict[str, list[Runs]] = {}
+    for _, image_id, runs in reader.read(table, dialect):
+        parts.setdefault(image_id, []).append(runs)
+    united = {image_id: unite(runs) for image_id, runs in parts.items()}
+    return _Truth(united, _read_usage(table, table.require(reader.id_column)))
+
+
+def _read_usage(table: Table, id_place: int) -> dict[str, str]:
+    """Return image id -> public, private or ignored; nothing without a Usage column."""
+    place = table.column(USAGE_COLUMN)
+    if place is None:
+        return {}
+    usage: dict[str, str] = {}
+    problems = []
+    for row in table.rows:
+        image_id, value = row.cells[id_place].strip(), row.cells[place].strip().lower()
+        if value not in _USAGES:
+            problems.append(f"row {row.number}, {image_id}: found {row.cells[place]!r}")
+        elif usage.setdefault(image_id, value) != value:
+            problems.append(f"row {row.number}, {image_id}: {usage[image_id]} in an earlier row")
+    if problems:
+        title = f"{table.path}: {len(problems)} bad values of {USAGE_COLUMN}:"
+        remedy = "Expected Public, Private or Ignored, the same in all rows of an image."
+        raise InputError(list_problems(title, problems, remedy))
+    return usage
+
+
+def _extra_warnings(file: Path, solution: Path, extra: list[str]) -> list[str]:
+    if not extra:
+        return []
+    return [
+        f"{len(extra)} of the ids of {file} are not in {solution} and do not count, "
+        f"the first is {extra[0]}."
+    ]

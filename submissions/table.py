@@ -1,0 +1,140 @@
+"""Submission-like CSV files, read with the line of every row and nothing repaired."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldfold.errors import InputError
+
+_CELL_LIMIT = 2**31 - 1
+"""Python's csv module refuses cells above 131,072 characters; a large mask has more."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a file."""
+
+    number: int
+    """Line of the file as an editor shows it; the header is line 1."""
+    cells: list[str]
+    """As they stand in the file, spaces included."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's header and rows."""
+
+    path: Path
+    columns: list[str]
+    """The header as it stands; empty if the file is."""
+    rows: list[Row]
+
+    def column(self, name: str) -> int | None:
+        """Return the place of a column, spaces around headers aside; None if it is not there."""
+        names = [column.strip() for column in self.columns]
+        return names.index(name) if names.count(name) == 1 else None
+
+    def require(self, name: str) -> int:
+        """Return the place of a column.
+
+        Raises:
+            InputError: it is not there, or twice.
+        """
+        place = self.column(name)
+        if place is None:
+            raise InputError(
+                f"{self.path}: expected one column {name!r}, found the header "
+                f"{show_header(self.columns)}. Name the right column or choose another file."
+            )
+        return place
+
+    def check_widths(self) -> None:
+        """Raise an InputError that names the first row with more or fewer cells than the header."""
+        bad = [row for row in self.rows if len(row.cells) != len(self.columns)]
+        if bad:
+            raise InputError(
+                f"{self.path}: row {bad[0].number} has {len(bad[0].cells)} cells, the header has "
+                f"{len(self.columns)} ({len(bad)} such rows in all). Mend the file."
+            )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a sample submission asks for."""
+
+    columns: list[str]
+    """The header to be written."""
+    image_ids: list[str]
+    """Every id once, in the order of its first row."""
+    repeats: int
+    """Rows of the sample that repeat an id."""
+
+
+def read_table(path: Path) -> Table:
+    """Return the rows of a CSV file; empty lines at its end are left out.
+
+    A byte-order mark at the beginning is taken off.
+
+    Raises:
+        InputError: the file is missing, cannot be read, or is not UTF-8 text.
+    """
+    before = csv.field_size_limit(_CELL_LIMIT)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = next(reader, [])
+            rows, line = [], reader.line_num
+            for cells in reader:
+                rows.append(Row(line + 1, cells))
+                line = reader.line_num  # a quoted cell may span several lines
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text; expected a CSV file.") from None
+    except (OSError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read {path}: {reason}.") from error
+    finally:
+        csv.field_size_limit(before)
+    while rows and not rows[-1].cells:
+        rows.pop()
+    return Table(path, columns, rows)
+
+
+def read_sample(path: Path, id_column: str, rle_column: str) -> Sample:
+    """Return the header and the ids of a sample submission.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column or holds no row.
+    """
+    table = read_table(path)
+    place = table.require(id_column)
+    table.require(rle_column)
+    table.check_widths()
+    if not table.rows:
+        raise InputError(f"{path}: expected one row an image, found none below the header.")
+    image_ids = list(dict.fromkeys(row.cells[place].strip() for row in table.rows))
+    return Sample(table.columns, image_ids, len(table.rows) - len(image_ids))
+
+
+def show_header(columns: list[str]) -> str:
+    """Return a header as it stands, in quotes, shortened if it is long."""
+    text = ",".join(columns)
+    return repr(text if len(text) <= 120 else text[:117] + "...")
+
+
+def pixels_of(
+    image_id: str, shape: tuple[int, int] | None, shapes: Mapping[str, tuple[int, int]] | None
+) -> int | None:
+    """Return the pixels of an image, None if its size is not known.
+
+    Args:
+        image_id: the image.
+        shape: height and width of all images without their own.
+        shapes: height and width of single images.
+    """
+    size = shapes.get(image_id, shape) if shapes is not None else shape
+    return None if size is None else size[0] * size[1]

@@ -1,0 +1,328 @@
+"""The house itself: packages, import order, cheap start, help, presets, size of the modules."""
+
+import ast
+import importlib
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import typer.main
+
+ROOT = Path(__file__).parents[1]
+ROOMS = [  # data runs downward through this list and never back
+    "core",
+    "competitions",
+    "folds",
+    "training",
+    "inference",
+    "ensemble",
+    "submissions",
+    "commands",
+]
+NOT_PACKAGED = {"tests", "benchmarks", "docs", "build", "dist"}
+HEAVY = {
+    "PIL", "cv2", "matplotlib", "numpy", "pandas", "pydicom", "safetensors", "scipy",
+    "segmentation_models_pytorch", "sklearn", "timm", "torch", "torchvision", "ttach", "zstandard",
+}  # fmt: skip
+BANNED = {"albumentations", "pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"}
+
+
+def packaged_folders():
+    """Return every folder with Python files that should be a package, relative to the root."""
+    tops = [
+        folder
+        for folder in ROOT.iterdir()
+        if folder.is_dir()
+        and not folder.name.startswith(".")
+        and folder.name not in NOT_PACKAGED
+        and not (folder / "pyvenv.cfg").exists()
+    ]
+    files = [file for top in tops for file in top.rglob("*.py")]
+    return sorted({file.parent.relative_to(ROOT) for file in files})
+
+
+def package_name(folder):
+    parts = folder.parts[1:] if folder.parts[0] == "core" else folder.parts
+    return ".".join(["goldfold", *parts])
+
+
+MODULES = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+
+
+def name_of(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def tree_of(file):
+    return ast.parse(file.read_text(encoding="utf-8"), filename=name_of(file))
+
+
+def statements(file):
+    """Yield (place, node) of everything in a module."""
+    for node in ast.walk(tree_of(file)):
+        yield f"{name_of(file)}:{getattr(node, 'lineno', 0)}", node
+
+
+def imported(node):
+    """Return the full names that an import statement brings in: modules, and what is in them."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def room_of_import(name):
+    """Return the room that a dotted name of goldfold belongs to, None for other libraries."""
+    parts = name.split(".")
+    if parts[0] != "goldfold":
+        return None
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "core"
+
+
+def at_import_time(node):
+    """Yield the statements that run when a module is imported, not those for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        yield child
+        yield from at_import_time(child)
+
+
+def python(code, *, cwd=None):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=cwd
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- packages ---------------------------------------------------------------------------------
+
+
+def test_packages_are_the_folders_with_python_files():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert sorted(setup["packages"]) == sorted(package_name(f) for f in packaged_folders())
+
+
+def test_every_top_package_is_its_folder():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert setup["package-dir"] == {
+        package_name(folder): folder.name for folder in map(Path, ROOMS)
+    }
+    assert {folder.parts[0] for folder in packaged_folders()} == set(ROOMS)
+
+
+def test_every_package_has_an_init_and_tests_have_none():
+    assert [f for f in packaged_folders() if not (ROOT / f / "__init__.py").is_file()] == []
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Return the files of a wheel that is built from a copy, without the network."""
+    source = tmp_path_factory.mktemp("source")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=ignore)
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, source)
+    python("from setuptools.build_meta import build_wheel; build_wheel('dist')", cwd=source)
+    (file,) = (source / "dist").glob("*.whl")
+    return zipfile.ZipFile(file).namelist()
+
+
+def test_the_wheel_holds_every_file_of_the_folders_and_nothing_else(wheel):
+    expected = set()
+    for room in ROOMS:
+        target = Path("goldfold") if room == "core" else Path("goldfold", room)
+        for file in (ROOT / room).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts and file.name[0] != ".":
+                expected.add((target / file.relative_to(ROOT / room)).as_posix())
+    assert {name for name in wheel if ".dist-info/" not in name} == expected
+
+
+def test_only_goldfold_reaches_the_top_level(wheel):
+    tops = {name.split("/")[0] for name in wheel}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"goldfold"}
+
+
+# --- imports ----------------------------------------------------------------------------------
+
+
+def test_a_room_imports_only_from_rooms_above_it():
+    wrong = []
+    for file in MODULES:
+        room = file.relative_to(ROOT).parts[0]
+        if name_of(file) == "core/__main__.py":
+            continue  # `python -m goldfold` is the door: it opens the roof
+        wrong += [
+            f"{where}: {name}"
+            for where, node in statements(file)
+            for name in imported(node)
+            if (other := room_of_import(name)) and ROOMS.index(other) > ROOMS.index(room)
+        ]
+    assert wrong == []
+
+
+def test_imports_are_absolute_and_begin_with_goldfold():
+    wrong = []
+    for where, node in (found for file in MODULES for found in statements(file)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            wrong.append(f"{where}: a relative import")
+        wrong += [f"{where}: {name}" for name in imported(node) if name.split(".")[0] in ROOMS]
+    assert wrong == []
+
+
+def test_no_pickle_and_no_unmaintained_library():
+    wrong = []
+    for where, node in (found for file in MODULES for found in statements(file)):
+        wrong += [f"{where}: {name}" for name in imported(node) if name.split(".")[0] in BANNED]
+        if isinstance(node, ast.Call):
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            if ast.unparse(node.func) == "torch.load" and given.get("weights_only") != "True":
+                wrong.append(f"{where}: torch.load without weights_only=True")
+            if given.get("allow_pickle", "False") != "False":
+                wrong.append(f"{where}: allow_pickle")
+    assert wrong == []
+
+
+def test_commands_import_no_heavy_library_at_module_level():
+    wrong = [
+        f"{name_of(file)}:{node.lineno}: {name}"
+        for file in sorted((ROOT / "commands").rglob("*.py"))
+        for node in at_import_time(tree_of(file))
+        for name in imported(node)
+        if name.split(".")[0] in HEAVY
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["folds", "build", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    code = (
+        f"import sys; sys.argv = ['goldfold', *{words!r}]\n"
+        "from goldfold.commands.app import app\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('LOADED', *sorted(sys.modules))\n"
+    )
+    shown, _, loaded = python(code).rpartition("LOADED")
+    assert "goldfold" in shown
+    assert HEAVY & set(loaded.split()) == set()
+
+
+def test_importing_the_rooms_imports_nothing_heavy():
+    rooms = ", ".join(package_name(Path(room)) for room in ROOMS)
+    loaded = python(f"import sys\nimport {rooms}\nprint(*sys.modules)").split()
+    assert HEAVY & set(loaded) == set()
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in {"core", "commands"}])
+def test_the_public_names_of_a_room_are_there(room):
+    package = importlib.import_module(f"goldfold.{room}")
+    assert package.__all__
+    assert [name for name in package.__all__ if not hasattr(package, name)] == []
+    with pytest.raises(AttributeError, match="no attribute 'nothing_like_this'"):
+        _ = package.nothing_like_this
+
+
+# --- commands and presets ---------------------------------------------------------------------
+
+
+def command_tree():
+    """Return (words, command) of every command and group, e.g. ('folds', 'build')."""
+    from goldfold.commands.app import app
+
+    found = []
+
+    def walk(words, command):
+        found.append((words, command))
+        for name, child in getattr(command, "commands", {}).items():
+            walk((*words, name), child)
+
+    walk((), typer.main.get_command(app))
+    return found
+
+
+def examples(command):
+    lines = [line.strip() for line in f"{command.help or ''}\n{command.epilog or ''}".splitlines()]
+    return [line for line in lines if line.startswith("goldfold ")]
+
+
+def test_every_command_has_help_with_an_example_of_itself():
+    tree = command_tree()
+    assert len(tree) > 10
+    wrong = []
+    for words, command in tree:
+        if hasattr(command, "commands"):
+            start = " ".join(["goldfold", *words, ""])
+        else:
+            start = " ".join(["goldfold", *words])
+        if not any(f"{line} ".startswith(start) for line in examples(command)):
+            wrong.append(start)
+    assert wrong == []
+
+
+def test_the_options_in_the_examples_exist():
+    wrong = []
+    options = {
+        words: {
+            name for option in command.params for name in [*option.opts, *option.secondary_opts]
+        }
+        for words, command in command_tree()
+        if not hasattr(command, "commands")
+    }
+    for _, command in command_tree():
+        for line in examples(command):
+            said = line.split()[1:]
+            words = next((w for w in options if tuple(said[: len(w)]) == w), None)
+            if words is None:
+                wrong.append(f"no such command: {line}")
+                continue
+            asked = {word.split("=")[0] for word in said if word.startswith("-")}
+            wrong += [f"no option {option}: {line}" for option in asked - options[words]]
+    assert wrong == []
+
+
+def test_every_option_has_help():
+    wrong = [
+        f"{' '.join(words)} {option.name}"
+        for words, command in command_tree()
+        for option in command.params
+        if not getattr(option, "help", None) and option.name != "help"
+    ]
+    assert wrong == []
+
+
+def test_every_shipped_preset_loads_with_every_recipe():
+    from goldfold.competitions.preset import load_preset, preset_names, read_recipe, recipe_names
+    from goldfold.settings import CompetitionSettings, Settings
+
+    assert {"siim-acr-pneumothorax", "tgs-salt"} <= set(preset_names())
+    for name in preset_names():
+        competition = load_preset(name)
+        assert CompetitionSettings.model_validate(competition).title
+        assert "default" in recipe_names(name)
+        for recipe in recipe_names(name):
+            content = tomllib.loads(read_recipe(name, recipe))
+            settings = Settings.model_validate({"competition": competition, **content})
+            assert settings.models[0].stages
+
+
+# --- size and names ---------------------------------------------------------------------------
+
+
+def test_no_module_is_longer_than_400_lines():
+    lengths = {name_of(file): len(file.read_text("utf-8").splitlines()) for file in MODULES}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_module_is_named_after_nothing():
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
+    assert [name_of(file) for file in MODULES if file.stem in vague] == []

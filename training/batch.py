@@ -1,0 +1,26 @@
+"""From cached bytes to what the network takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# Mean and spread of a typical gray image in 0..1; the first BatchNorm takes care of the rest.
+# With pretrained weights they are close to the mean of the ImageNet constants.
+MEAN = 0.449
+SPREAD = 0.226
+
+
+def network_input(pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return normalised images, float32 (N, C, H, W) in channels_last on the device.
+
+    Args:
+        pixels: uint8 (N, H, W) for one channel or (N, H, W, 3).
+        device: where the result is; the bytes are moved first and normalised there.
+    """
+    images = torch.as_tensor(np.asarray(pixels) if isinstance(pixels, np.ndarray) else pixels)
+    images = images.to(device, non_blocking=True)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    normalised = images.to(torch.float32).div_(255.0).sub_(MEAN).div_(SPREAD)
+    return normalised.contiguous(memory_format=torch.channels_last)

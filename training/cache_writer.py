@@ -1,0 +1,202 @@
+"""The image cache's files: decoded by threads, streamed in order, whole or not at all.
+
+The arrays are written as plain files: a full disk is then an error, where writing through a
+memory map would kill the process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.image import read_image
+from goldfold.competitions.rle import Dialect, decode
+from goldfold.errors import GoldfoldError, ImageError, list_problems
+from goldfold.files import atomic_path, fingerprint, write_json
+from goldfold.progress import Progress
+from goldfold.training.resize import resize_image, resize_mask
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_FORMAT = 1  # raise it when the same inputs would be cached differently
+_LEFTOVER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class CacheRow:
+    """One image to be cached; `mask` is its run-length encoding, "" for an empty one."""
+
+    image_id: str
+    path: Path
+    height: int
+    width: int
+    mask: str
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """All that a cache is made from."""
+
+    name: str
+    rows: Sequence[CacheRow]
+    labelled: bool
+    dialect: Dialect | None
+    size: int
+    channels: int
+
+    def fingerprint(self) -> str:
+        """Return what changes with any input; a file counts by its path, time and length."""
+        rows = [
+            [row.image_id, str(row.path), *_file_state(row.path), row.height, row.width, row.mask]
+            for row in self.rows
+        ]
+        how = [_FORMAT, self.size, self.channels, self.labelled, str(self.dialect)]
+        return fingerprint([*how, rows])
+
+    def mask_rows(self) -> list[int]:
+        """Return for each image its place among the non-empty masks, -1 for an empty one."""
+        places, count = [], 0
+        for row in self.rows:
+            places.append(count if row.mask else -1)
+            count += bool(row.mask)
+        return places
+
+
+def pixel_shape(count: int, size: int, channels: int) -> tuple[int, ...]:
+    """Return the shape of the pixels: (N, S, S), or (N, S, S, 3)."""
+    return (count, size, size) if channels == 1 else (count, size, size, channels)
+
+
+def write_cache(
+    folder: Path, plan: CachePlan, made_from: str, workers: int, progress: Progress
+) -> None:
+    """Write the three files of a cache; memory use does not depend on the number of images.
+
+    Args:
+        folder: where; made if need be.
+        plan: what.
+        made_from: the plan's fingerprint from before any file was read, so that a file which
+            changes meanwhile is noticed the next time.
+        workers: threads that decode.
+        progress: told of every image.
+
+    Raises:
+        ImageError: images or masks that cannot be read, all at once; nothing is written.
+        OutputError: the cache cannot be written.
+    """
+    mask_rows = plan.mask_rows()
+    facts_path = folder / f"{plan.name}.json"
+    with (
+        atomic_path(folder / f"{plan.name}.pixels.npy") as pixels_path,
+        atomic_path(folder / f"{plan.name}.masks.npy") as masks_path,
+    ):
+        with pixels_path.open("wb") as pixels_file, masks_path.open("wb") as masks_file:
+            _write_header(pixels_file, pixel_shape(len(plan.rows), plan.size, plan.channels))
+            _write_header(masks_file, (max(mask_rows) + 1, plan.size, plan.size))
+            with progress.task(f"image cache {plan.name}", len(plan.rows)) as task:
+                _stream(plan, pixels_file, masks_file, workers, task.advance)
+        facts_path.unlink(missing_ok=True)  # before the arrays take their places
+    facts = {
+        "fingerprint": made_from,
+        "image_ids": [row.image_id for row in plan.rows],
+        "size": plan.size,
+        "channels": plan.channels,
+        "labelled": plan.labelled,
+        "sizes": [[row.height, row.width] for row in plan.rows],
+        "mask_rows": mask_rows,
+    }
+    write_json(facts_path, facts)
+
+
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Remove the temporary files of killed builds: nobody wrote pixels to them for a minute."""
+    for pixels in folder.glob(f".{name}.pixels.npy.*.tmp"):
+        try:
+            if time.time() - pixels.stat().st_mtime > _LEFTOVER_SECONDS:
+                pixels.with_name(pixels.name.replace(".pixels.", ".masks.")).unlink(missing_ok=True)
+                pixels.unlink()
+        except OSError:
+            continue  # another process was faster, or owns it
+
+
+def _file_state(path: Path) -> tuple[int, int]:
+    try:
+        facts = path.stat()
+    except OSError:
+        return -1, -1  # reading it will say what is wrong
+    return facts.st_mtime_ns, facts.st_size
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _stream(
+    plan: CachePlan,
+    pixels_file: BinaryIO,
+    masks_file: BinaryIO,
+    workers: int,
+    advance: Callable[[], None],
+) -> None:
+    """Write every image and non-empty mask in order, or raise with all that cannot be read."""
+    problems: list[str] = []
+    for result in _map_in_order(lambda row: _prepare(plan, row), plan.rows, workers):
+        if isinstance(result, str):
+            problems.append(result)
+        elif not problems:
+            pixels, mask = result
+            pixels_file.write(pixels.data)
+            if mask is not None:
+                masks_file.write(mask.data)
+        advance()
+    if problems:
+        title = f"{len(problems)} of {len(plan.rows)} images cannot be cached:"
+        remedy = "Mend or remove them; `goldfold check` shows every problem of the data."
+        raise ImageError(list_problems(title, problems, remedy))
+
+
+def _prepare(
+    plan: CachePlan, row: CacheRow
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None] | str:
+    """Return an image and its mask at the cache's size (None if empty), or what is wrong."""
+    try:
+        pixels = read_image(row.path, plan.channels)
+        if pixels.shape[:2] != (row.height, row.width):
+            return (
+                f"{row.image_id}: expected {row.height} x {row.width} pixels (height x width), "
+                f"found {pixels.shape[0]} x {pixels.shape[1]} in {row.path}"
+            )
+        mask = None
+        if row.mask and plan.dialect is not None:
+            full = decode(row.mask, row.height, row.width, plan.dialect, name="mask")
+            mask = resize_mask(full, plan.size, plan.size)
+        return resize_image(pixels, plan.size, plan.size), mask
+    except (GoldfoldError, OSError) as error:
+        return f"{row.image_id}: {error}"
+
+
+def _map_in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+) -> Iterator[_Result]:
+    """Yield the results in the items' order, at most a few more than `workers` in the making."""
+    pending: deque[Future[_Result]] = deque()
+    executor = ThreadPoolExecutor(workers)
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)

@@ -1,0 +1,109 @@
+"""Checkpoints: weights in .safetensors, their facts in .json beside them, the best k kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from goldfold.errors import GoldfoldError, InputError
+from goldfold.files import atomic_path, file_hash, read_json, write_json
+from goldfold.training.model import build_model
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights on disk and what is known of them."""
+
+    path: Path
+    epoch: int
+    score: float
+    sha256: str
+    facts: dict[str, Any]
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write tensors atomically as .safetensors, on the CPU and contiguous."""
+    # Cloned, because safetensors refuses tensors that share memory.
+    layout = torch.contiguous_format
+    whole = {k: t.detach().cpu().clone(memory_format=layout) for k, t in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(whole, temporary)
+
+
+def save_checkpoint(
+    folder: Path, model: nn.Module, *, epoch: int, score: float, facts: Mapping[str, Any]
+) -> Checkpoint:
+    """Write weights, then their facts; a checkpoint counts only once its .json stands.
+
+    Args:
+        folder: where to; made if missing.
+        model: whose weights.
+        epoch: finished epochs, from 1.
+        score: validation metric.
+        facts: what `load_model` needs (architecture, encoder, channels, options, image_size).
+    """
+    path = folder / f"epoch-{epoch:04d}.safetensors"
+    save_tensors(path, model.state_dict())
+    sha256 = file_hash(path)
+    content = {"epoch": epoch, "score": score, "sha256": sha256, **facts}
+    write_json(path.with_suffix(".json"), content)
+    return Checkpoint(path, epoch, score, sha256, content)
+
+
+def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
+    """Return the checkpoints of a fold run, best first, earlier first at equal score."""
+    found = []
+    for facts_path in sorted((fold_folder / "checkpoints").glob("epoch-*.json")):
+        facts = read_json(facts_path)
+        weights = facts_path.with_suffix(".safetensors")
+        if weights.is_file():
+            found.append(
+                Checkpoint(weights, facts["epoch"], facts["score"], facts["sha256"], facts)
+            )
+    return sorted(found, key=lambda one: (-one.score, one.epoch))
+
+
+def keep_best(fold_folder: Path, count: int, upto_epoch: int) -> list[Checkpoint]:
+    """Remove all but the best `count` checkpoints, and any after `upto_epoch`; return the kept.
+
+    A checkpoint after `upto_epoch` was left by a kill between the checkpoint and the state.
+    """
+    ranked = [c for c in list_checkpoints(fold_folder) if c.epoch <= upto_epoch]
+    kept = {checkpoint.path.stem for checkpoint in ranked[:count]}
+    for path in (fold_folder / "checkpoints").glob("epoch-*"):
+        if path.stem not in kept:
+            path.unlink(missing_ok=True)
+    return ranked[:count]
+
+
+def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
+    """Return the network of a checkpoint in eval mode on the device, channels_last.
+
+    Raises:
+        GoldfoldError: the weights differ from what was written.
+        InputError: the network cannot be built.
+    """
+    if file_hash(checkpoint.path) != checkpoint.sha256:
+        raise GoldfoldError(
+            f"{checkpoint.path} is not the file that was written (its SHA-256 differs from the "
+            ".json beside it). Remove its fold folder and train the fold again."
+        )
+    facts = checkpoint.facts
+    missing = [k for k in ("architecture", "encoder", "channels", "options") if k not in facts]
+    if missing:
+        raise InputError(f"{checkpoint.path.with_suffix('.json')} lacks {', '.join(missing)}.")
+    model = build_model(
+        facts["architecture"],
+        facts["encoder"],
+        channels=facts["channels"],
+        options=facts["options"],
+    )
+    model.load_state_dict(load_file(checkpoint.path))
+    model.eval()
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
