@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from goldfold.commands import (
     check,
@@ -23,35 +24,46 @@ from goldfold.commands import (
 from goldfold.errors import GoldfoldError
 
 
-class Command(typer.Typer):
-    """A Typer tree that shows our own errors as messages with their exit codes."""
+class Tree(typer.core.TyperGroup):
+    """The command tree; what a command raises on purpose becomes a message and an exit code."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line.
+    def invoke(self, context: Any) -> Any:
+        """Run a command.
 
         Exit codes: 0 done, 1 failed, 2 wrong use or bad input, 130 interrupted.
         """
         from goldfold.commands import show
 
         try:
-            return super().__call__(*args, **kwargs)
+            return super().invoke(context)
         except GoldfoldError as error:
             show.error(str(error))
             sys.exit(error.exit_code)
-        except MemoryError:
-            show.error("out of memory. Lower batch_size or image_size, or close other programs.")
-            sys.exit(1)
+        except KeyboardInterrupt:
+            show.error("interrupted. The same command goes on where it stopped.")
+            sys.exit(130)
+        except BrokenPipeError:
+            raise  # the reader of a pipe left (`| head`): Typer ends quietly
         except OSError as error:
             # What no room foresaw: a disk that went away, a network share that timed out.
             show.error(f"{error.filename or 'a file'}: {error.strerror or error}.")
             sys.exit(1)
-        except KeyboardInterrupt:
-            show.error("interrupted. The same command goes on where it stopped.")
-            sys.exit(130)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            show.error("out of memory. Lower batch_size or image_size, or close other programs.")
+            sys.exit(1)
 
 
-app = Command(
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python or PyTorch (which raises RuntimeError) has run out of memory."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "t allocate memory" in text
+
+
+app = typer.Typer(
     name="goldfold",
+    cls=Tree,
     help="From a folder of medical images and a label table to a scored submission.\n\n"
     "Start with:\n\n"
     "goldfold init siim-acr-pneumothorax --data DATA -o runs/first",

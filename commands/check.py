@@ -58,7 +58,6 @@ def check(
 def _unreadable(run: Run, paths: list[str]) -> list[str]:
     """Return one line for each image whose pixels cannot be decoded."""
     from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
 
     from goldfold.competitions.image import read_image
     from goldfold.errors import ImageError
@@ -67,18 +66,19 @@ def _unreadable(run: Run, paths: list[str]) -> list[str]:
 
     def fault(path: str) -> str | None:
         try:
-            read_image(Path(data) / path)
+            read_image(data / path)
         except ImageError as error:
             return str(error)
         return None
 
     problems = []
-    with (
-        run.progress.task("decoding images", len(paths)) as task,
-        ThreadPoolExecutor(max(1, run.workers)) as pool,
-    ):
-        for problem in pool.map(fault, paths):
-            task.advance()
-            if problem:
-                problems.append(problem)
+    pool = ThreadPoolExecutor(max(1, run.workers))
+    try:
+        with run.progress.task("decoding images", len(paths)) as task:
+            for problem in pool.map(fault, paths):
+                task.advance()
+                if problem:
+                    problems.append(problem)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for thousands of images
     return problems

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goldfold.commands.options import Overwrite
+
+if TYPE_CHECKING:
+    from goldfold.competitions.synthetic import SyntheticReport
+
+SIIM_SIZE = 1024
+"""Height and width of the real images, which the preset expects."""
 
 app = typer.Typer(
     help="Make a competition of synthetic chest X-rays.\n\n"
@@ -26,7 +33,7 @@ def _group() -> None:
 def synthesize(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
     train: Annotated[int, typer.Option(help="Training images.", min=4)] = 96,
-    test: Annotated[int, typer.Option(help="Test images.", min=2)] = 32,
+    test: Annotated[int, typer.Option(help="Test images.", min=4)] = 32,
     size: Annotated[int, typer.Option(help="Height and width in pixels.", min=64)] = 1024,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 0,
     quirks: Annotated[
@@ -44,7 +51,10 @@ def synthesize(
     from goldfold.commands import show
 
     make_synthetic(folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
-    show.out(f"next: goldfold init siim-acr-pneumothorax --data {folder} -o runs/synthetic")
+    words = ["goldfold", "init", "siim-acr-pneumothorax", "--data", str(folder)]
+    if size != SIIM_SIZE:
+        words += ["--set", f"competition.images.shape=[{size},{size}]"]
+    show.out(f"next: {shlex.join([*words, '-o', 'runs/synthetic'])}")
 
 
 def make_synthetic(
@@ -52,17 +62,54 @@ def make_synthetic(
 ) -> None:
     """Synthesize into a new or empty folder and print what was made.
 
+    Nothing is done where the same competition is there already.
+
+    Args:
+        folder: where to.
+        train: training images.
+        test: test images.
+        size: height and width in pixels.
+        seed: same seed, same bytes.
+        quirks: with the oddities of the real files.
+        overwrite: remove another synthetic competition first; never anything else.
+
     Raises:
-        InputError: the folder holds something and may not be overwritten.
+        InputError: the folder holds something else.
     """
+    import shutil
+
     from goldfold.commands import show
     from goldfold.competitions.synthetic import synthesize as make
-    from goldfold.errors import InputError
+    from goldfold.competitions.synthetic.competition import FACTS_FILE
 
-    if folder.exists() and any(folder.iterdir()) and not overwrite:
-        raise InputError(f"{folder} is not empty. Choose another folder or add --overwrite.")
-    progress = show.terminal_progress()
+    if overwrite and (folder / FACTS_FILE).is_file():
+        shutil.rmtree(folder)
     report = make(
-        folder, train=train, test=test, size=size, seed=seed, quirks=quirks, progress=progress
+        folder,
+        train=train,
+        test=test,
+        size=size,
+        seed=seed,
+        quirks=quirks,
+        progress=show.terminal_progress(),
     )
-    show.out(str(report))
+    _print_report(report, size)
+
+
+def _print_report(report: SyntheticReport, size: int) -> None:
+    from goldfold.commands import show
+
+    counts = [
+        ["training", report.train_images, report.train_patients, report.train_positive],
+        [
+            "test",
+            report.test_images,
+            report.test_patients,
+            report.public_positive + report.private_positive,
+        ],
+    ]
+    show.out(f"{report.folder}: {size} x {size} px, {report.label_rows:,} label rows")
+    show.out(show.table(["images", "number", "patients", "with pneumothorax"], counts))
+    for what, ids in (("no label row", report.unlabelled), ("no image", report.imageless)):
+        if ids:
+            show.out(f"with {what}: {len(ids)}")

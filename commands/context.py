@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +38,14 @@ class Run:
         return min(_cores(), MOST_WORKERS)
 
     def command(self, words: str) -> str:
-        """Return a command on this run, for messages."""
-        return f"goldfold {words} {self.directory.root}"
+        """Return a command on this run, for messages; it can be pasted into a shell."""
+        return f"goldfold {words} {shlex.quote(str(self.directory.root))}"
 
 
 def open_run(folder: Path, assignments: Sequence[str] | None = None) -> Run:
-    """Return the run of a directory.
+    """Return the run of a directory, with its data folder as an absolute path.
+
+    What a stage was made from thus does not depend on where the command was typed.
 
     Raises:
         SettingsError: goldfold.toml is missing or wrong.
@@ -51,6 +54,9 @@ def open_run(folder: Path, assignments: Sequence[str] | None = None) -> Run:
 
     directory = RunDirectory(folder)
     settings = load_settings(directory.settings, assignments or [])
+    data = settings.competition.data.resolve()
+    competition = settings.competition.model_copy(update={"data": data})
+    settings = settings.model_copy(update={"competition": competition})
     return Run(directory, settings, terminal_progress())
 
 
@@ -66,6 +72,7 @@ def ensure_images(run: Run) -> pd.DataFrame:
 
     made_from = {"inputs": fingerprint(inputs_of(run.settings.competition))}
     if run.directory.stage("images").is_current(made_from) and run.directory.images.is_file():
+        write_run_facts(run, made_from)
         return read_images(run.directory.images)
     return _collect(run, made_from)[0]
 
@@ -100,25 +107,25 @@ def _collect(
         record = run.directory.stage("images")
         record.forget()
         write_images(run.directory.images, images)
-        record.write(made_from)
         write_run_facts(run, made_from)
+        record.write(made_from)
         images = read_images(run.directory.images)
     return images, report
 
 
 def write_run_facts(run: Run, made_from: dict[str, Any]) -> None:
-    """Write run.json: resolved settings, versions, fingerprint of the inputs."""
-    from goldfold.files import write_json
+    """Write run.json if it changed: resolved settings, versions, fingerprint of the inputs."""
+    from goldfold.files import read_json, write_json
     from goldfold.submissions.provenance import package_versions
 
-    write_json(
-        run.directory.facts,
-        {
-            "settings": run.settings.model_dump(mode="json"),
-            "versions": package_versions(),
-            "inputs": made_from["inputs"],
-        },
-    )
+    facts = {
+        "settings": run.settings.model_dump(mode="json"),
+        "versions": package_versions(),
+        "inputs": made_from["inputs"],
+    }
+    path = run.directory.facts
+    if not path.is_file() or read_json(path) != facts:
+        write_json(path, facts)
 
 
 def _cores() -> int:

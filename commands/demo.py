@@ -9,6 +9,8 @@ import typer
 
 from goldfold.commands.options import Assignments, Overwrite
 
+PRESET = "siim-acr-pneumothorax"
+
 
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for data and run.")] = Path(
@@ -36,23 +38,20 @@ def demo(
     from goldfold.commands.competition import make_synthetic
     from goldfold.commands.context import open_run
     from goldfold.commands.run import run_all
-    from goldfold.commands.submit import _competition_of, print_scores
+    from goldfold.commands.submit import print_scores
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions import score_submission
 
     began = time.monotonic()
     data, run_folder = folder / "data", folder / "run"
-    preset = "siim-acr-pneumothorax"
-    if overwrite or not (data / "solution.csv").is_file():
-        make_synthetic(data, train, test, size, seed, quirks=False, overwrite=True)
-        show.out()
-    if overwrite or not (run_folder / "goldfold.toml").is_file():
-        changes = [*(assignments or []), f"competition.images.shape=[{size}, {size}]"]
-        init_command.init(preset, data, run_folder, recipe, changes, overwrite=True)
-        show.out()
+    changes = [f"competition.images.shape=[{size}, {size}]", *(assignments or [])]
+    make_synthetic(data, train, test, size, seed, quirks=False, overwrite=overwrite)
+    show.out()
+    init_command.init(PRESET, data, run_folder, recipe, changes, overwrite=overwrite)
+    show.out()
     run = open_run(run_folder)
     run_all(run, overwrite=overwrite)
-    form = _competition_of(data / "solution.csv", preset)
+    form = run.settings.competition
     scores = score_submission(
         run.directory.submission(run.settings.submission.file),
         data / "solution.csv",
@@ -60,7 +59,7 @@ def demo(
         id_column=form.submission.id_column,
         rle_column=form.submission.rle_column,
         dialect=get_dialect(form.submission.dialect),
-        shape=(size, size),
+        shape=form.images.shape,
     )
     show.out()
     show.out("scored against the hidden solution:")

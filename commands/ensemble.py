@@ -51,7 +51,7 @@ def run_command(
         show.out_json(report)
         return
     print_ensemble(report)
-    show.out(f"wrote {run.directory.ensemble}")
+    show.out(f"ensemble: {run.directory.ensemble}")
     show.out(f"next: {run.command('submit write')}")
 
 
@@ -76,27 +76,45 @@ def open_members(run: Run, split: str) -> list[Member]:
             f"ensemble.members = {chosen} with weights = {weights}: expected names of [[models]] "
             f"({', '.join(names)}) and one weight each."
         )
-    members, problems = [], []
+    members: list[Member] = []
+    problems: list[str] = []
     for name, weight in zip(chosen, weights, strict=True):
         model = next(one for one in run.settings.models if one.name == name)
+        folds = expected_folds(run, name, model.seeds[0])
         try:
-            members.append(
-                open_member(
-                    run.directory.root / "predictions",
-                    name,
-                    weight=weight,
-                    seeds=model.seeds,
-                    folds=expected_folds(run, name, model.seeds[0]),
-                    split=cast("Split", split),
-                    allow_missing=run.settings.inference.allow_missing_folds,
-                )
+            member = open_member(
+                run.directory.root / "predictions",
+                name,
+                weight=weight,
+                seeds=model.seeds,
+                folds=folds,
+                split=cast("Split", split),
+                allow_missing=run.settings.inference.allow_missing_folds,
             )
         except InputError as error:
             problems.append(str(error))
+            continue
+        members.append(member)
+        problems += _outdated(run, member)
     if problems:
         remedy = f"Run `{run.command('predict run')} --{split}`."
-        raise InputError(list_problems("predictions are missing:", problems, remedy))
+        raise InputError(list_problems("predictions are missing or outdated:", problems, remedy))
     return members
+
+
+def _outdated(run: Run, member: Member) -> list[str]:
+    """Return a line for each store that was not made from the present best checkpoints."""
+    from goldfold.training.checkpoint import list_checkpoints
+
+    inference = run.settings.inference
+    problems = []
+    for reader in (reader for readers in member.seeds for reader in readers):
+        fold = reader.path.parent.relative_to(run.directory.root / "predictions")
+        best = list_checkpoints(run.directory.root / "models" / fold)[: inference.checkpoints]
+        wanted = ([checkpoint.sha256 for checkpoint in best], inference.views)
+        if (reader.facts.get("checkpoints"), reader.facts.get("views")) != wanted:
+            problems.append(f"{reader.path} was made from other checkpoints or views.")
+    return problems
 
 
 def prediction_facts(run: Run, split: str) -> dict[str, str]:
@@ -139,12 +157,13 @@ def ensure_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict
 def _blend_and_assess(
     run: Run, images: pd.DataFrame, folds: pd.DataFrame, made_from: dict[str, Any]
 ) -> dict[str, Any]:
+    from goldfold.competitions.images_table import training_images
     from goldfold.competitions.rle import decode, get_dialect
     from goldfold.ensemble import Blend, assess, blend_histograms, build_report
 
     settings = run.settings.ensemble
     dialect = get_dialect(run.settings.competition.labels.dialect)
-    table = images.set_index("image_id")
+    table = training_images(images).set_index("image_id")
     folds_of = folds.set_index("image_id")
 
     def true_mask(image_id: str) -> Any:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.commands.context import Run
+    from goldfold.folds.audit import AuditReport
+
+PIXELS_UP_TO = 2000
+"""Images that an audit decodes without being asked to."""
 
 app = typer.Typer(
     help="Split the training images without leakage, and audit any split.\n\n"
@@ -45,7 +49,7 @@ def build(
         show.out_json(_summary(folds).to_dict(orient="records"))
         return
     print_summary(folds)
-    show.out(f"wrote {run.directory.folds}")
+    show.out(f"folds: {run.directory.folds}")
     show.out(f"next: {run.command('train run')}")
 
 
@@ -61,12 +65,19 @@ def audit(
     id_column: Annotated[str | None, typer.Option(help="Its column with the image id.")] = None,
     fold_column: Annotated[str | None, typer.Option(help="Its column with the fold.")] = None,
     pixels: Annotated[
-        bool, typer.Option(help="Compare decoded pixels across folds (reads every image).")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--pixels/--no-pixels",
+            help="Compare pixels across folds, which decodes every image. "
+            f"If left out: up to {PIXELS_UP_TO:,} images are compared, more are not.",
+        ),
+    ] = None,
     as_json: Json = False,
     assignments: Assignments = None,
 ) -> None:
-    """Look for leakage and imbalance in a fold table. Exit code 1 when it leaks.
+    """Look for leakage and imbalance in a fold table.
+
+    Exit code 1 when it leaks, 2 when it does not fit the run's images.
 
     Example:
     goldfold folds audit runs/first --table other_folds.csv --fold-column fold
@@ -81,27 +92,27 @@ def audit(
     path = table or run.directory.require(run.directory.folds, run.command("folds build"))
     groups = group_column(train, run.settings.folds.group)
     ids = list(train["image_id"])
+    fold_table = read_fold_table(path, id_column, fold_column)
+    content = _contents(run, train, pixels)
     report = audit_folds(
-        read_fold_table(path, id_column, fold_column),
+        fold_table,
         groups=dict(zip(ids, groups, strict=True)),
         expected_ids=ids,
         non_empty=dict(zip(ids, train["area_px"] > 0, strict=True)),
-        content=_contents(run, train) if pixels else None,
+        content=content,
     )
     if as_json:
-        show.out_json(report.to_json())
+        show.out_json({"pixels_compared": content is not None, **report.to_json()})
     else:
         print_audit(path, report)
     if not report.ok:
         raise typer.Exit(1 if report.leaking else 2)
 
 
-def print_audit(path: Path, report: object) -> None:
+def print_audit(path: Path, report: AuditReport) -> None:
     """Print an audit: counts for each fold, findings, verdict."""
     from goldfold.commands import show
-    from goldfold.folds.audit import AuditReport
 
-    assert isinstance(report, AuditReport)
     show.out(f"{path}: {report.rows:,} rows, {report.images:,} images, {len(report.folds)} folds")
     rows = [[f.fold, f.images, f.groups, f.non_empty] for f in report.folds]
     show.out(show.table(["fold", "images", "groups", "non-empty"], rows))
@@ -109,16 +120,25 @@ def print_audit(path: Path, report: object) -> None:
         show.out(text)
     verdict = "it leaks" if report.leaking else "no leakage found"
     if report.problems:
-        verdict += f", {len(report.problems)} kinds of problem"
+        kinds = len(report.problems)
+        verdict += f", {kinds} {'kind' if kinds == 1 else 'kinds'} of problem"
     show.out(verdict)
 
 
-def _contents(run: Run, train: pd.DataFrame) -> dict[str, str] | None:
-    """Return pixel hashes of the images that are there, or None without any."""
+def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
+    """Return pixel hashes of the images that are there, or None if they are not to be compared."""
     from goldfold.folds import content_hashes
 
     data = run.settings.competition.data
     there = train[train["path"] != ""]
+    if wanted is None and len(there) > PIXELS_UP_TO:
+        run.progress.say(
+            f"the pixels of {len(there):,} images were not compared; --pixels does it, by "
+            "decoding them all"
+        )
+        return None
+    if wanted is False:
+        return None
     paths = {i: data / p for i, p in zip(there["image_id"], there["path"], strict=True)}
     return content_hashes(paths, run.workers, run.progress) if paths else None
 
@@ -139,27 +159,58 @@ def ensure_folds(run: Run, images: pd.DataFrame, overwrite: bool = False) -> pd.
     """Return the fold table, split anew if images or settings of the split changed.
 
     Raises:
-        InputError: the split is impossible, or folds.csv was put there by hand.
+        InputError: the split is impossible, or folds.csv was put there or changed by hand.
     """
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.errors import InputError
-    from goldfold.folds import build_folds, read_folds, write_folds
+    from goldfold.files import file_hash
+    from goldfold.folds import read_folds, write_folds
 
     made_from = folds_made_from(run, images)
     record = run.directory.stage("folds")
     path = run.directory.folds
-    if path.is_file():
-        if record.is_current(made_from) and not overwrite:
-            run.progress.say("folds: up to date")
-            return read_folds(path)
-        if not record.exists() and not overwrite:
-            raise InputError(
-                f"{path} was not made here. Add --overwrite to `{run.command('folds build')}` to "
-                "replace it."
-            )
+    there = file_hash(path) if path.is_file() else None
+    if there and not overwrite and record.is_current({**made_from, "sha256": there}):
+        run.progress.say("folds: up to date")
+        return read_folds(path)
+    folds = _split(run, images)
+    if there and not overwrite:
+        _refuse_foreign(run, there, folds)
+    write_folds(path, folds)
+    record.write({**made_from, "sha256": file_hash(path)})
+    return folds
+
+
+def _refuse_foreign(run: Run, there: str, folds: pd.DataFrame) -> None:
+    """Raise InputError if folds.csv is not ours: neither recorded, nor what is written now.
+
+    The latter is what a kill between the table and its record leaves.
+    """
+    from tempfile import TemporaryDirectory
+
+    from goldfold.errors import InputError
+    from goldfold.files import file_hash, read_json
+    from goldfold.folds import write_folds
+
+    record = run.directory.stage("folds")
+    if record.exists() and read_json(record.path)["made_from"].get("sha256") == there:
+        return
+    with TemporaryDirectory() as folder:
+        built = Path(folder) / "folds.csv"
+        write_folds(built, folds)
+        same = file_hash(built) == there
+    if not same:
+        raise InputError(
+            f"{run.directory.folds} is not the table that goldfold wrote. Move it away, or add "
+            f"--overwrite to `{run.command('folds build')}` to replace it."
+        )
+
+
+def _split(run: Run, images: pd.DataFrame) -> pd.DataFrame:
+    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.folds import build_folds
+
     train = training_images(images)
     settings = run.settings.folds
-    folds = build_folds(
+    return build_folds(
         list(train["image_id"]),
         list(group_column(train, settings.group)),
         train["area_px"].to_numpy(),
@@ -167,10 +218,6 @@ def ensure_folds(run: Run, images: pd.DataFrame, overwrite: bool = False) -> pd.
         seed=settings.seed,
         area_bins=settings.area_bins,
     )
-    record.forget()
-    write_folds(path, folds)
-    record.write(made_from)
-    return folds
 
 
 def _summary(folds: pd.DataFrame) -> pd.DataFrame:
@@ -192,7 +239,7 @@ def print_summary(folds: pd.DataFrame) -> None:
             int(row.non_empty),
             f"{row.fraction:.1%}",
             *(
-                f"{value:,.0f}" if value == value else "n/a"
+                f"{value:,.0f}" if value > 0 else "n/a"
                 for value in (row.area_q25, row.area_median, row.area_q75)
             ),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,17 +37,21 @@ def init(
     from goldfold.settings_file import validate_settings
 
     target = RunDirectory(output).settings
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} is already there. Choose another -o or add --overwrite.")
     content = _content(preset, recipe, assignments or [], data.resolve())
     settings = validate_settings(content, f"preset {preset}, recipe {recipe}")
     found = _describe(settings.competition)
-    write_text(target, _text(preset, recipe, data, output, assignments or []))
+    text = _text(preset, recipe, data, output, assignments or [])
+    if target.is_file() and not overwrite and target.read_bytes() != text.encode():
+        raise InputError(
+            f"{target} is already there and says something else. Choose another -o, or add "
+            "--overwrite to replace it."
+        )
+    write_text(target, text)
     show.out(settings.competition.title)
     for line in found:
         show.out(f"  {line}")
     show.out(f"wrote {target}")
-    show.out(f"next: goldfold check {output}")
+    show.out(f"next: goldfold check {shlex.quote(str(output))}")
 
 
 def _content(preset: str, recipe: str, assignments: list[str], data: Path) -> dict[str, object]:
@@ -87,7 +92,8 @@ def _describe(competition: CompetitionSettings) -> list[str]:
     empty = int((labels["area_px"] == 0).sum())
     share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
     lines.append(
-        f"labels: {path.name}, {int(labels['rows'].sum()):,} rows of {len(labels):,} images, {share}"
+        f"labels: {path.name}, {int(labels['rows'].sum()):,} rows "
+        f"of {len(labels):,} images, {share}"
     )
     sample = find_table(data, competition.submission.sample)
     lines.append(f"sample submission: {sample.name if sample else 'none'}")

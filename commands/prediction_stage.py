@@ -20,11 +20,13 @@ def predict_all(run: Run, images: pd.DataFrame, folds: pd.DataFrame, splits: Seq
     """Predict what is missing, model by model, fold by fold.
 
     Raises:
-        InputError: a fold has no finished training, or there are no images to predict.
+        InputError: a fold has no finished training, or one made from other settings, or there
+            are no images to predict.
     """
-    from goldfold.commands.train import choose_jobs
+    from goldfold.commands.train import choose_jobs, refuse_other_trainings
 
     ready = _finished_jobs(run, choose_jobs(run))
+    refuse_other_trainings(run, ready, images, folds)
     for split in splits:
         for job in ready:
             _predict_one(run, job, images, folds, cast("Split", split))
@@ -69,7 +71,7 @@ def _predict_one(
     facts = _facts(run, chosen, checkpoints, split)
     path = maps_path(run.directory.root / "predictions", job.model.name, job.seed, job.fold, split)
     summary = path.with_suffix(".json")
-    if path.is_file() and summary.is_file() and read_json(summary)["facts"] == facts:
+    if path.is_file() and summary.is_file() and read_json(summary).get("facts") == facts:
         run.progress.say(f"{name}: up to date")
         return
     device = choose_device()

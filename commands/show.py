@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,16 @@ def out(text: str = "") -> None:
 
 
 def out_json(value: Any) -> None:
-    """Print a result for machines."""
-    print(json.dumps(value, indent=2, sort_keys=True, default=str))
+    """Print a result for machines: JSON, a number that is none (NaN) as null."""
+    print(json.dumps(_plain(value), indent=2, sort_keys=True, default=str, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def error(text: str) -> None:

@@ -27,7 +27,7 @@ def submission_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
     return {
         "predictions": prediction_facts(run, "test"),
         "ensemble": file_hash(run.directory.ensemble),
-        "sample": file_hash(_sample_path(run)),
+        "sample": file_hash(sample_path(run)),
         "form": run.settings.competition.submission.model_dump(mode="json"),
         "file": run.settings.submission.file,
     }
@@ -35,6 +35,9 @@ def submission_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
 
 def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
     """Write the submission and, beside it, submission.json.
+
+    The file is made under another name and takes its place last: a kill leaves the old pair, or
+    no submission, or the new pair, but never a file that submission.json does not speak of.
 
     Raises:
         InputError: a sample id has no prediction.
@@ -47,19 +50,20 @@ def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
     from goldfold.submissions import read_sample, submission_facts, write_submission
 
     form = run.settings.competition.submission
-    sample = read_sample(_sample_path(run), form.id_column, form.rle_column)
+    sample = read_sample(sample_path(run), form.id_column, form.rle_column)
     rule = read_rule(run.directory.ensemble)
+    staged = run.directory.root / "stages" / path.name
     blend = Blend(open_members(run, "test"), "test")
     try:
         write_submission(
-            path,
+            staged,
             sample.image_ids,
             list(_masks(run, blend, rule, sample)),
             id_column=form.id_column,
             rle_column=form.rle_column,
             columns=sample.columns,
             dialect=get_dialect(form.dialect),
-            shapes=_shapes(images),
+            shapes=test_shapes(images),
         )
     finally:
         blend.close()
@@ -72,16 +76,24 @@ def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
         },
         checkpoints=_checkpoints(run),
         files={
-            "submission": path,
+            "submission": staged,
             "folds": run.directory.folds,
             "ensemble": run.directory.ensemble,
-            "sample": _sample_path(run),
+            "sample": sample_path(run),
         },
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
     write_json(run.directory.submission_facts, facts)
+    staged.replace(path)
 
 
-def _sample_path(run: Run) -> Path:
+def sample_path(run: Run) -> Path:
+    """Return the sample submission of a run's competition.
+
+    Raises:
+        InputError: there is none.
+    """
     from goldfold.competitions.find import require_table
 
     return require_table(
@@ -120,7 +132,8 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
             task.advance()
 
 
-def _shapes(images: pd.DataFrame) -> dict[str, tuple[int, int]]:
+def test_shapes(images: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Return height and width of each test image."""
     from goldfold.competitions.images_table import test_images
 
     test = test_images(images)

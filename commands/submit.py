@@ -23,7 +23,11 @@ app = typer.Typer(
 
 Competition = Annotated[
     str | None,
-    typer.Option(help="Preset that says columns, dialect and metric; else told by the header."),
+    typer.Option(
+        metavar="PRESET|RUN",
+        help="Preset or run directory that says columns, dialect and metric (a run also the sizes "
+        "of its images); else told by the header.",
+    ),
 ]
 Submission = Annotated[Path, typer.Argument(metavar="FILE", help="The submission.")]
 
@@ -44,7 +48,19 @@ def write(
 
     run = open_run(run_folder, assignments)
     path = ensure_submission(run, ensure_images(run), overwrite=overwrite)
-    show.out(f"wrote {path}")
+    show.out(f"submission: {path}")
+    show.out(f"next: {_check_command(run, path)}")
+
+
+def _check_command(run: Run, path: Path) -> str:
+    """Return the command that checks the submission of a run."""
+    import shlex
+
+    from goldfold.commands.submission_stage import sample_path
+
+    sample = ["--sample", str(sample_path(run))]
+    form = ["--competition", str(run.directory.root)]
+    return shlex.join(["goldfold", "submit", "check", str(path), *sample, *form])
 
 
 @app.command("check")
@@ -63,7 +79,7 @@ def check(
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions import check_submission
 
-    form = _competition_of(sample, competition)
+    form, shapes = find_form(sample, competition)
     report = check_submission(
         file,
         sample,
@@ -71,6 +87,7 @@ def check(
         rle_column=form.submission.rle_column,
         dialect=get_dialect(form.submission.dialect),
         shape=form.images.shape,
+        shapes=shapes,
     )
     if as_json:
         show.out_json(report.to_json())
@@ -104,7 +121,7 @@ def score(
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions import score_submission
 
-    form = _competition_of(solution, competition)
+    form, shapes = find_form(solution, competition)
     scores = score_submission(
         file,
         solution,
@@ -114,6 +131,7 @@ def score(
         dialect=get_dialect(form.submission.dialect),
         solution_dialect=get_dialect(form.labels.dialect),
         shape=form.images.shape,
+        shapes=shapes,
         only_submitted=only_submitted,
     )
     if as_json:
@@ -144,12 +162,31 @@ def print_scores(scores: Any) -> None:
         show.terminal_progress().warn(warning)
 
 
-def _competition_of(table: Path, preset: str | None) -> CompetitionSettings:
-    """Return the competition of a table: the named preset, or the one with these columns.
+def find_form(
+    table: Path, name: str | None
+) -> tuple[CompetitionSettings, dict[str, tuple[int, int]] | None]:
+    """Return the competition of a table, and the sizes of its images if a run knows them.
+
+    Args:
+        table: sample submission or solution.
+        name: of a preset, or a run directory; None = the preset with these columns.
 
     Raises:
-        InputError: unknown preset, or no preset (or several) has these columns.
+        InputError: there is no such preset or run, or no preset (or several) has these columns.
     """
+    from goldfold.commands.context import open_run
+    from goldfold.commands.submission_stage import test_shapes
+    from goldfold.competitions.images_table import read_images
+
+    if name is None or not Path(name).is_dir():
+        return _preset_of(table, name), None
+    run = open_run(Path(name))
+    known = run.directory.images.is_file()
+    shapes = test_shapes(read_images(run.directory.images)) if known else None
+    return run.settings.competition, shapes
+
+
+def _preset_of(table: Path, preset: str | None) -> CompetitionSettings:
     from goldfold.competitions.preset import load_preset, preset_names
     from goldfold.errors import InputError
     from goldfold.settings import CompetitionSettings
@@ -186,8 +223,8 @@ def ensure_submission(run: Run, images: pd.DataFrame, overwrite: bool = False) -
     record = run.directory.stage("submission")
     if path.is_file() and not overwrite:
         facts = run.directory.submission_facts
-        known = read_json(facts)["files"]["submission"] if facts.is_file() else {}
-        if known.get("sha256") != file_hash(path):
+        known = read_json(facts)["files"]["submission"]["sha256"] if facts.is_file() else None
+        if known != file_hash(path):
             raise InputError(
                 f"{path} is not the file that goldfold wrote. Move it away, or add --overwrite "
                 f"to `{run.command('submit write')}`."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -70,7 +71,7 @@ class Job:
     seed: int
     fold: int
 
-    def folder(self, run: Run) -> Any:
+    def folder(self, run: Run) -> Path:
         """Return the folder of the fold run."""
         return run.directory.fold(self.model.name, self.seed, self.fold)
 
@@ -131,20 +132,16 @@ def train_jobs(
     Raises:
         InputError: images are missing, or a fold folder holds a training made from other input.
     """
-    import shutil
-
     from goldfold.training.device import choose_device
     from goldfold.training.fold_run import train_fold
 
     if overwrite:
         for job in jobs:
-            shutil.rmtree(job.folder(run), ignore_errors=True)
+            _remove_training(job.folder(run))
     device = choose_device()
     caches: dict[tuple[int, int], ImageCache] = {}
-    fingerprint = _data_fingerprint(run, images)
     waiting = []
-    for job in jobs:
-        fold_run = _fold_run(run, job, folds, fingerprint, device.description)
+    for job, fold_run in _fold_runs(run, jobs, images, folds):
         if fold_run.finished():
             run.progress.say(f"train {job.model.name} seed-{job.seed} fold-{job.fold}: up to date")
         else:
@@ -165,6 +162,33 @@ def train_jobs(
             workers=run.workers,
             progress=run.progress,
         )
+
+
+def refuse_other_trainings(
+    run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
+) -> None:
+    """Raise InputError if a fold folder holds a training made from other settings or data."""
+    for _, fold_run in _fold_runs(run, jobs, images, folds):
+        fold_run.refuse_other()
+
+
+def _remove_training(folder: Path) -> None:
+    """Remove a fold's training, result and state first: what a kill leaves counts for nothing.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    import shutil
+
+    from goldfold.errors import OutputError
+
+    try:
+        (folder / "result.json").unlink(missing_ok=True)
+        (folder / "state" / "state.json").unlink(missing_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(f"cannot remove {folder}: {error.strerror or error}.") from error
 
 
 def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
@@ -212,9 +236,14 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     return fingerprint([list(train["image_id"]), list(train["mask_rle"]), sizes])
 
 
-def _fold_run(
-    run: Run, job: Job, folds: pd.DataFrame, data_fingerprint: str, device: str
-) -> FoldRun:
+def _fold_runs(
+    run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
+) -> list[tuple[Job, FoldRun]]:
+    data = _data_fingerprint(run, images)
+    return [(job, _fold_run(run, job, folds, data)) for job in jobs]
+
+
+def _fold_run(run: Run, job: Job, folds: pd.DataFrame, data_fingerprint: str) -> FoldRun:
     from goldfold.files import fingerprint
     from goldfold.training.fold_run import FoldRun
 

@@ -131,15 +131,26 @@ def require_whole_jpeg(data: bytes) -> None:
         raise UnreadableError(f"the JPEG is truncated: {len(data):,} bytes without its end marker")
 
 
-def jpeg2000_claim(data: bytes) -> Claim:
-    """Return what the size segment of a JPEG 2000 codestream (bare or in JP2 boxes) claims.
+def jpeg2000_codestream(data: bytes) -> bytes:
+    """Return the JPEG 2000 codestream, without the JP2 boxes that may stand before it.
 
     Raises:
-        UnreadableError: there is no size segment near the beginning.
+        UnreadableError: there is no codestream.
     """
-    start = data.find(_JPEG2000_START, 0, 4096)
-    if start < 0 or start + 43 > len(data):
+    start = data.find(_JPEG2000_START)
+    if start < 0:
         raise UnreadableError("the JPEG 2000 header is broken off or damaged")
-    right, bottom, left, top = struct.unpack_from(">IIII", data, start + 8)
-    channels, precision = struct.unpack_from(">HB", data, start + 40)
+    return data[start:]
+
+
+def jpeg2000_claim(codestream: bytes) -> Claim:
+    """Return what the size segment at the beginning of a JPEG 2000 codestream claims.
+
+    Raises:
+        UnreadableError: it is broken off.
+    """
+    if len(codestream) < 43:
+        raise UnreadableError("the JPEG 2000 header is broken off or damaged")
+    right, bottom, left, top = struct.unpack_from(">IIII", codestream, 8)
+    channels, precision = struct.unpack_from(">HB", codestream, 40)
     return Claim(bottom - top, right - left, channels, (precision & 0x7F) + 1)

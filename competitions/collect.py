@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from goldfold.competitions.find import find_images, find_table, require_folder, require_table
@@ -112,7 +113,7 @@ def _add_headers(
     report.problems += [str(h) for h in headers if isinstance(h, GoldfoldError)]
     good = [isinstance(header, ImageHeader) for header in headers]
     read = [header for header in headers if isinstance(header, ImageHeader)]
-    images = images[good].reset_index(drop=True)
+    images = images.loc[np.array(good, dtype=bool)].reset_index(drop=True)
     images["height"] = [header.height for header in read]
     images["width"] = [header.width for header in read]
     if settings.images.metadata == "dicom":

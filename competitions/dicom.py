@@ -14,12 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
+from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from goldfold.competitions.codestream import (
     Claim,
     UnreadableError,
     jpeg2000_claim,
+    jpeg2000_codestream,
     jpeg_claim,
     require_whole_jpeg,
 )
@@ -143,16 +145,22 @@ def _require_known_encoding(header: DicomHeader) -> None:
 
 def _decode(header: DicomHeader, data: bytes) -> NDArray[Any]:
     """Return the stored values, (H, W) integers or (H, W, 3) RGB."""
-    if header.transfer_syntax in (*_NATIVE, uid.RLELossless):
-        return _decode_by_pydicom(header, data)
+    syntax = header.transfer_syntax
+    if not header.pixel_data.encapsulated:
+        return _decode_by_pydicom(header, data[header.pixel_data.start : header.pixel_data.end])
     frame = header.pixel_data.frame(data)
-    is_2000 = header.transfer_syntax in _JPEG2000
-    claim = jpeg2000_claim(frame) if is_2000 else jpeg_claim(frame)
-    require_whole_jpeg(frame)
-    _require_agreement(header, claim, exact_bits=not is_2000)
-    if header.transfer_syntax in _JPEG and (claim.channels, claim.bits) == (1, 8):
-        return _decode_by_opencv(frame)
-    return _decode_by_pydicom(header, data)
+    if syntax in _JPEG2000:
+        # Without JP2 boxes around it: pydicom 3.0 loops for ever over a box of length 0.
+        frame = jpeg2000_codestream(frame)
+        _require_agreement(header, jpeg2000_claim(frame), exact_bits=False)
+        require_whole_jpeg(frame)
+    elif syntax != uid.RLELossless:
+        claim = jpeg_claim(frame)
+        _require_agreement(header, claim, exact_bits=True)
+        require_whole_jpeg(frame)
+        if syntax in _JPEG and (claim.channels, claim.bits) == (1, 8):
+            return _decode_by_opencv(frame)
+    return _decode_by_pydicom(header, encapsulate([frame]))
 
 
 def _require_agreement(header: DicomHeader, claim: Claim, *, exact_bits: bool) -> None:
@@ -180,13 +188,13 @@ def _decode_by_opencv(frame: bytes) -> NDArray[Any]:
     return np.asarray(decoded)
 
 
-def _decode_by_pydicom(header: DicomHeader, data: bytes) -> NDArray[Any]:
-    """Return what the decoder named for this transfer syntax makes of the pixel data."""
+def _decode_by_pydicom(header: DicomHeader, value: bytes) -> NDArray[Any]:
+    """Return what the decoder named for this transfer syntax makes of the value of Pixel Data."""
     decoder = get_decoder(header.transfer_syntax)
     try:
         with PYDICOM_SILENCE:
             decoded, _ = decoder.as_array(
-                data[header.pixel_data.start : header.pixel_data.end],
+                value,
                 index=0,
                 decoding_plugin=_DECODERS[header.transfer_syntax],
                 rows=header.height,
@@ -205,4 +213,4 @@ def _decode_by_pydicom(header: DicomHeader, data: bytes) -> NDArray[Any]:
     except Exception as error:  # a decoder that meets broken bytes may raise anything
         name = syntax_name(header.transfer_syntax)
         raise UnreadableError(f"its {name} pixel data cannot be decoded ({error})") from error
-    return np.asarray(decoded)
+    return np.asarray(decoded, dtype=decoded.dtype.newbyteorder("="))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, did_you_mean
 
 IntArray = NDArray[np.integer]
 FloatArray = NDArray[np.float64]
@@ -36,8 +35,7 @@ def image_scores(
     [0.5, 1.0, 0.0]
     """
     if metric not in METRICS:
-        close = get_close_matches(metric, METRICS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(metric, METRICS)
         raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}.{hint}")
     counts = [np.asarray(count, np.int64) for count in (intersection, predicted, true)]
     return METRICS[metric](*counts)

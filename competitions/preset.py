@@ -6,7 +6,6 @@ file for each recipe (all other tables).
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -14,7 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, did_you_mean
 from goldfold.settings import Settings
 from goldfold.settings_file import merge, override, read_toml, validate_settings
 
@@ -52,8 +51,11 @@ def read_recipe(preset: str, recipe: str) -> str:
         InputError: unknown preset or recipe.
     """
     if recipe not in recipe_names(preset):
-        known = ", ".join(recipe_names(preset))
-        raise InputError(f"preset {preset} has no recipe {recipe!r}. It has: {known}.")
+        known = recipe_names(preset)
+        raise InputError(
+            f"preset {preset} has no recipe {recipe!r}; it has {', '.join(known)}."
+            f"{did_you_mean(recipe, known)}"
+        )
     return (_folder(preset) / f"{recipe}.toml").read_text(encoding="utf-8")
 
 
@@ -83,7 +85,8 @@ def _root() -> Traversable:
 
 def _folder(name: str) -> Traversable:
     if name not in preset_names():
-        near = difflib.get_close_matches(name, preset_names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"shipped: {', '.join(preset_names())}."
-        raise InputError(f"there is no preset {name!r}; {hint}")
+        known = preset_names()
+        raise InputError(
+            f"there is no preset {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
+        )
     return _root() / name

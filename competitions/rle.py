@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ from goldfold.competitions.runs import (
     runs_of_mask,
     unite,
 )
-from goldfold.errors import InputError, RunLengthError
+from goldfold.errors import InputError, RunLengthError, did_you_mean
 
 __all__ = [
     "DIALECTS",
@@ -97,8 +96,7 @@ def get_dialect(name: str) -> Dialect:
     """
     if name in DIALECTS:
         return DIALECTS[name]
-    close = get_close_matches(name, DIALECTS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, DIALECTS)
     raise InputError(f"unknown run-length dialect {name!r}; there are {', '.join(DIALECTS)}.{hint}")
 
 

@@ -12,7 +12,8 @@ A message says what was expected, what was found (file, row, id, how many in all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 class GoldfoldError(Exception):
@@ -41,6 +42,28 @@ class RunLengthError(InputError):
 
 class OutputError(GoldfoldError):
     """A file cannot be written (full disk, no permission)."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question naming the most similar known name, or "" where none is similar.
+
+    It begins with a space, to stand behind a sentence; upper and lower case do not matter.
+
+    >>> did_you_mean("unett", ["Unet", "FPN"])
+    " Did you mean 'Unet'?"
+    """
+    by_lower = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """Return the count with the word or words that fit it.
+
+    >>> plural(1, "image has", "images have"), plural(1200, "image has", "images have")
+    ('1 image has', '1,200 images have')
+    """
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def list_problems(title: str, problems: Sequence[str], remedy: str = "", limit: int = 20) -> str:

@@ -90,7 +90,13 @@ class StageRecord:
 
     def is_current(self, made_from: Any) -> bool:
         """Return whether the stage ended with results made from exactly this."""
-        return self.path.is_file() and read_json(self.path)["fingerprint"] == fingerprint(made_from)
+        if not self.path.is_file():
+            return False
+        try:
+            record = read_json(self.path)
+        except InputError:
+            return False  # a damaged record vouches for nothing: the stage is made again
+        return isinstance(record, dict) and record.get("fingerprint") == fingerprint(made_from)
 
     def exists(self) -> bool:
         """Return whether the stage ever ended."""

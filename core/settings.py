@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from goldfold.errors import did_you_mean
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors; nothing changes after reading."""
+    """Unknown keys and infinite numbers are errors; nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ImageFiles(Strict):
@@ -58,6 +64,19 @@ class ExtraTable(Strict):
     """Keep only the first group of this regular expression, a new name each."""
     required: bool = False
     """Whether a missing file is an error."""
+
+    @model_validator(mode="after")
+    def _patterns_fit(self) -> ExtraTable:
+        for name, pattern in self.patterns.items():
+            if name not in self.columns:
+                raise ValueError(f"patterns names {name!r}, which columns does not")
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"pattern {pattern!r} of {name!r}: {error}") from None
+            if groups == 0:
+                raise ValueError(f"pattern {pattern!r} of {name!r} has no (group) to keep")
+        return self
 
 
 class SubmissionFormat(Strict):
@@ -105,7 +124,7 @@ class FoldSettings(Strict):
 
     count: Annotated[int, Field(ge=2, le=20)] = 5
     """Number of folds."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the split."""
     group: str = "patient"
     """Column of images.csv whose equal values stay together; `none` for no groups."""
@@ -198,7 +217,7 @@ class ModelSettings(Strict):
     """Input channels: 1 = gray, 3 = gray three times or colour."""
     options: dict[str, str | int | float | bool | list[int]] = {}
     """Further arguments of the architecture, e.g. decoder_attention_type = "scse"."""
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     """One training of every fold a seed."""
     stages: Annotated[list[StageSettings], Field(min_length=1)] = [StageSettings()]
     """Stages of training, in order."""
@@ -213,8 +232,8 @@ class ModelSettings(Strict):
     @field_validator("seeds")
     @classmethod
     def _different(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
-            raise ValueError("seeds must be different and not negative")
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds must be different, found {seeds}")
         return seeds
 
 
@@ -242,15 +261,22 @@ class EnsembleSettings(Strict):
     """Upper bound on different min_area values tried; None = all of them (exact)."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 2000
     """Resamplings of groups behind the interval of the honest score."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the bootstrap."""
 
 
 class SubmissionSettings(Strict):
     """How the submission is written."""
 
-    file: str = "submission.csv"
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$")] = "submission.csv"
     """Name in the run directory."""
+
+    @field_validator("file")
+    @classmethod
+    def _free(cls, file: str) -> str:
+        if file in ("images.csv", "folds.csv"):
+            raise ValueError("the run directory has another file of that name")
+        return file
 
 
 class Settings(Strict):
@@ -278,3 +304,18 @@ class Settings(Strict):
         if len(set(names)) != len(names):
             raise ValueError(f"model names must be different, found {names}")
         return models
+
+    @model_validator(mode="after")
+    def _members_are_models(self) -> Settings:
+        names = [model.name for model in self.models]
+        members = self.ensemble.members
+        for member in members or []:
+            if member not in names:
+                raise ValueError(
+                    f"ensemble.members names {member!r}, but the models are {', '.join(names)}."
+                    f"{did_you_mean(member, names)}"
+                )
+        weights, count = self.ensemble.weights, len(names if members is None else members)
+        if weights is not None and len(weights) != count:
+            raise ValueError(f"ensemble.weights has {len(weights)} values for {count} members")
+        return self

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from goldfold.errors import SettingsError, list_problems
+from goldfold.errors import SettingsError, did_you_mean, list_problems, plural
 from goldfold.settings import Settings
 
 
@@ -67,19 +68,19 @@ def override(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
 
 
 def validate_settings(content: Mapping[str, Any], source: str) -> Settings:
-    """Return checked settings.
+    """Return checked settings; types are strict: "5" and true are no whole numbers.
 
     Raises:
         SettingsError: lists every problem of `source`, with the nearest name for unknown keys.
     """
     try:
-        return Settings.model_validate(content)
+        # As JSON, because there strictness still takes text for a path and a list for a pair.
+        return Settings.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors()]
-        many = "problem" if len(problems) == 1 else "problems"
+        problems = _explain_all(error.errors())
         raise SettingsError(
             list_problems(
-                f"{source} has {len(problems)} {many}:",
+                f"{source} has {plural(len(problems), 'problem', 'problems')}:",
                 problems,
                 "`goldfold config schema` lists every setting.",
             )
@@ -103,7 +104,7 @@ def _assign(place: Any, keys: Sequence[str], value: Any, assignment: str) -> Non
     for position, key in enumerate(keys):
         last = position == len(keys) - 1
         if isinstance(place, list):
-            if not key.isdigit() or int(key) >= len(place):
+            if not key.isdecimal() or int(key) >= len(place):
                 known = f"0 to {len(place) - 1}" if place else "none: the list is empty"
                 raise SettingsError(f"--set {assignment!r}: no item {key!r} (there are {known}).")
             index: Any = int(key)
@@ -121,37 +122,67 @@ def _assign(place: Any, keys: Sequence[str], value: Any, assignment: str) -> Non
             place = place[index]
 
 
-def _explain(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = _names_at(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}."
-        return f"{place}: unknown setting; {hint}"
-    message = problem["msg"].removeprefix("Value error, ")
-    found = problem.get("input")
-    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
-    return f"{place}: {message}{shown}"
-
-
-def _names_at(location: Sequence[str | int]) -> list[str]:
-    """Return the field names of the model at a pydantic location."""
-    model: type[BaseModel] = Settings
-    for part in location:
-        if isinstance(part, int):
+def _explain_all(errors: Sequence[Any]) -> list[str]:
+    """Return one line a setting; what each branch of a union expects is joined by `or`."""
+    lines: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for error in errors:
+        path, model = _place(error["loc"])
+        place = ".".join(str(part) for part in path)
+        if error["type"] == "extra_forbidden":
+            lines[place] = _unknown(str(path[-1]), model)
             continue
-        field = model.model_fields.get(part)
-        inner = _model_in(field.annotation) if field else None
-        if inner is None:
-            return sorted(model.model_fields)
-        model = inner
-    return sorted(model.model_fields)
+        message = _message(error)
+        if place in lines:
+            message = f"{lines[place]} or {message.removeprefix('Input should be ')}"
+        lines[place] = message
+        value = error.get("input")
+        if isinstance(value, str | int | float | bool):
+            found[place] = f" (found {json.dumps(value, ensure_ascii=False)})"
+    return [
+        f"{place}: {text}{found.get(place, '')}".removeprefix(": ") for place, text in lines.items()
+    ]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        if found := _model_in(argument):
-            return found
-    return None
+def _message(error: Any) -> str:
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "Input should be a table"
+    text: str = error["msg"].removeprefix("Value error, ")
+    return text
+
+
+def _unknown(name: str, model: type[BaseModel]) -> str:
+    known = sorted(model.model_fields)
+    hint = did_you_mean(name, known) or f" Known: {', '.join(known)}."
+    return f"unknown setting.{hint}"
+
+
+def _place(location: Sequence[str | int]) -> tuple[list[str | int], type[BaseModel]]:
+    """Return the dotted place that a pydantic location means, and the table it stands in.
+
+    pydantic ends the location of a union with the name of a branch, which is no key.
+    """
+    path: list[str | int] = []
+    model: type[BaseModel] = Settings
+    kind: Any = Settings
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            model = kind
+            field = model.model_fields.get(str(part))
+            kind = _bare(field.annotation) if field else None
+        elif get_origin(kind) in (list, tuple, dict):
+            kind = _bare(get_args(kind)[-1])
+        else:
+            break
+        path.append(part)
+    return path, model
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without Annotated and without `| None`."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        some = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return _bare(some[0]) if len(some) == 1 else annotation
+    return annotation

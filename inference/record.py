@@ -55,7 +55,7 @@ def pack_record(image_id: str, levels: NDArray[np.uint8], level: int = 3) -> byt
         level: of Zstandard's compression.
     """
     name = image_id.encode("utf-8")
-    payload = zstandard.ZstdCompressor(level=level).compress(np.ascontiguousarray(levels))
+    payload = zstandard.ZstdCompressor(level=level).compress(np.ascontiguousarray(levels).data)
     fields = _FIELDS.pack(_MARK, len(name), *levels.shape, len(payload))
     crc = zlib.crc32(payload, zlib.crc32(name, zlib.crc32(fields)))
     return b"".join((fields, _CRC.pack(crc), name, payload))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 
 import torch
 import ttach
 from torch import nn
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, did_you_mean
 from goldfold.training.device import Device
 
 VIEWS: Mapping[str, Callable[[], ttach.Compose]] = MappingProxyType(
@@ -32,8 +31,7 @@ def get_views(name: str) -> ttach.Compose:
     2
     """
     if name not in VIEWS:
-        close = get_close_matches(name, VIEWS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, VIEWS)
         raise InputError(f"unknown views {name!r}; there are {', '.join(VIEWS)}.{hint}")
     return VIEWS[name]()
 

@@ -6,7 +6,6 @@ worker that makes it, nor from the images made before.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, did_you_mean
 from goldfold.training.warp import Warp, warp_image_and_mask
 
 # Keeps these random numbers apart from the sampler's of the same seed.
@@ -76,8 +75,7 @@ def get_recipe(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, RECIPES)
     raise InputError(
         f"unknown augmentation recipe {name!r}: choose one of {', '.join(RECIPES)}.{hint}"
     )

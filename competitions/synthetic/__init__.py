@@ -4,6 +4,7 @@ from goldfold.lazy import lazy_exports
 
 __all__ = [
     "SyntheticReport",
+    "draw_contact_sheet",
     "synthesize",
     "synthetic_example",
     "write_contact_sheet",
@@ -15,6 +16,7 @@ __getattr__ = lazy_exports(
         "SyntheticReport": "competition",
         "synthesize": "competition",
         "synthetic_example": "phantom",
+        "draw_contact_sheet": "contact_sheet",
         "write_contact_sheet": "contact_sheet",
     },
 )

@@ -132,14 +132,17 @@ def _check_arguments(train: int, test: int, size: int, seed: int) -> None:
 def _existing(folder: Path, order: dict[str, Any]) -> SyntheticReport | None:
     """Return the report of the same competition in the folder, None if the folder is free."""
     try:
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file, not a folder. Choose another name.")
+        if not folder.exists() or not any(folder.iterdir()):
             return None
         facts = read_json(folder / FACTS_FILE) if (folder / FACTS_FILE).is_file() else {}
     except OSError as error:
         raise InputError(f"cannot look into {folder}: {error.strerror or error}.") from error
     if facts.get("made_with") == order:
-        report = {key: tuple(v) if isinstance(v, list) else v for key, v in facts["report"].items()}
-        return SyntheticReport(folder=folder, **report)
+        report: dict[str, Any] = facts["report"]
+        lists = {key: tuple(report[key]) for key in ("unlabelled", "imageless")}
+        return SyntheticReport(folder=folder, **report | lists)
     content = "another synthetic competition" if facts else "other files"
     raise InputError(
         f"{folder} holds {content}; a synthetic competition needs a folder of its own. "

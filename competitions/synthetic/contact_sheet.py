@@ -19,7 +19,7 @@ _GAP = 4
 _OUTLINE_BGR = (0, 220, 255)
 
 
-def contact_sheet(
+def draw_contact_sheet(
     images: Sequence[ByteImage], masks: Sequence[ByteImage], columns: int = 4
 ) -> ByteImage:
     """Return images with mask outlines side by side, (H, W, 3) uint8 in BGR order.
@@ -47,13 +47,13 @@ def contact_sheet(
 def write_contact_sheet(
     path: Path, images: Sequence[ByteImage], masks: Sequence[ByteImage], columns: int = 4
 ) -> None:
-    """Write `contact_sheet` as a PNG file, whole or not at all.
+    """Write `draw_contact_sheet` as a PNG file, whole or not at all.
 
     Raises:
-        InputError: as `contact_sheet`.
+        InputError: as `draw_contact_sheet`.
         OutputError: the file cannot be written.
     """
-    _, png = cv2.imencode(".png", contact_sheet(images, masks, columns))
+    _, png = cv2.imencode(".png", draw_contact_sheet(images, masks, columns))
     write_bytes(path, png.tobytes())
 
 

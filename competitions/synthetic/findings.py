@@ -13,7 +13,7 @@ from goldfold.competitions.synthetic.lungs import Grid, Lung, smooth_step
 FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
-_SHALLOWEST, _DEEPEST = 0.016, 0.125  # depth in fractions of the image side
+_SHALLOWEST, _DEEPEST = 0.018, 0.140  # depth in fractions of the image side
 _LINE_WIDTH = 0.0022
 
 
@@ -31,6 +31,8 @@ class Crescent:
     """Greatest distance between chest wall and lung."""
     ripple: float
     """Phase of the waviness of the lung's edge."""
+    contrast: float
+    """How much darker than lung it is, 1 = clearly."""
 
 
 def draw_crescents(
@@ -44,7 +46,7 @@ def draw_crescents(
         parts: 1, or 2 for both lungs or for two places in one lung.
         side: the lung of the first crescent, -1 or 1.
     """
-    depth = _SHALLOWEST + (_DEEPEST - _SHALLOWEST) * severity**0.85
+    depth = _SHALLOWEST + (_DEEPEST - _SHALLOWEST) * severity**0.7
     kind = rng.random()
     if kind < 0.40 and severity < 0.6:  # a cap over the apex
         place, reach = rng.uniform(0.0, 0.09), rng.uniform(0.16, 0.24)
@@ -52,7 +54,9 @@ def draw_crescents(
         place, reach = rng.uniform(0.32, 0.46), rng.uniform(0.20, 0.28)
     else:  # from the apex down the side
         place, reach = rng.uniform(0.16, 0.30), rng.uniform(0.30, 0.45)
-    first = Crescent(side, place, reach * (0.7 + 0.4 * severity), depth, rng.uniform(0, 2 * np.pi))
+    reach *= 0.7 + 0.4 * severity
+    ripple, contrast = rng.uniform(0, 2 * np.pi), rng.uniform(0.65, 1.1)
+    first = Crescent(side, place, reach, depth, ripple, contrast)
     if parts == 1:
         return (first,)
     if rng.random() < 0.5:  # the other lung
@@ -71,6 +75,8 @@ class FreeAir:
     """(R, R) positive exactly inside the crescent: the label."""
     line: FloatImage
     """(R, R) 0 to 1: the thin white edge of the drawn-back lung."""
+    contrast: float
+    """As of the crescent."""
 
 
 def free_air(grid: Grid, crescent: Crescent, lung: Lung) -> FreeAir:
@@ -90,7 +96,7 @@ def free_air(grid: Grid, crescent: Crescent, lung: Lung) -> FreeAir:
     edge = cv2.resize(edge, (grid.side, grid.side), interpolation=cv2.INTER_LINEAR)
     field = np.minimum(edge, lung.depth)
     line = np.exp(-((edge / np.float32(_LINE_WIDTH)) ** 2)) * smooth_step(lung.depth, 0.006, 0.014)
-    return FreeAir(field, np.asarray(line, dtype=np.float32))
+    return FreeAir(field, np.asarray(line, dtype=np.float32), crescent.contrast)
 
 
 def gap_along(crescent: Crescent, outline: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -123,19 +129,19 @@ def draw_look_alikes(rng: np.random.Generator, grid: Grid, lungs: tuple[Lung, Lu
     shape = (grid.side, grid.side)
     dark, bare, line = (np.zeros(shape, np.float32) for _ in range(3))
     chances = rng.random(4)
-    if chances[0] < 0.16:
+    if chances[0] < 0.12:
         for _ in range(int(rng.integers(1, 4))):
             hole, wall = _bulla(rng, grid, lungs[int(rng.integers(2))])
             dark, bare = np.maximum(dark, 0.8 * hole), np.maximum(bare, 0.6 * hole)
             line = np.maximum(line, 0.5 * wall)
-    if chances[1] < 0.16:
+    if chances[1] < 0.12:
         shade, edge = _skin_fold(rng, grid)
         dark, line = np.maximum(dark, 0.7 * shade), np.maximum(line, 0.25 * edge)
-    if chances[2] < 0.16:
+    if chances[2] < 0.12:
         one = lungs[int(rng.integers(2))]
         apex = 1 - smooth_step(grid.y, one.middle[1] - 0.25, one.middle[1] - 0.05)
         dark = np.maximum(dark, 0.7 * apex * one.air)
-    if chances[3] < 0.20:
+    if chances[3] < 0.15:
         one = lungs[int(rng.integers(2))]
         away = (one.depth - rng.uniform(0.012, 0.03)) / _LINE_WIDTH
         upper = 1 - smooth_step(grid.y, one.middle[1] - 0.20, one.middle[1] - 0.08)

@@ -118,18 +118,20 @@ def _texture(
     grain = rng.standard_normal((grid.side, grid.side), dtype=np.float32)
     blur = grid.side * 0.004
     fine = cv2.GaussianBlur(grain, (0, 0), blur) * np.float32(3.5 * blur)
-    return 0.17 * vessels(grid, anatomy, lungs) + 0.018 * fine
+    return np.asarray(0.17 * vessels(grid, anatomy, lungs) + 0.018 * fine, dtype=np.float32)
 
 
 def _lung_content(
     air: FloatImage, texture: FloatImage, free: list[FreeAir], looks: LookAlikes
 ) -> FloatImage:
     """Return the brightness (R, R) that the lung's texture and findings add."""
-    gone, line = np.zeros_like(air), np.zeros_like(air)
+    gone, darker, line = (np.zeros_like(air) for _ in range(3))
     for one in free:
-        gone = np.maximum(gone, smooth_step(one.field, -0.002, 0.006))
+        inside = smooth_step(one.field, -0.002, 0.006)
+        gone = np.maximum(gone, inside)
+        darker = np.maximum(darker, inside * np.float32(one.contrast))
         line = np.maximum(line, one.line)
     out = air * (1 - gone) * (1 - looks.bare) * texture
-    out -= air * 0.075 * np.maximum(gone, 0.8 * looks.dark * (1 - gone))
-    out += 0.09 * line + 0.07 * looks.line * air
+    out -= air * (0.115 * darker + 0.06 * looks.dark * (1 - gone))
+    out += 0.10 * line + 0.07 * looks.line * air
     return np.asarray(out, dtype=np.float32)

@@ -106,7 +106,7 @@ def expose(
     out += grain * np.float32(1.6 * projection.noise)
     out += 6
     out[frame] = 0
-    image = np.clip(np.rint(out), 0, 255).astype(np.uint8)
+    image: NDArray[np.uint8] = np.clip(np.rint(out), 0, 255).astype(np.uint8)
     _stamp(image, projection)
     return image
 

@@ -1,0 +1,59 @@
+# From a fresh clone, with nothing but make and Python 3.11 or newer:
+#
+#   make demo     install, then run everything on a synthetic competition
+#   make test     install, then run the tests          (make test ARGS="-k rle")
+#   make lint     install, then check format, style and types
+#   make clean    remove what these made: .venv, demo/ and the tools' caches
+#
+# PYTHON=python3.12 chooses the interpreter, VENV=DIR another place for the packages.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/goldfold demo demo
+
+test: $(VENV)/installed-tools
+	$(BIN)/pytest $(ARGS)
+
+# The types are checked on a regular install, because mypy cannot follow an editable one.
+lint: $(VENV)/installed-tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@rm -rf build $(VENV)/typed
+	$(PIP) install --no-deps --no-build-isolation --target $(VENV)/typed .
+	@rm -rf build
+	cd $(VENV)/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
+		--cache-dir $(CURDIR)/.mypy_cache -p goldfold
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/created:
+	@for name in $(PYTHONS); do \
+		if "$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+			2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "goldfold needs Python 3.11 or newer with its venv module; tried: $(PYTHONS)." >&2; \
+		echo "Install one (on Debian and Ubuntu also python3-venv), or name it:" >&2; \
+		echo "make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	echo "making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
+	@echo "installing goldfold and PyTorch into $(VENV); on Linux some GB and some minutes"
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-tools: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
