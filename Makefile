@@ -35,7 +35,7 @@ clean:
 	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/created:
-	@for name in $(PYTHONS); do \
+	@python=; for name in $(PYTHONS); do \
 		if "$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
 			2>/dev/null; then python=$$name; break; fi; \
 	done; \

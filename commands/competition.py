@@ -81,18 +81,19 @@ def make_synthetic(
     from goldfold.commands import show
     from goldfold.competitions.synthetic import synthesize as make
     from goldfold.competitions.synthetic.competition import FACTS_FILE
+    from goldfold.errors import InputError
 
-    if overwrite and (folder / FACTS_FILE).is_file():
+    synthetic = (folder / FACTS_FILE).is_file()
+    if overwrite and synthetic:
         shutil.rmtree(folder)
-    report = make(
-        folder,
-        train=train,
-        test=test,
-        size=size,
-        seed=seed,
-        quirks=quirks,
-        progress=show.terminal_progress(),
-    )
+    progress = show.terminal_progress()
+    try:
+        report = make(
+            folder, train=train, test=test, size=size, seed=seed, quirks=quirks, progress=progress
+        )
+    except InputError as error:
+        hint = " Or add --overwrite to replace it." if synthetic else ""
+        raise InputError(f"{error}{hint}") from error
     _print_report(report, size)
 
 

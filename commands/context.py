@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from goldfold.competitions.collect import DataReport
 
 MOST_WORKERS = 8
+LEFTOVER_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def ensure_images(run: Run) -> pd.DataFrame:
     from goldfold.competitions.images_table import read_images
     from goldfold.files import fingerprint
 
+    _remove_leftovers(run.directory)
     made_from = {"inputs": fingerprint(inputs_of(run.settings.competition))}
     if run.directory.stage("images").is_current(made_from) and run.directory.images.is_file():
         write_run_facts(run, made_from)
@@ -115,7 +119,7 @@ def _collect(
 
 def write_run_facts(run: Run, made_from: dict[str, Any]) -> None:
     """Write run.json if it changed: resolved settings, versions, fingerprint of the inputs."""
-    from goldfold.files import read_json, write_json
+    from goldfold.files import write_json
     from goldfold.submissions.provenance import package_versions
 
     facts = {
@@ -123,9 +127,31 @@ def write_run_facts(run: Run, made_from: dict[str, Any]) -> None:
         "versions": package_versions(),
         "inputs": made_from["inputs"],
     }
-    path = run.directory.facts
-    if not path.is_file() or read_json(path) != facts:
-        write_json(path, facts)
+    if recorded(run.directory.facts) != facts:
+        write_json(run.directory.facts, facts)
+
+
+def _remove_leftovers(directory: RunDirectory) -> None:
+    """Remove the temporary files of killed commands: no table takes a minute to write."""
+    for folder in (directory.root, directory.root / "stages"):
+        for temporary in folder.glob(".*.tmp"):
+            with suppress(OSError):  # another process was faster, or owns it
+                if time.time() - temporary.stat().st_mtime > LEFTOVER_SECONDS:
+                    temporary.unlink()
+
+
+def recorded(path: Path, *keys: str) -> Any:
+    """Return a value of a JSON file by its keys, None if file or value is missing or damaged."""
+    from goldfold.errors import InputError
+    from goldfold.files import read_json
+
+    try:
+        value = read_json(path)
+    except InputError:
+        return None
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _cores() -> int:

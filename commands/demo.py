@@ -40,7 +40,7 @@ def demo(
     from goldfold.commands.run import run_all
     from goldfold.commands.submit import print_scores
     from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions import score_submission
+    from goldfold.submissions.score import score_submission
 
     began = time.monotonic()
     data, run_folder = folder / "data", folder / "run"

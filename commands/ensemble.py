@@ -9,10 +9,12 @@ import typer
 from goldfold.commands.options import Assignments, Json, RunFolder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
-    from goldfold.ensemble import Member
+    from goldfold.ensemble.blend import Member
 
 app = typer.Typer(
     help="Blend models and choose thresholds on out-of-fold predictions.\n\n"
@@ -59,35 +61,29 @@ def open_members(run: Run, split: str) -> list[Member]:
     """Return the members with their stores opened.
 
     Raises:
-        InputError: unknown members, wrong number of weights, or predictions are missing.
+        InputError: trainings are not finished, or predictions are missing or outdated.
     """
     from typing import cast
 
     from goldfold.commands.prediction_stage import Split, expected_folds
-    from goldfold.ensemble import open_member
+    from goldfold.ensemble.blend import open_member
     from goldfold.errors import InputError, list_problems
 
-    names = [model.name for model in run.settings.models]
-    chosen = run.settings.ensemble.members or names
+    models = {model.name: model for model in run.settings.models}
+    chosen = run.settings.ensemble.members or list(models)
     weights = run.settings.ensemble.weights or [1] * len(chosen)
-    unknown = [name for name in chosen if name not in names]
-    if unknown or len(weights) != len(chosen):
-        raise InputError(
-            f"ensemble.members = {chosen} with weights = {weights}: expected names of [[models]] "
-            f"({', '.join(names)}) and one weight each."
-        )
     members: list[Member] = []
     problems: list[str] = []
     for name, weight in zip(chosen, weights, strict=True):
-        model = next(one for one in run.settings.models if one.name == name)
-        folds = expected_folds(run, name, model.seeds[0])
+        seeds = models[name].seeds
+        folds = {fold for seed in seeds for fold in expected_folds(run, name, seed)}
         try:
             member = open_member(
                 run.directory.root / "predictions",
                 name,
                 weight=weight,
-                seeds=model.seeds,
-                folds=folds,
+                seeds=seeds,
+                folds=sorted(folds),
                 split=cast("Split", split),
                 allow_missing=run.settings.inference.allow_missing_folds,
             )
@@ -134,7 +130,8 @@ def prediction_facts(run: Run, split: str) -> dict[str, str]:
 
 def ensure_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
     """Return the content of ensemble.json, made anew if what it is made from changed."""
-    from goldfold.files import fingerprint, read_json, write_json
+    from goldfold.commands.context import recorded
+    from goldfold.files import fingerprint, write_json
 
     made_from = {
         "predictions": prediction_facts(run, "out-of-fold"),
@@ -144,9 +141,10 @@ def ensure_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict
         "masks": fingerprint([list(images["image_id"]), list(images["mask_rle"])]),
     }
     record = run.directory.stage("ensemble")
-    if record.is_current(made_from) and run.directory.ensemble.is_file():
+    there = recorded(run.directory.ensemble)
+    if record.is_current(made_from) and isinstance(there, dict):
         run.progress.say("ensemble: up to date")
-        return dict(read_json(run.directory.ensemble))
+        return there
     report = _blend_and_assess(run, images, folds, made_from)
     record.forget()
     write_json(run.directory.ensemble, report)
@@ -159,18 +157,29 @@ def _blend_and_assess(
 ) -> dict[str, Any]:
     from goldfold.competitions.images_table import training_images
     from goldfold.competitions.rle import decode, get_dialect
-    from goldfold.ensemble import Blend, assess, blend_histograms, build_report
+    from goldfold.ensemble.blend import Blend, blend_histograms
+    from goldfold.ensemble.honest import assess
+    from goldfold.ensemble.report import build_report
 
     settings = run.settings.ensemble
     dialect = get_dialect(run.settings.competition.labels.dialect)
-    table = training_images(images).set_index("image_id")
+    train = training_images(images)
     folds_of = folds.set_index("image_id")
 
-    def true_mask(image_id: str) -> Any:
-        row = table.loc[image_id]
-        if not row["mask_rle"]:
-            return None
-        return decode(row["mask_rle"], int(row["height"]), int(row["width"]), dialect)
+    masks = {
+        image_id: (text, height, width)
+        for image_id, text, height, width in zip(
+            train["image_id"],
+            train["mask_rle"],
+            train["height"].tolist(),
+            train["width"].tolist(),
+            strict=True,
+        )
+    }
+
+    def true_mask(image_id: str) -> NDArray[np.uint8] | None:
+        text, height, width = masks[image_id]
+        return decode(text, height, width, dialect) if text else None
 
     members = open_members(run, "out-of-fold")
     blend = Blend(members, "out-of-fold", partial=run.settings.inference.allow_missing_folds)

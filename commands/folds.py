@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def build(
     run = open_run(run_folder, assignments)
     folds = ensure_folds(run, ensure_images(run), overwrite=overwrite)
     if as_json:
-        show.out_json(_summary(folds).to_dict(orient="records"))
+        show.out_json(_summary(folds))
         return
     print_summary(folds)
     show.out(f"folds: {run.directory.folds}")
@@ -85,7 +85,8 @@ def audit(
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run
     from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds import audit_folds, read_fold_table
+    from goldfold.folds.audit import audit_folds
+    from goldfold.folds.table import read_fold_table
 
     run = open_run(run_folder, assignments)
     train = training_images(ensure_images(run))
@@ -127,20 +128,23 @@ def print_audit(path: Path, report: AuditReport) -> None:
 
 def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
     """Return pixel hashes of the images that are there, or None if they are not to be compared."""
-    from goldfold.folds import content_hashes
+    from goldfold.folds.content import content_hashes
 
     data = run.settings.competition.data
     there = train[train["path"] != ""]
+    if wanted is False:
+        return None
+    if there.empty:
+        run.progress.say("no pixels were compared: there are no image files")
+        return None
     if wanted is None and len(there) > PIXELS_UP_TO:
         run.progress.say(
             f"the pixels of {len(there):,} images were not compared; --pixels does it, by "
             "decoding them all"
         )
         return None
-    if wanted is False:
-        return None
     paths = {i: data / p for i, p in zip(there["image_id"], there["path"], strict=True)}
-    return content_hashes(paths, run.workers, run.progress) if paths else None
+    return content_hashes(paths, run.workers, run.progress)
 
 
 def folds_made_from(run: Run, images: pd.DataFrame) -> dict[str, object]:
@@ -162,7 +166,7 @@ def ensure_folds(run: Run, images: pd.DataFrame, overwrite: bool = False) -> pd.
         InputError: the split is impossible, or folds.csv was put there or changed by hand.
     """
     from goldfold.files import file_hash
-    from goldfold.folds import read_folds, write_folds
+    from goldfold.folds.table import read_folds, write_folds
 
     made_from = folds_made_from(run, images)
     record = run.directory.stage("folds")
@@ -186,12 +190,12 @@ def _refuse_foreign(run: Run, there: str, folds: pd.DataFrame) -> None:
     """
     from tempfile import TemporaryDirectory
 
+    from goldfold.commands.context import recorded
     from goldfold.errors import InputError
-    from goldfold.files import file_hash, read_json
-    from goldfold.folds import write_folds
+    from goldfold.files import file_hash
+    from goldfold.folds.table import write_folds
 
-    record = run.directory.stage("folds")
-    if record.exists() and read_json(record.path)["made_from"].get("sha256") == there:
+    if recorded(run.directory.stage("folds").path, "made_from", "sha256") == there:
         return
     with TemporaryDirectory() as folder:
         built = Path(folder) / "folds.csv"
@@ -206,7 +210,7 @@ def _refuse_foreign(run: Run, there: str, folds: pd.DataFrame) -> None:
 
 def _split(run: Run, images: pd.DataFrame) -> pd.DataFrame:
     from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds import build_folds
+    from goldfold.folds.build import build_folds
 
     train = training_images(images)
     settings = run.settings.folds
@@ -220,10 +224,10 @@ def _split(run: Run, images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _summary(folds: pd.DataFrame) -> pd.DataFrame:
-    from goldfold.folds import fold_summary
+def _summary(folds: pd.DataFrame) -> list[dict[str, Any]]:
+    from goldfold.folds.table import fold_summary
 
-    return fold_summary(folds)
+    return [{str(k): v for k, v in row.items()} for row in fold_summary(folds).to_dict("records")]
 
 
 def print_summary(folds: pd.DataFrame) -> None:
@@ -233,16 +237,13 @@ def print_summary(folds: pd.DataFrame) -> None:
     headers = ["fold", "images", "groups", "non-empty", "share", "area q25", "median", "q75"]
     rows = [
         [
-            int(row.fold),
-            int(row.images),
-            int(row.patients),
-            int(row.non_empty),
-            f"{row.fraction:.1%}",
+            *(row[name] for name in ("fold", "images", "patients", "non_empty")),
+            f"{row['fraction']:.1%}",
             *(
-                f"{value:,.0f}" if value > 0 else "n/a"
-                for value in (row.area_q25, row.area_median, row.area_q75)
+                f"{row[name]:,.0f}" if row[name] > 0 else "n/a"
+                for name in ("area_q25", "area_median", "area_q75")
             ),
         ]
-        for row in _summary(folds).itertuples()
+        for row in _summary(folds)
     ]
     show.out(show.table(headers, rows))

@@ -49,17 +49,18 @@ def run_command(
     from goldfold.competitions.images_table import test_images
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
     splits = [name for name, on in (("out-of-fold", out_of_fold), ("test", test)) if on]
-    if not splits:
-        splits = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
     if dry_run:
         for job in choose_jobs(run):
             folder = run.directory.predictions(job.model.name, job.seed, job.fold)
-            for split in splits:
+            for split in splits or ["out-of-fold", "test"]:
                 there = (folder / f"{split}.json").is_file()
-                show.out(f"{folder / split}: {'there' if there else 'would be predicted'}")
+                state = "there; made anew if its input changed" if there else "would be predicted"
+                show.out(f"{folder / split}: {state}")
         return
+    images = ensure_images(run)
+    if not splits:
+        splits = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
     predict_all(run, images, ensure_folds(run, images), splits)
     show.out(f"predicted {' and '.join(splits)}: {run.directory.root / 'predictions'}")
     show.out(f"next: {run.command('ensemble run')}")

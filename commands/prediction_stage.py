@@ -60,8 +60,9 @@ def _predict_one(
     run: Run, job: Job, images: pd.DataFrame, folds: pd.DataFrame, split: Split
 ) -> None:
     """Predict one split with one fold's checkpoints, or say that it is up to date."""
-    from goldfold.files import read_json
-    from goldfold.inference import MapWriter, maps_path, predict_maps
+    from goldfold.commands.context import recorded
+    from goldfold.inference.predict import predict_maps
+    from goldfold.inference.store import MapWriter, maps_path
     from goldfold.training.checkpoint import list_checkpoints, load_model
     from goldfold.training.device import choose_device
 
@@ -70,8 +71,7 @@ def _predict_one(
     chosen = _images_of(run, images, folds, job.fold, split)
     facts = _facts(run, chosen, checkpoints, split)
     path = maps_path(run.directory.root / "predictions", job.model.name, job.seed, job.fold, split)
-    summary = path.with_suffix(".json")
-    if path.is_file() and summary.is_file() and read_json(summary).get("facts") == facts:
+    if path.is_file() and recorded(path.with_suffix(".json"), "facts") == facts:
         run.progress.say(f"{name}: up to date")
         return
     device = choose_device()

@@ -32,6 +32,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    value = value.item() if hasattr(value, "item") else value  # a number of NumPy
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

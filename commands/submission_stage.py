@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.commands.context import Run
-    from goldfold.ensemble import Blend, Rule
+    from goldfold.ensemble.blend import Blend
+    from goldfold.ensemble.threshold import Rule
     from goldfold.submissions.table import Sample
 
 
@@ -45,9 +46,12 @@ def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
     """
     from goldfold.commands.ensemble import open_members
     from goldfold.competitions.rle import get_dialect
-    from goldfold.ensemble import Blend, read_rule
+    from goldfold.ensemble.blend import Blend
+    from goldfold.ensemble.report import read_rule
     from goldfold.files import write_json
-    from goldfold.submissions import read_sample, submission_facts, write_submission
+    from goldfold.submissions.provenance import submission_facts
+    from goldfold.submissions.table import read_sample
+    from goldfold.submissions.write import write_submission
 
     form = run.settings.competition.submission
     sample = read_sample(sample_path(run), form.id_column, form.rle_column)
@@ -111,7 +115,7 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
         InputError: images of the sample have no prediction; all are counted.
     """
     from goldfold.competitions.rle import encode, get_dialect
-    from goldfold.ensemble import apply_rule
+    from goldfold.ensemble.threshold import apply_rule
     from goldfold.errors import InputError, list_problems
 
     dialect = get_dialect(run.settings.competition.submission.dialect)

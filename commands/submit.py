@@ -77,7 +77,7 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions import check_submission
+    from goldfold.submissions.check import check_submission
 
     form, shapes = find_form(sample, competition)
     report = check_submission(
@@ -119,7 +119,7 @@ def score(
     """
     from goldfold.commands import show
     from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions import score_submission
+    from goldfold.submissions.score import score_submission
 
     form, shapes = find_form(solution, competition)
     scores = score_submission(
@@ -214,16 +214,16 @@ def ensure_submission(run: Run, images: pd.DataFrame, overwrite: bool = False) -
         InputError: predictions, ensemble or sample are missing, or a file of that name is there
             that was not written here.
     """
+    from goldfold.commands.context import recorded
     from goldfold.commands.submission_stage import submission_made_from, write_run_submission
     from goldfold.errors import InputError
-    from goldfold.files import file_hash, read_json
+    from goldfold.files import file_hash
 
     path = run.directory.submission(run.settings.submission.file)
     made_from = submission_made_from(run, images)
     record = run.directory.stage("submission")
     if path.is_file() and not overwrite:
-        facts = run.directory.submission_facts
-        known = read_json(facts)["files"]["submission"]["sha256"] if facts.is_file() else None
+        known = recorded(run.directory.submission_facts, "files", "submission", "sha256")
         if known != file_hash(path):
             raise InputError(
                 f"{path} is not the file that goldfold wrote. Move it away, or add --overwrite "

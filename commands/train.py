@@ -206,7 +206,7 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
     bare = train[train["path"] == ""]
     if len(bare):
         raise InputError(
-            f"{len(bare)} of {len(train)} training images have no image file (the first: "
+            f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
             f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
         )
     data = run.settings.competition.data

@@ -4,7 +4,7 @@ from goldfold.lazy import lazy_exports
 
 _HOMES = {
     "DIALECTS": "rle",
-    "DataReport": "collect",
+    "DataReport": "report",
     "Dialect": "rle",
     "ImageHeader": "image",
     "METRICS": "metric",

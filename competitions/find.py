@@ -25,17 +25,25 @@ def require_folder(data: Path) -> Path:
 
 
 def find_images(data: Path, globs: Sequence[str]) -> list[Path]:
-    """Return the files that match any glob, sorted, each once."""
-    return sorted({path for glob in globs for path in data.glob(glob) if path.is_file()})
+    """Return the files that match any glob, sorted, each once; hidden files are no images.
+
+    Raises:
+        InputError: a glob is malformed.
+    """
+    found = {path for glob in globs for path in _matches(data, glob)}
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def find_table(data: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of the names or globs that exists below the data folder, or None."""
+    """Return the first of the names or globs that exists, below the data folder or absolute.
+
+    Raises:
+        InputError: a glob is malformed.
+    """
     for name in names:
-        if Path(name).is_absolute():
-            return Path(name) if Path(name).is_file() else None
-        matches = sorted(path for path in data.glob(name) if path.is_file())
-        if matches:
+        if name and (data / name).is_file():
+            return data / name
+        if matches := sorted(_matches(data, name)):
             return matches[0]
     return None
 
@@ -54,3 +62,19 @@ def require_table(data: Path, names: Sequence[str], what: str, setting: str) -> 
             f"Put the file there or set {setting}."
         )
     return found
+
+
+def path_in(data: Path, path: Path) -> str:
+    """Return a path as seen from the data folder, with `/`; an absolute one if it is elsewhere."""
+    return (path.relative_to(data) if path.is_relative_to(data) else path).as_posix()
+
+
+def _matches(data: Path, glob: str) -> list[Path]:
+    pattern = Path(glob)
+    try:
+        if pattern.is_absolute():
+            root = Path(pattern.anchor)
+            return [path for path in root.glob(str(pattern.relative_to(root))) if path.is_file()]
+        return [path for path in data.glob(glob) if path.is_file()]
+    except (ValueError, NotImplementedError, IndexError) as error:
+        raise InputError(f"{glob!r} is not a glob: {error}. Example: train/**/*.png") from None

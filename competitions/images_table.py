@@ -21,6 +21,7 @@ FIXED = (
     "area_px",
     "rows",
 )
+_REMEDY = "`goldfold check RUN` makes it anew."
 
 
 def write_images(path: Path, images: pd.DataFrame) -> None:
@@ -37,12 +38,17 @@ def read_images(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}. `goldfold check RUN` makes it.") from error
+        raise InputError(f"cannot read {path}: {error}. {_REMEDY}") from error
     missing = [column for column in FIXED if column not in table.columns]
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}. `goldfold check RUN` makes it anew.")
-    for column in NUMBERS:
-        table[column] = table[column].astype("int64")
+        raise InputError(f"{path} lacks {', '.join(missing)}. {_REMEDY}")
+    try:
+        for column in NUMBERS:
+            table[column] = table[column].astype("int64")
+    except ValueError as error:
+        raise InputError(f"{path}, column {column}: {error}. {_REMEDY}") from None
+    if not table["labelled"].isin(["True", "False"]).all():
+        raise InputError(f"{path}, column labelled: expected True or False. {_REMEDY}")
     table["labelled"] = table["labelled"] == "True"
     return table
 

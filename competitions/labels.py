@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.rle import Dialect, Runs, area_px, format_runs, is_empty, parse, unite
-from goldfold.errors import InputError, RunLengthError
+from goldfold.errors import RunLengthError
 
-FIRST_ROW = 2  # the row number that an editor shows for the first row below the header
+COLUMNS = ("image_id", "mask_rle", "area_px", "rows", "overlap_px", "end_px", "end_row")
 
 
 @dataclass(frozen=True)
@@ -21,32 +20,13 @@ class Labels:
 
     Attributes:
         table: image_id, mask_rle (united, "" if empty), area_px, rows, overlap_px, end_px (one
-            past the last pixel of the mask); one row an image, in order of first appearance.
+            past the last pixel of the mask) and end_row (the row that says so); one row an
+            image, in order of first appearance.
         problems: one line for each bad row.
     """
 
     table: pd.DataFrame
     problems: list[str]
-
-
-def read_csv_text(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the named columns of a CSV as text, headers stripped, empty cells as "".
-
-    Raises:
-        InputError: unreadable, or a column is missing (the columns there are listed).
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} as a CSV table: {error}.") from error
-    table.columns = [str(column).strip() for column in table.columns]
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise InputError(
-            f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}."
-        )
-    # A short row is filled with NaN even so; here it means an empty cell.
-    return table[list(columns)].fillna("")
 
 
 def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -> Labels:
@@ -60,33 +40,42 @@ def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -
     """
     table = read_csv_text(path, [id_column, rle_column])
     problems: list[str] = []
-    parts: dict[str, list[Runs]] = {}
-    rows: dict[str, int] = {}
-    cells = zip(table[id_column].str.strip(), table[rle_column], strict=True)
-    for number, (image_id, text) in enumerate(cells, start=FIRST_ROW):
+    parts: dict[str, _Parts] = {}
+    cells = zip(table.index, table[id_column].str.strip(), table[rle_column], strict=True)
+    for row, image_id, text in cells:
         if not image_id:
-            problems.append(f"{path.name} row {number}: no image id")
+            problems.append(f"{path.name} row {row}: no image id")
             continue
-        rows[image_id] = rows.get(image_id, 0) + 1
-        found = parts.setdefault(image_id, [])
-        if is_empty(text):
-            continue
+        of_image = parts.setdefault(image_id, _Parts())
+        of_image.rows += 1
         try:
-            found.append(parse(text, dialect, name=image_id))
+            if not is_empty(text):
+                of_image.add(parse(text, dialect, name=image_id), int(row))
         except RunLengthError as error:
-            problems.append(f"{path.name} row {number}: {error}")
-    united = [_unite(image_id, found, rows[image_id], dialect) for image_id, found in parts.items()]
-    columns = ["image_id", "mask_rle", "area_px", "rows", "overlap_px", "end_px"]
-    return Labels(pd.DataFrame(united, columns=columns), problems)
+            problems.append(f"{path.name} row {row}: {error}")
+    united = [(image_id, *of_image.unite(dialect)) for image_id, of_image in parts.items()]
+    return Labels(pd.DataFrame(united, columns=list(COLUMNS)), problems)
 
 
-def _unite(
-    image_id: str, parts: list[Runs], rows: int, dialect: Dialect
-) -> tuple[str, str, int, int, int, int]:
-    if not parts:
-        return image_id, "", 0, rows, 0, 0
-    whole = unite(parts)
-    area = area_px(whole)
-    overlap = sum(area_px(part) for part in parts) - area
-    end = int(np.max(whole.starts + whole.lengths))
-    return image_id, format_runs(whole, dialect), area, rows, overlap, end
+@dataclass
+class _Parts:
+    """What the rows of one image say."""
+
+    rows: int = 0
+    runs: list[Runs] = field(default_factory=list)
+    end_px: int = 0
+    end_row: int = 0
+
+    def add(self, runs: Runs, row: int) -> None:
+        self.runs.append(runs)
+        end = int(runs.ends.max(initial=0))
+        if end > self.end_px:
+            self.end_px, self.end_row = end, row
+
+    def unite(self, dialect: Dialect) -> tuple[str, int, int, int, int, int]:
+        """Return the columns of `Labels.table` behind image_id."""
+        whole = unite(self.runs)
+        area = area_px(whole)
+        overlap = sum(area_px(part) for part in self.runs) - area
+        text = format_runs(whole, dialect) if area else ""
+        return text, area, self.rows, overlap, self.end_px, self.end_row

@@ -2,121 +2,41 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from goldfold.errors import did_you_mean
+from goldfold.errors import did_you_mean, plural
+from goldfold.settings_competition import (
+    CompetitionSettings,
+    ExtraTable,
+    ImageFiles,
+    LabelTable,
+    Strict,
+    SubmissionFormat,
+)
+
+__all__ = [
+    "CompetitionSettings",
+    "EnsembleSettings",
+    "ExtraTable",
+    "FoldSettings",
+    "ImageFiles",
+    "InferenceSettings",
+    "LabelTable",
+    "Loss",
+    "ModelSettings",
+    "Sampling",
+    "Settings",
+    "StageSettings",
+    "Strict",
+    "SubmissionFormat",
+    "SubmissionSettings",
+]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
-
-
-class Strict(BaseModel):
-    """Unknown keys and infinite numbers are errors; nothing changes after reading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class ImageFiles(Strict):
-    """Where the images are, as globs below the data folder."""
-
-    train: list[str] = []
-    """Globs of the training images; all that match are taken."""
-    test: list[str] = []
-    """Globs of the test images."""
-    shape: tuple[int, int] | None = None
-    """Height and width that every image has, where the competition fixes them."""
-    metadata: Literal["none", "dicom"] = "none"
-    """Read patient, sex, age, view and spacing from DICOM headers."""
-
-
-class LabelTable(Strict):
-    """The table of run-length encoded masks."""
-
-    kind: Literal["rle"] = "rle"
-    """The form of the labels: `rle` = one or several rows an image, united."""
-    files: list[str] = []
-    """Names or globs of the table below the data folder; the first that exists is read."""
-    id_column: str = "ImageId"
-    """Column with the image id; spaces around a header do not matter."""
-    rle_column: str = "EncodedPixels"
-    """Column with the run-length encoding."""
-    dialect: str = "siim"
-    """Dialect of the run-length encoding (docs/glossary.md)."""
-
-
-class ExtraTable(Strict):
-    """A CSV of facts about the images, joined by id."""
-
-    file: str
-    """Name or glob below the data folder, or a path."""
-    id_column: str
-    """Column with the image id."""
-    columns: dict[str, str]
-    """New name of a column in images.csv = column of this file."""
-    patterns: dict[str, str] = {}
-    """Keep only the first group of this regular expression, a new name each."""
-    required: bool = False
-    """Whether a missing file is an error."""
-
-    @model_validator(mode="after")
-    def _patterns_fit(self) -> ExtraTable:
-        for name, pattern in self.patterns.items():
-            if name not in self.columns:
-                raise ValueError(f"patterns names {name!r}, which columns does not")
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                raise ValueError(f"pattern {pattern!r} of {name!r}: {error}") from None
-            if groups == 0:
-                raise ValueError(f"pattern {pattern!r} of {name!r} has no (group) to keep")
-        return self
-
-
-class SubmissionFormat(Strict):
-    """The sample submission and how masks are written in one like it."""
-
-    sample: list[str] = []
-    """Names or globs of the sample submission below the data folder; the first is read."""
-    id_column: str = "ImageId"
-    """Column with the image id."""
-    rle_column: str = "EncodedPixels"
-    """Column with the run-length encoding."""
-    dialect: str = "siim"
-    """Dialect of the run-length encoding."""
-
-
-class CompetitionSettings(Strict):
-    """What the competition is: files, labels, metric. A preset fills all but `data`."""
-
-    preset: str | None = None
-    """Name of a shipped preset whose values stand beneath the ones given here."""
-    data: Path = Path("data")
-    """Folder with the competition's files; a relative path counts from goldfold.toml."""
-    title: str = ""
-    """Name shown to people."""
-    task: Literal["segmentation"] = "segmentation"
-    """What is predicted."""
-    metric: Literal["dice", "mean-iou-thresholds"] = "dice"
-    """The competition's score, a function of intersection, predicted and true pixels."""
-    images: ImageFiles = ImageFiles()
-    """Where the images are."""
-    labels: LabelTable = LabelTable()
-    """Where the labels are."""
-    tables: list[ExtraTable] = []
-    """Further facts: patient tables, depths, views."""
-    submission: SubmissionFormat = SubmissionFormat()
-    """The submission's form."""
-    unlabelled: Literal["drop", "empty", "error"] = "drop"
-    """Training images without a label row: leave out, take as empty masks, or stop."""
-    imageless: Literal["drop", "keep", "error"] = "drop"
-    """Label rows without an image: leave out, keep for folds from the table alone, or stop."""
 
 
 class FoldSettings(Strict):
@@ -215,11 +135,11 @@ class ModelSettings(Strict):
     """`none`, a published set such as `imagenet`, or a .safetensors file of the encoder."""
     channels: Literal[1, 3] = 1
     """Input channels: 1 = gray, 3 = gray three times or colour."""
-    options: dict[str, str | int | float | bool | list[int]] = {}
+    options: dict[str, str | int | float | bool | list[int]] = Field({})
     """Further arguments of the architecture, e.g. decoder_attention_type = "scse"."""
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    seeds: list[Seed] = Field([0], min_length=1)
     """One training of every fold a seed."""
-    stages: Annotated[list[StageSettings], Field(min_length=1)] = [StageSettings()]
+    stages: list[StageSettings] = Field([StageSettings()], min_length=1)
     """Stages of training, in order."""
 
     @field_validator("stages")
@@ -286,7 +206,7 @@ class Settings(Strict):
     """The competition."""
     folds: FoldSettings = FoldSettings()
     """The split."""
-    models: Annotated[list[ModelSettings], Field(min_length=1)] = [ModelSettings()]
+    models: list[ModelSettings] = Field([ModelSettings()], min_length=1)
     """The models."""
     inference: InferenceSettings = InferenceSettings()
     """Prediction."""
@@ -317,5 +237,7 @@ class Settings(Strict):
                 )
         weights, count = self.ensemble.weights, len(names if members is None else members)
         if weights is not None and len(weights) != count:
-            raise ValueError(f"ensemble.weights has {len(weights)} values for {count} members")
+            values = plural(len(weights), "value", "values")
+            members_in_words = plural(count, "member", "members")
+            raise ValueError(f"ensemble.weights has {values} for {members_in_words}")
         return self

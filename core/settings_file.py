@@ -56,7 +56,7 @@ def override(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
     Raises:
         SettingsError: no `=`, or a list index that does not exist.
     """
-    changed = _copy(content)
+    changed: dict[str, Any] = _copy(content)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():

@@ -6,7 +6,7 @@ _HOMES = {
     "Checkpoint": "checkpoint",
     "EpochPlan": "sampler",
     "FoldData": "fold_run",
-    "FoldRun": "fold_run",
+    "FoldRun": "fold_folder",
     "ImageCache": "cache",
     "RECIPES": "augmentation",
     "Recipe": "augmentation",

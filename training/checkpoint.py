@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from goldfold.errors import GoldfoldError, InputError
+from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.files import atomic_path, file_hash, read_json, write_json
 from goldfold.training.model import build_model
+
+RESULT = "result.json"  # stands in a fold folder once its training is finished
+_AGAIN = "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,22 @@ class Checkpoint:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors atomically as .safetensors, on the CPU and contiguous."""
+    """Write tensors atomically as .safetensors, on the CPU and contiguous.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     # Cloned, because safetensors refuses tensors that share memory.
     layout = torch.contiguous_format
     whole = {k: t.detach().cpu().clone(memory_format=layout) for k, t in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(whole, temporary)
+        try:
+            save_file(whole, temporary)
+        except SafetensorError as error:  # its writer does not raise OSError
+            raise OutputError(
+                f"cannot write {path}: {error}. "
+                "Free some space or choose a folder you may write to."
+            ) from error
 
 
 def save_checkpoint(
@@ -57,16 +71,34 @@ def save_checkpoint(
 
 
 def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
-    """Return the checkpoints of a fold run, best first, earlier first at equal score."""
+    """Return the checkpoints of a fold run, best first, earlier first at equal score.
+
+    Raises:
+        InputError: facts beside a checkpoint are damaged.
+        GoldfoldError: a checkpoint that a finished training kept is gone.
+    """
     found = []
     for facts_path in sorted((fold_folder / "checkpoints").glob("epoch-*.json")):
         facts = read_json(facts_path)
+        lacking = [name for name in ("epoch", "score", "sha256") if name not in facts]
+        if lacking:
+            raise InputError(f"{facts_path} lacks {', '.join(lacking)}. {_AGAIN}")
         weights = facts_path.with_suffix(".safetensors")
         if weights.is_file():
             found.append(
                 Checkpoint(weights, facts["epoch"], facts["score"], facts["sha256"], facts)
             )
+    _check_complete(fold_folder, {checkpoint.path.name for checkpoint in found})
     return sorted(found, key=lambda one: (-one.score, one.epoch))
+
+
+def _check_complete(fold_folder: Path, names: set[str]) -> None:
+    """Raise GoldfoldError if result.json names a checkpoint that is not there."""
+    result = fold_folder / RESULT
+    kept = read_json(result)["checkpoints"] if result.is_file() else []
+    gone = [one["file"] for one in kept if one["file"] not in names]
+    if gone:
+        raise GoldfoldError(f"{fold_folder} has lost {', '.join(gone)}. {_AGAIN}")
 
 
 def keep_best(fold_folder: Path, count: int, upto_epoch: int) -> list[Checkpoint]:
@@ -76,7 +108,8 @@ def keep_best(fold_folder: Path, count: int, upto_epoch: int) -> list[Checkpoint
     """
     ranked = [c for c in list_checkpoints(fold_folder) if c.epoch <= upto_epoch]
     kept = {checkpoint.path.stem for checkpoint in ranked[:count]}
-    for path in (fold_folder / "checkpoints").glob("epoch-*"):
+    # The facts go first: weights without facts are no checkpoint.
+    for path in sorted((fold_folder / "checkpoints").glob("epoch-*")):
         if path.stem not in kept:
             path.unlink(missing_ok=True)
     return ranked[:count]
@@ -87,23 +120,30 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
 
     Raises:
         GoldfoldError: the weights differ from what was written.
-        InputError: the network cannot be built.
+        InputError: the network cannot be built, or the weights do not fit it.
     """
     if file_hash(checkpoint.path) != checkpoint.sha256:
         raise GoldfoldError(
             f"{checkpoint.path} is not the file that was written (its SHA-256 differs from the "
-            ".json beside it). Remove its fold folder and train the fold again."
+            f".json beside it). {_AGAIN}"
         )
     facts = checkpoint.facts
     missing = [k for k in ("architecture", "encoder", "channels", "options") if k not in facts]
     if missing:
-        raise InputError(f"{checkpoint.path.with_suffix('.json')} lacks {', '.join(missing)}.")
+        facts_path = checkpoint.path.with_suffix(".json")
+        raise InputError(f"{facts_path} lacks {', '.join(missing)}. {_AGAIN}")
     model = build_model(
         facts["architecture"],
         facts["encoder"],
         channels=facts["channels"],
         options=facts["options"],
     )
-    model.load_state_dict(load_file(checkpoint.path))
+    try:
+        model.load_state_dict(load_file(checkpoint.path))
+    except RuntimeError as error:
+        raise InputError(
+            f"{checkpoint.path} does not fit {facts['architecture']} with encoder "
+            f"{facts['encoder']} as the installed libraries build them: {error}. {_AGAIN}"
+        ) from error
     model.eval()
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

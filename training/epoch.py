@@ -38,7 +38,10 @@ class Step:
     gradient_clip: float
 
     def take(self, batch: Batch, learning_rate: float) -> torch.Tensor:
-        """Train on one batch and return its loss, a detached scalar."""
+        """Train on one batch and return its loss, a detached scalar.
+
+        Where the gradient is not finite the loss returned is not either.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         images = network_input(batch.images, self.device.device)
@@ -48,9 +51,9 @@ class Step:
         loss: torch.Tensor = self.loss(logits.float(), masks)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
         self.optimizer.step()
-        return loss.detach()
+        return torch.where(torch.isfinite(norm), loss.detach(), torch.nan)
 
 
 def train_epoch(
@@ -73,7 +76,7 @@ def train_epoch(
         shown: further fields beside the progress bar.
 
     Raises:
-        GoldfoldError: the loss is not a number.
+        GoldfoldError: the loss or its gradient is not finite.
     """
     step.model.train()
     total, images, rate = 0.0, 0, 0.0
@@ -83,8 +86,8 @@ def train_epoch(
         loss = float(step.take(batch, rate))
         if not math.isfinite(loss):
             raise GoldfoldError(
-                f"the loss is {loss} in epoch {epoch + 1}, step {number + 1}, cache rows "
-                f"{batch.rows.tolist()}. Try a learning_rate ten times lower."
+                f"the loss or its gradient is not finite in epoch {epoch + 1}, step {number + 1}, "
+                f"cache rows {batch.rows.tolist()}. Try a learning_rate ten times lower."
             )
         total += loss * len(batch.rows)
         images += len(batch.rows)

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from goldfold.errors import GoldfoldError, InputError
-from goldfold.files import read_json, write_json, write_text
+from goldfold.errors import GoldfoldError
+from goldfold.files import read_json, remove_leftovers, write_json
 from goldfold.progress import SILENT, Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.augmentation import get_recipe
 from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import keep_best, save_checkpoint
 from goldfold.training.device import Device
-from goldfold.training.epoch import EpochResult, Step, train_epoch
+from goldfold.training.epoch import Step, train_epoch
+from goldfold.training.fold_folder import FoldRun
+from goldfold.training.history import history_row, scores_so_far, write_history
 from goldfold.training.loader import iterate_batches, split_batches
 from goldfold.training.loss import WeightedLoss
 from goldfold.training.model import build_model
+from goldfold.training.optimizer import build_optimizer
 from goldfold.training.sampler import EpochPlan
 from goldfold.training.schedule import learning_rate_at
-from goldfold.training.state import Progressed, load_state, read_made_from, save_state
+from goldfold.training.state import Progressed, load_state, save_state
 from goldfold.training.validation import ValidationImages, ValidationScore, validate
+
+__all__ = ["FoldData", "FoldRun", "train_fold"]
 
 
 @dataclass(frozen=True)
@@ -40,40 +43,6 @@ class FoldData:
     non_empty: NDArray[np.bool_]
     validation: ValidationImages
     metric: str
-
-
-@dataclass(frozen=True)
-class FoldRun:
-    """Where a fold run lives and what it is made from (compared when it is resumed)."""
-
-    folder: Path
-    seed: int
-    made_from: Mapping[str, Any]
-
-    @property
-    def result_path(self) -> Path:
-        """The file that stands once the training is finished."""
-        return self.folder / "result.json"
-
-    def finished(self) -> bool:
-        """Return whether this very training is finished.
-
-        Raises:
-            InputError: the folder holds a training that was made from something else.
-        """
-        self.refuse_other()
-        return self.result_path.is_file()
-
-    def refuse_other(self) -> None:
-        """Raise InputError if the folder holds a training made from something else."""
-        there = read_made_from(self.folder / "state")
-        if there is None or there == dict(self.made_from):
-            return
-        raise InputError(
-            f"{self.folder} holds a training made from other input:\n"
-            + "\n".join(f"  {line}" for line in _differences(there, self.made_from))
-            + "\nTrain it again with --overwrite, set these back, or use another run directory."
-        )
 
 
 def train_fold(
@@ -93,15 +62,18 @@ def train_fold(
 
     Raises:
         InputError: the folder holds another training, or the network cannot be built.
-        GoldfoldError: the loss is not a number.
+        GoldfoldError: the loss is not finite.
+        OutputError: the folder cannot be written to.
     """
     if run.finished():
         return dict(read_json(run.result_path))
+    remove_leftovers(run.folder)
     torch.manual_seed(run.seed)
     model = build_model(
         model_settings.architecture,
         model_settings.encoder,
-        encoder_weights=model_settings.encoder_weights,
+        # A training that goes on has its own weights and needs no download.
+        encoder_weights="none" if run.started() else model_settings.encoder_weights,
         channels=model_settings.channels,
         options=model_settings.options,
     ).to(device.device)
@@ -133,9 +105,8 @@ class _Trainer:
             epochs=stage.epochs,
             seed=run.seed,
         )
-        # bf16 autocast keeps float32 weights: no master copy, no loss scaling.
-        optimizer = torch.optim.AdamW(
-            _parameter_groups(model, stage.weight_decay), lr=stage.learning_rate
+        optimizer = build_optimizer(
+            model, learning_rate=stage.learning_rate, weight_decay=stage.weight_decay
         )
         loss = WeightedLoss(bce=stage.loss.bce, dice=stage.loss.dice)
         self.step = Step(model, loss, optimizer, device, stage.gradient_clip)
@@ -155,27 +126,16 @@ class _Trainer:
         left = sum(self.steps[progressed.epoch :])
         name = f"train {self.run.folder.parent.parent.name} {self.run.folder.name}"
         with progress.task(name, left) as task:
-            shown = _shown_of(history)
             for epoch in range(progressed.epoch, self.stage.epochs):
-                history.append(self._one_epoch(epoch, task, shown))
-                shown = _shown_of(history)
-                self._write_history(history)
-                save_state(
-                    self.run.folder / "state",
-                    self.model,
-                    self.step.optimizer,
-                    Progressed(epoch + 1, history),
-                    dict(self.run.made_from),
-                )
-                keep_best(self.run.folder, self.stage.keep_checkpoints, epoch + 1)
+                history.append(self._one_epoch(epoch, task, scores_so_far(history)))
+                self._save(Progressed(epoch + 1, history))
         return self._finish()
 
     def _resume(self, progress: Progress) -> Progressed:
-        folder = self.run.folder / "state"
-        if not (folder / "state.json").is_file():
+        if not self.run.started():
             keep_best(self.run.folder, 0, 0)
             return Progressed(0, [])
-        progressed = load_state(folder, self.model, self.step.optimizer)
+        progressed = load_state(self.run.state_folder, self.model, self.step.optimizer)
         # Checkpoints of the epoch that a kill cut short are made again.
         keep_best(self.run.folder, self.stage.keep_checkpoints, progressed.epoch)
         if progressed.epoch < self.stage.epochs:
@@ -205,9 +165,10 @@ class _Trainer:
             task=task,
             shown={"epoch": f"{epoch + 1}/{self.stage.epochs}", "non_empty": fraction, **shown},
         )
-        return _history_row(epoch, result, fraction, self._validated(epoch))
+        return history_row(epoch, result, fraction, self._validated(epoch))
 
-    def _rate_from(self, first_step: int):  # type: ignore[no-untyped-def]
+    def _rate_from(self, first_step: int) -> Callable[[int], float]:
+        """Return the learning rate of the n-th step after `first_step`."""
         mean_steps = sum(self.steps) / len(self.steps)
         warmup = round(self.stage.warmup_epochs * mean_steps)
 
@@ -249,9 +210,17 @@ class _Trainer:
         images = sum(self.plan.counts(epoch))
         return -(-images // self.stage.batch_size)
 
-    def _write_history(self, history: list[dict[str, Any]]) -> None:
-        text = pd.DataFrame(history).to_csv(index=False, lineterminator="\n")
-        write_text(self.run.folder / "history.csv", text)
+    def _save(self, progressed: Progressed) -> None:
+        """Make the finished epoch last: once its state stands, it is never trained again."""
+        write_history(self.run.folder / "history.csv", progressed.history)
+        save_state(
+            self.run.state_folder,
+            self.model,
+            self.step.optimizer,
+            progressed,
+            dict(self.run.made_from),
+        )
+        keep_best(self.run.folder, self.stage.keep_checkpoints, progressed.epoch)
 
     def _finish(self) -> dict[str, Any]:
         kept = keep_best(self.run.folder, self.stage.keep_checkpoints, self.stage.epochs)
@@ -269,49 +238,5 @@ class _Trainer:
         return result
 
 
-def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay kernels only; decaying biases and BatchNorm gains only shrinks the signal."""
-    kernels = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    return [
-        {"params": kernels, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-
-
 def _epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
-
-
-def _history_row(
-    epoch: int, result: EpochResult, fraction: float, score: ValidationScore | None
-) -> dict[str, Any]:
-    return {
-        "epoch": epoch + 1,
-        "loss": result.loss,
-        "learning_rate": result.learning_rate,
-        "non_empty_fraction": fraction,
-        "images": result.images,
-        "score": score.score if score else None,
-        "score_at_half": score.score_at_half if score else None,
-        "best_threshold": (score.level + 1) / 256 if score else None,
-        "seconds": round(result.seconds, 3),
-        "images_per_second": round(result.images / max(result.seconds, 1e-9), 2),
-    }
-
-
-def _shown_of(history: list[dict[str, Any]]) -> dict[str, object]:
-    scores = [row["score"] for row in history if row["score"] is not None]
-    return {"score": scores[-1], "best": max(scores)} if scores else {}
-
-
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], path: str = "") -> list[str]:
-    """Return one line for every value that differs, nested tables by dotted name."""
-    lines = []
-    for key in sorted(set(there) | set(here)):
-        old, new = there.get(key), here.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            lines += _differences(old, new, f"{path}{key}.")
-        elif old != new:
-            lines.append(f"{path}{key}: it was {old!r}, now {new!r}")
-    return lines

@@ -8,7 +8,7 @@ like depends on (seed, epoch, index) alone, so the number of threads changes not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -74,12 +74,16 @@ def iterate_batches(
         yield from _ahead(pool, make, batches, depth=workers + 2)
 
 
-def _ahead(pool: ThreadPoolExecutor, make, batches, depth: int) -> Iterator[Batch]:  # type: ignore[no-untyped-def]
+def _ahead(
+    pool: ThreadPoolExecutor,
+    make: Callable[[NDArray[np.int64]], Batch],
+    batches: Iterable[NDArray[np.int64]],
+    depth: int,
+) -> Iterator[Batch]:
     """Yield results in order with at most `depth` batches in work, so memory stays bounded."""
     waiting: deque[Future[Batch]] = deque()
-    remaining = iter(batches)
     try:
-        for rows in remaining:
+        for rows in batches:
             waiting.append(pool.submit(make, rows))
             if len(waiting) >= depth:
                 yield waiting.popleft().result()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, did_you_mean
 
 
 def build_model(
@@ -29,7 +30,8 @@ def build_model(
         encoder: encoder name there; `tu-NAME` for any network of timm.
         encoder_weights: `none`, a published set (`imagenet`), or a .safetensors file whose
             names are the encoder's own.
-        channels: input channels; weights of three channels are summed down to one.
+        channels: input channels; published weights of three are summed down to one, and so is
+            the first layer of a file.
         options: further arguments of the architecture.
 
     Raises:
@@ -57,25 +59,33 @@ def build_model(
         raise InputError(_cannot_build(architecture, encoder, published, error)) from error
     if from_file:
         load_encoder(model, Path(encoder_weights))
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
 def load_encoder(model: nn.Module, path: Path) -> None:
     """Load an encoder's weights from a .safetensors file, all names matching.
 
+    A kernel of three input channels is summed where the encoder has one: a gray image three
+    times gives the same response.
+
     Raises:
         InputError: the file is missing or does not fit.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    encoder = model.encoder
+    encoder = model.get_submodule("encoder")
     if not path.is_file():
         raise InputError(f"encoder weights {path} do not exist; set encoder_weights to a file.")
     try:
-        encoder.load_state_dict(load_file(path))  # type: ignore[operator,union-attr]
-    except (SafetensorError, RuntimeError) as error:
+        own = encoder.state_dict()
+        encoder.load_state_dict({k: _fit(t, own.get(k)) for k, t in load_file(path).items()})
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(f"encoder weights {path} do not fit this encoder: {error}") from error
+
+
+def _fit(kernel: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
+    """Return the kernel, its input channels summed if it has several and the encoder's one."""
+    single = own is not None and kernel.ndim == own.ndim == 4 and own.shape[1] == 1
+    whole = single and own is not None and own.shape[0] == kernel.shape[0]
+    return kernel.sum(dim=1, keepdim=True) if whole else kernel
 
 
 def _check_options(kind: Any, architecture: str, encoder: str, options: Mapping[str, Any]) -> None:
@@ -85,6 +95,7 @@ def _check_options(kind: Any, architecture: str, encoder: str, options: Mapping[
     if unknown and not encoder.startswith("tu-"):
         raise InputError(
             f"{architecture} has no option {', '.join(unknown)}; it has {', '.join(known)}."
+            f"{did_you_mean(unknown[0], known)}"
         )
 
 
@@ -101,9 +112,8 @@ def _as_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(what: str, found: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(found, known, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known[:12])} ..."
-    return f"segmentation_models_pytorch has no {what} {found!r}: {hint}"
+    hint = did_you_mean(found, known) or f" It has {', '.join(known[:12])} ..."
+    return f"segmentation_models_pytorch has no {what} {found!r}.{hint}"
 
 
 def _cannot_build(architecture: str, encoder: str, weights: str | None, error: Exception) -> str:
@@ -113,4 +123,5 @@ def _cannot_build(architecture: str, encoder: str, weights: str | None, error: E
         if weights
         else "Look at [[models]] options, architecture and encoder in goldfold.toml."
     )
-    return f"cannot build {architecture} with encoder {encoder}: {error}. {remedy}"
+    reason = str(error.args[0] if isinstance(error, KeyError) else error).rstrip(".")
+    return f"cannot build {architecture} with encoder {encoder}: {reason}. {remedy}"

@@ -6,14 +6,17 @@ optimizer, history and the epoch are all there is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from goldfold.errors import InputError
 from goldfold.files import read_json, write_json
 from goldfold.training.checkpoint import save_tensors
 
@@ -54,24 +57,43 @@ def save_state(
             old.unlink(missing_ok=True)
 
 
-def read_made_from(folder: Path) -> dict[str, Any] | None:
-    """Return what a saved state was made from, or None where there is no state."""
-    path = folder / "state.json"
-    return dict(read_json(path)["made_from"]) if path.is_file() else None
+def read_made_from(path: Path) -> dict[str, Any] | None:
+    """Return what a state or result (its .json) was made from, or None where there is none."""
+    return read_json(path).get("made_from") if path.is_file() else None
 
 
 def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
-    """Put the saved weights and optimizer state in place and return how far they had come."""
+    """Put the saved weights and optimizer state in place and return how far they had come.
+
+    Raises:
+        InputError: the state is damaged, or does not fit the network as it is built now.
+    """
     content = read_json(folder / "state.json")
-    tensors = load_file(folder / content["file"])
-    model.load_state_dict(
-        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    )
+    try:
+        tensors = load_file(folder / content["file"])
+        model.load_state_dict(
+            {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        )
+        optimizer.load_state_dict(_optimizer_state(tensors, optimizer))
+        return Progressed(content["epoch"], content["history"])
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise InputError(
+            f"cannot go on from the state in {folder}: {error}. "
+            "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
+        ) from error
+
+
+def _optimizer_state(
+    tensors: Mapping[str, torch.Tensor], optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Return the optimizer's state dict, its tensors laid out in memory as the weights are."""
+    groups = optimizer.param_groups
+    weights = [weight for group in groups for weight in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return Progressed(content["epoch"], content["history"])
+            like = weights[int(index)]
+            fitted = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            state.setdefault(int(index), {})[key] = fitted
+    return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

@@ -12,6 +12,7 @@ from torch import nn
 
 from goldfold.competitions.histogram import level_histograms, score_by_level
 from goldfold.competitions.rle import Dialect, decode
+from goldfold.errors import InputError
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
@@ -54,7 +55,12 @@ def validate(
     Every image counts at its original size, on the same 8-bit levels that the threshold search
     uses. The score that ranks checkpoints is taken at the best of the 256 thresholds, because a
     network trained on many non-empty images is over-confident by design.
+
+    Raises:
+        InputError: there are no images.
     """
+    if not len(images.rows):
+        raise InputError("expected images to validate on, found none: the held-out fold is empty.")
     model.eval()
     histograms = np.stack(
         [

@@ -74,8 +74,8 @@ def synthesize(
         OutputError: the folder cannot be written.
     """
     _check_arguments(train, test, size, seed)
-    order = {"train": train, "test": test, "size": size, "seed": seed, "quirks": quirks}
-    order |= {"version": _VERSION}
+    order: dict[str, Any] = {"train": train, "test": test, "size": size, "seed": seed}
+    order |= {"quirks": quirks, "version": _VERSION}
     if (found := _existing(folder, order)) is not None:
         progress.say(f"{folder} holds this synthetic competition already")
         return found

@@ -98,6 +98,7 @@ def write_release(
     write_text(folder / "train-rle.csv", csv_text(("ImageId", " EncodedPixels"), rows))
     _write_test_tables(folder, [one.image_id for one in test], plan, texts)
     samples = [one.sample for one in drawn.values() if one.sample]
+    samples.sort(key=lambda sample: not sample[1].any())  # those with a pneumothorax first
     write_contact_sheet(
         folder / SHEET_FILE, [image for image, _ in samples], [mask for _, mask in samples]
     )

@@ -73,7 +73,7 @@ def ribs(grid: Grid, anatomy: Anatomy, lungs: tuple[Lung, Lung]) -> FloatImage:
     reach = off / np.float32(0.36)
     back = grid.y - (0.055 * reach + 0.20 * reach**3)
     front = grid.y + 0.30 * reach - 0.10 * reach**3
-    cage = np.maximum(*(smooth_step(one.depth, -0.022, -0.004) for one in lungs))
+    cage = np.maximum(*(smooth_step(one.depth, -0.012, 0.004) for one in lungs))
     shadow = _bars(back, anatomy.ribs, anatomy.rib_phase, 0.46) * smooth_step(off, 0.04, 0.09)
     shadow += 0.55 * _bars(front, anatomy.ribs * 1.12, 0.3, 0.50) * smooth_step(off, 0.11, 0.24)
     return np.asarray(shadow * cage, dtype=np.float32)

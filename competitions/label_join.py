@@ -1,0 +1,130 @@
+"""Images and labels joined: what one has and the other lacks is handled as the settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.competitions.find import require_table
+from goldfold.competitions.images_table import FIXED
+from goldfold.competitions.labels import Labels, read_labels
+from goldfold.competitions.report import DataReport, count_ids
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import plural
+from goldfold.settings import CompetitionSettings
+
+_NUMBERS = ("area_px", "rows", "end_px", "end_row")
+
+
+def add_labels(
+    images: pd.DataFrame,
+    unreadable: set[str],
+    data: Path,
+    settings: CompetitionSettings,
+    report: DataReport,
+) -> pd.DataFrame:
+    """Return the images with their labels: the columns of images.csv, fixed ones first.
+
+    Args:
+        images: image_id, split, path, height, width and metadata.
+        unreadable: ids of images that are there but were left out as unreadable.
+        data: folder of the label table.
+        settings: of the competition.
+        report: takes problems, notices and counts.
+
+    Raises:
+        InputError: the label table is missing or unreadable.
+    """
+    names = settings.labels.files
+    path = require_table(data, names, "label table", "competition.labels.files")
+    dialect = get_dialect(settings.labels.dialect)
+    labels = read_labels(path, settings.labels.id_column, settings.labels.rle_column, dialect)
+    report.problems += labels.problems
+    _count_rows(labels, report)
+    joined = _join(images, labels.table, path.name, report)
+    joined = _without_labels(joined, settings, report)
+    absent = labels.table[~labels.table["image_id"].isin({*images["image_id"], *unreadable})]
+    joined = _without_images(joined, absent, settings, report)
+    _check_ends(joined, path.name, report)
+    extra = [name for name in images.columns if name not in FIXED]
+    return joined[[*FIXED, *extra]]
+
+
+def _count_rows(labels: Labels, report: DataReport) -> None:
+    table = labels.table
+    report.facts["label rows"] = int(table["rows"].sum())
+    report.facts["label ids"] = len(table)
+    several, overlaps = int((table["rows"] > 1).sum()), int((table["overlap_px"] > 0).sum())
+    if several:
+        report.notices.append(
+            f"{plural(several, 'image has', 'images have')} several label rows; they are united "
+            f"(in {overlaps:,} of them the rows overlap)"
+        )
+
+
+def _join(images: pd.DataFrame, table: pd.DataFrame, name: str, report: DataReport) -> pd.DataFrame:
+    """Join the labels of training images; those of test images are not looked at."""
+    train = images["split"] == "train"
+    tests = images.loc[~train & images["image_id"].isin(table["image_id"]), "image_id"]
+    report.notices += count_ids(
+        tests, "test image has", "test images have", f"a row in {name}, which is not used"
+    )
+    joined = images.merge(table.drop(columns="overlap_px"), on="image_id", how="left")
+    joined["labelled"] = joined["rows"].notna() & train.to_numpy()
+    joined["mask_rle"] = joined["mask_rle"].fillna("").where(joined["labelled"], "")
+    for column in _NUMBERS:
+        joined[column] = joined[column].fillna(0).where(joined["labelled"], 0).astype("int64")
+    return joined
+
+
+def _without_labels(
+    images: pd.DataFrame, settings: CompetitionSettings, report: DataReport
+) -> pd.DataFrame:
+    """Handle training images that have no label row, as `unlabelled` says."""
+    bare = (images["split"] == "train") & ~images["labelled"]
+    means = {"drop": "dropped", "empty": "taken as empty", "error": "an error"}
+    lines = count_ids(
+        images.loc[bare, "image_id"],
+        "training image has",
+        "training images have",
+        f'no label row, {means[settings.unlabelled]} (unlabelled = "{settings.unlabelled}")',
+    )
+    (report.problems if settings.unlabelled == "error" else report.notices).extend(lines)
+    if settings.unlabelled == "empty":
+        return images.assign(labelled=images["labelled"] | bare)
+    return images[~bare].reset_index(drop=True)
+
+
+def _without_images(
+    images: pd.DataFrame, absent: pd.DataFrame, settings: CompetitionSettings, report: DataReport
+) -> pd.DataFrame:
+    """Handle label rows whose image is not there, as `imageless` says."""
+    means = {"drop": "dropped", "keep": "kept without an image", "error": "an error"}
+    lines = count_ids(
+        absent["image_id"],
+        "label has",
+        "labels have",
+        f'no image, {means[settings.imageless]} (imageless = "{settings.imageless}")',
+    )
+    (report.problems if settings.imageless == "error" else report.notices).extend(lines)
+    if settings.imageless != "keep" or absent.empty:
+        return images
+    if settings.images.shape is None:
+        report.problems.append('imageless = "keep" needs images.shape = [height, width]')
+        return images
+    height, width = settings.images.shape
+    kept = absent.assign(split="train", path="", height=height, width=width, labelled=True)
+    kept = kept.reindex(columns=images.columns, fill_value="").astype(images.dtypes.to_dict())
+    return kept if images.empty else pd.concat([images, kept], ignore_index=True)
+
+
+def _check_ends(images: pd.DataFrame, name: str, report: DataReport) -> None:
+    """Report the masks that reach beyond their images."""
+    beyond = images[images["end_px"] > images["height"] * images["width"]]
+    columns = ("image_id", "end_row", "end_px", "height", "width")
+    for image_id, row, end, height, width in zip(*(beyond[c] for c in columns), strict=True):
+        report.problems.append(
+            f"{name} row {row}: the mask of {image_id} ends at pixel {end:,}, but the image has "
+            f"{height} x {width} = {height * width:,}"
+        )

@@ -1,0 +1,41 @@
+"""`goldfold check`."""
+
+
+def test_a_competition_without_problems(fresh, invoke):
+    done = invoke("check", fresh)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert "training images: 23" in lines
+    assert "test images: 8" in lines
+    assert "patients: 10" in lines
+    assert lines[-2:] == ["no problems", f"next: goldfold folds build {fresh}"]
+    notices = [line for line in lines if line.startswith("notice: ")]
+    assert any("no label row" in line for line in notices)
+    assert any("no image" in line for line in notices)
+    assert any("several label rows" in line for line in notices)
+    assert {"images.csv", "run.json"} <= {path.name for path in fresh.iterdir()}
+
+
+def test_json(fresh, invoke):
+    report = invoke("check", fresh, "--json").json
+    assert report["problems"] == []
+    assert report["facts"]["training images"] == 23
+    assert report["facts"]["non-empty masks"] == 6
+
+
+def test_headers_only_decodes_nothing(fresh, invoke, monkeypatch):
+    monkeypatch.setattr("goldfold.competitions.image.read_image", None)
+    assert invoke("check", fresh, "--headers-only").code == 0
+
+
+def test_what_a_setting_calls_an_error_is_one(fresh, invoke):
+    words = ["competition.unlabelled=error", "competition.imageless=error"]
+    done = invoke("check", fresh, *(word for one in words for word in ("--set", one)))
+    assert done.code == 2
+    assert "2 problems" in done.out
+    assert not (fresh / "images.csv").exists()
+
+
+def test_what_a_setting_takes_as_empty_is_trained_on(fresh, invoke):
+    facts = invoke("check", fresh, "--json", "--set", "competition.unlabelled=empty").json["facts"]
+    assert facts["training images"] == 24

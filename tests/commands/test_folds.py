@@ -1,0 +1,113 @@
+"""`goldfold folds`."""
+
+import pytest
+
+from goldfold.commands import folds as folds_command
+
+
+@pytest.fixture
+def built(fresh, invoke):
+    assert invoke("folds", "build", fresh).code == 0
+    return fresh
+
+
+def test_build_prints_the_folds(fresh, invoke):
+    done = invoke("folds", "build", fresh)
+    lines = done.out.splitlines()
+    assert lines[0].split()[:5] == ["fold", "images", "groups", "non-empty", "share"]
+    assert [line.split()[0] for line in lines[1:3]] == ["0", "1"]
+    assert sum(int(line.split()[1]) for line in lines[1:3]) == 23
+    assert lines[-1] == f"next: goldfold train run {fresh}"
+
+
+def test_build_as_json(built, invoke, contents):
+    before = contents(built)
+    rows = invoke("folds", "build", built, "--json").json
+    assert sum(row["images"] for row in rows) == 23
+    assert sum(row["non_empty"] for row in rows) == 6
+    assert contents(built) == before
+
+
+def test_a_changed_setting_builds_anew(built, invoke):
+    before = (built / "folds.csv").read_bytes()
+    rows = invoke("folds", "build", built, "--json", "--set", "folds.count=3").json
+    assert len(rows) == 3
+    assert (built / "folds.csv").read_bytes() != before
+    assert invoke("folds", "build", built).code == 0
+    assert (built / "folds.csv").read_bytes() == before
+
+
+def test_a_foreign_fold_table_is_not_overwritten(fresh, invoke):
+    (fresh / "folds.csv").write_text("image_id,fold\na,0\n")
+    done = invoke("folds", "build", fresh)
+    assert (done.code, "not the table that goldfold wrote" in done.err) == (2, True)
+    assert (fresh / "folds.csv").read_text() == "image_id,fold\na,0\n"
+    assert invoke("folds", "build", fresh, "--overwrite").code == 0
+
+
+def test_the_audit_of_our_own_folds_is_clean(built, invoke):
+    done = invoke("folds", "audit", built)
+    assert (done.code, done.out.splitlines()[-1]) == (0, "no leakage found")
+    report = invoke("folds", "audit", built, "--json").json
+    assert (report["leaking"], report["ok"], report["pixels_compared"]) == (False, True, True)
+
+
+def leaking_table(built, path):
+    """Write a table, with other column names, whose images alternate between the folds."""
+    ids = [row.split(",")[0] for row in (built / "folds.csv").read_text().splitlines()[1:]]
+    rows = [f"{image_id}.png,{number % 2}" for number, image_id in enumerate(ids)]
+    path.write_text("\n".join(["picture,part", *rows]) + "\n")
+    return ["--table", path, "--id-column", "picture", "--fold-column", "part"]
+
+
+def test_the_audit_of_a_table_that_leaks_ends_with_1(built, invoke, tmp_path):
+    words = leaking_table(built, tmp_path / "other.csv")
+    done = invoke("folds", "audit", built, *words)
+    assert done.code == 1
+    assert "LEAK" in done.out
+    assert "same patient" in done.out
+    assert invoke("folds", "audit", built, *words, "--json").json["leaking"] is True
+
+
+def test_the_audit_of_a_table_that_does_not_fit_ends_with_2(built, invoke, tmp_path):
+    rows = (built / "folds.csv").read_text().splitlines()
+    (tmp_path / "other.csv").write_text("\n".join(rows[:-2]) + "\n")
+    done = invoke("folds", "audit", built, "--table", tmp_path / "other.csv")
+    assert done.code == 2
+    assert "PROBLEM" in done.out
+    assert done.out.splitlines()[-1].startswith("no leakage found, 1 kind of problem")
+
+
+def test_the_audit_names_the_columns_it_cannot_tell(built, invoke, tmp_path):
+    (tmp_path / "other.csv").write_text("x,y\na,0\n")
+    done = invoke("folds", "audit", built, "--table", tmp_path / "other.csv")
+    assert done.code == 2
+    assert "--id-column" in done.err
+    assert invoke("folds", "audit", built, "--table", tmp_path / "none.csv").code == 2
+
+
+def test_many_images_are_decoded_only_on_request(built, invoke, monkeypatch):
+    monkeypatch.setattr(folds_command, "PIXELS_UP_TO", 22)
+    done = invoke("folds", "audit", built)
+    assert done.code == 0
+    assert "the pixels of 23 images were not compared; --pixels does it" in done.err
+    asked = invoke("folds", "audit", built, "--pixels", "--json")
+    assert asked.json["pixels_compared"] is True
+    monkeypatch.setattr(folds_command, "PIXELS_UP_TO", 23)
+    assert invoke("folds", "audit", built, "--json").json["pixels_compared"] is True
+    assert invoke("folds", "audit", built, "--no-pixels", "--json").json["pixels_compared"] is False
+
+
+def test_labels_without_images_are_split_and_audited_but_not_trained_on(
+    data, init_run, invoke, tmp_path
+):
+    for path in (data / "dicom-images-train").rglob("*.dcm"):
+        path.unlink()
+    run = init_run(data, tmp_path / "run", "competition.imageless=keep")
+    assert sum(row["images"] for row in invoke("folds", "build", run, "--json").json) == 25
+    done = invoke("folds", "audit", run)
+    assert (done.code, "no pixels were compared" in done.err) == (0, True)
+    done = invoke("train", "run", run)
+    assert done.code == 2
+    assert "25 of 25 training images have no image file" in done.err
+    assert "competition.imageless" in done.err

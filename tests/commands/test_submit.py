@@ -1,0 +1,107 @@
+"""`goldfold submit`."""
+
+import pytest
+
+
+@pytest.fixture
+def sample(road):
+    return road / "data" / "stage_2_sample_submission.csv"
+
+
+@pytest.fixture
+def submission(finished, tmp_path):
+    """Return a copy of the submission, to be spoilt."""
+    path = tmp_path / "submission.csv"
+    path.write_bytes((finished / "submission.csv").read_bytes())
+    return path
+
+
+def rewrite(path, change):
+    rows = [row.split(",") for row in path.read_text().splitlines()]
+    path.write_text("\n".join(",".join(row) for row in change(rows)) + "\n")
+
+
+def test_a_correct_file_gets_one_line(submission, sample, invoke):
+    done = invoke("submit", "check", submission, "--sample", sample)
+    assert done.code == 0
+    assert done.out.startswith(f"{submission}: correct, 8 rows, ")
+    assert done.out.count("\n") == 1
+    assert invoke("submit", "check", submission, "--sample", sample, "--json").json["ok"] is True
+
+
+def test_the_sizes_of_a_run_find_a_mask_beyond_the_image(submission, sample, finished, invoke):
+    rewrite(submission, lambda rows: [rows[0], [rows[1][0], "9210 90"], *rows[2:]])
+    words = ["submit", "check", submission, "--sample", sample]
+    assert invoke(*words).code == 0  # the preset knows images of 1024 x 1024
+    done = invoke(*words, "--competition", finished)
+    assert done.code == 2
+    assert "row 2" in done.out
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda rows: rows[:-1], "missing-id"),
+        (lambda rows: [*rows, ["other", "-1"]], "extra-id"),
+        (lambda rows: [*rows, rows[-1]], "doubled-id"),
+        (lambda rows: [["ImageId", "Pixels"], *rows[1:]], "header"),
+        (lambda rows: [rows[0], [rows[1][0], "nan"], *rows[2:]], "nan"),
+        (lambda rows: [rows[0], [rows[1][0], "1.0 2.0"], *rows[2:]], ""),
+        (lambda rows: [rows[0], [rows[1][0], "1 2 3"], *rows[2:]], ""),
+    ],
+)
+def test_a_fault_is_named_and_ends_with_2(submission, sample, invoke, change, kind):
+    rewrite(submission, change)
+    done = invoke("submit", "check", submission, "--sample", sample)
+    assert done.code == 2
+    assert "1 problem" in done.out
+    report = invoke("submit", "check", submission, "--sample", sample, "--json")
+    assert report.code == 2
+    (problem,) = report.json["problems"]
+    assert kind in problem["kind"]
+
+
+def test_files_that_are_not_there(submission, sample, invoke, tmp_path):
+    for words in (
+        ["submit", "check", tmp_path / "no.csv", "--sample", sample],
+        ["submit", "check", submission, "--sample", tmp_path / "no.csv"],
+        ["submit", "score", submission, "--solution", tmp_path / "no.csv"],
+        ["submit", "score", tmp_path / "no.csv", "--solution", sample],
+    ):
+        done = invoke(*words)
+        assert (done.code, f"{tmp_path / 'no.csv'} does not exist" in done.err) == (2, True)
+
+
+def test_a_header_that_no_preset_has(submission, invoke, tmp_path):
+    (tmp_path / "sample.csv").write_text("a,b\nx,\n")
+    done = invoke("submit", "check", submission, "--sample", tmp_path / "sample.csv")
+    assert done.code == 2
+    assert "fits 0 of the presets" in done.err
+    assert "siim-acr-pneumothorax, tgs-salt" in done.err
+    done = invoke("submit", "check", submission, "--sample", submission, "--competition", "siim")
+    assert (done.code, "no preset 'siim'" in done.err) == (2, True)
+
+
+def test_the_truth_scores_1(road, invoke, submission, sample):
+    """The solution itself, one row an image, is a perfect submission."""
+    first = {}
+    for row in (road / "data" / "solution.csv").read_text().splitlines()[1:]:
+        image_id, text, _ = row.split(",")
+        first.setdefault(image_id, text)
+    rewrite(submission, lambda rows: [rows[0], *([row[0], first[row[0]]] for row in rows[1:])])
+    words = ["--solution", road / "data" / "solution.csv", "--json"]
+    scores = invoke("submit", "score", submission, *words).json
+    several = len((road / "data" / "solution.csv").read_text().splitlines()) - 1 - len(first)
+    assert scores["overall"]["score"] == 1 or several
+    rewrite(submission, lambda rows: [rows[0], *([row[0], "-1"] for row in rows[1:])])
+    scores = invoke("submit", "score", submission, *words).json
+    for part in ("overall", "public", "private"):
+        assert scores[part]["score"] == scores[part]["all_empty"]
+
+
+def test_write_offers_the_check_and_says_when_nothing_changed(copied, invoke):
+    invoke("submit", "write", copied)
+    done = invoke("submit", "write", copied)
+    assert done.err == "submission: up to date\n"
+    assert done.out.splitlines()[0] == f"submission: {copied / 'submission.csv'}"
+    assert done.out.splitlines()[1].startswith(f"next: goldfold submit check {copied}")

@@ -1,0 +1,343 @@
+"""A competition's folder as a whole: small PNGs and tables, one synthetic set of DICOMs."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from goldfold.competitions.collect import collect_images, inputs_of
+from goldfold.competitions.images_table import FIXED, read_images, write_images
+from goldfold.competitions.preset import load_preset
+from goldfold.competitions.report import DataReport, count_ids
+from goldfold.competitions.synthetic import synthesize
+from goldfold.errors import InputError
+from goldfold.files import fingerprint
+from goldfold.settings import CompetitionSettings
+
+SETTINGS = {
+    "images": {"train": ["train/*.png"], "test": ["test/*.png"]},
+    "labels": {
+        "files": ["train.csv"], "id_column": "id", "rle_column": "rle", "dialect": "kaggle",
+    },
+    "submission": {
+        "sample": ["sample.csv"], "id_column": "id", "rle_column": "rle", "dialect": "kaggle",
+    },
+}  # fmt: skip
+
+
+def picture(path, height=4, width=6):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((height, width), np.uint8))
+
+
+@pytest.fixture
+def data(tmp_path):
+    for name in ("train/a", "train/b", "train/c", "test/x", "test/y"):
+        picture(tmp_path / f"{name}.png")
+    (tmp_path / "train.csv").write_text("id,rle\na,1 3\na,7 2\nb,\nc,23 2\n")
+    (tmp_path / "sample.csv").write_text("id,rle\nx,1 1\ny,1 1\n")
+    return tmp_path
+
+
+def collect(data, **changes):
+    settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, **changes})
+    return collect_images(settings, workers=2)
+
+
+def notices(report, words):
+    return [line for line in report.notices if words in line]
+
+
+# --- a folder in order --------------------------------------------------------------------------
+
+
+def test_the_table_and_the_counts_of_a_folder_in_order(data):
+    images, report = collect(data)
+    assert list(images.columns) == list(FIXED)
+    assert images["image_id"].tolist() == ["a", "b", "c", "x", "y"]
+    assert images["path"].tolist()[0] == "train/a.png"
+    assert images["labelled"].tolist() == [True] * 3 + [False] * 2
+    assert images["mask_rle"].tolist() == ["1 3 7 2", "", "23 2", "", ""]
+    assert images["area_px"].tolist() == [5, 0, 2, 0, 0]
+    assert images["rows"].tolist() == [2, 1, 1, 0, 0]
+    assert set(zip(images["height"], images["width"], strict=True)) == {(4, 6)}
+    assert report.problems == []
+    assert report.notices == [
+        "1 image has several label rows; they are united (in 0 of them the rows overlap)"
+    ]
+    assert report.facts == {
+        "label rows": 4, "label ids": 3, "sample ids": 2, "training images": 3,
+        "non-empty masks": 2, "test images": 2,
+    }  # fmt: skip
+    report.stop_on_problems("data")
+
+
+def test_the_table_comes_back_from_its_file(data):
+    images, _ = collect(data)
+    write_images(data / "images.csv", images)
+    assert read_images(data / "images.csv").to_dict("list") == images.to_dict("list")
+
+
+def test_a_last_pixel_is_inside_and_the_next_is_not(data):
+    (data / "train.csv").write_text("id,rle\na,24 1\nb,1 24\nc,1 2 24 2\nc,1 30\n")
+    _, report = collect(data)
+    assert report.problems == [
+        "train.csv row 5: the mask of c ends at pixel 30, but the image has 4 x 6 = 24"
+    ]
+    with pytest.raises(
+        InputError, match=r"(?s)folder has 1 problem:\n  train\.csv row 5: the mask"
+    ):
+        report.stop_on_problems("folder")
+
+
+# --- what one has and the other lacks -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "line", "ids"),
+    [
+        ("drop", 'dropped (unlabelled = "drop")', ["a", "b"]),
+        ("empty", 'taken as empty (unlabelled = "empty")', ["a", "b", "c"]),
+        ("error", 'an error (unlabelled = "error")', ["a", "b"]),
+    ],
+)
+def test_images_without_a_label_row(data, setting, line, ids):
+    (data / "train.csv").write_text("id,rle\na,1 3\nb,\n")
+    images, report = collect(data, unlabelled=setting)
+    line = f"1 training image has no label row, {line}: c"
+    assert (report.problems if setting == "error" else report.notices) == [line]
+    assert images.loc[images["labelled"], "image_id"].tolist() == ids
+    assert images.loc[images["image_id"] == "c", "area_px"].tolist() == [0] * (setting == "empty")
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("drop", 'dropped (imageless = "drop")'),
+        ("keep", 'kept without an image (imageless = "keep")'),
+        ("error", 'an error (imageless = "error")'),
+    ],
+)
+def test_labels_without_an_image(data, setting, line):
+    (data / "train.csv").write_text("id,rle\na,1 3\nb,\nc,\nd,2 2\ne,\n")
+    images, report = collect(
+        data, imageless=setting, images={**SETTINGS["images"], "shape": [4, 6]}
+    )
+    line = f"2 labels have no image, {line}: d, e"
+    assert (report.problems if setting == "error" else report.notices) == [line]
+    extra = images[images["path"] == ""]
+    assert extra["image_id"].tolist() == (["d", "e"] if setting == "keep" else [])
+    if setting == "keep":
+        assert extra["mask_rle"].tolist() == ["2 2", ""]
+        assert extra["labelled"].all()
+        assert set(zip(extra["height"], extra["width"], strict=True)) == {(4, 6)}
+
+
+def test_labels_kept_without_an_image_need_the_shape(data):
+    (data / "train.csv").write_text("id,rle\na,\nb,\nc,\nd,2 2\n")
+    _, report = collect(data, imageless="keep")
+    assert report.problems == ['imageless = "keep" needs images.shape = [height, width]']
+
+
+def test_tables_alone(data):
+    """The real label table without its 12,047 images: enough for folds."""
+    extra = [{"file": "patients.csv", "id_column": "id", "columns": {"patient": "p"}}]
+    images = {"train": ["none/*.png"], "test": [], "shape": [4, 6], "metadata": "dicom"}
+    (data / "patients.csv").write_text("id,p\na,1\nb,1\nc,2\n")
+    table, report = collect(data, images=images, imageless="keep", tables=extra)
+    assert report.problems == []
+    assert table["patient"].tolist() == ["1", "1", "2"]
+    assert table["area_px"].tolist() == [5, 0, 2]
+    assert (table["sex"] == "").all()
+    assert table["area_px"].dtype == table["height"].dtype == "int64"
+    assert table["labelled"].dtype == bool
+    assert report.facts["patients"] == 2
+    assert notices(report, "no train images match none/*.png")
+    assert notices(report, "no test images match nothing")
+
+
+def test_labels_of_test_images_are_not_used(data):
+    (data / "train.csv").write_text("id,rle\na,1 3\nb,\nc,\nx,2 2\n")
+    images, report = collect(data)
+    test = images[images["split"] == "test"]
+    assert (test["mask_rle"] == "").all()
+    assert (test["area_px"] == 0).all()
+    assert not test["labelled"].any()
+    assert report.notices == ["1 test image has a row in train.csv, which is not used: x"]
+
+
+def test_without_a_labelled_image_there_is_nothing_to_train_on(data):
+    (data / "train.csv").write_text("id,rle\n")
+    images, report = collect(data)
+    assert images["split"].tolist() == ["test", "test"]
+    assert report.problems == ["there is no labelled training image"]
+
+
+def test_a_missing_label_table_or_folder_stops_at_once(data):
+    (data / "train.csv").unlink()
+    with pytest.raises(
+        InputError, match=r"no label table \(competition\.labels\.files looks for tr"
+    ):
+        collect(data)
+    with pytest.raises(InputError, match="does not exist"):
+        collect(data / "nothing")
+
+
+# --- images -------------------------------------------------------------------------------------
+
+
+def test_unreadable_images_are_all_named_and_not_called_missing(data):
+    (data / "train" / "b.png").write_text("no image")
+    (data / "test" / "y.png").write_bytes(b"")
+    _, report = collect(data)
+    assert len(report.problems) == 3
+    assert "b.png" in report.problems[0]
+    assert "y.png" in report.problems[1]
+    assert report.problems[2] == "1 id of sample.csv without a test image: y"
+    assert not notices(report, "no image")
+
+
+def test_an_image_that_is_there_twice(data):
+    picture(data / "train" / "more" / "a.png")
+    images, report = collect(data, images={**SETTINGS["images"], "train": ["train/**/*.png"]})
+    assert report.problems == ["train image a has 2 files: train/a.png, train/more/a.png"]
+    assert images["image_id"].tolist().count("a") == 1
+
+
+def test_an_id_of_both_splits_is_noticed_and_its_label_stays_with_the_training_image(data):
+    picture(data / "test" / "a.png")
+    images, report = collect(data)
+    assert "1 id is of a training and of a test image: a" in report.notices
+    both = images[images["image_id"] == "a"]
+    assert both["labelled"].tolist() == [True, False]
+    assert both["area_px"].tolist() == [5, 0]
+
+
+def test_images_of_another_shape_are_noticed(data):
+    picture(data / "train" / "c.png", 8, 6)
+    _, report = collect(data, images={**SETTINGS["images"], "shape": [4, 6]})
+    assert notices(report, "not 4 x 6") == ["1 image is not 4 x 6 (competition.images.shape): c"]
+
+
+# --- further tables and the sample --------------------------------------------------------------
+
+
+def extra(**changes):
+    return [{"file": "f.csv", "id_column": "id", "columns": {"patient": "name"}, **changes}]
+
+
+def test_facts_are_joined_by_id_and_picked_by_a_pattern(data):
+    (data / "f.csv").write_text("id,name\n a ,12_3.png\nb,x\nzz,9_9\n")
+    images, report = collect(data, tables=extra(patterns={"patient": r"^(\d+)_"}))
+    assert images["patient"].tolist() == ["12", "", "", "", ""]
+    assert notices(report, "not in f.csv") == ["3 images are not in f.csv: c, x, y"]
+    assert report.problems == []
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_missing_table_is_a_notice_or_a_problem(data, required):
+    _, report = collect(data, tables=extra(required=required))
+    line = "no f.csv (columns patient)"
+    assert line in (report.problems if required else report.notices)
+
+
+def test_an_id_several_times_or_a_reserved_name_is_a_problem(data):
+    (data / "f.csv").write_text("id,name\na,1\na,2\na,3\nb,1\nc,1\nx,1\ny,1\n")
+    images, report = collect(data, tables=extra())
+    assert report.problems == ["1 id is several times in f.csv: a"]
+    assert images["patient"].tolist()[0] == "1"
+    _, report = collect(data, tables=extra(columns={"height": "name"}))
+    assert report.problems == ["f.csv cannot give the column height: rename it"]
+
+
+def test_the_sample_is_compared_with_the_test_images(data):
+    (data / "sample.csv").write_text("id,rle\nx,1 1\nx,1 1\nz,1 1\nw,1 1\n")
+    _, report = collect(data)
+    assert report.problems == ["2 ids of sample.csv without a test image: z, w"]
+    assert "1 row of sample.csv repeats an id" in report.notices
+    assert "1 test image is not in sample.csv: y" in report.notices
+    (data / "sample.csv").unlink()
+    _, report = collect(data)
+    assert notices(report, "no sample submission (sample.csv): `submit write` will need one")
+
+
+@pytest.mark.parametrize(
+    ("patients", "words"),
+    [
+        (
+            [str(n) for n in range(51)],
+            "each of the 51 training images with a patient id has one of",
+        ),
+        ([""] * 51, "no training image has a patient id"),
+        (["0", *(str(n) for n in range(50))], None),
+        ([str(n) for n in range(50)], None),
+    ],
+)
+def test_patients_that_are_perhaps_hidden_are_noticed(tmp_path, patients, words):
+    lines = [f"i{n},{patient}\n" for n, patient in enumerate(patients)]
+    (tmp_path / "f.csv").write_text("id,name\n" + "".join(lines))
+    (tmp_path / "train.csv").write_text("id,rle\n" + "".join(f"i{n},\n" for n in range(len(lines))))
+    images = {"shape": [4, 6]}
+    _, report = collect(tmp_path, images=images, imageless="keep", tables=extra())
+    found = notices(report, "leakage between images of one patient cannot be seen")
+    assert len(found) == (words is not None)
+    assert all(line.startswith(words) for line in found)
+
+
+# --- what images.csv is made from ---------------------------------------------------------------
+
+
+def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(data, tmp_path):
+    def made_from(folder=data, **changes):
+        settings = CompetitionSettings.model_validate({**SETTINGS, "data": folder, **changes})
+        return fingerprint(inputs_of(settings))
+
+    first = made_from()
+    assert made_from() == first
+    assert made_from(title="another") == first
+    assert made_from(unlabelled="empty") != first
+    moved = tmp_path.with_name("moved")
+    data.rename(moved)
+    assert made_from(moved) == first
+    os.utime(moved / "train" / "a.png", ns=(1, 1))
+    touched = made_from(moved)
+    assert touched != first
+    (moved / "train.csv").write_text("id,rle\n")
+    assert made_from(moved) not in (first, touched)
+
+
+# --- the synthetic competition with all its quirks ----------------------------------------------
+
+
+def test_the_quirks_of_the_synthetic_competition(tmp_path):
+    made = synthesize(tmp_path / "data", train=24, test=6, size=128, seed=3, quirks=True)
+    competition = load_preset("siim-acr-pneumothorax")
+    competition |= {"data": made.folder, "images": {**competition["images"], "shape": [128, 128]}}
+    images, report = collect_images(CompetitionSettings.model_validate(competition), workers=2)
+    assert report.problems == []
+    assert report.facts["label rows"] == made.label_rows
+    assert report.facts["non-empty masks"] <= made.train_positive
+    dropped = notices(report, 'no label row, dropped (unlabelled = "drop")')
+    assert dropped[0].startswith(f"{len(made.unlabelled)} training image")
+    assert notices(report, "no image, dropped")[0].startswith(f"{len(made.imageless)} label")
+    assert set(images["image_id"]).isdisjoint({*made.unlabelled, *made.imageless})
+    assert set(images["photometric"]) <= {"MONOCHROME1", "MONOCHROME2"}
+    assert (images["patient"] != "").all()
+    assert report.facts["patients"] < report.facts["training images"]
+
+
+# --- lines of the report ------------------------------------------------------------------------
+
+
+def test_lines_count_and_name_the_first_ids():
+    assert count_ids([], "image is", "images are", "odd") == []
+    assert count_ids(["a"], "image is", "images are", "odd") == ["1 image is odd: a"]
+    many = count_ids([str(n) for n in range(1200)], "image is", "images are", "odd")
+    assert many == ["1,200 images are odd: 0, 1, 2, 3, 4, ..."]
+
+
+def test_problems_stop_and_their_number_is_in_the_title():
+    DataReport().stop_on_problems("data")
+    with pytest.raises(InputError, match=r"data has 2 problems:\n  a\n  b"):
+        DataReport(problems=["a", "b"]).stop_on_problems("data")

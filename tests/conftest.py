@@ -1,0 +1,131 @@
+"""What the tests of the command line share: a tiny competition, a finished run, `invoke`."""
+
+import io
+import json
+import os
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported: tiny tensors are fastest on one thread, and a run then has the same
+# bytes in this process as in another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SIZE = 96
+PRESET = "siim-acr-pneumothorax"
+TINY = [
+    'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
+    " stages=[{epochs=2, image_size=64, batch_size=8, learning_rate=1e-3}]}]",
+    "folds.count=2",
+    "ensemble.bootstrap_samples=100",
+    f"competition.images.shape=[{SIZE},{SIZE}]",
+    "workers=1",
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        """Return stdout as JSON; constants that JSON does not know (NaN) are refused."""
+        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+
+
+def run_command(*words):
+    """Run `goldfold WORDS` in this process, as the console script would.
+
+    An exception that is not turned into a message goes through, and fails the test.
+    """
+    from goldfold.commands.app import app
+
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            app([str(word) for word in words], prog_name="goldfold")
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def set_words(assignments):
+    return [word for one in assignments for word in ("--set", one)]
+
+
+def make_run(data, folder, *assignments):
+    """Write goldfold.toml of the tiny run."""
+    words = ["init", PRESET, "--data", data, "-o", folder, *set_words([*TINY, *assignments])]
+    done = run_command(*words)
+    assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def invoke():
+    """Return a function that runs a command line and returns its Outcome."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def init_run():
+    """Return a function (data, folder, *assignments) that makes a tiny run."""
+    return make_run
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory):
+    """Return a folder with `data`, a synthetic competition with quirks; nobody changes it."""
+    from goldfold.competitions.synthetic import synthesize
+
+    folder = tmp_path_factory.mktemp("road")
+    synthesize(folder / "data", train=24, test=8, size=SIZE, seed=0, quirks=True, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(road):
+    """Return the run directory of a whole unbroken `goldfold run`; nobody changes it."""
+    run = make_run(road / "data", road / "runs" / "first")
+    done = run_command("run", run)
+    assert done.code == 0, done.err
+    return run
+
+
+@pytest.fixture
+def data(road, tmp_path):
+    """Return a copy of the competition's files that a test may spoil."""
+    shutil.copytree(road / "data", tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def fresh(data, tmp_path):
+    """Return a run directory with nothing but goldfold.toml, on the copy of the data."""
+    return make_run(data, tmp_path / "runs" / "first")
+
+
+@pytest.fixture
+def copied(finished, data, tmp_path):
+    """Return a copy of the finished run, on a copy of the data, that a test may spoil."""
+    shutil.copytree(finished, tmp_path / "runs" / "first")
+    return tmp_path / "runs" / "first"
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """Return a function that gives the bytes of every file below a folder."""
+
+    def read(folder, pattern="**/*"):
+        files = (path for path in Path(folder).glob(pattern) if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    return read

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from goldfold.training import device as device_module
+from goldfold.training.device import Device, choose_device
+
+
+def test_without_cuda_the_processor_is_used(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device_module, "_cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    device = choose_device()
+    assert (device.device.type, device.autocast_dtype) == ("cpu", None)
+    assert device.description == "CPU, 1 thread, float32, channels_last"
+
+
+def test_a_processor_with_native_bf16_uses_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device_module, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    device = choose_device()
+    assert device.autocast_dtype is torch.bfloat16
+    assert device.description == "CPU, 2 threads, bf16 autocast, channels_last"
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), None)]
+)
+def test_a_gpu_uses_bf16_from_ampere_on(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    device = choose_device()
+    assert device.device.type == "cuda"
+    assert device.autocast_dtype is dtype
+    assert device.description.startswith("Some GPU, ")
+
+
+def test_autocast_is_on_only_where_there_is_a_fast_dtype():
+    one = torch.ones(2, 2)
+    with Device(torch.device("cpu"), torch.bfloat16, "").autocast():
+        assert (one @ one).dtype is torch.bfloat16
+    with Device(torch.device("cpu"), None, "").autocast():
+        assert (one @ one).dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("text", "native"),
+    [("flags : fpu avx512_bf16 x", True), ("flags : amx_bf16", True), ("flags : avx512f", False)],
+)
+def test_bf16_is_read_from_the_flags_of_the_processor(monkeypatch, tmp_path, text, native):
+    flags = tmp_path / "cpuinfo"
+    flags.write_text(text)
+    monkeypatch.setattr(device_module, "Path", lambda _: flags)
+    assert device_module._cpu_has_bf16() is native
+
+
+def test_a_system_without_cpuinfo_has_no_known_bf16(monkeypatch, tmp_path):
+    monkeypatch.setattr(device_module, "Path", lambda _: tmp_path / "nothing")
+    assert device_module._cpu_has_bf16() is False

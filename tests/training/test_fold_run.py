@@ -1,0 +1,382 @@
+"""One fold from the first epoch to the result: above all, a training that was killed."""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import GoldfoldError, InputError, OutputError
+from goldfold.settings import ModelSettings, StageSettings
+from goldfold.training import fold_run as fold_run_module
+from goldfold.training import state as state_module
+from goldfold.training.cache import ImageCache
+from goldfold.training.checkpoint import list_checkpoints, load_model
+from goldfold.training.device import Device
+from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.model import build_model
+from goldfold.training.validation import ValidationImages, validate
+
+MODEL = ModelSettings(
+    name="tiny", encoder="tu-lcnet_050", options={"decoder_channels": [16, 8, 8, 8, 8]}
+)
+STAGE = StageSettings(
+    epochs=3,
+    image_size=32,
+    batch_size=4,
+    learning_rate=0.005,
+    augmentation="strong",
+    sampling={"schedule": "linear", "start": 0.8, "end": "natural"},
+    keep_checkpoints=2,
+)
+MADE_FROM = {"model": MODEL.model_dump(mode="json"), "seed": 0, "data": "abc"}
+CPU = Device(torch.device("cpu"), None, "CPU, float32")
+
+
+class StoppedError(Exception):
+    """What the tests throw into a training."""
+
+
+class Stopper:
+    """A progress that throws at the n-th step, and remembers what was said."""
+
+    def __init__(self, at=None):
+        self.at, self.steps, self.said, self.total = at, 0, [], None
+
+    @contextmanager
+    def task(self, description, total):
+        self.total = total
+        yield self
+
+    def advance(self, steps=1, **_):
+        self.steps += steps
+        if self.steps == self.at:
+            raise StoppedError
+
+    def say(self, text):
+        self.said.append(text)
+
+    def warn(self, text):
+        self.said.append(text)
+
+
+def fold_data(cache, texts):
+    rows = np.arange(10)
+    held_out = np.arange(10, len(texts))
+    validation = ValidationImages(
+        rows=held_out,
+        sizes=[(40, 56)] * len(held_out),
+        masks=[texts[row] for row in held_out],
+        dialect=get_dialect("siim"),
+    )
+    return FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
+
+
+def train(folder, data, *, stage=STAGE, made_from=None, workers=0, progress=None):
+    torch.manual_seed(torch.randint(1000, (1,)).item())  # what the caller did must not matter
+    run = FoldRun(folder, 0, MADE_FROM if made_from is None else made_from)
+    progress = progress or Stopper()
+    return train_fold(run, MODEL, stage, data, device=CPU, workers=workers, progress=progress)
+
+
+def content(folder):
+    """Return all that a training leaves, by name: bytes, or the table without its timings."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name == "history.csv":
+            table = pd.read_csv(path).drop(columns=["seconds", "images_per_second"])
+            found[name] = table.to_csv()
+        elif name == "state/state.json":
+            state = json.loads(path.read_text())
+            for row in state["history"]:
+                del row["seconds"], row["images_per_second"]
+            found[name] = state
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(cache, mask_texts):
+    return fold_data(cache, mask_texts)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("unbroken") / "fold-0"
+    train(folder, data)
+    return folder
+
+
+def assert_same(folder, unbroken):
+    one, other = content(folder), content(unbroken)
+    assert list(one) == list(other)
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+# --- what a training leaves -----------------------------------------------------------------
+
+
+def test_the_folder_of_a_finished_training(unbroken):
+    names = list(content(unbroken))
+    assert [name for name in names if "checkpoints" not in name] == [
+        "history.csv", "result.json", "state/epoch-0003.safetensors", "state/state.json",
+    ]  # fmt: skip
+    assert len([name for name in names if name.endswith(".safetensors")]) == 3
+
+
+def test_history_has_a_row_an_epoch(unbroken):
+    history = pd.read_csv(unbroken / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert history["score"].between(0, 1).all()
+    assert history["non_empty_fraction"].iloc[0] > history["non_empty_fraction"].iloc[-1]
+    assert (history["learning_rate"] > 0).all()
+
+
+def test_the_best_checkpoints_are_kept_and_score_what_they_say(unbroken, data):
+    history = pd.read_csv(unbroken / "history.csv")
+    best = history.sort_values(["score", "epoch"], ascending=[False, True])["epoch"].tolist()[:2]
+    found = list_checkpoints(unbroken)
+    assert [c.epoch for c in found] == best
+    result = json.loads((unbroken / "result.json").read_text())
+    assert [c["sha256"] for c in result["checkpoints"]] == [c.sha256 for c in found]
+    model = load_model(found[0], CPU.device)
+    again = validate(model, data.cache, data.validation, metric="dice", batch_size=4, device=CPU)
+    assert again.score == found[0].score
+
+
+def test_a_finished_training_is_not_touched_again(unbroken, data):
+    before = {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")}
+    result = train(unbroken, data, progress=Stopper(at=1))
+    assert result == json.loads((unbroken / "result.json").read_text())
+    assert {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")} == before
+
+
+def test_validation_where_it_is_due_and_always_after_the_last_epoch(tmp_path, data):
+    stage = STAGE.model_copy(update={"epochs": 4, "validate_from": 2, "validate_every": 2})
+    train(tmp_path, data, stage=stage)
+    scores = pd.read_csv(tmp_path / "history.csv")["score"]
+    assert scores.notna().tolist() == [False, True, False, True]
+    stage = STAGE.model_copy(update={"epochs": 1, "validate_from": 5})
+    train(tmp_path / "late", data, stage=stage)
+    assert pd.read_csv(tmp_path / "late" / "history.csv")["score"].notna().tolist() == [True]
+
+
+# --- the same bytes, whatever happened --------------------------------------------------------
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path, data, unbroken):
+    train(tmp_path, data, workers=3)
+    assert_same(tmp_path, unbroken)
+
+
+def test_stopped_after_each_epoch(tmp_path, data, unbroken):
+    for _ in range(2):
+        with pytest.raises(StoppedError):
+            train(tmp_path, data, progress=StopAfterEpoch(tmp_path))
+    final = Stopper()
+    train(tmp_path, data, progress=final)
+    assert final.said == [f"{tmp_path.name}: going on after epoch 2 of 3"]
+    assert_same(tmp_path, unbroken)
+
+
+class StopAfterEpoch(Stopper):
+    """Throws at the first step after another epoch was saved."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.state = folder / "state" / "state.json"
+        self.before = self.state.read_bytes() if self.state.exists() else None
+
+    def advance(self, steps=1, **_):
+        now = self.state.read_bytes() if self.state.exists() else None
+        if now != self.before:
+            raise StoppedError
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 5, 7])
+def test_stopped_at_any_step(tmp_path, data, unbroken, at):
+    with pytest.raises(StoppedError):
+        train(tmp_path, data, progress=Stopper(at), workers=2)
+    train(tmp_path, data)
+    assert_same(tmp_path, unbroken)
+
+
+@pytest.mark.parametrize("place", ["write_history", "save_state", "keep_best", "write_json"])
+def test_stopped_before_each_thing_that_is_written(tmp_path, data, unbroken, place):
+    """Whichever of the writes is not reached, the next start makes good for it."""
+    whole = getattr(fold_run_module, place)
+    calls = []
+
+    def throw(*arguments):
+        calls.append(1)
+        if place == "write_json" or len(calls) == 2:
+            raise StoppedError
+        return whole(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold_run_module, place, throw)
+        with pytest.raises(StoppedError):
+            train(tmp_path, data)
+    train(tmp_path, data)
+    assert_same(tmp_path, unbroken)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_stopped_between_the_tensors_of_the_state_and_the_file_that_names_them(
+    tmp_path, data, unbroken, call
+):
+    whole, calls = state_module.write_json, []
+
+    def throw(*arguments):
+        calls.append(1)
+        if len(calls) == call:
+            raise StoppedError
+        whole(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state_module, "write_json", throw)
+        with pytest.raises(StoppedError):
+            train(tmp_path, data)
+    assert (tmp_path / "state" / f"epoch-000{call}.safetensors").exists()
+    train(tmp_path, data)
+    assert_same(tmp_path, unbroken)
+
+
+def test_a_network_with_dropout_goes_on_bit_by_bit(tmp_path, data, monkeypatch):
+    def with_dropout(*arguments, **keywords):
+        model = build_model(*arguments, **keywords)
+        model.segmentation_head = nn.Sequential(nn.Dropout(0.5), model.segmentation_head)
+        return model
+
+    monkeypatch.setattr(fold_run_module, "build_model", with_dropout)
+    stage = STAGE.model_copy(update={"epochs": 2})
+    train(tmp_path / "a", data, stage=stage)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "b", data, stage=stage, progress=Stopper(4))
+    train(tmp_path / "b", data, stage=stage)
+    assert_same(tmp_path / "b", tmp_path / "a")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import test_fold_run as t
+from goldfold.training import fold_run
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Killer(t.Stopper):
+    def advance(self, steps=1, **_):
+        self.steps += steps
+        if self.steps == int(place):
+            die()
+
+folder, cache_folder, cache_name, texts, place = sys.argv[2:]
+progress = None
+if place.isdecimal():
+    progress = Killer()
+else:  # the checkpoint stands, the state does not
+    fold_run.save_state = die
+t.torch.set_num_threads(1)
+cache = t.ImageCache(Path(cache_folder), cache_name)
+t.train(Path(folder), t.fold_data(cache, t.json.loads(texts)), progress=progress, workers=2)
+"""
+
+
+@pytest.mark.parametrize("place", ["5", "before the state"])
+def test_killed(tmp_path, data, mask_texts, unbroken, place):
+    """SIGKILL in the middle of an epoch, and between the writes at its end."""
+    cache: ImageCache = data.cache
+    folder = tmp_path / "fold-0"
+    words = [Path(__file__).parent, folder, cache.folder, cache.name, json.dumps(mask_texts), place]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, words)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == -9, done.stderr
+    assert list((folder / "checkpoints").glob("epoch-*"))
+    assert not (folder / "result.json").exists()
+    assert (folder / "state" / "state.json").exists() == (place == "5")
+    (folder / "checkpoints" / ".epoch-0002.safetensors.123.tmp").write_bytes(b"torn")
+    train(folder, data)
+    assert_same(folder, unbroken)
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def test_another_training_is_not_gone_on_with(tmp_path, data):
+    with pytest.raises(StoppedError):
+        train(tmp_path, data, progress=Stopper(5))
+    other = {**MADE_FROM, "seed": 1, "model": {**MADE_FROM["model"], "encoder": "resnet50"}}
+    before = content(tmp_path)
+    with pytest.raises(InputError) as caught:
+        train(tmp_path, data, made_from=other)
+    message = str(caught.value)
+    assert f"{tmp_path} holds a training made from other input:" in message
+    assert "model.encoder: it was 'tu-lcnet_050', now 'resnet50'" in message
+    assert "seed: it was 0, now 1" in message
+    assert "data:" not in message
+    assert "--overwrite" in message
+    assert content(tmp_path) == before
+
+
+def test_a_finished_training_without_its_state_still_knows_what_it_is(tmp_path, data):
+    stage = STAGE.model_copy(update={"epochs": 1})
+    train(tmp_path, data, stage=stage)
+    for path in (tmp_path / "state").iterdir():
+        path.unlink()
+    assert train(tmp_path, data, stage=stage)["epochs"] == 1
+    with pytest.raises(InputError, match="data: it was 'abc', now 'xyz'"):
+        train(tmp_path, data, stage=stage, made_from={**MADE_FROM, "data": "xyz"})
+
+
+def test_what_json_cannot_tell_apart_is_the_same_training(tmp_path, data):
+    stage = STAGE.model_copy(update={"epochs": 1})
+    train(tmp_path, data, stage=stage, made_from={"sizes": (1, 2), "path": Path("a")})
+    run = FoldRun(tmp_path, 0, {"sizes": [1, 2], "path": "a"})
+    assert run.finished()
+
+
+def test_a_training_that_goes_on_needs_no_published_weights(tmp_path, data, monkeypatch):
+    asked = []
+
+    def build(*arguments, **keywords):
+        asked.append(keywords["encoder_weights"])
+        return build_model(*arguments, **{**keywords, "encoder_weights": "none"})
+
+    monkeypatch.setattr(fold_run_module, "build_model", build)
+    model = MODEL.model_copy(update={"encoder_weights": "imagenet"})
+    run = FoldRun(tmp_path, 0, MADE_FROM)
+    with pytest.raises(StoppedError):
+        train_fold(run, model, STAGE, data, device=CPU, workers=0, progress=Stopper(5))
+    stage = STAGE.model_copy(update={"epochs": 2})
+    train_fold(run, model, stage, data, device=CPU, workers=0, progress=Stopper())
+    assert asked == ["imagenet", "none"]
+
+
+def test_a_finished_training_that_lost_all_its_checkpoints(tmp_path, data):
+    stage = STAGE.model_copy(update={"epochs": 1})
+    train(tmp_path, data, stage=stage)
+    (tmp_path / "result.json").unlink()
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(GoldfoldError, match="has no checkpoint; train it with --overwrite"):
+        train(tmp_path, data, stage=stage)
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path, data):
+    (tmp_path / "fold-0").write_text("a file where a folder should be")
+    with pytest.raises(OutputError, match=r"cannot write .*fold-0"):
+        train(tmp_path / "fold-0", data)

@@ -1,0 +1,59 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goldfold.training.probability import quantise, resize_probability
+
+
+@pytest.mark.parametrize(
+    ("probability", "level"),
+    [
+        (0.0, 0),
+        (1 / 256, 1),
+        (math.nextafter(1 / 256, 0), 0),
+        (0.5, 128),
+        (255 / 256, 255),
+        (1.0, 255),
+    ],
+)
+def test_levels_by_hand(probability, level):
+    assert quantise(torch.tensor(probability, dtype=torch.float64)).item() == level
+
+
+@given(st.floats(0, 1, width=32))
+def test_a_level_is_the_rule_of_the_design(probability):
+    expected = min(math.floor(256 * probability), 255)
+    assert quantise(torch.tensor([probability])).item() == expected
+
+
+def test_the_same_size_changes_nothing():
+    p = torch.rand(2, 1, 5, 7)
+    assert torch.equal(resize_probability(p, 5, 7), p[:, 0])
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (16, 16), (17, 40), (64, 8)])
+def test_any_size_keeps_a_constant_and_the_range(shape):
+    assert torch.allclose(
+        resize_probability(torch.full((1, 1, 8, 8), 0.25), *shape), torch.tensor(0.25)
+    )
+    resized = resize_probability(torch.rand(2, 1, 8, 8), *shape)
+    assert resized.shape == (2, *shape)
+    assert resized.min() >= 0
+    assert resized.max() <= 1
+
+
+def test_enlarging_keeps_the_middle_where_it_is():
+    p = torch.zeros(1, 1, 4, 4)
+    p[..., :2] = 1.0
+    wide = resize_probability(p, 8, 8)[0]
+    assert torch.allclose(wide + wide.flip(1), torch.tensor(1.0))
+
+
+def test_shrinking_takes_all_pixels_into_account():
+    p = torch.zeros(1, 1, 8, 8)
+    p[..., ::2] = 1.0  # stripes that sampling without antialiasing would see as all or nothing
+    middle = resize_probability(p, 2, 2)[0]
+    assert torch.allclose(middle, torch.tensor(0.5), atol=0.1)

@@ -1,0 +1,96 @@
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from goldfold.errors import InputError
+from goldfold.training.optimizer import build_optimizer
+from goldfold.training.state import Progressed, load_state, read_made_from, save_state
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 3))
+    model = model.to(memory_format=torch.channels_last)
+    return model, build_optimizer(model, learning_rate=0.01, weight_decay=0.1)
+
+
+def step(model, optimizer, seed):
+    image = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    optimizer.zero_grad()
+    model(image).square().mean().backward()
+    optimizer.step()
+
+
+def test_a_training_that_is_put_back_goes_on_bit_by_bit(tmp_path):
+    model, optimizer = network()
+    step(model, optimizer, 1)
+    save_state(tmp_path, model, optimizer, Progressed(1, [{"loss": 0.5}]), {"seed": 0})
+    other, other_optimizer = network(seed=9)
+    assert load_state(tmp_path, other, other_optimizer) == Progressed(1, [{"loss": 0.5}])
+    for seed in (2, 3):
+        step(model, optimizer, seed)
+        step(other, other_optimizer, seed)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]), key
+
+
+def test_moments_are_laid_out_in_memory_as_the_weights_are(tmp_path):
+    model, optimizer = network()
+    step(model, optimizer, 1)
+    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    other, other_optimizer = network()
+    load_state(tmp_path, other, other_optimizer)
+    for weight in other.parameters():
+        assert other_optimizer.state[weight]["exp_avg"].stride() == weight.stride()
+
+
+def test_weights_without_a_gradient_have_no_state(tmp_path):
+    model, optimizer = network()
+    model[0].weight.requires_grad_(False)
+    step(model, optimizer, 1)
+    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    other, other_optimizer = network()
+    load_state(tmp_path, other, other_optimizer)
+    assert other.get_parameter("0.weight") not in other_optimizer.state
+
+
+def test_only_the_last_state_is_kept_and_says_what_it_was_made_from(tmp_path):
+    model, optimizer = network()
+    assert read_made_from(tmp_path / "state.json") is None
+    for epoch in (1, 2):
+        save_state(tmp_path, model, optimizer, Progressed(epoch, []), {"seed": 5})
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["epoch-0002.safetensors", "state.json"]
+    assert read_made_from(tmp_path / "state.json") == {"seed": 5}
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut", "other"])
+def test_a_damaged_state_is_named_with_the_way_out(tmp_path, fault):
+    model, optimizer = network()
+    step(model, optimizer, 1)
+    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    file = tmp_path / "epoch-0001.safetensors"
+    if fault == "gone":
+        file.unlink()
+    elif fault == "cut":
+        file.write_bytes(file.read_bytes()[:50])
+    else:
+        content = json.loads((tmp_path / "state.json").read_text())
+        del content["history"]
+        (tmp_path / "state.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"cannot go on from the state in .*--overwrite"):
+        load_state(tmp_path, model, optimizer)
+
+
+def test_decay_is_for_kernels_only():
+    model, optimizer = network()
+    decays = {
+        name: group["weight_decay"]
+        for group in optimizer.param_groups
+        for name, weight in model.named_parameters()
+        if any(weight is one for one in group["params"])
+    }
+    assert {name for name, decay in decays.items() if decay} == {"0.weight", "2.weight"}
+    assert len(decays) == len(list(model.parameters()))

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from goldfold.competitions.metric import image_scores
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError
+from goldfold.training.batch import network_input
+from goldfold.training.probability import quantise, resize_probability
+from goldfold.training.validation import ValidationImages, validate
+
+SIZE = (40, 56)
+
+
+class Brightness(nn.Module):
+    """Calls bright pixels the mask, with a BatchNorm that would betray a forgotten eval()."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, images):
+        return 3.0 * nn.functional.avg_pool2d(self.norm(images), 7, 1, 3) + 0.5
+
+
+def held_out(rows, texts):
+    return ValidationImages(
+        rows=np.array(rows, dtype=np.int64),
+        sizes=[SIZE] * len(rows),
+        masks=[texts[row] for row in rows],
+        dialect=get_dialect("siim"),
+    )
+
+
+def score(cache, cpu, rows, texts, metric="dice", batch_size=4, model=None):
+    return validate(
+        model or Brightness(),
+        cache,
+        held_out(rows, texts),
+        metric=metric,
+        batch_size=batch_size,
+        device=cpu,
+    )
+
+
+@pytest.mark.parametrize("metric", ["dice", "mean-iou-thresholds"])
+def test_the_score_is_that_of_brute_force_over_pixels_at_original_size(
+    cache, cpu, masks, mask_texts, metric
+):
+    rows = list(range(len(masks)))
+    found = score(cache, cpu, rows, mask_texts, metric)
+    model = Brightness().eval()
+    with torch.inference_mode():
+        probability = torch.sigmoid(model(network_input(cache.pixels[:].copy(), cpu.device)))
+        levels = quantise(resize_probability(probability, *SIZE)).numpy()
+    means = []
+    for level in range(256):
+        predicted = levels > level
+        counts = [(predicted & (masks > 0)), predicted, masks > 0]
+        means.append(image_scores(metric, *(c.sum(axis=(1, 2)) for c in counts)).mean())
+    assert found.score == pytest.approx(max(means), abs=1e-12)
+    assert found.level == int(np.argmax(means))
+    assert found.score_at_half == pytest.approx(means[127], abs=1e-12)
+    assert 0.3 < found.score < 1  # the case says something
+
+
+def test_the_order_of_the_images_and_the_size_of_the_batch_change_nothing(cache, cpu, mask_texts):
+    rows = [1, 2, 3, 4, 5, 6, 7]
+    one = score(cache, cpu, rows, mask_texts)
+    other = score(cache, cpu, rows[::-1], mask_texts, batch_size=1)
+    assert other.score == pytest.approx(one.score, abs=1e-12)
+    assert other.level == one.level
+
+
+def test_one_empty_image_that_is_predicted_empty_scores_one(cache, cpu, mask_texts):
+    class Nothing(nn.Module):
+        def forward(self, images):
+            return torch.full_like(images, -20.0)
+
+    found = score(cache, cpu, [0], mask_texts, model=Nothing())
+    assert (found.score, found.score_at_half) == (1.0, 1.0)
+
+
+def test_a_full_prediction_of_a_mask_scores_its_dice(cache, cpu, masks, mask_texts):
+    class Everything(nn.Module):
+        def forward(self, images):
+            return torch.full_like(images, 20.0)
+
+    area, pixels = int(masks[1].sum()), masks[1].size
+    found = score(cache, cpu, [1], mask_texts, model=Everything())
+    assert found.score_at_half == pytest.approx(2 * area / (area + pixels))
+
+
+def test_without_images_there_is_no_score(cache, cpu, mask_texts):
+    with pytest.raises(InputError, match="found none: the held-out fold is empty"):
+        score(cache, cpu, [], mask_texts)

@@ -1,0 +1,72 @@
+"""The folder of one fold's training: how far it has come, and what it is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldfold.errors import InputError, list_problems
+from goldfold.training.checkpoint import RESULT
+from goldfold.training.state import read_made_from
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """Where a fold run lives and what it is made from (compared when it is resumed)."""
+
+    folder: Path
+    seed: int
+    made_from: Mapping[str, Any]
+
+    @property
+    def result_path(self) -> Path:
+        """The file that stands once the training is finished."""
+        return self.folder / RESULT
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder of what a training needs to go on."""
+        return self.folder / "state"
+
+    def started(self) -> bool:
+        """Return whether there is a finished epoch to go on from."""
+        return (self.state_folder / "state.json").is_file()
+
+    def finished(self) -> bool:
+        """Return whether this very training is finished.
+
+        Raises:
+            InputError: the folder holds a training that was made from something else.
+        """
+        self.refuse_other()
+        return self.result_path.is_file()
+
+    def refuse_other(self) -> None:
+        """Raise InputError if the folder holds a training made from something else."""
+        here = json.loads(json.dumps(dict(self.made_from), default=str))
+        for path in (self.state_folder / "state.json", self.result_path):
+            there = read_made_from(path)
+            if there is not None and there != here:
+                raise InputError(
+                    list_problems(
+                        f"{self.folder} holds a training made from other input:",
+                        _differences(there, here),
+                        "Train it again with --overwrite, set these back, or use another run "
+                        "directory.",
+                    )
+                )
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any], path: str = "") -> list[str]:
+    """Return one line for every value that differs, nested tables by dotted name."""
+    lines = []
+    for key in sorted(set(there) | set(here)):
+        old, new = there.get(key), here.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += _differences(old, new, f"{path}{key}.")
+        elif old != new:
+            lines.append(f"{path}{key}: it was {old!r}, now {new!r}")
+    return lines
