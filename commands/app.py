@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +25,9 @@ from goldfold.commands import (
     train,
 )
 from goldfold.errors import GoldfoldError
+
+TRACEBACK_VARIABLE = "GOLDFOLD_TRACEBACK"
+"""Environment variable that shows where an unforeseen error came from."""
 
 
 class Tree(typer.core.TyperGroup):
@@ -48,11 +54,24 @@ class Tree(typer.core.TyperGroup):
             # What no room foresaw: a disk that went away, a network share that timed out.
             show.error(f"{error.filename or 'a file'}: {error.strerror or error}.")
             sys.exit(1)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+        except Exception as error:
+            # Typer's own (wrong use, --help) carry their exit code; it shows them itself.
+            if hasattr(error, "exit_code") or isinstance(error, typer.Abort):
                 raise
-            show.error("out of memory. Lower batch_size or image_size, or close other programs.")
+            show.error(_explain(error))
             sys.exit(1)
+
+
+def _explain(error: Exception) -> str:
+    """Return what to say of an error that nobody foresaw; the traceback only if it is asked for."""
+    if _is_out_of_memory(error):
+        return "out of memory. Lower batch_size or image_size, or close other programs."
+    if os.environ.get(TRACEBACK_VARIABLE):
+        return traceback.format_exc().rstrip()
+    return (
+        f"{type(error).__name__}: {error}\nThis is a fault of goldfold, not of your input. "
+        f"Set {TRACEBACK_VARIABLE}=1 to see where, and please report it."
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -102,3 +121,16 @@ app.add_typer(ensemble.app, name="ensemble")
 app.add_typer(submit.app, name="submit")
 app.add_typer(competition.app, name="competition")
 app.add_typer(config.app, name="config")
+
+
+def _keep_examples_whole(tree: typer.Typer) -> None:
+    """Put Typer's mark for lines that must not be wrapped before each example."""
+    for command in tree.registered_commands:
+        text = inspect.cleandoc((command.callback and command.callback.__doc__) or "")
+        command.help = text.replace("Example:\n", "\b\nExample:\n  ")
+    for group in tree.registered_groups:
+        if group.typer_instance is not None:
+            _keep_examples_whole(group.typer_instance)
+
+
+_keep_examples_whole(app)

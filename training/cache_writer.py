@@ -54,9 +54,12 @@ class CachePlan:
     channels: int
 
     def fingerprint(self) -> str:
-        """Return what changes with any input; a file counts by its path, time and length."""
+        """Return what changes with any input; a file counts by its name, time and length.
+
+        The folder does not count, so a run that was moved with its data keeps its cache.
+        """
         rows = [
-            [row.image_id, str(row.path), *_file_state(row.path), row.height, row.width, row.mask]
+            [row.image_id, row.path.name, *_file_state(row.path), row.height, row.width, row.mask]
             for row in self.rows
         ]
         how = [_FORMAT, self.size, self.channels, self.labelled, str(self.dialect)]

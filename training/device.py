@@ -33,6 +33,8 @@ def choose_device() -> Device:
     if torch.cuda.is_available():
         native = torch.cuda.get_device_capability()[0] >= 8
         name = torch.cuda.get_device_name()
+        # Batches have at most two sizes, so the search for the fastest kernels pays.
+        torch.backends.cudnn.benchmark = True
         return Device(torch.device("cuda"), torch.bfloat16 if native else None, _say(name, native))
     native = _cpu_has_bf16()
     threads = torch.get_num_threads()

@@ -79,18 +79,45 @@ def train_epoch(
         GoldfoldError: the loss or its gradient is not finite.
     """
     step.model.train()
-    total, images, rate = 0.0, 0, 0.0
-    began = time.perf_counter()
+    running = _Running(epoch, task, shown)
+    waiting: tuple[int, Batch, float, torch.Tensor] | None = None
     for number, batch in enumerate(batches):
         rate = learning_rate(number)
-        loss = float(step.take(batch, rate))
-        if not math.isfinite(loss):
+        loss = step.take(batch, rate)
+        # The loss is read one step late, so that a GPU never waits for this loop.
+        if waiting is not None:
+            running.count(*waiting)
+        waiting = number, batch, rate, loss
+    if waiting is not None:
+        running.count(*waiting)
+    return running.result()
+
+
+class _Running:
+    """What an epoch has shown so far: images, mean loss, speed."""
+
+    def __init__(self, epoch: int, task: Task, shown: dict[str, object]) -> None:
+        self._epoch, self._task, self._shown = epoch, task, shown
+        self._total, self._images, self._rate = 0.0, 0, 0.0
+        self._began = time.perf_counter()
+
+    def count(self, number: int, batch: Batch, rate: float, loss: torch.Tensor) -> None:
+        """Add one step, or raise GoldfoldError if its loss is not finite."""
+        value = float(loss)
+        if not math.isfinite(value):
             raise GoldfoldError(
-                f"the loss or its gradient is not finite in epoch {epoch + 1}, step {number + 1}, "
-                f"cache rows {batch.rows.tolist()}. Try a learning_rate ten times lower."
+                f"the loss or its gradient is not finite in epoch {self._epoch + 1}, step "
+                f"{number + 1}, cache rows {batch.rows.tolist()}. Try a learning_rate ten times "
+                "lower."
             )
-        total += loss * len(batch.rows)
-        images += len(batch.rows)
-        speed = images / (time.perf_counter() - began)
-        task.advance(1, loss=total / images, lr=rate, images_per_s=speed, **shown)
-    return EpochResult(total / max(images, 1), images, time.perf_counter() - began, rate)
+        self._total += value * len(batch.rows)
+        self._images += len(batch.rows)
+        self._rate = rate
+        mean = self._total / self._images
+        speed = self._images / (time.perf_counter() - self._began)
+        self._task.advance(1, loss=mean, lr=rate, images_per_s=speed, **self._shown)
+
+    def result(self) -> EpochResult:
+        """Return the epoch's figures."""
+        seconds = time.perf_counter() - self._began
+        return EpochResult(self._total / max(self._images, 1), self._images, seconds, self._rate)

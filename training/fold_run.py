@@ -127,7 +127,9 @@ class _Trainer:
         name = f"train {self.run.folder.parent.parent.name} {self.run.folder.name}"
         with progress.task(name, left) as task:
             for epoch in range(progressed.epoch, self.stage.epochs):
-                history.append(self._one_epoch(epoch, task, scores_so_far(history)))
+                history.append(
+                    self._one_epoch(epoch, task, scores_so_far(history, self.data.metric))
+                )
                 self._save(Progressed(epoch + 1, history))
         return self._finish()
 

@@ -53,10 +53,10 @@ def history_row(
     }
 
 
-def scores_so_far(history: Sequence[Row]) -> dict[str, object]:
-    """Return the last and the best validation score, to be shown beside a progress bar."""
+def scores_so_far(history: Sequence[Row], metric: str) -> dict[str, object]:
+    """Return the last validation score, by the metric's name, and the best, for a progress bar."""
     scores = [row["score"] for row in history if row["score"] is not None]
-    return {"score": scores[-1], "best": max(scores)} if scores else {}
+    return {metric: scores[-1], "best": max(scores)} if scores else {}
 
 
 def write_history(path: Path, history: Sequence[Row]) -> None:

@@ -55,9 +55,14 @@ def test_an_error_becomes_a_message_and_an_exit_code(failing, error, code, words
     assert ended.err.startswith(words)
 
 
-def test_our_own_bugs_keep_their_traceback(failing):
-    with pytest.raises(RuntimeError, match="a bug"):
-        failing(RuntimeError("a bug"))
+def test_our_own_bugs_say_so_and_show_where_when_asked(failing, monkeypatch):
+    ended = failing(RuntimeError("a bug"))
+    assert ended.code == 1
+    assert ended.err.startswith("error: RuntimeError: a bug\nThis is a fault of goldfold")
+    assert "GOLDFOLD_TRACEBACK=1" in ended.err
+    assert "Traceback" not in ended.err
+    monkeypatch.setenv("GOLDFOLD_TRACEBACK", "1")
+    assert "Traceback (most recent call last)" in failing(RuntimeError("a bug")).err
 
 
 @pytest.mark.parametrize("words", [["fold"], ["folds", "bild"], ["run"], ["init", "tgs-salt"]])
