@@ -26,6 +26,9 @@ from goldfold.commands import (
 )
 from goldfold.errors import GoldfoldError
 
+RESUMED = ("run", "train", "predict", "demo")
+"""Commands that go on where they were interrupted; the others begin again."""
+
 TRACEBACK_VARIABLE = "GOLDFOLD_TRACEBACK"
 """Environment variable that shows where an unforeseen error came from."""
 
@@ -46,7 +49,9 @@ class Tree(typer.core.TyperGroup):
             show.error(str(error))
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            show.error("interrupted. The same command goes on where it stopped.")
+            resumes = context.invoked_subcommand in RESUMED
+            tail = " The same command goes on where it stopped." if resumes else ""
+            show.error(f"interrupted.{tail}")
             sys.exit(130)
         except BrokenPipeError:
             raise  # the reader of a pipe left (`| head`): Typer ends quietly

@@ -9,6 +9,8 @@ import typer
 from goldfold.commands.options import Assignments, Json, RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goldfold.commands.context import Run
 
 
@@ -31,9 +33,12 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.commands.context import collect_anew, open_run
+    from goldfold.errors import plural
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
+    if not report.problems:  # a table with problems lacks images that the folds would have
+        report.problems += _impossible_folds(run, images)
     if not headers_only:
         report.problems += _unreadable(run, list(images.loc[images["path"] != "", "path"]))
     if as_json:
@@ -45,14 +50,28 @@ def check(
             show.out(f"{name}: {count:,}")
         for notice in report.notices:
             show.out(f"notice: {notice}")
-        for problem in report.problems:
+        for problem in report.shown_problems():
             show.out(f"PROBLEM: {problem}")
         many = len(report.problems)
-        show.out(f"{many} problem{'s' if many != 1 else ''}" if many else "no problems")
+        show.out(plural(many, "problem", "problems") if many else "no problems")
+        if report.causes:
+            show.out("--json lists them all")
         if not many:
             show.out(f"next: {run.command('folds build')}")
     if report.problems:
         raise typer.Exit(2)
+
+
+def _impossible_folds(run: Run, images: pd.DataFrame) -> list[str]:
+    """Return why the images cannot be split as the settings ask for."""
+    from goldfold.commands.folds_stage import split_images
+    from goldfold.errors import InputError
+
+    try:
+        split_images(run, images)
+    except InputError as error:
+        return [" ".join(line.strip() for line in str(error).splitlines())]
+    return []
 
 
 def _unreadable(run: Run, paths: list[str]) -> list[str]:
@@ -66,7 +85,7 @@ def _unreadable(run: Run, paths: list[str]) -> list[str]:
 
     def fault(path: str) -> str | None:
         try:
-            read_image(data / path)
+            read_image(data / path, below=data)
         except ImageError as error:
             return str(error)
         return None

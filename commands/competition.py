@@ -46,12 +46,12 @@ def synthesize(
     Example:
     goldfold competition synthesize data/synthetic --train 96 --test 32 --size 1024 --seed 0
 
-    Next: goldfold init siim-acr-pneumothorax --data data/synthetic -o runs/synthetic
+    Next: goldfold init siim-acr-pneumothorax --data data/synthetic --recipe demo -o runs/synthetic
     """
     from goldfold.commands import show
 
     make_synthetic(folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
-    words = ["goldfold", "init", "siim-acr-pneumothorax", "--data", str(folder)]
+    words = ["goldfold", "init", "siim-acr-pneumothorax", "--data", str(folder), "--recipe", "demo"]
     if size != SIIM_SIZE:
         words += ["--set", f"competition.images.shape=[{size},{size}]"]
     show.out(f"next: {shlex.join([*words, '-o', 'runs/synthetic'])}")

@@ -32,17 +32,20 @@ class Run:
     directory: RunDirectory
     settings: Settings
     progress: Progress
+    assignments: tuple[str, ...] = ()
+    """What --set changed, to be said again in the commands that messages offer."""
 
     @property
     def workers(self) -> int:
-        """Threads or processes for decoding and loading."""
+        """Threads for decoding and loading."""
         if self.settings.workers is not None:
             return self.settings.workers
         return min(_cores(), MOST_WORKERS)
 
     def command(self, words: str) -> str:
         """Return a command on this run, for messages; it can be pasted into a shell."""
-        return f"goldfold {words} {shlex.quote(str(self.directory.root))}"
+        changed = [word for one in self.assignments for word in ("--set", one)]
+        return f"goldfold {words} {shlex.join([str(self.directory.root), *changed])}"
 
 
 def open_run(folder: Path, assignments: Sequence[str] | None = None) -> Run:
@@ -60,7 +63,7 @@ def open_run(folder: Path, assignments: Sequence[str] | None = None) -> Run:
     data = settings.competition.data.resolve()
     competition = settings.competition.model_copy(update={"data": data})
     settings = settings.model_copy(update={"competition": competition})
-    return Run(directory, settings, terminal_progress())
+    return Run(directory, settings, terminal_progress(), tuple(assignments or ()))
 
 
 def ensure_images(run: Run) -> pd.DataFrame:
@@ -69,16 +72,37 @@ def ensure_images(run: Run) -> pd.DataFrame:
     Raises:
         InputError: the data has problems; all are listed.
     """
-    from goldfold.competitions.collect import inputs_of
     from goldfold.competitions.images_table import read_images
-    from goldfold.files import fingerprint
 
     _remove_leftovers(run.directory)
-    made_from = {"inputs": fingerprint(inputs_of(run.settings.competition))}
-    if run.directory.stage("images").is_current(made_from) and run.directory.images.is_file():
+    made_from = _images_made_from(run)
+    if _images_are_current(run, made_from):
         write_run_facts(run, made_from)
         return read_images(run.directory.images)
     return _collect(run, made_from)[0]
+
+
+def peek_images(run: Run) -> tuple[pd.DataFrame, bool]:
+    """Return what `ensure_images` would, writing nothing, and whether images.csv holds it.
+
+    Raises:
+        InputError: the data has problems; all are listed.
+    """
+    from tempfile import TemporaryDirectory
+
+    from goldfold.competitions.collect import collect_images
+    from goldfold.competitions.images_table import read_images, write_images
+
+    if _images_are_current(run, _images_made_from(run)):
+        return read_images(run.directory.images), True
+    images, report = collect_images(
+        run.settings.competition, workers=run.workers, progress=run.progress
+    )
+    report.stop_on_problems(str(run.settings.competition.data))
+    with TemporaryDirectory() as folder:  # a table that was read has other types than a new one
+        path = Path(folder) / "images.csv"
+        write_images(path, images)
+        return read_images(path), False
 
 
 def collect_anew(run: Run) -> tuple[pd.DataFrame, DataReport]:
@@ -87,11 +111,18 @@ def collect_anew(run: Run) -> tuple[pd.DataFrame, DataReport]:
     Raises:
         InputError: the data folder or its label table is missing.
     """
+    return _collect(run, _images_made_from(run), stop=False)
+
+
+def _images_made_from(run: Run) -> dict[str, Any]:
     from goldfold.competitions.collect import inputs_of
     from goldfold.files import fingerprint
 
-    made_from = {"inputs": fingerprint(inputs_of(run.settings.competition))}
-    return _collect(run, made_from, stop=False)
+    return {"inputs": fingerprint(inputs_of(run.settings.competition))}
+
+
+def _images_are_current(run: Run, made_from: dict[str, Any]) -> bool:
+    return run.directory.stage("images").is_current(made_from) and run.directory.images.is_file()
 
 
 def _collect(

@@ -38,7 +38,7 @@ def demo(
     from goldfold.commands.competition import make_synthetic
     from goldfold.commands.context import open_run
     from goldfold.commands.run import run_all
-    from goldfold.commands.submit import print_scores
+    from goldfold.commands.submit import check_command, print_scores
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.score import score_submission
 
@@ -52,8 +52,9 @@ def demo(
     run = open_run(run_folder)
     run_all(run, overwrite=overwrite)
     form = run.settings.competition
+    path = run.directory.submission(run.settings.submission.file)
     scores = score_submission(
-        run.directory.submission(run.settings.submission.file),
+        path,
         data / "solution.csv",
         metric=form.metric,
         id_column=form.submission.id_column,
@@ -65,3 +66,4 @@ def demo(
     show.out("scored against the hidden solution:")
     print_scores(scores)
     show.out(f"\n{time.monotonic() - began:.0f} s in all")
+    show.out(f"next: {check_command(run, path)}")

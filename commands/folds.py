@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from goldfold.commands.context import Run
     from goldfold.folds.audit import AuditReport
 
-PIXELS_UP_TO = 2000
-"""Images that an audit decodes without being asked to."""
+PIXELS_UP_TO = 2_000_000_000
+"""Bytes of image files that an audit decodes without being asked to."""
+FOLDS_SHOWN = 20
+"""Rows of the table of folds that an audit prints."""
 
 app = typer.Typer(
     help="Split the training images without leakage, and audit any split.\n\n"
@@ -42,6 +44,7 @@ def build(
     """
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import ensure_folds
 
     run = open_run(run_folder, assignments)
     folds = ensure_folds(run, ensure_images(run), overwrite=overwrite)
@@ -69,7 +72,7 @@ def audit(
         typer.Option(
             "--pixels/--no-pixels",
             help="Compare pixels across folds, which decodes every image. "
-            f"If left out: up to {PIXELS_UP_TO:,} images are compared, more are not.",
+            f"If left out: up to {PIXELS_UP_TO / 1e9:.0f} GB of files are compared, more are not.",
         ),
     ] = None,
     as_json: Json = False,
@@ -105,25 +108,34 @@ def audit(
     if as_json:
         show.out_json({"pixels_compared": content is not None, **report.to_json()})
     else:
-        print_audit(path, report)
+        print_audit(path, report, pixels=content is not None)
     if not report.ok:
         raise typer.Exit(1 if report.leaking else 2)
 
 
-def print_audit(path: Path, report: AuditReport) -> None:
-    """Print an audit: counts for each fold, findings, verdict."""
+def print_audit(path: Path, report: AuditReport, *, pixels: bool) -> None:
+    """Print an audit: counts for each fold, findings, verdict; `pixels` = they were compared."""
     from goldfold.commands import show
 
     show.out(f"{path}: {report.rows:,} rows, {report.images:,} images, {len(report.folds)} folds")
-    rows = [[f.fold, f.images, f.groups, f.non_empty] for f in report.folds]
+    rows = [[f.fold, f.images, f.groups, f.non_empty] for f in report.folds[:FOLDS_SHOWN]]
     show.out(show.table(["fold", "images", "groups", "non-empty"], rows))
+    if len(report.folds) > FOLDS_SHOWN:
+        show.out(f"... and {len(report.folds) - FOLDS_SHOWN:,} more folds")
     if text := report.text():
         show.out(text)
+    show.out(_verdict(report, pixels))
+
+
+def _verdict(report: AuditReport, pixels: bool) -> str:
+    from goldfold.errors import plural
+
+    if not report.leaking and not report.judgeable:
+        return "cannot be judged: none of its ids is an image of this run"
     verdict = "it leaks" if report.leaking else "no leakage found"
     if report.problems:
-        kinds = len(report.problems)
-        verdict += f", {kinds} {'kind' if kinds == 1 else 'kinds'} of problem"
-    show.out(verdict)
+        verdict += f", {plural(len(report.problems), 'kind', 'kinds')} of problem"
+    return verdict if pixels else f"{verdict}; pixels not compared"
 
 
 def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
@@ -137,97 +149,21 @@ def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, s
     if there.empty:
         run.progress.say("no pixels were compared: there are no image files")
         return None
-    if wanted is None and len(there) > PIXELS_UP_TO:
+    paths = {i: data / p for i, p in zip(there["image_id"], there["path"], strict=True)}
+    if wanted is None and (size := sum(p.stat().st_size for p in paths.values())) > PIXELS_UP_TO:
         run.progress.say(
-            f"the pixels of {len(there):,} images were not compared; --pixels does it, by "
-            "decoding them all"
+            f"the pixels of {len(there):,} images ({size / 1e9:.1f} GB) were not compared; "
+            "--pixels does it, by decoding them all"
         )
         return None
-    paths = {i: data / p for i, p in zip(there["image_id"], there["path"], strict=True)}
     return content_hashes(paths, run.workers, run.progress)
-
-
-def folds_made_from(run: Run, images: pd.DataFrame) -> dict[str, object]:
-    """Return what folds.csv is made from: ids, groups, areas and the settings of the split."""
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.files import fingerprint
-
-    train = training_images(images)
-    groups = group_column(train, run.settings.folds.group)
-    rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
-    settings = run.settings.folds.model_dump(mode="json", exclude={"train"})
-    return {"images": fingerprint(rows), "settings": settings}
-
-
-def ensure_folds(run: Run, images: pd.DataFrame, overwrite: bool = False) -> pd.DataFrame:
-    """Return the fold table, split anew if images or settings of the split changed.
-
-    Raises:
-        InputError: the split is impossible, or folds.csv was put there or changed by hand.
-    """
-    from goldfold.files import file_hash
-    from goldfold.folds.table import read_folds, write_folds
-
-    made_from = folds_made_from(run, images)
-    record = run.directory.stage("folds")
-    path = run.directory.folds
-    there = file_hash(path) if path.is_file() else None
-    if there and not overwrite and record.is_current({**made_from, "sha256": there}):
-        run.progress.say("folds: up to date")
-        return read_folds(path)
-    folds = _split(run, images)
-    if there and not overwrite:
-        _refuse_foreign(run, there, folds)
-    write_folds(path, folds)
-    record.write({**made_from, "sha256": file_hash(path)})
-    return folds
-
-
-def _refuse_foreign(run: Run, there: str, folds: pd.DataFrame) -> None:
-    """Raise InputError if folds.csv is not ours: neither recorded, nor what is written now.
-
-    The latter is what a kill between the table and its record leaves.
-    """
-    from tempfile import TemporaryDirectory
-
-    from goldfold.commands.context import recorded
-    from goldfold.errors import InputError
-    from goldfold.files import file_hash
-    from goldfold.folds.table import write_folds
-
-    if recorded(run.directory.stage("folds").path, "made_from", "sha256") == there:
-        return
-    with TemporaryDirectory() as folder:
-        built = Path(folder) / "folds.csv"
-        write_folds(built, folds)
-        same = file_hash(built) == there
-    if not same:
-        raise InputError(
-            f"{run.directory.folds} is not the table that goldfold wrote. Move it away, or add "
-            f"--overwrite to `{run.command('folds build')}` to replace it."
-        )
-
-
-def _split(run: Run, images: pd.DataFrame) -> pd.DataFrame:
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds.build import build_folds
-
-    train = training_images(images)
-    settings = run.settings.folds
-    return build_folds(
-        list(train["image_id"]),
-        list(group_column(train, settings.group)),
-        train["area_px"].to_numpy(),
-        count=settings.count,
-        seed=settings.seed,
-        area_bins=settings.area_bins,
-    )
 
 
 def _summary(folds: pd.DataFrame) -> list[dict[str, Any]]:
     from goldfold.folds.table import fold_summary
 
-    return [{str(k): v for k, v in row.items()} for row in fold_summary(folds).to_dict("records")]
+    summary = fold_summary(folds).rename(columns={"patients": "groups"})
+    return [{str(k): v for k, v in row.items()} for row in summary.to_dict("records")]
 
 
 def print_summary(folds: pd.DataFrame) -> None:
@@ -237,7 +173,7 @@ def print_summary(folds: pd.DataFrame) -> None:
     headers = ["fold", "images", "groups", "non-empty", "share", "area q25", "median", "q75"]
     rows = [
         [
-            *(row[name] for name in ("fold", "images", "patients", "non_empty")),
+            *(row[name] for name in ("fold", "images", "groups", "non_empty")),
             f"{row['fraction']:.1%}",
             *(
                 f"{row[name]:,.0f}" if row[name] > 0 else "n/a"

@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from goldfold.commands.options import Assignments, Overwrite
 
 if TYPE_CHECKING:
-    from goldfold.settings import CompetitionSettings
+    from goldfold.settings import CompetitionSettings, Settings
+
+MOST_STEPS_UP = 3
+"""Folders that a relative data folder may go up before an absolute one says it better."""
+_OWN_OPTIONS = {
+    "competition": "--data",
+    "competition.data": "--data",
+    "competition.preset": "the first argument",
+}
 
 
 def init(
@@ -34,13 +42,11 @@ def init(
     from goldfold.errors import InputError
     from goldfold.files import write_text
     from goldfold.rundirectory import RunDirectory
-    from goldfold.settings_file import validate_settings
 
     target = RunDirectory(output).settings
-    content = _content(preset, recipe, assignments or [], data.resolve())
-    settings = validate_settings(content, f"preset {preset}, recipe {recipe}")
+    _refuse_own_options(assignments or [])
+    settings, text = _settings_and_text(preset, recipe, data, target, assignments or [])
     found = _describe(settings.competition)
-    text = _text(preset, recipe, data, output, assignments or [])
     if target.is_file() and not overwrite and target.read_bytes() != text.encode():
         raise InputError(
             f"{target} is already there and says something else. Choose another -o, or add "
@@ -48,22 +54,100 @@ def init(
         )
     write_text(target, text)
     show.out(settings.competition.title)
-    for line in found:
+    for line in [*_recipes(preset, recipe), *found]:
         show.out(f"  {line}")
     show.out(f"wrote {target}")
+    _warn_without_images(settings.competition)
     show.out(f"next: goldfold check {shlex.quote(str(output))}")
 
 
-def _content(preset: str, recipe: str, assignments: list[str], data: Path) -> dict[str, object]:
+def _refuse_own_options(assignments: list[str]) -> None:
+    """Raise SettingsError if --set says what `goldfold init` has its own word for."""
+    from goldfold.errors import SettingsError
+
+    for one in assignments:
+        key = one.partition("=")[0].strip()
+        if key in _OWN_OPTIONS:
+            raise SettingsError(f"--set {one!r}: use {_OWN_OPTIONS[key]} of `goldfold init`.")
+
+
+def _settings_and_text(
+    preset: str, recipe: str, data: Path, target: Path, assignments: list[str]
+) -> tuple[Settings, str]:
+    """Return the settings of the new run, and the text of goldfold.toml that gives them.
+
+    Raises:
+        SettingsError: an assignment is wrong.
+        InputError: unknown preset or recipe.
+    """
     import tomllib
 
-    from goldfold.competitions.preset import load_preset, read_recipe
-    from goldfold.settings_file import override
+    from goldfold.competitions.preset import load_preset, read_recipe, resolve_settings
+    from goldfold.settings_file import override, validate_settings
 
-    base = {"competition": load_preset(preset), **tomllib.loads(read_recipe(preset, recipe))}
-    content = override(base, assignments)
-    content["competition"]["data"] = str(data)
-    return content
+    beneath = load_preset(preset)
+    head = {"preset": preset, "data": _portable(data, target.parent)}
+    content = {"competition": {**beneath, **head}, **tomllib.loads(read_recipe(preset, recipe))}
+    content = override(content, assignments)
+    settings = _at(data, validate_settings(content, f"preset {preset}, recipe {recipe}"))
+    text = _text(preset, recipe, head)
+    if assignments:
+        changed = {**head, **_difference(content["competition"], beneath)}
+        text = _changed_text(text, content, changed)
+        if _at(data, resolve_settings(tomllib.loads(text), target)) != settings:
+            # The preset lies beneath key by key: what an assignment left out would come back.
+            whole = {k: v for k, v in content["competition"].items() if k != "preset"}
+            text = _changed_text(text, content, whole)
+    # What is written is read again before anything is said of it.
+    return _at(data, resolve_settings(tomllib.loads(text), target)), text
+
+
+def _at(data: Path, settings: Settings) -> Settings:
+    """Return the settings with the data folder as an absolute path."""
+    competition = settings.competition.model_copy(update={"data": data.resolve()})
+    return settings.model_copy(update={"competition": competition})
+
+
+def _difference(above: dict[str, Any], beneath: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of `above` that `beneath` has not, tables key by key.
+
+    >>> _difference({"a": {"x": 1, "y": 3}, "b": 1}, {"a": {"x": 1, "y": 2}, "b": 1})
+    {'a': {'y': 3}}
+    """
+    found: dict[str, Any] = {}
+    for key, value in above.items():
+        old = beneath.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            if inner := _difference(value, old):
+                found[key] = inner
+        elif key not in beneath or value != old:
+            found[key] = value
+    return found
+
+
+def _recipes(preset: str, chosen: str) -> list[str]:
+    """Return which recipe was taken, and which others there are."""
+    from goldfold.competitions.preset import recipe_description, recipe_names
+
+    def described(name: str) -> str:
+        text = recipe_description(preset, name)
+        return f"{name} ({text})" if text else name
+
+    others = [described(name) for name in recipe_names(preset) if name != chosen]
+    lines = [f"recipe: {described(chosen)}"]
+    return [*lines, f"other recipes: {', '.join(others)}"] if others else lines
+
+
+def _warn_without_images(competition: CompetitionSettings) -> None:
+    from goldfold.commands import show
+    from goldfold.competitions.find import find_images
+
+    globs = competition.images.train
+    if not find_images(competition.data, globs):
+        show.terminal_progress().warn(
+            f"no training images in {competition.data}: competition.images.train looks for "
+            f"{' or '.join(globs) or 'nothing'}"
+        )
 
 
 def _describe(competition: CompetitionSettings) -> list[str]:
@@ -82,9 +166,13 @@ def _describe(competition: CompetitionSettings) -> list[str]:
     from goldfold.competitions.rle import get_dialect
 
     data = require_folder(competition.data)
-    lines = []
-    for split, globs in (("training", competition.images.train), ("test", competition.images.test)):
-        lines.append(f"{split} images: {len(find_images(data, globs)):,}")
+    lines = [
+        f"{split} images: {len(find_images(data, globs)):,}"
+        for split, globs in (
+            ("training", competition.images.train),
+            ("test", competition.images.test),
+        )
+    ]
     names = competition.labels
     path = require_table(data, names.files, "label table", "competition.labels.files")
     dialect = get_dialect(names.dialect)
@@ -98,50 +186,47 @@ def _describe(competition: CompetitionSettings) -> list[str]:
     sample = find_table(data, competition.submission.sample)
     lines.append(f"sample submission: {sample.name if sample else 'none'}")
     for extra in competition.tables:
-        state = "found" if find_table(data, [extra.file]) else "not there"
+        missing = f"not there; {extra.note}" if extra.note else "not there"
+        state = "found" if find_table(data, [extra.file]) else missing
         lines.append(f"{extra.file} ({', '.join(extra.columns)}): {state}")
     return lines
 
 
-def _text(preset: str, recipe: str, data: Path, output: Path, assignments: list[str]) -> str:
+def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:
     """Return goldfold.toml: the competition by name, then the recipe as it stands."""
     from goldfold.competitions.preset import read_recipe
+    from goldfold.settings_text import to_toml
 
     lines = [
         f"# Made by: goldfold init {preset} --recipe {recipe}",
         "# Every setting: goldfold config schema; as resolved: goldfold config show RUN",
         "",
         "[competition]",
-        f'preset = "{preset}"',
-        f"data = {_quoted(_relative(data, output))}",
-        "",
+        to_toml(competition),
         read_recipe(preset, recipe).rstrip(),
         "",
     ]
-    text = "\n".join(lines)
-    return _with_assignments(text, assignments) if assignments else text
+    return "\n".join(lines)
 
 
-def _with_assignments(text: str, assignments: list[str]) -> str:
-    """Return the settings with the assignments in place, comments lost."""
-    import tomllib
-
-    from goldfold.settings_file import override
+def _changed_text(text: str, content: dict[str, Any], competition: dict[str, Any]) -> str:
+    """Return the head of the text, then this content with this competition; comments are lost."""
     from goldfold.settings_text import to_toml
 
-    head = "\n".join(line for line in text.splitlines()[:2])
-    return f"{head}\n\n{to_toml(override(tomllib.loads(text), assignments))}"
+    head = "\n".join(text.splitlines()[:2])
+    return f"{head}\n\n{to_toml({**content, 'competition': competition})}"
 
 
-def _relative(data: Path, output: Path) -> str:
-    """Return the data folder as seen from the run directory, so that both can move together."""
+def _portable(data: Path, output: Path) -> str:
+    """Return the data folder as seen from the run directory if they are close, else absolutely.
+
+    Two folders that lie beside each other can so be moved together.
+    """
+    data, output = data.resolve(), output.resolve()
     try:
-        return Path(os.path.relpath(data.resolve(), output.resolve())).as_posix()
+        relative = Path(os.path.relpath(data, output))
+        common = Path(os.path.commonpath([data, output]))
     except ValueError:  # another drive
-        return data.resolve().as_posix()
-
-
-def _quoted(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
+        return data.as_posix()
+    close = relative.parts.count("..") <= MOST_STEPS_UP and common != Path(common.anchor)
+    return relative.as_posix() if close else data.as_posix()

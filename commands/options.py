@@ -15,7 +15,8 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a setting, e.g. models.0.stages.0.epochs=3; may be repeated.",
+        help="Override a setting, e.g. models.0.stages.0.epochs=3; may be repeated. "
+        "A relative data folder counts from goldfold.toml.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -42,25 +42,23 @@ def run_command(
     Next: goldfold ensemble run runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds import ensure_folds
-    from goldfold.commands.prediction_stage import predict_all
-    from goldfold.commands.train import choose_jobs
+    from goldfold.commands.context import ensure_images, open_run, peek_images
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.plan import plan_predictions
+    from goldfold.commands.prediction_stage import Split, predict_all, ready_jobs
     from goldfold.competitions.images_table import test_images
 
     run = open_run(run_folder, assignments)
-    splits = [name for name, on in (("out-of-fold", out_of_fold), ("test", test)) if on]
-    if dry_run:
-        for job in choose_jobs(run):
-            folder = run.directory.predictions(job.model.name, job.seed, job.fold)
-            for split in splits or ["out-of-fold", "test"]:
-                there = (folder / f"{split}.json").is_file()
-                state = "there; made anew if its input changed" if there else "would be predicted"
-                show.out(f"{folder / split}: {state}")
-        return
-    images = ensure_images(run)
+    images = peek_images(run)[0] if dry_run else ensure_images(run)
+    wanted: dict[Split, bool] = {"out-of-fold": out_of_fold, "test": test}
+    splits = [split for split, asked in wanted.items() if asked]
     if not splits:
         splits = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
-    predict_all(run, images, ensure_folds(run, images), splits)
+    folds = require_folds(run, images)
+    if dry_run:
+        for line in plan_predictions(run, ready_jobs(run, images, folds), images, folds, splits):
+            show.out(line)
+        return
+    predict_all(run, images, folds, splits)
     show.out(f"predicted {' and '.join(splits)}: {run.directory.root / 'predictions'}")
     show.out(f"next: {run.command('ensemble run')}")

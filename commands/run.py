@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldfold.commands.options import Assignments, DryRun, Overwrite, RunFolder
@@ -25,59 +26,51 @@ def run(
 
     Next: goldfold submit check runs/first/submission.csv --sample sample_submission.csv
     """
+    from goldfold.commands import show
     from goldfold.commands.context import open_run
+    from goldfold.commands.plan import plan_run
+    from goldfold.commands.submit import check_command
 
     whole = open_run(run_folder, assignments)
     if dry_run:
-        _plan(whole)
-    else:
-        run_all(whole, overwrite=overwrite)
+        for line in plan_run(whole, overwrite):
+            show.out(line)
+        return
+    if path := run_all(whole, overwrite=overwrite):
+        show.out(f"next: {check_command(whole, path)}")
 
 
-def run_all(run: Run, overwrite: bool = False) -> None:
-    """Run every stage: images, folds, train, predict, ensemble, submission."""
+def run_all(run: Run, overwrite: bool = False) -> Path | None:
+    """Run every stage: images, folds, train, predict, ensemble, submission.
+
+    Returns the submission, or None where there are no test images.
+    """
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images
-    from goldfold.commands.ensemble import ensure_ensemble, print_ensemble
-    from goldfold.commands.folds import ensure_folds, print_summary
-    from goldfold.commands.prediction_stage import predict_all
+    from goldfold.commands.ensemble import print_ensemble
+    from goldfold.commands.ensemble_stage import ensure_ensemble
+    from goldfold.commands.folds import print_summary
+    from goldfold.commands.folds_stage import ensure_folds
+    from goldfold.commands.prediction_stage import Split, predict_all
     from goldfold.commands.submit import ensure_submission
     from goldfold.commands.train import choose_jobs, print_results, train_jobs
     from goldfold.competitions.images_table import test_images
 
     images = ensure_images(run)
-    folds = ensure_folds(run, images)
+    folds = ensure_folds(run, images, retrain=overwrite)
     print_summary(folds)
     jobs = choose_jobs(run)
     train_jobs(run, jobs, images, folds, overwrite=overwrite)
     show.out()
     print_results(run, jobs)
-    splits = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
+    splits: list[Split] = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
     predict_all(run, images, folds, splits)
     show.out()
     print_ensemble(ensure_ensemble(run, images, folds))
     if "test" not in splits:
         run.progress.warn("no test images, so there is no submission to write")
-        return
-    path = ensure_submission(run, images)
+        return None
+    path = ensure_submission(run, images, folds)
     show.out()
     show.out(f"submission: {path}")
-
-
-def _plan(run: Run) -> None:
-    from goldfold.commands import show
-    from goldfold.commands.train import choose_jobs, state_of
-
-    directory = run.directory
-    for name, path in (("images", directory.images), ("folds", directory.folds)):
-        show.out(
-            f"{name}: {'there; made anew if its input changed' if path.is_file() else 'to do'}"
-        )
-    for job in choose_jobs(run):
-        show.out(f"train {job.folder(run)}: {state_of(run, job)}")
-    for name, path in (
-        ("predict", directory.root / "predictions"),
-        ("ensemble", directory.ensemble),
-        ("submission", directory.submission(run.settings.submission.file)),
-    ):
-        show.out(f"{name}: {'there; made anew if its input changed' if path.exists() else 'to do'}")
+    return path

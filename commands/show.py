@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichBar
-    from rich.progress import TaskID
+from goldfold.commands.progress_lines import LineProgress, QuietProgress
+from goldfold.errors import InputError
+from goldfold.progress import Progress
 
-_LINE_SECONDS = 15.0  # between two plain lines of one piece of work
+PROGRESS_VARIABLE = "GOLDFOLD_PROGRESS"
+"""Environment variable that decides how progress is shown: plain, bar or none."""
+_NOTEBOOKS = ("JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE")  # set in Jupyter and on Kaggle
 
 
 def out(text: str = "") -> None:
@@ -71,113 +72,25 @@ def _is_number(text: str) -> bool:
     return stripped in ("", "n/a") or stripped.replace(".", "", 1).isdigit()
 
 
-def terminal_progress() -> TerminalProgress | LineProgress:
-    """Return a bar on a terminal and plain lines elsewhere."""
-    return TerminalProgress() if sys.stderr.isatty() else LineProgress()
+def terminal_progress() -> Progress:
+    """Return a bar on a terminal and plain lines elsewhere, or what GOLDFOLD_PROGRESS says.
+
+    A notebook shows a bar as one line for each of its moves, so it gets plain lines, too.
+
+    Raises:
+        InputError: GOLDFOLD_PROGRESS is neither plain, bar nor none.
+    """
+    wanted = os.environ.get(PROGRESS_VARIABLE) or ("bar" if _can_show_bars() else "plain")
+    if wanted not in ("plain", "bar", "none"):
+        raise InputError(f"{PROGRESS_VARIABLE} is {wanted!r}; expected plain (lines), bar or none.")
+    if wanted == "bar":
+        from goldfold.commands.progress_bar import TerminalProgress
+
+        return TerminalProgress()
+    return LineProgress() if wanted == "plain" else QuietProgress()
 
 
-class LineProgress:
-    """One line when work begins, every 15 seconds, and when it ends."""
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[_LineTask]:
-        """Yield a task that prints lines."""
-        task = _LineTask(description, total)
-        yield task
-        task.end()
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        print(text, file=sys.stderr, flush=True)
-
-    def warn(self, text: str) -> None:
-        """Print a warning."""
-        print(f"warning: {text}", file=sys.stderr, flush=True)
-
-
-class _LineTask:
-    def __init__(self, description: str, total: int) -> None:
-        self.description, self.total, self.done = description, total, 0
-        self.fields: dict[str, object] = {}
-        self.began = self.printed = time.monotonic()
-
-    def advance(self, steps: int = 1, **fields: object) -> None:
-        """Count, and print if the last line is a while ago."""
-        self.done += steps
-        self.fields.update(fields)
-        now = time.monotonic()
-        if now - self.printed >= _LINE_SECONDS:
-            self.printed = now
-            self._line()
-
-    def end(self) -> None:
-        """Print the last line, if there was anything to do."""
-        if self.total:
-            self._line(f" in {time.monotonic() - self.began:.1f} s")
-
-    def _line(self, tail: str = "") -> None:
-        shown = _fields(self.fields)
-        line = f"{self.description}: {self.done:,}/{self.total:,}{tail}"
-        print(f"{line}  {shown}".rstrip(), file=sys.stderr, flush=True)
-
-
-def _fields(fields: dict[str, object]) -> str:
-    return "  ".join(f"{_FIELD_NAMES.get(k, k)} {_short(k, v)}" for k, v in fields.items())
-
-
-_FIELD_NAMES = {
-    "lr": "learning rate",
-    "non_empty": "non-empty",
-    "images_per_s": "images/s",
-}
-
-
-def _short(name: str, value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    if name == "lr":
-        return f"{value:.1e}"
-    return f"{value:.1f}" if name.endswith("_s") else f"{value:.4f}"
-
-
-class TerminalProgress:
-    """Rich bars on stderr."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self.console = Console(stderr=True, highlight=False)
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[_BarTask]:
-        """Yield a task that moves a bar."""
-        from rich import progress
-
-        columns = (
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=24),
-            progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-            progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[shown]}"),
-        )
-        with progress.Progress(*columns, console=self.console) as bar:
-            yield _BarTask(bar, bar.add_task(description, total=total, shown=""))
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(text, markup=False)
-
-    def warn(self, text: str) -> None:
-        """Print a warning."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
-
-
-class _BarTask:
-    def __init__(self, bar: RichBar, task: TaskID) -> None:
-        self.bar, self.id, self.fields = bar, task, dict[str, object]()
-
-    def advance(self, steps: int = 1, **fields: object) -> None:
-        """Move the bar."""
-        self.fields.update(fields)
-        self.bar.update(self.id, advance=steps, shown=_fields(self.fields))
+def _can_show_bars() -> bool:
+    notebook = any(os.environ.get(name) for name in _NOTEBOOKS)
+    dumb = os.environ.get("TERM") in ("dumb", "unknown")
+    return sys.stderr.isatty() and not notebook and not dumb

@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from goldfold.submissions.table import Sample
 
 
-def submission_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
-    """Return what the submission depends on: test maps, ensemble.json, sample, form.
+def submission_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    """Return what the submission and submission.json depend on.
 
     Raises:
-        InputError: one of them is missing.
+        InputError: predictions, ensemble or sample are missing or outdated.
     """
-    from goldfold.commands.ensemble import prediction_facts
+    from goldfold.commands.ensemble_stage import prediction_facts, require_ensemble
     from goldfold.files import file_hash
 
-    run.directory.require(run.directory.ensemble, run.command("ensemble run"))
+    require_ensemble(run, images, folds)
     return {
-        "predictions": prediction_facts(run, "test"),
+        "predictions": prediction_facts(run, images, folds, "test"),
+        "folds": file_hash(run.directory.folds),
+        "seeds": _seeds(run),
+        "checkpoints": _checkpoints(run),
         "ensemble": file_hash(run.directory.ensemble),
         "sample": file_hash(sample_path(run)),
         "form": run.settings.competition.submission.model_dump(mode="json"),
@@ -34,7 +37,23 @@ def submission_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
+def refuse_foreign_submission(run: Run, path: Path) -> None:
+    """Raise InputError if a file of that name is there that was not written here."""
+    from goldfold.commands.context import recorded
+    from goldfold.errors import InputError
+    from goldfold.files import file_hash
+
+    if not path.is_file():
+        return
+    known = recorded(run.directory.submission_facts, "files", "submission", "sha256")
+    if known != file_hash(path):
+        raise InputError(
+            f"{path} is not the file that goldfold wrote. Move it away, or add --overwrite "
+            f"to `{run.command('submit write')}`."
+        )
+
+
+def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
     """Write the submission and, beside it, submission.json.
 
     The file is made under another name and takes its place last: a kill leaves the old pair, or
@@ -44,7 +63,7 @@ def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
         InputError: a sample id has no prediction.
         OutputError: a file cannot be written.
     """
-    from goldfold.commands.ensemble import open_members
+    from goldfold.commands.ensemble_stage import open_members
     from goldfold.competitions.rle import get_dialect
     from goldfold.ensemble.blend import Blend
     from goldfold.ensemble.report import read_rule
@@ -57,7 +76,7 @@ def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
     sample = read_sample(sample_path(run), form.id_column, form.rle_column)
     rule = read_rule(run.directory.ensemble)
     staged = run.directory.root / "stages" / path.name
-    blend = Blend(open_members(run, "test"), "test")
+    blend = Blend(open_members(run, images, folds, "test"), "test")
     try:
         write_submission(
             staged,
@@ -73,11 +92,7 @@ def write_run_submission(run: Run, images: pd.DataFrame, path: Path) -> None:
         blend.close()
     facts = submission_facts(
         settings=_portable_settings(run),
-        seeds={
-            "folds": run.settings.folds.seed,
-            "models": {model.name: model.seeds for model in run.settings.models},
-            "ensemble": run.settings.ensemble.seed,
-        },
+        seeds=_seeds(run),
         checkpoints=_checkpoints(run),
         files={
             "submission": staged,
@@ -111,15 +126,20 @@ def sample_path(run: Run) -> Path:
 def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple[str, str]]:
     """Yield id and encoded mask of each sample image, one map in memory at a time.
 
+    A test image that images.exclude leaves out gets an empty mask.
+
     Raises:
         InputError: images of the sample have no prediction; all are counted.
     """
+    from goldfold.competitions.collect import excluded_test_ids
     from goldfold.competitions.rle import encode, get_dialect
     from goldfold.ensemble.threshold import apply_rule
     from goldfold.errors import InputError, list_problems
 
     dialect = get_dialect(run.settings.competition.submission.dialect)
-    missing = sorted(set(sample.image_ids) - set(blend.image_ids))
+    predicted = set(blend.image_ids)
+    left_out = excluded_test_ids(run.settings.competition) - predicted
+    missing = sorted(set(sample.image_ids) - predicted - left_out)
     if missing:
         raise InputError(
             list_problems(
@@ -132,7 +152,10 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
         )
     with run.progress.task("encode", len(sample.image_ids)) as task:
         for image_id in sample.image_ids:
-            yield image_id, encode(apply_rule(blend.read(image_id), rule), dialect)
+            if image_id in left_out:
+                yield image_id, dialect.empty
+            else:
+                yield image_id, encode(apply_rule(blend.read(image_id), rule), dialect)
             task.advance()
 
 
@@ -151,6 +174,15 @@ def _portable_settings(run: Run) -> dict[str, Any]:
     settings["competition"]["data"] = run.settings.competition.data.name
     settings.pop("workers")
     return settings
+
+
+def _seeds(run: Run) -> dict[str, Any]:
+    """Return what each seed is used for, and its value."""
+    return {
+        "folds": run.settings.folds.seed,
+        "models": {model.name: model.seeds for model in run.settings.models},
+        "ensemble": run.settings.ensemble.seed,
+    }
 
 
 def _checkpoints(run: Run) -> dict[str, str]:

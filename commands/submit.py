@@ -45,14 +45,16 @@ def write(
     """
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, assignments)
-    path = ensure_submission(run, ensure_images(run), overwrite=overwrite)
+    images = ensure_images(run)
+    path = ensure_submission(run, images, require_folds(run, images), overwrite=overwrite)
     show.out(f"submission: {path}")
-    show.out(f"next: {_check_command(run, path)}")
+    show.out(f"next: {check_command(run, path)}")
 
 
-def _check_command(run: Run, path: Path) -> str:
+def check_command(run: Run, path: Path) -> str:
     """Return the command that checks the submission of a run."""
     import shlex
 
@@ -179,19 +181,24 @@ def find_form(
     from goldfold.competitions.images_table import read_images
 
     if name is None or not Path(name).is_dir():
-        return _preset_of(table, name), None
+        return _form_of(table, name), None
     run = open_run(Path(name))
     known = run.directory.images.is_file()
     shapes = test_shapes(read_images(run.directory.images)) if known else None
     return run.settings.competition, shapes
 
 
-def _preset_of(table: Path, preset: str | None) -> CompetitionSettings:
+def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     from goldfold.competitions.preset import load_preset, preset_names
-    from goldfold.errors import InputError
+    from goldfold.errors import InputError, did_you_mean
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.table import read_table, show_header
 
+    if preset is not None and preset not in preset_names():
+        raise InputError(
+            f"--competition {preset}: neither a preset ({', '.join(preset_names())}) nor a run "
+            f"directory.{did_you_mean(preset, preset_names())}"
+        )
     if preset is not None:
         return CompetitionSettings.model_validate(load_preset(preset))
     columns = {column.strip() for column in read_table(table).columns}
@@ -207,32 +214,30 @@ def _preset_of(table: Path, preset: str | None) -> CompetitionSettings:
     return fitting[0]
 
 
-def ensure_submission(run: Run, images: pd.DataFrame, overwrite: bool = False) -> Path:
+def ensure_submission(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, overwrite: bool = False
+) -> Path:
     """Return the submission, written anew if what it is made from changed.
 
     Raises:
-        InputError: predictions, ensemble or sample are missing, or a file of that name is there
-            that was not written here.
+        InputError: predictions, ensemble or sample are missing or outdated, or a file of that
+            name is there that was not written here.
     """
-    from goldfold.commands.context import recorded
-    from goldfold.commands.submission_stage import submission_made_from, write_run_submission
-    from goldfold.errors import InputError
-    from goldfold.files import file_hash
+    from goldfold.commands.submission_stage import (
+        refuse_foreign_submission,
+        submission_made_from,
+        write_run_submission,
+    )
 
     path = run.directory.submission(run.settings.submission.file)
-    made_from = submission_made_from(run, images)
+    made_from = submission_made_from(run, images, folds)
     record = run.directory.stage("submission")
-    if path.is_file() and not overwrite:
-        known = recorded(run.directory.submission_facts, "files", "submission", "sha256")
-        if known != file_hash(path):
-            raise InputError(
-                f"{path} is not the file that goldfold wrote. Move it away, or add --overwrite "
-                f"to `{run.command('submit write')}`."
-            )
-        if record.is_current(made_from):
+    if not overwrite:
+        refuse_foreign_submission(run, path)
+        if path.is_file() and record.is_current(made_from):
             run.progress.say("submission: up to date")
             return path
     record.forget()
-    write_run_submission(run, images, path)
+    write_run_submission(run, images, folds, path)
     record.write(made_from)
     return path

@@ -48,17 +48,19 @@ def run_command(
     Next: goldfold predict run runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds import ensure_folds
+    from goldfold.commands.context import ensure_images, open_run, peek_images
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.plan import plan_training
 
     run = open_run(run_folder, assignments)
     jobs = choose_jobs(run, fold, model)
     if dry_run:
-        for job in jobs:
-            show.out(f"{job.folder(run)}: {state_of(run, job)}")
+        images, _ = peek_images(run)
+        for line in plan_training(run, jobs, images, require_folds(run, images), overwrite):
+            show.out(line)
         return
     images = ensure_images(run)
-    train_jobs(run, jobs, images, ensure_folds(run, images), overwrite=overwrite)
+    train_jobs(run, jobs, images, require_folds(run, images), overwrite=overwrite)
     print_results(run, jobs)
     show.out(f"next: {run.command('predict run')}")
 
@@ -89,7 +91,15 @@ def choose_jobs(run: Run, fold: int | None = None, model: str | None = None) -> 
         raise InputError(f"there is no model {model!r}; goldfold.toml has {', '.join(names)}.")
     folds = trained_folds(run)
     if fold is not None and fold not in folds:
-        raise InputError(f"fold {fold} is not trained in this run; it has folds {folds}.")
+        count = run.settings.folds.count
+        if not 0 <= fold < count:
+            raise InputError(
+                f"there is no fold {fold}: folds.count = {count} makes the folds 0 to {count - 1}."
+            )
+        raise InputError(
+            f"fold {fold} is not trained in this run: folds.train = {folds}. Name one of these, "
+            "or add it to folds.train."
+        )
     return [
         Job(one, seed, number)
         for one in run.settings.models
@@ -103,20 +113,6 @@ def choose_jobs(run: Run, fold: int | None = None, model: str | None = None) -> 
 def trained_folds(run: Run) -> list[int]:
     """Return the folds that are trained: all, or those of folds.train."""
     return sorted(run.settings.folds.train or range(run.settings.folds.count))
-
-
-def state_of(run: Run, job: Job) -> str:
-    """Return what training this job would do."""
-    from goldfold.files import read_json
-
-    folder = job.folder(run)
-    if (folder / "result.json").is_file():
-        return "finished"
-    epochs = job.model.stages[0].epochs
-    if (folder / "state" / "state.json").is_file():
-        done = read_json(folder / "state" / "state.json")["epoch"]
-        return f"would go on after epoch {done} of {epochs}"
-    return f"would train {epochs} epochs"
 
 
 def train_jobs(
@@ -141,13 +137,14 @@ def train_jobs(
     device = choose_device()
     caches: dict[tuple[int, int], ImageCache] = {}
     waiting = []
-    for job, fold_run in _fold_runs(run, jobs, images, folds):
+    for job, fold_run in fold_runs(run, jobs, images, folds):
         if fold_run.finished():
             run.progress.say(f"train {job.model.name} seed-{job.seed} fold-{job.fold}: up to date")
         else:
             waiting.append((job, fold_run))
     if waiting:
         run.progress.say(f"device: {device.description}")
+    _try_networks(waiting)
     for job, fold_run in waiting:
         key = (job.model.stages[0].image_size, job.model.channels)
         if key not in caches:
@@ -164,11 +161,37 @@ def train_jobs(
         )
 
 
+def _try_networks(waiting: Sequence[tuple[Job, FoldRun]]) -> None:
+    """Build every network once, so that a wrong one fails before the images are decoded.
+
+    Raises:
+        InputError: a network cannot be built, or its weights cannot be had.
+    """
+    from goldfold.files import fingerprint
+    from goldfold.training.model import build_model
+
+    wanted = {}
+    for job, fold_run in waiting:
+        model = job.model
+        # As in train_fold: a training that goes on needs no download.
+        weights = "none" if fold_run.started() else model.encoder_weights
+        words = [model.architecture, model.encoder, weights, model.channels, model.options]
+        wanted[fingerprint(words)] = (model, weights)
+    for model, weights in wanted.values():
+        build_model(
+            model.architecture,
+            model.encoder,
+            encoder_weights=weights,
+            channels=model.channels,
+            options=model.options,
+        )
+
+
 def refuse_other_trainings(
     run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     """Raise InputError if a fold folder holds a training made from other settings or data."""
-    for _, fold_run in _fold_runs(run, jobs, images, folds):
+    for _, fold_run in fold_runs(run, jobs, images, folds):
         fold_run.refuse_other()
 
 
@@ -176,16 +199,19 @@ def _remove_training(folder: Path) -> None:
     """Remove a fold's training, result and state first: what a kill leaves counts for nothing.
 
     Raises:
-        OutputError: it cannot be removed.
+        OutputError: it cannot be removed, or another process is training there.
     """
     import shutil
 
     from goldfold.errors import OutputError
+    from goldfold.files import locked_folder
 
+    if not folder.exists():
+        return
     try:
-        (folder / "result.json").unlink(missing_ok=True)
-        (folder / "state" / "state.json").unlink(missing_ok=True)
-        if folder.exists():
+        with locked_folder(folder):
+            (folder / "result.json").unlink(missing_ok=True)
+            (folder / "state" / "state.json").unlink(missing_ok=True)
             shutil.rmtree(folder)
     except OSError as error:
         raise OutputError(f"cannot remove {folder}: {error.strerror or error}.") from error
@@ -236,9 +262,10 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     return fingerprint([list(train["image_id"]), list(train["mask_rle"]), sizes])
 
 
-def _fold_runs(
+def fold_runs(
     run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
 ) -> list[tuple[Job, FoldRun]]:
+    """Return each job with the folder of its training and what this is made from."""
     data = _data_fingerprint(run, images)
     return [(job, _fold_run(run, job, folds, data)) for job in jobs]
 

@@ -15,7 +15,8 @@ MAX_PIXELS = 100_000_000
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
-COPY_AGAIN = "Copy or download it again, or take it out of the data folder."
+LEAVE_OUT = "leave it out with competition.images.exclude"
+COPY_AGAIN = f"Copy or download it again, or {LEAVE_OUT}."
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Start of frame: baseline, progressive, lossless, arithmetic, and JPEG-LS; not DHT, JPG and DAC.

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.extra_table import add_table
-from goldfold.competitions.find import find_images, find_table, path_in, require_folder
+from goldfold.competitions.find import (
+    find_excluded,
+    find_images,
+    find_table,
+    path_in,
+    require_folder,
+)
 from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.images_table import training_images
@@ -18,9 +25,9 @@ from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError, plural
 from goldfold.files import file_hash
 from goldfold.progress import SILENT, Progress
-from goldfold.settings import CompetitionSettings
+from goldfold.settings import CompetitionSettings, ImageFiles
 
-__all__ = ["DataReport", "collect_images", "inputs_of"]
+__all__ = ["DataReport", "collect_images", "excluded_test_ids", "inputs_of"]
 
 METADATA = ("patient", "sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
 _ENOUGH = 50  # images among which some of one patient are to be expected
@@ -62,24 +69,49 @@ def collect_images(
     data = require_folder(settings.data)
     report = DataReport()
     found = [
-        _found(data, split, globs, report)
+        _found(data, split, globs, settings.images.exclude, report)
         for split, globs in (("train", settings.images.train), ("test", settings.images.test))
     ]
-    _note_ids_of_both(found[0], found[1], report)
-    everything = pd.concat(found, ignore_index=True)
+    _note_idle_excludes(data, settings.images, report)
+    _note_ids_of_both(found[0].images, found[1].images, report)
+    everything = pd.concat([one.images for one in found], ignore_index=True)
     images = _add_headers(everything, data, settings, workers, progress, report)
-    unreadable = set(everything["image_id"]) - set(images["image_id"])
-    images = add_labels(images, unreadable, data, settings, report)
+    left_out = {*everything["image_id"], *found[0].excluded, *found[1].excluded}
+    images = add_labels(images, left_out - set(images["image_id"]), data, settings, report)
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
-    _compare_with_sample(images, data, settings, report)
+    _compare_with_sample(images, found[1].excluded, data, settings, report)
     _count(images, report)
     _note_hidden_patients(training_images(images), report)
     return images, report
 
 
-def _found(data: Path, split: str, globs: Sequence[str], report: DataReport) -> pd.DataFrame:
-    paths = find_images(data, globs)
+def excluded_test_ids(settings: CompetitionSettings) -> set[str]:
+    """Return the ids of the test images that images.exclude leaves out."""
+    kept, excluded = _split(settings.data, settings.images.test, settings.images.exclude)
+    return {path.stem for path in excluded} - {path.stem for path in kept}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The images of a split."""
+
+    images: pd.DataFrame
+    """Columns image_id, split and path."""
+    excluded: list[str]
+    """Ids that images.exclude leaves without an image."""
+
+
+def _found(
+    data: Path, split: str, globs: Sequence[str], exclude: Sequence[str], report: DataReport
+) -> _Found:
+    paths, excluded = _split(data, globs, exclude)
+    report.notices += count_ids(
+        [path.stem for path in excluded],
+        f"{split} image is",
+        f"{split} images are",
+        "left out (competition.images.exclude)",
+    )
     files: dict[str, list[str]] = {}
     for path in paths:
         files.setdefault(path.stem, []).append(path_in(data, path))
@@ -95,7 +127,29 @@ def _found(data: Path, split: str, globs: Sequence[str], report: DataReport) -> 
         "split": [split] * len(files),
         "path": [same[0] for same in files.values()],
     }
-    return pd.DataFrame(first, dtype=str)
+    lost = [path.stem for path in excluded if path.stem not in files]
+    return _Found(pd.DataFrame(first, dtype=str), lost)
+
+
+def _split(
+    data: Path, globs: Sequence[str], exclude: Sequence[str]
+) -> tuple[list[Path], list[Path]]:
+    """Return the images that stay and those that are left out."""
+    everything = find_images(data, globs)
+    excluded = find_excluded(data, everything, exclude)
+    gone = set(excluded)
+    return [path for path in everything if path not in gone], excluded
+
+
+def _note_idle_excludes(data: Path, settings: ImageFiles, report: DataReport) -> None:
+    """Say so where an entry of images.exclude fits no image: it is misspelled, perhaps."""
+    if not settings.exclude:
+        return
+    paths = find_images(data, [*settings.train, *settings.test])
+    idle = [entry for entry in settings.exclude if not find_excluded(data, paths, [entry])]
+    report.notices += count_ids(
+        idle, "entry", "entries", "of competition.images.exclude without an image"
+    )
 
 
 def _note_ids_of_both(train: pd.DataFrame, test: pd.DataFrame, report: DataReport) -> None:
@@ -112,7 +166,7 @@ def _add_headers(
     report: DataReport,
 ) -> pd.DataFrame:
     """Return the images whose header can be read, with size and metadata."""
-    headers = read_headers([data / path for path in images["path"]], workers, progress)
+    headers = read_headers([data / path for path in images["path"]], workers, progress, data)
     report.problems += [str(header) for header in headers if isinstance(header, ImageError)]
     good = [place for place, header in enumerate(headers) if isinstance(header, ImageHeader)]
     read = [header for header in headers if isinstance(header, ImageHeader)]
@@ -134,7 +188,11 @@ def _add_headers(
 
 
 def _compare_with_sample(
-    images: pd.DataFrame, data: Path, settings: CompetitionSettings, report: DataReport
+    images: pd.DataFrame,
+    excluded: Sequence[str],
+    data: Path,
+    settings: CompetitionSettings,
+    report: DataReport,
 ) -> None:
     path = find_table(data, settings.submission.sample)
     if path is None:
@@ -152,6 +210,13 @@ def _compare_with_sample(
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
     tests = images.loc[images["split"] == "test", "image_id"]
+    report.notices += count_ids(
+        unique[unique.isin(excluded)],
+        "id of",
+        "ids of",
+        f"{path.name} left out, so submitted as an empty mask (competition.images.exclude)",
+    )
+    unique = unique[~unique.isin(excluded)]
     if len(tests):
         report.problems += count_ids(
             unique[~unique.isin(tests)], "id of", "ids of", f"{path.name} without a test image"

@@ -16,7 +16,11 @@ import pydicom
 from pydicom import uid
 from pydicom.tag import Tag
 
-from goldfold.competitions.codestream import UnreadableError, require_plausible_size
+from goldfold.competitions.codestream import (
+    LEAVE_OUT,
+    UnreadableError,
+    require_plausible_size,
+)
 from goldfold.competitions.pixel_data import PixelData, find_pixel_data
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
 from goldfold.competitions.window import GrayScale, LookupTable, Window
@@ -34,7 +38,7 @@ FACTS = (
 """Names of the facts of an image; one that is not known is ""."""
 
 RECODE = "Rewrite it uncompressed, e.g. with `dcmdjpeg`, `dcmdjpls` or `gdcmconv --raw`."
-CONVERT = "Convert it to 8- or 16-bit PNG, or take it out of the data folder."
+CONVERT = f"Convert it to 8- or 16-bit PNG, or {LEAVE_OUT}."
 
 _TAGS = {
     keyword: Tag(keyword)

@@ -25,6 +25,7 @@ def add_table(
     path = find_table(data, [extra.file])
     if path is None:
         message = f"no {extra.file} (columns {', '.join(extra.columns)})"
+        message += f"; {extra.note}" if extra.note else ""
         (report.problems if extra.required else report.notices).append(message)
         return images
     taken = [name for name in extra.columns if name in FIXED]

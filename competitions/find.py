@@ -34,6 +34,17 @@ def find_images(data: Path, globs: Sequence[str]) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith("."))
 
 
+def find_excluded(data: Path, paths: Sequence[Path], exclude: Sequence[str]) -> list[Path]:
+    """Return those of the images that an id (the name without its ending) or a glob leaves out.
+
+    Raises:
+        InputError: a glob is malformed.
+    """
+    ids = set(exclude)
+    matched = {path for entry in exclude for path in _matches(data, entry)}
+    return [path for path in paths if path.stem in ids or path in matched]
+
+
 def find_table(data: Path, names: Sequence[str]) -> Path | None:
     """Return the first of the names or globs that exists, below the data folder or absolute.
 

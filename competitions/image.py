@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.codestream import (
     JPEG_SIGNATURE,
+    LEAVE_OUT,
     MAX_PIXELS,
     PNG_SIGNATURE,
     Claim,
@@ -31,6 +32,7 @@ from goldfold.competitions.codestream import (
 )
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
+from goldfold.competitions.find import path_in
 from goldfold.errors import ImageError
 
 __all__ = ["FACTS", "MAX_PIXELS", "ImageHeader", "read_header", "read_image"]
@@ -48,14 +50,18 @@ class ImageHeader:
     facts: dict[str, str]
 
 
-def read_header(path: Path) -> ImageHeader:
+def read_header(path: Path, below: Path | None = None) -> ImageHeader:
     """Return size and facts of an image; no pixel is decoded, but a cut-off file is noticed.
+
+    Args:
+        path: a DICOM, PNG or JPEG file.
+        below: the folder from which messages name the file; its whole path unless given.
 
     Raises:
         ImageError: the file is missing, empty, no DICOM, PNG or JPEG, truncated, too large or of
             a kind that is not read; the message names it and says what to do.
     """
-    with _naming(path), path.open("rb") as file:
+    with _naming(path, below), path.open("rb") as file:
         kind = _kind(file.read(132))
         file.seek(0)
         if kind == "DICOM":
@@ -67,7 +73,7 @@ def read_header(path: Path) -> ImageHeader:
         )
 
 
-def read_image(path: Path, channels: int = 1) -> NDArray[np.uint8]:
+def read_image(path: Path, channels: int = 1, below: Path | None = None) -> NDArray[np.uint8]:
     """Return the pixels of an image: (H, W) uint8 for one channel, (H, W, 3) RGB for three.
 
     DICOM passes its modality LUT and its VOI LUT or first window, and MONOCHROME1 is inverted:
@@ -79,13 +85,14 @@ def read_image(path: Path, channels: int = 1) -> NDArray[np.uint8]:
     Args:
         path: a DICOM, PNG or JPEG file.
         channels: 1 or 3.
+        below: see `read_header`.
 
     Raises:
         ImageError: see `read_header`; also where the pixels cannot be decoded.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, not {channels}")
-    with _naming(path):
+    with _naming(path, below):
         with path.open("rb") as file:
             kind = _kind(file.read(132))
             file.seek(0)
@@ -99,19 +106,20 @@ def read_image(path: Path, channels: int = 1) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path, below: Path | None) -> Iterator[None]:
     """Turn what goes wrong inside into an ImageError that names the file."""
+    name = path_in(below, path) if below is not None else path
     try:
         yield
     except UnreadableError as error:
-        raise ImageError(f"cannot read {path}: {error}") from error
+        raise ImageError(f"cannot read {name}: {error}") from error
     except FileNotFoundError:
         raise ImageError(
-            f"cannot read {path}: it does not exist. Check the data folder, or copy the file there."
+            f"cannot read {name}: it does not exist. Check the data folder, or copy the file there."
         ) from None
     except OSError as error:
         raise ImageError(
-            f"cannot read {path}: {error.strerror or error}. "
+            f"cannot read {name}: {error.strerror or error}. "
             "Check that it is a file and that you may read it."
         ) from error
 
@@ -133,7 +141,7 @@ def _kind(start: bytes) -> str:
     )
     raise UnreadableError(
         f"it is no DICOM (no DICM at byte 128), PNG or JPEG file; it begins with {begins}",
-        "Copy or download it again, convert it, or take it out of the data folder.",
+        f"Copy or download it again, convert it, or {LEAVE_OUT}.",
     )
 
 

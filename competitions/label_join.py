@@ -9,17 +9,19 @@ import pandas as pd
 from goldfold.competitions.find import require_table
 from goldfold.competitions.images_table import FIXED
 from goldfold.competitions.labels import Labels, read_labels
-from goldfold.competitions.report import DataReport, count_ids
-from goldfold.competitions.rle import get_dialect
+from goldfold.competitions.report import CommonCause, DataReport, count_ids
+from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
+_SUSPICIOUS = 0.2  # part of the rows with a mask; if more do not fit, the dialect is in question
+_SOME = 5  # fewer such rows are just bad rows
 
 
 def add_labels(
     images: pd.DataFrame,
-    unreadable: set[str],
+    left_out: set[str],
     data: Path,
     settings: CompetitionSettings,
     report: DataReport,
@@ -28,7 +30,7 @@ def add_labels(
 
     Args:
         images: image_id, split, path, height, width and metadata.
-        unreadable: ids of images that are there but were left out as unreadable.
+        left_out: ids of images that are there but were excluded or cannot be read.
         data: folder of the label table.
         settings: of the competition.
         report: takes problems, notices and counts.
@@ -40,13 +42,16 @@ def add_labels(
     path = require_table(data, names, "label table", "competition.labels.files")
     dialect = get_dialect(settings.labels.dialect)
     labels = read_labels(path, settings.labels.id_column, settings.labels.rle_column, dialect)
-    report.problems += labels.problems
     _count_rows(labels, report)
     joined = _join(images, labels.table, path.name, report)
     joined = _without_labels(joined, settings, report)
-    absent = labels.table[~labels.table["image_id"].isin({*images["image_id"], *unreadable})]
+    absent = labels.table[~labels.table["image_id"].isin({*images["image_id"], *left_out})]
     joined = _without_images(joined, absent, settings, report)
-    _check_ends(joined, path.name, report)
+    beyond = _beyond_the_image(joined, path.name)
+    report.problems += [*labels.problems, *beyond]
+    unfit = [*labels.malformed, *beyond]
+    if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
+        report.causes.append(_wrong_dialect(unfit, labels.masks, dialect, path.name))
     extra = [name for name in images.columns if name not in FIXED]
     return joined[[*FIXED, *extra]]
 
@@ -119,12 +124,22 @@ def _without_images(
     return kept if images.empty else pd.concat([images, kept], ignore_index=True)
 
 
-def _check_ends(images: pd.DataFrame, name: str, report: DataReport) -> None:
-    """Report the masks that reach beyond their images."""
+def _beyond_the_image(images: pd.DataFrame, name: str) -> list[str]:
+    """Return a line for each mask that reaches beyond its image."""
     beyond = images[images["end_px"] > images["height"] * images["width"]]
     columns = ("image_id", "end_row", "end_px", "height", "width")
-    for image_id, row, end, height, width in zip(*(beyond[c] for c in columns), strict=True):
-        report.problems.append(
-            f"{name} row {row}: the mask of {image_id} ends at pixel {end:,}, but the image has "
-            f"{height} x {width} = {height * width:,}"
-        )
+    return [
+        f"{name} row {row}: the mask of {image_id} ends at pixel {end:,}, but the image has "
+        f"{height} x {width} = {height * width:,}"
+        for image_id, row, end, height, width in zip(*(beyond[c] for c in columns), strict=True)
+    ]
+
+
+def _wrong_dialect(unfit: list[str], masks: int, dialect: Dialect, name: str) -> CommonCause:
+    others = ", ".join(other for other in DIALECTS if other != dialect.name)
+    return CommonCause(
+        f'is competition.labels.dialect = "{dialect.name}" right? {len(unfit):,} of '
+        f"{plural(masks, 'row', 'rows')} with a mask in {name} do not fit (the other dialects "
+        f"are {others}):",
+        unfit,
+    )

@@ -23,10 +23,14 @@ class Labels:
             past the last pixel of the mask) and end_row (the row that says so); one row an
             image, in order of first appearance.
         problems: one line for each bad row.
+        malformed: those of them whose mask cannot be read.
+        masks: rows that are not empty, malformed ones included.
     """
 
     table: pd.DataFrame
     problems: list[str]
+    malformed: list[str]
+    masks: int
 
 
 def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -> Labels:
@@ -40,6 +44,8 @@ def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -
     """
     table = read_csv_text(path, [id_column, rle_column])
     problems: list[str] = []
+    malformed: list[str] = []
+    masks = 0
     parts: dict[str, _Parts] = {}
     cells = zip(table.index, table[id_column].str.strip(), table[rle_column], strict=True)
     for row, image_id, text in cells:
@@ -48,13 +54,16 @@ def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -
             continue
         of_image = parts.setdefault(image_id, _Parts())
         of_image.rows += 1
+        if is_empty(text):
+            continue
+        masks += 1
         try:
-            if not is_empty(text):
-                of_image.add(parse(text, dialect, name=image_id), int(row))
+            of_image.add(parse(text, dialect, name=image_id), int(row))
         except RunLengthError as error:
-            problems.append(f"{path.name} row {row}: {error}")
+            malformed.append(f"{path.name} row {row}: {error}")
+            problems.append(malformed[-1])
     united = [(image_id, *of_image.unite(dialect)) for image_id, of_image in parts.items()]
-    return Labels(pd.DataFrame(united, columns=list(COLUMNS)), problems)
+    return Labels(pd.DataFrame(united, columns=list(COLUMNS)), problems, malformed, masks)
 
 
 @dataclass

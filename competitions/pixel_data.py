@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from goldfold.competitions.codestream import UnreadableError
+from goldfold.competitions.codestream import LEAVE_OUT, UnreadableError
 
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _FLOAT_PIXEL_DATA = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
@@ -59,7 +59,7 @@ def find_pixel_data(file: BinaryIO) -> PixelData:
     if tag in _FLOAT_PIXEL_DATA:
         raise UnreadableError(
             "it holds floating-point pixel data, whole numbers of 8 to 16 bits were expected",
-            "Convert it to 16-bit PNG, or take it out of the data folder.",
+            f"Convert it to 16-bit PNG, or {LEAVE_OUT}.",
         )
     if tag != _PIXEL_DATA or len(start) < 12:
         raise UnreadableError(

@@ -6,8 +6,9 @@ file for each recipe (all other tables).
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -59,6 +60,19 @@ def read_recipe(preset: str, recipe: str) -> str:
     return (_folder(preset) / f"{recipe}.toml").read_text(encoding="utf-8")
 
 
+def recipe_description(preset: str, recipe: str) -> str:
+    """Return the first comment of a recipe, up to its first colon or full stop.
+
+    >>> recipe_description("siim-acr-pneumothorax", "default")
+    'A first serious run on one GPU'
+
+    Raises:
+        InputError: unknown preset or recipe.
+    """
+    first = next(iter(read_recipe(preset, recipe).splitlines()), "")
+    return re.split(r"[:.](?:\s|$)", first.removeprefix("#").strip())[0] if first[:1] == "#" else ""
+
+
 def load_settings(path: Path, assignments: Sequence[str] = ()) -> Settings:
     """Return the settings of a goldfold.toml, its preset beneath and --set above.
 
@@ -68,15 +82,38 @@ def load_settings(path: Path, assignments: Sequence[str] = ()) -> Settings:
         SettingsError: any problem in file or assignments, all at once.
         InputError: unknown preset.
     """
-    content = override(read_toml(path), assignments)
-    competition = content.get("competition", {})
+    return resolve_settings(read_toml(path), path, assignments)
+
+
+def resolve_settings(
+    content: Mapping[str, Any], path: Path, assignments: Sequence[str] = ()
+) -> Settings:
+    """Return the settings of a goldfold.toml that has this content, or would have it.
+
+    Args:
+        content: of the file.
+        path: of the file, from whose folder a relative data folder is counted.
+        assignments: as `key=value`; they change what the preset says, too.
+
+    Raises:
+        SettingsError: any problem in content or assignments, all at once.
+        InputError: unknown preset.
+    """
+    chosen = [one for one in assignments if one.partition("=")[0].strip() == "competition.preset"]
+    whole = override({**content}, chosen)
+    competition = whole.get("competition", {})
     if isinstance(competition, dict):
         name = competition.get("preset")
-        beneath = load_preset(name) if isinstance(name, str) else {}
+        whole["competition"] = merge(
+            load_preset(name) if isinstance(name, str) else {}, competition
+        )
+    whole = override(whole, assignments)
+    competition = whole.get("competition", {})
+    if isinstance(competition, dict):
         data = competition.get("data", "data")
-        placed = {"data": str(path.parent / data)} if isinstance(data, str) else {}
-        content["competition"] = merge(merge(beneath, competition), placed)
-    return validate_settings(content, str(path))
+        if isinstance(data, str):
+            whole["competition"] = {**competition, "data": str(path.parent / data)}
+    return validate_settings(whole, str(path))
 
 
 def _root() -> Traversable:

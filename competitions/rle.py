@@ -21,7 +21,7 @@ from goldfold.competitions.runs import (
     runs_of_mask,
     unite,
 )
-from goldfold.errors import InputError, RunLengthError, did_you_mean
+from goldfold.errors import InputError, RunLengthError, did_you_mean, plural
 
 __all__ = [
     "DIALECTS",
@@ -299,8 +299,9 @@ def _check_bounds(
         raise MalformedRunsError(
             "out-of-bounds",
             f"the run of numbers {2 * run + 1} and {2 * run + 2} ({numbers[2 * run]} "
-            f"{numbers[2 * run + 1]}) ends {runs.ends[run] - pixels} pixels beyond the image "
-            f"of {pixels} pixels",
+            f"{numbers[2 * run + 1]}) ends "
+            f"{plural(int(runs.ends[run] - pixels), 'pixel', 'pixels')} beyond the image of "
+            f"{plural(pixels, 'pixel', 'pixels')}",
             name,
         )
 

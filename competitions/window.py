@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.codestream import UnreadableError
+from goldfold.competitions.codestream import LEAVE_OUT, UnreadableError
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-_REMEDY = "Correct the window in the header, or take the file out of the data folder."
+_REMEDY = f"Correct the window in the header, or {LEAVE_OUT}."
 
 
 @dataclass(frozen=True)

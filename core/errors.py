@@ -77,7 +77,7 @@ def list_problems(title: str, problems: Sequence[str], remedy: str = "", limit: 
     """
     lines = [title, *(f"  {problem}" for problem in problems[:limit])]
     if len(problems) > limit:
-        lines.append(f"  ... and {len(problems) - limit} more")
+        lines.append(f"  ... and {len(problems) - limit:,} more")
     if remedy:
         lines.append(remedy)
     return "\n".join(lines)

@@ -55,6 +55,53 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def lock(descriptor: int, path: Path) -> None:
+    """Take an open file or folder for its opener until it is closed, where the system can.
+
+    Raises:
+        OutputError: somebody else has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"another process is writing {path}. Wait for it to end, or end it."
+        ) from None
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out of a folder, which is made if missing.
+
+    Nothing is left behind, whatever ends the process. Where folders cannot be locked (Windows,
+    some network drives) nobody is kept out.
+
+    Raises:
+        OutputError: another process has the folder, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {folder}: {error.strerror or error}. "
+            "Free some space or choose a folder you may write to."
+        ) from error
+    if descriptor is None:
+        yield
+        return
+    try:
+        with suppress(OSError):  # from `lock`, where folders cannot be locked
+            lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed writers left in a folder and below.
 

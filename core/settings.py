@@ -34,6 +34,8 @@ __all__ = [
     "SubmissionSettings",
 ]
 
+# The recipes of goldfold.training.augmentation.
+AugmentationName = Literal["none", "flip", "light", "strong"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
@@ -112,7 +114,7 @@ class StageSettings(Strict):
     """Non-empty fraction over the epochs."""
     loss: Loss = Loss()
     """What is minimised."""
-    augmentation: str = "light"
+    augmentation: AugmentationName = "light"
     """Augmentation recipe: none, flip, light or strong."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3
     """Best checkpoints kept, by the validation metric."""
@@ -215,7 +217,7 @@ class Settings(Strict):
     submission: SubmissionSettings = SubmissionSettings()
     """The submission."""
     workers: Annotated[int, Field(ge=0)] | None = None
-    """Processes that load data; None = the number of processor cores, at most 8."""
+    """Threads that decode images and make batches; None = the processor's cores, at most 8."""
 
     @field_validator("models")
     @classmethod
@@ -224,6 +226,19 @@ class Settings(Strict):
         if len(set(names)) != len(names):
             raise ValueError(f"model names must be different, found {names}")
         return models
+
+    @model_validator(mode="after")
+    def _checkpoints_are_kept(self) -> Settings:
+        wanted = self.inference.checkpoints
+        for model in self.models:
+            kept = model.stages[-1].keep_checkpoints
+            if kept < wanted:
+                raise ValueError(
+                    f"inference.checkpoints is {wanted}, but model {model.name} keeps "
+                    f"{plural(kept, 'checkpoint', 'checkpoints')}: set its keep_checkpoints to "
+                    f"{wanted} or inference.checkpoints to {kept}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _members_are_models(self) -> Settings:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+# The dialects of goldfold.competitions.rle.
+DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
 Side = Annotated[int, Field(ge=1)]
 
 
@@ -26,6 +28,8 @@ class ImageFiles(Strict):
     """Globs of the training images; all that match are taken."""
     test: list[str] = []
     """Globs of the test images."""
+    exclude: list[str] = []
+    """Images to leave out, damaged ones for example: ids, or globs below the data folder."""
     shape: tuple[Side, Side] | None = None
     """Height and width that every image has, where the competition fixes them."""
     metadata: Literal["none", "dicom"] = "none"
@@ -43,7 +47,7 @@ class LabelTable(Strict):
     """Column with the image id; spaces around a header do not matter."""
     rle_column: str = "EncodedPixels"
     """Column with the run-length encoding."""
-    dialect: str = "siim"
+    dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
 
 
@@ -60,6 +64,8 @@ class ExtraTable(Strict):
     """Keep only the first group of this regular expression, a new name each."""
     required: bool = False
     """Whether a missing file is an error."""
+    note: str = ""
+    """What a missing file means, in a few words."""
 
     @model_validator(mode="after")
     def _patterns_fit(self) -> ExtraTable:
@@ -84,7 +90,7 @@ class SubmissionFormat(Strict):
     """Column with the image id."""
     rle_column: str = "EncodedPixels"
     """Column with the run-length encoding."""
-    dialect: str = "siim"
+    dialect: DialectName = "siim"
     """Dialect of the run-length encoding."""
 
 

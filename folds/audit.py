@@ -13,6 +13,9 @@ TOLERANCE = 0.10
 """A fold is uneven if it is off its even share by more than this fraction ..."""
 TOLERANCE_IMAGES = 2
 """... and by more than this number of images."""
+MOST_FOLDS = 50
+"""With more folds than this, another column was probably taken for the fold."""
+_NO_COMMON_ID = "no-common-id"
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,15 @@ class AuditReport:
         """Return whether there are neither leaks nor problems; warnings may remain."""
         return not self.leaks and not self.problems
 
+    @property
+    def judgeable(self) -> bool:
+        """Return whether the table speaks of the expected images at all."""
+        return all(problem.kind != _NO_COMMON_ID for problem in self.problems)
+
     def to_json(self) -> dict[str, Any]:
         """Return the whole report as plain values for `json.dumps`."""
-        return {"leaking": self.leaking, "ok": self.ok, **asdict(self)}
+        states = {"leaking": self.leaking, "ok": self.ok, "judgeable": self.judgeable}
+        return {**states, **asdict(self)}
 
     def text(self, limit: int = 5) -> str:
         """Return the findings as lines, up to `limit` cases of each."""
@@ -120,6 +129,7 @@ def audit_folds(
         *_unexpected(rows, expected_ids),
         _without_positives(placed, non_empty),
         _single_fold(placed),
+        _many_folds(placed),
     ]
     warnings = [
         _uneven_images(placed),
@@ -203,6 +213,12 @@ def _unexpected(rows: pd.DataFrame, expected_ids: Iterable[str] | None) -> list[
     expected, present = dict.fromkeys(expected_ids), dict.fromkeys(rows["image_id"])
     missing = [name for name in expected if name not in present]
     unknown = [name for name in present if name not in expected]
+    if present and expected and len(unknown) == len(present):
+        message = (
+            f"none of the {len(present)} ids of the table is one of the {len(expected)} images; "
+            f"these have ids such as {next(iter(expected))}."
+        )
+        return [_ids_finding(_NO_COMMON_ID, message, unknown)]
     text = f"images missing from the table: {len(missing)} of {len(expected)}."
     strange = f"ids in the table that are no known images: {len(unknown)} of {len(present)}."
     return [
@@ -231,6 +247,14 @@ def _single_fold(placed: pd.DataFrame) -> Finding | None:
         return None
     text = f"cross-validation needs at least 2 folds, found {folds}."
     return Finding("too-few-folds", text, ())
+
+
+def _many_folds(placed: pd.DataFrame) -> Finding | None:
+    folds = placed["fold"].unique()
+    if len(folds) <= MOST_FOLDS:
+        return None
+    text = f"{len(folds)} different folds: is it the fold column? Name it with --fold-column."
+    return Finding("many-folds", text, tuple(sorted(folds, key=_natural)))
 
 
 def _uneven_images(placed: pd.DataFrame) -> Finding | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -18,7 +18,7 @@ from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.probability import quantise, resize_probability
+from goldfold.training.probability import levels_at_size
 
 Levels = NDArray[np.uint8]
 
@@ -74,7 +74,7 @@ def predict_maps(
             if not all(name in writer for name in names):
                 pixels = np.stack([cache.pixels[rows[place]] for place in block])
                 probability = mean_probability(models, pixels, compose, device)
-                maps = list(_maps_at_size(probability, [sizes[place] for place in block]))
+                maps = list(levels_at_size(probability, [sizes[place] for place in block]))
                 if writing is not None:
                     writing.result()
                 writing = pool.submit(_store, writer, names, maps)
@@ -104,14 +104,6 @@ def mean_probability(
     for model in models[1:]:
         total = total + view_probability(model, images, views, device)
     return total / len(models)
-
-
-@torch.inference_mode()
-def _maps_at_size(probability: torch.Tensor, sizes: Sequence[tuple[int, int]]) -> Iterator[Levels]:
-    """Yield each image's 8-bit map at its original size; one by one, as sizes may differ."""
-    for place, (height, width) in enumerate(sizes):
-        one = resize_probability(probability[place : place + 1], height, width)
-        yield quantise(one)[0].cpu().numpy()
 
 
 def _store(writer: MapWriter, names: Sequence[str], maps: Sequence[Levels]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError, OutputError
-from goldfold.files import fingerprint, read_json, write_json
+from goldfold.files import fingerprint, lock, read_json, write_json
 from goldfold.inference.record import (
     HEADER_BYTES,
     MAGIC,
@@ -73,7 +73,7 @@ class MapWriter:
         except OSError as error:
             raise _unwritable(path, error) from error
         try:
-            _lock(self._file.fileno(), path)
+            lock(self._file.fileno(), path)
             self._resume(restart)
         except OSError as error:
             self._file.close()
@@ -159,7 +159,7 @@ class MapWriter:
         if len(found) == HEADER_BYTES and not restart:
             raise InputError(
                 f"{self.path} was made from other facts{self._differences()}. "
-                "Predict again with --overwrite, or move the file away."
+                "Pass restart=True to begin it anew, or move the file away."
             )
         self._summary.unlink(missing_ok=True)
         self._file.truncate(0)
@@ -201,20 +201,6 @@ class MapWriter:
 
     def _size(self) -> int:
         return os.fstat(self._file.fileno()).st_size
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Take the file for this process until it is closed, where the system can."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            f"another process is writing {path}. Wait for it to end, or end it."
-        ) from None
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from goldfold.competitions.rle import Dialect, MalformedRunsError, parse
-from goldfold.errors import list_problems
+from goldfold.errors import plural
 from goldfold.submissions.table import (
     Sample,
     Table,
@@ -19,6 +18,7 @@ from goldfold.submissions.table import (
     show_header,
 )
 
+_SHOWN = 5  # faults of a kind that are shown to people
 _NOT_A_VALUE = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "inf", "-inf"})
 
 
@@ -52,7 +52,7 @@ class CheckReport:
     non_empty: int
     """Rows with a mask that is not empty and not at fault."""
     problems: list[Problem] = field(default_factory=list)
-    """Faults, in the order header, missing ids, rows."""
+    """Faults, in the order header, rows, missing ids."""
     warnings: list[str] = field(default_factory=list)
     """What a competition accepts but you may not have meant."""
 
@@ -62,17 +62,22 @@ class CheckReport:
         return not self.problems
 
     def __str__(self) -> str:
-        """Return one line for a correct file, else all kinds of faults and the first of them."""
+        """Return one line for a correct file, else every kind of fault with the first of it."""
+        rows = plural(self.rows, "row", "rows")
         if self.ok:
-            return f"{self.file}: correct, {self.rows} rows, {self.non_empty} with a mask."
-        kinds = Counter(problem.kind for problem in self.problems)
-        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        total = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-        return list_problems(
-            f"{self.file}: {total} ({counts}) in {self.rows} rows:",
-            [str(problem) for problem in self.problems],
-            "Rows are counted as an editor shows them; the header is row 1.",
-        )
+            return f"{self.file}: correct, {rows}, {self.non_empty:,} with a mask."
+        kinds: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            kinds.setdefault(problem.kind, []).append(problem)
+        counts = ", ".join(f"{len(of_kind):,} {kind}" for kind, of_kind in kinds.items())
+        total = plural(len(self.problems), "problem", "problems")
+        lines = [f"{self.file}: {total} ({counts}) in {rows}:"]
+        for kind, of_kind in kinds.items():
+            lines += [f"  {problem}" for problem in of_kind[:_SHOWN]]
+            if len(of_kind) > _SHOWN:
+                lines.append(f"  ... and {len(of_kind) - _SHOWN:,} more {kind}")
+        lines.append("Rows are counted as an editor shows them; the header is row 1.")
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values, every fault included."""
@@ -119,13 +124,14 @@ def check_submission(
         return CheckReport(file, len(table.rows), 0, problems, warnings)
     rows = _RowCheck(set(wanted.image_ids), places[0], places[1], dialect, shape, shapes)
     rows.check(table)
+    problems += rows.problems
     problems += [
         Problem(None, image_id, "missing-id", "the sample has this image, the file has not")
         for image_id in wanted.image_ids
         if image_id not in rows.first_rows
     ]
-    warnings += rows.warnings(wanted, problems + rows.problems)
-    return CheckReport(file, len(table.rows), rows.non_empty, problems + rows.problems, warnings)
+    warnings += rows.warnings(wanted, problems)
+    return CheckReport(file, len(table.rows), rows.non_empty, problems, warnings)
 
 
 def find_cell_fault(text: str, dialect: Dialect, pixels: int | None) -> tuple[str, str] | None:
@@ -173,7 +179,7 @@ class _RowCheck:
             if not row.cells:
                 self._add(row.number, "", "blank-row", "the row is blank")
             elif len(row.cells) != width:
-                found = f"found {len(row.cells)} cells, expected {width}"
+                found = f"found {plural(len(row.cells), 'cell', 'cells')}, expected {width}"
                 self._add(row.number, row.cells[0].strip(), "width", found)
             else:
                 image_id = self._check_id(row.number, row.cells[self.id_place])
@@ -208,11 +214,13 @@ class _RowCheck:
     def warnings(self, wanted: Sample, problems: list[Problem]) -> list[str]:
         found = []
         if self.spaced:
-            found.append(f"{self.spaced} masks have spaces around them; competitions ignore these.")
+            masks = plural(self.spaced, "mask has", "masks have")
+            found.append(f"{masks} surrounding spaces; competitions ignore these.")
         if self.unbounded:
+            masks = plural(self.unbounded, "mask belongs", "masks belong")
             found.append(
-                f"{self.unbounded} masks belong to images of unknown size; whether their runs end "
-                "inside the image was not checked."
+                f"{masks} to images of unknown size; whether the runs end inside the image was "
+                "not checked."
             )
         if not problems and list(self.first_rows) != wanted.image_ids:
             found.append("the rows are not in the sample's order; competitions join them by id.")
@@ -223,8 +231,8 @@ def _sample_warnings(wanted: Sample, sample: Path) -> list[str]:
     if not wanted.repeats:
         return []
     return [
-        f"{sample} repeats ids in {wanted.repeats} rows; one row for each of its "
-        f"{len(wanted.image_ids)} images is expected."
+        f"{sample}: {plural(wanted.repeats, 'row repeats', 'rows repeat')} an id; one row for each "
+        f"of its {plural(len(wanted.image_ids), 'image', 'images')} is expected."
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.metric import image_scores
+from goldfold.competitions.report import count_ids
 from goldfold.competitions.rle import (
     Dialect,
     MalformedRunsError,
@@ -20,7 +21,7 @@ from goldfold.competitions.rle import (
     parse,
     unite,
 )
-from goldfold.errors import InputError, list_problems
+from goldfold.errors import InputError, list_problems, plural
 from goldfold.submissions.table import Table, pixels_of, read_table
 
 USAGE_COLUMN = "Usage"
@@ -131,7 +132,7 @@ def score_submission(
             list_problems(
                 f"{file} lacks {len(missing)} of the {len(truth.runs)} images of {solution}:",
                 missing,
-                "Add them, or score only the images that were submitted.",
+                "Add them, or score only the images that were submitted: --only-submitted.",
                 limit=5,
             )
         )
@@ -195,7 +196,7 @@ class _MaskReader:
             except MalformedRunsError as error:
                 problems.append(f"row {row.number}, {error}")
         if problems:
-            title = f"{table.path}: {len(problems)} malformed masks:"
+            title = f"{table.path}: {plural(len(problems), 'malformed mask', 'malformed masks')}:"
             remedy = f"Expected run-length encoding in the dialect {dialect.name!r}."
             raise InputError(list_problems(title, problems, remedy))
         return masks
@@ -209,7 +210,8 @@ def _read_predicted(file: Path, reader: _MaskReader, dialect: Dialect) -> dict[s
             doubled.append(f"row {number}: {image_id}")
         predicted[image_id] = runs
     if doubled:
-        title = f"{file}: {len(doubled)} rows repeat an id; expected one row an image:"
+        repeats = plural(len(doubled), "row repeats", "rows repeat")
+        title = f"{file}: {repeats} an id; expected one row an image:"
         raise InputError(list_problems(title, doubled, "Run `goldfold submit check` on it."))
     return predicted
 
@@ -237,16 +239,14 @@ def _read_usage(table: Table, id_place: int) -> dict[str, str]:
         elif usage.setdefault(image_id, value) != value:
             problems.append(f"row {row.number}, {image_id}: {usage[image_id]} in an earlier row")
     if problems:
-        title = f"{table.path}: {len(problems)} bad values of {USAGE_COLUMN}:"
+        title = (
+            f"{table.path}: {plural(len(problems), 'bad value', 'bad values')} of {USAGE_COLUMN}:"
+        )
         remedy = "Expected Public, Private or Ignored, the same in all rows of an image."
         raise InputError(list_problems(title, problems, remedy))
     return usage
 
 
 def _extra_warnings(file: Path, solution: Path, extra: list[str]) -> list[str]:
-    if not extra:
-        return []
-    return [
-        f"{len(extra)} of the ids of {file} are not in {solution} and do not count, "
-        f"the first is {extra[0]}."
-    ]
+    lines = count_ids(extra, "id is", "ids are", f"not in {solution} and left out")
+    return [f"{file}: {line}" for line in lines]

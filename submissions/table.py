@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, plural
 
 _CELL_LIMIT = 2**31 - 1
 """Python's csv module refuses cells above 131,072 characters; a large mask has more."""
@@ -56,8 +56,10 @@ class Table:
         bad = [row for row in self.rows if len(row.cells) != len(self.columns)]
         if bad:
             raise InputError(
-                f"{self.path}: row {bad[0].number} has {len(bad[0].cells)} cells, the header has "
-                f"{len(self.columns)} ({len(bad)} such rows in all). Mend the file."
+                f"{self.path}: row {bad[0].number} has "
+                f"{plural(len(bad[0].cells), 'cell', 'cells')}, the header has "
+                f"{len(self.columns)} ({plural(len(bad), 'such row', 'such rows')} in all). "
+                "Mend the file."
             )
 
 

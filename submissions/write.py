@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from goldfold.competitions.rle import Dialect
-from goldfold.errors import InputError, list_problems
+from goldfold.errors import InputError, list_problems, plural
 from goldfold.files import write_text
 from goldfold.submissions.check import find_cell_fault
 from goldfold.submissions.table import pixels_of
@@ -61,7 +61,7 @@ def write_submission(
             if fault is not None:
                 problems.append(f"{image_id}: {fault[1]}")
     if problems:
-        title = f"{path} was not written, {len(problems)} problems:"
+        title = f"{path} was not written, {plural(len(problems), 'problem', 'problems')}:"
         raise InputError(list_problems(title, problems, "Predict the images of the sample again."))
     write_text(path, _format_rows(header, image_ids, texts, header.index(id_column)))
 
@@ -84,7 +84,8 @@ def _id_problems(image_ids: Sequence[str], texts: Mapping[str, str]) -> list[str
     problems = [f"{image_id}: no mask" for image_id in image_ids if image_id not in texts]
     problems += [f"{image_id}: not in the sample" for image_id in texts if image_id not in wanted]
     if len(wanted) < len(image_ids):
-        problems.append(f"the sample's ids repeat {len(image_ids) - len(wanted)} times")
+        repeats = plural(len(image_ids) - len(wanted), "row repeats", "rows repeat")
+        problems.append(f"{repeats} an id of the sample")
     return problems
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import pydicom
 import pytest
 
+from goldfold.training import fold_run
+
 ONE, TWO = 1, 2  # 1 failed, 2 wrong use or bad input
 
 
@@ -64,10 +66,10 @@ def test_a_bad_image_stops_the_run_before_anything_is_written(fresh, data, invok
     assert checked.code == TWO
     assert "1 problem" in checked.out
     (line,) = [line for line in checked.out.splitlines() if line.startswith("PROBLEM: ")]
-    assert str(bad) in line
+    assert f"cannot read {bad.relative_to(data)}: " in line
     assert word in line
     for words in (["run"], ["train", "run"], ["folds", "build"], ["predict", "run"]):
-        refused(invoke(*words, fresh), TWO, "has 1 problem", bad, word)
+        refused(invoke(*words, fresh), TWO, f"{data} has 1 problem", bad.relative_to(data), word)
     assert files_of(fresh) == before
 
 
@@ -77,7 +79,8 @@ def test_every_bad_image_is_named_at_once(fresh, data, invoke):
         spoil(path)
     problems = invoke("check", fresh, "--json").json["problems"]
     assert len(problems) == 3
-    assert all(any(str(path) in problem for problem in problems) for path in bad)
+    names = [str(path.relative_to(data)) for path in bad]
+    assert all(any(name in problem for problem in problems) for name in names)
 
 
 def test_pixels_that_cannot_be_decoded_are_found_by_check_and_by_the_cache(fresh, data, invoke):
@@ -91,10 +94,42 @@ def test_pixels_that_cannot_be_decoded_are_found_by_check_and_by_the_cache(fresh
     assert invoke("check", fresh, "--headers-only").code == 0
     checked = invoke("check", fresh)
     assert checked.code == TWO
-    assert f"PROBLEM: cannot read {bad}" in checked.out
+    assert f"PROBLEM: cannot read {bad.relative_to(data)}" in checked.out
     stopped = refused(invoke("run", fresh), TWO, "1 of 23 images cannot be cached", bad, "check")
     assert "goldfold check" in stopped.err
     assert not list(fresh.glob("cache/*")) + list(fresh.glob("models/*"))
+
+
+def test_damaged_images_of_a_folder_that_cannot_be_changed_are_left_out(copied, data, invoke):
+    bad = [first_dicom(data, "train"), first_dicom(data, "test")]
+    for path in bad:
+        truncate(path)
+    stopped = refused(invoke("run", copied), TWO, "has 3 problems", "competition.images.exclude")
+    assert all(str(path.relative_to(data)) in stopped.err for path in bad)
+    words = ["--set", f"competition.images.exclude={json.dumps([path.stem for path in bad])}"]
+    checked = invoke("check", copied, *words)
+    assert checked.code == 0, checked
+    for path in bad:
+        assert f"is left out (competition.images.exclude): {path.stem}" in checked.out
+    assert f"submitted as an empty mask (competition.images.exclude): {bad[1].stem}" in checked.out
+    done = invoke("run", copied, "--overwrite", *words)
+    assert done.code == 0, done.err
+    assert f"{bad[1].stem},-1" in (copied / "submission.csv").read_text().splitlines()
+
+
+def test_many_bad_labels_ask_for_the_dialect(fresh, invoke):
+    words = ["--set", "competition.labels.dialect=kaggle"]
+    checked = invoke("check", fresh, *words)
+    assert checked.code == TWO
+    question = 'is competition.labels.dialect = "kaggle" right? '
+    assert [line.startswith(f"PROBLEM: {question}") for line in checked.out.splitlines()].count(
+        True
+    ) == 1
+    assert "--json lists them all" in checked.out
+    problems = invoke("check", fresh, "--json", *words).json["problems"]
+    assert len(problems) >= 5
+    assert not any(question in problem for problem in problems)
+    refused(invoke("run", fresh, *words), TWO, f"has {len(problems)} problems:\n  {question}")
 
 
 def test_an_image_that_vanished(copied, data, invoke):
@@ -255,7 +290,10 @@ def test_another_goldfold_toml_is_not_overwritten(fresh, data, invoke):
 
 def test_an_unknown_model_fold_or_encoder(fresh, invoke):
     refused(invoke("train", "run", fresh, "--model", "tony"), TWO, "'tony'", "tiny")
-    refused(invoke("train", "run", fresh, "--fold", "2"), TWO, "fold 2", "[0, 1]")
+    refused(invoke("train", "run", fresh, "--fold", "2"), TWO, "no fold 2", "folds.count = 2")
+    words = ["--fold", "1", "--set", "folds.train=[0]"]
+    refused(invoke("train", "run", fresh, *words), TWO, "fold 1", "folds.train = [0]")
+    assert invoke("folds", "build", fresh).code == 0
     stopped = invoke("train", "run", fresh, "--set", "models.0.encoder=resnet19")
     refused(stopped, TWO, "resnet19", "resnet18")
     assert not list(fresh.glob("models/**/*.*"))
@@ -280,6 +318,9 @@ def test_a_column_without_values_that_should_be_an_option(invoke, tmp_path):
 
 def test_the_stages_ask_for_what_comes_before_them(fresh, invoke):
     refused(invoke("folds", "audit", fresh), TWO, "folds.csv", f"goldfold folds build {fresh}")
+    for stage in (["train", "run"], ["predict", "run"], ["ensemble", "run"], ["submit", "write"]):
+        refused(invoke(*stage, fresh), TWO, "folds.csv", f"goldfold folds build {fresh}")
+    assert invoke("folds", "build", fresh).code == 0
     refused(invoke("predict", "run", fresh), TWO, "2 of 2 fold trainings", "goldfold train run")
     refused(invoke("ensemble", "run", fresh), TWO, "2 of 2 fold trainings", "goldfold train run")
     refused(invoke("submit", "write", fresh), TWO, "ensemble.json", "goldfold ensemble run")
@@ -312,14 +353,61 @@ def test_a_training_from_other_settings_is_neither_continued_nor_predicted_with(
 
 
 def test_predictions_of_an_older_training_are_not_blended(copied, invoke):
-    words = ["--overwrite", "--set", "models.0.stages.0.learning_rate=0.002"]
-    assert invoke("train", "run", copied, "--fold", 0, *words).code == 0
+    words = ["--set", "models.0.stages.0.learning_rate=0.002"]
+    assert invoke("train", "run", copied, "--overwrite", *words).code == 0
     before = (copied / "submission.csv").read_bytes()
     for stage, split in ((["ensemble", "run"], "out-of-fold"), (["submit", "write"], "test")):
-        stopped = invoke(*stage, copied)
-        words = f"fold-0/{split}.maps was made from other checkpoints"
-        refused(stopped, TWO, words, f"predict run {copied} --{split}")
+        stopped = invoke(*stage, copied, *words)
+        found = f"fold-0/{split}.maps was made from other checkpoints."
+        again = f"predict run {copied} --set models.0.stages.0.learning_rate=0.002 --{split}"
+        refused(stopped, TWO, found, again)
+        # With the settings of the older training, the newer one is refused.
+        refused(invoke(*stage, copied), TWO, "holds a training made from other input", "0.002")
     assert (copied / "submission.csv").read_bytes() == before
+
+
+def change_labels(data, change):
+    table = data / "train-rle.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, *change(rows)]) + "\n")
+
+
+def with_one_pixel_moved(rows):
+    """Return the rows, the first mask begun a pixel later: the area stays as it was."""
+    place = next(n for n, row in enumerate(rows) if len(row.split(",")[1].split()) > 2)
+    image_id, text = rows[place].split(",")
+    start, length, gap, *rest = text.split()
+    moved = [str(int(start) + 1), length, str(int(gap) - 1), *rest]
+    return [*rows[:place], f"{image_id},{' '.join(moved)}", *rows[place + 1 :]]
+
+
+def without_the_first_mask(rows):
+    place = next(n for n, row in enumerate(rows) if len(row.split(",")[1].split()) > 2)
+    return [*rows[:place], *rows[place + 1 :]]
+
+
+def without_an_empty_image(rows):
+    place = next(n for n, row in enumerate(rows) if row.split(",")[1].strip() == "-1")
+    return [*rows[:place], *rows[place + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (with_one_pixel_moved, "holds a training made from other input"),
+        (without_the_first_mask, "ids, groups or mask areas of the images changed"),
+        (without_an_empty_image, "ids, groups or mask areas of the images changed"),
+    ],
+)
+def test_predictions_of_other_labels_are_not_blended(copied, data, invoke, change, words):
+    change_labels(data, change)
+    before = [(copied / name).read_bytes() for name in ("folds.csv", "submission.csv")]
+    refused(invoke("ensemble", "run", copied), TWO, words)
+    refused(invoke("predict", "run", copied), TWO, words)
+    refused(invoke("train", "run", copied), TWO, words)
+    assert invoke("submit", "write", copied).code == TWO
+    assert invoke("run", copied).code == TWO
+    assert [(copied / name).read_bytes() for name in ("folds.csv", "submission.csv")] == before
 
 
 def test_a_submission_altered_by_hand_is_not_overwritten(copied, invoke):
@@ -403,7 +491,9 @@ def file_limit(size):
         (["submission.csv"], 100, "submission.csv"),
     ],
 )
-def test_a_full_disk(copied, invoke, removed, limit, named, contents):
+def test_a_full_disk(copied, invoke, removed, limit, named, contents, monkeypatch):
+    # A state after every epoch, or there would be none to write.
+    monkeypatch.setitem(fold_run.train_fold.__kwdefaults__, "state_seconds", 0.0)
     invoke("run", copied)
     for name in removed:
         path = copied / name

@@ -22,6 +22,7 @@ from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
 from goldfold.files import atomic_path, fingerprint, write_json
 from goldfold.progress import Progress
+from goldfold.training.opencv_threads import one_opencv_thread
 from goldfold.training.resize import resize_image, resize_mask
 
 _Item = TypeVar("_Item")
@@ -105,7 +106,8 @@ def write_cache(
         with pixels_path.open("wb") as pixels_file, masks_path.open("wb") as masks_file:
             _write_header(pixels_file, pixel_shape(len(plan.rows), plan.size, plan.channels))
             _write_header(masks_file, (max(mask_rows) + 1, plan.size, plan.size))
-            with progress.task(f"image cache {plan.name}", len(plan.rows)) as task:
+            task_name = f"image cache {plan.name}"
+            with one_opencv_thread(), progress.task(task_name, len(plan.rows)) as task:
                 _stream(plan, pixels_file, masks_file, workers, task.advance)
         facts_path.unlink(missing_ok=True)  # before the arrays take their places
     facts = {

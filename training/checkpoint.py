@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ class Checkpoint:
     sha256: str
     facts: dict[str, Any]
 
+    @property
+    def rank(self) -> Rank:
+        """What checkpoints are sorted by, the best first."""
+        return rank(self.score, self.facts.get("non_empty_score", 0.0), self.epoch)
+
+
+Rank = tuple[float, float, int]
+
+
+def rank(score: float, non_empty_score: float, epoch: int) -> Rank:
+    """Return what sorts the best first: by score, by the non-empty images, the later epoch.
+
+    Networks that predict nothing at their best threshold all have the all-empty score; what
+    they see on non-empty images tells them apart.
+    """
+    return -score, -non_empty_score, -epoch
+
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors atomically as .safetensors, on the CPU and contiguous.
@@ -42,7 +60,12 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     whole = {k: t.detach().cpu().clone(memory_format=layout) for k, t in tensors.items()}
     with atomic_path(path) as temporary:
         try:
+            # The writer makes a file of its own, which nobody else may read.
+            temporary.touch()
+            mode = temporary.stat().st_mode
             save_file(whole, temporary)
+            with suppress(OSError):  # some drives have no modes
+                temporary.chmod(mode)
         except SafetensorError as error:  # its writer does not raise OSError
             raise OutputError(
                 f"cannot write {path}: {error}. "
@@ -51,7 +74,13 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module, *, epoch: int, score: float, facts: Mapping[str, Any]
+    folder: Path,
+    model: nn.Module,
+    *,
+    epoch: int,
+    score: float,
+    non_empty_score: float,
+    facts: Mapping[str, Any],
 ) -> Checkpoint:
     """Write weights, then their facts; a checkpoint counts only once its .json stands.
 
@@ -60,18 +89,20 @@ def save_checkpoint(
         model: whose weights.
         epoch: finished epochs, from 1.
         score: validation metric.
+        non_empty_score: the metric on the non-empty images, which decides between equal scores.
         facts: what `load_model` needs (architecture, encoder, channels, options, image_size).
     """
     path = folder / f"epoch-{epoch:04d}.safetensors"
     save_tensors(path, model.state_dict())
     sha256 = file_hash(path)
-    content = {"epoch": epoch, "score": score, "sha256": sha256, **facts}
+    scores = {"score": score, "non_empty_score": non_empty_score}
+    content = {"epoch": epoch, **scores, "sha256": sha256, **facts}
     write_json(path.with_suffix(".json"), content)
     return Checkpoint(path, epoch, score, sha256, content)
 
 
 def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
-    """Return the checkpoints of a fold run, best first, earlier first at equal score.
+    """Return the checkpoints of a fold run, best first, as `rank` says.
 
     Raises:
         InputError: facts beside a checkpoint are damaged.
@@ -89,7 +120,7 @@ def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
                 Checkpoint(weights, facts["epoch"], facts["score"], facts["sha256"], facts)
             )
     _check_complete(fold_folder, {checkpoint.path.name for checkpoint in found})
-    return sorted(found, key=lambda one: (-one.score, one.epoch))
+    return sorted(found, key=lambda one: one.rank)
 
 
 def _check_complete(fold_folder: Path, names: set[str]) -> None:
@@ -101,13 +132,24 @@ def _check_complete(fold_folder: Path, names: set[str]) -> None:
         raise GoldfoldError(f"{fold_folder} has lost {', '.join(gone)}. {_AGAIN}")
 
 
-def keep_best(fold_folder: Path, count: int, upto_epoch: int) -> list[Checkpoint]:
-    """Remove all but the best `count` checkpoints, and any after `upto_epoch`; return the kept.
+def is_among_best(fold_folder: Path, count: int, new: Rank) -> bool:
+    """Return whether a checkpoint of this rank would be among the best `count`."""
+    ranked = list_checkpoints(fold_folder)
+    return len(ranked) < count or new < ranked[count - 1].rank
 
-    A checkpoint after `upto_epoch` was left by a kill between the checkpoint and the state.
+
+def keep_best(
+    fold_folder: Path, count: int, upto_epoch: int, state_epoch: int = 0
+) -> list[Checkpoint]:
+    """Remove all but the best `count` checkpoints, and any after `upto_epoch`; return the best.
+
+    A checkpoint after `upto_epoch` was left by a kill between the checkpoint and the state. The
+    best `count` up to `state_epoch` stay too: a training that goes on from that state drops
+    the later ones, and needs them where it cannot repeat its epochs bit by bit.
     """
     ranked = [c for c in list_checkpoints(fold_folder) if c.epoch <= upto_epoch]
-    kept = {checkpoint.path.stem for checkpoint in ranked[:count]}
+    at_state = [c for c in ranked if c.epoch <= state_epoch]
+    kept = {checkpoint.path.stem for checkpoint in (*ranked[:count], *at_state[:count])}
     # The facts go first: weights without facts are no checkpoint.
     for path in sorted((fold_folder / "checkpoints").glob("epoch-*")):
         if path.stem not in kept:

@@ -28,11 +28,11 @@ class FoldRun:
 
     @property
     def state_folder(self) -> Path:
-        """The folder of what a training needs to go on."""
+        """The folder of what a training needs to go on; gone once it is finished."""
         return self.folder / "state"
 
     def started(self) -> bool:
-        """Return whether there is a finished epoch to go on from."""
+        """Return whether there is a state to go on from."""
         return (self.state_folder / "state.json").is_file()
 
     def finished(self) -> bool:

@@ -13,19 +13,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from goldfold.training.augmentation import Recipe, augment
 from goldfold.training.cache import ImageCache
+from goldfold.training.opencv_threads import one_opencv_thread
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 0/1 (N, S, S), rows int64 (N,)."""
+    """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 0/1 (N, S, S), rows int64 (N,).
 
-    images: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
+    Images and masks are arrays, or tensors in pinned memory.
+    """
+
+    images: NDArray[np.uint8] | torch.Tensor
+    masks: NDArray[np.uint8] | torch.Tensor
     rows: NDArray[np.int64]
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory that a GPU reads by itself, while this process goes on."""
+        images, masks = torch.as_tensor(self.images), torch.as_tensor(self.masks)
+        return Batch(images.pin_memory(), masks.pin_memory(), self.rows)
 
 
 def split_batches(indices: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
@@ -48,6 +58,7 @@ def iterate_batches(
     seed: int,
     epoch: int,
     workers: int,
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """Yield the batches in order, augmented, while threads make the next ones.
 
@@ -58,6 +69,7 @@ def iterate_batches(
         seed: of the run.
         epoch: from 0.
         workers: threads; 0 works in the caller's.
+        pin: put the batches into pinned memory, for a GPU.
     """
 
     def make(rows: NDArray[np.int64]) -> Batch:
@@ -65,12 +77,13 @@ def iterate_batches(
             augment(cache.pixels[row], cache.mask(int(row)), recipe, seed, epoch, int(row))
             for row in rows
         ]
-        return Batch(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), rows)
+        batch = Batch(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), rows)
+        return batch.pinned() if pin else batch
 
     if workers == 0:
         yield from map(make, batches)
         return
-    with ThreadPoolExecutor(workers, thread_name_prefix="loader") as pool:
+    with one_opencv_thread(), ThreadPoolExecutor(workers, thread_name_prefix="loader") as pool:
         yield from _ahead(pool, make, batches, depth=workers + 2)
 
 

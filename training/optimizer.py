@@ -12,7 +12,7 @@ def build_optimizer(
     """Return AdamW that decays kernels only.
 
     Decaying biases and BatchNorm gains regularises nothing; it only shrinks the signal.
-    bf16 autocast keeps float32 weights, so there is neither a master copy nor a loss scale.
+    Autocast keeps float32 weights, so there is no master copy.
 
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
     """

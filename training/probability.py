@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+
+_GPU_PIXELS = 1 << 26  # of the maps that a GPU resizes at once, 256 MiB in float32
 
 
 def resize_probability(probability: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -31,3 +38,30 @@ def quantise(probability: torch.Tensor) -> torch.Tensor:
     [0, 128, 255]
     """
     return probability.mul(256.0).floor().clamp(0, 255).to(torch.uint8)
+
+
+@torch.inference_mode()
+def levels_at_size(
+    probability: torch.Tensor, sizes: Sequence[tuple[int, int]]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the 8-bit map (H, W) of each image at its original size, on the host.
+
+    A GPU resizes neighbours of one size together and sends them in one copy. A processor has
+    nothing to copy, and a single map stays in its cache.
+
+    Args:
+        probability: float32 (N, 1, h, w) in 0..1.
+        sizes: original (height, width) of each image.
+    """
+    start = 0
+    for (height, width), run in groupby(sizes):
+        stop = start + len(list(run))
+        at_once = _images_at_once(probability.device, height * width)
+        for first in range(start, stop, at_once):
+            part = probability[first : min(first + at_once, stop)]
+            yield from quantise(resize_probability(part, height, width)).cpu().numpy()
+        start = stop
+
+
+def _images_at_once(device: torch.device, pixels: int) -> int:
+    return 1 if device.type == "cpu" else max(1, _GPU_PIXELS // pixels)

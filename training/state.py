@@ -1,12 +1,13 @@
-"""What a training needs to go on where it stopped, written after every epoch.
+"""What a training needs to go on where it stopped, written between epochs.
 
 Randomness is a function of (seed, epoch, index), so no generator needs saving: weights,
-optimizer, history and the epoch are all there is.
+optimizer, history and the epoch are all there is, and in fp16 the scale of the loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progressed: Progressed,
     made_from: dict[str, Any],
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
     """Write the tensors under a new name, then the .json that points at them, then tidy up."""
     name = f"epoch-{progressed.epoch:04d}.safetensors"
@@ -43,18 +45,27 @@ def save_state(
         for key, value in values.items():
             tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
     save_tensors(folder / name, tensors)
-    write_json(
-        folder / "state.json",
-        {
-            "epoch": progressed.epoch,
-            "file": name,
-            "history": progressed.history,
-            "made_from": made_from,
-        },
-    )
+    content = {
+        "epoch": progressed.epoch,
+        "file": name,
+        "history": progressed.history,
+        "made_from": made_from,
+    }
+    if scaler is not None:
+        content["scaler"] = scaler.state_dict()
+    write_json(folder / "state.json", content)
     for old in folder.glob("epoch-*.safetensors"):
         if old.name != name:
             old.unlink(missing_ok=True)
+
+
+def remove_state(folder: Path) -> None:
+    """Remove the state of a finished training: several times the weights, and of no more use."""
+    with suppress(OSError):  # dead weight, but no harm
+        (folder / "state.json").unlink(missing_ok=True)
+        for tensors in folder.glob("epoch-*.safetensors"):
+            tensors.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def read_made_from(path: Path) -> dict[str, Any] | None:
@@ -62,8 +73,15 @@ def read_made_from(path: Path) -> dict[str, Any] | None:
     return read_json(path).get("made_from") if path.is_file() else None
 
 
-def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
+def load_state(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Progressed:
     """Put the saved weights and optimizer state in place and return how far they had come.
+
+    A scaler takes over the saved scale, if there is one: bf16 and float32 have none.
 
     Raises:
         InputError: the state is damaged, or does not fit the network as it is built now.
@@ -75,6 +93,8 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
             {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
         )
         optimizer.load_state_dict(_optimizer_state(tensors, optimizer))
+        if scaler is not None and "scaler" in content:
+            scaler.load_state_dict(content["scaler"])
         return Progressed(content["epoch"], content["history"])
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise InputError(

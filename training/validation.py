@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from goldfold.competitions.histogram import level_histograms, score_by_level
+from goldfold.competitions.histogram import level_histograms, scores_by_level
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import InputError
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.probability import quantise, resize_probability
+from goldfold.training.probability import levels_at_size
 
 HALF = 127  # level > 127 is probability >= 0.5
 
@@ -33,14 +34,18 @@ class ValidationImages:
 
 @dataclass(frozen=True)
 class ValidationScore:
-    """Mean score at the best single threshold, that threshold's level, and the score at 0.5."""
+    """Mean score at the best single threshold, that threshold's level, and the score at 0.5.
+
+    `non_empty_score` is the mean over the non-empty images at the best threshold for them, 0
+    without any: it tells networks apart that at their best threshold predict nothing.
+    """
 
     score: float
     level: int
     score_at_half: float
+    non_empty_score: float
 
 
-@torch.inference_mode()
 def validate(
     model: nn.Module,
     cache: ImageCache,
@@ -49,6 +54,7 @@ def validate(
     metric: str,
     batch_size: int,
     device: Device,
+    workers: int = 1,
 ) -> ValidationScore:
     """Return the score of the whole fold, a mean over images and never of batches.
 
@@ -56,43 +62,61 @@ def validate(
     uses. The score that ranks checkpoints is taken at the best of the 256 thresholds, because a
     network trained on many non-empty images is over-confident by design.
 
+    Args:
+        model: logits (N, 1, S, S); it is left in eval mode.
+        cache: the images at the network's size.
+        images: which of them, and what is true of them.
+        metric: name of a metric of pixel counts.
+        batch_size: images in a forward pass.
+        device: where the model is.
+        workers: threads that count the pixels of a batch while the next is predicted.
+
     Raises:
         InputError: there are no images.
     """
     if not len(images.rows):
         raise InputError("expected images to validate on, found none: the held-out fold is empty.")
     model.eval()
-    histograms = np.stack(
-        [
-            level_histograms(levels, _true_mask(images, place))
-            for place, levels in enumerate(
-                _predict_levels(model, cache, images, batch_size, device)
-            )
-        ]
-    )
-    scores = score_by_level(histograms, metric)
-    best = int(np.argmax(scores))
-    return ValidationScore(float(scores[best]), best, float(scores[HALF]))
+    histograms: list[NDArray[np.int64]] = []
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
+        counting: list[Future[NDArray[np.int64]]] = []
+        for start in range(0, len(images.rows), batch_size):
+            batch = range(start, min(start + batch_size, len(images.rows)))
+            maps = _predict_levels(model, cache, images, batch, device)
+            # Waiting for the batch before bounds the maps that are held.
+            histograms += [one.result() for one in counting]
+            counting = [
+                pool.submit(_count, images, place, levels)
+                for place, levels in zip(batch, maps, strict=True)
+            ]
+        histograms += [one.result() for one in counting]
+    return _score(np.stack(histograms), metric)
 
 
-def _true_mask(images: ValidationImages, place: int) -> NDArray[np.uint8] | None:
-    if not images.masks[place]:
-        return None
-    height, width = images.sizes[place]
-    return decode(images.masks[place], height, width, images.dialect)
-
-
+@torch.inference_mode()
 def _predict_levels(
-    model: nn.Module, cache: ImageCache, images: ValidationImages, batch_size: int, device: Device
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield uint8 maps (H, W) at original size, in the order of `images`."""
-    for start in range(0, len(images.rows), batch_size):
-        rows = images.rows[start : start + batch_size]
-        pixels = np.stack([cache.pixels[row] for row in rows])
-        with device.autocast():
-            logits = model(network_input(pixels, device.device))
-        probability = torch.sigmoid(logits.float())
-        for offset in range(len(rows)):
-            height, width = images.sizes[start + offset]
-            one = resize_probability(probability[offset : offset + 1], height, width)
-            yield quantise(one)[0].cpu().numpy()
+    model: nn.Module, cache: ImageCache, images: ValidationImages, batch: range, device: Device
+) -> list[NDArray[np.uint8]]:
+    """Return the uint8 maps (H, W) of a batch at original size."""
+    pixels = np.stack([cache.pixels[images.rows[place]] for place in batch])
+    with device.autocast():
+        logits = model(network_input(pixels, device.device))
+    probability = torch.sigmoid(logits.float())
+    return list(levels_at_size(probability, [images.sizes[place] for place in batch]))
+
+
+def _count(images: ValidationImages, place: int, levels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the two histograms of a map, int64 (2, 256)."""
+    text, (height, width) = images.masks[place], images.sizes[place]
+    mask = decode(text, height, width, images.dialect) if text else None
+    return level_histograms(levels, mask)
+
+
+def _score(histograms: NDArray[np.int64], metric: str) -> ValidationScore:
+    """Return the scores of the images with these histograms, (N, 2, 256)."""
+    by_image = scores_by_level(histograms, metric)
+    scores = by_image.mean(axis=0)
+    best = int(np.argmax(scores))
+    seen = by_image[histograms[:, 1].any(axis=1)]
+    non_empty_score = float(seen.mean(axis=0).max()) if len(seen) else 0.0
+    return ValidationScore(float(scores[best]), best, float(scores[HALF]), non_empty_score)

@@ -41,7 +41,7 @@ def test_version_and_help(invoke):
         (SettingsError("it is wrong."), 2, "error: it is wrong.\n"),
         (GoldfoldError("it failed."), 1, "error: it failed.\n"),
         (OutputError("it is full."), 1, "error: it is full.\n"),
-        (KeyboardInterrupt(), 130, "error: interrupted. The same command goes on where it"),
+        (KeyboardInterrupt(), 130, "error: interrupted.\n"),
         (MemoryError(), 1, "error: out of memory. Lower batch_size"),
         (RuntimeError("CUDA out of memory. Tried"), 1, "error: out of memory. Lower batch_size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "error: out of memory."),

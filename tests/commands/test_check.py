@@ -39,3 +39,21 @@ def test_what_a_setting_calls_an_error_is_one(fresh, invoke):
 def test_what_a_setting_takes_as_empty_is_trained_on(fresh, invoke):
     facts = invoke("check", fresh, "--json", "--set", "competition.unlabelled=empty").json["facts"]
     assert facts["training images"] == 24
+
+
+def test_folds_that_cannot_be_are_a_problem(fresh, invoke):
+    done = invoke("check", fresh, "--set", "folds.count=15")
+    assert done.code == 2
+    lines = done.out.splitlines()
+    assert any(line.startswith("PROBLEM: 15 folds need at least 15 groups") for line in lines)
+    assert lines[-1] == "1 problem"
+    report = invoke("check", fresh, "--json", "--set", "folds.group=hospital").json
+    assert len(report["problems"]) == 1
+    assert "'hospital'" in report["problems"][0]
+
+
+def test_the_next_command_keeps_the_assignments(fresh, invoke):
+    done = invoke("check", fresh, "--set", "folds.seed=3", "--set", "competition.title=My own")
+    assert done.out.splitlines()[-1] == (
+        f"next: goldfold folds build {fresh} --set folds.seed=3 --set 'competition.title=My own'"
+    )

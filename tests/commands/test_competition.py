@@ -7,18 +7,19 @@ import pytest
 
 def test_it_says_what_it_made_and_offers_an_init_that_works(invoke, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["competition", "synthesize", "my data", "--train", 8, "--test", 4, "--size", 64]
+    words = ["competition", "synthesize", "my data", "--train", 40, "--test", 4, "--size", 64]
     done = invoke(*words)
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].startswith("my data: 64 x 64 px, ")
-    assert [line.split()[:2] for line in lines[2:4]] == [["training", "8"], ["test", "4"]]
+    assert [line.split()[:2] for line in lines[2:4]] == [["training", "40"], ["test", "4"]]
     assert lines[-1] == (
-        "next: goldfold init siim-acr-pneumothorax --data 'my data' "
+        "next: goldfold init siim-acr-pneumothorax --data 'my data' --recipe demo "
         "--set 'competition.images.shape=[64,64]' -o runs/synthetic"
     )
     offered = ["init", "siim-acr-pneumothorax", "--data", "my data", "-o", "runs/synthetic"]
-    assert invoke(*offered, "--set", "competition.images.shape=[64,64]").code == 0
+    offered += ["--recipe", "demo", "--set", "competition.images.shape=[64,64]"]
+    assert invoke(*offered).code == 0
     assert invoke("check", "runs/synthetic").code == 0
 
 
@@ -60,6 +61,10 @@ def test_the_demo_goes_the_whole_road_and_goes_on(invoke, tmp_path, contents):
     assert done.code == 0, done.err
     for shown in ("fold  images", "honest", "all-empty", "public", "private", "s in all"):
         assert shown in done.out
+    # The command that is offered next is one that works.
+    offered = done.out.splitlines()[-1]
+    assert offered.startswith("next: goldfold submit check ")
+    assert invoke(*offered.split()[2:]).code == 0
     before = contents(tmp_path / "demo")
     assert invoke(*words).code == 0
     assert contents(tmp_path / "demo") == before

@@ -25,6 +25,7 @@ def test_build_as_json(built, invoke, contents):
     rows = invoke("folds", "build", built, "--json").json
     assert sum(row["images"] for row in rows) == 23
     assert sum(row["non_empty"] for row in rows) == 6
+    assert "groups" in rows[0]
     assert contents(built) == before
 
 
@@ -87,13 +88,14 @@ def test_the_audit_names_the_columns_it_cannot_tell(built, invoke, tmp_path):
 
 
 def test_many_images_are_decoded_only_on_request(built, invoke, monkeypatch):
-    monkeypatch.setattr(folds_command, "PIXELS_UP_TO", 22)
+    monkeypatch.setattr(folds_command, "PIXELS_UP_TO", 10_000)
     done = invoke("folds", "audit", built)
     assert done.code == 0
-    assert "the pixels of 23 images were not compared; --pixels does it" in done.err
+    assert "the pixels of 23 images (0.0 GB) were not compared; --pixels does it" in done.err
+    assert done.out.splitlines()[-1] == "no leakage found; pixels not compared"
     asked = invoke("folds", "audit", built, "--pixels", "--json")
     assert asked.json["pixels_compared"] is True
-    monkeypatch.setattr(folds_command, "PIXELS_UP_TO", 23)
+    monkeypatch.undo()
     assert invoke("folds", "audit", built, "--json").json["pixels_compared"] is True
     assert invoke("folds", "audit", built, "--no-pixels", "--json").json["pixels_compared"] is False
 
@@ -111,3 +113,66 @@ def test_labels_without_images_are_split_and_audited_but_not_trained_on(
     assert done.code == 2
     assert "25 of 25 training images have no image file" in done.err
     assert "competition.imageless" in done.err
+
+
+def test_the_audit_of_a_table_of_other_images_cannot_judge(built, invoke, tmp_path):
+    (tmp_path / "other.csv").write_text("image_id,fold\na,0\nb,1\n")
+    done = invoke("folds", "audit", built, "--table", tmp_path / "other.csv")
+    assert done.code == 2
+    assert "none of the 2 ids of the table is one of the 23 images" in done.out
+    verdict = "cannot be judged: none of its ids is an image of this run"
+    assert done.out.splitlines()[-1] == verdict
+
+
+def test_the_audit_asks_whether_it_is_the_fold_column(built, invoke, tmp_path):
+    rows = [f"i{number},{number}" for number in range(60)]
+    (tmp_path / "other.csv").write_text("\n".join(["image_id,fold", *rows]) + "\n")
+    done = invoke("folds", "audit", built, "--table", tmp_path / "other.csv")
+    assert done.code == 2
+    assert "60 different folds: is it the fold column? Name it with --fold-column." in done.out
+    assert "... and 40 more folds" in done.out
+
+
+@pytest.mark.parametrize("stage", [["train"], ["predict"], ["ensemble"]])
+def test_the_other_stages_require_a_fold_table(fresh, invoke, stage):
+    done = invoke(*stage, "run", fresh)
+    assert done.code == 2
+    assert f"folds.csv does not exist yet. Run `goldfold folds build {fresh}` first." in done.err
+    assert not (fresh / "folds.csv").exists()
+
+
+def test_the_other_stages_never_replace_a_fold_table(copied, invoke, contents):
+    before = contents(copied)
+    words = ["--set", "folds.seed=5"]
+    for stage in (["train", "run"], ["predict", "run"], ["ensemble", "run"], ["submit", "write"]):
+        done = invoke(*stage, copied, *words)
+        assert done.code == 2, stage
+        assert "not the split of the present images and settings" in done.err
+        assert "folds.seed: it was 0, now 5" in done.err
+        assert f"`goldfold folds build {copied} --set folds.seed=5`" in done.err
+    after = contents(copied)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed <= {"images.csv", "run.json", "stages/images.json"}  # the data lies elsewhere
+
+
+def test_a_fold_table_with_trainings_is_replaced_only_on_request(copied, invoke):
+    before = (copied / "folds.csv").read_bytes()
+    words = ["--set", "folds.seed=5"]
+    for stage in (["folds", "build"], ["run"], ["run", "--dry-run"]):
+        done = invoke(*stage, copied, *words)
+        assert done.code == 2, stage
+        assert "2 fold trainings were made with the present one" in done.err
+        assert "folds.seed: it was 0, now 5" in done.err
+        assert "use another run directory, or add --overwrite" in done.err
+        assert (copied / "folds.csv").read_bytes() == before
+    assert invoke("folds", "build", copied, *words, "--overwrite").code == 0
+    assert (copied / "folds.csv").read_bytes() != before
+    for stage in (["train", "run"], ["predict", "run"], ["ensemble", "run"]):
+        done = invoke(*stage, copied, *words)
+        assert (done.code, "held_out_images" in done.err) == (2, True), stage
+    done = invoke("submit", "write", copied, *words)
+    assert (done.code, "ensemble.json was made from other folds" in done.err) == (2, True)
+    # No training used the table that is there now, so going back needs no --overwrite.
+    assert invoke("folds", "build", copied).code == 0
+    assert (copied / "folds.csv").read_bytes() == before
+    assert invoke("submit", "write", copied).code == 0

@@ -13,11 +13,15 @@ def test_it_says_what_it_found_and_what_comes_next(data, invoke, tmp_path):
     assert done.code == 0
     assert done.out.splitlines() == [
         "SIIM-ACR Pneumothorax Segmentation",
+        "  recipe: default (A first serious run on one GPU)",
+        "  other recipes: demo (What `goldfold demo` trains), "
+        "quick (Minutes on a CPU, to see the whole road before a long run)",
         "  training images: 24",
         "  test images: 8",
         "  labels: train-rle.csv, 27 rows of 25 images, 72.0% empty",
         "  sample submission: stage_2_sample_submission.csv",
-        "  nih_id.csv (patient): not there",
+        "  nih_id.csv (patient): not there; without it images of one patient may be split over "
+        "folds, unless the DICOM headers tell",
         f"wrote {run / 'goldfold.toml'}",
         f"next: goldfold check '{run}'",
     ]
@@ -67,3 +71,65 @@ def test_the_presets_are_listed(invoke):
         assert name in listed.out
         for recipe in recipe_names(name):
             assert recipe in listed.out
+
+
+def test_assignments_change_what_the_preset_says_and_are_read_again(data, invoke, tmp_path):
+    words = ["init", "siim-acr-pneumothorax", "--data", data, "-o", tmp_path / "run"]
+    for one in (
+        "competition.tables.0.required=false",
+        "competition.images.shape=[96, 96]",
+        'competition.labels.files=["train-rle.csv"]',
+    ):
+        words += ["--set", one]
+    assert invoke(*words).code == 0
+    content = tomllib.loads((tmp_path / "run" / "goldfold.toml").read_text())["competition"]
+    assert content["images"] == {"shape": [96, 96]}  # the rest is the preset's
+    assert content["tables"][0]["columns"] == {"patient": "NIH_ID"}
+    settings = load_settings(tmp_path / "run" / "goldfold.toml")
+    assert settings.competition.images.shape == (96, 96)
+    assert settings.competition.images.metadata == "dicom"
+    assert settings.competition.tables[0].required is False
+
+
+def test_a_table_that_an_assignment_replaces_loses_what_the_preset_has(data, invoke, tmp_path):
+    words = ["init", "siim-acr-pneumothorax", "--data", data, "-o", tmp_path / "run", "--set"]
+    assert invoke(*words, 'competition.images={train=["dicom-images-train/**/*.dcm"]}').code == 0
+    images = load_settings(tmp_path / "run" / "goldfold.toml").competition.images
+    assert (images.test, images.metadata, len(images.train)) == ([], "none", 1)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("competition.data=elsewhere", "use --data"),
+        ("competition.preset=tgs-salt", "use the first argument"),
+        ("competition={}", "use --data"),
+        ("competition.tables.1.required=true", "no item '1'"),
+        ("competition.tables.0.file=5", "competition.tables.0.file"),
+    ],
+)
+def test_an_assignment_that_init_cannot_write(data, invoke, tmp_path, assignment, words):
+    run = tmp_path / "run"
+    done = invoke("init", "siim-acr-pneumothorax", "--data", data, "-o", run, "--set", assignment)
+    assert (done.code, words in done.err) == (2, True), done.err
+    assert not run.exists()
+
+
+def test_a_data_folder_far_away_is_written_absolutely(data, invoke, tmp_path):
+    for run, expected in (
+        (tmp_path / "a" / "b" / "c", "../../../data"),
+        (tmp_path / "a" / "b" / "c" / "d", data.as_posix()),
+    ):
+        assert invoke("init", "siim-acr-pneumothorax", "--data", data, "-o", run).code == 0
+        content = tomllib.loads((run / "goldfold.toml").read_text())
+        assert content["competition"]["data"] == expected
+        assert load_settings(run / "goldfold.toml").competition.data.resolve() == data
+
+
+def test_no_training_images_are_warned_of(data, invoke, tmp_path):
+    words = ["--set", 'competition.images.train=["no/*.dcm", "none/*.png"]']
+    done = invoke("init", "siim-acr-pneumothorax", "--data", data, "-o", tmp_path / "run", *words)
+    assert done.code == 0
+    assert "  training images: 0" in done.out.splitlines()
+    assert f"warning: no training images in {data}" in done.err
+    assert "no/*.dcm or none/*.png" in done.err

@@ -1,11 +1,15 @@
 """What is printed, and where."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from goldfold.commands import show
+from goldfold.commands.progress_bar import TerminalProgress
+from goldfold.commands.progress_lines import LineProgress, QuietProgress
+from goldfold.errors import InputError
 
 
 def test_a_table_puts_numbers_to_the_right_and_words_to_the_left():
@@ -31,43 +35,55 @@ def test_json_keeps_the_numbers_of_numpy(capsys):
 
 def test_results_go_to_stdout_and_everything_else_to_stderr(capsys):
     progress = show.terminal_progress()
-    assert isinstance(progress, show.LineProgress)
     show.out("a result")
     show.error("an error")
     progress.say("a line")
     progress.warn("a warning")
-    with progress.task("work", 2) as task:
-        task.advance(loss=0.25, lr=0.001)
-        task.advance(images_per_s=12.34)
     captured = capsys.readouterr()
     assert captured.out == "a result\n"
-    lines = captured.err.splitlines()
-    assert lines[:3] == ["error: an error", "a line", "warning: a warning"]
-    assert lines[3].startswith("work: 2/2 in ")
-    assert lines[3].endswith("s  loss 0.2500  learning rate 1.0e-03  images/s 12.3")
+    assert captured.err == "error: an error\na line\nwarning: a warning\n"
 
 
-def test_nothing_to_do_prints_nothing(capsys):
-    with show.LineProgress().task("work", 0):
-        pass
-    assert capsys.readouterr().err == ""
+# --- how progress is shown ----------------------------------------------------------------------
 
 
-def test_work_that_fails_does_not_claim_to_have_ended(capsys):
-    with pytest.raises(ValueError, match="x"), show.LineProgress().task("work", 2):
-        raise ValueError("x")
-    assert capsys.readouterr().err == ""
+@pytest.fixture
+def environment(monkeypatch):
+    """Return a function that sets these variables only, and whether stderr is a terminal."""
+
+    def change(terminal, **variables):
+        for name in (show.PROGRESS_VARIABLE, "JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE", "TERM"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+
+    return change
 
 
-def test_a_bar_on_a_terminal(capsys):
-    progress = show.TerminalProgress()
-    with progress.task("work [1]", 2) as task:
-        task.advance(2, loss=0.5)
-    progress.say("[not markup]")
-    progress.warn("careful")
-    text = capsys.readouterr().err
-    assert "work [1]" in text
-    assert "2/2" in text
-    assert "loss 0.5000" in text
-    assert "[not markup]" in text
-    assert "warning: careful" in text
+@pytest.mark.parametrize(
+    ("terminal", "variables", "kind"),
+    [
+        (True, {}, TerminalProgress),
+        (False, {}, LineProgress),
+        (True, {"TERM": "dumb"}, LineProgress),
+        (True, {"JPY_PARENT_PID": "7"}, LineProgress),
+        (True, {"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, LineProgress),
+        (True, {"JPY_PARENT_PID": "7", "GOLDFOLD_PROGRESS": "bar"}, TerminalProgress),
+        (True, {"GOLDFOLD_PROGRESS": "plain"}, LineProgress),
+        (False, {"GOLDFOLD_PROGRESS": "bar"}, TerminalProgress),
+        (True, {"GOLDFOLD_PROGRESS": "none"}, QuietProgress),
+        (True, {"GOLDFOLD_PROGRESS": ""}, TerminalProgress),
+    ],
+)
+def test_bars_stand_on_terminals_only_unless_asked_for(environment, terminal, variables, kind):
+    environment(terminal, **variables)
+    assert type(show.terminal_progress()) is kind
+
+
+def test_an_unknown_kind_of_progress_is_an_error(environment):
+    environment(True, GOLDFOLD_PROGRESS="fancy")
+    with pytest.raises(
+        InputError, match=r"GOLDFOLD_PROGRESS is 'fancy'; expected plain \(lines\), bar or none\."
+    ):
+        show.terminal_progress()

@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+from goldfold.commands.ensemble import print_ensemble
+
 
 def test_training_prints_the_best_checkpoint_of_each_fold(finished, invoke):
     done = invoke("train", "run", finished)
@@ -19,20 +23,41 @@ def test_training_writes_a_history(finished):
 
 
 def test_dry_runs_do_nothing(fresh, finished, invoke, contents):
-    for run in (fresh, finished):
+    assert invoke("folds", "build", fresh).code == 0
+    for run, code in ((fresh, 2), (finished, 0)):
         before = contents(run)
-        for stage in ("train", "predict"):
-            assert invoke(stage, "run", run, "--dry-run").code == 0
+        assert invoke("train", "run", run, "--dry-run").code == 0
+        assert invoke("predict", "run", run, "--dry-run").code == code
         assert contents(run) == before
     planned = invoke("train", "run", fresh, "--dry-run", "--fold", "1").out
     assert planned.endswith("fold-1: would train 2 epochs\n")
     assert invoke("train", "run", finished, "--dry-run").out.count("finished") == 2
-    assert invoke("predict", "run", finished, "--dry-run", "--test").out.count("test: there") == 2
+    done = invoke("predict", "run", finished, "--dry-run", "--test")
+    assert done.out.count("test: up to date") == 2
+
+
+def test_dry_runs_compare_as_the_real_ones_do(finished, invoke, contents):
+    before = contents(finished)
+    planned = invoke("train", "run", finished, "--dry-run", "--overwrite", "--fold", "0")
+    assert planned.out.endswith("fold-0: would be deleted and trained again, 2 epochs\n")
+    words = ["--set", "models.0.stages.0.epochs=3"]
+    for stage in (["train", "run"], ["predict", "run"], ["run"]):
+        done = invoke(*stage, finished, "--dry-run", *words)
+        assert (done.code, "holds a training made from other input" in done.err) == (2, True)
+    planned = invoke("run", finished, "--dry-run", "--overwrite", *words).out
+    assert planned.count("would be deleted and trained again, 3 epochs") == 2
+    assert planned.count("would be predicted anew if its checkpoints change") == 4
+    planned = invoke("predict", "run", finished, "--dry-run", "--set", "inference.views=none").out
+    assert planned.count("would be predicted anew, because views changed") == 4
+    planned = invoke("run", finished, "--dry-run", "--set", "inference.views=none").out
+    assert planned.count("because views changed") == 4
+    assert "ensemble: would be made anew\nsubmission: would be written anew\n" in planned
+    assert contents(finished) == before
 
 
 def test_predictions_are_passed_over_when_they_stand(finished, invoke, contents):
     before = contents(finished, "predictions/**/*")
-    assert invoke("predict", "run", finished).err.count("up to date") == 1 + 4
+    assert invoke("predict", "run", finished).err.count("up to date") == 4
     assert contents(finished, "predictions/**/*") == before
 
 
@@ -40,9 +65,12 @@ def test_other_views_are_predicted_anew(copied, invoke):
     before = (copied / "predictions/tiny/seed-0/fold-0/test.maps").read_bytes()
     done = invoke("predict", "run", copied, "--test", "--set", "inference.views=none")
     assert done.code == 0
+    assert done.err.count("test: predicting anew, because views changed") == 2
+    assert done.err.count("image cache") == 1
+    assert done.out.endswith(f"next: goldfold ensemble run {copied} --set inference.views=none\n")
     assert (copied / "predictions/tiny/seed-0/fold-0/test.maps").read_bytes() != before
     stale = invoke("submit", "write", copied)
-    assert (stale.code, "other checkpoints or views" in stale.err) == (2, True)
+    assert (stale.code, "test.maps was made from other views." in stale.err) == (2, True)
 
 
 def test_a_missing_fold_is_gone_without_only_on_request(copied, invoke, tmp_path):
@@ -95,3 +123,31 @@ def test_two_models_and_two_seeds_are_blended(copied, invoke):
     ]
     facts = json.loads((copied / "submission.json").read_text())
     assert len({name.split("/checkpoints")[0] for name in facts["checkpoints"]}) == 6
+
+
+@pytest.mark.parametrize(
+    ("top", "area", "bottom", "words"),
+    [
+        (191, 50, 127, "empty if fewer than 50 pixels reach probability 0.750, else pixels from"),
+        (191, 1, 127, "empty if no pixel reaches probability 0.750, else pixels from 0.500"),
+        (127, 0, 127, "pixels from probability 0.500 (no minimum area)"),
+        (255, 1, 255, "every mask empty; nothing beat the all-empty submission"),
+        (255, 7, 100, "every mask empty; nothing beat the all-empty submission"),
+    ],
+)
+def test_the_rule_in_words(finished, capsys, top, area, bottom, words):
+    from goldfold.ensemble.report import describe_rule
+    from goldfold.ensemble.threshold import Rule
+
+    report = json.loads((finished / "ensemble.json").read_text())
+    report["rule"] = describe_rule(Rule(top=top, min_area=area, bottom=bottom))
+    print_ensemble(report)
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"rule: {words}")
+
+
+def test_an_interrupted_store_of_other_facts_is_not_discarded_without_a_word(copied, invoke):
+    (copied / "predictions/tiny/seed-0/fold-0/test.json").unlink()
+    done = invoke("predict", "run", copied, "--test", "--set", "inference.batch_size=3")
+    assert done.code == 0
+    assert "fold-0 test: predicting anew, because what they were made from changed" in done.err
+    assert "fold-1 test: predicting anew, because batch_size changed" in done.err

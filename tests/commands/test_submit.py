@@ -1,6 +1,10 @@
 """`goldfold submit`."""
 
+import json
+
 import pytest
+
+from goldfold.files import file_hash
 
 
 @pytest.fixture
@@ -79,7 +83,8 @@ def test_a_header_that_no_preset_has(submission, invoke, tmp_path):
     assert "fits 0 of the presets" in done.err
     assert "siim-acr-pneumothorax, tgs-salt" in done.err
     done = invoke("submit", "check", submission, "--sample", submission, "--competition", "siim")
-    assert (done.code, "no preset 'siim'" in done.err) == (2, True)
+    words = "--competition siim: neither a preset (siim-acr-pneumothorax, tgs-salt) nor a run dir"
+    assert (done.code, words in done.err) == (2, True)
 
 
 def test_the_truth_scores_1(road, invoke, submission, sample):
@@ -105,3 +110,30 @@ def test_write_offers_the_check_and_says_when_nothing_changed(copied, invoke):
     assert done.err == "submission: up to date\n"
     assert done.out.splitlines()[0] == f"submission: {copied / 'submission.csv'}"
     assert done.out.splitlines()[1].startswith(f"next: goldfold submit check {copied}")
+
+
+def test_a_submission_says_of_which_folds_and_checkpoints_it_is(copied, invoke, contents):
+    invoke("submit", "write", copied)
+    made_from = json.loads((copied / "stages/submission.json").read_text())["made_from"]
+    assert made_from["folds"] == file_hash(copied / "folds.csv")
+    assert made_from["seeds"] == {"folds": 0, "models": {"tiny": [0]}, "ensemble": 0}
+    assert set(made_from["checkpoints"]) == set(contents(copied, "**/checkpoints/*.safetensors"))
+
+
+def test_thresholds_of_other_settings_or_labels_are_not_applied(copied, invoke):
+    before = (copied / "submission.csv").read_bytes()
+    stale = invoke("submit", "write", copied, "--set", "ensemble.weights=[2]")
+    assert stale.code == 2
+    assert "ensemble.json was made from other settings. Run `goldfold ensemble run" in stale.err
+    (copied / "stages/ensemble.json").unlink()
+    stale = invoke("submit", "write", copied)
+    assert (stale.code, "no record of what it was made from" in stale.err) == (2, True)
+    assert (copied / "submission.csv").read_bytes() == before
+
+
+def test_a_score_of_some_images_only_is_offered(submission, road, invoke):
+    rewrite(submission, lambda rows: rows[:-1])
+    words = ["--solution", road / "data" / "solution.csv"]
+    done = invoke("submit", "score", submission, *words)
+    assert (done.code, "--only-submitted" in done.err) == (2, True)
+    assert invoke("submit", "score", submission, *words, "--only-submitted").code == 0

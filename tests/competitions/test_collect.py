@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from goldfold.competitions.collect import collect_images, inputs_of
+from goldfold.competitions.collect import collect_images, excluded_test_ids, inputs_of
 from goldfold.competitions.images_table import FIXED, read_images, write_images
 from goldfold.competitions.preset import load_preset
 from goldfold.competitions.report import DataReport, count_ids
@@ -192,10 +192,56 @@ def test_unreadable_images_are_all_named_and_not_called_missing(data):
     (data / "test" / "y.png").write_bytes(b"")
     _, report = collect(data)
     assert len(report.problems) == 3
-    assert "b.png" in report.problems[0]
-    assert "y.png" in report.problems[1]
+    assert report.problems[0].startswith("cannot read train/b.png: it is no DICOM")
+    assert report.problems[1].startswith("cannot read test/y.png: it is empty (0 bytes)")
+    for problem in report.problems[:2]:
+        assert problem.endswith("or leave it out with competition.images.exclude.")
     assert report.problems[2] == "1 id of sample.csv without a test image: y"
     assert not notices(report, "no image")
+
+
+@pytest.mark.parametrize("entry", ["b", "train/b.png", "train/b*"])
+def test_a_damaged_training_image_can_be_left_out(data, entry):
+    (data / "train" / "b.png").write_text("no image")
+    images, report = collect(data, images={**SETTINGS["images"], "exclude": [entry]})
+    assert report.problems == []
+    assert notices(report, "left out") == [
+        "1 train image is left out (competition.images.exclude): b"
+    ]
+    assert not notices(report, "no image")  # its label is not called one without an image
+    assert images["image_id"].tolist() == ["a", "c", "x", "y"]
+
+
+def test_a_damaged_test_image_that_is_left_out_is_submitted_as_empty(data):
+    (data / "test" / "y.png").write_bytes(b"")
+    changes = {"images": {**SETTINGS["images"], "exclude": ["y"]}}
+    images, report = collect(data, **changes)
+    assert report.problems == []
+    assert notices(report, "left out") == [
+        "1 test image is left out (competition.images.exclude): y",
+        "1 id of sample.csv left out, so submitted as an empty mask "
+        "(competition.images.exclude): y",
+    ]
+    assert images["image_id"].tolist() == ["a", "b", "c", "x"]
+    settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, **changes})
+    assert excluded_test_ids(settings) == {"y"}
+
+
+def test_one_of_two_files_of_an_image_can_be_left_out(data):
+    picture(data / "test" / "more" / "y.png")
+    changes = {"train": ["train/*.png"], "test": ["test/**/*.png"], "exclude": ["test/more/*"]}
+    images, report = collect(data, images=changes)
+    assert report.problems == []
+    assert images["path"].tolist()[-1] == "test/y.png"
+    settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, "images": changes})
+    assert excluded_test_ids(settings) == set()
+
+
+def test_what_is_left_out_and_not_there_is_noticed(data):
+    _, report = collect(data, images={**SETTINGS["images"], "exclude": ["a", "q", "no/*.png"]})
+    assert notices(report, "without an image") == [
+        "2 entries of competition.images.exclude without an image: q, no/*.png"
+    ]
 
 
 def test_an_image_that_is_there_twice(data):
@@ -335,6 +381,53 @@ def test_lines_count_and_name_the_first_ids():
     assert count_ids(["a"], "image is", "images are", "odd") == ["1 image is odd: a"]
     many = count_ids([str(n) for n in range(1200)], "image is", "images are", "odd")
     assert many == ["1,200 images are odd: 0, 1, 2, 3, 4, ..."]
+
+
+def test_many_bad_label_rows_ask_for_the_dialect_first(tmp_path):
+    rows = "".join(f"i{n},9 2 1 2\n" for n in range(30)) + "".join(f"j{n},\n" for n in range(900))
+    (tmp_path / "train.csv").write_text("id,rle\n" + rows)
+    (tmp_path / "sample.csv").write_text("id,rle\nx,\n")
+    images = {"train": [], "test": ["test/*.png"], "shape": [4, 6]}
+    picture(tmp_path / "test" / "z.png")
+    _, report = collect(tmp_path, imageless="keep", images=images)
+    assert len(report.problems) == 31
+    first, last = report.shown_problems()
+    lines = first.splitlines()
+    assert lines[0] == (
+        'is competition.labels.dialect = "kaggle" right? 30 of 30 rows with a mask in train.csv '
+        "do not fit (the other dialects are siim, kaggle-dash, row-major, row-major-0):"
+    )
+    assert len(lines) == 1 + 20 + 1
+    assert lines[1].startswith("  train.csv row 2: i0: number 3 (1) starts a run")
+    assert lines[-1] == "  ... and 10 more"
+    assert last == "1 id of sample.csv without a test image: x"
+    with pytest.raises(InputError, match=r"(?s)data has 31 problems:\n  is competition\.labels\.d"):
+        report.stop_on_problems("data")
+
+
+def test_masks_beyond_their_images_speak_for_another_dialect_too(data):
+    for name in "defg":
+        picture(data / "train" / f"{name}.png")
+    (data / "train.csv").write_text("id,rle\n" + "".join(f"{name},20 9\n" for name in "abcdefg"))
+    _, report = collect(data)
+    assert report.shown_problems()[0].startswith(
+        'is competition.labels.dialect = "kaggle" right? 7 of 7 rows with a mask'
+    )
+
+
+def test_rows_without_an_id_say_nothing_of_the_dialect(data):
+    (data / "train.csv").write_text("id,rle\na,1 2\n" + ",1 2\n" * 9)
+    _, report = collect(data)
+    assert len(report.problems) == 9
+    assert report.causes == []
+
+
+def test_some_bad_rows_among_many_good_ones_are_shown_one_by_one(tmp_path):
+    rows = "".join(f"i{n},{'9 2 1 2' if n < 5 else '1 2'}\n" for n in range(25))
+    (tmp_path / "train.csv").write_text("id,rle\n" + rows)
+    _, report = collect(tmp_path, imageless="keep", images={"shape": [4, 6]})
+    assert len(report.problems) == 5
+    assert report.shown_problems() == report.problems
 
 
 def test_problems_stop_and_their_number_is_in_the_title():

@@ -281,7 +281,9 @@ def test_every_cut_is_noticed_by_the_header(name: str) -> None:
     for length in [*range(132, len(data) - 1, 11), len(data) - 9, len(data) - 1]:
         words = refused(data[:length])
         assert "truncated" in words or "no pixel data" in words or "broken off" in words
-        assert words.endswith("Copy or download it again, or take it out of the data folder.")
+        assert words.endswith(
+            "Copy or download it again, or leave it out with competition.images.exclude."
+        )
 
 
 def test_sizes_that_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,3 +252,18 @@ def test_mutated_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
                 assert str(error).startswith(f"cannot read {path}: ")
             else:
                 assert isinstance(found, np.ndarray) or found.height > 0
+
+
+def test_messages_name_a_file_from_its_data_folder(tmp_path: Path) -> None:
+    path = tmp_path / "train" / "a.dcm"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    for read in (read_header, read_image):
+        with pytest.raises(ImageError) as caught:
+            read(path, below=tmp_path)
+        assert str(caught.value) == (
+            "cannot read train/a.dcm: it is empty (0 bytes). Copy or download it again, or leave "
+            "it out with competition.images.exclude."
+        )
+        with pytest.raises(ImageError, match=f"cannot read {path}: it is empty"):
+            read(path, below=tmp_path / "elsewhere")

@@ -29,6 +29,7 @@ def test_the_quirks_of_the_real_table(tmp_path):
         "overlap,0 4\noverlap,2 4\n spaced ,1 1\n",
     )
     assert len(labels.problems) == 1
+    assert labels.masks == 8  # rows with a mask, the malformed one included
     assert labels.problems[0].startswith("train-rle.csv row 5: float: ")  # "-1.0" is malformed
     assert labels.table["image_id"].tolist() == [
         "space", "plain", "empty", "float", "short", "one", "split", "mixed", "overlap", "spaced",
@@ -60,6 +61,7 @@ def test_all_bad_rows_are_listed_with_the_line_an_editor_shows(tmp_path):
     )
     rows = [problem.split(":")[0] for problem in labels.problems]
     assert rows == [f"train-rle.csv row {n}" for n in (4, 5, 6, 7)]
+    assert labels.malformed == [p for p in labels.problems if "no image id" not in p]
     assert [p.split(": ")[1] for p in labels.problems] == ["b", "c", "no image id", "d"]
     assert set(rows_of(labels)) == set("abcde")
 

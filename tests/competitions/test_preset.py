@@ -7,6 +7,7 @@ from goldfold.competitions.preset import (
     load_settings,
     preset_names,
     read_recipe,
+    recipe_description,
     recipe_names,
 )
 from goldfold.errors import InputError, SettingsError
@@ -90,3 +91,25 @@ def test_wrong_types_are_problems_not_crashes(tmp_path, text):
 def test_an_unknown_preset_in_the_file(tmp_path):
     with pytest.raises(InputError, match="there is no preset 'x'"):
         load_settings(write(tmp_path, '[competition]\npreset = "x"\n'))
+
+
+def test_assignments_change_single_values_of_the_preset(tmp_path):
+    path = write(tmp_path, '[competition]\npreset = "tgs-salt"\n')
+    settings = load_settings(path, ["competition.tables.0.required=true"])
+    assert settings.competition.tables[0].required is True
+    assert settings.competition.tables[0].file == "depths.csv"
+
+
+def test_a_preset_by_assignment_lies_beneath_the_other_assignments(tmp_path):
+    words = ["competition.tables.0.file=deep.csv", "competition.preset=tgs-salt"]
+    assert load_settings(write(tmp_path, ""), words).competition.tables[0].file == "deep.csv"
+
+
+def test_a_recipe_is_described_by_its_first_comment():
+    described = {
+        (preset, recipe): recipe_description(preset, recipe)
+        for preset in preset_names()
+        for recipe in recipe_names(preset)
+    }
+    assert described["tgs-salt", "default"] == "One GPU"
+    assert all(described.values())

@@ -1,19 +1,26 @@
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
 from goldfold.settings import (
+    AugmentationName,
     CompetitionSettings,
     EnsembleSettings,
     ExtraTable,
     FoldSettings,
     ImageFiles,
+    InferenceSettings,
+    LabelTable,
     Loss,
     ModelSettings,
     Settings,
     StageSettings,
     Strict,
+    SubmissionFormat,
     SubmissionSettings,
 )
+from goldfold.settings_competition import DialectName
 
 
 def tables(model=Settings):
@@ -56,6 +63,9 @@ EXTRA = {"file": "a.csv", "id_column": "id", "columns": {"patient": "p"}}
         (Loss, {"bce": 0, "dice": 0}, "at least one weight must be above 0"),
         (Loss, {"bce": -1}, "greater than or equal to 0"),
         (StageSettings, {"image_size": 100}, "multiple of 32"),
+        (StageSettings, {"augmentation": "stong"}, "'none', 'flip', 'light' or 'strong'"),
+        (LabelTable, {"dialect": "kagle"}, "'siim', 'kaggle', 'kaggle-dash', 'row-major' or"),
+        (SubmissionFormat, {"dialect": ""}, "'siim', 'kaggle', 'kaggle-dash', 'row-major' or"),
         (StageSettings, {"learning_rate": float("inf")}, "finite number"),
         (StageSettings, {"learning_rate": float("nan")}, "finite number"),
         (StageSettings, {"sampling": {"start": 1.5}}, "less than or equal to 1"),
@@ -89,6 +99,15 @@ def test_folds_that_are_trained_may_be_a_part():
     assert FoldSettings(train=[4, 0]).train == [4, 0]
 
 
+def test_names_that_settings_accept_are_the_ones_that_there_are():
+    """Settings stand below the rooms that own these names, so they have lists of their own."""
+    from goldfold.competitions.rle import DIALECTS
+    from goldfold.training.augmentation import RECIPES
+
+    assert get_args(AugmentationName) == tuple(RECIPES)
+    assert get_args(DialectName) == tuple(DIALECTS)
+
+
 def test_members_and_weights_that_fit():
     settings = Settings.model_validate(
         {
@@ -97,3 +116,13 @@ def test_members_and_weights_that_fit():
         }
     )
     assert settings.ensemble.members == ["b"]
+
+
+def test_as_many_checkpoints_are_kept_as_are_averaged():
+    words = (
+        "inference.checkpoints is 4, but model unet-resnet34 keeps 3 checkpoints: set its "
+        "keep_checkpoints to 4 or inference.checkpoints to 3"
+    )
+    with pytest.raises(ValidationError, match=words):
+        Settings(inference=InferenceSettings(checkpoints=4))
+    assert Settings(inference=InferenceSettings(checkpoints=1)).inference.checkpoints == 1

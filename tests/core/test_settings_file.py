@@ -1,7 +1,8 @@
 import pytest
 
 from goldfold.errors import SettingsError
-from goldfold.settings_file import merge, override, read_toml, validate_settings
+from goldfold.settings import Settings
+from goldfold.settings_file import _PATTERNS, merge, override, read_toml, validate_settings
 
 
 def problems(content):
@@ -53,18 +54,75 @@ def test_files_that_cannot_be_read(tmp_path):
             {"submission": {"qqq": 1}},
             "submission.qqq: unknown setting. Known: file.",
         ),
-        ({"folds": 5}, "folds: Input should be a table (found 5)"),
-        ({"folds": {"count": "5"}}, 'folds.count: Input should be a valid integer (found "5")'),
-        ({"folds": {"count": True}}, "folds.count: Input should be a valid integer (found true)"),
+        ({"folds": 5}, "folds: expected a table (found 5)"),
+        ({"folds": {"count": "5"}}, 'folds.count: expected a whole number (found "5")'),
+        ({"folds": {"count": True}}, "folds.count: expected a whole number (found true)"),
         (
             {"models": [{"stages": [{"sampling": {"start": "natrual"}}]}]},
-            "models.0.stages.0.sampling.start: Input should be a valid number or 'natural' "
-            '(found "natrual")',
+            "models.0.stages.0.sampling.start: expected a number or 'natural' (found \"natrual\")",
         ),
         (
             {"models": [{"options": {"a": {"b": 1}}}]},
-            "models.0.options.a: Input should be a valid string or a valid integer or a valid "
-            "number or a valid boolean or a valid array",
+            "models.0.options.a: expected text, a number, true or false or a list (found a table)",
+        ),
+        (
+            {"models": [{"options": {"a": [1.5]}}]},
+            "models.0.options.a: expected text, a number, true or false or a list whose items are "
+            "each a whole number (found a list of 1)",
+        ),
+        ({"folds": {"train": 3}}, "folds.train: expected a list (found 3)"),
+        ({"folds": {"count": 1}}, "folds.count: expected at least 2 (found 1)"),
+        ({"folds": {"count": 21}}, "folds.count: expected at most 20 (found 21)"),
+        ({"models": {}}, "models: expected a list (found a table)"),
+        ({"models": [3]}, "models.0: expected a table (found 3)"),
+        ({"models": []}, "models: expected at least 1 item (found a list of 0)"),
+        (
+            {"models": [{"name": "my net"}]},
+            "models.0.name: expected text of letters, digits, '.', '_' and '-' that begins with a "
+            'letter or digit (found "my net")',
+        ),
+        (
+            {"submission": {"file": "a/b.csv"}},
+            "submission.file: expected text of letters, digits, '.', '_' and '-' that begins with "
+            'a letter or digit and ends with .csv (found "a/b.csv")',
+        ),
+        ({"models": [{"channels": 2}]}, "models.0.channels: expected 1 or 3 (found 2)"),
+        (
+            {"models": [{"stages": [{"image_size": 50}]}]},
+            "models.0.stages.0.image_size: expected a multiple of 32 (found 50)",
+        ),
+        (
+            {"models": [{"stages": [{"learning_rate": 0}]}]},
+            "models.0.stages.0.learning_rate: expected more than 0 (found 0)",
+        ),
+        (
+            {"models": [{"stages": [{"sampling": {"start": 2.0}}]}]},
+            "models.0.stages.0.sampling.start: expected at most 1 or 'natural' (found 2.0)",
+        ),
+        (
+            {"models": [{"stages": [{"loss": {"bce": 0, "dice": 0}}]}]},
+            "models.0.stages.0.loss: at least one weight must be above 0",
+        ),
+        (
+            {"competition": {"images": {"shape": [5]}}},
+            "competition.images.shape.1: is missing",
+        ),
+        (
+            {"competition": {"images": {"shape": [5, 6, 7]}}},
+            "competition.images.shape: expected at most 2 items (found a list of 3)",
+        ),
+        (
+            {"competition": {"images": {"metadata": "x" * 80}}},
+            "competition.images.metadata: expected 'none' or 'dicom' (found \"" + "x" * 59 + "...)",
+        ),
+        (
+            {"inference": {"allow_missing_folds": "yes"}},
+            'inference.allow_missing_folds: expected true or false (found "yes")',
+        ),
+        ({"competition": {"data": 3}}, "competition.data: expected text (found 3)"),
+        (
+            {"submission": {"file": "folds.csv"}},
+            'submission.file: the run directory has another file of that name (found "folds.csv")',
         ),
         (
             {"models": [{"name": "a"}, {"name": "a"}]},
@@ -72,7 +130,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ),
         (
             {"competition": {"tables": [{"file": "a", "columns": {}}]}},
-            "competition.tables.0.id_column: Field required",
+            "competition.tables.0.id_column: is missing",
         ),
         (
             {"ensemble": {"members": ["x"]}},
@@ -82,6 +140,16 @@ def test_files_that_cannot_be_read(tmp_path):
 )
 def test_a_problem_is_one_line_with_its_place(content, line):
     assert problems(content) == [line]
+
+
+def test_every_pattern_of_the_settings_has_words():
+    def patterns(part):
+        if isinstance(part, dict):
+            found = {part["pattern"]} if isinstance(part.get("pattern"), str) else set()
+            return found.union(*(patterns(one) for one in part.values()))
+        return set().union(*(patterns(one) for one in part)) if isinstance(part, list) else set()
+
+    assert patterns(Settings.model_json_schema()) == set(_PATTERNS)
 
 
 def test_all_problems_are_shown_at_once():

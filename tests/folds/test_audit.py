@@ -101,6 +101,7 @@ def test_missing_and_unknown_ids():
     assert report.problems[0].cases == ("e",)
     assert report.problems[1].message == "ids in the table that are no known images: 1 of 4."
     assert report.problems[1].cases == ("d",)
+    assert report.judgeable
 
 
 def test_a_row_without_a_fold():
@@ -195,10 +196,10 @@ def test_everything_at_once_and_as_json():
 
 
 def test_the_text_shows_some_cases_and_counts_the_rest():
-    report = audit_folds(CLEAN, expected_ids=[f"e{i}" for i in range(9)])
+    report = audit_folds(CLEAN, expected_ids=["a", *(f"e{i}" for i in range(9))])
     lines = report.text(limit=2).splitlines()
     assert lines[:4] == [
-        "PROBLEM: images missing from the table: 9 of 9.",
+        "PROBLEM: images missing from the table: 9 of 10.",
         "  e0",
         "  e1",
         "  ... and 7 more",
@@ -236,3 +237,19 @@ def test_a_table_of_real_size_is_quick():
         rows, groups=of_image, expected_ids=ids, non_empty=dict(zip(ids, areas, strict=True))
     )
     assert time.perf_counter() - start < 5  # 0.2 s on an idle core
+
+
+def test_a_table_of_other_images_cannot_be_judged():
+    report = audit_folds(CLEAN, expected_ids=["x1", "x2"])
+    assert kinds(report.problems) == ["no-common-id"]
+    assert report.problems[0].message == (
+        "none of the 4 ids of the table is one of the 2 images; these have ids such as x1."
+    )
+    assert not report.judgeable
+    assert report.to_json()["judgeable"] is False
+
+
+@pytest.mark.parametrize(("count", "asked"), [(50, False), (51, True)])
+def test_more_than_50_folds_are_asked_about(count, asked):
+    report = audit_folds(table(*[(f"i{n}", n) for n in range(count)]))
+    assert (kinds(report.problems) == ["many-folds"]) == asked

@@ -13,6 +13,7 @@ from goldfold.errors import InputError
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
+from goldfold.training import probability
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 from goldfold.training.probability import quantise
@@ -86,6 +87,17 @@ def test_maps_have_the_original_sizes(tmp_path: Path) -> None:
     sizes = [(32, 32), (40, 50), (101, 7), (16, 16), (1, 64)]
     reader = predict(tmp_path / "a.maps", images, [make_model(0)], sizes=sizes)
     assert [reader.read(name).shape for name in images.image_ids] == sizes
+
+
+@pytest.mark.parametrize("sizes", [[(40, 50)] * 10, [(40, 50)] * 3 + [(20, 64)] * 7])
+def test_maps_resized_together_have_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]
+) -> None:
+    images, model = make_images(10), make_model(0)
+    predict(tmp_path / "one.maps", images, [model], sizes=sizes)
+    monkeypatch.setattr(probability, "_images_at_once", lambda *_: 3)  # as a GPU would
+    predict(tmp_path / "three.maps", images, [model], sizes=sizes)
+    assert (tmp_path / "one.maps").read_bytes() == (tmp_path / "three.maps").read_bytes()
 
 
 class Breaks(nn.Module):

@@ -168,7 +168,7 @@ def test_other_facts_are_refused_or_begun_anew(tmp_path: Path) -> None:
 def test_facts_of_an_unfinished_store_are_compared_too(tmp_path: Path) -> None:
     with MapWriter(tmp_path / "test.maps", FACTS) as writer:
         fill(writer, 2)
-    with pytest.raises(InputError, match=r"other facts\. Predict again with --overwrite"):
+    with pytest.raises(InputError, match=r"other facts\. Pass restart=True"):
         MapWriter(tmp_path / "test.maps", {})
 
 

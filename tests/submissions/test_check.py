@@ -60,10 +60,10 @@ def test_windows_line_ends_and_no_last_newline_are_correct(check):
         ("b,1 two", "not-a-number", "number 2 ('two') is not a whole number"),
         ("b,1 0", "bad-length", "number 2 (0) is the length of a run"),
         ("b,1 -5", "bad-length", "number 2 (-5)"),
-        ("b,98 3", "out-of-bounds", "ends 1 pixels beyond the image of 100 pixels"),
+        ("b,98 3", "out-of-bounds", "ends 1 pixel beyond the image of 100 pixels"),
         ("b,5 9 -2 1", "overlap", "number 3 (-2) starts a run that overlaps"),
         ("b,1 2,3", "width", "found 3 cells, expected 2"),
-        ("b", "width", "found 1 cells, expected 2"),
+        ("b", "width", "found 1 cell, expected 2"),
     ],
 )
 def test_faults_of_a_row(check, line, fault, words):
@@ -79,13 +79,13 @@ def test_faults_of_a_row(check, line, fault, words):
 def test_faults_of_the_ids(check):
     report = check("ImageId,EncodedPixels\na,-1\nd,-1\na,0 1\n c,-1\n")
     assert faults(report) == [
-        (None, "b", "missing-id"),
         (3, "d", "extra-id"),
         (4, "a", "doubled-id"),
         (5, "c", "id-spaces"),
+        (None, "b", "missing-id"),
     ]
     text = str(report)
-    assert "4 problems (1 missing-id, 1 extra-id, 1 doubled-id, 1 id-spaces) in 4 rows:" in text
+    assert "4 problems (1 extra-id, 1 doubled-id, 1 id-spaces, 1 missing-id) in 4 rows:" in text
     assert "  b: the sample has this image, the file has not" in text
     assert "  row 3, d: the sample does not have this image" in text
     assert "  row 4, a: the id stands in row 2 already" in text
@@ -151,7 +151,7 @@ def test_spaces_and_another_order_of_rows_are_warnings(check):
     report = check("ImageId,EncodedPixels\nb, -1\na, 5 2\nc,-1\n")
     assert report.ok
     assert report.warnings == [
-        "2 masks have spaces around them; competitions ignore these.",
+        "2 masks have surrounding spaces; competitions ignore these.",
         "the rows are not in the sample's order; competitions join them by id.",
     ]
 
@@ -160,7 +160,7 @@ def test_a_sample_that_repeats_ids(check):
     report = check(GOOD, sample=SAMPLE + "a,-1\n")
     assert report.ok
     assert report.warnings[0].endswith(
-        "sample.csv repeats ids in 1 rows; one row for each of its 3 images is expected."
+        "sample.csv: 1 row repeats an id; one row for each of its 3 images is expected."
     )
 
 
@@ -179,7 +179,7 @@ def test_unknown_sizes_are_said(check):
     report = check(GOOD, shape=None)
     assert report.ok
     assert report.warnings == [
-        "2 masks belong to images of unknown size; whether their runs end inside the image was "
+        "2 masks belong to images of unknown size; whether the runs end inside the image was "
         "not checked."
     ]
 
@@ -189,7 +189,35 @@ def test_many_faults_are_counted_and_the_first_shown(check):
     report = check(sample.replace("-1", "nan"), sample=sample)
     assert len(report.problems) == 50
     assert "50 problems (50 nan) in 50 rows:" in str(report)
-    assert "... and 30 more" in str(report)
+    assert "... and 45 more nan" in str(report)
+    assert str(report).count("\n") == 7
+
+
+def test_faults_of_rows_are_not_hidden_behind_missing_ids(check):
+    sample = "ImageId,EncodedPixels\n" + "".join(f"i{n},-1\n" for n in range(1400))
+    report = check("ImageId,EncodedPixels\ni0,1 0\ni1,5\ni2,1 0\nx,-1\n", sample=sample)
+    assert len(report.problems) == 4 + 1397
+    lines = str(report).splitlines()
+    assert lines[0].endswith(
+        "1,401 problems (2 bad-length, 1 odd-count, 1 extra-id, 1,397 missing-id) in 4 rows:"
+    )
+    assert [line.split(":")[0] for line in lines[1:5]] == [
+        "  row 2, i0", "  row 4, i2", "  row 3, i1", "  row 5, x",
+    ]  # fmt: skip
+    assert lines[5] == "  i3: the sample has this image, the file has not"
+    assert lines[10] == "  ... and 1,392 more missing-id"
+    assert len(report.to_json()["problems"]) == 1401
+
+
+def test_one_is_said_in_the_singular(check):
+    report = check("ImageId,EncodedPixels\na,5\n", sample=SAMPLE[: SAMPLE.index("b")])
+    assert "submission.csv: 1 problem (1 odd-count) in 1 row:" in str(report)
+    report = check("ImageId,EncodedPixels\na, 5 1\nb,-1\nc,-1\n", shape=None)
+    assert report.warnings == [
+        "1 mask has surrounding spaces; competitions ignore these.",
+        "1 mask belongs to images of unknown size; whether the runs end inside the image was "
+        "not checked.",
+    ]
 
 
 def test_json_holds_everything(check):

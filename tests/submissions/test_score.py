@@ -111,8 +111,9 @@ def test_missing_images(score):
 def test_ids_that_the_solution_lacks_are_said(score):
     scores = score(SUBMISSION + "z,0 1\n")
     assert scores.parts["overall"].images == 4
-    assert "1 of the ids of" in scores.warnings[0]
-    assert scores.warnings[0].endswith("and do not count, the first is z.")
+    (warning,) = scores.warnings
+    assert "submission.csv: 1 id is not in " in warning
+    assert warning.endswith("solution.csv and left out: z")
 
 
 def test_nothing_in_common(score):
@@ -121,7 +122,7 @@ def test_nothing_in_common(score):
 
 
 def test_doubled_ids(score):
-    with pytest.raises(InputError, match=r"1 rows repeat an id; .*:\n  row 7: a"):
+    with pytest.raises(InputError, match=r"1 row repeats an id; .*:\n  row 7: a"):
         score(SUBMISSION + "a,-1\n")
 
 
@@ -136,7 +137,7 @@ def test_all_malformed_masks_are_named(score):
 
 
 def test_bad_usage(score):
-    with pytest.raises(InputError, match=r"1 bad values of Usage:\n  row 3, b: found 'Pubic'"):
+    with pytest.raises(InputError, match=r"1 bad value of Usage:\n  row 3, b: found 'Pubic'"):
         score(solution=SOLUTION.replace("b,0 10,Public", "b,0 10,Pubic"))
     with pytest.raises(InputError, match="row 5, c: private in an earlier row"):
         score(solution=SOLUTION.replace("c,5 10,Private", "c,5 10,Public"))
@@ -156,7 +157,7 @@ def test_solution_in_another_dialect(score):
 
 
 def test_rows_of_differing_width(score):
-    with pytest.raises(InputError, match="row 7 has 1 cells, the header has 2"):
+    with pytest.raises(InputError, match="row 7 has 1 cell, the header has 2"):
         score(SUBMISSION + "z\n")
 
 

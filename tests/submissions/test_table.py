@@ -73,7 +73,7 @@ def test_sample_keeps_the_order_of_first_appearance(tmp_path):
     [
         ("id,rle\n", "expected one row an image, found none"),
         ("", "expected one column 'id'"),
-        ("id,rle\na,1\nb\n", r"row 3 has 1 cells, the header has 2 \(1 such rows in all\)"),
+        ("id,rle\na,1\nb\n", r"row 3 has 1 cell, the header has 2 \(1 such row in all\)"),
     ],
 )
 def test_samples_that_are_none(tmp_path, text, words):

@@ -48,7 +48,7 @@ def test_ids_have_to_match(tmp_path):
     with pytest.raises(InputError) as caught:
         write_submission(path, ["a", "b", "a"], [("a", ""), ("c", ""), ("a", "1 1")], **COLUMNS)
     assert "submission.csv was not written, 4 problems:" in str(caught.value)
-    for line in ("a: two masks", "b: no mask", "c: not in the sample", "ids repeat 1 times"):
+    for line in ("a: two masks", "b: no mask", "c: not in the sample", "1 row repeats an id"):
         assert line in str(caught.value)
     assert not path.exists()
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -289,6 +290,29 @@ def test_the_arrays_cannot_be_written(tmp_path, data):
     cache = build_cache(tmp_path, **data[2])
     with pytest.raises(ValueError, match="read-only"):
         cache.pixels[0] = 0
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_opencv_works_in_our_threads_alone_and_gets_its_own_back(
+    tmp_path, data, monkeypatch, broken
+):
+    seen, whole, before = [], cache_writer.read_image, cv2.getNumThreads()
+
+    def read(*given):
+        seen.append(cv2.getNumThreads())
+        if broken:
+            raise ImageError("torn")
+        return whole(*given)
+
+    monkeypatch.setattr(cache_writer, "read_image", read)
+    cv2.setNumThreads(3)
+    try:
+        with pytest.raises(ImageError) if broken else nullcontext():
+            build_cache(tmp_path / "cache", workers=2, **data[2])
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
+    assert set(seen) == {1}
 
 
 def test_same_inputs_same_bytes(tmp_path, data):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from torch import nn
 from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.training import checkpoint as checkpoint_module
 from goldfold.training.checkpoint import (
+    is_among_best,
     keep_best,
     list_checkpoints,
     load_model,
+    rank,
     save_checkpoint,
     save_tensors,
 )
@@ -26,19 +29,79 @@ FACTS = {
 }
 
 
-def save(fold, epoch, score, model=None):
-    module = model or nn.Linear(2, 1)
-    return save_checkpoint(fold / "checkpoints", module, epoch=epoch, score=score, facts=FACTS)
+def save(fold, epoch, score, model=None, non_empty_score=0.0):
+    return save_checkpoint(
+        fold / "checkpoints",
+        model or nn.Linear(2, 1),
+        epoch=epoch,
+        score=score,
+        non_empty_score=non_empty_score,
+        facts=FACTS,
+    )
 
 
 def files(fold):
     return sorted(path.name for path in (fold / "checkpoints").iterdir())
 
 
-def test_the_best_come_first_and_the_earlier_of_equals(tmp_path):
+def test_the_best_come_first_and_the_later_of_equals(tmp_path):
     for epoch, score in [(1, 0.5), (2, 0.7), (3, 0.7), (4, 0.1)]:
         save(tmp_path, epoch, score)
-    assert [c.epoch for c in list_checkpoints(tmp_path)] == [2, 3, 1, 4]
+    assert [c.epoch for c in list_checkpoints(tmp_path)] == [3, 2, 1, 4]
+
+
+def test_of_all_empty_scores_the_one_that_sees_most_is_the_best(tmp_path):
+    """A fold at the all-empty score kept its first, worst epochs."""
+    for epoch, seen in [(1, 0.0), (2, 0.1), (3, 0.4), (4, 0.3)]:
+        save(tmp_path, epoch, 0.78, non_empty_score=seen)
+    assert [c.epoch for c in keep_best(tmp_path, 2, upto_epoch=4)] == [3, 4]
+    facts = json.loads((tmp_path / "checkpoints" / "epoch-0003.json").read_text())
+    assert (facts["score"], facts["non_empty_score"]) == (0.78, 0.4)
+
+
+def test_a_checkpoint_without_the_score_of_the_non_empty_images_ranks_behind_its_equals(tmp_path):
+    facts = save(tmp_path, 2, 0.7, non_empty_score=0.2).path.with_suffix(".json")
+    save(tmp_path, 1, 0.7, non_empty_score=0.1)
+    content = json.loads(facts.read_text())
+    del content["non_empty_score"]
+    facts.write_text(json.dumps(content))
+    assert [c.epoch for c in list_checkpoints(tmp_path)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("new", "is_among"),
+    [
+        ((0.6, 0.0, 9), True),
+        ((0.5, 0.3, 9), True),
+        ((0.5, 0.2, 9), True),
+        ((0.5, 0.1, 9), False),
+        ((0.4, 0.9, 9), False),
+    ],
+)
+def test_what_is_among_the_best(tmp_path, new, is_among):
+    save(tmp_path, 1, 0.7)
+    assert is_among_best(tmp_path, 2, rank(*new))
+    save(tmp_path, 2, 0.5, non_empty_score=0.2)
+    assert is_among_best(tmp_path, 2, rank(*new)) is is_among
+
+
+def test_the_best_up_to_the_state_stay_beside_the_best(tmp_path):
+    for epoch, score in [(1, 0.5), (2, 0.4), (3, 0.6), (4, 0.9), (5, 0.8)]:
+        save(tmp_path, epoch, score)
+    assert [c.epoch for c in keep_best(tmp_path, 2, 5, 3)] == [4, 5]
+    assert [c.epoch for c in list_checkpoints(tmp_path)] == [4, 5, 3, 1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_weights_may_be_read_by_whom_the_user_lets_read(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        saved = save(tmp_path, 1, 0.5)
+    finally:
+        os.umask(before)
+    for path in (saved.path, saved.path.with_suffix(".json")):
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_only_the_best_are_kept_and_none_from_the_future(tmp_path):

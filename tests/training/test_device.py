@@ -24,16 +24,32 @@ def test_a_processor_with_native_bf16_uses_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("capability", "dtype"), [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), None)]
+    ("capability", "dtype", "words"),
+    [
+        ((9, 0), torch.bfloat16, "bf16 autocast"),
+        ((8, 0), torch.bfloat16, "bf16 autocast"),
+        ((7, 5), torch.float16, "fp16 autocast"),  # T4
+        ((7, 0), torch.float16, "fp16 autocast"),  # V100
+        ((6, 0), None, "float32"),  # P100
+    ],
 )
-def test_a_gpu_uses_bf16_from_ampere_on(monkeypatch, capability, dtype):
+def test_a_gpu_uses_the_dtype_of_its_tensor_cores(monkeypatch, capability, dtype, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
     device = choose_device()
     assert device.device.type == "cuda"
     assert device.autocast_dtype is dtype
-    assert device.description.startswith("Some GPU, ")
+    assert device.description == f"Some GPU, {words}, channels_last"
+
+
+def test_only_fp16_scales_the_loss():
+    cpu = torch.device("cpu")
+    assert Device(cpu, None, "").scaler() is None
+    assert Device(cpu, torch.bfloat16, "").scaler() is None
+    scaler = Device(cpu, torch.float16, "").scaler()
+    assert scaler.is_enabled()
+    assert scaler.get_scale() == 65536.0
 
 
 def test_autocast_is_on_only_where_there_is_a_fast_dtype():

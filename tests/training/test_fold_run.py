@@ -1,5 +1,6 @@
 """One fold from the first epoch to the result: above all, a training that was killed."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from torch import nn
 
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import GoldfoldError, InputError, OutputError
+from goldfold.files import locked_folder
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_run as fold_run_module
 from goldfold.training import state as state_module
@@ -22,7 +24,7 @@ from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
 from goldfold.training.model import build_model
-from goldfold.training.validation import ValidationImages, validate
+from goldfold.training.validation import ValidationImages, ValidationScore, validate
 
 MODEL = ModelSettings(
     name="tiny", encoder="tu-lcnet_050", options={"decoder_channels": [16, 8, 8, 8, 8]}
@@ -79,11 +81,14 @@ def fold_data(cache, texts):
     return FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
 
 
-def train(folder, data, *, stage=STAGE, made_from=None, workers=0, progress=None):
+def train(folder, data, *, stage=STAGE, made_from=None, workers=0, progress=None, state_seconds=0):
     torch.manual_seed(torch.randint(1000, (1,)).item())  # what the caller did must not matter
     run = FoldRun(folder, 0, MADE_FROM if made_from is None else made_from)
     progress = progress or Stopper()
-    return train_fold(run, MODEL, stage, data, device=CPU, workers=workers, progress=progress)
+    return train_fold(
+        run, MODEL, stage, data,
+        device=CPU, workers=workers, progress=progress, state_seconds=state_seconds,
+    )  # fmt: skip
 
 
 def content(folder):
@@ -127,10 +132,9 @@ def assert_same(folder, unbroken):
 
 def test_the_folder_of_a_finished_training(unbroken):
     names = list(content(unbroken))
-    assert [name for name in names if "checkpoints" not in name] == [
-        "history.csv", "result.json", "state/epoch-0003.safetensors", "state/state.json",
-    ]  # fmt: skip
-    assert len([name for name in names if name.endswith(".safetensors")]) == 3
+    assert [name for name in names if "checkpoints" not in name] == ["history.csv", "result.json"]
+    assert len([name for name in names if name.endswith(".safetensors")]) == 2
+    assert not (unbroken / "state").exists()
 
 
 def test_history_has_a_row_an_epoch(unbroken):
@@ -143,7 +147,8 @@ def test_history_has_a_row_an_epoch(unbroken):
 
 def test_the_best_checkpoints_are_kept_and_score_what_they_say(unbroken, data):
     history = pd.read_csv(unbroken / "history.csv")
-    best = history.sort_values(["score", "epoch"], ascending=[False, True])["epoch"].tolist()[:2]
+    ranked = history.sort_values(["score", "non_empty_score", "epoch"], ascending=False)
+    best = ranked["epoch"].tolist()[:2]
     found = list_checkpoints(unbroken)
     assert [c.epoch for c in found] == best
     result = json.loads((unbroken / "result.json").read_text())
@@ -151,6 +156,7 @@ def test_the_best_checkpoints_are_kept_and_score_what_they_say(unbroken, data):
     model = load_model(found[0], CPU.device)
     again = validate(model, data.cache, data.validation, metric="dice", batch_size=4, device=CPU)
     assert again.score == found[0].score
+    assert again.non_empty_score == found[0].facts["non_empty_score"]
 
 
 def test_a_finished_training_is_not_touched_again(unbroken, data):
@@ -313,6 +319,112 @@ def test_killed(tmp_path, data, mask_texts, unbroken, place):
     assert_same(folder, unbroken)
 
 
+# --- states that are rarer than epochs ---------------------------------------------------------
+
+LONG = STAGE.model_copy(update={"epochs": 6})
+
+
+def stand_still(patch, seconds):
+    """Let the training's clock go on by so much a look, instead of by itself."""
+    looks = itertools.count()
+    patch.setattr(fold_run_module, "monotonic", lambda: seconds * next(looks))
+
+
+def test_a_state_is_written_only_when_the_last_is_old_enough(tmp_path, data, monkeypatch):
+    stand_still(monkeypatch, 1.0)
+    written = []
+    monkeypatch.setattr(fold_run_module, "save_state", lambda *given: written.append(given[3]))
+    train(tmp_path / "often", data, stage=LONG, state_seconds=0)
+    assert [one.epoch for one in written] == [1, 2, 3, 4, 5]  # none after the last
+    written.clear()
+    train(tmp_path / "seldom", data, stage=LONG, state_seconds=2)
+    assert [one.epoch for one in written] == [2, 4]
+    written.clear()
+    train(tmp_path / "never", data, stage=LONG, state_seconds=1e9)
+    assert written == []
+
+
+@pytest.fixture(scope="module")
+def unbroken_long(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("long") / "fold-0"
+    train(folder, data, stage=LONG)
+    return folder
+
+
+@pytest.mark.parametrize("at", [8, 12, 15])
+@pytest.mark.parametrize("state_seconds", [3, 1e9])
+def test_epochs_after_the_last_state_are_repeated_bit_by_bit(
+    tmp_path, data, unbroken_long, at, state_seconds
+):
+    with pytest.MonkeyPatch.context() as patch:
+        stand_still(patch, 1.0)
+        with pytest.raises(StoppedError):
+            train(tmp_path, data, stage=LONG, progress=Stopper(at), state_seconds=state_seconds)
+        train(tmp_path, data, stage=LONG, state_seconds=state_seconds)
+    assert_same(tmp_path, unbroken_long)
+
+
+class StopInEpoch(Stopper):
+    """Throws at the first step of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def advance(self, steps=1, *, epoch, **_):
+        if epoch == self.epoch:
+            raise StoppedError
+
+
+def test_the_best_at_the_last_state_stay_until_the_next(tmp_path, data, monkeypatch):
+    """Where epochs cannot be repeated bit by bit, the ones that were pushed out are still there."""
+    stand_still(monkeypatch, 1.0)
+    scores = iter([0.5, 0.6, 0.4, 0.7, 0.8])
+
+    def score(*_, **__):
+        value = next(scores)
+        return ValidationScore(value, 127, value, value)
+
+    monkeypatch.setattr(fold_run_module, "validate", score)
+    with pytest.raises(StoppedError):
+        train(tmp_path, data, stage=LONG, state_seconds=2, progress=StopInEpoch("6/6"))
+    assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 4, 2]
+    scores = iter([0.1, 0.2])
+    train(tmp_path, data, stage=LONG, state_seconds=2)
+    assert [c.epoch for c in list_checkpoints(tmp_path)] == [4, 2]
+
+
+def test_a_checkpoint_that_is_not_among_the_best_is_not_written(tmp_path, data, monkeypatch):
+    scores = iter([0.5, 0.6, 0.4, 0.5, 0.6, 0.1])
+
+    def score(*_, **__):
+        value = next(scores)
+        return ValidationScore(value, 127, value, 0.0)
+
+    whole, written = fold_run_module.save_checkpoint, []
+
+    def save(*arguments, **keywords):
+        written.append(keywords["epoch"])
+        return whole(*arguments, **keywords)
+
+    monkeypatch.setattr(fold_run_module, "validate", score)
+    monkeypatch.setattr(fold_run_module, "save_checkpoint", save)
+    train(tmp_path, data, stage=LONG)
+    assert written == [1, 2, 4, 5]  # of equals the later epoch is the better one
+    assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 2]
+
+
+def test_the_state_of_a_finished_training_is_removed_by_whoever_comes_next(tmp_path, data):
+    """A kill between the result and the removal leaves it behind."""
+    stage = STAGE.model_copy(update={"epochs": 2})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold_run_module, "remove_state", lambda _: None)
+        train(tmp_path, data, stage=stage)
+    assert (tmp_path / "state" / "state.json").exists()
+    train(tmp_path, data, stage=stage)
+    assert not (tmp_path / "state").exists()
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 
@@ -335,8 +447,7 @@ def test_another_training_is_not_gone_on_with(tmp_path, data):
 def test_a_finished_training_without_its_state_still_knows_what_it_is(tmp_path, data):
     stage = STAGE.model_copy(update={"epochs": 1})
     train(tmp_path, data, stage=stage)
-    for path in (tmp_path / "state").iterdir():
-        path.unlink()
+    assert not (tmp_path / "state").exists()
     assert train(tmp_path, data, stage=stage)["epochs"] == 1
     with pytest.raises(InputError, match="data: it was 'abc', now 'xyz'"):
         train(tmp_path, data, stage=stage, made_from={**MADE_FROM, "data": "xyz"})
@@ -360,20 +471,30 @@ def test_a_training_that_goes_on_needs_no_published_weights(tmp_path, data, monk
     model = MODEL.model_copy(update={"encoder_weights": "imagenet"})
     run = FoldRun(tmp_path, 0, MADE_FROM)
     with pytest.raises(StoppedError):
-        train_fold(run, model, STAGE, data, device=CPU, workers=0, progress=Stopper(5))
+        train_fold(
+            run, model, STAGE, data,
+            device=CPU, workers=0, progress=Stopper(5), state_seconds=0,
+        )  # fmt: skip
     stage = STAGE.model_copy(update={"epochs": 2})
     train_fold(run, model, stage, data, device=CPU, workers=0, progress=Stopper())
     assert asked == ["imagenet", "none"]
 
 
-def test_a_finished_training_that_lost_all_its_checkpoints(tmp_path, data):
+def test_a_training_whose_checkpoints_vanish(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(fold_run_module, "keep_best", lambda *_: [])
     stage = STAGE.model_copy(update={"epochs": 1})
-    train(tmp_path, data, stage=stage)
-    (tmp_path / "result.json").unlink()
-    for path in (tmp_path / "checkpoints").iterdir():
-        path.unlink()
     with pytest.raises(GoldfoldError, match="has no checkpoint; train it with --overwrite"):
         train(tmp_path, data, stage=stage)
+
+
+def test_a_fold_that_another_process_trains(tmp_path, data):
+    words = r"another process is writing .*fold-0\. Wait for it to end, or end it\."
+    with locked_folder(tmp_path / "fold-0"), pytest.raises(OutputError, match=words):
+        train(tmp_path / "fold-0", data)
+    assert list((tmp_path / "fold-0").iterdir()) == []
+    with pytest.raises(StoppedError):
+        train(tmp_path / "fold-0", data, progress=Stopper(1))
+    train(tmp_path / "fold-0", data)  # what stopped holds nothing
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path, data):

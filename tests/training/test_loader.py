@@ -1,8 +1,10 @@
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,3 +80,40 @@ def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads(cache, mon
     with pytest.raises(OSError, match="the disk went away"):
         batches_of(cache, 2)
     assert not [t for t in threading.enumerate() if t.name.startswith("loader")]
+
+
+def test_batches_for_a_gpu_are_pinned_by_the_thread_that_makes_them(cache, monkeypatch):
+    where = []
+
+    def pin(tensor):
+        where.append(threading.current_thread().name)
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    rows = split_batches(np.array([3, 1, 4]), 2)
+    found = list(iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=2, pin=True))
+    assert len(where) == 2 * len(rows)
+    assert all(name.startswith("loader") for name in where)
+    plain = iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=0)
+    for one, other in zip(found, plain, strict=True):
+        assert isinstance(one.images, torch.Tensor)
+        assert (one.images.numpy() == other.images).all()
+        assert (one.masks.numpy() == other.masks).all()
+    assert isinstance(other.images, np.ndarray)
+
+
+def test_opencv_works_in_our_threads_alone_and_gets_its_own_back(cache, monkeypatch):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    rows = split_batches(np.array([3, 1, 4]), 1)
+    try:
+        batches = iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=2)
+        assert cv2.getNumThreads() == 3
+        next(batches)
+        assert cv2.getNumThreads() == 1
+        batches.close()
+        assert cv2.getNumThreads() == 3
+        list(iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=2))
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)

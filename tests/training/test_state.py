@@ -6,7 +6,13 @@ from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.training.optimizer import build_optimizer
-from goldfold.training.state import Progressed, load_state, read_made_from, save_state
+from goldfold.training.state import (
+    Progressed,
+    load_state,
+    read_made_from,
+    remove_state,
+    save_state,
+)
 
 
 def network(seed=0):
@@ -82,6 +88,40 @@ def test_a_damaged_state_is_named_with_the_way_out(tmp_path, fault):
         (tmp_path / "state.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"cannot go on from the state in .*--overwrite"):
         load_state(tmp_path, model, optimizer)
+
+
+def test_the_scale_of_the_loss_is_put_back(tmp_path):
+    model, optimizer = network()
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+    for seed in (1, 2):
+        image = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        optimizer.zero_grad()
+        scaler.scale(model(image).square().mean()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    save_state(tmp_path, model, optimizer, Progressed(1, []), {}, scaler)
+    other = torch.amp.GradScaler("cpu")
+    load_state(tmp_path, model, optimizer, other)
+    assert other.state_dict() == scaler.state_dict()
+    assert (other.get_scale(), other.state_dict()["_growth_tracker"]) == (8.0, 2)
+
+
+def test_a_state_without_a_scale_begins_with_a_new_one(tmp_path):
+    model, optimizer = network()
+    step(model, optimizer, 1)
+    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    assert "scaler" not in json.loads((tmp_path / "state.json").read_text())
+    scaler = torch.amp.GradScaler("cpu")
+    load_state(tmp_path, model, optimizer, scaler)
+    assert scaler.get_scale() == 65536.0
+
+
+def test_a_removed_state_leaves_nothing_and_may_be_removed_twice(tmp_path):
+    model, optimizer = network()
+    save_state(tmp_path / "state", model, optimizer, Progressed(1, []), {})
+    for _ in range(2):
+        remove_state(tmp_path / "state")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_decay_is_for_kernels_only():

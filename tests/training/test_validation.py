@@ -33,7 +33,7 @@ def held_out(rows, texts):
     )
 
 
-def score(cache, cpu, rows, texts, metric="dice", batch_size=4, model=None):
+def score(cache, cpu, rows, texts, metric="dice", batch_size=4, model=None, workers=1):
     return validate(
         model or Brightness(),
         cache,
@@ -41,6 +41,7 @@ def score(cache, cpu, rows, texts, metric="dice", batch_size=4, model=None):
         metric=metric,
         batch_size=batch_size,
         device=cpu,
+        workers=workers,
     )
 
 
@@ -54,14 +55,17 @@ def test_the_score_is_that_of_brute_force_over_pixels_at_original_size(
     with torch.inference_mode():
         probability = torch.sigmoid(model(network_input(cache.pixels[:].copy(), cpu.device)))
         levels = quantise(resize_probability(probability, *SIZE)).numpy()
-    means = []
+    means, seen = [], []
     for level in range(256):
         predicted = levels > level
         counts = [(predicted & (masks > 0)), predicted, masks > 0]
-        means.append(image_scores(metric, *(c.sum(axis=(1, 2)) for c in counts)).mean())
+        each = image_scores(metric, *(c.sum(axis=(1, 2)) for c in counts))
+        means.append(each.mean())
+        seen.append(each[masks.any(axis=(1, 2))].mean())
     assert found.score == pytest.approx(max(means), abs=1e-12)
     assert found.level == int(np.argmax(means))
     assert found.score_at_half == pytest.approx(means[127], abs=1e-12)
+    assert found.non_empty_score == pytest.approx(max(seen), abs=1e-12)
     assert 0.3 < found.score < 1  # the case says something
 
 
@@ -73,13 +77,42 @@ def test_the_order_of_the_images_and_the_size_of_the_batch_change_nothing(cache,
     assert other.level == one.level
 
 
+@pytest.mark.parametrize("workers", [0, 1, 4])
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_threads_change_nothing(cache, cpu, mask_texts, workers, batch_size):
+    rows = list(range(len(mask_texts)))
+    one = score(cache, cpu, rows, mask_texts, batch_size=batch_size)
+    assert score(cache, cpu, rows, mask_texts, batch_size=batch_size, workers=workers) == one
+
+
+def test_networks_at_the_all_empty_score_are_told_apart(cache, cpu, mask_texts):
+    """Both are best where they predict nothing; one of them sees the square."""
+
+    class Blind(nn.Module):
+        def forward(self, images):
+            return torch.full_like(images, -1.0)
+
+    class FarTooKeen(nn.Module):
+        def forward(self, images):
+            # Sure of itself in the empty images, so any threshold costs more than it brings.
+            bright = nn.functional.avg_pool2d(images, 7, 1, 3)
+            empty = images.mean(dim=(1, 2, 3), keepdim=True) < -1.1
+            return torch.where(empty, 9.0, bright)
+
+    rows = [0, 3, 6, 9, 12, 1]
+    blind = score(cache, cpu, rows, mask_texts, model=Blind())
+    keen = score(cache, cpu, rows, mask_texts, model=FarTooKeen())
+    assert blind.score == keen.score == 5 / 6
+    assert keen.non_empty_score > blind.non_empty_score > 0
+
+
 def test_one_empty_image_that_is_predicted_empty_scores_one(cache, cpu, mask_texts):
     class Nothing(nn.Module):
         def forward(self, images):
             return torch.full_like(images, -20.0)
 
     found = score(cache, cpu, [0], mask_texts, model=Nothing())
-    assert (found.score, found.score_at_half) == (1.0, 1.0)
+    assert (found.score, found.score_at_half, found.non_empty_score) == (1.0, 1.0, 0.0)
 
 
 def test_a_full_prediction_of_a_mask_scores_its_dice(cache, cpu, masks, mask_texts):

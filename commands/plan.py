@@ -1,0 +1,155 @@
+"""What --dry-run prints: found out as the stages themselves do it, but nothing is written.
+
+What a stage would refuse is refused here in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.prediction_stage import Split
+    from goldfold.commands.train import Job
+
+UP_TO_DATE = "up to date"
+
+
+def plan_run(run: Run, overwrite: bool = False) -> list[str]:
+    """Return one line for each thing that `goldfold run` would do or pass over.
+
+    Raises:
+        InputError: the data has problems, or a stage would refuse what is there.
+    """
+    from goldfold.commands.context import peek_images
+    from goldfold.commands.folds_stage import plan_folds
+    from goldfold.commands.train import choose_jobs
+    from goldfold.competitions.images_table import test_images
+
+    directory = run.directory
+    images, images_stand = peek_images(run)
+    folds, folds_stand = plan_folds(run, images, retrain=overwrite)
+    jobs = choose_jobs(run)
+    lines = [
+        f"images: {_state(images_stand, directory.images.is_file(), 'read')}",
+        f"folds: {_state(folds_stand, directory.folds.is_file(), 'split')}",
+        *(f"train {line}" for line in plan_training(run, jobs, images, folds, overwrite)),
+    ]
+    splits: list[Split] = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
+    predictions = plan_predictions(run, jobs, images, folds, splits, retrained=overwrite)
+    lines += [f"predict {line}" for line in predictions]
+    ready = all(line.endswith(UP_TO_DATE) for line in predictions) and folds_stand
+    ensemble_stands = ready and _ensemble_stands(run, images, folds)
+    lines.append(f"ensemble: {_state(ensemble_stands, directory.ensemble.is_file(), 'made')}")
+    if "test" not in splits:
+        return [*lines, "submission: none, because there are no test images"]
+    return [*lines, f"submission: {_submission(run, images, folds, ensemble_stands)}"]
+
+
+def plan_training(
+    run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame, overwrite: bool
+) -> list[str]:
+    """Return one line a fold training: its folder, and what would happen to it.
+
+    Raises:
+        InputError: a folder holds a training made from other input, and `overwrite` is not set.
+    """
+    from goldfold.commands.train import fold_runs
+    from goldfold.errors import plural
+    from goldfold.files import read_json
+
+    lines = []
+    for job, fold_run in fold_runs(run, jobs, images, folds):
+        total = job.model.stages[0].epochs
+        epochs = plural(total, "epoch", "epochs")
+        if overwrite:
+            there = fold_run.result_path.is_file() or fold_run.started()
+            again = f"would be deleted and trained again, {epochs}"
+            state = again if there else f"would train {epochs}"
+        elif fold_run.finished():
+            state = "finished"
+        elif fold_run.started():
+            done = read_json(fold_run.state_folder / "state.json")["epoch"]
+            state = f"would go on after epoch {done} of {total}"
+        else:
+            state = f"would train {epochs}"
+        lines.append(f"{fold_run.folder}: {state}")
+    return lines
+
+
+def plan_predictions(
+    run: Run,
+    jobs: Sequence[Job],
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    splits: Sequence[Split],
+    retrained: bool = False,
+) -> list[str]:
+    """Return one line for each store of maps, and what would happen to it.
+
+    Args:
+        run: the run.
+        jobs: the fold trainings that predict, finished or to be finished first.
+        images: of the run.
+        folds: of the run.
+        splits: which maps.
+        retrained: all jobs are trained again before.
+    """
+    from goldfold.commands.prediction_stage import (
+        discarded_because,
+        images_fingerprints,
+        is_predicted,
+        store_facts,
+        store_of,
+    )
+
+    lines = []
+    for split in splits:
+        prints = images_fingerprints(run, images, folds, [job.fold for job in jobs], split)
+        for job in jobs:
+            path = store_of(run, job, split)
+            finished = (job.folder(run) / "result.json").is_file()
+            facts = store_facts(run, job.folder(run), prints[job.fold], split) if finished else {}
+            if retrained and path.is_file():
+                state = "would be predicted anew if its checkpoints change"
+            elif finished and is_predicted(path, facts):
+                state = UP_TO_DATE
+            elif finished and (reason := discarded_because(path, facts)):
+                state = f"would be predicted anew, because {reason}"
+            elif finished and path.is_file():
+                state = "would go on"
+            else:
+                state = "would be predicted"
+            lines.append(f"{path.with_suffix('')}: {state}")
+    return lines
+
+
+def _state(stands: bool, there: bool, verb: str) -> str:
+    if stands:
+        return UP_TO_DATE
+    return f"would be {verb} anew" if there else f"would be {verb}"
+
+
+def _ensemble_stands(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> bool:
+    from goldfold.commands.context import recorded
+    from goldfold.commands.ensemble_stage import ensemble_made_from
+
+    made_from = ensemble_made_from(run, images, folds)
+    current = run.directory.stage("ensemble").is_current(made_from)
+    return current and isinstance(recorded(run.directory.ensemble), dict)
+
+
+def _submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, ensemble_stands: bool) -> str:
+    from goldfold.commands.submission_stage import refuse_foreign_submission, submission_made_from
+
+    path = run.directory.submission(run.settings.submission.file)
+    refuse_foreign_submission(run, path)
+    stands = (
+        ensemble_stands
+        and path.is_file()
+        and run.directory.stage("submission").is_current(submission_made_from(run, images, folds))
+    )
+    return _state(stands, path.is_file(), "written")

@@ -1,0 +1,39 @@
+"""`train run`: what is found out before anything is decoded, and what is left alone."""
+
+import pytest
+
+from goldfold.files import locked_folder
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("models.0.encoder=resnet35", "has no encoder 'resnet35'"),
+        ("models.0.architecture=Unett", "has no architecture 'Unett'. Did you mean 'Unet'"),
+        ("models.0.encoder_weights=gone.safetensors", "gone.safetensors do not exist"),
+    ],
+)
+def test_a_wrong_network_fails_before_the_images_are_decoded(fresh, invoke, assignment, words):
+    assert invoke("folds", "build", fresh).code == 0
+    done = invoke("train", "run", fresh, "--set", assignment)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert "image cache" not in done.err
+    assert not (fresh / "cache").exists()
+
+
+def test_a_fold_that_another_process_trains_is_not_removed(copied, invoke, contents):
+    fold = copied / "models/tiny/seed-0/fold-0"
+    before = contents(fold)
+    with locked_folder(fold):
+        done = invoke("train", "run", copied, "--fold", "0", "--overwrite")
+    assert done.code == 1
+    assert f"another process is writing {fold}. Wait for it to end, or end it." in done.err
+    assert contents(fold) == before
+
+
+def test_a_misspelled_recipe_of_augmentation_is_named_when_settings_are_read(fresh, invoke):
+    done = invoke("check", fresh, "--set", "models.0.stages.0.augmentation=stong")
+    assert done.code == 2
+    assert "models.0.stages.0.augmentation" in done.err
+    assert "'none', 'flip', 'light' or 'strong' (found \"stong\")" in done.err
