@@ -60,7 +60,9 @@ def check_command(run: Run, path: Path) -> str:
 
     from goldfold.commands.submission_stage import sample_path
 
-    sample = ["--sample", str(sample_path(run))]
+    found, here = sample_path(run), Path.cwd()
+    inside = found.is_relative_to(here)
+    sample = ["--sample", str(found.relative_to(here) if inside else found)]
     form = ["--competition", str(run.directory.root)]
     return shlex.join(["goldfold", "submit", "check", str(path), *sample, *form])
 
