@@ -15,6 +15,16 @@ from goldfold.settings_competition import (
     Strict,
     SubmissionFormat,
 )
+from goldfold.settings_training import (
+    Loss,
+    ModelSettings,
+    PseudoLabelled,
+    RateSchedule,
+    Sampling,
+    Seed,
+    StageSettings,
+    TrainingSettings,
+)
 
 __all__ = [
     "CompetitionSettings",
@@ -26,19 +36,16 @@ __all__ = [
     "LabelTable",
     "Loss",
     "ModelSettings",
+    "PseudoLabelled",
+    "RateSchedule",
     "Sampling",
     "Settings",
     "StageSettings",
     "Strict",
     "SubmissionFormat",
     "SubmissionSettings",
+    "TrainingSettings",
 ]
-
-# The recipes of goldfold.training.augmentation.
-AugmentationName = Literal["none", "flip", "light", "strong"]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Seed = Annotated[int, Field(ge=0)]
-Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
 
 
 class FoldSettings(Strict):
@@ -65,98 +72,6 @@ class FoldSettings(Strict):
                 f"train = {self.train} must name different folds between 0 and {self.count - 1}"
             )
         return self
-
-
-class Sampling(Strict):
-    """Fraction of images with a non-empty mask in an epoch."""
-
-    schedule: Literal["constant", "linear", "cosine", "natural"] = "natural"
-    """How the fraction goes over the epochs; `natural` takes every image once."""
-    start: Fraction | Literal["natural"] = 0.5
-    """Fraction in the first epoch (and in all, if constant)."""
-    end: Fraction | Literal["natural"] = "natural"
-    """Fraction in the last epoch."""
-
-
-class Loss(Strict):
-    """Weights of the summed losses."""
-
-    bce: Annotated[float, Field(ge=0)] = 1.0
-    """Binary cross-entropy over pixels."""
-    dice: Annotated[float, Field(ge=0)] = 1.0
-    """Soft Dice over the batch."""
-
-    @model_validator(mode="after")
-    def _some(self) -> Loss:
-        if self.bce + self.dice <= 0:
-            raise ValueError("at least one weight must be above 0")
-        return self
-
-
-class StageSettings(Strict):
-    """One stage of training."""
-
-    epochs: Annotated[int, Field(ge=1)] = 12
-    """Epochs; their length follows from the sampling schedule."""
-    image_size: Size = 512
-    """Height and width in pixels to which images are resized for training."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    """Images in a step."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Highest learning rate; falls to zero along a half cosine."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    """AdamW's decoupled weight decay."""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
-    """Epochs in which the learning rate rises linearly from zero."""
-    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient."""
-    sampling: Sampling = Sampling()
-    """Non-empty fraction over the epochs."""
-    loss: Loss = Loss()
-    """What is minimised."""
-    augmentation: AugmentationName = "light"
-    """Augmentation recipe: none, flip, light or strong."""
-    keep_checkpoints: Annotated[int, Field(ge=1)] = 3
-    """Best checkpoints kept, by the validation metric."""
-    validate_every: Annotated[int, Field(ge=1)] = 1
-    """Validate after every so many epochs, and always after the last."""
-    validate_from: Annotated[int, Field(ge=1)] = 1
-    """First epoch that is validated."""
-
-
-class ModelSettings(Strict):
-    """One model: network, input, seeds and stages of training."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "unet-resnet34"
-    """Name of its folder below models/ and predictions/."""
-    architecture: str = "Unet"
-    """Class of segmentation_models_pytorch."""
-    encoder: str = "resnet34"
-    """Encoder by its name in segmentation_models_pytorch (`tu-NAME` for any of timm)."""
-    encoder_weights: str = "none"
-    """`none`, a published set such as `imagenet`, or a .safetensors file of the encoder."""
-    channels: Literal[1, 3] = 1
-    """Input channels: 1 = gray, 3 = gray three times or colour."""
-    options: dict[str, str | int | float | bool | list[int]] = Field({})
-    """Further arguments of the architecture, e.g. decoder_attention_type = "scse"."""
-    seeds: list[Seed] = Field([0], min_length=1)
-    """One training of every fold a seed."""
-    stages: list[StageSettings] = Field([StageSettings()], min_length=1)
-    """Stages of training, in order."""
-
-    @field_validator("stages")
-    @classmethod
-    def _one_stage(cls, stages: list[StageSettings]) -> list[StageSettings]:
-        if len(stages) > 1:
-            raise ValueError("this version trains one stage a model; keep the first table only")
-        return stages
-
-    @field_validator("seeds")
-    @classmethod
-    def _different(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError(f"seeds must be different, found {seeds}")
-        return seeds
 
 
 class InferenceSettings(Strict):
@@ -210,6 +125,8 @@ class Settings(Strict):
     """The split."""
     models: list[ModelSettings] = Field([ModelSettings()], min_length=1)
     """The models."""
+    training: TrainingSettings = TrainingSettings()
+    """How the machine trains them."""
     inference: InferenceSettings = InferenceSettings()
     """Prediction."""
     ensemble: EnsembleSettings = EnsembleSettings()

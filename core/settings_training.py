@@ -1,0 +1,249 @@
+"""What goldfold.toml says of models and of the stages they are trained in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from goldfold.errors import plural
+from goldfold.settings_competition import Strict
+
+# The recipes of goldfold.training.augmentation.
+AugmentationName = Literal["none", "flip", "light", "strong", "siim-1st-place", "siim-4th-place"]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
+Seed = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+
+
+class Sampling(Strict):
+    """Fraction of images with a non-empty mask in an epoch."""
+
+    schedule: Literal["constant", "linear", "cosine", "steps", "natural", "positives-only"] = (
+        "natural"
+    )
+    """How the fraction goes over the epochs; `natural` takes every image once."""
+    start: Fraction | Literal["natural"] = 0.5
+    """Fraction in the first epoch (and in all, if constant)."""
+    end: Fraction | Literal["natural"] = "natural"
+    """Fraction in the last epoch."""
+    steps: list[tuple[Annotated[int, Field(ge=1)], Fraction]] = Field([])
+    """For `steps`: [first epoch, fraction] pairs, e.g. [[1, 0.8], [5, 0.6], [9, 0.4]]."""
+    replacement: bool = False
+    """Draw every image anew; without it each empty image is seen before one comes again."""
+    weight_by: str = "none"
+    """What makes an image more likely: `none`, `area`, or a column of images.csv."""
+    weight_power: float = 0.5
+    """Weight = area to this power (negative: small ones more), or 1 / class count to it."""
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> Self:
+        epochs = [epoch for epoch, _ in self.steps]
+        if (self.schedule == "steps") != bool(self.steps):
+            raise ValueError('steps belong to schedule = "steps", and that needs them')
+        if epochs and (epochs[0] != 1 or epochs != sorted(set(epochs))):
+            raise ValueError(f"steps must begin with epoch 1 and rise, found epochs {epochs}")
+        if self.weight_by != "none" and not self.replacement:
+            raise ValueError(
+                "weight_by needs replacement = true: without it an epoch shows every non-empty "
+                "image once, whatever its weight"
+            )
+        return self
+
+
+class Loss(Strict):
+    """Weights of the summed losses; a part of weight 0 is not computed."""
+
+    bce: Weight = 1.0
+    """Binary cross-entropy over pixels."""
+    dice: Weight = 1.0
+    """Soft Dice."""
+    dice_over: Literal["batch", "image"] = "batch"
+    """Pixels of the whole batch in one ratio, or one ratio an image and their mean."""
+    focal: Weight = 0.0
+    """Focal loss."""
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    """How little easy pixels count."""
+    lovasz: Weight = 0.0
+    """Symmetric Lovász hinge, an image at a time."""
+    tversky: Weight = 0.0
+    """Tversky loss over the batch."""
+    tversky_alpha: Weight = 0.3
+    """Cost of a false positive pixel in Tversky's ratio."""
+    tversky_beta: Weight = 0.7
+    """Cost of a false negative pixel in Tversky's ratio."""
+    presence: Weight = 0.0
+    """Binary cross-entropy of the presence head."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.bce + self.dice + self.focal + self.lovasz + self.tversky <= 0:
+            raise ValueError("at least one weight of a loss over pixels must be above 0")
+        return self
+
+
+class RateSchedule(Strict):
+    """The learning rate over a stage, after its warm-up."""
+
+    name: Literal["cosine", "warm-restarts", "one-cycle", "plateau", "polynomial", "constant"] = (
+        "cosine"
+    )
+    """`cosine` falls once to `floor`; `warm-restarts` falls again and again."""
+    floor: Fraction = 0.0
+    """Smallest rate, as a fraction of the highest."""
+    period: Annotated[float, Field(gt=0)] = 10.0
+    """warm-restarts: epochs of the first fall."""
+    growth: Annotated[float, Field(ge=1)] = 1.0
+    """warm-restarts: how much longer each next fall is."""
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """one-cycle: share of the stage in which the rate rises from a 25th of the highest."""
+    power: Annotated[float, Field(gt=0)] = 0.9
+    """polynomial: rate = highest x (1 - done) to this power."""
+    patience: Annotated[int, Field(ge=1)] = 2
+    """plateau: validations without a better score before the rate is cut."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """plateau: what it is multiplied by."""
+
+
+class PseudoLabelled(Strict):
+    """Unlabelled images with labels of `goldfold train pseudo-label`, mixed into every epoch."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "pseudo-labels"
+    """Name under which they were written, in the run directory's pseudo-labels/."""
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    """Share of an epoch's images that have them."""
+
+
+class StageSettings(Strict):
+    """One stage of training."""
+
+    epochs: Annotated[int, Field(ge=1)] = 12
+    """Epochs; their length follows from the sampling schedule."""
+    image_size: Size = 512
+    """Height and width in pixels to which images are resized for training."""
+    crop_size: Size | None = None
+    """Train on random squares of this size out of the image; validate on whole images."""
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Images in a forward pass, over all GPUs."""
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    """Forward passes in an optimizer step."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """AdamW, Adam, or stochastic gradient descent with momentum."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of sgd (Nesterov)."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate."""
+    encoder_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Highest learning rate of the encoder; that of the rest unless given."""
+    schedule: RateSchedule = RateSchedule()
+    """How the learning rate goes."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Weight decay, decoupled for AdamW; kernels only."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Epochs in which the learning rate rises linearly from zero."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+    frozen: list[Literal["encoder", "batchnorm"]] = Field([])
+    """What does not learn: the encoder's weights, the statistics and gains of all BatchNorms."""
+    sampling: Sampling = Sampling()
+    """Non-empty fraction over the epochs."""
+    loss: Loss = Loss()
+    """What is minimised."""
+    augmentation: AugmentationName = "light"
+    """Augmentation recipe."""
+    pseudo_labels: PseudoLabelled | None = None
+    """Unlabelled images beside the labelled ones."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay a step of an exponential moving average of the weights, e.g. 0.998."""
+    swa_from: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Average the weights at the ends of the epochs after this share of the stage, e.g. 0.75."""
+    start: Literal["best", "last", "averaged"] = "best"
+    """Weights of the stage before that this one begins with; the first stage has none."""
+    early_stopping: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many validations without a better score."""
+    keep_checkpoints: Annotated[int, Field(ge=1)] = 3
+    """Best checkpoints kept, by the validation metric."""
+    validate_every: Annotated[int, Field(ge=1)] = 1
+    """Validate after every so many epochs, and always after the last."""
+    validate_from: Annotated[int, Field(ge=1)] = 1
+    """First epoch that is validated."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.crop_size is not None and self.crop_size > self.image_size:
+            raise ValueError(
+                f"crop_size {self.crop_size} is larger than image_size {self.image_size}"
+            )
+        return self
+
+
+class ModelSettings(Strict):
+    """One model: network, input, seeds and stages of training."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "unet-resnet34"
+    """Name of its folder below models/ and predictions/."""
+    architecture: str = "Unet"
+    """Class of segmentation_models_pytorch, or VanillaUnet or DoubleUnet."""
+    encoder: str = "resnet34"
+    """Encoder by its name in segmentation_models_pytorch (`tu-NAME` for any of timm)."""
+    encoder_weights: str = "none"
+    """`none`, a published set such as `imagenet`, or a .safetensors file of the encoder."""
+    channels: Literal[1, 3] = 1
+    """Input channels: 1 = gray, 3 = gray three times or colour."""
+    presence_head: bool = False
+    """A branch on the encoder that says how likely the image has a mask at all."""
+    options: dict[str, str | int | float | bool | list[int]] = Field({})
+    """Further arguments of the architecture, e.g. decoder_attention_type = "scse"."""
+    seeds: list[Seed] = Field([0], min_length=1)
+    """One training of every fold a seed."""
+    stages: list[StageSettings] = Field([StageSettings()], min_length=1)
+    """Stages of training, in order."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds must be different, found {seeds}")
+        return seeds
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> Self:
+        for number, stage in enumerate(self.stages, 1):
+            if stage.loss.presence > 0 and not self.presence_head:
+                raise ValueError(
+                    f"stage {number} weighs the presence head's loss, but the model has none: "
+                    "set presence_head = true"
+                )
+            before = self.stages[number - 2] if number > 1 else None
+            averaged = before is not None and (before.ema or before.swa_from is not None)
+            if before is not None and stage.start == "averaged" and not averaged:
+                raise ValueError(
+                    f"stage {number} starts from averaged weights, but stage {number - 1} makes "
+                    "none: set its ema or swa_from"
+                )
+        if self.presence_head and not any(stage.loss.presence > 0 for stage in self.stages):
+            stages = plural(len(self.stages), "stage", "stages")
+            raise ValueError(
+                f"the presence head would never learn: set loss.presence in one of {stages}"
+            )
+        return self
+
+
+class TrainingSettings(Strict):
+    """How the machine trains, whatever the model."""
+
+    precision: Literal["auto", "bf16", "fp16", "float32"] = "auto"
+    """Of matrix work; `auto` takes what is fast on the device."""
+    channels_last: bool = True
+    """Images in memory as the fast kernels like them."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of storing them: less memory, about a third slower."""
+    augment_on: Literal["auto", "cpu", "device"] = "auto"
+    """Where images are augmented; `auto` measures where there is a GPU."""
+    stop_after_skipped: Annotated[int, Field(ge=1)] = 10
+    """Steps in a row whose loss is not finite before the training stops."""
+    tensorboard: bool = False
+    """Write TensorBoard files beside history.csv (needs the extra `tensorboard`)."""
