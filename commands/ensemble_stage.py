@@ -22,7 +22,7 @@ def open_members(run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Spl
             or predictions are missing or outdated.
     """
     from goldfold.commands.prediction_stage import finished_jobs
-    from goldfold.commands.train import choose_jobs, refuse_other_trainings
+    from goldfold.commands.training_stage import choose_jobs, refuse_other_trainings
     from goldfold.ensemble.blend import open_member
     from goldfold.errors import InputError, list_problems
 
@@ -65,10 +65,12 @@ def _outdated(
     readers = [reader for readers in member.seeds for reader in readers]
     numbers = [int(reader.path.parent.name.removeprefix("fold-")) for reader in readers]
     prints = images_fingerprints(run, images, folds, numbers, split)
+    stages = {model.name: len(model.stages) for model in run.settings.models}
     problems = []
     for reader, number in zip(readers, numbers, strict=True):
         place = reader.path.parent.relative_to(run.directory.root / "predictions")
-        facts = store_facts(run, run.directory.root / "models" / place, prints[number], split)
+        training = run.directory.root / "models" / place / f"stage-{stages[place.parts[0]]}"
+        facts = store_facts(run, training, prints[number], split)
         if changed := changed_facts(reader.facts, facts):
             problems.append(f"{reader.path} was made from other {' and '.join(changed)}.")
     return problems

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.prediction_stage import Split
-    from goldfold.commands.train import Job
+    from goldfold.commands.training_stage import Job, StageRun
 
 UP_TO_DATE = "up to date"
 
@@ -26,7 +26,7 @@ def plan_run(run: Run, overwrite: bool = False) -> list[str]:
     """
     from goldfold.commands.context import peek_images
     from goldfold.commands.folds_stage import plan_folds
-    from goldfold.commands.train import choose_jobs
+    from goldfold.commands.training_stage import choose_jobs
     from goldfold.competitions.images_table import test_images
 
     directory = run.directory
@@ -50,34 +50,47 @@ def plan_run(run: Run, overwrite: bool = False) -> list[str]:
 
 
 def plan_training(
-    run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame, overwrite: bool
+    run: Run,
+    jobs: Sequence[Job],
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    overwrite: bool,
+    stage: int | None = None,
 ) -> list[str]:
-    """Return one line a fold training: its folder, and what would happen to it.
+    """Return one line a stage of a fold training: its folder, and what would happen to it.
 
     Raises:
         InputError: a folder holds a training made from other input, and `overwrite` is not set.
     """
-    from goldfold.commands.train import fold_runs
-    from goldfold.errors import plural
-    from goldfold.files import read_json
+    from goldfold.commands.training_stage import stage_runs
 
-    lines = []
-    for job, fold_run in fold_runs(run, jobs, images, folds):
-        total = job.model.stages[0].epochs
-        epochs = plural(total, "epoch", "epochs")
-        if overwrite:
-            there = fold_run.result_path.is_file() or fold_run.started()
-            again = f"would be deleted and trained again, {epochs}"
-            state = again if there else f"would train {epochs}"
-        elif fold_run.finished():
-            state = "finished"
-        elif fold_run.started():
-            done = read_json(fold_run.state_folder / "state.json")["epoch"]
-            state = f"would go on after epoch {done} of {total}"
-        else:
-            state = f"would train {epochs}"
-        lines.append(f"{fold_run.folder}: {state}")
-    return lines
+    return [
+        f"{one.fold_run.folder}: {_training_state(one, overwrite)}"
+        for one in stage_runs(run, jobs, images, folds, stage)
+    ]
+
+
+def _training_state(one: StageRun, overwrite: bool) -> str:
+    """Return what would happen to a stage.
+
+    Raises:
+        InputError: its folder holds a training made from other input.
+    """
+    from goldfold.errors import plural
+    from goldfold.training.state import read_progressed
+
+    fold_run, total = one.fold_run, one.settings.epochs
+    epochs = plural(total, "epoch", "epochs")
+    if overwrite:
+        there = fold_run.result_path.is_file() or fold_run.started()
+        again = f"would be deleted and trained again, {epochs}"
+        return again if there else f"would train {epochs}"
+    if fold_run.finished():
+        return "finished"
+    if not fold_run.started():
+        return f"would train {epochs}"
+    progressed = read_progressed(fold_run.state_folder)
+    return f"would go on after epoch {progressed.epoch} of {total + progressed.extra_epochs}"
 
 
 def plan_predictions(

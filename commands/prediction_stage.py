@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.commands.context import Run
-    from goldfold.commands.train import Job
+    from goldfold.commands.training_stage import Job
     from goldfold.training.cache import ImageCache
 
 Split = Literal["out-of-fold", "test"]
@@ -40,7 +40,7 @@ def ready_jobs(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> list[Job]
     Raises:
         InputError: a training is not finished, or was made from other settings or data.
     """
-    from goldfold.commands.train import choose_jobs, refuse_other_trainings
+    from goldfold.commands.training_stage import choose_jobs, refuse_other_trainings
 
     ready = finished_jobs(run, choose_jobs(run))
     refuse_other_trainings(run, ready, images, folds)
@@ -49,7 +49,7 @@ def ready_jobs(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> list[Job]
 
 def expected_folds(run: Run, model: str, seed: int) -> list[int]:
     """Return the folds of a model whose training is finished, all unless missing is allowed."""
-    from goldfold.commands.train import choose_jobs
+    from goldfold.commands.training_stage import choose_jobs
 
     jobs = [job for job in choose_jobs(run, model=model) if job.seed == seed]
     return [job.fold for job in finished_jobs(run, jobs)]
@@ -249,24 +249,7 @@ def store_facts(run: Run, folder: Path, images: str, split: Split) -> dict[str, 
 
 
 def _cache_of(run: Run, images: pd.DataFrame, split: Split, size: int, channels: int) -> ImageCache:
-    from goldfold.commands.train import training_cache
-    from goldfold.competitions.images_table import test_images
-    from goldfold.training.cache import build_cache
+    from goldfold.commands.training_stage import training_cache, unlabelled_cache
 
-    if split == "out-of-fold":
-        return training_cache(run, images, size, channels)
-    test = test_images(images)
-    data = run.settings.competition.data
-    return build_cache(
-        run.directory.cache,
-        "test",
-        image_ids=list(test["image_id"]),
-        paths=[data / path for path in test["path"]],
-        sizes=list(zip(test["height"].tolist(), test["width"].tolist(), strict=True)),
-        masks=None,
-        dialect=None,
-        size=size,
-        channels=channels,
-        workers=run.workers,
-        progress=run.progress,
-    )
+    build = training_cache if split == "out-of-fold" else unlabelled_cache
+    return build(run, images, size, channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldfold.commands.options import Assignments, DryRun, Overwrite, RunFolder
+from goldfold.commands.options import Assignments, DryRun, Overwrite, RunFolder, StopAfter
 
 if TYPE_CHECKING:
     from goldfold.commands.context import Run
@@ -15,11 +15,13 @@ def run(
     run_folder: RunFolder,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
+    stop_after: StopAfter = None,
     assignments: Assignments = None,
 ) -> None:
     """Go through all stages; skip what is up to date, go on where it stopped.
 
-    --overwrite trains all folds again. Without test images the run ends with the honest score.
+    --overwrite trains all folds again. --stop-after 8h30m saves a training in time and ends with
+    exit code 75; the same command goes on. Without test images the run ends with the honest score.
 
     Example:
     goldfold run runs/first
@@ -36,11 +38,11 @@ def run(
         for line in plan_run(whole, overwrite):
             show.out(line)
         return
-    if path := run_all(whole, overwrite=overwrite):
+    if path := run_all(whole, overwrite=overwrite, stop_after=stop_after):
         show.out(f"next: {check_command(whole, path)}")
 
 
-def run_all(run: Run, overwrite: bool = False) -> Path | None:
+def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) -> Path | None:
     """Run every stage: images, folds, train, predict, ensemble, submission.
 
     Returns the submission, or None where there are no test images.
@@ -53,14 +55,26 @@ def run_all(run: Run, overwrite: bool = False) -> Path | None:
     from goldfold.commands.folds_stage import ensure_folds
     from goldfold.commands.prediction_stage import Split, predict_all
     from goldfold.commands.submit import ensure_submission
-    from goldfold.commands.train import choose_jobs, print_results, train_jobs
+    from goldfold.commands.training_stage import (
+        choose_jobs,
+        choose_machine,
+        print_results,
+        train_jobs,
+    )
     from goldfold.competitions.images_table import test_images
+    from goldfold.errors import InputError
 
+    machine = choose_machine(run, stop_after)
+    if machine.ranks.world > 1:
+        raise InputError(
+            "`goldfold run` is one process; under torchrun use `goldfold train run RUN`, then "
+            "`goldfold run RUN` without it for the rest."
+        )
     images = ensure_images(run)
     folds = ensure_folds(run, images, retrain=overwrite)
     print_summary(folds)
     jobs = choose_jobs(run)
-    train_jobs(run, jobs, images, folds, overwrite=overwrite)
+    train_jobs(run, jobs, images, folds, overwrite=overwrite, machine=machine)
     show.out()
     print_results(run, jobs)
     splits: list[Split] = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]

@@ -196,7 +196,7 @@ def _checkpoints(run: Run) -> dict[str, str]:
             continue
         for seed in model.seeds:
             for fold in expected_folds(run, model.name, seed):
-                folder = run.directory.fold(model.name, seed, fold)
+                folder = run.directory.training(model.name, seed, fold, len(model.stages))
                 for one in list_checkpoints(folder)[: run.settings.inference.checkpoints]:
                     found[one.path.relative_to(run.directory.root).as_posix()] = one.sha256
     return found

@@ -5,7 +5,8 @@
     │   ├── SettingsError        ... in goldfold.toml or --set
     │   ├── ImageError           ... in an image file
     │   └── RunLengthError       ... in a run-length encoding
-    └── OutputError          exit code 1: a file cannot be written
+    ├── OutputError          exit code 1: a file cannot be written
+    └── Stopped              exit code 143 (SIGTERM), 130 (SIGINT) or 75 (--stop-after): saved
 
 A message says what was expected, what was found (file, row, id, how many in all) and what to do.
 """
@@ -42,6 +43,15 @@ class RunLengthError(InputError):
 
 class OutputError(GoldfoldError):
     """A file cannot be written (full disk, no permission)."""
+
+
+class Stopped(GoldfoldError):
+    """A training was asked to stop, and saved what it needs to go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        """Take the message and what the command line ends with."""
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -60,8 +60,12 @@ class RunDirectory:
         return self.root / name
 
     def fold(self, model: str, seed: int, fold: int) -> Path:
-        """Folder of one fold's training."""
+        """Folder of one fold's training, all stages."""
         return self.root / "models" / model / f"seed-{seed}" / f"fold-{fold}"
+
+    def training(self, model: str, seed: int, fold: int, stage: int) -> Path:
+        """Folder of one stage, counted from 1, of one fold's training."""
+        return self.fold(model, seed, fold) / f"stage-{stage}"
 
     def predictions(self, model: str, seed: int, fold: int) -> Path:
         """Folder of the predictions that one fold's checkpoints made."""

@@ -32,6 +32,11 @@ class Checkpoint:
     facts: dict[str, Any]
 
     @property
+    def weights(self) -> str:
+        """Which weights of the epoch they are: `raw`, `ema` or `swa`."""
+        return str(self.facts.get("weights", "raw"))
+
+    @property
     def rank(self) -> Rank:
         """What checkpoints are sorted by, the best first."""
         return rank(self.score, self.facts.get("non_empty_score", 0.0), self.epoch)
@@ -78,6 +83,7 @@ def save_checkpoint(
     model: nn.Module,
     *,
     epoch: int,
+    weights: str = "raw",
     score: float,
     non_empty_score: float,
     facts: Mapping[str, Any],
@@ -88,17 +94,28 @@ def save_checkpoint(
         folder: where to; made if missing.
         model: whose weights.
         epoch: finished epochs, from 1.
+        weights: which: `raw`, or averages of them, `ema` or `swa`.
         score: validation metric.
         non_empty_score: the metric on the non-empty images, which decides between equal scores.
-        facts: what `load_model` needs (architecture, encoder, channels, options, image_size).
+        facts: what `load_model` needs (architecture, encoder, channels, options, image_size,
+            presence_head).
     """
-    path = folder / f"epoch-{epoch:04d}.safetensors"
+    path = folder / f"{checkpoint_name(epoch, weights)}.safetensors"
     save_tensors(path, model.state_dict())
     sha256 = file_hash(path)
     scores = {"score": score, "non_empty_score": non_empty_score}
-    content = {"epoch": epoch, **scores, "sha256": sha256, **facts}
+    content = {"epoch": epoch, "weights": weights, **scores, "sha256": sha256, **facts}
     write_json(path.with_suffix(".json"), content)
     return Checkpoint(path, epoch, score, sha256, content)
+
+
+def checkpoint_name(epoch: int, weights: str = "raw") -> str:
+    """Return the name of a checkpoint's files, without their endings.
+
+    >>> checkpoint_name(12), checkpoint_name(12, "ema")
+    ('epoch-0012', 'epoch-0012-ema')
+    """
+    return f"epoch-{epoch:04d}" + ("" if weights == "raw" else f"-{weights}")
 
 
 def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
@@ -178,6 +195,7 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
         facts["architecture"],
         facts["encoder"],
         channels=facts["channels"],
+        presence_head=facts.get("presence_head", False),
         options=facts["options"],
     )
     try:

@@ -1,143 +1,138 @@
-"""One epoch of training."""
+"""One epoch of training, or the rest of one."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
 from goldfold.errors import GoldfoldError
 from goldfold.progress import Task
-from goldfold.training.batch import network_input
-from goldfold.training.device import Device
 from goldfold.training.loader import Batch
+from goldfold.training.step import Step, StepResult
 
-MOST_SKIPPED = 20
-"""Steps in a row that a scaler may skip: from 65,536 it has then gone below a sixteenth."""
+
+@dataclass
+class EpochSoFar:
+    """Sums over the steps of an epoch that are done; written with the state, so JSON values only.
+
+    Attributes:
+        step: steps done.
+        loss_sum: summed over this rank's images, of steps with a finite loss.
+        images: how many these were.
+        seconds: spent on training steps.
+        waited: of these, waiting for the next batch.
+        rate: learning rate of the last step.
+        skipped: steps whose loss was not finite, each with its images' ids.
+        skipped_in_a_row: of them, those just before.
+    """
+
+    step: int = 0
+    loss_sum: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    rate: float = 0.0
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    skipped_in_a_row: int = 0
+
+    @property
+    def loss(self) -> float:
+        """Mean loss over images."""
+        return self.loss_sum / self.images if self.images else float("nan")
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """Mean loss over images, images seen, seconds taken, last learning rate."""
+class EpochPart:
+    """What does not change from step to step.
 
-    loss: float
-    images: int
-    seconds: float
-    learning_rate: float
+    Attributes:
+        epoch: from 0.
+        seed: of the run; with epoch and step it decides what dropout does.
+        rate: fraction of the highest learning rate at the n-th step of this epoch.
+        image_ids: names of images, by their numbers.
+        most_skipped: steps in a row that may be skipped before GoldfoldError.
+        whole: images of the n-th effective batch, over all ranks.
+        after_step: called after every step; may raise, then the epoch goes on from there.
+    """
 
-
-@dataclass(frozen=True)
-class Step:
-    """The parts that one optimizer step needs."""
-
-    model: nn.Module
-    loss: nn.Module
-    optimizer: torch.optim.Optimizer
-    device: Device
-    gradient_clip: float
-    scaler: torch.amp.GradScaler | None = None
-    """Scales the loss where autocast is fp16, whose smallest numbers are too large."""
-
-    def take(self, batch: Batch, learning_rate: float) -> torch.Tensor:
-        """Train on one batch and return its loss and the norm of its gradient, (2,), detached.
-
-        With a scaler, a step whose gradient is not finite changes no weight.
-        """
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        images = network_input(batch.images, self.device.device)
-        masks = torch.as_tensor(batch.masks).to(self.device.device, non_blocking=True)
-        with self.device.autocast():
-            logits = self.model(images)
-        loss: torch.Tensor = self.loss(logits.float(), masks.unsqueeze(1).float())
-        self.optimizer.zero_grad(set_to_none=True)
-        norm = self._move(loss)
-        return torch.stack((loss.detach(), norm.to(loss.dtype)))
-
-    def _move(self, loss: torch.Tensor) -> torch.Tensor:
-        """Go one step down the clipped gradient and return its norm before clipping."""
-        scaled = loss if self.scaler is None else self.scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
-        if self.scaler is not None:
-            self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
-        if self.scaler is None:
-            self.optimizer.step()
-        else:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-        return norm
+    epoch: int
+    seed: int
+    rate: Callable[[int], float]
+    image_ids: Callable[[Any], list[str]]
+    most_skipped: int
+    whole: Callable[[int], int]
+    after_step: Callable[[StepResult, float], None]
 
 
 def train_epoch(
     step: Step,
     batches: Iterable[Batch],
+    part: EpochPart,
+    so_far: EpochSoFar,
     *,
-    epoch: int,
-    learning_rate: Callable[[int], float],
     task: Task,
     shown: dict[str, object],
-) -> EpochResult:
-    """Train on all batches once.
+) -> None:
+    """Take the steps that are left of an epoch, keeping `so_far` right after each.
 
     Args:
-        step: the network and what moves it.
-        batches: of this epoch, in order.
-        epoch: from 0, for messages.
-        learning_rate: of the n-th step of this epoch.
+        step: how one is taken.
+        batches: those from `so_far.step` on.
+        part: what the steps have in common.
+        so_far: of the steps before; changed in place.
         task: counts steps.
         shown: further fields beside the progress bar.
 
     Raises:
-        GoldfoldError: the loss or its gradient is not finite. With a scaler only gradients
-            that stay so for MOST_SKIPPED steps count, as it looks for a scale that fits.
+        GoldfoldError: too many steps in a row were not finite.
     """
-    step.model.train()
-    running = _Running(epoch, task, shown, may_skip=step.scaler is not None)
-    waiting: tuple[int, Batch, float, torch.Tensor] | None = None
-    for number, batch in enumerate(batches):
-        rate = learning_rate(number)
-        taken = step.take(batch, rate)
-        # The loss is read one step late, so that a GPU never waits for this loop.
-        if waiting is not None:
-            running.count(*waiting)
-        waiting = number, batch, rate, taken
-    if waiting is not None:
-        running.count(*waiting)
-    return running.result()
+    asked = time.perf_counter()
+    for batch in batches:
+        began = time.perf_counter()
+        number = so_far.step
+        torch.manual_seed(_step_seed(part.seed, part.epoch, number))  # dropout and its kin
+        result = step.take(batch, part.rate(number), whole=part.whole(number))
+        ended = time.perf_counter()
+        so_far.rate = float(step.optimizer.param_groups[-1]["lr"])
+        so_far.waited += began - asked
+        so_far.seconds += ended - asked
+        _count(so_far, result, part, batch)
+        task.advance(
+            1,
+            loss=so_far.loss,
+            lr=so_far.rate,
+            images_per_s=so_far.images / max(so_far.seconds, 1e-9),
+            **shown,
+        )
+        asked = time.perf_counter()
+        part.after_step(result, ended - began)
 
 
-class _Running:
-    """What an epoch has shown so far: images, mean loss, speed."""
+def _count(so_far: EpochSoFar, result: StepResult, part: EpochPart, batch: Batch) -> None:
+    """Add a step, or raise GoldfoldError if it was one skipped step too many."""
+    so_far.step += 1
+    if result.finite:
+        so_far.skipped_in_a_row = 0
+        if result.moved:
+            so_far.loss_sum += result.loss_sum
+            so_far.images += result.images
+        return
+    so_far.skipped_in_a_row += 1
+    ids = part.image_ids(batch.numbers)
+    so_far.skipped.append({"step": so_far.step, "image_ids": ids})
+    if so_far.skipped_in_a_row >= part.most_skipped:
+        raise GoldfoldError(
+            f"the loss or its gradient was not finite in {so_far.skipped_in_a_row} steps in a row, "
+            f"up to epoch {part.epoch + 1}, step {so_far.step}, images {', '.join(ids)}. Try a "
+            "learning_rate ten times lower or a longer warmup_epochs; with fp16, try "
+            'training.precision = "float32"; and look at these images (`goldfold train preview`).'
+        )
 
-    def __init__(self, epoch: int, task: Task, shown: dict[str, object], *, may_skip: bool) -> None:
-        self._epoch, self._task, self._shown = epoch, task, shown
-        self._may_skip, self._skipped = may_skip, 0
-        self._total, self._images, self._rate = 0.0, 0, 0.0
-        self._began = time.perf_counter()
 
-    def count(self, number: int, batch: Batch, rate: float, taken: torch.Tensor) -> None:
-        """Add one step, or raise GoldfoldError if its loss or gradient is not finite."""
-        value, norm = taken.tolist()
-        self._skipped = 0 if math.isfinite(norm) else self._skipped + 1
-        if not math.isfinite(value) or self._skipped >= (MOST_SKIPPED if self._may_skip else 1):
-            raise GoldfoldError(
-                f"the loss or its gradient is not finite in epoch {self._epoch + 1}, step "
-                f"{number + 1}, cache rows {batch.rows.tolist()}. Try a learning_rate ten times "
-                "lower."
-            )
-        self._total += value * len(batch.rows)
-        self._images += len(batch.rows)
-        self._rate = rate
-        mean = self._total / self._images
-        speed = self._images / (time.perf_counter() - self._began)
-        self._task.advance(1, loss=mean, lr=rate, images_per_s=speed, **self._shown)
-
-    def result(self) -> EpochResult:
-        """Return the epoch's figures."""
-        seconds = time.perf_counter() - self._began
-        return EpochResult(self._total / max(self._images, 1), self._images, seconds, self._rate)
+def _step_seed(seed: int, epoch: int, step: int) -> int:
+    return int(np.random.SeedSequence((seed, epoch, step)).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""The folder of one fold's training: how far it has come, and what it is made from."""
+"""The folder of one stage of a fold's training: how far it has come, and what it is made from."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.errors import InputError, list_problems
+from goldfold.files import read_json
 from goldfold.training.checkpoint import RESULT
 from goldfold.training.state import read_made_from
 
 
 @dataclass(frozen=True)
 class FoldRun:
-    """Where a fold run lives and what it is made from (compared when it is resumed)."""
+    """Where a stage of a fold lives and what it is made from (compared when it is resumed).
+
+    Attributes:
+        folder: of the stage.
+        seed: of the training.
+        made_from: everything it depends on, as JSON takes it.
+        before: folder of the stage before, whose weights it begins with.
+    """
 
     folder: Path
     seed: int
     made_from: Mapping[str, Any]
+    before: Path | None = None
 
     @property
     def result_path(self) -> Path:
@@ -28,7 +37,7 @@ class FoldRun:
 
     @property
     def state_folder(self) -> Path:
-        """The folder of what a training needs to go on; gone once it is finished."""
+        """The folder of what a training needs to go on, with the next stage or more epochs."""
         return self.folder / "state"
 
     def started(self) -> bool:
@@ -42,7 +51,13 @@ class FoldRun:
             InputError: the folder holds a training that was made from something else.
         """
         self.refuse_other()
-        return self.result_path.is_file()
+        return self.result_path.is_file() and not self.extending()
+
+    def extending(self) -> bool:
+        """Return whether more epochs were asked for and are not all trained."""
+        if not self.started():
+            return False
+        return not read_json(self.state_folder / "state.json").get("finished", False)
 
     def refuse_other(self) -> None:
         """Raise InputError if the folder holds a training made from something else."""

@@ -2,7 +2,8 @@
 
 Threads, not processes: OpenCV and NumPy release the interpreter lock while they work, the cache
 is one memory map for all, nothing is pickled, and start-up costs nothing. What an image looks
-like depends on (seed, epoch, index) alone, so the number of threads changes nothing.
+like depends on (seed, epoch, index) alone, so the number of threads changes nothing. A batch is
+uint8, one channel where the images are gray; it is normalised on the device.
 """
 
 from __future__ import annotations
@@ -16,68 +17,72 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from goldfold.training.augmentation import Recipe, augment
-from goldfold.training.cache import ImageCache
+from goldfold.training.augmentation import Draw, Recipe, augment, draw
+from goldfold.training.images import TrainingImages
 from goldfold.training.opencv_threads import one_opencv_thread
+
+Pixels = NDArray[np.uint8] | torch.Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 0/1 (N, S, S), rows int64 (N,).
+    """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 (N, S, S), numbers int64 (N,).
 
-    Images and masks are arrays, or tensors in pinned memory.
+    Masks are coverage, 0 to 255. Images and masks are arrays, or tensors in pinned memory. With
+    `draws` they are still as the cache has them, and the device augments them.
     """
 
-    images: NDArray[np.uint8] | torch.Tensor
-    masks: NDArray[np.uint8] | torch.Tensor
-    rows: NDArray[np.int64]
+    images: Pixels
+    masks: Pixels
+    numbers: NDArray[np.int64]
+    draws: tuple[Draw, ...] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.numbers)
 
     def pinned(self) -> Batch:
         """Return the batch in memory that a GPU reads by itself, while this process goes on."""
         images, masks = torch.as_tensor(self.images), torch.as_tensor(self.masks)
-        return Batch(images.pin_memory(), masks.pin_memory(), self.rows)
+        return Batch(images.pin_memory(), masks.pin_memory(), self.numbers, self.draws)
+
+    def part(self, places: slice) -> Batch:
+        """Return some images of the batch."""
+        draws = None if self.draws is None else self.draws[places]
+        return Batch(self.images[places], self.masks[places], self.numbers[places], draws)
 
 
-def split_batches(indices: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
-    """Return consecutive batches of nearly equal size, at most `batch_size`.
+@dataclass(frozen=True)
+class Look:
+    """How images are changed on their way: recipe, size of a crop, seed, epoch, and where."""
 
-    Equal shares instead of a small rest: BatchNorm never sees a single left-over image.
-
-    >>> [len(b) for b in split_batches(np.arange(9), 4)]
-    [3, 3, 3]
-    """
-    count = max(1, -(-len(indices) // batch_size))
-    return list(np.array_split(indices, count)) if len(indices) else []
+    recipe: Recipe
+    seed: int
+    epoch: int
+    crop: int | None = None
+    on_device: bool = False
 
 
 def iterate_batches(
-    cache: ImageCache,
+    images: TrainingImages,
     batches: Sequence[NDArray[np.int64]],
-    recipe: Recipe,
+    look: Look,
     *,
-    seed: int,
-    epoch: int,
     workers: int,
     pin: bool = False,
 ) -> Iterator[Batch]:
     """Yield the batches in order, augmented, while threads make the next ones.
 
     Args:
-        cache: where images and masks are.
-        batches: cache rows of each batch.
-        recipe: augmentation.
-        seed: of the run.
-        epoch: from 0.
+        images: where images and masks are.
+        batches: numbers of the images of each batch.
+        look: augmentation.
         workers: threads; 0 works in the caller's.
         pin: put the batches into pinned memory, for a GPU.
     """
 
-    def make(rows: NDArray[np.int64]) -> Batch:
-        pairs = [
-            augment(cache.pixels[row], cache.mask(int(row)), recipe, seed, epoch, int(row))
-            for row in rows
-        ]
-        batch = Batch(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), rows)
+    def make(numbers: NDArray[np.int64]) -> Batch:
+        batch = _raw(images, numbers, look) if look.on_device else _looked(images, numbers, look)
         return batch.pinned() if pin else batch
 
     if workers == 0:
@@ -85,6 +90,41 @@ def iterate_batches(
         return
     with one_opencv_thread(), ThreadPoolExecutor(workers, thread_name_prefix="loader") as pool:
         yield from _ahead(pool, make, batches, depth=workers + 2)
+
+
+def _looked(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batch:
+    """Return a batch that is augmented here."""
+    pixels, masks = [], []
+    for number in numbers.tolist():
+        mask, soft = images.mask(number)
+        image, mask = augment(
+            images.pixels(number),
+            mask,
+            look.recipe,
+            look.seed,
+            look.epoch,
+            images.key(number),
+            crop=look.crop,
+            soft=soft,
+        )
+        pixels.append(image)
+        masks.append(mask if soft else mask * np.uint8(255))
+    return Batch(np.stack(pixels), np.stack(masks), numbers)
+
+
+def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batch:
+    """Return a batch that the device augments: pixels of the cache, and what will happen."""
+    pixels, masks, draws = [], [], []
+    for number in numbers.tolist():
+        mask, soft = images.mask(number)
+        image = images.pixels(number)
+        pixels.append(image)
+        masks.append(mask if soft else mask * np.uint8(255))
+        key = images.key(number)
+        draws.append(
+            draw(look.recipe, look.seed, look.epoch, key, size=image.shape[0], crop=look.crop)
+        )
+    return Batch(np.stack(pixels), np.stack(masks), numbers, tuple(draws))
 
 
 def _ahead(
@@ -96,8 +136,8 @@ def _ahead(
     """Yield results in order with at most `depth` batches in work, so memory stays bounded."""
     waiting: deque[Future[Batch]] = deque()
     try:
-        for rows in batches:
-            waiting.append(pool.submit(make, rows))
+        for numbers in batches:
+            waiting.append(pool.submit(make, numbers))
             if len(waiting) >= depth:
                 yield waiting.popleft().result()
         while waiting:

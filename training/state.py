@@ -1,14 +1,16 @@
-"""What a training needs to go on where it stopped, written between epochs.
+"""What a training needs to go on where it stopped, within an epoch or after the last.
 
-Randomness is a function of (seed, epoch, index), so no generator needs saving: weights,
-optimizer, history and the epoch are all there is, and in fp16 the scale of the loss.
+Randomness is a function of (seed, epoch, step, index), so no generator needs saving: weights,
+averages of them, optimizer, history and the place in the epoch are all there is, and in fp16 the
+scale of the loss.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +22,62 @@ from torch import nn
 from goldfold.errors import InputError
 from goldfold.files import read_json, write_json
 from goldfold.training.checkpoint import save_tensors
+from goldfold.training.epoch import EpochSoFar
+
+Averages = Mapping[str, Any]
+"""Averages of the weights by name: objects with state_tensors() and load_state_tensors()."""
 
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a training has come: finished epochs and their rows of history."""
+    """How far a training has come.
+
+    Attributes:
+        epoch: finished epochs.
+        history: their rows.
+        so_far: of the epoch that is under way.
+        parts: forward passes a step.
+        on_device: whether the device augments, None while that is not decided.
+        extra_epochs: that were asked for beyond the settings.
+        finished: whether this was the last epoch.
+    """
 
     epoch: int
     history: list[dict[str, Any]]
+    so_far: EpochSoFar = field(default_factory=EpochSoFar)
+    parts: int = 1
+    on_device: bool | None = None
+    extra_epochs: int = 0
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The objects that change while training, and are saved and loaded together."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    averages: Averages = field(default_factory=dict)
+    scaler: torch.amp.GradScaler | None = None
 
 
 def save_state(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progressed: Progressed,
-    made_from: dict[str, Any],
-    scaler: torch.amp.GradScaler | None = None,
+    folder: Path, trained: Trained, progressed: Progressed, made_from: dict[str, Any]
 ) -> None:
     """Write the tensors under a new name, then the .json that points at them, then tidy up."""
-    name = f"epoch-{progressed.epoch:04d}.safetensors"
-    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
+    name = f"epoch-{progressed.epoch:04d}-step-{progressed.so_far.step:06d}.safetensors"
+    tensors = {f"model.{key}": value for key, value in trained.model.state_dict().items()}
+    for index, values in trained.optimizer.state_dict()["state"].items():
         for key, value in values.items():
-            tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
+            if value is not None:  # the momentum before the first step
+                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
+    for kind, average in trained.averages.items():
+        for key, value in average.state_tensors().items():
+            tensors[f"average.{kind}.{key}"] = value
     save_tensors(folder / name, tensors)
-    content = {
-        "epoch": progressed.epoch,
-        "file": name,
-        "history": progressed.history,
-        "made_from": made_from,
-    }
-    if scaler is not None:
-        content["scaler"] = scaler.state_dict()
+    content = {**asdict(progressed), "file": name, "made_from": made_from}
+    if trained.scaler is not None:
+        content["scaler"] = trained.scaler.state_dict()
     write_json(folder / "state.json", content)
     for old in folder.glob("epoch-*.safetensors"):
         if old.name != name:
@@ -60,7 +85,7 @@ def save_state(
 
 
 def remove_state(folder: Path) -> None:
-    """Remove the state of a finished training: several times the weights, and of no more use."""
+    """Remove a state that nothing goes on from any more: it is several times the weights."""
     with suppress(OSError):  # dead weight, but no harm
         (folder / "state.json").unlink(missing_ok=True)
         for tensors in folder.glob("epoch-*.safetensors"):
@@ -73,13 +98,15 @@ def read_made_from(path: Path) -> dict[str, Any] | None:
     return read_json(path).get("made_from") if path.is_file() else None
 
 
-def load_state(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler | None = None,
-) -> Progressed:
-    """Put the saved weights and optimizer state in place and return how far they had come.
+def read_progressed(folder: Path) -> Progressed:
+    """Return how far a training has come, without its tensors."""
+    content = read_json(folder / "state.json")
+    known = {name: content[name] for name in Progressed.__dataclass_fields__}
+    return Progressed(**{**known, "so_far": EpochSoFar(**content["so_far"])})
+
+
+def load_state(folder: Path, trained: Trained) -> Progressed:
+    """Put the saved weights, averages and optimizer state in place; return how far they had come.
 
     A scaler takes over the saved scale, if there is one: bf16 and float32 have none.
 
@@ -89,18 +116,51 @@ def load_state(
     content = read_json(folder / "state.json")
     try:
         tensors = load_file(folder / content["file"])
-        model.load_state_dict(
-            {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        )
-        optimizer.load_state_dict(_optimizer_state(tensors, optimizer))
-        if scaler is not None and "scaler" in content:
-            scaler.load_state_dict(content["scaler"])
-        return Progressed(content["epoch"], content["history"])
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise InputError(
-            f"cannot go on from the state in {folder}: {error}. "
-            "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
-        ) from error
+        trained.model.load_state_dict(_below(tensors, "model."))
+        trained.optimizer.load_state_dict(_optimizer_state(tensors, trained.optimizer))
+        for kind, average in trained.averages.items():
+            average.load_state_tensors(_below(tensors, f"average.{kind}."))
+        if trained.scaler is not None and "scaler" in content:
+            trained.scaler.load_state_dict(content["scaler"])
+        return read_progressed(folder)
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise _cannot_go_on(folder, error) from error
+
+
+def load_last_weights(folder: Path, kind: str = "raw") -> dict[str, torch.Tensor]:
+    """Return the weights that a state holds: the `raw` ones, or an average's, by name.
+
+    Raises:
+        InputError: there is no state, or it has none of that kind.
+    """
+    try:
+        tensors = load_file(folder / read_json(folder / "state.json")["file"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise _cannot_go_on(folder, error) from error
+    weights = _below(tensors, "model." if kind == "raw" else f"average.{kind}.model.")
+    if not weights:
+        raise _cannot_go_on(folder, KeyError(f"it has no {kind} weights"))
+    return weights
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return the SHA-256 of a model's weights and buffers, whatever their layout in memory."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _cannot_go_on(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"cannot go on from the state in {folder}: {error}. "
+        "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
+    )
 
 
 def _optimizer_state(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from goldfold.competitions.histogram import level_histograms, scores_by_level
+from goldfold.competitions.histogram import LEVELS, level_histograms, scores_by_level
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import InputError
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
+from goldfold.training.networks.output import split_output
 from goldfold.training.probability import levels_at_size
+from goldfold.training.ranks import Ranks
 
 HALF = 127  # level > 127 is probability >= 0.5
 
@@ -55,6 +57,8 @@ def validate(
     batch_size: int,
     device: Device,
     workers: int = 1,
+    ranks: Ranks | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> ValidationScore:
     """Return the score of the whole fold, a mean over images and never of batches.
 
@@ -70,46 +74,57 @@ def validate(
         batch_size: images in a forward pass.
         device: where the model is.
         workers: threads that count the pixels of a batch while the next is predicted.
+        ranks: of a distributed training; each predicts its share, and all return the same score,
+            exact as counts of pixels are added.
+        check: called after every batch; may raise to break off.
 
     Raises:
         InputError: there are no images.
     """
     if not len(images.rows):
         raise InputError("expected images to validate on, found none: the held-out fold is empty.")
+    ranks = ranks if ranks is not None else Ranks()
     model.eval()
-    histograms: list[NDArray[np.int64]] = []
+    mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
+    histograms = np.zeros((len(images.rows), 2, LEVELS), dtype=np.int64)
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
-        counting: list[Future[NDArray[np.int64]]] = []
-        for start in range(0, len(images.rows), batch_size):
-            batch = range(start, min(start + batch_size, len(images.rows)))
+        counting: list[Future[None]] = []
+        for start in range(0, len(mine), batch_size):
+            batch = mine[start : start + batch_size].tolist()
             maps = _predict_levels(model, cache, images, batch, device)
             # Waiting for the batch before bounds the maps that are held.
-            histograms += [one.result() for one in counting]
+            for one in counting:
+                one.result()
             counting = [
-                pool.submit(_count, images, place, levels)
+                pool.submit(_count, histograms, images, place, levels)
                 for place, levels in zip(batch, maps, strict=True)
             ]
-        histograms += [one.result() for one in counting]
-    return _score(np.stack(histograms), metric)
+            check()
+        for one in counting:
+            one.result()
+    return _score(ranks.sum_array(histograms), metric)
 
 
 @torch.inference_mode()
 def _predict_levels(
-    model: nn.Module, cache: ImageCache, images: ValidationImages, batch: range, device: Device
+    model: nn.Module, cache: ImageCache, images: ValidationImages, batch: Sequence[int], device: Device
 ) -> list[NDArray[np.uint8]]:
     """Return the uint8 maps (H, W) of a batch at original size."""
     pixels = np.stack([cache.pixels[images.rows[place]] for place in batch])
     with device.autocast():
-        logits = model(network_input(pixels, device.device))
+        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+        logits, _ = split_output(model(inputs))
     probability = torch.sigmoid(logits.float())
     return list(levels_at_size(probability, [images.sizes[place] for place in batch]))
 
 
-def _count(images: ValidationImages, place: int, levels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the two histograms of a map, int64 (2, 256)."""
+def _count(
+    histograms: NDArray[np.int64], images: ValidationImages, place: int, levels: NDArray[np.uint8]
+) -> None:
+    """Put the two histograms of a map, int64 (2, 256), in their place."""
     text, (height, width) = images.masks[place], images.sizes[place]
     mask = decode(text, height, width, images.dialect) if text else None
-    return level_histograms(levels, mask)
+    histograms[place] = level_histograms(levels, mask)
 
 
 def _score(histograms: NDArray[np.int64], metric: str) -> ValidationScore:
