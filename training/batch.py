@@ -12,15 +12,19 @@ MEAN = 0.449
 SPREAD = 0.226
 
 
-def network_input(pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Return normalised images, float32 (N, C, H, W) in channels_last on the device.
+def network_input(
+    pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device, *, channels_last: bool = True
+) -> torch.Tensor:
+    """Return normalised images, float32 (N, C, H, W) on the device.
 
     Args:
         pixels: uint8 (N, H, W) for one channel or (N, H, W, 3).
         device: where the result is; the bytes are moved first and normalised there.
+        channels_last: layout in memory that the fast kernels like.
     """
     images = torch.as_tensor(np.asarray(pixels) if isinstance(pixels, np.ndarray) else pixels)
     images = images.to(device, non_blocking=True)
     images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     normalised = images.to(torch.float32).div_(255.0).sub_(MEAN).div_(SPREAD)
-    return normalised.contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return normalised.contiguous(memory_format=layout)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import torch
 
+from goldfold.errors import InputError
+
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device, the dtype of its autocast (None = float32), and both in words."""
+    """A torch device, the dtype of its autocast (None = float32), both in words, and the layout."""
 
     device: torch.device
     autocast_dtype: torch.dtype | None
     description: str
+    channels_last: bool = True
 
     def scaler(self) -> torch.amp.GradScaler | None:
         """Return what keeps small gradients above zero in fp16, None where it is not needed."""
@@ -30,23 +33,48 @@ class Device:
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
 
-def choose_device() -> Device:
-    """Return CUDA where there is one, else the CPU, in the dtype that is fast there.
+def choose_device(
+    precision: str = "auto", channels_last: bool = True, *, local_rank: int = 0
+) -> Device:
+    """Return CUDA where there is one, else the CPU, in the precision that is asked for.
 
-    bf16 where it is native, as it needs no loss scaling. GPUs from Volta to before Ampere (V100,
-    T4) have tensor cores for fp16 only and take that, with loss scaling. Older GPUs (P100), and
-    processors without AVX-512-BF16 or AMX, compute in float32.
+    `auto` is bf16 where it is native, as it needs no loss scaling. GPUs from Volta to before
+    Ampere (V100, T4) have tensor cores for fp16 only and take that, with loss scaling. Older GPUs
+    (P100), and processors without AVX-512-BF16 or AMX, compute in float32.
+
+    Args:
+        precision: auto, bf16, fp16 or float32.
+        channels_last: layout of images in memory.
+        local_rank: number of the GPU.
+
+    Raises:
+        InputError: the device has no such precision.
     """
     if torch.cuda.is_available():
-        dtype = _gpu_dtype(torch.cuda.get_device_capability())
-        name = torch.cuda.get_device_name()
+        capability = torch.cuda.get_device_capability(local_rank)
+        dtype = _gpu_dtype(capability) if precision == "auto" else _asked(precision)
+        if dtype is torch.bfloat16 and capability < (8, 0):
+            raise InputError(
+                f"{torch.cuda.get_device_name(local_rank)} has no bf16; "
+                'set training.precision = "fp16" or "auto".'
+            )
         # Batches have at most two sizes, so the search for the fastest kernels pays.
         torch.backends.cudnn.benchmark = True
-        return Device(torch.device("cuda"), dtype, _say(name, dtype))
-    dtype = torch.bfloat16 if _cpu_has_bf16() else None
+        name = torch.cuda.get_device_name(local_rank)
+        place = torch.device("cuda", local_rank)
+        return Device(place, dtype, _say(name, dtype, channels_last), channels_last)
+    native = torch.bfloat16 if _cpu_has_bf16() else None
+    dtype = native if precision == "auto" else _asked(precision)
     threads = torch.get_num_threads()
     name = f"CPU, {threads} thread{'s' if threads != 1 else ''}"
-    return Device(torch.device("cpu"), dtype, _say(name, dtype))
+    return Device(torch.device("cpu"), dtype, _say(name, dtype, channels_last), channels_last)
+
+
+def _asked(precision: str) -> torch.dtype | None:
+    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": None}
+    if precision not in dtypes:
+        raise InputError(f"unknown precision {precision!r}: choose auto, {', '.join(dtypes)}.")
+    return dtypes[precision]
 
 
 def _gpu_dtype(capability: tuple[int, int]) -> torch.dtype | None:
@@ -55,9 +83,9 @@ def _gpu_dtype(capability: tuple[int, int]) -> torch.dtype | None:
     return torch.float16 if capability >= (7, 0) else None
 
 
-def _say(name: str, dtype: torch.dtype | None) -> str:
+def _say(name: str, dtype: torch.dtype | None, channels_last: bool) -> str:
     words = {torch.bfloat16: "bf16 autocast", torch.float16: "fp16 autocast", None: "float32"}
-    return f"{name}, {words[dtype]}, channels_last"
+    return f"{name}, {words[dtype]}" + (", channels_last" if channels_last else "")
 
 
 def _cpu_has_bf16() -> bool:

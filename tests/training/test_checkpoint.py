@@ -17,7 +17,7 @@ from goldfold.training.checkpoint import (
     save_checkpoint,
     save_tensors,
 )
-from goldfold.training.model import build_model
+from goldfold.training.networks.build import build_model
 
 CPU = torch.device("cpu")
 FACTS = {

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -14,16 +17,21 @@ import torch
 from torch import nn
 
 from goldfold.competitions.rle import get_dialect
-from goldfold.errors import GoldfoldError, InputError, OutputError
-from goldfold.files import locked_folder
+from goldfold.errors import GoldfoldError, InputError, OutputError, Stopped
+from goldfold.files import locked_folder, read_json
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_run as fold_run_module
 from goldfold.training import state as state_module
+from goldfold.training import trainer as trainer_module
 from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.model import build_model
+from goldfold.training.machine import Machine
+from goldfold.training.networks import build_model
+from goldfold.training.start import start_fingerprint, starting_weights
+from goldfold.training.state import load_last_weights
+from goldfold.training.stopping import StopRequest
 from goldfold.training.validation import ValidationImages, ValidationScore, validate
 
 MODEL = ModelSettings(
@@ -81,14 +89,24 @@ def fold_data(cache, texts):
     return FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
 
 
-def train(folder, data, *, stage=STAGE, made_from=None, workers=0, progress=None, state_seconds=0):
+def train(
+    folder, data, *, stage=STAGE, model=MODEL, made_from=None, before=None, workers=0,
+    progress=None, state_seconds=0, extend_epochs=0, **machine,
+):  # fmt: skip
     torch.manual_seed(torch.randint(1000, (1,)).item())  # what the caller did must not matter
-    run = FoldRun(folder, 0, MADE_FROM if made_from is None else made_from)
-    progress = progress or Stopper()
+    run = FoldRun(folder, 0, MADE_FROM if made_from is None else made_from, before)
+    machine = Machine(CPU, workers, state_seconds=state_seconds, **machine)
     return train_fold(
-        run, MODEL, stage, data,
-        device=CPU, workers=workers, progress=progress, state_seconds=state_seconds,
+        run, model, stage, data,
+        machine=machine, extend_epochs=extend_epochs, progress=progress or Stopper(),
     )  # fmt: skip
+
+
+TIMINGS = ["seconds", "waiting_seconds", "validation_seconds", "images_per_second"]
+
+
+def untimed(row):
+    return {name: value for name, value in row.items() if name not in TIMINGS}
 
 
 def content(folder):
@@ -97,12 +115,13 @@ def content(folder):
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if name == "history.csv":
-            table = pd.read_csv(path).drop(columns=["seconds", "images_per_second"])
-            found[name] = table.to_csv()
+            found[name] = pd.read_csv(path).drop(columns=TIMINGS).to_csv()
+        elif name == "history.jsonl":
+            found[name] = [untimed(json.loads(line)) for line in path.read_text().splitlines()]
         elif name == "state/state.json":
             state = json.loads(path.read_text())
-            for row in state["history"]:
-                del row["seconds"], row["images_per_second"]
+            state["history"] = [untimed(row) for row in state["history"]]
+            state["so_far"] = {**state["so_far"], "seconds": 0, "waited": 0}
             found[name] = state
         else:
             found[name] = path.read_bytes()
@@ -132,9 +151,14 @@ def assert_same(folder, unbroken):
 
 def test_the_folder_of_a_finished_training(unbroken):
     names = list(content(unbroken))
-    assert [name for name in names if "checkpoints" not in name] == ["history.csv", "result.json"]
-    assert len([name for name in names if name.endswith(".safetensors")]) == 2
-    assert not (unbroken / "state").exists()
+    assert [name for name in names if "checkpoints" not in name] == [
+        "history.csv",
+        "history.jsonl",
+        "result.json",
+        "state/epoch-0003-step-000000.safetensors",
+        "state/state.json",
+    ]
+    assert len([name for name in names if name.startswith("checkpoints")]) == 4
 
 
 def test_history_has_a_row_an_epoch(unbroken):
@@ -190,8 +214,12 @@ def test_stopped_after_each_epoch(tmp_path, data, unbroken):
             train(tmp_path, data, progress=StopAfterEpoch(tmp_path))
     final = Stopper()
     train(tmp_path, data, progress=final)
-    assert final.said == [f"{tmp_path.name}: going on after epoch 2 of 3"]
+    assert final.said == [f"{named(tmp_path)}: going on after epoch 2 of 3"]
     assert_same(tmp_path, unbroken)
+
+
+def named(folder):
+    return f"{folder.parents[2].name} {folder.parent.name} {folder.name}"
 
 
 class StopAfterEpoch(Stopper):
@@ -219,7 +247,7 @@ def test_stopped_at_any_step(tmp_path, data, unbroken, at):
 @pytest.mark.parametrize("place", ["write_history", "save_state", "keep_best", "write_json"])
 def test_stopped_before_each_thing_that_is_written(tmp_path, data, unbroken, place):
     """Whichever of the writes is not reached, the next start makes good for it."""
-    whole = getattr(fold_run_module, place)
+    whole = getattr(trainer_module, place)
     calls = []
 
     def throw(*arguments):
@@ -229,7 +257,7 @@ def test_stopped_before_each_thing_that_is_written(tmp_path, data, unbroken, pla
         return whole(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold_run_module, place, throw)
+        patch.setattr(trainer_module, place, throw)
         with pytest.raises(StoppedError):
             train(tmp_path, data)
     train(tmp_path, data)
@@ -252,7 +280,7 @@ def test_stopped_between_the_tensors_of_the_state_and_the_file_that_names_them(
         patch.setattr(state_module, "write_json", throw)
         with pytest.raises(StoppedError):
             train(tmp_path, data)
-    assert (tmp_path / "state" / f"epoch-000{call}.safetensors").exists()
+    assert (tmp_path / "state" / f"epoch-000{call}-step-000000.safetensors").exists()
     train(tmp_path, data)
     assert_same(tmp_path, unbroken)
 
@@ -277,7 +305,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_fold_run as t
-from goldfold.training import fold_run
+from goldfold.training import trainer
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -293,7 +321,7 @@ progress = None
 if place.isdecimal():
     progress = Killer()
 else:  # the checkpoint stands, the state does not
-    fold_run.save_state = die
+    trainer.save_state = die
 t.torch.set_num_threads(1)
 cache = t.ImageCache(Path(cache_folder), cache_name)
 t.train(Path(folder), t.fold_data(cache, t.json.loads(texts)), progress=progress, workers=2)
@@ -327,21 +355,22 @@ LONG = STAGE.model_copy(update={"epochs": 6})
 def stand_still(patch, seconds):
     """Let the training's clock go on by so much a look, instead of by itself."""
     looks = itertools.count()
-    patch.setattr(fold_run_module, "monotonic", lambda: seconds * next(looks))
+    patch.setattr(trainer_module, "monotonic", lambda: seconds * next(looks))
 
 
 def test_a_state_is_written_only_when_the_last_is_old_enough(tmp_path, data, monkeypatch):
     stand_still(monkeypatch, 1.0)
     written = []
-    monkeypatch.setattr(fold_run_module, "save_state", lambda *given: written.append(given[3]))
+    monkeypatch.setattr(trainer_module, "save_state", lambda *given: written.append(given[2]))
     train(tmp_path / "often", data, stage=LONG, state_seconds=0)
-    assert [one.epoch for one in written] == [1, 2, 3, 4, 5]  # none after the last
+    assert [(one.epoch, one.finished) for one in written[-2:]] == [(5, False), (6, True)]
+    assert [one.epoch for one in written] == [1, 2, 3, 4, 5, 6]
     written.clear()
     train(tmp_path / "seldom", data, stage=LONG, state_seconds=2)
-    assert [one.epoch for one in written] == [2, 4]
+    assert len(written) < 6
     written.clear()
     train(tmp_path / "never", data, stage=LONG, state_seconds=1e9)
-    assert written == []
+    assert [(one.epoch, one.finished) for one in written] == [(6, True)]
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +414,7 @@ def test_the_best_at_the_last_state_stay_until_the_next(tmp_path, data, monkeypa
         value = next(scores)
         return ValidationScore(value, 127, value, value)
 
-    monkeypatch.setattr(fold_run_module, "validate", score)
+    monkeypatch.setattr(trainer_module, "validate", score)
     with pytest.raises(StoppedError):
         train(tmp_path, data, stage=LONG, state_seconds=2, progress=StopInEpoch("6/6"))
     assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 4, 2]
@@ -401,28 +430,17 @@ def test_a_checkpoint_that_is_not_among_the_best_is_not_written(tmp_path, data, 
         value = next(scores)
         return ValidationScore(value, 127, value, 0.0)
 
-    whole, written = fold_run_module.save_checkpoint, []
+    whole, written = trainer_module.save_checkpoint, []
 
     def save(*arguments, **keywords):
         written.append(keywords["epoch"])
         return whole(*arguments, **keywords)
 
-    monkeypatch.setattr(fold_run_module, "validate", score)
-    monkeypatch.setattr(fold_run_module, "save_checkpoint", save)
+    monkeypatch.setattr(trainer_module, "validate", score)
+    monkeypatch.setattr(trainer_module, "save_checkpoint", save)
     train(tmp_path, data, stage=LONG)
     assert written == [1, 2, 4, 5]  # of equals the later epoch is the better one
     assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 2]
-
-
-def test_the_state_of_a_finished_training_is_removed_by_whoever_comes_next(tmp_path, data):
-    """A kill between the result and the removal leaves it behind."""
-    stage = STAGE.model_copy(update={"epochs": 2})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold_run_module, "remove_state", lambda _: None)
-        train(tmp_path, data, stage=stage)
-    assert (tmp_path / "state" / "state.json").exists()
-    train(tmp_path, data, stage=stage)
-    assert not (tmp_path / "state").exists()
 
 
 # --- what is refused ----------------------------------------------------------------------------
@@ -447,7 +465,7 @@ def test_another_training_is_not_gone_on_with(tmp_path, data):
 def test_a_finished_training_without_its_state_still_knows_what_it_is(tmp_path, data):
     stage = STAGE.model_copy(update={"epochs": 1})
     train(tmp_path, data, stage=stage)
-    assert not (tmp_path / "state").exists()
+    shutil.rmtree(tmp_path / "state")
     assert train(tmp_path, data, stage=stage)["epochs"] == 1
     with pytest.raises(InputError, match="data: it was 'abc', now 'xyz'"):
         train(tmp_path, data, stage=stage, made_from={**MADE_FROM, "data": "xyz"})
@@ -469,19 +487,14 @@ def test_a_training_that_goes_on_needs_no_published_weights(tmp_path, data, monk
 
     monkeypatch.setattr(fold_run_module, "build_model", build)
     model = MODEL.model_copy(update={"encoder_weights": "imagenet"})
-    run = FoldRun(tmp_path, 0, MADE_FROM)
     with pytest.raises(StoppedError):
-        train_fold(
-            run, model, STAGE, data,
-            device=CPU, workers=0, progress=Stopper(5), state_seconds=0,
-        )  # fmt: skip
-    stage = STAGE.model_copy(update={"epochs": 2})
-    train_fold(run, model, stage, data, device=CPU, workers=0, progress=Stopper())
+        train(tmp_path, data, model=model, progress=Stopper(5))
+    train(tmp_path, data, model=model)
     assert asked == ["imagenet", "none"]
 
 
 def test_a_training_whose_checkpoints_vanish(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(fold_run_module, "keep_best", lambda *_: [])
+    monkeypatch.setattr(trainer_module, "keep_best", lambda *_: [])
     stage = STAGE.model_copy(update={"epochs": 1})
     with pytest.raises(GoldfoldError, match="has no checkpoint; train it with --overwrite"):
         train(tmp_path, data, stage=stage)
@@ -501,3 +514,264 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, data):
     (tmp_path / "fold-0").write_text("a file where a folder should be")
     with pytest.raises(OutputError, match=r"cannot write .*fold-0"):
         train(tmp_path / "fold-0", data)
+
+
+# --- stages after one another, averages, ends ---------------------------------------------
+
+TWO = STAGE.model_copy(update={"epochs": 2})
+AVERAGED = STAGE.model_copy(update={"ema": 0.8, "swa_from": 0.3, "keep_checkpoints": 9})
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("first") / "fold-0" / "stage-1"
+    train(folder, data, stage=AVERAGED)
+    return folder
+
+
+# --- averaged weights ------------------------------------------------------------------------
+
+
+def test_averages_are_checkpoints_like_any_other(first):
+    found = list_checkpoints(first)
+    assert {c.weights for c in found} == {"raw", "ema", "swa"}
+    assert {c.path.stem for c in found if c.weights == "swa"} == {"epoch-0003-swa"}
+    history = pd.read_csv(first / "history.csv")
+    assert history["ema_score"].notna().all()
+    assert history["swa_score"].notna().tolist() == [False, False, True]
+    scores = {(c.epoch, c.weights): c.score for c in found}
+    for row in history.itertuples():
+        assert scores[row.epoch, "raw"] == row.score
+        assert scores[row.epoch, "ema"] == row.ema_score
+    assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
+
+
+def test_what_won_is_said(tmp_path, data):
+    said = Stopper()
+    train(tmp_path, data, stage=AVERAGED, progress=said)
+    line = next(one for one in said.said if "by kind of weights" in one)
+    assert "raw " in line and "ema " in line and "swa " in line and "is kept first" in line
+
+
+@pytest.mark.parametrize("at", [2, 5, 7])
+def test_averages_go_on_bit_by_bit(tmp_path, data, first, at):
+    with pytest.raises(StoppedError):
+        train(tmp_path, data, stage=AVERAGED, progress=Stopper(at), mid_epoch_seconds=0)
+    train(tmp_path, data, stage=AVERAGED)
+    assert_same(tmp_path, first)
+
+
+def test_a_state_within_an_epoch_is_gone_on_from(tmp_path, data, first):
+    """The steps before the state are not taken again."""
+    with pytest.raises(StoppedError):
+        train(tmp_path, data, stage=AVERAGED, progress=Stopper(5), mid_epoch_seconds=0)
+    state = read_json(tmp_path / "state" / "state.json")
+    assert (state["epoch"], state["so_far"]["step"]) == (1, 1)
+    rest = Stopper()
+    train(tmp_path, data, stage=AVERAGED, progress=rest)
+    assert rest.steps + 4 == rest.total + 4 == Total.of(first)
+    assert "going on after epoch 1 of 3, step 1" in rest.said[0]
+    assert_same(tmp_path, first)
+
+
+class Total:
+    @staticmethod
+    def of(folder):
+        history = pd.read_csv(folder / "history.csv")
+        return int((-(-(history["non_empty"] + history["empty"]) // STAGE.batch_size)).sum())
+
+
+# --- stages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", ["best", "last", "averaged"])
+def test_a_stage_begins_with_the_weights_of_the_one_before(tmp_path, data, first, start):
+    begun = []
+
+    class See(trainer_module.Trainer):
+        def run_all(self, extend_epochs=0):
+            begun.append({k: v.clone() for k, v in self.model.state_dict().items()})
+            return super().run_all(extend_epochs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("goldfold.training.fold_run.Trainer", See)
+        stage = TWO.model_copy(update={"start": start})
+        train(tmp_path / "stage-2", data, stage=stage, before=first)
+    history = pd.read_csv(first / "history.csv").iloc[-1]
+    average = "swa" if history["swa_score"] > history["ema_score"] else "ema"
+    expected = {
+        "best": lambda: starting_weights(first, "best"),
+        "last": lambda: load_last_weights(first / "state"),
+        "averaged": lambda: load_last_weights(first / "state", average),
+    }[start]()
+    assert all(torch.equal(begun[0][name], value) for name, value in expected.items())
+
+
+def test_the_three_beginnings_differ(first):
+    kernels = [
+        starting_weights(first, start)["segmentation_head.0.weight"]
+        for start in ("last", "averaged")
+    ]
+    assert not torch.equal(*kernels)
+
+
+def test_a_second_stage_goes_on_bit_by_bit(tmp_path, data, first):
+    stage = TWO.model_copy(update={"start": "last"})
+    train(tmp_path / "a", data, stage=stage, before=first)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "b", data, stage=stage, before=first, progress=Stopper(4))
+    train(tmp_path / "b", data, stage=stage, before=first)
+    assert_same(tmp_path / "b", tmp_path / "a")
+
+
+def test_a_stage_waits_for_the_one_before(tmp_path, data):
+    assert start_fingerprint(tmp_path / "stage-1") == ""
+    with pytest.raises(InputError, match=r"stage-1 is not finished, .*Train it first"):
+        train(tmp_path / "stage-2", data, before=tmp_path / "stage-1")
+
+
+def test_training_the_stage_before_again_is_noticed(tmp_path, data, first):
+    assert start_fingerprint(first) == start_fingerprint(first) != ""
+    train(tmp_path / "other", data, stage=TWO)
+    assert start_fingerprint(tmp_path / "other") != start_fingerprint(first)
+
+
+# --- more epochs -------------------------------------------------------------------------------
+
+
+def test_a_finished_stage_is_extended(tmp_path, data):
+    constant = TWO.model_copy(
+        update={"schedule": STAGE.schedule.model_copy(update={"name": "constant"})}
+    )
+    train(tmp_path, data, stage=constant)
+    early = pd.read_csv(tmp_path / "history.csv")
+    result = train(tmp_path, data, stage=constant, extend_epochs=2)
+    assert (result["epochs"], result["extra_epochs"]) == (4, 2)
+    late = pd.read_csv(tmp_path / "history.csv")
+    assert late["epoch"].tolist() == [1, 2, 3, 4]
+    pd.testing.assert_frame_equal(late.iloc[:2], early, check_dtype=False)
+    before = content(tmp_path)
+    assert train(tmp_path, data, stage=constant) == result  # up to date without the option
+    assert content(tmp_path) == before
+
+
+def test_an_extension_goes_on_bit_by_bit(tmp_path, data):
+    for name in ("a", "b"):
+        train(tmp_path / name, data, stage=TWO)
+    train(tmp_path / "a", data, stage=TWO, extend_epochs=2)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "b", data, stage=TWO, extend_epochs=2, progress=Stopper(4))
+    assert not (tmp_path / "b" / "result.json").exists()
+    with pytest.raises(InputError, match="is not finished, so it cannot be extended"):
+        train(tmp_path / "b", data, stage=TWO, extend_epochs=2)
+    train(tmp_path / "b", data, stage=TWO)
+    assert_same(tmp_path / "b", tmp_path / "a")
+
+
+def test_what_was_never_finished_cannot_be_extended(tmp_path, data):
+    with pytest.raises(InputError, match="is not finished, so it cannot be extended"):
+        train(tmp_path, data, extend_epochs=1)
+
+
+# --- early stopping, plateau -------------------------------------------------------------------
+
+
+def scored(monkeypatch, values):
+    scores = iter(values)
+
+    def score(*_, **__):
+        value = next(scores)
+        return ValidationScore(value, 127, value, value)
+
+    monkeypatch.setattr(trainer_module, "validate", score)
+
+
+def test_early_stopping_counts_validations_without_a_better_score(tmp_path, data, monkeypatch):
+    scored(monkeypatch, [0.3, 0.5, 0.5, 0.4, 0.9, 0.9])
+    stage = STAGE.model_copy(update={"epochs": 6, "early_stopping": 2})
+    result = train(tmp_path, data, stage=stage)
+    assert (result["epochs"], result["stopped_early"]) == (4, True)
+    assert train(tmp_path, data, stage=stage) == result
+
+
+def test_a_plateau_cuts_the_rate(tmp_path, data, monkeypatch):
+    scored(monkeypatch, [0.5, 0.4, 0.4, 0.4])
+    schedule = {"name": "plateau", "patience": 2, "factor": 0.5}
+    stage = StageSettings(**{
+        **STAGE.model_dump(), "epochs": 4, "schedule": schedule, "warmup_epochs": 0,
+    })  # fmt: skip
+    train(tmp_path, data, stage=stage)
+    rates = pd.read_csv(tmp_path / "history.csv")["learning_rate"]
+    assert rates.tolist() == pytest.approx([0.005, 0.005, 0.005, 0.0025])
+
+
+# --- being asked to stop ---------------------------------------------------------------------------
+
+
+class Sender(Stopper):
+    """Sends this process a signal at the n-th step."""
+
+    def __init__(self, at, number):
+        super().__init__()
+        self.when, self.number = at, number
+
+    def advance(self, steps=1, **_):
+        self.steps += steps
+        if self.steps == self.when:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_within_the_epoch(tmp_path, data, first, number, code):
+    with pytest.raises(Stopped) as caught:
+        train(tmp_path, data, stage=AVERAGED, progress=Sender(2, number), stop=StopRequest())
+    assert caught.value.exit_code == code
+    words = f"stopped by {signal.Signals(number).name}; "
+    assert str(caught.value).startswith(words)
+    assert "is saved after epoch 0, step 2. The same command goes on from there." in str(
+        caught.value
+    )
+    train(tmp_path, data, stage=AVERAGED)
+    assert_same(tmp_path, first)
+
+
+def test_the_time_is_up_before_it_is(tmp_path, data, first):
+    stop = StopRequest.after(5.0)  # less than the margin: one step, then it saves
+    with pytest.raises(Stopped, match="stopped because the time is up") as caught:
+        train(tmp_path, data, stage=AVERAGED, stop=stop)
+    assert caught.value.exit_code == 75
+    train(tmp_path, data, stage=AVERAGED)
+    assert_same(tmp_path, first)
+
+
+def test_asked_to_stop_while_validating(tmp_path, data, first, monkeypatch):
+    """The epoch's steps are kept; only the validation is done again."""
+    stop = StopRequest()
+    whole = trainer_module.validate
+
+    def interrupted(*arguments, **keywords):
+        stop.signal_number = signal.SIGTERM
+        return whole(*arguments, **keywords)
+
+    monkeypatch.setattr(trainer_module, "validate", interrupted)
+    with pytest.raises(Stopped, match="is saved after epoch 0, step"):
+        train(tmp_path, data, stage=AVERAGED, stop=stop)
+    monkeypatch.setattr(trainer_module, "validate", whole)
+    rest = Stopper()
+    train(tmp_path, data, stage=AVERAGED, progress=rest)
+    assert rest.steps == rest.total
+    assert_same(tmp_path, first)
+
+
+def test_a_state_is_of_the_training_it_was_made_from(tmp_path, data):
+    with pytest.raises(StoppedError):
+        train(tmp_path, data, progress=Stopper(5))
+    with pytest.raises(InputError, match="data: it was 'abc', now 'other'"):
+        train(tmp_path, data, made_from={**MADE_FROM, "data": "other"})
+
+
+def test_the_record_has_every_epochs_draw(first):
+    rows = [json.loads(line) for line in (first / "history.jsonl").read_text().splitlines()]
+    assert [len(row["draw"]) for row in rows] == [12, 12, 12]
+    assert len({row["draw"] for row in rows}) == 3
+    assert all(row["skipped"] == [] for row in rows)

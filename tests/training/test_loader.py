@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from goldfold.training import loader
 from goldfold.training.augmentation import augment, get_recipe
-from goldfold.training.loader import iterate_batches, split_batches
+from goldfold.training.images import PseudoLabelled, TrainingImages
+from goldfold.training.loader import Look, iterate_batches
+from goldfold.training.stage_plan import split_batches
 
 STRONG = get_recipe("strong")
 
@@ -31,25 +33,29 @@ def test_batches_hold_every_index_once_in_order_and_in_equal_shares(count, size)
     assert not lengths or (max(lengths) <= size and max(lengths) - min(lengths) <= 1)
 
 
+def batches(cache, numbers, workers, epoch=1, **options):
+    images = TrainingImages(cache, np.arange(len(cache)))
+    return iterate_batches(images, numbers, Look(STRONG, 7, epoch), workers=workers, **options)
+
+
 def batches_of(cache, workers, epoch=1):
-    rows = split_batches(np.array([3, 1, 4, 1, 5, 9, 2]), 3)
-    return list(iterate_batches(cache, rows, STRONG, seed=7, epoch=epoch, workers=workers))
+    return list(batches(cache, split_batches(np.array([3, 1, 4, 1, 5, 9, 2]), 3), workers, epoch))
 
 
 def test_a_batch_is_the_augmented_images_of_its_rows(cache):
     batch = batches_of(cache, workers=0)[0]
-    assert batch.rows.tolist() == [3, 1, 4]
+    assert batch.numbers.tolist() == [3, 1, 4]
     assert (batch.images.shape, batch.images.dtype) == ((3, 32, 32), np.uint8)
-    for place, row in enumerate(batch.rows):
+    for place, row in enumerate(batch.numbers):
         image, mask = augment(cache.pixels[row], cache.mask(row), STRONG, 7, 1, int(row))
         assert (batch.images[place] == image).all()
-        assert (batch.masks[place] == mask).all()
+        assert (batch.masks[place] == 255 * mask).all()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_the_number_of_workers_changes_nothing(cache, workers):
     for one, other in zip(batches_of(cache, 0), batches_of(cache, workers), strict=True):
-        assert (one.rows == other.rows).all()
+        assert (one.numbers == other.numbers).all()
         assert (one.images == other.images).all()
         assert (one.masks == other.masks).all()
 
@@ -61,19 +67,19 @@ def test_another_epoch_looks_different(cache):
 def test_only_a_few_batches_are_made_ahead(cache, monkeypatch):
     made = []
     monkeypatch.setattr(
-        loader, "augment", lambda image, mask, *_: (made.append(1), (image, mask))[1]
+        loader, "augment", lambda image, mask, *_, **__: (made.append(1), (image, mask))[1]
     )
     rows = [np.array([0])] * 50
-    batches = iterate_batches(cache, rows, STRONG, seed=0, epoch=0, workers=2)
-    next(batches)
+    made_ahead = batches(cache, rows, 2)
+    next(made_ahead)
     time.sleep(0.1)
     assert len(made) <= 4
-    batches.close()
+    made_ahead.close()
     assert len(made) <= 5
 
 
 def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_threads(cache, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError("the disk went away")
 
     monkeypatch.setattr(loader, "augment", fail)
@@ -91,10 +97,10 @@ def test_batches_for_a_gpu_are_pinned_by_the_thread_that_makes_them(cache, monke
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
     rows = split_batches(np.array([3, 1, 4]), 2)
-    found = list(iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=2, pin=True))
+    found = list(batches(cache, rows, 2, pin=True))
     assert len(where) == 2 * len(rows)
     assert all(name.startswith("loader") for name in where)
-    plain = iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=0)
+    plain = batches(cache, rows, 0)
     for one, other in zip(found, plain, strict=True):
         assert isinstance(one.images, torch.Tensor)
         assert (one.images.numpy() == other.images).all()
@@ -107,13 +113,47 @@ def test_opencv_works_in_our_threads_alone_and_gets_its_own_back(cache, monkeypa
     cv2.setNumThreads(3)
     rows = split_batches(np.array([3, 1, 4]), 1)
     try:
-        batches = iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=2)
+        made = batches(cache, rows, 2)
         assert cv2.getNumThreads() == 3
-        next(batches)
+        next(made)
         assert cv2.getNumThreads() == 1
-        batches.close()
+        made.close()
         assert cv2.getNumThreads() == 3
-        list(iterate_batches(cache, rows, STRONG, seed=7, epoch=1, workers=2))
+        list(batches(cache, rows, 2))
         assert cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+def test_pseudo_labelled_images_stand_behind_the_labelled_ones_with_soft_masks(cache):
+    soft = np.full((2, 32, 32), 100, np.uint8)
+    images = TrainingImages(cache, np.array([4, 5]), PseudoLabelled(cache, np.array([7, 8]), soft))
+    look = Look(get_recipe("none"), 7, 0)
+    batch = next(iter(iterate_batches(images, [np.array([3, 0])], look, workers=0)))
+    assert (batch.images[0] == cache.pixels[8]).all()
+    assert (batch.masks[0] == 100).all()
+    assert (batch.images[1] == cache.pixels[4]).all()
+    assert set(np.unique(batch.masks[1])) <= {0, 255}
+    assert images.image_ids(np.array([3, 0])) == [cache.image_ids[8], cache.image_ids[4]]
+    assert images.pseudo_labelled == 2
+    assert len({images.key(number) for number in range(4)}) == 4
+
+
+def test_a_batch_for_the_device_is_raw_and_says_what_will_happen(cache):
+    images = TrainingImages(cache, np.arange(len(cache)))
+    look = Look(STRONG, 7, 1, on_device=True)
+    batch = next(iter(iterate_batches(images, [np.array([3, 1])], look, workers=0)))
+    assert (batch.images == cache.pixels[[3, 1]]).all()
+    assert len(batch.draws) == 2
+    part = batch.part(slice(1, 2))
+    assert (len(part), part.numbers.tolist(), part.draws) == (1, [1], batch.draws[1:])
+
+
+def test_the_draw_for_the_device_is_the_one_of_the_processor(cache):
+    from goldfold.training.augmentation import draw
+
+    images = TrainingImages(cache, np.arange(len(cache)))
+    look = Look(STRONG, 7, 1, on_device=True)
+    batch = next(iter(iterate_batches(images, [np.array([3])], look, workers=0)))
+    again = draw(STRONG, 7, 1, 3, size=32, crop=None)
+    assert repr(batch.draws[0]) == repr(again)

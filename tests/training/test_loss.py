@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldfold.training.loss import WeightedLoss, soft_dice_loss
+from goldfold.training.losses import WeightedLoss, soft_dice_loss
 
 
 def logit(probability: list[float]) -> torch.Tensor:

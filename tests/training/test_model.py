@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from goldfold.errors import InputError
-from goldfold.training.model import build_model, load_encoder
+from goldfold.training.networks.build import build_model, load_encoder
 
 SMALL = {"decoder_channels": [16, 8, 8, 8, 8]}
 

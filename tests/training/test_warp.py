@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from goldfold.training.warp import Warp, apply_map, sampling_map, warp_image_and_mask
+from goldfold.training.augmentation.warp import Warp, apply_map, sampling_map, warp_image_and_mask
 
 
 def gray(height: int, width: int, seed: int = 0) -> np.ndarray:

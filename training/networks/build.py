@@ -1,4 +1,4 @@
-"""The network: any architecture and encoder of segmentation_models_pytorch, by name."""
+"""The network: any architecture and encoder of segmentation_models_pytorch, or one of ours."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
+from goldfold.training.networks.double_unet import DoubleUnet
+from goldfold.training.networks.vanilla_unet import VanillaUnet
+
+OURS = {"VanillaUnet": VanillaUnet, "DoubleUnet": DoubleUnet}
+"""Architectures that segmentation_models_pytorch does not have."""
+
+PRESENCE_DROPOUT = 0.2
+"""Of the presence head, between pooled features and its one output."""
 
 
 def build_model(
@@ -21,17 +29,24 @@ def build_model(
     *,
     encoder_weights: str = "none",
     channels: int = 1,
+    presence_head: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Return a network from (N, channels, H, W) images to (N, 1, H, W) logits, channels_last.
 
+    With a presence head it returns a pair, the second being (N, 1) logits of "this image has a
+    mask": `split_output` takes both apart.
+
     Args:
-        architecture: class of segmentation_models_pytorch, e.g. `Unet`.
+        architecture: class of segmentation_models_pytorch, e.g. `Unet`, or VanillaUnet (which
+            has no encoder by name) or DoubleUnet.
         encoder: encoder name there; `tu-NAME` for any network of timm.
         encoder_weights: `none`, a published set (`imagenet`), or a .safetensors file whose
             names are the encoder's own.
         channels: input channels; published weights of three are summed down to one, and so is
             the first layer of a file.
+        presence_head: a classifier on the encoder's last features, the auxiliary head of
+            segmentation_models_pytorch (4th place of SIIM-ACR Pneumothorax).
         options: further arguments of the architecture.
 
     Raises:
@@ -39,22 +54,27 @@ def build_model(
     """
     import segmentation_models_pytorch as smp
 
-    known = {name: getattr(smp, name) for name in _architectures(smp)}
+    known = {name: getattr(smp, name) for name in _architectures(smp)} | OURS
     if architecture not in known:
         raise InputError(_unknown("architecture", architecture, list(known)))
-    if not encoder.startswith("tu-") and encoder not in smp.encoders.get_encoder_names():
+    named = architecture != "VanillaUnet" and not encoder.startswith("tu-")
+    if named and encoder not in smp.encoders.get_encoder_names():
         raise InputError(_unknown("encoder", encoder, smp.encoders.get_encoder_names()))
     _check_options(known[architecture], architecture, encoder, options or {})
     from_file = encoder_weights.endswith(".safetensors")
     published = None if from_file or encoder_weights == "none" else encoder_weights
+    arguments: dict[str, Any] = {"in_channels": channels, "classes": 1, **_as_tuples(options or {})}
+    if architecture != "VanillaUnet":
+        arguments |= {"encoder_name": encoder, "encoder_weights": published}
+    if presence_head:
+        if architecture in OURS:
+            raise InputError(
+                f"{architecture} has no presence head; set presence_head = false or take an "
+                "architecture of segmentation_models_pytorch."
+            )
+        arguments["aux_params"] = {"classes": 1, "pooling": "avg", "dropout": PRESENCE_DROPOUT}
     try:
-        model: nn.Module = known[architecture](
-            encoder_name=encoder,
-            encoder_weights=published,
-            in_channels=channels,
-            classes=1,
-            **_as_tuples(options or {}),
-        )
+        model: nn.Module = known[architecture](**arguments)
     except (TypeError, ValueError, KeyError, OSError, RuntimeError) as error:
         raise InputError(_cannot_build(architecture, encoder, published, error)) from error
     if from_file:

@@ -1,0 +1,113 @@
+"""What a stage of a fold learns from, out of the run's tables and caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.training_stage import StageRun
+    from goldfold.settings import Sampling
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.fold_run import FoldData
+    from goldfold.training.images import PseudoLabelled
+
+
+def fold_data(
+    run: Run,
+    one: StageRun,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    caches: dict[tuple[str, int, int], ImageCache],
+) -> FoldData:
+    """Return the data of a stage.
+
+    Args:
+        run: the run.
+        one: the stage.
+        images: of the run.
+        folds: of the run.
+        caches: by split, size and channels; one that is missing is built and added.
+
+    Raises:
+        InputError: images are missing, or pseudo-labels, or the column of the sampling weights.
+    """
+    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.training.fold_run import FoldData
+    from goldfold.training.validation import ValidationImages
+
+    cache = _cache(run, images, "train", one, caches)
+    train = training_images(images).set_index("image_id")
+    inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
+    held_out = sorted(folds.loc[folds["fold"] == one.job.fold, "image_id"])
+    validation = ValidationImages(
+        rows=cache.rows(held_out),
+        sizes=list(zip(train.loc[held_out, "height"], train.loc[held_out, "width"], strict=True)),
+        masks=list(train.loc[held_out, "mask_rle"]),
+        dialect=get_dialect(run.settings.competition.labels.dialect),
+    )
+    return FoldData(
+        cache=cache,
+        rows=cache.rows(inside),
+        non_empty=(train.loc[inside, "area_px"] > 0).to_numpy(),
+        validation=validation,
+        metric=run.settings.competition.metric,
+        weights=_weights(train.loc[inside], one.settings.sampling),
+        pseudo=_pseudo_labelled(run, one, images, caches),
+    )
+
+
+def _cache(
+    run: Run,
+    images: pd.DataFrame,
+    split: str,
+    one: StageRun,
+    caches: dict[tuple[str, int, int], ImageCache],
+) -> ImageCache:
+    from goldfold.commands.training_stage import training_cache, unlabelled_cache
+
+    size, channels = one.settings.image_size, one.job.model.channels
+    key = (split, size, channels)
+    if key not in caches:
+        build = training_cache if split == "train" else unlabelled_cache
+        caches[key] = build(run, images, size, channels)
+    return caches[key]
+
+
+def _weights(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.float64] | None:
+    """Return how likely each image is drawn, None where all are alike."""
+    from goldfold.errors import InputError, did_you_mean
+    from goldfold.training.sampler import sampling_weights
+
+    column = "area_px" if sampling.weight_by == "area" else sampling.weight_by
+    if sampling.weight_by == "none":
+        return None
+    if column not in train.columns:
+        raise InputError(
+            f"sampling.weight_by names the column {column!r}, which images.csv does not have; it "
+            f"has {', '.join(train.columns)}.{did_you_mean(column, train.columns)}"
+        )
+    return sampling_weights(train[column].to_numpy(), sampling.weight_by, sampling.weight_power)
+
+
+def _pseudo_labelled(
+    run: Run,
+    one: StageRun,
+    images: pd.DataFrame,
+    caches: dict[tuple[str, int, int], ImageCache],
+) -> PseudoLabelled | None:
+    """Return the unlabelled images that the stage mixes in, None without."""
+    from goldfold.commands.pseudo_label import open_pseudo_labels
+    from goldfold.training.images import PseudoLabelled
+
+    wanted = one.settings.pseudo_labels
+    if wanted is None:
+        return None
+    labels = open_pseudo_labels(run, wanted.name, one.job.fold, one.settings.image_size)
+    cache = _cache(run, images, "test", one, caches)
+    return PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)

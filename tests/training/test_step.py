@@ -1,0 +1,138 @@
+"""A step in parts: accumulation, too little memory, rates of several groups."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from goldfold.errors import GoldfoldError
+from goldfold.training import step as step_module
+from goldfold.training.loader import Batch
+from goldfold.training.losses import WeightedLoss
+from goldfold.training.step import Step
+
+
+def batch(count=6):
+    images = np.random.default_rng(0).integers(0, 256, (count, 8, 8)).astype(np.uint8)
+    return Batch(images, (images > 128).astype(np.uint8) * np.uint8(255), np.arange(count))
+
+
+def network(normalised=False):
+    torch.manual_seed(0)
+    middle = nn.BatchNorm2d(4) if normalised else nn.Identity()
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), middle, nn.ReLU(), nn.Conv2d(4, 1, 1))
+
+
+def step_of(model, cpu, parts=1, rates=(1.0,), **options):
+    groups = [
+        {"params": [weight], "highest": rates[number % len(rates)]}
+        for number, weight in enumerate(model.parameters())
+    ]
+    optimizer = torch.optim.SGD(groups, lr=0.0)
+    return Step(
+        model, WeightedLoss(bce=1.0), optimizer, cpu, gradient_clip=1e9, parts=parts, **options
+    )
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4, 6, 50])
+def test_accumulation_gives_the_gradient_of_the_whole_batch(cpu, parts):
+    """The mean over pixels does not care how images are grouped, unequal groups included."""
+    whole, divided = network(), network()
+    one = step_of(whole, cpu).take(batch(), 0.1)
+    other = step_of(divided, cpu, parts=parts).take(batch(), 0.1)
+    assert other.loss_sum == pytest.approx(one.loss_sum, rel=1e-6)
+    assert other.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-5)
+    for a, b in zip(whole.parameters(), divided.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_each_group_has_its_own_highest_rate(cpu):
+    model = network()
+    step = step_of(model, cpu, rates=(1.0, 0.01))
+    step.take(batch(), 0.5)
+    assert [group["lr"] for group in step.optimizer.param_groups] == [0.5, 0.005, 0.5, 0.005]
+
+
+class Greedy(nn.Module):
+    """A network that has memory for so many images only."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.inner, self.most, self.sizes = network(normalised=True), most, []
+
+    def forward(self, images):
+        self.sizes.append(len(images))
+        if len(images) > self.most:
+            self.inner(images)  # the statistics of the failed pass must not stay
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.inner(images)
+
+
+def test_too_little_memory_halves_the_pass_and_keeps_the_effective_batch(cpu):
+    said = []
+    model, plain = Greedy(most=2), Greedy(most=2)
+    step = step_of(model, cpu, say=said.append)
+    result = step.take(batch(6), 0.1)
+    assert model.sizes == [6, 3, 2, 2, 1, 1]
+    assert (step.parts, result.images, result.moved) == (4, 6, True)
+    assert said == [
+        "out of memory: going on with 3 images a pass and 2 passes a step; "
+        "the effective batch stays 6",
+        "out of memory: going on with 2 images a pass and 4 passes a step; "
+        "the effective batch stays 6",
+    ]
+    step_of(plain, cpu, parts=4).take(batch(6), 0.1)
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+    said.clear()
+    step.take(batch(6), 0.1)
+    assert said == []
+
+
+def test_too_little_memory_for_one_image(cpu):
+    words = r"out of memory with one image at a time\. Lower image_size or crop_size"
+    with pytest.raises(GoldfoldError, match=words):
+        step_of(Greedy(most=0), cpu).take(batch(3), 0.1)
+
+
+def test_another_error_of_the_network_is_not_taken_for_one_of_memory(cpu):
+    class Broken(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            raise RuntimeError("expected 3 channels, got 1")
+
+    with pytest.raises(RuntimeError, match="expected 3 channels"):
+        step_of(Broken(), cpu).take(batch(3), 0.1)
+
+
+def test_a_rank_cannot_change_its_parts_alone(cpu, monkeypatch):
+    step = step_of(Greedy(most=2), cpu)
+    monkeypatch.setattr(type(step.ranks), "world", 2, raising=False)
+    with pytest.raises(GoldfoldError, match=r"out of memory on one of several GPUs; .*Halve batch"):
+        step._more_parts(batch(4))
+
+
+def test_the_device_augments_what_was_left_to_it(cpu, monkeypatch):
+    seen = []
+
+    def augmented(images, masks, draws, size):
+        seen.append((images.shape, draws, size))
+        return images, masks
+
+    monkeypatch.setattr(step_module, "augment_on_device", augmented)
+    raw = batch(2)
+    step = step_of(network(), cpu, image_size=8)
+    step.take(Batch(raw.images, raw.masks, raw.numbers, ("a", "b")), 0.1)
+    assert seen == [((2, 8, 8), ("a", "b"), 8)]
+
+
+@pytest.mark.parametrize(
+    ("count", "parts", "lengths"), [(5, 2, [3, 2]), (4, 2, [2, 2]), (2, 5, [1, 1]), (1, 1, [1])]
+)
+def test_parts_by_hand(count, parts, lengths):
+    slices = step_module._split(count, parts)
+    assert [one.stop - one.start for one in slices] == lengths
+    assert (slices[0].start, slices[-1].stop) == (0, count)

@@ -1,0 +1,64 @@
+"""The parts of a training put together from the settings of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from goldfold.settings import StageSettings
+from goldfold.training.compiled import compile_or_fall_back
+from goldfold.training.losses import WeightedLoss
+from goldfold.training.machine import Machine
+from goldfold.training.networks import enable_gradient_checkpointing, freeze
+from goldfold.training.optimizer import build_optimizer
+from goldfold.training.step import Step
+
+
+def prepare_model(model: nn.Module, stage: StageSettings, machine: Machine) -> nn.Module:
+    """Return the model on the device, frozen where the stage says so."""
+    freeze(model, stage.frozen)
+    if machine.settings.gradient_checkpointing:
+        enable_gradient_checkpointing(model)
+    layout = torch.channels_last if machine.device.channels_last else torch.contiguous_format
+    return model.to(device=machine.device.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def build_step(
+    model: nn.Module,
+    stage: StageSettings,
+    machine: Machine,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Step:
+    """Return how one step of this stage is taken on this machine.
+
+    Args:
+        model: of `prepare_model`.
+        stage: loss, optimizer, accumulation, clipping.
+        machine: device, ranks, compilation.
+        say: takes a line about what had to be done differently.
+    """
+    optimizer = build_optimizer(
+        model,
+        name=stage.optimizer,
+        learning_rate=stage.learning_rate,
+        encoder_learning_rate=stage.encoder_learning_rate,
+        weight_decay=stage.weight_decay,
+        momentum=stage.momentum,
+    )
+    called = compile_or_fall_back(model, say) if machine.settings.compile else model
+    return Step(
+        model,
+        WeightedLoss(**stage.loss.model_dump()),
+        optimizer,
+        machine.device,
+        gradient_clip=stage.gradient_clip,
+        parts=stage.accumulation,
+        scaler=machine.device.scaler(),
+        ranks=machine.ranks,
+        network=machine.ranks.wrap(called),
+        image_size=stage.crop_size or stage.image_size,
+        say=say,
+    )

@@ -1,0 +1,21 @@
+"""Augmentation: recipes by name, one sampling map and one lookup table an image."""
+
+from goldfold.lazy import lazy_exports
+
+_HOMES = {
+    "Draw": "changes",
+    "RECIPES": "recipe",
+    "Recipe": "recipe",
+    "Warp": "warp",
+    "Window": "warp",
+    "apply": "pipeline",
+    "augment": "pipeline",
+    "augment_on_device": "on_device",
+    "draw": "changes",
+    "get_recipe": "recipe",
+    "sampling_map": "warp",
+    "tone_table": "tones",
+    "warp_image_and_mask": "warp",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+__getattr__ = lazy_exports(__name__, _HOMES)

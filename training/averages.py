@@ -1,0 +1,101 @@
+"""The averages of a stage's weights: kept beside them, and scored like them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import nn
+
+from goldfold.training.averaging import MovingAverage, StochasticAverage
+from goldfold.training.batch import network_input
+from goldfold.training.batchnorm import has_batchnorm, reestimate_batchnorm
+from goldfold.training.device import Device
+from goldfold.training.loader import Batch
+
+STATISTICS_IMAGES = 512
+"""Images from which the BatchNorm statistics of averaged weights are taken."""
+
+
+class Averages:
+    """The exponential moving average (`ema`) and the stochastic one (`swa`), where asked for.
+
+    Source: Izmailov et al. 2018, Averaging Weights Leads to Wider Optima, for swa and for taking
+    the BatchNorm statistics anew: those of other weights do not fit an average.
+
+    Attributes:
+        by_name: `ema` and `swa`, those there are.
+    """
+
+    def __init__(self, model: nn.Module, ema: float | None, swa_from: float | None) -> None:
+        """Begin with the weights as they are.
+
+        Args:
+            model: whose weights.
+            ema: decay a step, None for no moving average.
+            swa_from: share of the stage after which the ends of the epochs are averaged.
+        """
+        self.swa_from = swa_from
+        self.by_name: dict[str, MovingAverage | StochasticAverage] = {}
+        if ema is not None:
+            self.by_name["ema"] = MovingAverage(model, ema)
+        if swa_from is not None:
+            self.by_name["swa"] = StochasticAverage(model)
+
+    def after_step(self, model: nn.Module) -> None:
+        """Take account of a step."""
+        moving = self.by_name.get("ema")
+        if isinstance(moving, MovingAverage):
+            moving.update(model)
+
+    def end_of_epoch(self, model: nn.Module, epoch: int, epochs: int) -> None:
+        """Take account of the end of an epoch, once, however often it is said.
+
+        Args:
+            model: with the weights at its end.
+            epoch: from 0.
+            epochs: of the stage.
+        """
+        stochastic = self.by_name.get("swa")
+        if not isinstance(stochastic, StochasticAverage) or self.swa_from is None:
+            return
+        due = epoch + 1 - min(math.floor(self.swa_from * epochs), epochs - 1)
+        if stochastic.count < due:
+            stochastic.add(model)
+
+    def candidates(
+        self, *, last: bool, batches: Callable[[], Iterator[Batch]], device: Device
+    ) -> dict[str, nn.Module]:
+        """Return the averaged networks that are worth validating now, by name.
+
+        The moving average always is; the stochastic one at the end. Their BatchNorm statistics
+        are taken anew unless BatchNorm is frozen.
+
+        Args:
+            last: whether this is the end of the stage.
+            batches: makes some batches of training images.
+            device: where the networks are.
+        """
+        found = {}
+        for name, average in self.by_name.items():
+            if name == "swa" and not (last and average.count):
+                continue
+            if has_batchnorm(average.model):
+                reestimate_batchnorm(average.model, _inputs(batches(), device), device)
+            found[name] = average.model
+        return found
+
+    @staticmethod
+    def statistics_batches(batch_size: int) -> int:
+        """Return how many batches of that size the statistics are taken from.
+
+        >>> Averages.statistics_batches(16)
+        32
+        """
+        return math.ceil(STATISTICS_IMAGES / batch_size)
+
+
+def _inputs(batches: Iterable[Batch], device: Device) -> Iterator[torch.Tensor]:
+    for batch in batches:
+        yield network_input(batch.images, device.device, channels_last=device.channels_last)

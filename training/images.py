@@ -1,0 +1,84 @@
+"""What an epoch draws from: the labelled images, and behind them the pseudo-labelled ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.training.cache import ImageCache
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PseudoLabelled:
+    """Unlabelled images of another cache and what a model that never saw the fold says of them.
+
+    Attributes:
+        cache: where the images are.
+        rows: (M,) int64, their rows.
+        masks: (M, S, S) uint8, coverage 0..255.
+    """
+
+    cache: ImageCache
+    rows: NDArray[np.int64]
+    masks: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Images by one number each: 0 .. L-1 are labelled, L .. L+M-1 pseudo-labelled.
+
+    Attributes:
+        cache: of the labelled images.
+        rows: (L,) int64, their rows in the cache.
+        pseudo: the others, if any.
+    """
+
+    cache: ImageCache
+    rows: NDArray[np.int64]
+    pseudo: PseudoLabelled | None = None
+
+    @property
+    def pseudo_labelled(self) -> int:
+        """How many pseudo-labelled images there are, M."""
+        return 0 if self.pseudo is None else len(self.pseudo.rows)
+
+    def pixels(self, number: int) -> Pixels:
+        """Return an image, uint8 (S, S) or (S, S, 3)."""
+        beyond = number - len(self.rows)
+        if beyond < 0:
+            image: Pixels = self.cache.pixels[self.rows[number]]
+            return image
+        assert self.pseudo is not None
+        image = self.pseudo.cache.pixels[self.pseudo.rows[beyond]]
+        return image
+
+    def mask(self, number: int) -> tuple[Pixels, bool]:
+        """Return a mask, uint8 (S, S), and whether it is soft: 0..255 instead of 0 or 1."""
+        beyond = number - len(self.rows)
+        if beyond < 0:
+            return self.cache.mask(int(self.rows[number])), False
+        assert self.pseudo is not None
+        return self.pseudo.masks[beyond], True
+
+    def key(self, number: int) -> int:
+        """Return what an image's random changes are drawn from: stable when images are added."""
+        beyond = number - len(self.rows)
+        if beyond < 0:
+            return int(self.rows[number])
+        assert self.pseudo is not None
+        return len(self.cache) + int(self.pseudo.rows[beyond])
+
+    def image_ids(self, numbers: NDArray[np.int64]) -> list[str]:
+        """Return the ids of these images, for messages and records."""
+        return [self._image_id(int(number)) for number in numbers]
+
+    def _image_id(self, number: int) -> str:
+        beyond = number - len(self.rows)
+        if beyond < 0:
+            return self.cache.image_ids[int(self.rows[number])]
+        assert self.pseudo is not None
+        return self.pseudo.cache.image_ids[int(self.pseudo.rows[beyond])]

@@ -1,0 +1,36 @@
+"""Losses that are a mean over pixels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def binary_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+    """Return the mean binary cross-entropy over all pixels.
+
+    Args:
+        logits: any shape.
+        masks: same shape, 0 to 1; soft labels are what the probability should be.
+    """
+    return F.binary_cross_entropy_with_logits(logits, masks)
+
+
+def focal_loss(logits: Tensor, masks: Tensor, gamma: float = 2.0) -> Tensor:
+    """Return the mean over pixels of |m - p| ** gamma x cross-entropy.
+
+    For masks of 0 and 1, |m - p| is the paper's 1 - p_t: what is easy counts little. For soft
+    labels it is the quality focal loss, which vanishes where the label is met.
+
+    Args:
+        logits: any shape.
+        masks: same shape, 0 to 1.
+        gamma: 0 is plain cross-entropy.
+
+    Source: Lin et al. 2017, Focal Loss for Dense Object Detection, without its class weight;
+    Li et al. 2020, Generalized Focal Loss, for soft labels.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
+    distance = (masks - logits.sigmoid()).abs()
+    # The derivative of x ** gamma at 0 is infinite for gamma below 1.
+    return (distance.clamp(min=1e-7) ** gamma * entropy).mean()

@@ -1,0 +1,51 @@
+"""Where, how fast and until when a training runs: nothing of it belongs to the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from goldfold.settings import TrainingSettings
+from goldfold.training.device import Device, choose_device
+from goldfold.training.ranks import Ranks
+from goldfold.training.stopping import StopRequest
+
+STATE_SECONDS = 30.0
+"""A state is several times the weights: writing it more often would slow short epochs down."""
+MID_EPOCH_SECONDS = 300.0
+"""Within an epoch a state is written once the last is so old."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a training runs.
+
+    Attributes:
+        device: and its precision.
+        workers: threads that make batches; they do not change the result.
+        settings: of the machine.
+        ranks: processes that train one fold together.
+        stop: whether to stop.
+        state_seconds: least time from one state to the next; 0 writes one after every epoch.
+        mid_epoch_seconds: the same within an epoch; 0 writes one after every step.
+    """
+
+    device: Device
+    workers: int = 1
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    ranks: Ranks = field(default_factory=Ranks)
+    stop: StopRequest = field(default_factory=StopRequest)
+    state_seconds: float = STATE_SECONDS
+    mid_epoch_seconds: float = MID_EPOCH_SECONDS
+
+    @classmethod
+    def choose(cls, settings: TrainingSettings, workers: int, stop: StopRequest) -> Machine:
+        """Return this machine: its fastest device, and the other processes under torchrun.
+
+        Raises:
+            InputError: the precision that the settings ask for is not to be had.
+        """
+        ranks = Ranks.from_environment()
+        device = choose_device(
+            settings.precision, settings.channels_last, local_rank=ranks.local_rank
+        )
+        return cls(device, workers, settings, ranks, stop)

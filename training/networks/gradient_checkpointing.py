@@ -1,0 +1,71 @@
+"""Less memory for more time: activations are computed again in the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+def enable_gradient_checkpointing(model: nn.Module) -> None:
+    """Store only the borders of the network's blocks, and compute what is between them twice.
+
+    Blocks are the children of the encoder and of the decoder, and the blocks in their lists.
+    BatchNorm takes account of a batch once: the second pass changes no statistics.
+
+    Source: Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost.
+    """
+    for block in _blocks(model):
+        if any(p.requires_grad for p in block.parameters()):
+            block.forward = _twice(block, block.forward)  # type: ignore[method-assign]
+
+
+def _blocks(model: nn.Module) -> Iterator[nn.Module]:
+    for name in ("encoder", "decoder"):
+        part = getattr(model, name, None)
+        if isinstance(part, nn.Module):
+            for child in part.children():
+                lists = isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+                yield from child.children() if lists else (child,)
+
+
+def _twice(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        if not (block.training and torch.is_grad_enabled()):
+            return forward(*arguments, **keywords)
+        first = [True]
+
+        def once_or_again(*inner: Any, **named: Any) -> Any:
+            if first[0]:
+                first[0] = False
+                return forward(*inner, **named)
+            with _statistics_kept(block):
+                return forward(*inner, **named)
+
+        return checkpoint(once_or_again, *arguments, use_reentrant=False, **keywords)
+
+    return called
+
+
+@contextmanager
+def _statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Let BatchNorms use the batch's statistics without remembering them."""
+    layers = [m for m in block.modules() if isinstance(m, BatchNorm) and m.momentum is not None]
+    momenta = [layer.momentum for layer in layers]
+    counts = [layer.num_batches_tracked for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+        layer.num_batches_tracked = None if layer.num_batches_tracked is None else (
+            layer.num_batches_tracked.clone()
+        )
+    try:
+        yield
+    finally:
+        for layer, momentum, count in zip(layers, momenta, counts, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, count
