@@ -57,8 +57,8 @@ def fold_data(
         non_empty=(train.loc[inside, "area_px"] > 0).to_numpy(),
         validation=validation,
         metric=run.settings.competition.metric,
-        weights=_weights(train.loc[inside], one.settings.sampling),
-        pseudo=_pseudo_labelled(run, one, images, caches),
+        weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
+        pseudo=_pseudo_labelled(run, one, images, folds, caches),
     )
 
 
@@ -79,7 +79,7 @@ def _cache(
     return caches[key]
 
 
-def _weights(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.float64] | None:
+def sampling_weights_of(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.float64] | None:
     """Return how likely each image is drawn, None where all are alike."""
     from goldfold.errors import InputError, did_you_mean
     from goldfold.training.sampler import sampling_weights
@@ -99,6 +99,7 @@ def _pseudo_labelled(
     run: Run,
     one: StageRun,
     images: pd.DataFrame,
+    folds: pd.DataFrame,
     caches: dict[tuple[str, int, int], ImageCache],
 ) -> PseudoLabelled | None:
     """Return the unlabelled images that the stage mixes in, None without."""
@@ -108,6 +109,6 @@ def _pseudo_labelled(
     wanted = one.settings.pseudo_labels
     if wanted is None:
         return None
-    labels = open_pseudo_labels(run, wanted.name, one.job.fold, one.settings.image_size)
+    labels = open_pseudo_labels(run, folds, wanted.name, one.job.fold, one.settings.image_size)
     cache = _cache(run, images, "test", one, caches)
     return PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)

@@ -18,9 +18,7 @@ def has_batchnorm(model: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def reestimate_batchnorm(
-    model: nn.Module, batches: Iterable[torch.Tensor], device: Device
-) -> None:
+def reestimate_batchnorm(model: nn.Module, batches: Iterable[torch.Tensor], device: Device) -> None:
     """Give every BatchNorm the mean of the statistics of these batches.
 
     Each batch counts the same. The network is left in eval mode.

@@ -128,6 +128,8 @@ class Ranks:
             dist.destroy_process_group()
 
     def _device(self) -> torch.device:
-        return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else (
-            torch.device("cpu")
+        return (
+            torch.device("cuda", self.local_rank)
+            if torch.cuda.is_available()
+            else (torch.device("cpu"))
         )

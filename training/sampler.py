@@ -142,8 +142,10 @@ class EpochPlan:
 
     def indices(self, epoch: int) -> NDArray[np.int64]:
         """Return the epoch's images in the order they are shown, as indices into `non_empty`."""
-        shown = self._redrawn(epoch) if self._replacement else np.concatenate(
-            [self._non_empty, self._empty[self._drawn[epoch]]]
+        shown = (
+            self._redrawn(epoch)
+            if self._replacement
+            else np.concatenate([self._non_empty, self._empty[self._drawn[epoch]]])
         )
         return np.random.default_rng((self._seed, _ORDER, epoch)).permutation(shown)
 

@@ -25,7 +25,8 @@ MOST_RESCALED = 20
 @dataclass(frozen=True)
 class StepResult:
     """Loss summed over this rank's images, how many they are, the gradient's norm, and whether
-    the weights were changed."""
+    the weights were changed.
+    """
 
     loss_sum: float
     images: int

@@ -40,7 +40,8 @@ from goldfold.training.state import (
     save_state,
     weights_digest,
 )
-from goldfold.training.step import Step, StepResult
+from goldfold.training.step import StepResult
+from goldfold.training.tensorboard import Board, NoBoard, open_board
 from goldfold.training.validation import ValidationScore, validate
 
 if TYPE_CHECKING:
@@ -86,14 +87,18 @@ class Trainer:
         self.state_epoch, self.state_written = 0, monotonic()
         self.extra_epochs = 0
         self.plan = self._plan()
+        self.board: Board = NoBoard()
 
     def run_all(self, extend_epochs: int = 0) -> dict[str, Any]:
         """Train the epochs that are missing, then write result.json and return its content."""
         self._resume(extend_epochs)
+        wanted = self.machine.settings.tensorboard and self.ranks.is_writer
+        self.board = open_board(self.run.folder, wanted=wanted, done=len(self.history))
         with self.stop.listening(), self.progress.task(f"train {self.name}", self._left()) as task:
             while len(self.history) < self.plan.epochs and not self._enough():
                 self._one_epoch(len(self.history), task)
                 self._epoch_done()
+        self.board.close()
         return self._finish()
 
     # --- where it stands ------------------------------------------------------------------------
@@ -309,9 +314,7 @@ class Trainer:
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's first batches again, for BatchNorm statistics of averaged weights."""
         count = self.averages.statistics_batches(self.plan.effective_batch)
-        look = Look(
-            get_recipe(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size
-        )
+        look = Look(get_recipe(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
         batches = self.plan.batches(epoch)[:count]
         return iterate_batches(self.images, batches, look, workers=self.machine.workers)
 
@@ -321,6 +324,7 @@ class Trainer:
         """Make the finished epoch last: once a state stands, no epoch before is trained again."""
         if self.ranks.is_writer:
             write_history(self.run.folder, self.history)
+            self.board.write(self.history[-1])
         due = monotonic() - self.state_written >= self.machine.state_seconds
         if due and len(self.history) < self.plan.epochs:
             self._save_state()
@@ -341,16 +345,12 @@ class Trainer:
                 self.extra_epochs,
                 finished,
             )
-            save_state(
-                self.run.state_folder, self._trained(), progressed, dict(self.run.made_from)
-            )
+            save_state(self.run.state_folder, self._trained(), progressed, dict(self.run.made_from))
         self.state_epoch, self.state_written = len(self.history), monotonic()
         self.stop.observe(self.state_written - began)
 
     def _trained(self) -> Trained:
-        return Trained(
-            self.model, self.step.optimizer, self.averages.by_name, self.step.scaler
-        )
+        return Trained(self.model, self.step.optimizer, self.averages.by_name, self.step.scaler)
 
     def _finish(self) -> dict[str, Any]:
         """Write the last state, from which more epochs or the next stage begin, and the result."""

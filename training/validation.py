@@ -107,7 +107,11 @@ def validate(
 
 @torch.inference_mode()
 def _predict_levels(
-    model: nn.Module, cache: ImageCache, images: ValidationImages, batch: Sequence[int], device: Device
+    model: nn.Module,
+    cache: ImageCache,
+    images: ValidationImages,
+    batch: Sequence[int],
+    device: Device,
 ) -> list[NDArray[np.uint8]]:
     """Return the uint8 maps (H, W) of a batch at original size."""
     pixels = np.stack([cache.pixels[images.rows[place]] for place in batch])

@@ -1,6 +1,5 @@
 """One fold from the first epoch to the result: above all, a training that was killed."""
 
-import itertools
 import json
 import os
 import shutil
@@ -352,14 +351,20 @@ def test_killed(tmp_path, data, mask_texts, unbroken, place):
 LONG = STAGE.model_copy(update={"epochs": 6})
 
 
-def stand_still(patch, seconds):
-    """Let the training's clock go on by so much a look, instead of by itself."""
-    looks = itertools.count()
-    patch.setattr(trainer_module, "monotonic", lambda: seconds * next(looks))
+def stand_still(patch):
+    """Let a second pass on the training's clock with every epoch, and none in between."""
+    now, whole = [0.0], trainer_module.write_history
+
+    def written(*arguments):
+        whole(*arguments)
+        now[0] += 1.0
+
+    patch.setattr(trainer_module, "write_history", written)
+    patch.setattr(trainer_module, "monotonic", lambda: now[0])
 
 
 def test_a_state_is_written_only_when_the_last_is_old_enough(tmp_path, data, monkeypatch):
-    stand_still(monkeypatch, 1.0)
+    stand_still(monkeypatch)
     written = []
     monkeypatch.setattr(trainer_module, "save_state", lambda *given: written.append(given[2]))
     train(tmp_path / "often", data, stage=LONG, state_seconds=0)
@@ -367,7 +372,7 @@ def test_a_state_is_written_only_when_the_last_is_old_enough(tmp_path, data, mon
     assert [one.epoch for one in written] == [1, 2, 3, 4, 5, 6]
     written.clear()
     train(tmp_path / "seldom", data, stage=LONG, state_seconds=2)
-    assert len(written) < 6
+    assert [one.epoch for one in written] == [2, 4, 6]
     written.clear()
     train(tmp_path / "never", data, stage=LONG, state_seconds=1e9)
     assert [(one.epoch, one.finished) for one in written] == [(6, True)]
@@ -386,7 +391,7 @@ def test_epochs_after_the_last_state_are_repeated_bit_by_bit(
     tmp_path, data, unbroken_long, at, state_seconds
 ):
     with pytest.MonkeyPatch.context() as patch:
-        stand_still(patch, 1.0)
+        stand_still(patch)
         with pytest.raises(StoppedError):
             train(tmp_path, data, stage=LONG, progress=Stopper(at), state_seconds=state_seconds)
         train(tmp_path, data, stage=LONG, state_seconds=state_seconds)
@@ -407,7 +412,7 @@ class StopInEpoch(Stopper):
 
 def test_the_best_at_the_last_state_stay_until_the_next(tmp_path, data, monkeypatch):
     """Where epochs cannot be repeated bit by bit, the ones that were pushed out are still there."""
-    stand_still(monkeypatch, 1.0)
+    stand_still(monkeypatch)
     scores = iter([0.5, 0.6, 0.4, 0.7, 0.8])
 
     def score(*_, **__):
@@ -566,19 +571,17 @@ def test_a_state_within_an_epoch_is_gone_on_from(tmp_path, data, first):
     with pytest.raises(StoppedError):
         train(tmp_path, data, stage=AVERAGED, progress=Stopper(5), mid_epoch_seconds=0)
     state = read_json(tmp_path / "state" / "state.json")
-    assert (state["epoch"], state["so_far"]["step"]) == (1, 1)
+    assert (state["epoch"], state["so_far"]["step"]) == (1, 2)
     rest = Stopper()
     train(tmp_path, data, stage=AVERAGED, progress=rest)
-    assert rest.steps + 4 == rest.total + 4 == Total.of(first)
-    assert "going on after epoch 1 of 3, step 1" in rest.said[0]
+    assert rest.steps == rest.total == sum(steps_of(first)) - 4
+    assert "going on after epoch 1 of 3, step 2" in rest.said[0]
     assert_same(tmp_path, first)
 
 
-class Total:
-    @staticmethod
-    def of(folder):
-        history = pd.read_csv(folder / "history.csv")
-        return int((-(-(history["non_empty"] + history["empty"]) // STAGE.batch_size)).sum())
+def steps_of(folder):
+    images = pd.read_csv(folder / "history.csv")[["non_empty", "empty"]].sum(axis=1)
+    return (-(-images // STAGE.batch_size)).tolist()
 
 
 # --- stages ----------------------------------------------------------------------------------
@@ -705,7 +708,7 @@ def test_a_plateau_cuts_the_rate(tmp_path, data, monkeypatch):
     assert rates.tolist() == pytest.approx([0.005, 0.005, 0.005, 0.0025])
 
 
-# --- being asked to stop ---------------------------------------------------------------------------
+# --- being asked to stop -----------------------------------------------------------------------
 
 
 class Sender(Stopper):

@@ -9,6 +9,7 @@ from goldfold.errors import GoldfoldError
 from goldfold.training import step as step_module
 from goldfold.training.loader import Batch
 from goldfold.training.losses import WeightedLoss
+from goldfold.training.ranks import Ranks
 from goldfold.training.step import Step
 
 
@@ -108,9 +109,8 @@ def test_another_error_of_the_network_is_not_taken_for_one_of_memory(cpu):
         step_of(Broken(), cpu).take(batch(3), 0.1)
 
 
-def test_a_rank_cannot_change_its_parts_alone(cpu, monkeypatch):
-    step = step_of(Greedy(most=2), cpu)
-    monkeypatch.setattr(type(step.ranks), "world", 2, raising=False)
+def test_a_rank_cannot_change_its_parts_alone(cpu):
+    step = step_of(Greedy(most=2), cpu, ranks=Ranks(0, 2, 0))
     with pytest.raises(GoldfoldError, match=r"out of memory on one of several GPUs; .*Halve batch"):
         step._more_parts(batch(4))
 

@@ -75,7 +75,10 @@ _FOURTH = Recipe(
 )  # fmt: skip
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {r.name: r for r in (Recipe("none"), Recipe("flip", flip=0.5), _LIGHT, _STRONG, _FIRST, _FOURTH)}
+    {
+        r.name: r
+        for r in (Recipe("none"), Recipe("flip", flip=0.5), _LIGHT, _STRONG, _FIRST, _FOURTH)
+    }
 )
 
 

@@ -86,8 +86,7 @@ def sampling_map(
     """
     rows, columns = (window or Window(0, 0, *target)).slices
     across, down = (
-        axis[part]
-        for axis, part in zip(result_axes(warp, target), (columns, rows), strict=True)
+        axis[part] for axis, part in zip(result_axes(warp, target), (columns, rows), strict=True)
     )
     offsets = _offsets(warp, target, rows, columns)
     matrix = fractions_to_source(warp, source, target)

@@ -106,9 +106,7 @@ class DoubleUnet(nn.Module):
         """Return the second mask's logits (N, classes, H, W)."""
         features = [f for f in self.encoder(images) if f.shape[1] > 0 and f.numel()]
         features = features[-(self._skips + 1) :]
-        first = self.first(
-            self.first_pyramid(features[-1]), [[skip] for skip in features[-2::-1]]
-        )
+        first = self.first(self.first_pyramid(features[-1]), [[skip] for skip in features[-2::-1]])
         mask = torch.sigmoid(_resized(self.first_head(first), images.shape[2:]))
         own = self._second_features(images * mask, features)
         pairs = [list(pair) for pair in zip(features[-2::-1], own[-2::-1], strict=True)]

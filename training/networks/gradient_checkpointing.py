@@ -61,8 +61,8 @@ def _statistics_kept(block: nn.Module) -> Iterator[None]:
     counts = [layer.num_batches_tracked for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
-        layer.num_batches_tracked = None if layer.num_batches_tracked is None else (
-            layer.num_batches_tracked.clone()
+        layer.num_batches_tracked = (
+            None if layer.num_batches_tracked is None else (layer.num_batches_tracked.clone())
         )
     try:
         yield

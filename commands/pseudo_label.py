@@ -1,0 +1,296 @@
+"""`goldfold train pseudo-label`: labels for unlabelled images, fold by fold, without a leak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from goldfold.commands.options import Assignments, Overwrite, RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.ensemble.blend import Member
+    from goldfold.inference.reader import MapReader
+    from goldfold.training.pseudo_labels import PseudoLabels
+
+Kind = Literal["soft", "hard"]
+
+
+def pseudo_label_command(
+    run_folder: RunFolder,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Run that will learn from them, with the same folds; RUN unless given."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the pseudo-labels.")] = "pseudo-labels",
+    labels: Annotated[Kind, typer.Option(help="Probabilities (soft), or 0 and 1 (hard).")] = "soft",
+    confidence: Annotated[
+        float, typer.Option(help="Least confidence of an image that is kept.", min=0.0, max=1.0)
+    ] = 0.9,
+    overwrite: Overwrite = False,
+    assignments: Assignments = None,
+) -> None:
+    """Turn the predictions on the test images into labels for further training.
+
+    Fold K is taught by the models of fold K alone: the others have seen its labels. Images whose
+    group (patient) has labelled images are left out. Confidence is the Dice that a map expects of
+    its own mask, or, for an empty mask, one minus its highest probability.
+
+    Example:
+    goldfold train pseudo-label runs/first --into runs/second --confidence 0.9
+
+    Next: set pseudo_labels = { name = "pseudo-labels", share = 0.3 } in a stage, then goldfold
+    train run
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.ensemble_stage import open_members
+    from goldfold.commands.folds_stage import require_folds
+
+    run = open_run(run_folder, assignments)
+    images = ensure_images(run)
+    folds = require_folds(run, images)
+    target = run if into is None else open_run(into)
+    if into is not None:
+        _require_same_folds(run, target, folds)
+    wanted = _free_images(run, images)
+    members = open_members(run, images, folds, "test")
+    tables = [
+        _write_fold(target, members, fold, wanted, folds, name, labels, confidence, overwrite)
+        for fold in _folds_of(members)
+    ]
+    _write_table(target, name, tables)
+    for line in _summary(tables):
+        show.out(line)
+    show.out(f"pseudo-labels: {_folder(target, name)}")
+    show.out(
+        f'next: set pseudo_labels = {{ name = "{name}", share = 0.3 }} in a stage of '
+        f"{target.directory.settings}, then `{target.command('train run')}`"
+    )
+
+
+def pseudo_labels_fingerprint(run: Run, name: str, fold: int) -> str:
+    """Return what changes when the pseudo-labels of a fold do, "" where there are none."""
+    from goldfold.commands.context import recorded
+    from goldfold.files import fingerprint
+
+    facts = recorded(_maps(run, name, fold).with_suffix(".json"), "facts")
+    return fingerprint(facts) if facts else ""
+
+
+def count_pseudo_labels(run: Run, name: str, fold: int) -> int:
+    """Return how many pseudo-labelled images a fold has, 0 where there are none."""
+    from goldfold.commands.context import recorded
+
+    count = recorded(_maps(run, name, fold).with_suffix(".json"), "images")
+    return count if isinstance(count, int) else 0
+
+
+def open_pseudo_labels(
+    run: Run, folds: pd.DataFrame, name: str, fold: int, size: int
+) -> PseudoLabels:
+    """Return the pseudo-labels that the training of a fold may learn from.
+
+    Raises:
+        InputError: there are none, or their models have seen the fold.
+    """
+    from goldfold.errors import InputError
+    from goldfold.inference.reader import MapReader
+    from goldfold.training.pseudo_labels import cached_pseudo_labels
+
+    path = _maps(run, name, fold)
+    if not path.with_suffix(".json").is_file():
+        raise InputError(
+            f"there are no pseudo-labels {name!r} for fold {fold} ({path} does not exist). "
+            f"Write them with `goldfold train pseudo-label TEACHER --into {run.directory.root} "
+            f"--name {name}`, TEACHER being a run with predictions on the test images."
+        )
+    with MapReader(path) as reader:
+        if reader.facts["held_out_images"] != _held_out(folds, fold):
+            raise InputError(
+                f"the models behind {path} held out other images than fold {fold} of this run: "
+                "they have seen some of its labels. Write the pseudo-labels from a run with the "
+                "same folds.csv."
+            )
+        return cached_pseudo_labels(
+            run.directory.cache,
+            f"{name}-fold-{fold}",
+            size,
+            image_ids=reader.image_ids,
+            read=reader.read,
+            made_from=pseudo_labels_fingerprint(run, name, fold),
+        )
+
+
+def _require_same_folds(run: Run, target: Run, folds: pd.DataFrame) -> None:
+    """Raise InputError unless the other run's folds hold the same images."""
+    from goldfold.commands.context import ensure_images
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.errors import InputError
+
+    others = require_folds(target, ensure_images(target))
+    ours = dict(zip(folds["image_id"], folds["fold"], strict=True))
+    theirs = dict(zip(others["image_id"], others["fold"], strict=True))
+    if ours != theirs:
+        differ = sum(ours.get(k) != theirs.get(k) for k in set(ours) | set(theirs))
+        raise InputError(
+            f"{target.directory.folds} and {run.directory.folds} put {differ:,} images into "
+            "different folds, so models of one have seen what the other holds out. Copy "
+            "goldfold.toml's [folds] from one run to the other and build the folds again."
+        )
+
+
+def _free_images(run: Run, images: pd.DataFrame) -> list[str]:
+    """Return the test images whose group has no labelled image, sorted.
+
+    Raises:
+        InputError: there are none.
+    """
+    from goldfold.competitions.images_table import group_column, test_images, training_images
+    from goldfold.errors import InputError
+
+    test = test_images(images).sort_values("image_id")
+    column = run.settings.folds.group
+    seen = set(group_column(training_images(images), column)) - {""}
+    groups = group_column(test, column)
+    free = [i for i, group in zip(test["image_id"], groups, strict=True) if group not in seen]
+    if not free:
+        raise InputError(
+            "there are no unlabelled images to label: the competition has no test images, or "
+            f"their groups ({column}) all have labelled images."
+        )
+    if len(free) < len(test):
+        run.progress.say(
+            f"{len(test) - len(free):,} of {len(test):,} test images are left out, as their "
+            f"{column} has labelled images"
+        )
+    return free
+
+
+def _folds_of(members: Sequence[Member]) -> list[int]:
+    return sorted({_fold_of(r) for member in members for readers in member.seeds for r in readers})
+
+
+def _fold_of(reader: MapReader) -> int:
+    return int(reader.path.parent.name.removeprefix("fold-"))
+
+
+def _write_fold(
+    target: Run,
+    members: Sequence[Member],
+    fold: int,
+    wanted: Sequence[str],
+    folds: pd.DataFrame,
+    name: str,
+    labels: Kind,
+    least: float,
+    overwrite: bool,
+) -> list[dict[str, Any]]:
+    """Write the labels of one fold and return a row for each image.
+
+    Raises:
+        InputError: there are others, and `overwrite` is not set.
+    """
+    from goldfold.errors import InputError
+    from goldfold.files import fingerprint
+    from goldfold.inference.store import MapWriter
+    from goldfold.training.pseudo_labels import HALF, confidence, label_of
+
+    readers = [
+        (reader, member.weight)
+        for member in members
+        for seed in member.seeds
+        for reader in seed
+        if _fold_of(reader) == fold
+    ]
+    facts = {
+        "fold": fold,
+        "held_out_images": _held_out(folds, fold),
+        "labels": labels,
+        "confidence": least,
+        "images": fingerprint(list(wanted)),
+        "predictions": [[fingerprint(reader.facts), weight] for reader, weight in readers],
+    }
+    path = _maps(target, name, fold)
+    if path.is_file() and not overwrite and _other(path, facts):
+        raise InputError(f"{path} holds other pseudo-labels. Use --overwrite, or another --name.")
+    rows = []
+    with (
+        MapWriter(path, facts, restart=True) as writer,
+        target.progress.task(f"pseudo-label fold-{fold}", len(wanted)) as task,
+    ):
+        for image_id, levels in _blended(readers, wanted):
+            certain = confidence(levels)
+            kept = certain >= least
+            if kept and image_id not in writer:
+                writer.append(image_id, label_of(levels, hard=labels == "hard"))
+            area = int((levels > HALF).sum())
+            rows.append(
+                {
+                    "image_id": image_id,
+                    "fold": fold,
+                    "kept": kept,
+                    "confidence": round(certain, 4),
+                    "area_px": area,
+                }
+            )
+            task.advance()
+        writer.finish()
+    return rows
+
+
+def _blended(
+    readers: Sequence[tuple[MapReader, int]], wanted: Sequence[str]
+) -> Iterable[tuple[str, Any]]:
+    from goldfold.ensemble.blend import blend_maps
+
+    weights = [weight for _, weight in readers]
+    for image_id in wanted:
+        yield image_id, blend_maps((reader.read(image_id) for reader, _ in readers), weights)
+
+
+def _other(path: Path, facts: dict[str, Any]) -> bool:
+    from goldfold.commands.context import recorded
+
+    return recorded(path.with_suffix(".json"), "facts") != facts
+
+
+def _held_out(folds: pd.DataFrame, fold: int) -> str:
+    from goldfold.files import fingerprint
+
+    return fingerprint(sorted(folds.loc[folds["fold"] == fold, "image_id"]))
+
+
+def _folder(run: Run, name: str) -> Path:
+    return run.directory.root / "pseudo-labels" / name
+
+
+def _maps(run: Run, name: str, fold: int) -> Path:
+    return _folder(run, name) / f"fold-{fold}.maps"
+
+
+def _write_table(run: Run, name: str, tables: Sequence[list[dict[str, Any]]]) -> None:
+    import pandas as pd
+
+    from goldfold.files import write_text
+
+    rows = [row for table in tables for row in table]
+    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+    write_text(_folder(run, name) / "pseudo-labels.csv", text)
+
+
+def _summary(tables: Sequence[list[dict[str, Any]]]) -> list[str]:
+    lines = []
+    for table in tables:
+        kept = [row for row in table if row["kept"]]
+        non_empty = sum(row["area_px"] > 0 for row in kept)
+        lines.append(
+            f"fold {table[0]['fold']}: {len(kept):,} of {len(table):,} images kept, "
+            f"{non_empty:,} with a mask"
+        )
+    return lines

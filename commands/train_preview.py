@@ -1,0 +1,101 @@
+"""`goldfold train preview`: a contact sheet of what a network is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goldfold.commands.options import Assignments, RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from goldfold.settings import StageSettings
+    from goldfold.training.images import TrainingImages
+
+    Pixels = NDArray[np.uint8]
+
+
+def preview_command(
+    run_folder: RunFolder,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="PNG; preview-MODEL.png in the run directory."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="This model; the first unless given.")] = None,
+    stage: Annotated[int, typer.Option(help="Settings of this stage, from 1.")] = 1,
+    count: Annotated[int, typer.Option("--images", help="Rows of the sheet.", min=1)] = 6,
+    draws: Annotated[int, typer.Option(help="Epochs beside each image.", min=1)] = 5,
+    assignments: Assignments = None,
+) -> None:
+    """Write a sheet of training images as they are and as epochs show them, masks outlined.
+
+    The first column is the image before augmentation. Non-empty images come first.
+
+    Example:
+    goldfold train preview runs/first --images 4
+
+    Next: goldfold train plan runs/first
+    """
+    import numpy as np
+
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.training_data import fold_data
+    from goldfold.commands.training_stage import choose_jobs, stage_runs
+    from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
+
+    run = open_run(run_folder, assignments)
+    images = ensure_images(run)
+    folds = require_folds(run, images)
+    one = stage_runs(run, choose_jobs(run, model=model)[:1], images, folds, stage)[0]
+    data = fold_data(run, one, images, folds, {})
+    order = np.argsort(~data.non_empty, kind="stable")
+    empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]
+    some = [*order[: count - len(empty)].tolist(), *empty.tolist()]
+    tiles = [tile for number in some for tile in _row(data.images, number, one.settings, draws)]
+    path = output or run.directory.root / f"preview-{one.job.model.name}.png"
+    write_contact_sheet(path, [t[0] for t in tiles], [t[1] for t in tiles], columns=draws + 1)
+    recipe = one.settings.augmentation
+    show.out(f"{len(some)} images, as they are and in {draws} epochs of {recipe!r}: {path}")
+    show.out(f"next: {run.command('train plan')}")
+
+
+def _row(
+    images: TrainingImages, number: int, stage: StageSettings, draws: int
+) -> list[tuple[Pixels, Pixels]]:
+    """Return an image and its changed selves, gray, each with its mask of 0 and 1."""
+    from goldfold.training.augmentation import augment, get_recipe
+
+    mask, soft = images.mask(number)
+    pairs = [(images.pixels(number), mask)]
+    for epoch in range(draws):
+        pairs.append(
+            augment(
+                images.pixels(number),
+                mask,
+                get_recipe(stage.augmentation),
+                0,
+                epoch,
+                images.key(number),
+                crop=stage.crop_size,
+                soft=soft,
+            )
+        )
+    return [(_gray(image), _binary(changed, soft)) for image, changed in pairs]
+
+
+def _gray(image: Pixels) -> Pixels:
+    import cv2
+
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def _binary(mask: Pixels, soft: bool) -> Pixels:
+    import numpy as np
+
+    return (mask > (127 if soft else 0)).astype(np.uint8)
