@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -267,7 +268,7 @@ def _draw(path: Path, rows: Sequence[PlannedEpoch], name: str) -> None:
     bottom.set_yscale("log")
     bottom.set_ylabel("learning rate (highest)")
     bottom.set_xlabel("epoch")
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         if row.stage != before.stage:
             edge = rows.index(row) + 0.5
             for axes in (top, middle, bottom):

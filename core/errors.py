@@ -45,7 +45,7 @@ class OutputError(GoldfoldError):
     """A file cannot be written (full disk, no permission)."""
 
 
-class Stopped(GoldfoldError):
+class Stopped(GoldfoldError):  # noqa: N818 - it tells of an event, and is caught as one
     """A training was asked to stop, and saved what it needs to go on."""
 
     def __init__(self, message: str, exit_code: int) -> None:

@@ -1,4 +1,4 @@
-"""One stage of a model trained on all folds but one: made from settings, resumed where it stopped."""
+"""One stage of a model, trained on all folds but one, or gone on with where it stopped."""
 
 from __future__ import annotations
 

@@ -51,15 +51,19 @@ def rate_at(
     if step < warmup:
         return (step + 1) / warmup
     step, total = step - warmup, max(total - warmup, 1)
-    done = min(step / total, 1.0)
+    if name == "warm-restarts":
+        return _cosine(_place_in_period(step, period, growth), floor)
+    return _falling(name, min(step / total, 1.0), floor=floor, rise=rise, power=power)
+
+
+def _falling(name: str, done: float, *, floor: float, rise: float, power: float) -> float:
+    """Return the rate of a schedule without periods when a share of the stage is done."""
     match name:
         case "cosine":
             return _cosine(done, floor)
-        case "warm-restarts":
-            return _cosine(_place_in_period(step, period, growth), floor)
+        case "one-cycle" if done < rise:
+            return 1 + (ONE_CYCLE_START - 1) * (1 + math.cos(math.pi * done / rise)) / 2
         case "one-cycle":
-            if done < rise:
-                return 1 + (ONE_CYCLE_START - 1) * (1 + math.cos(math.pi * done / rise)) / 2
             return _cosine((done - rise) / (1 - rise), floor)
         case "polynomial":
             return floor + (1 - floor) * (1 - done) ** power

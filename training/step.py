@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -24,8 +25,14 @@ MOST_RESCALED = 20
 
 @dataclass(frozen=True)
 class StepResult:
-    """Loss summed over this rank's images, how many they are, the gradient's norm, and whether
-    the weights were changed.
+    """What came of a step.
+
+    Attributes:
+        loss_sum: summed over this rank's images.
+        images: how many they are.
+        gradient_norm: before clipping.
+        moved: whether the weights were changed.
+        finite: whether loss and gradient were, or a scaler is still looking for its scale.
     """
 
     loss_sum: float
@@ -204,4 +211,4 @@ def _split(count: int, parts: int) -> Sequence[slice]:
     bounds = [0]
     for number in range(parts):
         bounds.append(bounds[-1] + short + (number < longer))
-    return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
