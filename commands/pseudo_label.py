@@ -257,7 +257,7 @@ def _blended(
 def _other(path: Path, facts: dict[str, Any]) -> bool:
     from goldfold.commands.context import recorded
 
-    return recorded(path.with_suffix(".json"), "facts") != facts
+    return bool(recorded(path.with_suffix(".json"), "facts") != facts)
 
 
 def _held_out(folds: pd.DataFrame, fold: int) -> str:

@@ -171,7 +171,8 @@ def _measured(one: StageRun, machine: Machine) -> tuple[float, float]:
     from goldfold.training.assembly import build_step, prepare_model
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch
-    from goldfold.training.networks import build_model, set_training_mode
+    from goldfold.training.networks.build import build_model
+    from goldfold.training.networks.freezing import set_training_mode
 
     model, stage = one.job.model, one.settings
     network = build_model(

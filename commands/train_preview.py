@@ -69,7 +69,8 @@ def _row(
     images: TrainingImages, number: int, stage: StageSettings, draws: int
 ) -> list[tuple[Pixels, Pixels]]:
     """Return an image and its changed selves, gray, each with its mask of 0 and 1."""
-    from goldfold.training.augmentation import augment, get_recipe
+    from goldfold.training.augmentation.pipeline import augment
+    from goldfold.training.augmentation.recipe import get_recipe
 
     mask, soft = images.mask(number)
     pairs = [(images.pixels(number), mask)]

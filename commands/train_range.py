@@ -71,9 +71,10 @@ def _stepper(
     from goldfold.commands.training_data import fold_data
     from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
     from goldfold.training.assembly import build_step, prepare_model
-    from goldfold.training.augmentation import get_recipe
+    from goldfold.training.augmentation.recipe import get_recipe
     from goldfold.training.loader import Look, iterate_batches
-    from goldfold.training.networks import build_model, set_training_mode
+    from goldfold.training.networks.build import build_model
+    from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
 
     images = ensure_images(run)

@@ -239,7 +239,7 @@ def _try_networks(waiting: Sequence[StageRun]) -> None:
         InputError: a network cannot be built, or its weights cannot be had.
     """
     from goldfold.files import fingerprint
-    from goldfold.training.networks import build_model
+    from goldfold.training.networks.build import build_model
 
     wanted = {}
     for one in waiting:

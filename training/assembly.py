@@ -9,9 +9,10 @@ from torch import nn
 
 from goldfold.settings import StageSettings
 from goldfold.training.compiled import compile_or_fall_back
-from goldfold.training.losses import WeightedLoss
+from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.machine import Machine
-from goldfold.training.networks import enable_gradient_checkpointing, freeze
+from goldfold.training.networks.freezing import freeze
+from goldfold.training.networks.gradient_checkpointing import enable_gradient_checkpointing
 from goldfold.training.optimizer import build_optimizer
 from goldfold.training.step import Step
 

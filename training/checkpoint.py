@@ -15,7 +15,7 @@ from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.files import atomic_path, file_hash, read_json, write_json
-from goldfold.training.networks import build_model
+from goldfold.training.networks.build import build_model
 
 RESULT = "result.json"  # stands in a fold folder once its training is finished
 _AGAIN = "Train the fold again with `goldfold train run RUN --fold N --overwrite`."

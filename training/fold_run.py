@@ -19,7 +19,7 @@ from goldfold.training.cache import ImageCache
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, TrainingImages
 from goldfold.training.machine import Machine
-from goldfold.training.networks import build_model
+from goldfold.training.networks.build import build_model
 from goldfold.training.start import starting_weights
 from goldfold.training.trainer import Trainer
 from goldfold.training.validation import ValidationImages

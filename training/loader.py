@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from goldfold.training.augmentation import Draw, Recipe, augment, draw
+from goldfold.training.augmentation.changes import Draw, draw
+from goldfold.training.augmentation.pipeline import augment
+from goldfold.training.augmentation.recipe import Recipe
 from goldfold.training.images import TrainingImages
 from goldfold.training.opencv_threads import one_opencv_thread
 

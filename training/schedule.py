@@ -66,7 +66,7 @@ def _falling(name: str, done: float, *, floor: float, rise: float, power: float)
         case "one-cycle":
             return _cosine((done - rise) / (1 - rise), floor)
         case "polynomial":
-            return floor + (1 - floor) * (1 - done) ** power
+            return floor + (1 - floor) * math.pow(1 - done, power)
         case "constant" | "plateau":
             return 1.0
     raise InputError(f"unknown learning rate schedule {name!r}.")

@@ -36,18 +36,18 @@ class TensorBoard:
         """Open a file in `folder`; curves beyond `done` epochs, of a broken run, are hidden."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add an epoch."""
         for name, value in row.items():
             if isinstance(value, int | float) and name != "epoch":
-                self._writer.add_scalar(name, value, row["epoch"])  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, row["epoch"])
+        self._writer.flush()
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 def open_board(folder: Path, *, wanted: bool, done: int = 0) -> Board:

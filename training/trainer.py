@@ -14,7 +14,7 @@ from goldfold.files import write_json
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.assembly import build_step, prepare_model
-from goldfold.training.augmentation import get_recipe
+from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
 from goldfold.training.epoch import EpochPart, EpochSoFar, train_epoch
@@ -30,7 +30,7 @@ from goldfold.training.history import (
 )
 from goldfold.training.loader import Batch, Look, iterate_batches
 from goldfold.training.machine import Machine
-from goldfold.training.networks import set_training_mode
+from goldfold.training.networks.freezing import set_training_mode
 from goldfold.training.stage_plan import StagePlan, plateau_factor
 from goldfold.training.state import (
     Progressed,

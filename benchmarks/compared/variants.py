@@ -19,7 +19,7 @@ from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import Checkpoint, list_checkpoints, load_model
 from goldfold.training.device import Device
-from goldfold.training.networks.output import mask_logits
+from goldfold.training.networks.output import split_output
 from goldfold.training.probability import levels_at_size
 from goldfold.training.validation import ValidationImages
 
@@ -106,7 +106,7 @@ def _histograms(
         total = torch.zeros((), device=device.device)
         for model in models:
             with device.autocast():
-                logits = mask_logits(model(batch))
+                logits, _ = split_output(model(batch))
             total = total + torch.sigmoid(logits.float())
         maps = levels_at_size(total / len(models), [images.sizes[place] for place in places])
         for place, levels in zip(places, maps, strict=True):

@@ -58,8 +58,8 @@ def _grid(one: Draw, whole: int, size: int, device: torch.device) -> torch.Tenso
     extent = size if one.corner is not None else whole
     rows, columns = slice(top, top + extent), slice(left, left + extent)
     across, down = (torch.from_numpy(a).to(device) for a in result_axes(one.warp, (whole, whole)))
-    x, y = torch.broadcast_tensors(across[columns][None, :], down[rows][:, None])
-    ahead = torch.stack((x, y))
+    shape = (extent, extent)
+    ahead = torch.stack((across[columns][None, :].expand(shape), down[rows][:, None].expand(shape)))
     moved = _displacements(one.warp, whole, rows, columns, device)
     if moved is not None:
         ahead = ahead + moved

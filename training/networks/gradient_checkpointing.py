@@ -23,7 +23,7 @@ def enable_gradient_checkpointing(model: nn.Module) -> None:
     """
     for block in _blocks(model):
         if any(p.requires_grad for p in block.parameters()):
-            block.forward = _twice(block, block.forward)  # type: ignore[method-assign]
+            block.forward = _twice(block, block.forward)
 
 
 def _blocks(model: nn.Module) -> Iterator[nn.Module]:
