@@ -54,7 +54,7 @@ from goldfold.competitions.images_table import training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.synthetic import synthesize
 from goldfold.ensemble.honest import assess, number_groups
-from goldfold.errors import GoldfoldError, InputError
+from goldfold.errors import GoldfoldError, InputError, plural
 from goldfold.files import write_text
 from goldfold.settings_text import to_toml
 from goldfold.training.device import choose_device
@@ -96,7 +96,8 @@ def make_source(options: argparse.Namespace) -> Path:
     """Return the run that is compared upon: the one asked for, or one of phantoms."""
     if options.run:
         return Path(options.run)
-    data, run, side = options.out / "data", options.out / "source", options.source_size
+    out: Path = options.out
+    data, run, side = out / "data", out / "source", options.source_size
     synthesize(data, train=options.images, test=8, size=side, seed=0)
     shape = f"competition.images.shape=[{side}, {side}]"
     goldfold("init", PRESET, "--data", data, "-o", run, "--recipe", "demo", "--set", shape,
@@ -227,7 +228,9 @@ def images_seen(run: Run) -> dict[str, str]:
     words = {}
     for sampling, _, jobs in _trainings(run):
         history = pd.read_csv(jobs[0].folder(run) / "history.csv")
-        words[sampling] = f"{len(history)} epochs, {int(history['images'].sum()):,}"
+        words[sampling] = (
+            f"{int(history['images'].sum()):,} in {plural(len(history), 'epoch', 'epochs')}"
+        )
     return words
 
 
@@ -298,7 +301,7 @@ def print_tables(
         f"{stage.image_size} px; seeds {run.settings.models[0].seeds}; mean over seeds of the "
         f"honest {metric}\n"
     )
-    headers = ["sampling", "weights", metric, "95 % over groups", "s.d. over seeds", "seen"]
+    headers = ["sampling", "weights", metric, "95 % over groups", "s.d. over seeds", "images seen"]
     print(markdown(headers, score_rows(outcomes, images, images_seen(run)), left=2))
     headers = ["difference", "within", "mean", "95 % t over seeds x folds", "pairs",
                "95 % over groups", "verdict"]  # fmt: skip
@@ -330,6 +333,8 @@ def read_options() -> argparse.Namespace:
 
 def main() -> None:
     options = read_options()
+    if len(options.seeds) < 3:
+        print("warning: fewer than three seeds are no ground for a claim", file=sys.stderr)
     try:
         run = make_run(open_run(make_source(options)), options)
         goldfold("folds", "build", run.directory.root)

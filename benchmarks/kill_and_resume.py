@@ -15,6 +15,7 @@ CPU, one thread. Ends with exit code 1 if anything differs or a moment was not r
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -151,7 +152,7 @@ def _write_states(states: States) -> None:
     def choose(*words: Any, **named: Any) -> Machine:
         return replace(real(*words, **named), state_seconds=0.0, mid_epoch_seconds=within)
 
-    Machine.choose = choose  # type: ignore[method-assign, assignment]
+    Machine.choose = choose  # type: ignore[method-assign]
 
 
 def _arm(moment: Moment) -> None:
@@ -213,6 +214,20 @@ def train(run: Path, moment: Moment | None = None) -> tuple[int, str]:
     return code, log.read_text()
 
 
+def how_far(run: Path) -> str:
+    """Return what the states and results of a broken training say of it, in words."""
+    words = "nothing"
+    for stage in sorted((run / "models/tiny/seed-0/fold-0").glob("stage-*")):
+        state = stage / "state" / "state.json"
+        if (stage / "result.json").is_file():
+            words = f"{stage.name} finished"
+        elif state.is_file():
+            facts = json.loads(state.read_text())
+            step = f", step {facts['so_far']['step']}" if facts["so_far"]["step"] else ""
+            words = f"{stage.name} after epoch {facts['epoch']}{step}"
+    return words
+
+
 def prepare(folder: Path) -> Path:
     """Return a run directory with tables and folds, but without a training."""
     run, log = folder / "run", folder / "prepare.log"
@@ -233,10 +248,8 @@ def try_moment(base: Path, moment: Moment, expected: dict[str, bytes]) -> tuple[
     shutil.copytree(base, run)
     try:
         code, _ = train(run, moment)
-        reached = code == REACHED[moment.sent]
-        again, printed = train(run)
-        on = [line for line in printed.splitlines() if "going on after" in line]
-        where = on[0].partition("going on ")[2] if on else "from the beginning of a stage"
+        reached, where = code == REACHED[moment.sent], how_far(run)
+        again, _ = train(run)
         other = differing(contents(run), expected)
         good = reached and again == 0 and not other
         equal = "yes" if not other else f"no: {', '.join(other[:3])} ({len(other)} in all)"
@@ -269,7 +282,7 @@ def main() -> None:
         same = not differing(contents(twice), expected)
         print(f"{len(expected)} files of an unbroken training; another unbroken one has equal "
               f"bytes: {'yes' if same else 'no'}\n")  # fmt: skip
-        print("| signal | moment | states after every | exit code | went on | equal bytes |")
+        print("| signal | moment | states after every | exit code | what was saved | equal bytes |")
         print("|---|---|---|---:|---|---|", flush=True)
         for moment in MOMENTS:
             row, good = try_moment(base, moment, expected)

@@ -51,7 +51,7 @@ def child(words: Sequence[str]) -> NoReturn:
         print(json.dumps(times), flush=True)
         os._exit(0)
 
-    Step.take = take  # type: ignore[method-assign]
+    Step.take = take  # type: ignore[method-assign, assignment]
     app(list(words), prog_name="goldfold")
     sys.exit("error: the training was finished already; nothing was measured.")
 

@@ -62,7 +62,7 @@ def write_synthetic_cache(folder: Path, images: int, size: int) -> None:
 
 def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     form = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(file, form)
 
 
 def resident() -> dict[str, float]:
@@ -145,7 +145,15 @@ def train(folder: Path, options: argparse.Namespace, workers: int) -> list[dict[
 
 def measure(folder: Path, workers: int) -> list[dict[str, float]]:
     """Return what `train` does in a fresh process."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--folder", folder, "--one", str(workers)]
+    command = [
+        sys.executable,
+        __file__,
+        *sys.argv[1:],
+        "--folder",
+        str(folder),
+        "--one",
+        str(workers),
+    ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return found

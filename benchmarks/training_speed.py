@@ -85,7 +85,8 @@ def print_parts(parts: Sequence[dict[str, float]], curves: Sequence[Curve]) -> N
     print(f"| end to end | {ends[0]:.3f} | {ends[1]:.3f} | {ends[0] / ends[1]:.1f} |")
     print(
         "decode and augment run in the loader beside the network; validate is an epoch's "
-        "validation, shared out over its training images"
+        "validation, shared out over its training images: the plain loop's at the network's size "
+        "and one threshold, goldfold's at the original size and all thresholds, with its checkpoint"
     )
 
 

@@ -77,7 +77,16 @@ def print_ensemble(report: dict[str, Any]) -> None:
             show.out(
                 f"  {name} masks: {honest[key]:.4f} on {counts[key.split('_images')[0]]} images"
             )
-    show.out(f"rule: {_rule_in_words(report['rule'])}")
+    show.out(f"rule: {_rule_in_words(report['rule'])}{_gate_in_words(report['rule'])}")
+    without = report["honest_without_presence_gate"]
+    if without is not None:
+        used = "used" if report["rule"]["presence_gate"]["level"] else "not used"
+        show.out(f"presence gate: {used}; honest score without it {without:.4f}")
+
+
+def _gate_in_words(rule: dict[str, Any]) -> str:
+    gate = rule["presence_gate"]
+    return f"; empty if presence is below {gate['probability']:.3f}" if gate["level"] else ""
 
 
 def _rule_in_words(rule: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.prediction_stage import Split
-    from goldfold.ensemble.blend import Member
+    from goldfold.ensemble.blend import Blend, Member
 
 
 def open_members(run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split) -> list[Member]:
@@ -204,7 +205,17 @@ def _blend_and_assess(
             samples=settings.bootstrap_samples,
             seed=settings.seed,
             min_area_candidates=settings.min_area_candidates,
+            presence=_presence(blend, ids) if settings.presence_gate == "auto" else None,
         )
         return build_report(members, assessment, run.settings.competition.metric, facts=made_from)
     finally:
         blend.close()
+
+
+def _presence(blend: Blend, image_ids: Sequence[str]) -> NDArray[np.int64] | None:
+    """Return the presence levels of images, None unless networks tell that of all."""
+    import numpy as np
+
+    levels = [blend.presence(image_id) for image_id in image_ids]
+    known = [level for level in levels if level is not None]
+    return np.array(known, dtype=np.int64) if len(known) == len(levels) else None

@@ -141,8 +141,8 @@ def _predict_one(
         return
     checkpoints = list_checkpoints(job.folder(run))[: run.settings.inference.checkpoints]
     chosen = _images_of(run, images, folds, job.fold, split)
-    device = choose_device()
-    form = (job.model.stages[0].image_size, job.model.channels)
+    device = choose_device(run.settings.training.precision, run.settings.training.channels_last)
+    form = (job.model.stages[-1].image_size, job.model.channels)
     if form not in caches:
         caches[form] = _cache_of(run, images, split, *form)
     discarded = discarded_because(path, facts)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
     from goldfold.ensemble.blend import Blend
@@ -133,7 +135,6 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
     """
     from goldfold.competitions.collect import excluded_test_ids
     from goldfold.competitions.rle import encode, get_dialect
-    from goldfold.ensemble.threshold import apply_rule
     from goldfold.errors import InputError, list_problems
 
     dialect = get_dialect(run.settings.competition.submission.dialect)
@@ -155,8 +156,15 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
             if image_id in left_out:
                 yield image_id, dialect.empty
             else:
-                yield image_id, encode(apply_rule(blend.read(image_id), rule), dialect)
+                yield image_id, encode(_mask(blend, rule, image_id), dialect)
             task.advance()
+
+
+def _mask(blend: Blend, rule: Rule, image_id: str) -> NDArray[np.uint8]:
+    from goldfold.ensemble.threshold import apply_rule
+
+    presence = blend.presence(image_id) if rule.gate else None
+    return apply_rule(blend.read(image_id), rule, presence)
 
 
 def test_shapes(images: pd.DataFrame) -> dict[str, tuple[int, int]]:

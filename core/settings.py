@@ -96,6 +96,8 @@ class EnsembleSettings(Strict):
     """Whole-numbered weight of each member; equal unless given."""
     min_area_candidates: Annotated[int, Field(ge=1)] | None = None
     """Upper bound on different min_area values tried; None = all of them (exact)."""
+    presence_gate: Literal["auto", "off"] = "auto"
+    """Empty masks by the presence head: `auto` where the honest score is better with it."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 2000
     """Resamplings of groups behind the interval of the honest score."""
     seed: Seed = 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import gcd, lcm
+from math import fsum, gcd, lcm
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,27 @@ class Blend:
             return blend_maps((reader.read(image_id) for reader in readers), weights)
         except InputError as error:
             raise InputError(f"{image_id}: {error}") from error
+
+    def presence(self, image_id: str) -> int | None:
+        """Return the presence of an image as an 8-bit level, q = min(floor(256 p), 255).
+
+        p is the weighted mean over the members whose networks have a presence head; None where
+        none has.
+
+        Raises:
+            InputError: some member has no map of the image.
+        """
+        total, weights = 0.0, 0
+        for member in self.members:
+            found = [
+                self._find(choice, image_id, member).presence(image_id)
+                for choice in self._choices(member)
+            ]
+            told = [one for one in found if one is not None]
+            if told:
+                total += member.weight * fsum(told) / len(told)
+                weights += member.weight
+        return min(int(LEVELS * total / weights), LEVELS - 1) if weights else None
 
     def close(self) -> None:
         """Close all stores."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.threshold import ALL_EMPTY, Rule, RuleSearch, rule_scores, search_rule
+from goldfold.ensemble.presence import search_gated_rule
+from goldfold.ensemble.threshold import ALL_EMPTY, Rule, RuleSearch, rule_scores
 from goldfold.errors import InputError
 
 IntArray = NDArray[np.int64]
@@ -57,6 +58,8 @@ class Assessment:
         folds: per fold.
         fold_count: folds that the images come from; at 1 the `folds` are parts of that fold.
         non_empty_images: images with a true mask.
+        without_gate: honest score of the rules without the presence gate; None where there are
+            no presence levels.
     """
 
     search: RuleSearch
@@ -69,6 +72,7 @@ class Assessment:
     folds: tuple[FoldScore, ...]
     fold_count: int
     non_empty_images: int
+    without_gate: float | None = None
 
 
 def assess(
@@ -80,6 +84,7 @@ def assess(
     samples: int = 2000,
     seed: int = 0,
     min_area_candidates: int | None = None,
+    presence: IntArray | None = None,
 ) -> Assessment:
     """Return the rule chosen on all images, with its honest and its optimistic score.
 
@@ -94,6 +99,8 @@ def assess(
         samples: resamplings behind the interval.
         seed: of the resampling, and of the parts of a single fold.
         min_area_candidates: as in `search_rule`.
+        presence: (N,) levels of the blended presence probabilities. The gate that they allow is
+            used only where the honest score is better with it.
 
     Raises:
         InputError: lengths differ, there is no such metric, or a single group cannot be parted.
@@ -106,9 +113,21 @@ def assess(
     scores, fold_scores = cross_fit(
         histograms, parts, metric, min_area_candidates=min_area_candidates
     )
+    without_gate = None
+    if presence is not None:
+        without_gate = float(scores.mean())
+        gated, gated_folds = cross_fit(
+            histograms, parts, metric, min_area_candidates=min_area_candidates, presence=presence
+        )
+        if gated.mean() > scores.mean():
+            scores, fold_scores = gated, gated_folds
+        else:
+            presence = None
     has_mask = histograms[:, 1].sum(axis=1) > 0
     return Assessment(
-        search=search_rule(histograms, metric, min_area_candidates=min_area_candidates),
+        search=search_gated_rule(
+            histograms, metric, presence, min_area_candidates=min_area_candidates
+        ),
         scores=scores,
         honest=float(scores.mean()),
         interval=group_interval(scores, group_of, samples=samples, seed=seed),
@@ -118,6 +137,7 @@ def assess(
         folds=fold_scores,
         fold_count=fold_count,
         non_empty_images=int(has_mask.sum()),
+        without_gate=without_gate,
     )
 
 
@@ -127,6 +147,7 @@ def cross_fit(
     metric: str,
     *,
     min_area_candidates: int | None = None,
+    presence: IntArray | None = None,
 ) -> tuple[FloatArray, tuple[FoldScore, ...]]:
     """Return the score of each image under the rule of the other folds, (N,), and each fold's.
 
@@ -135,6 +156,7 @@ def cross_fit(
         folds: (N,) of at least two different folds.
         metric: name of a metric of pixel counts.
         min_area_candidates: as in `search_rule`.
+        presence: (N,) levels, None for rules without a gate.
 
     Raises:
         InputError: there is only one fold, or no such metric.
@@ -149,8 +171,12 @@ def cross_fit(
     fold_scores = []
     for fold in names:
         here = folds == fold
-        search = search_rule(histograms[~here], metric, min_area_candidates=min_area_candidates)
-        scores[here] = rule_scores(histograms[here], search.rule, metric)
+        there_presence = None if presence is None else presence[~here]
+        search = search_gated_rule(
+            histograms[~here], metric, there_presence, min_area_candidates=min_area_candidates
+        )
+        here_presence = None if presence is None else presence[here]
+        scores[here] = rule_scores(histograms[here], search.rule, metric, here_presence)
         fold_scores.append(
             FoldScore(int(fold), int(here.sum()), search.rule, float(scores[here].mean()))
         )

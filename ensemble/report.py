@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import Member
 from goldfold.ensemble.honest import Assessment
 from goldfold.ensemble.threshold import Rule
@@ -56,6 +57,7 @@ def build_report(
         },
         "optimistic": assessment.search.score,
         "all_empty": assessment.all_empty,
+        "honest_without_presence_gate": assessment.without_gate,
         "images": {
             "all": len(assessment.scores),
             "non_empty": assessment.non_empty_images,
@@ -78,6 +80,7 @@ def describe_rule(rule: Rule) -> dict[str, Any]:
         "top": {"level": rule.top, "probability": rule.top_probability},
         "min_area_px": rule.min_area,
         "bottom": {"level": rule.bottom, "probability": rule.bottom_probability},
+        "presence_gate": {"level": rule.gate, "probability": rule.gate / LEVELS},
     }
 
 
@@ -93,12 +96,13 @@ def read_rule(path: Path) -> Rule:
         levels = (rule["top"]["level"], rule["min_area_px"], rule["bottom"]["level"])
         if not all(type(level) is int for level in levels):
             raise TypeError
+        gate = rule.get("presence_gate", {"level": 0})["level"]
     except (KeyError, TypeError):
         raise InputError(
             f"expected a rule with top, min_area_px and bottom in {path}, found none. "
             "Run `goldfold ensemble run` again."
         ) from None
-    return Rule(*levels)
+    return Rule(*levels, gate)
 
 
 def _describe_member(member: Member) -> dict[str, Any]:

@@ -73,11 +73,12 @@ def predict_maps(
             names = [image_ids[place] for place in block]
             if not all(name in writer for name in names):
                 pixels = np.stack([cache.pixels[rows[place]] for place in block])
-                probability = mean_probability(models, pixels, compose, device)
+                probability, presence = mean_probability(models, pixels, compose, device)
+                told = [None] * len(names) if presence is None else presence.tolist()
                 maps = list(levels_at_size(probability, [sizes[place] for place in block]))
                 if writing is not None:
                     writing.result()
-                writing = pool.submit(_store, writer, names, maps)
+                writing = pool.submit(_store, writer, names, maps, told)
             task.advance(len(names))
         if writing is not None:
             writing.result()
@@ -90,26 +91,38 @@ def mean_probability(
     pixels: NDArray[np.uint8],
     views: ttach.Compose,
     device: Device,
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return the mean probability over models and views, float32 (N, 1, S, S) on the device.
 
+    The presence probability beside it, float32 (N,), is the mean over the models that have a head
+    for it, None where none has.
+
     Args:
-        models: logits (N, 1, S, S) each.
+        models: logits (N, 1, S, S) each, and presence logits if they have the head.
         pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
         views: of `get_views`.
         device: where the models are.
     """
-    images = network_input(pixels, device.device)
-    total = view_probability(models[0], images, views, device)
+    images = network_input(pixels, device.device, channels_last=device.channels_last)
+    total, told = view_probability(models[0], images, views, device)
+    presences = [] if told is None else [told]
     for model in models[1:]:
-        total = total + view_probability(model, images, views, device)
-    return total / len(models)
+        probability, told = view_probability(model, images, views, device)
+        total = total + probability
+        presences += [] if told is None else [told]
+    presence = torch.stack(presences).mean(dim=0) if presences else None
+    return total / len(models), presence
 
 
-def _store(writer: MapWriter, names: Sequence[str], maps: Sequence[Levels]) -> None:
-    for name, levels in zip(names, maps, strict=True):
+def _store(
+    writer: MapWriter,
+    names: Sequence[str],
+    maps: Sequence[Levels],
+    presences: Sequence[float | None],
+) -> None:
+    for name, levels, presence in zip(names, maps, presences, strict=True):
         if name not in writer:
-            writer.append(name, levels)
+            writer.append(name, levels, presence)
 
 
 def _check_request(

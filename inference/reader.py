@@ -88,6 +88,14 @@ class MapReader:
         entry = self._entry(image_id)
         return entry.height, entry.width
 
+    def presence(self, image_id: str) -> float | None:
+        """Return the probability that an image has a mask, None where no head told.
+
+        Raises:
+            InputError: there is no map of the image.
+        """
+        return self._entry(image_id).presence
+
     def read(self, image_id: str) -> NDArray[np.uint8]:
         """Return the map of an image, uint8 (H, W), read-only.
 

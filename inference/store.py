@@ -30,7 +30,7 @@ from goldfold.inference.record import (
 
 Split = Literal["out-of-fold", "test"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def maps_path(predictions: Path, model: str, seed: int, fold: int, split: Split) -> Path:
@@ -103,8 +103,10 @@ class MapWriter:
         """Return whether the map of an image is stored."""
         return image_id in self._stored
 
-    def append(self, image_id: str, levels: NDArray[np.uint8]) -> None:
-        """Store one map, uint8 (H, W).
+    def append(
+        self, image_id: str, levels: NDArray[np.uint8], presence: float | None = None
+    ) -> None:
+        """Store one map, uint8 (H, W), and the presence probability that goes with it.
 
         Raises:
             InputError: the image is stored already, or the map is of another form.
@@ -118,7 +120,7 @@ class MapWriter:
         if image_id in self._stored:
             raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
         self._summary.unlink(missing_ok=True)
-        self._write(pack_record(image_id, levels))
+        self._write(pack_record(image_id, levels, presence))
         self._stored.add(image_id)
 
     def finish(self) -> None:

@@ -103,7 +103,7 @@ def python(code, *, cwd=None):
     return done.stdout
 
 
-# --- packages ---------------------------------------------------------------------------------
+# --- packages ------------------------------------------------------------------------------------
 
 
 def test_packages_are_the_folders_with_python_files():
@@ -153,7 +153,7 @@ def test_only_goldfold_reaches_the_top_level(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"goldfold"}
 
 
-# --- imports ----------------------------------------------------------------------------------
+# --- imports -------------------------------------------------------------------------------------
 
 
 def test_a_room_imports_only_from_rooms_above_it():
@@ -232,7 +232,7 @@ def test_the_public_names_of_a_room_are_there(room):
         _ = package.nothing_like_this
 
 
-# --- commands and presets ---------------------------------------------------------------------
+# --- commands and presets ------------------------------------------------------------------------
 
 
 def command_tree():
@@ -315,7 +315,7 @@ def test_every_shipped_preset_loads_with_every_recipe():
             assert settings.models[0].stages
 
 
-# --- size and names ---------------------------------------------------------------------------
+# --- size and names ------------------------------------------------------------------------------
 
 
 def test_no_module_is_longer_than_400_lines():

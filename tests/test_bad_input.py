@@ -32,7 +32,7 @@ def refused(outcome, code, *words):
     return outcome
 
 
-# --- images -------------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------------
 
 
 def truncate(path):
@@ -138,7 +138,7 @@ def test_an_image_that_vanished(copied, data, invoke):
     refused(invoke("run", copied), TWO, bad.stem, "stage_2_sample_submission.csv", "test image")
 
 
-# --- labels and tables --------------------------------------------------------------------------
+# --- labels and tables ---------------------------------------------------------------------------
 
 
 def add_label(data, text):
@@ -211,7 +211,7 @@ def test_no_sample_submission(copied, data, invoke):
     refused(invoke("submit", "write", copied), TWO, "sample submission", "competition.submission")
 
 
-# --- settings -----------------------------------------------------------------------------------
+# --- settings ------------------------------------------------------------------------------------
 
 
 def test_unknown_settings_are_named_all_at_once_with_the_nearest(fresh, invoke):
@@ -313,7 +313,7 @@ def test_a_column_without_values_that_should_be_an_option(invoke, tmp_path):
     assert invoke("run", tmp_path, "--overwritten").code == TWO
 
 
-# --- results that do not fit --------------------------------------------------------------------
+# --- results that do not fit ---------------------------------------------------------------------
 
 
 def test_the_stages_ask_for_what_comes_before_them(fresh, invoke):
@@ -442,7 +442,7 @@ def test_a_damaged_record_counts_for_nothing(copied, invoke, text):
     assert again.err.count("up to date") == 2 + 4  # the trainings and the predictions
 
 
-# --- folders that cannot be written -------------------------------------------------------------
+# --- folders that cannot be written --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

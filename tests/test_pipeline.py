@@ -13,7 +13,7 @@ import pytest
 RESULTS = ("submission.csv", "ensemble.json", "submission.json")
 
 
-# --- the road -----------------------------------------------------------------------------------
+# --- the road ------------------------------------------------------------------------------------
 
 
 def test_stage_by_stage_gives_what_run_gives(road, finished, invoke, init_run, tmp_path, contents):
@@ -137,7 +137,7 @@ def test_without_test_images_the_run_ends_with_the_honest_score(data, init_run, 
     assert not (run / "submission.csv").exists()
 
 
-# --- killed -------------------------------------------------------------------------------------
+# --- killed --------------------------------------------------------------------------------------
 
 KILLS = {
     "images.csv stands, its record not": ("goldfold.competitions.images_table:write_images", {}),

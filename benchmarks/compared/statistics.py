@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.stats import t as student  # type: ignore[import-untyped,unused-ignore]
 
 from goldfold.competitions.histogram import scores_by_level
 from goldfold.ensemble.honest import Interval, group_interval

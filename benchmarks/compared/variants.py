@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,8 @@ def variant_histograms(
                 return {name: there[name] for name in VARIANTS if name in there}
     found = _predict_variants(checkpoints, held_out, device)
     content = BytesIO()
-    np.savez_compressed(content, made_from=np.array(made_from), **found)
+    arrays: dict[str, Any] = {"made_from": np.array(made_from), **found}
+    np.savez_compressed(content, **arrays)
     write_bytes(kept, content.getvalue())
     return found
 

@@ -60,9 +60,9 @@ class GpuClock:
     def begin(self) -> None:
         """Mark the begin of a step."""
         if self._cuda:
-            pair = (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))
-            pair[0].record()
-            self._pairs.append(pair)
+            first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            first.record()
+            self._pairs.append((first, last))
 
     def end(self) -> None:
         """Mark its end."""
@@ -74,7 +74,7 @@ class GpuClock:
         if not self._cuda:
             return None
         torch.cuda.synchronize()
-        return sum(first.elapsed_time(last) for first, last in self._pairs[skip:]) / 1000
+        return float(sum(first.elapsed_time(last) for first, last in self._pairs[skip:])) / 1000
 
 
 def relative_differences(one: list[float], other: list[float]) -> list[float]:

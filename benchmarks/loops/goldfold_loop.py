@@ -82,7 +82,7 @@ def train_goldfold(
         finally:
             watch.clock.end()
 
-    Step.take = timed  # type: ignore[method-assign]
+    Step.take = timed  # type: ignore[method-assign, assignment]
     try:
         train_fold(FoldRun(folder, seed, {}), model_settings(options), stage_settings(options),
                    data, machine=machine, progress=watch)  # fmt: skip

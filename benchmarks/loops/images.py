@@ -40,7 +40,7 @@ def make_pngs(folder: Path, images: int, side: int) -> Pngs:
             pixels, area = synthetic_example(0, index, side)
             cv2.imwrite(str(image), pixels)
             cv2.imwrite(str(mask), area * np.uint8(255))
-        area = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+        area = np.asarray(cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE))
         return (image, mask), encode(area, DIALECT) if area.any() else ""
 
     with ThreadPoolExecutor() as pool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import albumentations
+import albumentations  # type: ignore[import-not-found,unused-ignore]
 import cv2
 import numpy as np
 import torch
@@ -110,6 +110,10 @@ def dice_at_half(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return torch.where(sizes > 0, 2 * (predicted & true).sum(1) / sizes.clamp(min=1), 1.0)
 
 
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)
+
+
 def _loader(pairs: Pairs, transform: Any, batch: int, workers: int, *, shuffle: bool) -> Any:
     return DataLoader(
         PngPairs(pairs, transform),
@@ -118,7 +122,7 @@ def _loader(pairs: Pairs, transform: Any, batch: int, workers: int, *, shuffle: 
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
-        worker_init_fn=lambda _: cv2.setNumThreads(0),
+        worker_init_fn=_one_thread,
         # A fork would copy a process with CUDA and threads; OpenCV may hang in it.
         multiprocessing_context="forkserver" if workers and torch.cuda.is_available() else None,
     )

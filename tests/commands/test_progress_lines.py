@@ -53,7 +53,7 @@ def test_none_still_warns(capsys):
     assert (captured.out, captured.err) == ("", "warning: careful\n")
 
 
-# --- how long the rest will take ----------------------------------------------------------------
+# --- how long the rest will take -----------------------------------------------------------------
 
 
 def test_the_rest_is_told_by_the_mean_pace_and_runs_down_between_steps(clock):
@@ -81,7 +81,7 @@ def test_what_a_resumed_command_finds_done_says_nothing_of_the_pace(clock):
     assert pace.words() == "about 30 s left"
 
 
-# --- fields -------------------------------------------------------------------------------------
+# --- fields --------------------------------------------------------------------------------------
 
 
 def test_fields_keep_their_order_and_are_named_for_people():

@@ -44,7 +44,7 @@ def test_results_go_to_stdout_and_everything_else_to_stderr(capsys):
     assert captured.err == "error: an error\na line\nwarning: a warning\n"
 
 
-# --- how progress is shown ----------------------------------------------------------------------
+# --- how progress is shown -----------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def notices(report, words):
     return [line for line in report.notices if words in line]
 
 
-# --- a folder in order --------------------------------------------------------------------------
+# --- a folder in order ---------------------------------------------------------------------------
 
 
 def test_the_table_and_the_counts_of_a_folder_in_order(data):
@@ -91,7 +91,7 @@ def test_a_last_pixel_is_inside_and_the_next_is_not(data):
         report.stop_on_problems("folder")
 
 
-# --- what one has and the other lacks -----------------------------------------------------------
+# --- what one has and the other lacks ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_missing_label_table_or_folder_stops_at_once(data):
         collect(data / "nothing")
 
 
-# --- images -------------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------------
 
 
 def test_unreadable_images_are_all_named_and_not_called_missing(data):
@@ -266,7 +266,7 @@ def test_images_of_another_shape_are_noticed(data):
     assert notices(report, "not 4 x 6") == ["1 image is not 4 x 6 (competition.images.shape): c"]
 
 
-# --- further tables and the sample --------------------------------------------------------------
+# --- further tables and the sample ---------------------------------------------------------------
 
 
 def extra(**changes):
@@ -331,7 +331,7 @@ def test_patients_that_are_perhaps_hidden_are_noticed(tmp_path, patients, words)
     assert all(line.startswith(words) for line in found)
 
 
-# --- what images.csv is made from ---------------------------------------------------------------
+# --- what images.csv is made from ----------------------------------------------------------------
 
 
 def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(data, tmp_path):
@@ -353,7 +353,7 @@ def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(dat
     assert made_from(moved) not in (first, touched)
 
 
-# --- the synthetic competition with all its quirks ----------------------------------------------
+# --- the synthetic competition with all its quirks -----------------------------------------------
 
 
 def test_the_quirks_of_the_synthetic_competition(tmp_path):
@@ -373,7 +373,7 @@ def test_the_quirks_of_the_synthetic_competition(tmp_path):
     assert report.facts["patients"] < report.facts["training images"]
 
 
-# --- lines of the report ------------------------------------------------------------------------
+# --- lines of the report -------------------------------------------------------------------------
 
 
 def test_lines_count_and_name_the_first_ids():

@@ -16,7 +16,7 @@ def problems(content):
     return [line.strip() for line in lines[1:-1]]
 
 
-# --- reading ------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------
 
 
 def test_a_file(tmp_path):
@@ -38,7 +38,7 @@ def test_files_that_cannot_be_read(tmp_path):
         read_toml(tmp_path)
 
 
-# --- what is wrong ------------------------------------------------------------------------------
+# --- what is wrong -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_good_settings_come_typed():
     assert settings.models[0].options["b"] is True
 
 
-# --- --set and presets --------------------------------------------------------------------------
+# --- --set and presets ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

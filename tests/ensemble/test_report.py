@@ -32,6 +32,7 @@ def test_rule_as_levels_and_probabilities() -> None:
         "top": {"level": 191, "probability": 0.75},
         "min_area_px": 50,
         "bottom": {"level": 63, "probability": 0.25},
+        "presence_gate": {"level": 0, "probability": 0.0},
     }
 
 

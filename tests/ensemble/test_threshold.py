@@ -138,7 +138,7 @@ def test_levels_as_probabilities() -> None:
 
 @pytest.mark.parametrize("values", [(256, 0, 0), (-1, 0, 0), (0, -1, 0), (0, 0, 256)])
 def test_impossible_rules_are_refused(values: tuple[int, int, int]) -> None:
-    with pytest.raises(InputError, match=r"levels top and bottom of 0 to 255 and a min_area of 0"):
+    with pytest.raises(InputError, match="levels top, bottom and gate of 0 to 255 and a"):
         Rule(*values)
 
 

@@ -162,10 +162,10 @@ def test_few_maps_are_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
     alive: list[int] = []
     append = MapWriter.append
 
-    def watch(writer: MapWriter, image_id: str, levels: np.ndarray) -> None:
+    def watch(writer: MapWriter, image_id: str, levels: np.ndarray, presence: float | None) -> None:
         seen.append(weakref.ref(levels))
         alive.append(sum(one() is not None for one in seen))
-        append(writer, image_id, levels)
+        append(writer, image_id, levels, presence)
 
     monkeypatch.setattr(MapWriter, "append", watch)
     predict(tmp_path / "a.maps", make_images(80), [make_model(0)], batch_size=4)

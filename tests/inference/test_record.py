@@ -19,7 +19,7 @@ HEADER = pack_header("0123456789abcdef")
 
 
 def test_header_has_its_length() -> None:
-    assert HEADER == b"goldmap10123456789abcdef\n"
+    assert HEADER == b"goldmap20123456789abcdef\n"
     assert len(HEADER) == HEADER_BYTES
 
 

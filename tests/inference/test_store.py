@@ -245,3 +245,15 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*choose a folder you may write to"):
         MapWriter(tmp_path / "file" / "test.maps", FACTS)
+
+
+def test_presence_comes_back_with_the_map(tmp_path: Path) -> None:
+    path = tmp_path / "a.maps"
+    with MapWriter(path, {"a": 1}) as writer:
+        writer.append("told", make_map(1), 0.625)
+        writer.append("not told", make_map(2))
+        writer.finish()
+    with MapReader(path) as reader:
+        assert reader.presence("told") == 0.625
+        assert reader.presence("not told") is None
+        assert (reader.read("told") == make_map(1)).all()

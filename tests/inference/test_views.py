@@ -32,9 +32,10 @@ def test_the_untouched_image_is_among_the_views(name: str, count: int) -> None:
 @pytest.mark.parametrize("name", VIEWS)
 def test_views_of_a_model_that_looks_at_single_pixels_agree(name: str) -> None:
     images = torch.randn(2, 1, 6, 7)
-    probability = view_probability(nn.Identity(), images, get_views(name), CPU)
+    probability, presence = view_probability(nn.Identity(), images, get_views(name), CPU)
     assert torch.allclose(probability, torch.sigmoid(images))
     assert probability.dtype == torch.float32
+    assert presence is None
 
 
 def test_the_mean_is_that_of_probabilities_not_of_logits() -> None:
@@ -44,7 +45,8 @@ def test_the_mean_is_that_of_probabilities_not_of_logits() -> None:
             logits[..., 0] = 20.0
             return logits
 
-    probability = view_probability(FirstColumn(), torch.zeros(1, 1, 2, 4), get_views("hflip"), CPU)
+    images = torch.zeros(1, 1, 2, 4)
+    probability, _ = view_probability(FirstColumn(), images, get_views("hflip"), CPU)
     assert probability[0, 0, 0].tolist() == pytest.approx([0.5, 0, 0, 0.5], abs=1e-6)
 
 
@@ -53,9 +55,23 @@ def test_the_mean_is_float32_under_autocast() -> None:
     model = nn.Conv2d(1, 1, 3, padding=1)
     with torch.inference_mode():
         logits = torch.rand(1, 1, 8, 8)
-        assert view_probability(model, logits, get_views("hflip"), fast).dtype == torch.float32
+        probability, _ = view_probability(model, logits, get_views("hflip"), fast)
+    assert probability.dtype == torch.float32
 
 
 def test_unknown_views_are_refused() -> None:
     with pytest.raises(InputError, match=r"unknown views 'hflop'; there are none, hflip\. Did you"):
         get_views("hflop")
+
+
+def test_presence_is_the_mean_probability_over_views() -> None:
+    class Both(nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return images, images[:, :, 0, 0]  # the corner, which a flip changes
+
+    images = torch.tensor([[[[2.0, -1.0]]], [[[0.0, 3.0]]]])
+    probability, presence = view_probability(Both(), images, get_views("hflip"), CPU)
+    assert torch.allclose(probability, torch.sigmoid(images))
+    expected = torch.sigmoid(images).mean(dim=(1, 2, 3))
+    assert presence is not None
+    assert torch.allclose(presence, expected)

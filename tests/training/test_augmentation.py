@@ -1,20 +1,28 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.errors import InputError
 from goldfold.training.augmentation import (
     RECIPES,
+    Draw,
     Recipe,
+    Warp,
+    apply,
     augment,
-    draw_tones,
-    draw_warp,
+    augment_on_device,
+    draw,
     get_recipe,
     tone_table,
 )
+from goldfold.training.augmentation.changes import draw_warp
+from goldfold.training.augmentation.tones import draw_tones
+from goldfold.training.augmentation.warp import warp_image_and_mask
 
 SIZE = 48
 
@@ -28,13 +36,15 @@ def sample(seed: int = 0, channels: tuple[int, ...] = ()) -> tuple[np.ndarray, n
 
 
 def test_recipes_by_name():
-    assert list(RECIPES) == ["none", "flip", "light", "strong"]
+    assert list(RECIPES) == [
+        "none", "flip", "light", "strong", "siim-1st-place", "siim-4th-place",
+    ]  # fmt: skip
     assert all(get_recipe(name).name == name for name in RECIPES)
 
 
 def test_unknown_recipe_is_named_with_a_guess():
     with pytest.raises(
-        InputError, match=r"'lihgt': choose one of none, flip, light, strong\. Did you mean 'light'"
+        InputError, match=r"'lihgt': choose one of none, flip, light, .*\. Did you mean 'light'"
     ):
         get_recipe("lihgt")
 
@@ -118,7 +128,7 @@ def test_draws_stay_within_the_recipe(name):
     still = np.mean([w.scale == 1 and w.rotation == 0 and w.shift == (0, 0) for w in warps])
     assert still == pytest.approx(1 - recipe.move, abs=0.08)
     bends = [w.elastic for w in warps if w.elastic is not None]
-    assert len(bends) / 400 == pytest.approx(recipe.bend, abs=0.08)
+    assert len(bends) / 400 == pytest.approx(recipe.distort, abs=0.08)
     assert all(np.abs(bend).max() <= recipe.elastic for bend in bends)
     toned = [draw_tones(recipe, np.random.default_rng(seed)) is not None for seed in range(400)]
     assert np.mean(toned) == pytest.approx(recipe.tone, abs=0.08)
@@ -153,3 +163,156 @@ def test_tones_leave_the_mask_alone():
     new_image, new_mask = augment(image, mask, recipe, 0, 0, 0)
     assert not np.array_equal(new_image, image)
     np.testing.assert_array_equal(new_mask, mask)
+
+
+# --- one of several, as the medal solutions have it ----------------------------------------------
+
+
+def test_the_first_place_changes_one_tone_and_one_shape_at_most():
+    recipe = replace(get_recipe("siim-1st-place"), distort=1.0, tone=1.0)
+    kinds = {"elastic": 0, "grid": 0, "optical": 0}
+    for seed in range(600):
+        warp = draw_warp(recipe, np.random.default_rng(seed))
+        present = {
+            "elastic": warp.elastic is not None,
+            "grid": warp.grid is not None,
+            "optical": warp.optical != 0.0,
+        }
+        assert sum(present.values()) == 1
+        kinds[max(present, key=present.get)] += 1
+    assert min(kinds.values()) > 150
+    tables = [draw_tones(recipe, np.random.default_rng(seed)) for seed in range(200)]
+    steps = [np.diff(table.astype(int)) for table in tables]
+    plain = [
+        len(set(step[60:190])) <= 2 for step in steps
+    ]  # brightness or contrast: a straight line
+    assert 0.5 < np.mean(plain) < 0.95
+
+
+def smooth(size):
+    y, x = np.mgrid[:size, :size] / size
+    waves = 60 * np.sin(5 * x + 1) + 50 * np.cos(4 * y + x)
+    return np.rint(127 + waves).astype(np.uint8)
+
+
+PARTS = {
+    "flip": Warp(flip=True),
+    "move": Warp(shift=(0.05, -0.04), scale=1.15, rotation=11.0),
+    "elastic": Warp(
+        elastic=np.random.default_rng(1).uniform(-0.03, 0.03, (2, 5, 5)).astype(np.float32)
+    ),
+    "grid": Warp(grid=np.array([[0, 0.05, -0.02, 0], [0, -0.03, 0.04, 0]], np.float32)),
+    "optical": Warp(optical=0.2),
+}
+
+
+@pytest.mark.parametrize("distortion", ["elastic", "grid", "optical"])
+def test_one_map_agrees_with_the_parts_one_after_the_other(distortion):
+    """Flip, then move, then distort, each with an interpolation of its own."""
+    size = 256
+    image = smooth(size)
+    y, x = np.mgrid[:size, :size]
+    mask = ((y - 110) ** 2 + (x - 140) ** 2 < 60**2).astype(np.uint8)
+    whole = replace(PARTS["move"], flip=True, **changed(PARTS[distortion]))
+    once = warp_image_and_mask(image, mask, whole)
+    steps = image, mask
+    for part in ("flip", "move", distortion):
+        steps = warp_image_and_mask(*steps, PARTS[part])
+    inside = slice(40, -40), slice(40, -40)  # near the border the parts mirror twice
+    difference = np.abs(once[0][inside].astype(int) - steps[0][inside])
+    assert difference.max() <= 6
+    assert difference.mean() < 1.0
+    both, either = (once[1] & steps[1]).sum(), (once[1] | steps[1]).sum()
+    assert both / either > 0.98
+    assert set(np.unique(once[1])) == {0, 1}
+
+
+def changed(warp):
+    return {n: v for n, v in vars(warp).items() if v is not getattr(Warp(), n) and n != "shift"}
+
+
+def test_a_distorted_grid_by_hand():
+    """Lines at a half move to three quarters: the left half is shown in three quarters."""
+    image = np.tile(np.arange(0, 200, 2, dtype=np.uint8), (100, 1))
+    grid = np.array([[0, 0.25, 0], [0, 0, 0]], np.float32)
+    warped, _ = warp_image_and_mask(image, np.zeros((100, 100), np.uint8), Warp(grid=grid))
+    # The result's middle column looks at three quarters of the original.
+    assert abs(int(warped[50, 50]) - 2 * 75) <= 2
+    assert abs(int(warped[50, 25]) - 2 * 37.5) <= 3
+    assert (warped[:, 0] <= 2).all()
+
+
+def test_a_lens_by_hand():
+    """The middle of the right side looks 10 % of half the size further out, where it mirrors."""
+    size = 101
+    image = np.tile(np.arange(size, dtype=np.uint8), (size, 1))
+    warped, _ = warp_image_and_mask(image, np.zeros((size, size), np.uint8), Warp(optical=-0.1))
+    assert warped[50, 50] == 50
+    assert abs(int(warped[50, 100]) - 95) <= 1  # 50 + 50 x 0.9
+    assert abs(int(warped[50, 75]) - 74.4) <= 1  # 50 + 25 x (1 - 0.1 / 4)
+
+
+# --- crops ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_a_crop_is_a_part_of_the_whole_result(name):
+    image, mask = sample()
+    for index in range(12):
+        whole = augment(image, mask, get_recipe(name), 0, 0, index)
+        part = augment(image, mask, get_recipe(name), 0, 0, index, crop=20)
+        top, left = draw(get_recipe(name), 0, 0, index, size=SIZE, crop=20).corner
+        window = slice(top, top + 20), slice(left, left + 20)
+        np.testing.assert_array_equal(part[0], whole[0][window])
+        np.testing.assert_array_equal(part[1], whole[1][window])
+
+
+def test_crops_come_from_everywhere_and_a_crop_of_all_is_none():
+    recipe = get_recipe("none")
+    corners = [draw(recipe, 0, 0, index, size=10, crop=8).corner for index in range(300)]
+    assert {c for corner in corners for c in corner} == {0, 1, 2}
+    assert draw(recipe, 0, 0, 0, size=10, crop=10).corner is None
+
+
+def test_soft_masks_stay_soft():
+    image, _ = sample()
+    soft = np.full((SIZE, SIZE), 100, np.uint8)
+    changed, mask = augment(image, soft, get_recipe("strong"), 0, 0, 3, soft=True)
+    assert (mask == 100).all()
+    assert changed.shape == mask.shape
+
+
+# --- on the device -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("crop", [None, 48])
+def test_the_device_agrees_with_the_processor(channels, crop):
+    size = 96
+    gray = smooth(size)
+    image = gray if not channels else np.stack([gray, gray[::-1], gray.T], axis=-1)
+    y, x = np.mgrid[:size, :size]
+    mask = ((y - 40) ** 2 + (x - 50) ** 2 < 25**2).astype(np.uint8)
+    recipe = replace(get_recipe("siim-1st-place"), distort=0.8, move=0.9, tone=0.8)
+    draws = [draw(recipe, 0, 0, index, size=size, crop=crop) for index in range(24)]
+    images = torch.from_numpy(np.stack([image] * 24))
+    masks = torch.from_numpy(np.stack([mask] * 24) * np.uint8(255))
+    found, coverage = augment_on_device(images, masks, draws, crop or size)
+    for place, one in enumerate(draws):
+        expected, hard = apply(image, mask, one, size, crop=crop)
+        difference = np.abs(found[place].numpy().astype(int) - expected)
+        assert np.quantile(difference, 0.99) <= 3  # a tone table steepens what rounding leaves
+        assert difference.mean() < 1.0
+        assert ((coverage[place].numpy() > 127) == hard).mean() > 0.99
+    assert set(coverage.unique().tolist()) <= {0, 255}
+
+
+def test_soft_masks_stay_soft_on_the_device():
+    images = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    masks = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    masks[0] = 100
+    masks[1, :, 8:] = 255
+    moved = Warp(shift=(0.03, 0.0))
+    _, coverage = augment_on_device(images, masks, [Draw(moved), Draw(moved)], 16)
+    assert (coverage[0] == 100).all()
+    assert set(coverage[1].unique().tolist()) == {0, 255}

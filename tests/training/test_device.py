@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from goldfold.errors import InputError
 from goldfold.training import device as device_module
 from goldfold.training.device import Device, choose_device
 
@@ -35,8 +36,8 @@ def test_a_processor_with_native_bf16_uses_it(monkeypatch):
 )
 def test_a_gpu_uses_the_dtype_of_its_tensor_cores(monkeypatch, capability, dtype, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Some GPU")
     device = choose_device()
     assert device.device.type == "cuda"
     assert device.autocast_dtype is dtype
@@ -74,3 +75,12 @@ def test_bf16_is_read_from_the_flags_of_the_processor(monkeypatch, tmp_path, tex
 def test_a_system_without_cpuinfo_has_no_known_bf16(monkeypatch, tmp_path):
     monkeypatch.setattr(device_module, "Path", lambda _: tmp_path / "nothing")
     assert device_module._cpu_has_bf16() is False
+
+
+def test_a_gpu_without_bf16_says_what_works(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla T4")
+    with pytest.raises(InputError, match=r'Tesla T4 has no bf16; set training.precision = "fp16"'):
+        choose_device("bf16")
+    assert choose_device("float32").autocast_dtype is None

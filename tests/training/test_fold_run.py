@@ -145,7 +145,7 @@ def assert_same(folder, unbroken):
     assert [name for name in one if one[name] != other[name]] == []
 
 
-# --- what a training leaves -----------------------------------------------------------------
+# --- what a training leaves ----------------------------------------------------------------------
 
 
 def test_the_folder_of_a_finished_training(unbroken):
@@ -199,7 +199,7 @@ def test_validation_where_it_is_due_and_always_after_the_last_epoch(tmp_path, da
     assert pd.read_csv(tmp_path / "late" / "history.csv")["score"].notna().tolist() == [True]
 
 
-# --- the same bytes, whatever happened --------------------------------------------------------
+# --- the same bytes, whatever happened -----------------------------------------------------------
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path, data, unbroken):
@@ -346,7 +346,7 @@ def test_killed(tmp_path, data, mask_texts, unbroken, place):
     assert_same(folder, unbroken)
 
 
-# --- states that are rarer than epochs ---------------------------------------------------------
+# --- states that are rarer than epochs -----------------------------------------------------------
 
 LONG = STAGE.model_copy(update={"epochs": 6})
 
@@ -448,7 +448,7 @@ def test_a_checkpoint_that_is_not_among_the_best_is_not_written(tmp_path, data, 
     assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 2]
 
 
-# --- what is refused ----------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------
 
 
 def test_another_training_is_not_gone_on_with(tmp_path, data):
@@ -521,7 +521,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, data):
         train(tmp_path / "fold-0", data)
 
 
-# --- stages after one another, averages, ends ---------------------------------------------
+# --- stages after one another, averages, ends ----------------------------------------------------
 
 TWO = STAGE.model_copy(update={"epochs": 2})
 AVERAGED = STAGE.model_copy(update={"ema": 0.8, "swa_from": 0.3, "keep_checkpoints": 9})
@@ -534,7 +534,7 @@ def first(tmp_path_factory, data):
     return folder
 
 
-# --- averaged weights ------------------------------------------------------------------------
+# --- averaged weights ----------------------------------------------------------------------------
 
 
 def test_averages_are_checkpoints_like_any_other(first):
@@ -584,7 +584,7 @@ def steps_of(folder):
     return (-(-images // STAGE.batch_size)).tolist()
 
 
-# --- stages ----------------------------------------------------------------------------------
+# --- stages --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("start", ["best", "last", "averaged"])
@@ -639,7 +639,7 @@ def test_training_the_stage_before_again_is_noticed(tmp_path, data, first):
     assert start_fingerprint(tmp_path / "other") != start_fingerprint(first)
 
 
-# --- more epochs -------------------------------------------------------------------------------
+# --- more epochs ---------------------------------------------------------------------------------
 
 
 def test_a_finished_stage_is_extended(tmp_path, data):
@@ -676,7 +676,7 @@ def test_what_was_never_finished_cannot_be_extended(tmp_path, data):
         train(tmp_path, data, extend_epochs=1)
 
 
-# --- early stopping, plateau -------------------------------------------------------------------
+# --- early stopping, plateau ---------------------------------------------------------------------
 
 
 def scored(monkeypatch, values):
@@ -708,7 +708,7 @@ def test_a_plateau_cuts_the_rate(tmp_path, data, monkeypatch):
     assert rates.tolist() == pytest.approx([0.005, 0.005, 0.005, 0.0025])
 
 
-# --- being asked to stop -----------------------------------------------------------------------
+# --- being asked to stop -------------------------------------------------------------------------
 
 
 class Sender(Stopper):

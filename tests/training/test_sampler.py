@@ -37,7 +37,9 @@ def test_one_epoch_takes_the_start():
 
 
 def test_unknown_schedule_is_named():
-    with pytest.raises(InputError, match=r"unknown sampling schedule 'quadratic': choose constant"):
+    with pytest.raises(
+        InputError, match=r"unknown sampling schedule 'quadratic': choose one of constant"
+    ):
         fraction_at("quadratic", 0.8, 0.2, 0, 3, natural=0.3)  # type: ignore[arg-type]
 
 

@@ -19,6 +19,9 @@ from goldfold.training.networks.vanilla_unet import VanillaUnet
 OURS = {"VanillaUnet": VanillaUnet, "DoubleUnet": DoubleUnet}
 """Architectures that segmentation_models_pytorch does not have."""
 
+OUR_ARGUMENTS = ("encoder_name", "encoder_weights", "in_channels", "classes", "aux_params")
+"""Arguments of an architecture that follow from other settings than `options`."""
+
 PRESENCE_DROPOUT = 0.2
 """Of the presence head, between pooled features and its one output."""
 
@@ -110,6 +113,12 @@ def _fit(kernel: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
 
 def _check_options(kind: Any, architecture: str, encoder: str, options: Mapping[str, Any]) -> None:
     """Refuse options that smp would swallow; timm encoders may take arguments of their own."""
+    taken = [name for name in options if name in OUR_ARGUMENTS]
+    if taken:
+        raise InputError(
+            f"options must not set {', '.join(taken)}: goldfold does (encoder, encoder_weights, "
+            "channels and presence_head of the model)."
+        )
     known = [name for name in signature(kind).parameters if name not in ("self", "kwargs")]
     unknown = [name for name in options if name not in known]
     if unknown and not encoder.startswith("tu-"):

@@ -31,8 +31,15 @@ def _blocks(model: nn.Module) -> Iterator[nn.Module]:
         part = getattr(model, name, None)
         if isinstance(part, nn.Module):
             for child in part.children():
-                lists = isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict)
-                yield from child.children() if lists else (child,)
+                yield from child.children() if _is_list_of_blocks(child) else (child,)
+
+
+def _is_list_of_blocks(module: nn.Module) -> bool:
+    """Return whether a module only holds blocks: a layer of a ResNet, not a chain of layers."""
+    if isinstance(module, nn.ModuleList | nn.ModuleDict):
+        return True
+    leaves = any(not list(child.children()) for child in module.children())
+    return isinstance(module, nn.Sequential) and not leaves
 
 
 def _twice(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,83 @@
+"""The presence gate: masks made empty where a classifier sees nothing, searched with the rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import check_histograms
+from goldfold.ensemble.threshold import ALL_EMPTY, RuleSearch, rule_scores, search_rule
+
+IntArray = NDArray[np.int64]
+
+MOST_GATES = 32
+"""Gates tried beside none; at most one in so many of the images lies between two of them."""
+
+
+def search_gated_rule(
+    histograms: IntArray,
+    metric: str,
+    presence: IntArray | None,
+    *,
+    min_area_candidates: int | None = None,
+) -> RuleSearch:
+    """Return the best rule, its presence gate included.
+
+    For each gate the images whose presence lies below it are emptied, and the exact search runs
+    over what is left; a search that cannot reach the best gain so far ends soon. Where there are
+    more than MOST_GATES different levels, those are tried that part the images evenly. A gate has
+    to be better than none.
+
+    Args:
+        histograms: (N, 2, 256) of `level_histograms`.
+        metric: name of a metric of pixel counts.
+        presence: (N,) levels 0 to 255; None for a rule without a gate.
+        min_area_candidates: as in `search_rule`.
+
+    Raises:
+        InputError: the histograms have another shape, or there is no such metric.
+    """
+    best = search_rule(histograms, metric, min_area_candidates=min_area_candidates)
+    if presence is None:
+        return best
+    empty = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
+    for gate in gates(presence):
+        found = search_rule(
+            emptied(histograms, presence < gate),
+            metric,
+            min_area_candidates=min_area_candidates,
+            known=best.score - empty,
+        )
+        if found.score > best.score:
+            best = RuleSearch(replace(found.rule, gate=gate), found.score, found.ties)
+    return best
+
+
+def gates(presence: IntArray) -> list[int]:
+    """Return the levels worth trying as a gate, rising: those that empty some image, not all.
+
+    >>> gates(np.array([3, 3, 9, 200]))
+    [9, 200]
+    """
+    levels = np.unique(presence)[1:]
+    if len(levels) > MOST_GATES:
+        ordered = np.sort(presence)
+        places = np.linspace(0, len(ordered) - 1, MOST_GATES + 2)[1:-1].round().astype(int)
+        levels = np.setdiff1d(ordered[places], ordered[:1])
+    return [int(level) for level in levels]
+
+
+def emptied(histograms: IntArray, which: NDArray[np.bool_]) -> IntArray:
+    """Return the histograms with all pixels of some images at level 0, where none is predicted.
+
+    Args:
+        histograms: (N, 2, 256).
+        which: (N,).
+    """
+    check_histograms(histograms)
+    changed = histograms.copy()
+    changed[which] = 0
+    changed[which, :, 0] = histograms[which].sum(axis=2)
+    return changed
