@@ -151,7 +151,7 @@ def _refuse_used(run: Run, made_from: dict[str, Any]) -> None:
     held_out = {fingerprint(sorted(part["image_id"])) for _, part in folds.groupby("fold")}
     used = [
         folder
-        for folder in sorted((run.directory.root / "models").glob("*/seed-*/fold-*"))
+        for folder in sorted((run.directory.root / "models").glob("*/seed-*/fold-*/stage-*"))
         for record in (folder / "result.json", folder / "state" / "state.json")
         if recorded(record, "made_from", "held_out_images") in held_out
     ]

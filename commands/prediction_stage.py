@@ -249,7 +249,7 @@ def store_facts(run: Run, folder: Path, images: str, split: Split) -> dict[str, 
 
 
 def _cache_of(run: Run, images: pd.DataFrame, split: Split, size: int, channels: int) -> ImageCache:
-    from goldfold.commands.training_stage import training_cache, unlabelled_cache
+    from goldfold.commands.training_data import training_cache, unlabelled_cache
 
     build = training_cache if split == "out-of-fold" else unlabelled_cache
     return build(run, images, size, channels)

@@ -69,8 +69,6 @@ def _cache(
     one: StageRun,
     caches: dict[tuple[str, int, int], ImageCache],
 ) -> ImageCache:
-    from goldfold.commands.training_stage import training_cache, unlabelled_cache
-
     size, channels = one.settings.image_size, one.job.model.channels
     key = (split, size, channels)
     if key not in caches:
@@ -112,3 +110,59 @@ def _pseudo_labelled(
     labels = open_pseudo_labels(run, folds, wanted.name, one.job.fold, one.settings.image_size)
     cache = _cache(run, images, "test", one, caches)
     return PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
+
+
+def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
+    """Return the cache of all labelled training images.
+
+    Raises:
+        InputError: some of them have no image file.
+    """
+    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.errors import InputError
+    from goldfold.training.cache import build_cache
+
+    train = training_images(images)
+    bare = train[train["path"] == ""]
+    if len(bare):
+        raise InputError(
+            f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
+            f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
+        )
+    data = run.settings.competition.data
+    return build_cache(
+        run.directory.cache,
+        "train",
+        image_ids=list(train["image_id"]),
+        paths=[data / path for path in train["path"]],
+        sizes=list(zip(train["height"], train["width"], strict=True)),
+        masks=list(train["mask_rle"]),
+        dialect=get_dialect(run.settings.competition.labels.dialect),
+        size=size,
+        channels=channels,
+        workers=run.workers,
+        progress=run.progress,
+    )
+
+
+def unlabelled_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
+    """Return the cache of all test images."""
+    from goldfold.competitions.images_table import test_images
+    from goldfold.training.cache import build_cache
+
+    test = test_images(images)
+    data = run.settings.competition.data
+    return build_cache(
+        run.directory.cache,
+        "test",
+        image_ids=list(test["image_id"]),
+        paths=[data / path for path in test["path"]],
+        sizes=list(zip(test["height"].tolist(), test["width"].tolist(), strict=True)),
+        masks=None,
+        dialect=None,
+        size=size,
+        channels=channels,
+        workers=run.workers,
+        progress=run.progress,
+    )

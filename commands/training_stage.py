@@ -290,62 +290,6 @@ def _remove_training(folder: Path) -> None:
         raise OutputError(f"cannot remove {folder}: {error.strerror or error}.") from error
 
 
-def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
-    """Return the cache of all labelled training images.
-
-    Raises:
-        InputError: some of them have no image file.
-    """
-    from goldfold.competitions.images_table import training_images
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.errors import InputError
-    from goldfold.training.cache import build_cache
-
-    train = training_images(images)
-    bare = train[train["path"] == ""]
-    if len(bare):
-        raise InputError(
-            f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
-            f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
-        )
-    data = run.settings.competition.data
-    return build_cache(
-        run.directory.cache,
-        "train",
-        image_ids=list(train["image_id"]),
-        paths=[data / path for path in train["path"]],
-        sizes=list(zip(train["height"], train["width"], strict=True)),
-        masks=list(train["mask_rle"]),
-        dialect=get_dialect(run.settings.competition.labels.dialect),
-        size=size,
-        channels=channels,
-        workers=run.workers,
-        progress=run.progress,
-    )
-
-
-def unlabelled_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
-    """Return the cache of all test images."""
-    from goldfold.competitions.images_table import test_images
-    from goldfold.training.cache import build_cache
-
-    test = test_images(images)
-    data = run.settings.competition.data
-    return build_cache(
-        run.directory.cache,
-        "test",
-        image_ids=list(test["image_id"]),
-        paths=[data / path for path in test["path"]],
-        sizes=list(zip(test["height"].tolist(), test["width"].tolist(), strict=True)),
-        masks=None,
-        dialect=None,
-        size=size,
-        channels=channels,
-        workers=run.workers,
-        progress=run.progress,
-    )
-
-
 def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     """Return what changes when images or masks do; copying the data folder changes nothing."""
     from goldfold.competitions.images_table import training_images

@@ -14,6 +14,7 @@ process sends itself the signal:
 import json
 import os
 import sys
+from dataclasses import replace
 from importlib import import_module
 
 IMPORTS = (
@@ -75,7 +76,9 @@ def main():
     for name in IMPORTS:
         import_module(name)
     # A state after every epoch, or there would be none to go on from.
-    sys.modules["goldfold.training.fold_run"].train_fold.__kwdefaults__["state_seconds"] = 0.0
+    machine = sys.modules["goldfold.training.machine"].Machine
+    choose = machine.choose
+    machine.choose = lambda *words: replace(choose(*words), state_seconds=0.0)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -5,11 +5,12 @@ import json
 import resource
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pydicom
 import pytest
 
-from goldfold.training import fold_run
+from goldfold.training.machine import Machine
 
 ONE, TWO = 1, 2  # 1 failed, 2 wrong use or bad input
 
@@ -339,7 +340,7 @@ def test_a_damaged_store_and_a_damaged_checkpoint(copied, invoke):
     maps = copied / "predictions/tiny/seed-0/fold-0/test.maps"
     maps.write_bytes(maps.read_bytes()[:-10])
     refused(invoke("submit", "write", copied), TWO, maps, "is damaged")
-    checkpoint = min(copied.glob("models/tiny/seed-0/fold-0/checkpoints/*.safetensors"))
+    checkpoint = min(copied.glob("models/tiny/seed-0/fold-0/stage-1/checkpoints/*.safetensors"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:-4] + b"\0\0\0\1")
     shutil.rmtree(copied / "predictions")
     refused(invoke("predict", "run", copied), ONE, checkpoint, "is not the file that was written")
@@ -485,7 +486,7 @@ def file_limit(size):
         (["folds.csv", "stages/folds.json"], 1_000, "folds.csv"),
         (["cache", "models"], 50_000, "cache/train-64-gray"),
         (["models"], 400_000, "checkpoints/epoch-0001.safetensors"),
-        (["models"], 3_000_000, "state/epoch-0001.safetensors"),
+        (["models"], 3_000_000, "state/epoch-0001-step-000000.safetensors"),
         (["predictions"], 5_000, "predictions/tiny/seed-0/fold-0/out-of-fold.maps"),
         (["ensemble.json"], 500, "ensemble.json"),
         (["submission.csv"], 100, "submission.csv"),
@@ -493,7 +494,10 @@ def file_limit(size):
 )
 def test_a_full_disk(copied, invoke, removed, limit, named, contents, monkeypatch):
     # A state after every epoch, or there would be none to write.
-    monkeypatch.setitem(fold_run.train_fold.__kwdefaults__, "state_seconds", 0.0)
+    choose = Machine.choose
+    monkeypatch.setattr(
+        Machine, "choose", lambda *words: replace(choose(*words), state_seconds=0.0)
+    )
     invoke("run", copied)
     for name in removed:
         path = copied / name

@@ -151,7 +151,7 @@ KILLS = {
         {"when": "before"},
     ),
     "in the first epoch of fold 0": (
-        "goldfold.training.epoch:Step.take",
+        "goldfold.training.step:Step.take",
         {"call": 2, "when": "before"},
     ),
     "a checkpoint's weights stand, not its facts": (
@@ -159,20 +159,20 @@ KILLS = {
         {"when": "before"},
     ),
     "the checkpoint stands, not the state": (
-        "goldfold.training.fold_run:save_state",
+        "goldfold.training.trainer:save_state",
         {"when": "before"},
     ),
     "the state's tensors stand, not state.json": (
         "goldfold.training.state:write_json",
         {"when": "before"},
     ),
-    "the first epoch of fold 0 is over": ("goldfold.training.fold_run:save_state", {}),
+    "the first epoch of fold 0 is over": ("goldfold.training.trainer:save_state", {}),
     "all epochs of fold 0 are over, without result.json": (
-        "goldfold.training.fold_run:write_json",
+        "goldfold.training.trainer:write_json",
         {"when": "before"},
     ),
     "in the second epoch of fold 1": (
-        "goldfold.training.epoch:Step.take",
+        "goldfold.training.step:Step.take",
         {"call": 5, "when": "before"},  # two are of fold 0's last epoch, which is repeated
     ),
     "a torn map": ("goldfold.inference.store:MapWriter._write", {"call": 3, "when": "halfway"}),
@@ -287,7 +287,7 @@ def test_temporary_files_of_killed_commands_are_removed(copied, invoke):
 
 def test_interrupted_by_the_user(road, killer, init_run, tmp_path):
     run = init_run(road / "data", tmp_path / "run")
-    code, printed = killer("run", run, at="goldfold.training.epoch:Step.take", call=2,
+    code, printed = killer("run", run, at="goldfold.training.step:Step.take", call=2,
                            when="before", signal=signal.SIGINT)  # fmt: skip
     assert code == 130
     assert printed.endswith("error: interrupted. The same command goes on where it stopped.\n")

@@ -37,6 +37,17 @@ class Checkpoint:
         return str(self.facts.get("weights", "raw"))
 
     @property
+    def summary(self) -> dict[str, Any]:
+        """What result.json says of it."""
+        return {
+            "file": self.path.name,
+            "epoch": self.epoch,
+            "weights": self.weights,
+            "score": self.score,
+            "sha256": self.sha256,
+        }
+
+    @property
     def rank(self) -> Rank:
         """What checkpoints are sorted by, the best first."""
         return rank(self.score, self.facts.get("non_empty_score", 0.0), self.epoch)

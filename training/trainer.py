@@ -363,16 +363,7 @@ class Trainer:
                     f"{self.run.folder} has no checkpoint; train it with --overwrite."
                 )
             result = {
-                "checkpoints": [
-                    {
-                        "file": one.path.name,
-                        "epoch": one.epoch,
-                        "weights": one.weights,
-                        "score": one.score,
-                        "sha256": one.sha256,
-                    }
-                    for one in kept
-                ],
+                "checkpoints": [one.summary for one in kept],
                 "epochs": len(self.history),
                 "extra_epochs": self.extra_epochs,
                 "stopped_early": len(self.history) < self.plan.epochs,

@@ -11,13 +11,13 @@ def test_training_prints_the_best_checkpoint_of_each_fold(finished, invoke):
     done = invoke("train", "run", finished)
     assert done.code == 0
     lines = done.out.splitlines()
-    assert lines[0].split() == ["model", "seed", "fold", "best", "epoch", "dice"]
+    assert lines[0].split() == ["model", "seed", "fold", "best", "epoch", "weights", "dice"]
     assert [line.split()[:3] for line in lines[1:3]] == [["tiny", "0", "0"], ["tiny", "0", "1"]]
     assert lines[-1] == f"next: goldfold predict run {finished}"
 
 
 def test_training_writes_a_history(finished):
-    rows = (finished / "models/tiny/seed-0/fold-0/history.csv").read_text().splitlines()
+    rows = (finished / "models/tiny/seed-0/fold-0/stage-1/history.csv").read_text().splitlines()
     assert len(rows) == 3
     assert {"epoch", "loss", "learning_rate", "score"} <= set(rows[0].split(","))
 
@@ -30,7 +30,7 @@ def test_dry_runs_do_nothing(fresh, finished, invoke, contents):
         assert invoke("predict", "run", run, "--dry-run").code == code
         assert contents(run) == before
     planned = invoke("train", "run", fresh, "--dry-run", "--fold", "1").out
-    assert planned.endswith("fold-1: would train 2 epochs\n")
+    assert planned.endswith("fold-1/stage-1: would train 2 epochs\n")
     assert invoke("train", "run", finished, "--dry-run").out.count("finished") == 2
     done = invoke("predict", "run", finished, "--dry-run", "--test")
     assert done.out.count("test: up to date") == 2
@@ -39,7 +39,7 @@ def test_dry_runs_do_nothing(fresh, finished, invoke, contents):
 def test_dry_runs_compare_as_the_real_ones_do(finished, invoke, contents):
     before = contents(finished)
     planned = invoke("train", "run", finished, "--dry-run", "--overwrite", "--fold", "0")
-    assert planned.out.endswith("fold-0: would be deleted and trained again, 2 epochs\n")
+    assert planned.out.endswith("fold-0/stage-1: would be deleted and trained again, 2 epochs\n")
     words = ["--set", "models.0.stages.0.epochs=3"]
     for stage in (["train", "run"], ["predict", "run"], ["run"]):
         done = invoke(*stage, finished, "--dry-run", *words)

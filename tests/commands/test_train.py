@@ -23,7 +23,7 @@ def test_a_wrong_network_fails_before_the_images_are_decoded(fresh, invoke, assi
 
 
 def test_a_fold_that_another_process_trains_is_not_removed(copied, invoke, contents):
-    fold = copied / "models/tiny/seed-0/fold-0"
+    fold = copied / "models/tiny/seed-0/fold-0/stage-1"
     before = contents(fold)
     with locked_folder(fold):
         done = invoke("train", "run", copied, "--fold", "0", "--overwrite")
@@ -36,4 +36,4 @@ def test_a_misspelled_recipe_of_augmentation_is_named_when_settings_are_read(fre
     done = invoke("check", fresh, "--set", "models.0.stages.0.augmentation=stong")
     assert done.code == 2
     assert "models.0.stages.0.augmentation" in done.err
-    assert "'none', 'flip', 'light' or 'strong' (found \"stong\")" in done.err
+    assert "'siim-1st-place' or 'siim-4th-place' (found \"stong\")" in done.err

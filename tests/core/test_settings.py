@@ -4,7 +4,6 @@ import pytest
 from pydantic import ValidationError
 
 from goldfold.settings import (
-    AugmentationName,
     CompetitionSettings,
     EnsembleSettings,
     ExtraTable,
@@ -14,6 +13,7 @@ from goldfold.settings import (
     LabelTable,
     Loss,
     ModelSettings,
+    Sampling,
     Settings,
     StageSettings,
     Strict,
@@ -21,6 +21,7 @@ from goldfold.settings import (
     SubmissionSettings,
 )
 from goldfold.settings_competition import DialectName
+from goldfold.settings_training import AugmentationName
 
 
 def tables(model=Settings):
@@ -60,10 +61,10 @@ EXTRA = {"file": "a.csv", "id_column": "id", "columns": {"patient": "p"}}
         (FoldSettings, {"train": [5]}, r"train = \[5\] must name different folds between 0 and 4"),
         (FoldSettings, {"train": [0, 0]}, r"train = \[0, 0\] must name different folds"),
         (FoldSettings, {"train": []}, r"train = \[\] must name different folds"),
-        (Loss, {"bce": 0, "dice": 0}, "at least one weight must be above 0"),
+        (Loss, {"bce": 0, "dice": 0}, "at least one weight of a loss over pixels must be above 0"),
         (Loss, {"bce": -1}, "greater than or equal to 0"),
         (StageSettings, {"image_size": 100}, "multiple of 32"),
-        (StageSettings, {"augmentation": "stong"}, "'none', 'flip', 'light' or 'strong'"),
+        (StageSettings, {"augmentation": "stong"}, "'none', 'flip', 'light', 'strong', 'siim"),
         (LabelTable, {"dialect": "kagle"}, "'siim', 'kaggle', 'kaggle-dash', 'row-major' or"),
         (SubmissionFormat, {"dialect": ""}, "'siim', 'kaggle', 'kaggle-dash', 'row-major' or"),
         (StageSettings, {"learning_rate": float("inf")}, "finite number"),
@@ -72,7 +73,21 @@ EXTRA = {"file": "a.csv", "id_column": "id", "columns": {"patient": "p"}}
         (ModelSettings, {"name": "../up"}, "should match pattern"),
         (ModelSettings, {"seeds": [1, 1]}, r"seeds must be different, found \[1, 1\]"),
         (ModelSettings, {"seeds": [-1]}, "greater than or equal to 0"),
-        (ModelSettings, {"stages": [{}, {}]}, "this version trains one stage a model"),
+        (ModelSettings, {"stages": [{"loss": {"presence": 0.1}}]}, "the model has none: set pres"),
+        (ModelSettings, {"presence_head": True}, r"never learn: set loss\.presence in one of 1 st"),
+        (
+            ModelSettings,
+            {"stages": [{}, {"start": "averaged"}]},
+            "stage 2 starts from averaged weights, but stage 1 makes none: set its ema or swa",
+        ),
+        (StageSettings, {"image_size": 64, "crop_size": 96}, "crop_size 96 is larger than image_"),
+        (Sampling, {"schedule": "steps"}, 'steps belong to schedule = "steps", and that needs'),
+        (
+            Sampling,
+            {"schedule": "steps", "steps": [[2, 0.5]]},
+            r"steps must begin with epoch 1 and rise, found epochs \[2\]",
+        ),
+        (Sampling, {"weight_by": "area"}, "weight_by needs replacement = true"),
         (ModelSettings, {"channels": 2}, "should be 1 or 3"),
         (Settings, {"models": [{}, {}]}, "model names must be different, found"),
         (Settings, {"workers": -1}, "greater than or equal to 0"),

@@ -5,9 +5,13 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError
+from goldfold.training.averaging import MovingAverage
+from goldfold.training.epoch import EpochSoFar
 from goldfold.training.optimizer import build_optimizer
 from goldfold.training.state import (
     Progressed,
+    Trained,
+    load_last_weights,
     load_state,
     read_made_from,
     remove_state,
@@ -32,9 +36,9 @@ def step(model, optimizer, seed):
 def test_a_training_that_is_put_back_goes_on_bit_by_bit(tmp_path):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, model, optimizer, Progressed(1, [{"loss": 0.5}]), {"seed": 0})
+    save_state(tmp_path, Trained(model, optimizer), Progressed(1, [{"loss": 0.5}]), {"seed": 0})
     other, other_optimizer = network(seed=9)
-    assert load_state(tmp_path, other, other_optimizer) == Progressed(1, [{"loss": 0.5}])
+    assert load_state(tmp_path, Trained(other, other_optimizer)) == Progressed(1, [{"loss": 0.5}])
     for seed in (2, 3):
         step(model, optimizer, seed)
         step(other, other_optimizer, seed)
@@ -45,9 +49,9 @@ def test_a_training_that_is_put_back_goes_on_bit_by_bit(tmp_path):
 def test_moments_are_laid_out_in_memory_as_the_weights_are(tmp_path):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
     other, other_optimizer = network()
-    load_state(tmp_path, other, other_optimizer)
+    load_state(tmp_path, Trained(other, other_optimizer))
     for weight in other.parameters():
         assert other_optimizer.state[weight]["exp_avg"].stride() == weight.stride()
 
@@ -56,9 +60,9 @@ def test_weights_without_a_gradient_have_no_state(tmp_path):
     model, optimizer = network()
     model[0].weight.requires_grad_(False)
     step(model, optimizer, 1)
-    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
     other, other_optimizer = network()
-    load_state(tmp_path, other, other_optimizer)
+    load_state(tmp_path, Trained(other, other_optimizer))
     assert other.get_parameter("0.weight") not in other_optimizer.state
 
 
@@ -66,9 +70,9 @@ def test_only_the_last_state_is_kept_and_says_what_it_was_made_from(tmp_path):
     model, optimizer = network()
     assert read_made_from(tmp_path / "state.json") is None
     for epoch in (1, 2):
-        save_state(tmp_path, model, optimizer, Progressed(epoch, []), {"seed": 5})
+        save_state(tmp_path, Trained(model, optimizer), Progressed(epoch, []), {"seed": 5})
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["epoch-0002.safetensors", "state.json"]
+    assert names == ["epoch-0002-step-000000.safetensors", "state.json"]
     assert read_made_from(tmp_path / "state.json") == {"seed": 5}
 
 
@@ -76,8 +80,8 @@ def test_only_the_last_state_is_kept_and_says_what_it_was_made_from(tmp_path):
 def test_a_damaged_state_is_named_with_the_way_out(tmp_path, fault):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
-    file = tmp_path / "epoch-0001.safetensors"
+    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
+    file = tmp_path / "epoch-0001-step-000000.safetensors"
     if fault == "gone":
         file.unlink()
     elif fault == "cut":
@@ -87,7 +91,7 @@ def test_a_damaged_state_is_named_with_the_way_out(tmp_path, fault):
         del content["history"]
         (tmp_path / "state.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"cannot go on from the state in .*--overwrite"):
-        load_state(tmp_path, model, optimizer)
+        load_state(tmp_path, Trained(model, optimizer))
 
 
 def test_the_scale_of_the_loss_is_put_back(tmp_path):
@@ -99,9 +103,9 @@ def test_the_scale_of_the_loss_is_put_back(tmp_path):
         scaler.scale(model(image).square().mean()).backward()
         scaler.step(optimizer)
         scaler.update()
-    save_state(tmp_path, model, optimizer, Progressed(1, []), {}, scaler)
+    save_state(tmp_path, Trained(model, optimizer, {}, scaler), Progressed(1, []), {})
     other = torch.amp.GradScaler("cpu")
-    load_state(tmp_path, model, optimizer, other)
+    load_state(tmp_path, Trained(model, optimizer, {}, other))
     assert other.state_dict() == scaler.state_dict()
     assert (other.get_scale(), other.state_dict()["_growth_tracker"]) == (8.0, 2)
 
@@ -109,16 +113,16 @@ def test_the_scale_of_the_loss_is_put_back(tmp_path):
 def test_a_state_without_a_scale_begins_with_a_new_one(tmp_path):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, model, optimizer, Progressed(1, []), {})
+    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
     assert "scaler" not in json.loads((tmp_path / "state.json").read_text())
     scaler = torch.amp.GradScaler("cpu")
-    load_state(tmp_path, model, optimizer, scaler)
+    load_state(tmp_path, Trained(model, optimizer, {}, scaler))
     assert scaler.get_scale() == 65536.0
 
 
 def test_a_removed_state_leaves_nothing_and_may_be_removed_twice(tmp_path):
     model, optimizer = network()
-    save_state(tmp_path / "state", model, optimizer, Progressed(1, []), {})
+    save_state(tmp_path / "state", Trained(model, optimizer), Progressed(1, []), {})
     for _ in range(2):
         remove_state(tmp_path / "state")
         assert list(tmp_path.iterdir()) == []
@@ -134,3 +138,40 @@ def test_decay_is_for_kernels_only():
     }
     assert {name for name, decay in decays.items() if decay} == {"0.weight", "2.weight"}
     assert len(decays) == len(list(model.parameters()))
+
+
+def test_the_place_in_an_epoch_comes_back(tmp_path):
+    model, optimizer = network()
+    skipped = [{"step": 2, "image_ids": ["a", "b"]}]
+    so_far = EpochSoFar(3, 1.25, 12, 0.5, 0.1, 0.01, skipped, 1)
+    there = Progressed(4, [{"loss": 0.5}], so_far, parts=4, on_device=True, extra_epochs=2)
+    save_state(tmp_path, Trained(model, optimizer), there, {})
+    assert load_state(tmp_path, Trained(model, optimizer)) == there
+
+
+def test_averages_come_back_and_last_weights_are_found(tmp_path):
+    model, optimizer = network()
+    average = MovingAverage(model, 0.9)
+    step(model, optimizer, 1)
+    average.update(model)
+    trained = Trained(model, optimizer, {"ema": average})
+    save_state(tmp_path, trained, Progressed(1, []), {})
+    other, other_optimizer = network(seed=9)
+    again = MovingAverage(other, 0.9)
+    load_state(tmp_path, Trained(other, other_optimizer, {"ema": again}))
+    assert again.count == 1
+    for kind, expected in (("raw", model), ("ema", average.model)):
+        found = load_last_weights(tmp_path, kind)
+        assert all(torch.equal(found[n], v) for n, v in expected.state_dict().items())
+    with pytest.raises(InputError, match="it has no swa weights"):
+        load_last_weights(tmp_path, "swa")
+
+
+def test_momentum_before_the_first_step_is_nothing_to_save(tmp_path):
+    model, _ = network()
+    sgd = build_optimizer(model, name="sgd", learning_rate=0.1, weight_decay=0)
+    save_state(tmp_path, Trained(model, sgd), Progressed(0, []), {})
+    load_state(tmp_path, Trained(model, sgd))
+    step(model, sgd, 1)
+    save_state(tmp_path, Trained(model, sgd), Progressed(1, []), {})
+    load_state(tmp_path, Trained(model, sgd))
