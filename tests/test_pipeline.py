@@ -117,7 +117,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(fresh, finished, invok
     before = contents(fresh)
     planned = invoke("run", fresh, "--dry-run")
     assert planned.code == 0
-    assert "fold-1: would train 2 epochs" in planned.out
+    assert "fold-1/stage-1: would train 2 epochs" in planned.out
     assert contents(fresh) == before
     done = invoke("run", finished, "--dry-run").out
     assert done.count("finished") == 2
@@ -173,7 +173,10 @@ KILLS = {
     ),
     "in the second epoch of fold 1": (
         "goldfold.training.step:Step.take",
-        {"call": 5, "when": "before"},  # two are of fold 0's last epoch, which is repeated
+        {
+            "call": 3,
+            "when": "before",
+        },  # fold 0's last state stands, so none of its steps is repeated
     ),
     "a torn map": ("goldfold.inference.store:MapWriter._write", {"call": 3, "when": "halfway"}),
     "all maps of a fold stand, without their summary": (
@@ -264,7 +267,7 @@ def test_killed_while_a_submission_is_replaced(copied, killer, invoke):
 
 def test_killed_while_a_training_is_removed(copied, killer, invoke):
     """What `--overwrite` left half removed is not taken for a finished training."""
-    fold = copied / "models/tiny/seed-0/fold-0"
+    fold = copied / "models/tiny/seed-0/fold-0/stage-1"
     before = (fold / "result.json").read_bytes()
     code, _ = killer("train", "run", copied, "--fold", 0, "--overwrite", at="shutil:rmtree",
                      when="before")  # fmt: skip
@@ -290,6 +293,22 @@ def test_interrupted_by_the_user(road, killer, init_run, tmp_path):
     code, printed = killer("run", run, at="goldfold.training.step:Step.take", call=2,
                            when="before", signal=signal.SIGINT)  # fmt: skip
     assert code == 130
-    assert printed.endswith("error: interrupted. The same command goes on where it stopped.\n")
+    assert "error: stopped by SIGINT; tiny fold-0 stage-1 is saved after epoch 0, step 2." in printed
+    assert printed.endswith("The same command goes on from there.\n")
     assert "Traceback" not in printed
     assert killer("run", run)[0] == 0
+
+
+def test_terminated_by_the_system(road, finished, killer, init_run):
+    run = init_run(road / "data", road / "runs" / "terminated")
+    code, printed = killer("train", "run", run, at="goldfold.training.step:Step.take", call=1,
+                           when="before", signal=signal.SIGTERM)  # fmt: skip
+    assert code != 143  # without folds there is nothing to train
+    killer("folds", "build", run)
+    code, printed = killer("train", "run", run, at="goldfold.training.step:Step.take", call=3,
+                           when="before", signal=signal.SIGTERM)  # fmt: skip
+    assert code == 143
+    assert "stopped by SIGTERM; tiny fold-0 stage-1 is saved after epoch" in printed
+    assert killer("run", run)[0] == 0
+    for name in ("submission.csv", "ensemble.json"):
+        assert (run / name).read_bytes() == (finished / name).read_bytes()

@@ -121,7 +121,7 @@ class StagePlan:
         upto = own if epoch < own else self.epochs
         a_epoch = sum(self._steps[:own]) / own
         schedule = self.stage.schedule
-        return plateau_factor * rate_at(
+        return max(plateau_factor, schedule.floor) * rate_at(
             schedule.name,
             sum(self._steps[:epoch]) + number,
             total=sum(self._steps[:upto]),

@@ -138,3 +138,8 @@ def test_the_draw_depends_on_seed_and_epoch_alone():
     different = {one.draw(0), one.draw(1), plan(epochs=3, seed=1).draw(0)}
     assert len(different) == 3
     assert all(len(draw) == 12 for draw in different)
+
+
+def test_a_plateau_has_a_floor():
+    one = plan(schedule={"name": "plateau", "floor": 0.1}, warmup_epochs=0)
+    assert one.rate(3, 1, plateau_factor=0.01) == 0.1

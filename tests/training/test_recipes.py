@@ -1,0 +1,122 @@
+"""Every shipped recipe: it loads, and trains a tiny epoch of each of its stages."""
+
+import numpy as np
+import pytest
+import torch
+
+from goldfold.competitions.preset import preset_names, read_recipe, recipe_names, resolve_settings
+from goldfold.competitions.rle import get_dialect
+from goldfold.settings_file import tomllib
+from goldfold.training.checkpoint import list_checkpoints, load_model
+from goldfold.training.device import Device
+from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.machine import Machine
+from goldfold.training.networks import split_output
+from goldfold.training.validation import ValidationImages
+
+RECIPES = [(preset, recipe) for preset in preset_names() for recipe in recipe_names(preset)]
+SIIM = "siim-acr-pneumothorax"
+TINY = {"epochs": 1, "image_size": 64, "batch_size": 2, "validate_from": 1, "warmup_epochs": 0.0}
+
+
+def settings_of(preset, recipe, tmp_path):
+    content = {"competition": {"preset": preset}, **tomllib.loads(read_recipe(preset, recipe))}
+    return resolve_settings(content, tmp_path / "goldfold.toml")
+
+
+def test_the_recipes_that_are_promised():
+    promised = {
+        "siim-1st-place", "siim-4th-place", "vanilla-unet", "double-unet", "uxception",
+        "unet-plus-plus", "quick", "modern",
+    }  # fmt: skip
+    assert promised <= set(recipe_names(SIIM))
+
+
+@pytest.mark.parametrize(("preset", "recipe"), RECIPES)
+def test_every_recipe_loads_and_says_what_it_follows(preset, recipe, tmp_path):
+    settings_of(preset, recipe, tmp_path)
+    text = read_recipe(preset, recipe)
+    assert text.startswith("# ")
+    if recipe not in ("default", "quick", "demo", "hour"):
+        assert "# Source" in text
+
+
+def test_the_first_places_three_networks(tmp_path):
+    settings = settings_of(SIIM, "siim-1st-place", tmp_path)
+    losses = {m.name: (m.stages[0].loss.bce, m.stages[0].loss.dice, m.stages[0].loss.focal)
+              for m in settings.models}  # fmt: skip
+    assert losses == {
+        "unet-resnet34": (3, 1, 4),
+        "unet-resnet50": (1, 1, 1),
+        "unet-se-resnext50": (2, 1, 2),
+    }
+    for model in settings.models:
+        assert [s.sampling.start for s in model.stages] == [0.8, 0.6, 0.4, 0.5]
+        assert [s.image_size for s in model.stages] == [512, 1024, 1024, 1024]
+        assert model.stages[0].schedule.name == "plateau"
+    assert settings.models[2].options == {"decoder_attention_type": "scse"}
+    assert (settings.inference.checkpoints, settings.inference.views) == (3, "hflip")
+
+
+def test_the_fourth_places_network(tmp_path):
+    settings = settings_of(SIIM, "siim-4th-place", tmp_path)
+    (model,) = settings.models
+    (stage,) = model.stages
+    assert settings.folds.count == 8
+    assert (stage.image_size, stage.crop_size, stage.frozen) == (768, 512, ["batchnorm"])
+    assert (stage.loss.bce, stage.loss.dice, stage.loss.presence) == (2.7, 0.9, 0.1)
+    assert (stage.sampling.start, stage.sampling.end) == (0.8, 0.22)
+    assert (model.presence_head, settings.inference.checkpoints) == (True, 4)
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory, masks, mask_texts):
+    """Return a function channels -> cache of 14 images at 64 px."""
+    import cv2
+
+    from goldfold.training.cache import build_cache
+
+    folder = tmp_path_factory.mktemp("recipes")
+    random = np.random.default_rng(0)
+    paths = [folder / f"i{row:02d}.png" for row in range(len(masks))]
+    for path, mask in zip(paths, masks, strict=True):
+        cv2.imwrite(str(path), (random.integers(0, 90, mask.shape) + 120 * mask).astype(np.uint8))
+
+    def build(channels):
+        return build_cache(
+            folder, image_ids=[p.stem for p in paths], paths=paths,
+            sizes=[mask.shape for mask in masks], masks=mask_texts,
+            dialect=get_dialect("siim"), size=64, channels=channels,
+        )  # fmt: skip
+
+    return build
+
+
+@pytest.mark.parametrize(("preset", "recipe"), RECIPES)
+def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
+    preset, recipe, tmp_path, caches, mask_texts
+):
+    for model in settings_of(preset, recipe, tmp_path).models:
+        # Two stages show how one hands over to the next; the others differ in figures alone.
+        plain = model.model_copy(update={"encoder_weights": "none"})
+        before = None
+        for number, stage in enumerate(model.stages[:2], 1):
+            small = stage.model_copy(update={**TINY, "crop_size": None, "pseudo_labels": None})
+            cache = caches(model.channels)
+            rows, held_out = np.arange(4), np.arange(4, 7)
+            validation = ValidationImages(
+                held_out, [(40, 56)] * 3, [mask_texts[i] for i in held_out], get_dialect("siim")
+            )
+            data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
+            folder = tmp_path / model.name / f"stage-{number}"
+            run = FoldRun(folder, 0, {"stage": number}, before)
+            machine = Machine(Device(torch.device("cpu"), None, "CPU, float32"))
+            result = train_fold(run, plain, small, data, machine=machine)
+            assert result["skipped_steps"] == 0
+            before = folder
+        network = load_model(list_checkpoints(before)[0], torch.device("cpu"))
+        with torch.inference_mode():
+            images = torch.zeros(1, model.channels, 64, 64)
+            logits, presence = split_output(network(images))
+        assert logits.shape == (1, 1, 64, 64)
+        assert (presence is not None) == model.presence_head
