@@ -293,7 +293,9 @@ def test_interrupted_by_the_user(road, killer, init_run, tmp_path):
     code, printed = killer("run", run, at="goldfold.training.step:Step.take", call=2,
                            when="before", signal=signal.SIGINT)  # fmt: skip
     assert code == 130
-    assert "error: stopped by SIGINT; tiny fold-0 stage-1 is saved after epoch 0, step 2." in printed
+    assert (
+        "error: stopped by SIGINT; tiny fold-0 stage-1 is saved after epoch 0, step 2." in printed
+    )
     assert printed.endswith("The same command goes on from there.\n")
     assert "Traceback" not in printed
     assert killer("run", run)[0] == 0

@@ -1,0 +1,197 @@
+"""Two processes that train one fold, on the CPU through gloo, as torchrun starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goldfold.competitions.rle import get_dialect
+from goldfold.training.checkpoint import list_checkpoints, load_model
+from goldfold.training.device import Device
+from goldfold.training.ranks import Ranks
+from goldfold.training.validation import ValidationImages, validate
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from goldfold.competitions.rle import get_dialect
+from goldfold.settings import ModelSettings, StageSettings
+from goldfold.training.cache import ImageCache
+from goldfold.training.device import Device
+from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.machine import Machine
+from goldfold.training.ranks import Ranks
+from goldfold.training.validation import ValidationImages
+
+out, cache_folder, cache_name, texts = sys.argv[1:]
+out, texts = Path(out), json.loads(texts)
+ranks = Ranks.from_environment()
+facts = {"rank": ranks.rank, "world": ranks.world, "writer": ranks.is_writer}
+facts["share"] = ranks.share(np.arange(11)).tolist()
+facts["sum"] = ranks.sum_array(np.array([2**60 + ranks.rank, ranks.rank])).tolist()
+facts["any"] = [ranks.any(ranks.rank == 1), ranks.any(False)]
+model = torch.nn.BatchNorm2d(2)
+model.running_mean.fill_(ranks.rank + 1.0)
+ranks.broadcast_buffers(model)
+facts["buffers"] = model.running_mean.tolist()
+
+cache = ImageCache(Path(cache_folder), cache_name)
+rows, held_out = np.arange(10), np.arange(10, 14)
+validation = ValidationImages(
+    held_out, [(40, 56)] * 4, [texts[i] for i in held_out], get_dialect("siim")
+)
+data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
+settings = ModelSettings(name="tiny", encoder="tu-lcnet_050",
+                         options={"decoder_channels": [16, 8, 8, 8, 8]})
+stage = StageSettings(epochs=2, image_size=32, batch_size=4, accumulation=1, ema=0.9,
+                      augmentation="strong", keep_checkpoints=9)
+device = Device(torch.device("cpu"), None, "CPU, float32")
+seen = []
+import goldfold.training.step as step_module
+real = step_module.Step.take
+def take(self, batch, *a, **k):
+    seen.append(batch.numbers.tolist())
+    return real(self, batch, *a, **k)
+step_module.Step.take = take
+train_fold(FoldRun(out / "stage-1", 0, {"a": 1}), settings, stage, data,
+           machine=Machine(device, 1, ranks=ranks))
+facts["seen"] = seen
+(out / f"rank-{ranks.rank}.json").write_text(json.dumps(facts))
+ranks.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, cache, mask_texts):
+    out = tmp_path_factory.mktemp("ranks") / "fold-0"
+    out.mkdir()
+    (out / "script.py").write_text(SCRIPT)
+    words = [
+        "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+        out / "script.py", out, cache.folder, cache.name, json.dumps(mask_texts),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True, text=True, check=False, timeout=240, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out, [json.loads((out / f"rank-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_shares_are_disjoint_and_complete(trained):
+    _, ranks = trained
+    assert [one["rank"] for one in ranks] == [0, 1]
+    assert ranks[0]["share"] + ranks[1]["share"] == list(range(11))
+    assert [one["writer"] for one in ranks] == [True, False]
+
+
+def test_sums_are_exact_and_the_same_everywhere(trained):
+    for one in trained[1]:
+        assert one["sum"] == [2**61 + 1, 1]
+        assert one["any"] == [True, False]
+        assert one["buffers"] == [1.0, 1.0]
+
+
+def test_the_draw_is_that_of_one_process(trained, cache):
+    from goldfold.settings import StageSettings
+    from goldfold.training.stage_plan import StagePlan
+
+    folder, ranks = trained
+    stage = StageSettings(epochs=2, batch_size=4)
+    plan = StagePlan(stage, cache.non_empty[:10], seed=0)
+    batches = [batch.tolist() for epoch in range(2) for batch in plan.batches(epoch)]
+    together = [a + b for a, b in zip(ranks[0]["seen"], ranks[1]["seen"], strict=True)]
+    assert together == batches
+    history = pd.read_csv(folder / "stage-1" / "history.csv")
+    assert history["draw"].tolist() == [plan.draw(0), plan.draw(1)]
+    assert history["images"].tolist() == [10, 10]
+
+
+def test_the_score_is_the_one_that_a_single_process_finds(trained, cache, mask_texts):
+    folder, _ = trained
+    held_out = np.arange(10, 14)
+    validation = ValidationImages(
+        held_out, [(40, 56)] * 4, [mask_texts[i] for i in held_out], get_dialect("siim")
+    )
+    cpu = Device(torch.device("cpu"), None, "CPU, float32")
+    found = list_checkpoints(folder / "stage-1")
+    assert {one.weights for one in found} == {"raw", "ema"}
+    for checkpoint in found:
+        model = load_model(checkpoint, cpu.device)
+        again = validate(model, cache, validation, metric="dice", batch_size=4, device=cpu)
+        assert again.score == checkpoint.score
+
+
+def test_one_process_writes(trained):
+    folder, _ = trained
+    names = sorted(path.name for path in (folder / "stage-1").iterdir())
+    assert names == ["checkpoints", "history.csv", "history.jsonl", "result.json", "state"]
+    assert not list(folder.rglob(".*.tmp"))
+
+
+@given(st.integers(0, 60), st.integers(1, 9))
+def test_shares_of_any_number_of_ranks(count, world):
+    indices = np.arange(count)
+    shares = [Ranks(rank, world).share(indices) for rank in range(world)]
+    assert np.concatenate(shares).tolist() == indices.tolist()
+    sizes = [len(share) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_alone_there_is_nothing_to_do(monkeypatch):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    alone = Ranks.from_environment()
+    model = torch.nn.Linear(1, 1)
+    assert alone == Ranks(0, 1, 0)
+    assert alone.wrap(model) is model
+    assert alone.is_writer
+    assert alone.in_words == ""
+    array = np.arange(3)
+    assert alone.sum_array(array) is array
+    alone.barrier()
+    alone.close()
+
+
+def test_the_command_under_torchrun(tmp_path):
+    """`torchrun -m goldfold train run` trains one fold with two processes and prints once."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+    def goldfold(*words, ranks=1):
+        front = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+        done = subprocess.run(
+            [sys.executable, *(front if ranks > 1 else []), "-m", "goldfold", *map(str, words)],
+            capture_output=True, text=True, check=False, timeout=240, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    data, run = tmp_path / "data", tmp_path / "run"
+    goldfold("competition", "synthesize", data, "--train", 24, "--test", 4, "--size", 64)
+    goldfold(
+        "init", "siim-acr-pneumothorax", "--data", data, "-o", run, "--recipe", "demo",
+        "--set", "competition.images.shape=[64,64]", "--set", "folds.count=2",
+    )  # fmt: skip
+    goldfold("folds", "build", run)
+    small = (
+        'models=[{name="tiny", encoder="tu-lcnet_050", options={decoder_channels=[16,8,8,8,8]}, '
+    )
+    small += "stages=[{epochs=1, image_size=32, batch_size=4}]}]"
+    words = ["train", "run", run, "--fold", "0", "--set", small, "--set", "inference.checkpoints=1"]
+    printed = goldfold(*words, ranks=2)
+    assert printed.count("next: goldfold predict run") == 1
+    folder = Path(run) / "models/tiny/seed-0/fold-0/stage-1"
+    assert json.loads((folder / "result.json").read_text())["epochs"] == 1
+    history = pd.read_csv(folder / "history.csv")
+    assert history["images"].tolist() == (history["non_empty"] + history["empty"]).tolist()
