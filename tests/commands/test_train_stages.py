@@ -1,4 +1,4 @@
-"""`goldfold train` beyond one stage: parts, extensions, plan, range test, preview, pseudo-labels."""
+"""`goldfold train` beyond one stage: parts, extensions, plan, range test, preview, labels."""
 
 import json
 
