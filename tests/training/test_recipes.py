@@ -7,11 +7,13 @@ import torch
 from goldfold.competitions.preset import preset_names, read_recipe, recipe_names, resolve_settings
 from goldfold.competitions.rle import get_dialect
 from goldfold.settings_file import tomllib
+from goldfold.training.averages import STATISTICS_IMAGES
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
 from goldfold.training.machine import Machine
 from goldfold.training.networks import split_output
+from goldfold.training.stage_plan import StagePlan
 from goldfold.training.validation import ValidationImages
 
 RECIPES = [(preset, recipe) for preset in preset_names() for recipe in recipe_names(preset)]
@@ -120,3 +122,31 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
             logits, presence = split_output(network(images))
         assert logits.shape == (1, 1, 64, 64)
         assert (presence is not None) == model.presence_head
+
+
+FORWARD = 1 / 3
+"""Cost of predicting an image, in units of training on it: backward is about twice forward."""
+
+
+@pytest.mark.parametrize(("preset", "recipe"), RECIPES)
+def test_validation_costs_a_tenth_of_the_epochs_at_most(preset, recipe, tmp_path):
+    """On as many images as the competition has, at its share of non-empty masks."""
+    settings = settings_of(preset, recipe, tmp_path)
+    images, share = (12_047, 0.22) if preset == SIIM else (2_600, 0.61)
+    held_out = images // settings.folds.count
+    non_empty = np.arange(images - held_out) < share * (images - held_out)
+    for model in settings.models:
+        for number, stage in enumerate(model.stages, 1):
+            plan = StagePlan(stage, non_empty, seed=0)
+            trained = sum(sum(plan.counts(epoch)) for epoch in range(plan.epochs))
+            whole = (stage.image_size / (stage.crop_size or stage.image_size)) ** 2
+            networks = 1 + (stage.ema is not None)
+            one = networks * held_out * whole + (STATISTICS_IMAGES if stage.ema else 0)
+            due = [
+                epoch
+                for epoch in range(1, plan.epochs + 1)
+                if epoch == plan.epochs
+                or (epoch >= stage.validate_from and epoch % stage.validate_every == 0)
+            ]
+            cost = FORWARD * one * len(due) / trained
+            assert cost <= 0.105, f"{model.name} stage {number}: {cost:.3f}"
