@@ -49,7 +49,8 @@ from numpy.typing import NDArray
 
 from goldfold.commands.context import Run, ensure_images, open_run
 from goldfold.commands.folds_stage import require_folds, split_images
-from goldfold.commands.training_stage import Job, choose_jobs, training_cache
+from goldfold.commands.training_data import training_cache
+from goldfold.commands.training_stage import Job, choose_jobs
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.synthetic import synthesize

@@ -90,7 +90,7 @@ def _training_state(one: StageRun, overwrite: bool) -> str:
     if not fold_run.started():
         return f"would train {epochs}"
     progressed = read_progressed(fold_run.state_folder)
-    return f"would go on after epoch {progressed.epoch} of {total + progressed.extra_epochs}"
+    return f"would go on after epoch {progressed.epoch} of {progressed.goal or total}"
 
 
 def plan_predictions(

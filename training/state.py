@@ -38,7 +38,8 @@ class Progressed:
         so_far: of the epoch that is under way.
         parts: forward passes a step.
         on_device: whether the device augments, None while that is not decided.
-        extra_epochs: that were asked for beyond the settings.
+        goal: epochs after which the stage ends, where more were asked for than the settings say,
+            or more after an early end; None otherwise.
         finished: whether this was the last epoch.
     """
 
@@ -47,7 +48,7 @@ class Progressed:
     so_far: EpochSoFar = field(default_factory=EpochSoFar)
     parts: int = 1
     on_device: bool | None = None
-    extra_epochs: int = 0
+    goal: int | None = None
     finished: bool = False
 
 

@@ -36,7 +36,6 @@ from goldfold.training.state import (
     Progressed,
     Trained,
     load_state,
-    read_progressed,
     save_state,
     weights_digest,
 )
@@ -83,9 +82,9 @@ class Trainer:
         self.averages = Averages(self.model, stage.ema, stage.swa_from)
         self.history: list[Row] = []
         self.so_far = EpochSoFar()
-        self.on_device = _first_choice(machine)
+        self.on_device = machine.augments_on_device
         self.state_epoch, self.state_written = 0, monotonic()
-        self.extra_epochs = 0
+        self.goal: int | None = None
         self.plan = self._plan()
         self.board: Board = NoBoard()
 
@@ -95,7 +94,7 @@ class Trainer:
         wanted = self.machine.settings.tensorboard and self.ranks.is_writer
         self.board = open_board(self.run.folder, wanted=wanted, done=len(self.history))
         with self.stop.listening(), self.progress.task(f"train {self.name}", self._left()) as task:
-            while len(self.history) < self.plan.epochs and not self._enough():
+            while len(self.history) < self.last_epoch and not self._enough():
                 self._one_epoch(len(self.history), task)
                 self._epoch_done()
         self.board.close()
@@ -110,14 +109,13 @@ class Trainer:
             self.ranks.barrier()
             return
         trained = self._trained()
-        self.extra_epochs = read_progressed(self.run.state_folder).extra_epochs
         progressed = load_state(self.run.state_folder, trained)
         self.history, self.so_far = list(progressed.history), progressed.so_far
         self.step.parts = progressed.parts
         if progressed.on_device is not None:
             self.on_device = progressed.on_device
         self.state_epoch = progressed.epoch
-        self.extra_epochs += extend_epochs
+        self.goal = len(self.history) + extend_epochs if extend_epochs else progressed.goal
         self.plan = self._plan()
         if self.ranks.is_writer:
             # The checkpoints of later epochs are made again.
@@ -134,11 +132,11 @@ class Trainer:
             self.run.result_path.unlink(missing_ok=True)
 
     def _say_where(self) -> None:
-        if len(self.history) == self.plan.epochs:
+        if len(self.history) == self.last_epoch:
             return
         within = f", step {self.so_far.step}" if self.so_far.step else ""
         self._say(
-            f"{self.name}: going on after epoch {len(self.history)} of {self.plan.epochs}{within}"
+            f"{self.name}: going on after epoch {len(self.history)} of {self.last_epoch}{within}"
         )
 
     def _plan(self) -> StagePlan:
@@ -147,17 +145,22 @@ class Trainer:
             self.data.non_empty,
             seed=self.run.seed,
             weights=self.data.weights,
-            extra_epochs=self.extra_epochs,
+            extra_epochs=max(0, (self.goal or 0) - self.stage.epochs),
             pseudo_labelled=self.images.pseudo_labelled,
         )
 
+    @property
+    def last_epoch(self) -> int:
+        """Epochs after which the stage ends."""
+        return self.goal or self.stage.epochs
+
     def _left(self) -> int:
-        done = len(self.history)
-        return sum(self.plan.steps(e) for e in range(done, self.plan.epochs)) - self.so_far.step
+        left = range(len(self.history), self.last_epoch)
+        return sum(map(self.plan.steps, left)) - self.so_far.step
 
     def _enough(self) -> bool:
-        """Return whether early stopping ends the stage here."""
-        patience = self.stage.early_stopping
+        """Return whether early stopping ends the stage here; epochs asked for are all trained."""
+        patience = None if self.goal else self.stage.early_stopping
         return patience is not None and validations_without_gain(self.history) >= patience
 
     # --- an epoch -------------------------------------------------------------------------------
@@ -171,7 +174,7 @@ class Trainer:
             self.so_far,
             task=task,
             shown={
-                "epoch": f"{epoch + 1}/{self.plan.epochs}",
+                "epoch": f"{epoch + 1}/{self.last_epoch}",
                 "non_empty": self.plan.fraction(epoch),
                 **scores_so_far(self.history, self.data.metric),
             },
@@ -269,7 +272,7 @@ class Trainer:
     def _validated(self, epoch: int) -> dict[str, ValidationScore]:
         """Validate where it is due, and write the checkpoints that are among the best so far."""
         finished = epoch + 1
-        last = finished == self.plan.epochs
+        last = finished == self.last_epoch
         early = finished < self.stage.validate_from
         if not last and (early or finished % self.stage.validate_every):
             return {}
@@ -326,7 +329,7 @@ class Trainer:
             write_history(self.run.folder, self.history)
             self.board.write(self.history[-1])
         due = monotonic() - self.state_written >= self.machine.state_seconds
-        if due and len(self.history) < self.plan.epochs:
+        if due and len(self.history) < self.last_epoch:
             self._save_state()
         if self.ranks.is_writer:
             keep_best(
@@ -342,7 +345,7 @@ class Trainer:
                 self.so_far,
                 self.step.parts,
                 self.on_device,
-                self.extra_epochs,
+                self.goal,
                 finished,
             )
             save_state(self.run.state_folder, self._trained(), progressed, dict(self.run.made_from))
@@ -365,8 +368,7 @@ class Trainer:
             result = {
                 "checkpoints": [one.summary for one in kept],
                 "epochs": len(self.history),
-                "extra_epochs": self.extra_epochs,
-                "stopped_early": len(self.history) < self.plan.epochs,
+                "stopped_early": len(self.history) < self.last_epoch,
                 "passes_a_step": self.step.parts,
                 "skipped_steps": sum(row["skipped_steps"] for row in self.history),
                 "last_weights": weights_digest(self.model),
@@ -389,12 +391,3 @@ class Trainer:
     def _say(self, text: str) -> None:
         if self.ranks.is_writer:
             self.progress.say(text)
-
-
-def _first_choice(machine: Machine) -> bool | None:
-    """Return whether the device augments; None: that is measured in the first epoch."""
-    on_gpu = machine.device.device.type == "cuda"
-    choice = machine.settings.augment_on
-    if choice == "auto":
-        return None if on_gpu else False
-    return choice == "device"

@@ -649,7 +649,7 @@ def test_a_finished_stage_is_extended(tmp_path, data):
     train(tmp_path, data, stage=constant)
     early = pd.read_csv(tmp_path / "history.csv")
     result = train(tmp_path, data, stage=constant, extend_epochs=2)
-    assert (result["epochs"], result["extra_epochs"]) == (4, 2)
+    assert (result["epochs"], result["stopped_early"]) == (4, False)
     late = pd.read_csv(tmp_path / "history.csv")
     assert late["epoch"].tolist() == [1, 2, 3, 4]
     pd.testing.assert_frame_equal(late.iloc[:2], early, check_dtype=False)
@@ -695,6 +695,8 @@ def test_early_stopping_counts_validations_without_a_better_score(tmp_path, data
     result = train(tmp_path, data, stage=stage)
     assert (result["epochs"], result["stopped_early"]) == (4, True)
     assert train(tmp_path, data, stage=stage) == result
+    longer = train(tmp_path, data, stage=stage, extend_epochs=1)  # patience is over, but asked for
+    assert (longer["epochs"], longer["stopped_early"]) == (5, False)
 
 
 def test_a_plateau_cuts_the_rate(tmp_path, data, monkeypatch):

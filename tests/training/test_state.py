@@ -144,7 +144,7 @@ def test_the_place_in_an_epoch_comes_back(tmp_path):
     model, optimizer = network()
     skipped = [{"step": 2, "image_ids": ["a", "b"]}]
     so_far = EpochSoFar(3, 1.25, 12, 0.5, 0.1, 0.01, skipped, 1)
-    there = Progressed(4, [{"loss": 0.5}], so_far, parts=4, on_device=True, extra_epochs=2)
+    there = Progressed(4, [{"loss": 0.5}], so_far, parts=4, on_device=True, goal=6)
     save_state(tmp_path, Trained(model, optimizer), there, {})
     assert load_state(tmp_path, Trained(model, optimizer)) == there
 
