@@ -77,6 +77,14 @@ class Ranks:
         """Return this rank's part: consecutive, disjoint from the others, together complete."""
         return np.array_split(indices, self.world)[self.rank]
 
+    def refuse_if_idle(self, images: int) -> None:
+        """Raise InputError if a batch of so many images leaves a rank without one."""
+        if images < self.world:
+            raise InputError(
+                f"{self.world} processes cannot share batches of {images}: raise batch_size to "
+                f"at least {self.world}, or start fewer processes."
+            )
+
     def sum_array(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the sum over all ranks, exact for whole numbers; every rank has the same."""
         if self.world == 1:
@@ -112,8 +120,7 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(
             model,
             device_ids=[self.local_rank] if on_gpu else None,
-            # An encoder may have a last layer that no decoder looks at.
-            find_unused_parameters=True,
+            find_unused_parameters=has_idle_weights(model),
         )
 
     def synchronised(self, network: nn.Module, last: bool) -> AbstractContextManager[object]:
@@ -133,3 +140,20 @@ class Ranks:
             if torch.cuda.is_available()
             else (torch.device("cpu"))
         )
+
+
+def has_idle_weights(model: nn.Module) -> bool:
+    """Return whether some weights do not reach the output: an encoder's layer that no decoder sees.
+
+    Looking for them in every step costs time, so it is found out once, on an empty image.
+    """
+    first = next(weight for weight in model.parameters() if weight.ndim == 4)
+    training = model.training
+    model.eval()
+    output = model(torch.zeros(1, first.shape[1], 64, 64, device=first.device))
+    parts = [output] if isinstance(output, torch.Tensor) else list(output)
+    torch.stack([part.float().sum() for part in parts]).sum().backward()
+    idle = any(p.grad is None for p in model.parameters() if p.requires_grad)
+    model.zero_grad(set_to_none=True)
+    model.train(training)
+    return idle

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
 
-from goldfold.errors import GoldfoldError
+from goldfold.errors import GoldfoldError, InputError
 from goldfold.training.augmentation.on_device import augment_on_device
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
@@ -131,13 +132,25 @@ class Step:
     def _part(self, batch: Batch, whole: int) -> torch.Tensor:
         images, masks = self._on_device(batch)
         with self.device.autocast():
-            logits, presence = split_output(self.network(images))
+            logits, presence = split_output(self._forward(images))
         loss: torch.Tensor = self.loss(logits.float(), masks, presence)
         # Ranks average their gradients, and may have different numbers of images.
         share = loss * (len(batch) * self.ranks.world / whole)
         scaled = share if self.scaler is None else self.scaler.scale(share)
         scaled.backward()  # type: ignore[no-untyped-call]
         return loss.detach() * len(batch)
+
+    def _forward(self, images: torch.Tensor) -> Any:
+        try:
+            return self.network(images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise InputError(
+                f"BatchNorm cannot normalise {len(images)} image of {images.shape[-1]} px: its "
+                "last features are a single value. Raise batch_size (a pass has batch_size images, "
+                'shared by all GPUs), image_size or crop_size, or set frozen = ["batchnorm"].'
+            ) from error
 
     def _on_device(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1."""

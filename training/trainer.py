@@ -86,6 +86,7 @@ class Trainer:
         self.state_epoch, self.state_written = 0, monotonic()
         self.goal: int | None = None
         self.plan = self._plan()
+        self.ranks.refuse_if_idle(len(self.plan.batches(0)[-1]))
         self.board: Board = NoBoard()
 
     def run_all(self, extend_epochs: int = 0) -> dict[str, Any]:

@@ -89,9 +89,10 @@ def validate(
     histograms = np.zeros((len(images.rows), 2, LEVELS), dtype=np.int64)
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
         counting: list[Future[None]] = []
-        for start in range(0, len(mine), batch_size):
+        # As many batches on every rank, as all of them have to ask `check` together.
+        for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
             batch = mine[start : start + batch_size].tolist()
-            maps = _predict_levels(model, cache, images, batch, device)
+            maps = _predict_levels(model, cache, images, batch, device) if batch else []
             # Waiting for the batch before bounds the maps that are held.
             for one in counting:
                 one.result()

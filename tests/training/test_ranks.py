@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
-from goldfold.training.ranks import Ranks
+from goldfold.training.ranks import Ranks, has_idle_weights
 from goldfold.training.validation import ValidationImages, validate
 
 SCRIPT = """
@@ -25,12 +26,13 @@ from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
 from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
 from goldfold.training.machine import Machine
-from goldfold.training.ranks import Ranks
+from goldfold.training.ranks import Ranks, has_idle_weights
 from goldfold.training.validation import ValidationImages
 
 out, cache_folder, cache_name, texts = sys.argv[1:]
@@ -53,7 +55,7 @@ validation = ValidationImages(
 data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
 settings = ModelSettings(name="tiny", encoder="tu-lcnet_050",
                          options={"decoder_channels": [16, 8, 8, 8, 8]})
-stage = StageSettings(epochs=2, image_size=32, batch_size=4, accumulation=1, ema=0.9,
+stage = StageSettings(epochs=2, image_size=32, batch_size=6, ema=0.9,
                       augmentation="strong", keep_checkpoints=9)
 device = Device(torch.device("cpu"), None, "CPU, float32")
 seen = []
@@ -77,7 +79,7 @@ def trained(tmp_path_factory, cache, mask_texts):
     out.mkdir()
     (out / "script.py").write_text(SCRIPT)
     words = [
-        "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
         out / "script.py", out, cache.folder, cache.name, json.dumps(mask_texts),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -108,7 +110,7 @@ def test_the_draw_is_that_of_one_process(trained, cache):
     from goldfold.training.stage_plan import StagePlan
 
     folder, ranks = trained
-    stage = StageSettings(epochs=2, batch_size=4)
+    stage = StageSettings(epochs=2, batch_size=6)
     plan = StagePlan(stage, cache.non_empty[:10], seed=0)
     batches = [batch.tolist() for epoch in range(2) for batch in plan.batches(epoch)]
     together = [a + b for a, b in zip(ranks[0]["seen"], ranks[1]["seen"], strict=True)]
@@ -169,7 +171,7 @@ def test_the_command_under_torchrun(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
     def goldfold(*words, ranks=1):
-        front = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+        front = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
         done = subprocess.run(
             [sys.executable, *(front if ranks > 1 else []), "-m", "goldfold", *map(str, words)],
             capture_output=True, text=True, check=False, timeout=240, env=environment,
@@ -187,7 +189,7 @@ def test_the_command_under_torchrun(tmp_path):
     small = (
         'models=[{name="tiny", encoder="tu-lcnet_050", options={decoder_channels=[16,8,8,8,8]}, '
     )
-    small += "stages=[{epochs=1, image_size=32, batch_size=4}]}]"
+    small += "stages=[{epochs=1, image_size=64, batch_size=6}]}]"
     words = ["train", "run", run, "--fold", "0", "--set", small, "--set", "inference.checkpoints=1"]
     printed = goldfold(*words, ranks=2)
     assert printed.count("next: goldfold predict run") == 1
@@ -195,3 +197,22 @@ def test_the_command_under_torchrun(tmp_path):
     assert json.loads((folder / "result.json").read_text())["epochs"] == 1
     history = pd.read_csv(folder / "history.csv")
     assert history["images"].tolist() == (history["non_empty"] + history["empty"]).tolist()
+
+
+def test_weights_that_do_not_reach_the_output_are_found():
+    used = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.BatchNorm2d(2))
+    used.train()
+    before = used[1].running_mean.clone()
+    assert not has_idle_weights(used)
+    assert used.training
+    assert torch.equal(used[1].running_mean, before)
+    assert all(p.grad is None for p in used.parameters())
+    used.spare = torch.nn.Identity()
+    used.spare.weight = torch.nn.Parameter(torch.zeros(1))
+    assert has_idle_weights(used)
+
+
+def test_a_batch_for_fewer_images_than_processes():
+    with pytest.raises(InputError, match="4 processes cannot share batches of 3: raise batch_size"):
+        Ranks(0, 4).refuse_if_idle(3)
+    Ranks(0, 4).refuse_if_idle(4)

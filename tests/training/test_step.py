@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from goldfold.errors import GoldfoldError
+from goldfold.errors import GoldfoldError, InputError
 from goldfold.training import step as step_module
 from goldfold.training.loader import Batch
 from goldfold.training.losses import WeightedLoss
@@ -136,3 +136,13 @@ def test_parts_by_hand(count, parts, lengths):
     slices = step_module._split(count, parts)
     assert [one.stop - one.start for one in slices] == lengths
     assert (slices[0].start, slices[-1].stop) == (0, count)
+
+
+def test_batchnorm_over_a_single_value_is_explained(cpu):
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 8, stride=8), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 1, 8, stride=8)
+    )
+    words = r"BatchNorm cannot normalise 1 image of 8 px: .* Raise batch_size"
+    with pytest.raises(InputError, match=words):
+        step_of(model, cpu).take(batch(1), 0.1)
+    step_of(model, cpu).take(batch(2), 0.1)
