@@ -135,7 +135,7 @@ def _recipes(preset: str, chosen: str) -> list[str]:
 
     others = [described(name) for name in recipe_names(preset) if name != chosen]
     lines = [f"recipe: {described(chosen)}"]
-    return [*lines, f"other recipes: {', '.join(others)}"] if others else lines
+    return [*lines, "other recipes:", *(f"  {other}" for other in others)] if others else lines
 
 
 def _warn_without_images(competition: CompetitionSettings) -> None:

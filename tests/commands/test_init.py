@@ -14,8 +14,19 @@ def test_it_says_what_it_found_and_what_comes_next(data, invoke, tmp_path):
     assert done.out.splitlines() == [
         "SIIM-ACR Pneumothorax Segmentation",
         "  recipe: default (A first serious run on one GPU)",
-        "  other recipes: demo (What `goldfold demo` trains), "
-        "quick (Minutes on a CPU, to see the whole road before a long run)",
+        "  other recipes:",
+        "    demo (What `goldfold demo` trains)",
+        "    double-unet (DoubleU-Net, a second U-Net that is fed the image times the first one's "
+        "mask)",
+        "    modern (What we would enter the competition with today, on one GPU of 24 GB or more)",
+        "    quick (Minutes on a CPU, to see the whole road before a long run)",
+        "    siim-1st-place (The 1st place of 2019, three networks)",
+        "    siim-4th-place (The 4th place of 2019, one resnet34 U-Net with a classification "
+        "branch on its encoder)",
+        "    unet-plus-plus (UNet++ with an efficientnet-b4 encoder at 512 px)",
+        "    uxception (UXception, a U-Net on an Xception encoder at 256 px with SWA)",
+        "    vanilla-unet (The plain U-Net from scratch that most public notebooks of the "
+        "competition begin with)",
         "  training images: 24",
         "  test images: 8",
         "  labels: train-rle.csv, 27 rows of 25 images, 72.0% empty",

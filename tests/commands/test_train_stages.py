@@ -200,7 +200,9 @@ def test_each_fold_is_taught_by_its_own_models_alone(copied, pupil, invoke):
 
 
 def test_labels_of_models_that_have_seen_the_fold_are_refused(copied, pupil, invoke):
-    assert invoke("folds", "build", pupil, "--set", "folds.seed=5").code == 0
+    settings = pupil / "goldfold.toml"
+    settings.write_text(settings.read_text().replace("seed = 0\ngroup", "seed = 5\ngroup"))
+    assert invoke("folds", "build", pupil).code == 0
     done = invoke("train", "pseudo-label", copied, "--into", pupil, "--name", "from-first")
     assert done.code == 2
     assert "into different folds, so models of one have seen what the other holds out" in done.err
@@ -208,7 +210,7 @@ def test_labels_of_models_that_have_seen_the_fold_are_refused(copied, pupil, inv
     invoke("train", "pseudo-label", copied, "--name", "from-first", "--confidence", "0.0")
     target = pupil / "pseudo-labels"
     (copied / "pseudo-labels").rename(target)
-    done = invoke("train", "run", pupil, "--fold", "0", "--set", "folds.seed=5")
+    done = invoke("train", "run", pupil, "--fold", "0")
     assert done.code == 2
     assert "they have seen some of its labels" in done.err
 
