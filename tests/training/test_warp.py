@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from goldfold.training.augmentation.warp import Warp, apply_map, sampling_map, warp_image_and_mask
+from goldfold.training.augmentation.warp import (
+    Warp,
+    Window,
+    affine_matrix,
+    apply_map,
+    sampling_map,
+    warp_image_and_mask,
+)
 
 
 def gray(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -159,3 +166,23 @@ def test_one_pixel_at_each_corner_survives_a_flip():
     np.testing.assert_array_equal(
         warp_image_and_mask(gray(9, 7), mask, Warp(flip=True))[1], mask[:, ::-1]
     )
+
+
+@given(
+    flip=st.booleans(),
+    shift=st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2)),
+    scale=st.floats(0.7, 1.4),
+    rotation=st.floats(-45, 45),
+    target=st.tuples(st.integers(8, 60), st.integers(8, 60)),
+    corner=st.tuples(st.integers(0, 5), st.integers(0, 5)),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_matrix_says_what_the_map_says(flip, shift, scale, rotation, target, corner):
+    warp = Warp(flip=flip, shift=shift, scale=scale, rotation=rotation)
+    window = Window(corner[0], corner[1], target[0] - 5, target[1] - 5)
+    map_x, map_y = sampling_map(warp, (40, 50), target, window)
+    rows, columns = np.mgrid[: window.height, : window.width]
+    places = np.stack([columns, rows, np.ones_like(rows)])
+    x, y = np.einsum("ij,jhw->ihw", affine_matrix(warp, (40, 50), target, window), places)
+    np.testing.assert_allclose(map_x, x, atol=1e-3)
+    np.testing.assert_allclose(map_y, y, atol=1e-3)

@@ -18,7 +18,10 @@ unmirrored mask would show findings that are labelled as none.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,10 +51,20 @@ class Warp:
     """Strength of a lens: above 0 the middle of a side shows what lies beyond it (barrel)."""
 
     @property
+    def is_affine(self) -> bool:
+        """Return whether straight lines stay straight: nothing is distorted."""
+        return self.elastic is None and self.grid is None and self.optical == 0.0
+
+    @property
+    def only_flips(self) -> bool:
+        """Return whether nothing but the flip is left."""
+        moved = self.shift != (0.0, 0.0) or self.scale != 1.0 or self.rotation != 0.0
+        return not moved and self.is_affine
+
+    @property
     def is_identity(self) -> bool:
         """Return whether the transform changes nothing."""
-        moved = self.flip or self.shift != (0.0, 0.0) or self.scale != 1.0 or self.rotation != 0.0
-        return not moved and self.elastic is None and self.grid is None and self.optical == 0.0
+        return not self.flip and self.only_flips
 
 
 @dataclass(frozen=True)
@@ -88,22 +101,59 @@ def sampling_map(
     across, down = (
         axis[part] for axis, part in zip(result_axes(warp, target), (columns, rows), strict=True)
     )
-    offsets = _offsets(warp, target, rows, columns)
     matrix = fractions_to_source(warp, source, target)
+    down_terms, across_terms = _distortion_terms(warp, target, rows, columns)
     maps = []
     for axis, length in enumerate((source[1], source[0])):
-        of_column = (matrix[axis, 0] * across).astype(np.float32)
-        of_row = (matrix[axis, 1] * down + (length - 1) / 2).astype(np.float32)
-        places: NDArray[np.float32] = np.add.outer(of_row, of_column)
-        if offsets is not None:
-            places += matrix[axis, 0].astype(np.float32) * offsets[0]
-            places += matrix[axis, 1].astype(np.float32) * offsets[1]
-        elif warp.elastic is not None:
-            knots = np.tensordot(matrix[axis], warp.elastic, axes=1).astype(np.float32)
-            size = (target[1], target[0])
-            places += cv2.resize(knots, size, interpolation=cv2.INTER_CUBIC)[rows, columns]
+        # All of it is one product of a narrow matrix of rows and a low one of columns.
+        ones = np.ones((down.size, 1))
+        of_rows = [ones, (matrix[axis, 1] * down + (length - 1) / 2)[:, None]]
+        of_columns = [(matrix[axis, 0] * across)[None, :], np.ones((1, across.size))]
+        of_rows += [
+            weights @ (matrix[axis, 0] * x + matrix[axis, 1] * y) for weights, x, y in down_terms
+        ]
+        of_columns += across_terms
+        left = np.concatenate(of_rows, axis=1, dtype=np.float32)
+        right = np.concatenate(of_columns, axis=0, dtype=np.float32)
+        places: NDArray[np.float32] = left @ right
         maps.append(places)
     return maps[0], maps[1]
+
+
+def _distortion_terms(
+    warp: Warp, target: tuple[int, int], rows: slice, columns: slice
+) -> tuple[list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]], list[NDArray[Any]]]:
+    """Return the displacements of an elastic or optical distortion as products.
+
+    The displacement in x is the sum over terms of (weights @ x) @ across, likewise in y: each
+    term is (weights (H, n), x (n, m), y (n, m)), and its `across` is (m, W).
+    """
+    height, width = target
+    if warp.elastic is not None:
+        knots = warp.elastic.shape[1]
+        vertical = _knot_weights(knots, height)[rows]
+        horizontal = _knot_weights(knots, width)[columns].T
+        return [(vertical, warp.elastic[0], warp.elastic[1])], [horizontal]
+    if warp.optical == 0.0:
+        return [], []
+    # A lens pulls by 4 k (x^2 + y^2) times (x, y): at the middle of a side the sum is a quarter.
+    x = ((np.arange(width)[columns] + 0.5) / width - 0.5)[None, :]
+    y = ((np.arange(height)[rows] + 0.5) / height - 0.5)[:, None]
+    powers = np.concatenate([np.ones_like(y), y, y**2, y**3], axis=1)
+    strength = 4 * warp.optical
+    in_x, in_y = np.zeros((4, 4)), np.zeros((4, 4))
+    in_x[0, 3], in_x[2, 1] = strength, strength  # x^3 + y^2 x
+    in_y[1, 2], in_y[3, 0] = strength, strength  # y x^2 + y^3
+    across = np.concatenate([np.ones_like(x), x, x**2, x**3])
+    return [(powers, in_x, in_y)], [across]
+
+
+@lru_cache(maxsize=32)
+def _knot_weights(knots: int, length: int) -> NDArray[np.float32]:
+    """Return how much each knot counts at each place along an axis, (length, knots), cubic."""
+    plain = np.eye(knots, dtype=np.float32)
+    weights: NDArray[np.float32] = cv2.resize(plain, (knots, length), interpolation=cv2.INTER_CUBIC)
+    return weights
 
 
 def result_axes(
@@ -122,19 +172,6 @@ def result_axes(
             place = place + np.interp(place, lines, warp.grid[number])
         axes.append(place - 0.5 - warp.shift[number])
     return axes[0], axes[1]
-
-
-def _offsets(
-    warp: Warp, target: tuple[int, int], rows: slice, columns: slice
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Return the displacements in x and y of a lens, (H, W) float32, None without one."""
-    if warp.optical == 0.0:
-        return None
-    x = ((np.arange(target[1])[columns] + 0.5) / target[1] - 0.5).astype(np.float32)
-    y = ((np.arange(target[0])[rows] + 0.5) / target[0] - 0.5).astype(np.float32)
-    # At the middle of a side the square of the distance is a quarter.
-    pull = np.float32(4 * warp.optical) * np.add.outer(y * y, x * x)
-    return pull * x, pull * y[:, None]
 
 
 def apply_map(
@@ -168,15 +205,63 @@ def warp_image_and_mask(
         soft: the mask is coverage, 0 to 255, before and after.
     """
     source = image.shape[0], image.shape[1]
-    map_x, map_y = sampling_map(warp, source, target or source, window)
-    warped = apply_map(image, map_x, map_y)
+    sample = _sampler(warp, source, target or source, window or Window(0, 0, *(target or source)))
+    warped = sample(image)
     if not mask.any():
-        return warped, np.zeros(map_x.shape, dtype=np.uint8)
+        return warped, np.zeros(warped.shape[:2], dtype=np.uint8)
     if soft:
-        return warped, apply_map(mask, map_x, map_y)
+        return warped, sample(mask)
     # 0 and 255 give the interpolation eight bits to round in.
-    coverage = apply_map(mask * np.uint8(255), map_x, map_y)
+    coverage = sample(mask * np.uint8(255))
     return warped, (coverage > 127).astype(np.uint8)
+
+
+def _sampler(
+    warp: Warp, source: tuple[int, int], target: tuple[int, int], window: Window
+) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Return how an image is seen through the map; straight lines need no map in memory."""
+    if warp.only_flips and target[0] <= source[0] and target[1] <= source[1]:
+        return lambda image: _resized(image, target, window, warp.flip)
+    if not warp.is_affine:
+        map_x, map_y = sampling_map(warp, source, target, window)
+        return lambda image: apply_map(image, map_x, map_y)
+    matrix, size = affine_matrix(warp, source, target, window), (window.width, window.height)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+    def sample(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        seen: NDArray[np.uint8] = cv2.warpAffine(
+            image, matrix, size, flags=flags, borderMode=_BORDER
+        )
+        return seen
+
+    return sample
+
+
+def _resized(
+    image: NDArray[np.uint8], target: tuple[int, int], window: Window, flip: bool
+) -> NDArray[np.uint8]:
+    """Return the window of a smaller image; OpenCV's linear resize samples where the map does."""
+    rows, columns = window.slices
+    smaller = cv2.resize(image, (target[1], target[0]), interpolation=cv2.INTER_LINEAR)
+    turned = smaller[:, ::-1] if flip else smaller
+    return np.ascontiguousarray(turned[rows, columns])
+
+
+def affine_matrix(
+    warp: Warp, source: tuple[int, int], target: tuple[int, int], window: Window
+) -> NDArray[np.float64]:
+    """Return (2, 3): x and y in the source from column, row and 1 in the window.
+
+    It says of a warp without distortion what `sampling_map` says pixel by pixel.
+    """
+    matrix = fractions_to_source(warp, source, target)
+    lengths = np.array([target[1], target[0]], dtype=np.float64)
+    corner = np.array([window.left, window.top], dtype=np.float64)
+    first = (corner + 0.5) / lengths - 0.5 - np.array(warp.shift)
+    middle = np.array([(source[1] - 1) / 2, (source[0] - 1) / 2])
+    linear = matrix / lengths
+    whole: NDArray[np.float64] = np.column_stack([linear, matrix @ first + middle])
+    return whole
 
 
 def fractions_to_source(
