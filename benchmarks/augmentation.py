@@ -5,11 +5,11 @@
 
 Both take the same 1024 px image and mask to 512 px. Ours is one sampling map and one lookup table
 an image; albumentations runs the competition's 1st place pipeline, transform by transform, with the
-figures of its published configuration, the last step being its normalisation to float32 (ours stays
-8-bit and is normalised on the device). Its images have three channels, as its loader makes
-them for ImageNet encoders; `--channels 1` gives it one, as ours has. `--masks` sets the share of masks that
-are not empty; ours does not sample empty ones. Both run in one thread; medians over rounds that take
-turns.
+figures of its published configuration, the last step being its normalisation to float32 (ours
+stays 8-bit and is normalised on the device). Its images have three channels, as its loader makes
+them for ImageNet encoders; `--channels 1` gives it one, as ours has. `--masks` sets the share of
+masks that are not empty; ours does not sample empty ones. Both run in one thread; medians over
+rounds that take turns.
 """
 
 from __future__ import annotations
