@@ -142,7 +142,7 @@ def _stage(base: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     dropped = ("early_stopping", "pseudo_labels", "sampling")
     kept = {key: value for key, value in base.items() if key not in dropped}
     given = {key: value for key, value in changes.items() if value is not None}
-    every = {"validate_every": 1, "validate_from": 1}
+    every = {"validate_every": 1, "validate_from": 1, "keep_checkpoints": 1000}
     return {**kept, **given, **every, "ema": options.ema, "swa_from": options.swa_from}
 
 
