@@ -152,7 +152,7 @@ def has_idle_weights(model: nn.Module) -> bool:
     model.eval()
     output = model(torch.zeros(1, first.shape[1], 64, 64, device=first.device))
     parts = [output] if isinstance(output, torch.Tensor) else list(output)
-    torch.stack([part.float().sum() for part in parts]).sum().backward()
+    torch.stack([part.float().sum() for part in parts]).sum().backward()  # type: ignore[no-untyped-call]
     idle = any(p.grad is None for p in model.parameters() if p.requires_grad)
     model.zero_grad(set_to_none=True)
     model.train(training)
