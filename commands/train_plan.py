@@ -264,7 +264,7 @@ def _draw(path: Path, rows: Sequence[PlannedEpoch], name: str) -> None:
             middle.bar(places, heights, bottom=floor, color=color, label=words, width=0.9)
             floor = [a + b for a, b in zip(floor, heights, strict=True)]
     middle.set_ylabel("images an epoch")
-    middle.legend(loc="lower right")
+    middle.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     bottom.plot(places, [row.rate for row in rows], marker=".", color="tab:green")
     bottom.set_yscale("log")
     bottom.set_ylabel("learning rate (highest)")

@@ -10,7 +10,7 @@ import numpy as np
 
 from goldfold.errors import InputError
 
-SMOOTHING = 0.9
+SMOOTHING = 0.85
 """Share of the running mean that a new loss leaves standing."""
 DIVERGED = 4.0
 """The test ends once the smoothed loss is so many times its best."""
@@ -26,7 +26,8 @@ class RateRange:
     Attributes:
         rates: of each step, rising.
         losses: of each step, as they were.
-        smoothed: their exponential running mean, corrected for its beginning.
+        smoothed: running means from both ends, averaged, so that they do not lag behind; losses
+            above those of the first steps count as those.
         suggestion: a highest learning rate, by `RULE`.
     """
 
@@ -63,8 +64,7 @@ def rate_range(
         )
     rates: list[float] = []
     losses: list[float] = []
-    smoothed: list[float] = []
-    mean = 0.0
+    mean, best = 0.0, math.inf
     for step in range(steps):
         rate = lowest * (highest / lowest) ** (step / (steps - 1))
         loss = take_step(rate)
@@ -73,10 +73,29 @@ def rate_range(
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         rates.append(rate)
         losses.append(loss)
-        smoothed.append(mean / (1 - SMOOTHING ** (step + 1)))
-        if step >= FIRST_STEPS and smoothed[-1] > DIVERGED * min(smoothed[FIRST_STEPS:]):
+        running = mean / (1 - SMOOTHING ** (step + 1))
+        best = min(best, running) if step >= FIRST_STEPS else best
+        if running > DIVERGED * best:
             break
+    smoothed = _smooth(losses)
     return RateRange(rates, losses, smoothed, _suggest(rates, smoothed))
+
+
+def _smooth(losses: list[float]) -> list[float]:
+    """Return the mean of a running mean from the left and one from the right."""
+    ceiling = max(losses[:FIRST_STEPS], default=0.0)
+    capped = [min(loss, ceiling) for loss in losses]
+    both = zip(_running_mean(capped), reversed(_running_mean(capped[::-1])), strict=True)
+    return [(left + right) / 2 for left, right in both]
+
+
+def _running_mean(losses: list[float]) -> list[float]:
+    """Return the exponential running mean, corrected for its beginning."""
+    mean, means = 0.0, []
+    for step, loss in enumerate(losses):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        means.append(mean / (1 - SMOOTHING ** (step + 1)))
+    return means
 
 
 def _suggest(rates: list[float], smoothed: list[float]) -> float:

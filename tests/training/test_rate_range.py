@@ -3,7 +3,7 @@ import math
 import pytest
 
 from goldfold.errors import InputError
-from goldfold.training.rate_range import FIRST_STEPS, rate_range
+from goldfold.training.rate_range import rate_range
 
 
 def bowl(best, blown):
@@ -18,8 +18,7 @@ def bowl(best, blown):
 
 def test_the_suggestion_is_where_the_loss_falls_fastest():
     found = rate_range(bowl(1e-3, 0.3), lowest=1e-6, highest=1.0, steps=400)
-    # The running mean lags behind by some ten of 400 steps, 10 ** (10 x 6 / 400) = 1.4.
-    assert 1e-3 < found.suggestion < 2e-3
+    assert 0.8e-3 < found.suggestion < 1.25e-3
     assert found.rates[0] == 1e-6
     assert found.rates == sorted(found.rates)
 
@@ -27,16 +26,23 @@ def test_the_suggestion_is_where_the_loss_falls_fastest():
 def test_it_ends_when_the_loss_explodes_or_is_no_number():
     found = rate_range(bowl(1e-3, 0.05), lowest=1e-6, highest=10.0, steps=200)
     assert len(found.rates) < 200
-    assert found.smoothed[-1] > 4 * min(found.smoothed[FIRST_STEPS:])
+    assert 0.05 < found.rates[-1] < 0.5
     found = rate_range(
         lambda rate: math.nan if rate > 0.01 else 1 - rate, lowest=1e-6, highest=1.0, steps=100
     )
     assert max(found.rates) <= 0.01
 
 
-def test_the_running_mean_is_corrected_for_its_beginning():
+def test_few_steps_do_not_make_the_suggestion_late():
+    """A running mean from the left alone lags behind: by a factor of 14 here."""
+    found = rate_range(bowl(1e-3, 1.0), lowest=1e-6, highest=10.0, steps=60)
+    assert 0.5e-3 < found.suggestion < 2e-3
+
+
+def test_the_means_are_corrected_for_their_beginnings():
     found = rate_range(lambda rate: 2.0 - rate, lowest=1e-8, highest=1e-3, steps=30)
-    assert found.smoothed[0] == pytest.approx(2.0)
+    assert found.smoothed[0] == pytest.approx(2.0, abs=1e-3)
+    assert found.smoothed[-1] == pytest.approx(2.0, abs=1e-3)
     assert len(found.losses) == 30
 
 
