@@ -168,21 +168,13 @@ def _measured(one: StageRun, machine: Machine) -> tuple[float, float]:
     import numpy as np
     import torch
 
-    from goldfold.training.assembly import build_step, prepare_model
+    from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch
-    from goldfold.training.networks.build import build_model
     from goldfold.training.networks.freezing import set_training_mode
 
     model, stage = one.job.model, one.settings
-    network = build_model(
-        model.architecture,
-        model.encoder,
-        channels=model.channels,
-        presence_head=model.presence_head,
-        options=model.options,
-    )
-    network = prepare_model(network, stage, machine)
+    network = prepare_model(build_network(model), stage, machine)
     step = build_step(network, stage, machine)
     size, count = stage.crop_size or stage.image_size, stage.batch_size * stage.accumulation
     shape = (count, size, size) if model.channels == 1 else (count, size, size, 3)

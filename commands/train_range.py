@@ -70,10 +70,9 @@ def _stepper(
     from goldfold.commands.folds_stage import require_folds
     from goldfold.commands.training_data import fold_data
     from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
-    from goldfold.training.assembly import build_step, prepare_model
+    from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.augmentation.recipe import get_recipe
     from goldfold.training.loader import Look, iterate_batches
-    from goldfold.training.networks.build import build_model
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
 
@@ -84,14 +83,7 @@ def _stepper(
     machine = choose_machine(run)
     settings, seed = one.job.model, one.job.seed
     torch.manual_seed(seed)
-    network = build_model(
-        settings.architecture,
-        settings.encoder,
-        encoder_weights=settings.encoder_weights,
-        channels=settings.channels,
-        presence_head=settings.presence_head,
-        options=settings.options,
-    )
+    network = build_network(settings, settings.encoder_weights)
     network = prepare_model(network, one.settings, machine)
     step = build_step(network, one.settings, machine, say=run.progress.say)
     set_training_mode(network, one.settings.frozen)

@@ -239,7 +239,7 @@ def _try_networks(waiting: Sequence[StageRun]) -> None:
         InputError: a network cannot be built, or its weights cannot be had.
     """
     from goldfold.files import fingerprint
-    from goldfold.training.networks.build import build_model
+    from goldfold.training.assembly import build_network
 
     wanted = {}
     for one in waiting:
@@ -250,14 +250,7 @@ def _try_networks(waiting: Sequence[StageRun]) -> None:
         words = [model.architecture, model.encoder, weights, model.channels, model.options]
         wanted[fingerprint([*words, model.presence_head])] = (model, weights)
     for model, weights in wanted.values():
-        build_model(
-            model.architecture,
-            model.encoder,
-            encoder_weights=weights,
-            channels=model.channels,
-            presence_head=model.presence_head,
-            options=model.options,
-        )
+        build_network(model, weights)
 
 
 def refuse_other_trainings(

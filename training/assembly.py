@@ -7,14 +7,31 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from goldfold.settings import StageSettings
+from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.machine import Machine
+from goldfold.training.networks.build import build_model
 from goldfold.training.networks.freezing import freeze
 from goldfold.training.networks.gradient_checkpointing import enable_gradient_checkpointing
 from goldfold.training.optimizer import build_optimizer
 from goldfold.training.step import Step
+
+
+def build_network(model: ModelSettings, encoder_weights: str = "none") -> nn.Module:
+    """Return the network that a model's settings name, with random or the given encoder weights.
+
+    Raises:
+        InputError: it cannot be built, or the weights cannot be had.
+    """
+    return build_model(
+        model.architecture,
+        model.encoder,
+        encoder_weights=encoder_weights,
+        channels=model.channels,
+        presence_head=model.presence_head,
+        options=model.options,
+    )
 
 
 def prepare_model(model: nn.Module, stage: StageSettings, machine: Machine) -> nn.Module:
