@@ -17,13 +17,18 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import counts_above, level_histograms
 from goldfold.competitions.metric import image_scores
+from goldfold.ensemble.plateau import find_plateau
 from goldfold.ensemble.threshold import Rule, apply_rule, rule_scores, search_rule
 
 IntArray = NDArray[np.int64]
 
 SIDE = 1024
-GRID_LEVELS = range(15, 256, 24)
-GRID_AREAS = (0, 100, 200, 400, 700, 1000, 1500, 2000, 3000, 5000)
+GRID_LEVELS = range(12, 256, 12)[:20]
+GRID_AREAS = (0, *(round(50 * 1.3**step) for step in range(19)))
+TRIPLETS = (
+    (0.75, 2000, 0.3), (0.75, 1000, 0.3), (0.75, 2000, 0.4), (0.75, 1000, 0.4),
+    (0.6, 2000, 0.3), (0.6, 1000, 0.3), (0.6, 2000, 0.4), (0.6, 1000, 0.4),
+)  # fmt: skip
 LOOP_IMAGES = 6
 LOOP_RULES = 20
 
@@ -79,6 +84,18 @@ def loop_over_pixels(maps: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]], me
             image_scores(metric, (predicted & mask).sum(), predicted.sum(), mask.sum())
 
 
+def batch_search(maps: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+    """Score eight triplets on float32 maps, batch by batch, as the medal solution's search does."""
+    probability = np.stack([levels for levels, _ in maps]).astype(np.float32) / 255
+    truth = np.stack([mask for _, mask in maps]).astype(np.float32)
+    for top, area, bottom in TRIPLETS:
+        masks = (probability > bottom).astype(np.float32)
+        masks[(probability > top).sum(axis=(1, 2)) < area] = 0
+        intersection = (masks * truth).sum(axis=(1, 2))
+        total = masks.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
+        np.where(total == 0, 1, 2 * intersection / np.maximum(total, 1)).mean()
+
+
 def loop_over_histograms(histograms: IntArray, metric: str) -> None:
     """Score a few rules from the histograms, one rule at a time over all images."""
     for top in range(100, 100 + LOOP_RULES):
@@ -117,6 +134,9 @@ def main() -> None:
     grid = time.perf_counter() - start
     found = search_rule(histograms, metric)
 
+    triplets = seconds(lambda: batch_search(maps)) / LOOP_IMAGES * options.images
+    plateau = seconds(lambda: find_plateau(histograms, metric))
+
     grid_size = len(GRID_LEVELS) ** 2 * len(GRID_AREAS)
     everything = count_rules(histograms)
     with_histograms = exact + build * options.images
@@ -124,6 +144,11 @@ def main() -> None:
     print(f"{options.images:,} images of {SIDE} x {SIDE}, {metric}; {everything:,} different rules")
     print(f"exact search, all rules: {exact:.2f} s, score {found.score:.5f} at {found.rule}")
     print(f"  with the histograms ({1000 * build:.2f} ms an image): {with_histograms:.1f} s")
+    print(f"the plateau around the best rule: {plateau:.2f} s")
+    print(f"batch search of {len(TRIPLETS)} triplets on float32 maps, as the medal solution's: "
+          f"{triplets / 60:.1f} minutes ({1000 * triplets / options.images:.0f} ms an image), "
+          f"{triplets / with_histograms:.0f} x exact search and histograms "
+          f"(from {LOOP_IMAGES} images)")  # fmt: skip
     print(f"grid of {grid_size:,} rules over histograms: {grid:.1f} s measured, {grid / exact:.0f} "
           f"x the exact search; score {grid_score:.5f}")  # fmt: skip
     print(f"  all rules that way: {rule_step * everything / 86400:.0f} days, "

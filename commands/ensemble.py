@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -19,14 +20,22 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `run` a subcommand while it is the only one."""
+WithRuns = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--with",
+        metavar="RUN",
+        help="Blend the models of another run directory as well; may be given several times.",
+    ),
+]
 
 
 @app.command("run")
 def run_command(
-    run_folder: RunFolder, as_json: Json = False, assignments: Assignments = None
+    run_folder: RunFolder,
+    with_runs: WithRuns = None,
+    as_json: Json = False,
+    assignments: Assignments = None,
 ) -> None:
     """Blend the models, choose the thresholds out of fold, and report the honest score.
 
@@ -42,7 +51,7 @@ def run_command(
     from goldfold.commands.ensemble_stage import ensure_ensemble
     from goldfold.commands.folds_stage import require_folds
 
-    run = open_run(run_folder, assignments)
+    run = open_run(run_folder, _assign_runs(with_runs, assignments))
     images = ensure_images(run)
     report = ensure_ensemble(run, images, require_folds(run, images))
     if as_json:
@@ -51,6 +60,129 @@ def run_command(
     print_ensemble(report)
     show.out(f"ensemble: {run.directory.ensemble}")
     show.out(f"next: {run.command('submit write')}")
+
+
+@app.command("blend")
+def blend_command(
+    run_folder: RunFolder,
+    with_runs: WithRuns = None,
+    as_json: Json = False,
+    assignments: Assignments = None,
+) -> None:
+    """Compare ways to blend, and say which members do not help.
+
+    Maps are averaged as probabilities, their logarithms, logits or ranks, with weights that are
+    equal, found by hill climbing, or by a search of the simplex. Every way is judged by weights
+    and thresholds that were chosen on the other folds.
+
+    Example:
+    goldfold ensemble blend runs/first --with runs/second
+
+    Next: goldfold ensemble run runs/first --set ensemble.weights=hill-climb
+    """
+    from goldfold.commands import show
+    from goldfold.commands.blend_stage import compare_blends
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
+
+    run = open_run(run_folder, _assign_runs(with_runs, assignments))
+    images = ensure_images(run)
+    report = compare_blends(run, images, require_folds(run, images))
+    if as_json:
+        show.out_json(report)
+        return
+    print_blends(report)
+    best = max(report["blends"], key=lambda one: one["honest"])
+    chosen = f"ensemble.merge={best['merge']} --set ensemble.weights={best['weights_by']}"
+    show.out(f"next: {run.command('ensemble run')} --set {chosen}")
+
+
+@app.command("average")
+def average_command(
+    run_folder: RunFolder, as_json: Json = False, assignments: Assignments = None
+) -> None:
+    """Average the weights of each fold's best checkpoints, and compare with their predictions.
+
+    One averaged network costs as much as one checkpoint, the mean of several predictions as much
+    as all of them.
+
+    Example:
+    goldfold ensemble average runs/first
+
+    Next: goldfold predict run runs/first --set inference.average=auto
+    """
+    from dataclasses import asdict
+
+    from goldfold.commands import show
+    from goldfold.commands.average_stage import average_all
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
+
+    run = open_run(run_folder, assignments)
+    images = ensure_images(run)
+    found = average_all(run, images, require_folds(run, images))
+    if as_json:
+        show.out_json({one.model: {**asdict(one), "best": one.best} for one in found})
+        return
+    for one in found:
+        show.out(f"{one.model}: honest {run.settings.competition.metric} of the held-out images")
+        rows = []
+        for way, words in _WAYS_IN_WORDS.items():
+            mean, low, high = one.difference[way]
+            gap = "" if way == "predictions" else f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+            rows.append([words, f"{one.honest[way]:.4f}", gap, "best" if way == one.best else ""])
+        show.out(show.table(["what predicts", "score", "against their predictions", ""], rows))
+        taken = ", ".join(str(number) for number in one.taken)
+        show.out(f"checkpoints in the greedy average, by fold: {taken}")
+    show.out(f"next: {run.command('predict run')} --set inference.average=auto")
+
+
+_WAYS_IN_WORDS = {
+    "best": "best checkpoint",
+    "predictions": "mean of the best ones' predictions",
+    "uniform": "average of their weights",
+    "greedy": "greedy average of their weights",
+}
+
+
+def _assign_runs(with_runs: list[Path] | None, assignments: list[str] | None) -> list[str]:
+    """Return --set's assignments with those of --with; relative paths count from here."""
+    import json
+
+    given = list(assignments or [])
+    if with_runs:
+        runs = json.dumps([str(path.resolve()) for path in with_runs])
+        given.append(f"ensemble.runs={runs}")
+    return given
+
+
+def print_blends(report: dict[str, Any]) -> None:
+    """Print the ways to blend, and the members that do not help."""
+    from goldfold.commands import show
+
+    rows = [
+        [
+            one["merge"],
+            one["weights_by"],
+            " ".join(str(weight) for weight in one["weights"].values()),
+            f"{one['honest']:.4f}",
+            f"{one['gain']['mean']:+.4f} ({one['gain']['low']:+.4f} to {one['gain']['high']:+.4f})",
+            f"{one['optimistic']:.4f}",
+        ]
+        for one in report["blends"]
+    ]
+    show.out(f"members: {', '.join(report['members'])}; {report['images']:,} images")
+    headers = ["merge", "weights by", "weights", "honest", "gain over the plain mean", "optimistic"]
+    show.out(show.table(headers, rows))
+    if not report["without_member"]:
+        return
+    left = [
+        [one["member"], f"{one['honest']:.4f}", f"{one['gain']:+.4f}"]
+        for one in report["without_member"]
+    ]
+    show.out(show.table(["without", "honest", "gain"], left))
+    better = [one["member"] for one in report["without_member"] if one["gain"] > 0]
+    show.out(f"better without: {', '.join(better) if better else 'none; every member helps'}")
 
 
 def print_ensemble(report: dict[str, Any]) -> None:
@@ -78,10 +210,34 @@ def print_ensemble(report: dict[str, Any]) -> None:
                 f"  {name} masks: {honest[key]:.4f} on {counts[key.split('_images')[0]]} images"
             )
     show.out(f"rule: {_rule_in_words(report['rule'])}{_gate_in_words(report['rule'])}")
+    if report.get("plateau"):
+        show.out(_plateau_in_words(report))
+    for line in _post_processing_in_words(report):
+        show.out(line)
     without = report["honest_without_presence_gate"]
     if without is not None:
         used = "used" if report["rule"]["presence_gate"]["level"] else "not used"
         show.out(f"presence gate: {used}; honest score without it {without:.4f}")
+
+
+def _plateau_in_words(report: dict[str, Any]) -> str:
+    plateau, peak = report["plateau"], report["peak"]
+    top, bottom, area = plateau["top"], plateau["bottom"], plateau["min_area_px"]
+    return (
+        f"plateau within {plateau['within']:g} of the best ({peak['score']:.4f}): "
+        f"top {top[0]:.3f} to {top[1]:.3f}, min_area {area[0]:,} to {area[1]:,} px, "
+        f"bottom {bottom[0]:.3f} to {bottom[1]:.3f}; the rule is its centre. "
+        f"The best itself: {_rule_in_words(peak['rule'])}"
+    )
+
+
+def _post_processing_in_words(report: dict[str, Any]) -> list[str]:
+    """Return a line for each step that was tried."""
+    lines = []
+    for one in report.get("post_processing_tried") or []:
+        verdict = f"kept, {one['step']} = {one['value']}" if one["kept"] else "left out"
+        lines.append(f"post-processing {one['step']}: honest gain {one['gain']:+.4f}, {verdict}")
+    return lines
 
 
 def _gate_in_words(rule: dict[str, Any]) -> str:

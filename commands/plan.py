@@ -125,7 +125,7 @@ def plan_predictions(
         for job in jobs:
             path = store_of(run, job, split)
             finished = (job.folder(run) / "result.json").is_file()
-            facts = store_facts(run, job.folder(run), prints[job.fold], split) if finished else {}
+            facts = store_facts(run, job, prints[job.fold], split) if finished else {}
             if retrained and path.is_file():
                 state = "would be predicted anew if its checkpoints change"
             elif finished and is_predicted(path, facts):

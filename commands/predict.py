@@ -6,18 +6,13 @@ from typing import Annotated
 
 import typer
 
-from goldfold.commands.options import Assignments, DryRun, RunFolder
+from goldfold.commands.options import Assignments, DryRun, Json, RunFolder
 
 app = typer.Typer(
     help="Predict with trained models.\n\nExample:\n\ngoldfold predict run runs/first",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `run` a subcommand while it is the only one."""
 
 
 @app.command("run")
@@ -31,6 +26,13 @@ def run_command(
         ),
     ] = False,
     test: Annotated[bool, typer.Option("--test", help="Only the test images.")] = False,
+    share: Annotated[
+        str,
+        typer.Option(
+            metavar="K/N",
+            help="Predict the K-th of N shares, beside N - 1 processes with the others.",
+        ),
+    ] = "1/1",
     dry_run: DryRun = False,
     assignments: Assignments = None,
 ) -> None:
@@ -59,6 +61,72 @@ def run_command(
         for line in plan_predictions(run, ready_jobs(run, images, folds), images, folds, splits):
             show.out(line)
         return
-    predict_all(run, images, folds, splits)
+    predict_all(run, images, folds, splits, parse_share(share))
     show.out(f"predicted {' and '.join(splits)}: {run.directory.root / 'predictions'}")
     show.out(f"next: {run.command('ensemble run')}")
+
+
+@app.command("views")
+def views_command(
+    run_folder: RunFolder,
+    views: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--view",
+            help="A view such as hflip+rot90 or scale-1.25; may be given several times. "
+            "All of d4 unless given.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    assignments: Assignments = None,
+) -> None:
+    """Show what each view of the test-time augmentation gains out of fold, and its cost in time.
+
+    Example:
+    goldfold predict views runs/first --view none --view hflip --view scale-1.25
+
+    Next: goldfold predict run runs/first --set inference.views=hflip
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.views_stage import compare_views
+
+    run = open_run(run_folder, assignments)
+    images = ensure_images(run)
+    found = compare_views(run, images, require_folds(run, images), views or "d4")
+    if as_json:
+        show.out_json(found)
+        return
+    for one in found:
+        show.out(f"{one['model']}: honest {one['metric']} of {one['images']:,} held-out images")
+        first = one["sets"][0]["views"]
+        rows = [
+            [
+                row["views"],
+                f"{row['honest']:.4f}",
+                f"{row['gain']['mean']:+.4f} "
+                f"({row['gain']['low']:+.4f} to {row['gain']['high']:+.4f})",
+                f"{row['milliseconds_an_image']:.1f}",
+            ]
+            for row in one["sets"]
+        ]
+        show.out(show.table(["views", "honest", f"gain over {first}", "ms an image"], rows))
+    show.out(f"next: {run.command('predict run')} --set inference.views=NAME")
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """Return (k - 1, n) of a share `k/n`.
+
+    Raises:
+        InputError: it is none.
+
+    >>> parse_share("2/4")
+    (1, 4)
+    """
+    from goldfold.errors import InputError
+
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise InputError(f"--share {text}: expected K/N with K from 1 to N, such as 2/4.")
+    return int(first) - 1, int(second)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.commands.context import Run
+    from goldfold.commands.prediction_networks import Networks
     from goldfold.commands.training_stage import Job
     from goldfold.training.cache import ImageCache
 
@@ -17,21 +18,37 @@ Split = Literal["out-of-fold", "test"]
 
 
 def predict_all(
-    run: Run, images: pd.DataFrame, folds: pd.DataFrame, splits: Sequence[Split]
+    run: Run,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    splits: Sequence[Split],
+    share: tuple[int, int] = (0, 1),
 ) -> None:
     """Predict what is missing, model by model, fold by fold.
+
+    Args:
+        run: the run.
+        images: of the run.
+        folds: of the run.
+        splits: which maps.
+        share: (k, n): only every n-th batch from the k-th; the other processes do the others.
 
     Raises:
         InputError: a fold has no finished training, or one made from other settings, or there
             are no images to predict.
     """
+    from goldfold.commands.prediction_networks import Networks, resolve_engine
+
     ready = ready_jobs(run, images, folds)
-    for split in splits:
-        prints = images_fingerprints(run, images, folds, [job.fold for job in ready], split)
-        caches: dict[tuple[int, int], ImageCache] = {}
-        for job in ready:
-            facts = store_facts(run, job.folder(run), prints[job.fold], split)
-            _predict_one(run, job, images, folds, split, facts, caches)
+    numbers = [job.fold for job in ready]
+    prints = {split: images_fingerprints(run, images, folds, numbers, split) for split in splits}
+    resolve_engine(run, ready, images, splits)
+    caches: dict[tuple[Split, int, int], ImageCache] = {}
+    for job in ready:
+        networks = Networks(run, job)
+        for split in splits:
+            facts = store_facts(run, job, prints[split][job.fold], split)
+            _predict_one(run, networks, images, folds, split, facts, caches, share)
 
 
 def ready_jobs(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> list[Job]:
@@ -45,14 +62,6 @@ def ready_jobs(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> list[Job]
     ready = finished_jobs(run, choose_jobs(run))
     refuse_other_trainings(run, ready, images, folds)
     return ready
-
-
-def expected_folds(run: Run, model: str, seed: int) -> list[int]:
-    """Return the folds of a model whose training is finished, all unless missing is allowed."""
-    from goldfold.commands.training_stage import choose_jobs
-
-    jobs = [job for job in choose_jobs(run, model=model) if job.seed == seed]
-    return [job.fold for job in finished_jobs(run, jobs)]
 
 
 def finished_jobs(run: Run, jobs: Sequence[Job]) -> list[Job]:
@@ -118,52 +127,55 @@ def changed_facts(old: object, new: Mapping[str, Any]) -> list[str]:
 
 def _predict_one(
     run: Run,
-    job: Job,
+    networks: Networks,
     images: pd.DataFrame,
     folds: pd.DataFrame,
     split: Split,
     facts: dict[str, Any],
-    caches: dict[tuple[int, int], ImageCache],
+    caches: dict[tuple[Split, int, int], ImageCache],
+    share: tuple[int, int],
 ) -> None:
     """Predict one split with one fold's checkpoints, or say that it is up to date.
 
-    `caches` holds the split's image caches by size and channels; one that is missing is added.
+    `caches` holds image caches by split, size and channels; one that is missing is added.
     """
     from goldfold.inference.predict import predict_maps
     from goldfold.inference.store import MapWriter
-    from goldfold.training.checkpoint import list_checkpoints, load_model
-    from goldfold.training.device import choose_device
 
+    job = networks.job
     name = f"predict {job.model.name} seed-{job.seed} fold-{job.fold} {split}"
     path = store_of(run, job, split)
     if is_predicted(path, facts):
         run.progress.say(f"{name}: up to date")
         return
-    checkpoints = list_checkpoints(job.folder(run))[: run.settings.inference.checkpoints]
     chosen = _images_of(run, images, folds, job.fold, split)
-    device = choose_device(run.settings.training.precision, run.settings.training.channels_last)
-    form = (job.model.stages[-1].image_size, job.model.channels)
+    form = (split, image_size(run, job), job.model.channels)
     if form not in caches:
-        caches[form] = _cache_of(run, images, split, *form)
+        caches[form] = _cache_of(run, images, *form)
     discarded = discarded_because(path, facts)
-    with MapWriter(path, facts, restart=True) as writer:
+    with MapWriter(path, facts, restart=True, shared=share[1] > 1) as writer:
         if discarded:
             run.progress.say(f"{name}: predicting anew, because {discarded}")
         if len(writer):
             run.progress.say(f"{name}: going on after {len(writer):,} of {len(chosen):,} images")
-        run.progress.say(f"{name}: {len(checkpoints)} checkpoints, {device.description}")
+        predictor = networks.predictor(caches[form])
+        run.progress.say(f"{name}: {networks.description}")
         predict_maps(
-            [load_model(checkpoint, device.device) for checkpoint in checkpoints],
+            predictor,
             caches[form],
             list(chosen["image_id"]),
             list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True)),
             writer,
-            views=run.settings.inference.views,
             batch_size=run.settings.inference.batch_size,
-            device=device,
+            share=share,
             progress=run.progress,
         )
-        writer.finish()
+        if writer.holds(len(chosen)):
+            writer.finish()
+        else:
+            run.progress.say(
+                f"{name}: {len(writer):,} of {len(chosen):,} images; the rest is others'"
+            )
 
 
 def _images_of(
@@ -227,28 +239,38 @@ def _fingerprint_of(run: Run, chosen: pd.DataFrame) -> str:
     return fingerprint(rows)
 
 
-def store_facts(run: Run, folder: Path, images: str, split: Split) -> dict[str, Any]:
+def store_facts(run: Run, job: Job, images: str, split: Split) -> dict[str, Any]:
     """Return everything that the maps of a fold depend on.
 
     Args:
         run: the run.
-        folder: of the fold's training, which is finished.
+        job: a fold's training, which is finished.
         images: of `images_fingerprints`.
         split: which maps.
     """
-    from goldfold.training.checkpoint import list_checkpoints
+    from goldfold.commands.prediction_networks import known_engine, predicting_checkpoints
 
-    checkpoints = list_checkpoints(folder)[: run.settings.inference.checkpoints]
+    inference = run.settings.inference
     return {
         "split": split,
         "images": images,
-        "checkpoints": [checkpoint.sha256 for checkpoint in checkpoints],
-        "views": run.settings.inference.views,
-        "batch_size": run.settings.inference.batch_size,
+        "checkpoints": [checkpoint.sha256 for checkpoint in predicting_checkpoints(run, job)],
+        "views": inference.views,
+        "merge": inference.merge,
+        "image_size": image_size(run, job),
+        "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],
+        "engine": known_engine(run),
+        "batch_size": inference.batch_size,
     }
 
 
+def image_size(run: Run, job: Job) -> int:
+    """Return the side in pixels at which a job's networks see the images."""
+    return run.settings.inference.image_size or job.model.stages[-1].image_size
+
+
 def _cache_of(run: Run, images: pd.DataFrame, split: Split, size: int, channels: int) -> ImageCache:
+    """Return a split's images at a size."""
     from goldfold.commands.training_data import training_cache, unlabelled_cache
 
     build = training_cache if split == "out-of-fold" else unlabelled_cache

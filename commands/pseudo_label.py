@@ -49,7 +49,7 @@ def pseudo_label_command(
     """
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.ensemble_stage import open_members
+    from goldfold.commands.ensemble_members import open_members
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, assignments)

@@ -54,7 +54,7 @@ def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) ->
     from goldfold.commands.folds import print_summary
     from goldfold.commands.folds_stage import ensure_folds
     from goldfold.commands.prediction_stage import Split, predict_all
-    from goldfold.commands.submit import ensure_submission
+    from goldfold.commands.submission_stage import ensure_submission
     from goldfold.commands.training_stage import (
         choose_jobs,
         choose_machine,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
+    from goldfold.commands.prediction_stage import Split
     from goldfold.ensemble.blend import Blend
+    from goldfold.ensemble.post_processing import PostProcessing
     from goldfold.ensemble.threshold import Rule
+    from goldfold.settings import SubmissionFormat
+    from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
+
+
+def ensure_submission(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, overwrite: bool = False
+) -> Path:
+    """Return the submission, written anew if what it is made from changed.
+
+    Raises:
+        InputError: predictions, ensemble or sample are missing or outdated, or a file of that
+            name is there that was not written here.
+    """
+    path = run.directory.submission(run.settings.submission.file)
+    made_from = submission_made_from(run, images, folds)
+    record = run.directory.stage("submission")
+    if not overwrite:
+        refuse_foreign_submission(run, path)
+        if path.is_file() and record.is_current(made_from):
+            run.progress.say("submission: up to date")
+            return path
+    record.forget()
+    write_run_submission(run, images, folds, path)
+    record.write(made_from)
+    return path
 
 
 def submission_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
@@ -23,7 +51,8 @@ def submission_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) ->
     Raises:
         InputError: predictions, ensemble or sample are missing or outdated.
     """
-    from goldfold.commands.ensemble_stage import prediction_facts, require_ensemble
+    from goldfold.commands.ensemble_members import prediction_facts
+    from goldfold.commands.ensemble_stage import require_ensemble
     from goldfold.files import file_hash
 
     require_ensemble(run, images, folds)
@@ -65,33 +94,26 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
         InputError: a sample id has no prediction.
         OutputError: a file cannot be written.
     """
-    from goldfold.commands.ensemble_stage import open_members
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.ensemble.blend import Blend
-    from goldfold.ensemble.report import read_rule
     from goldfold.files import write_json
     from goldfold.submissions.provenance import submission_facts
     from goldfold.submissions.table import read_sample
     from goldfold.submissions.write import write_submission
 
-    form = run.settings.competition.submission
-    sample = read_sample(sample_path(run), form.id_column, form.rle_column)
-    rule = read_rule(run.directory.ensemble)
+    layout = layout_of(run.settings.competition.submission)
+    sample = read_sample(sample_path(run), layout)
     staged = run.directory.root / "stages" / path.name
-    blend = Blend(open_members(run, images, folds, "test"), "test")
+    decided = open_masks(run, images, folds, "test")
     try:
         write_submission(
             staged,
             sample.image_ids,
-            list(_masks(run, blend, rule, sample)),
-            id_column=form.id_column,
-            rle_column=form.rle_column,
+            list(_masks(run, decided, sample)),
+            layout=layout,
             columns=sample.columns,
-            dialect=get_dialect(form.dialect),
             shapes=test_shapes(images),
         )
     finally:
-        blend.close()
+        decided.blend.close()
     facts = submission_facts(
         settings=_portable_settings(run),
         seeds=_seeds(run),
@@ -107,6 +129,21 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
     path.unlink(missing_ok=True)
     write_json(run.directory.submission_facts, facts)
     staged.replace(path)
+
+
+def layout_of(form: SubmissionFormat) -> Layout:
+    """Return the columns of a competition's submission and what they hold."""
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.submissions.layout import Layout
+
+    return Layout(
+        (form.id_column, *([form.class_column] if form.class_column else [])),
+        tuple(form.probability_columns) or (form.rle_column,),
+        "probability" if form.probability_columns else "mask",
+        get_dialect(form.dialect),
+        class_separator=form.class_separator,
+        objects=form.objects,
+    )
 
 
 def sample_path(run: Run) -> Path:
@@ -125,8 +162,49 @@ def sample_path(run: Run) -> Path:
     )
 
 
-def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple[str, str]]:
-    """Yield id and encoded mask of each sample image, one map in memory at a time.
+@dataclass(frozen=True)
+class DecidedMasks:
+    """Blended maps and what makes masks of them, as ensemble.json says."""
+
+    blend: Blend
+    rule: Rule
+    steps: PostProcessing
+
+    def mask(self, image_id: str) -> NDArray[np.uint8]:
+        """Return the mask of an image, uint8 (H, W) of 0 and 1."""
+        from goldfold.ensemble.post_processing import post_process
+        from goldfold.ensemble.threshold import apply_rule
+
+        presence = self.blend.presence(image_id) if self.rule.gate else None
+        return post_process(apply_rule(self.blend.read(image_id), self.rule, presence), self.steps)
+
+
+def open_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split) -> DecidedMasks:
+    """Return the masks of the test images, or of the training images out of fold.
+
+    The caller closes the blend.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    from goldfold.commands.ensemble_members import open_members
+    from goldfold.ensemble.blend import Blend
+    from goldfold.ensemble.report import (
+        read_post_processing,
+        read_rule,
+        read_scales,
+        read_weights,
+    )
+
+    path = run.directory.ensemble
+    members = open_members(run, images, folds, split, read_weights(path))
+    partial = split == "out-of-fold" and run.settings.inference.allow_missing_folds
+    blend = Blend(members, split, partial=partial, scales=read_scales(path))
+    return DecidedMasks(blend, read_rule(path), read_post_processing(path))
+
+
+def _masks(run: Run, decided: DecidedMasks, sample: Sample) -> Iterator[tuple[str, str]]:
+    """Yield id and encoded mask of each sample image, some maps in memory at a time.
 
     A test image that images.exclude leaves out gets an empty mask.
 
@@ -134,11 +212,12 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
         InputError: images of the sample have no prediction; all are counted.
     """
     from goldfold.competitions.collect import excluded_test_ids
-    from goldfold.competitions.rle import encode, get_dialect
+    from goldfold.competitions.rle import get_dialect
     from goldfold.errors import InputError, list_problems
+    from goldfold.submissions.encode import encode_masks
 
     dialect = get_dialect(run.settings.competition.submission.dialect)
-    predicted = set(blend.image_ids)
+    predicted = set(decided.blend.image_ids)
     left_out = excluded_test_ids(run.settings.competition) - predicted
     missing = sorted(set(sample.image_ids) - predicted - left_out)
     if missing:
@@ -151,20 +230,14 @@ def _masks(run: Run, blend: Blend, rule: Rule, sample: Sample) -> Iterator[tuple
                 limit=5,
             )
         )
-    with run.progress.task("encode", len(sample.image_ids)) as task:
-        for image_id in sample.image_ids:
-            if image_id in left_out:
-                yield image_id, dialect.empty
-            else:
-                yield image_id, encode(_mask(blend, rule, image_id), dialect)
-            task.advance()
 
-
-def _mask(blend: Blend, rule: Rule, image_id: str) -> NDArray[np.uint8]:
-    from goldfold.ensemble.threshold import apply_rule
-
-    presence = blend.presence(image_id) if rule.gate else None
-    return apply_rule(blend.read(image_id), rule, presence)
+    yield from encode_masks(
+        lambda image_id: None if image_id in left_out else decided.mask(image_id),
+        sample.image_ids,
+        dialect,
+        workers=run.workers,
+        progress=run.progress,
+    )
 
 
 def test_shapes(images: pd.DataFrame) -> dict[str, tuple[int, int]]:
@@ -180,6 +253,7 @@ def _portable_settings(run: Run) -> dict[str, Any]:
     """Return the settings without what differs between machines and changes no byte."""
     settings = run.settings.model_dump(mode="json")
     settings["competition"]["data"] = run.settings.competition.data.name
+    settings["ensemble"]["runs"] = [path.name for path in run.settings.ensemble.runs]
     settings.pop("workers")
     return settings
 
@@ -195,16 +269,15 @@ def _seeds(run: Run) -> dict[str, Any]:
 
 def _checkpoints(run: Run) -> dict[str, str]:
     """Return the hash of each checkpoint that was used, by its path in the run."""
-    from goldfold.commands.prediction_stage import expected_folds
-    from goldfold.training.checkpoint import list_checkpoints
+    from goldfold.commands.prediction_networks import predicting_checkpoints
+    from goldfold.commands.prediction_stage import finished_jobs
+    from goldfold.commands.training_stage import choose_jobs
 
-    found = {}
-    for model in run.settings.models:
-        if model.name not in (run.settings.ensemble.members or [model.name]):
-            continue
-        for seed in model.seeds:
-            for fold in expected_folds(run, model.name, seed):
-                folder = run.directory.training(model.name, seed, fold, len(model.stages))
-                for one in list_checkpoints(folder)[: run.settings.inference.checkpoints]:
-                    found[one.path.relative_to(run.directory.root).as_posix()] = one.sha256
-    return found
+    chosen = run.settings.ensemble.members
+    jobs = finished_jobs(run, choose_jobs(run))
+    return {
+        one.path.relative_to(run.directory.root).as_posix(): one.sha256
+        for job in jobs
+        if chosen is None or job.model.name in chosen
+        for one in predicting_checkpoints(run, job)
+    }

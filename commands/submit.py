@@ -1,4 +1,4 @@
-"""`goldfold submit`: write, check and score submissions."""
+"""`goldfold submit`: write, check, score, compare, select and explain submissions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import typer
 from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from goldfold.commands.context import Run
-    from goldfold.settings import CompetitionSettings
 
 app = typer.Typer(
-    help="Write, check and score submissions.\n\nExample:\n\ngoldfold submit write runs/first",
+    help="Write, check, score, compare and explain submissions.\n\n"
+    "Example:\n\ngoldfold submit write runs/first",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -46,6 +44,7 @@ def write(
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.submission_stage import ensure_submission
 
     run = open_run(run_folder, assignments)
     images = ensure_images(run)
@@ -80,16 +79,15 @@ def check(
     goldfold submit check runs/first/submission.csv --sample data/sample_submission.csv
     """
     from goldfold.commands import show
-    from goldfold.competitions.rle import get_dialect
+    from goldfold.commands.submission_form import find_form
+    from goldfold.commands.submission_stage import layout_of
     from goldfold.submissions.check import check_submission
 
     form, shapes = find_form(sample, competition)
     report = check_submission(
         file,
         sample,
-        id_column=form.submission.id_column,
-        rle_column=form.submission.rle_column,
-        dialect=get_dialect(form.submission.dialect),
+        layout=layout_of(form.submission),
         shape=form.images.shape,
         shapes=shapes,
     )
@@ -122,6 +120,7 @@ def score(
     goldfold submit score runs/first/submission.csv --solution data/solution.csv
     """
     from goldfold.commands import show
+    from goldfold.commands.submission_form import find_form
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.score import score_submission
 
@@ -144,6 +143,137 @@ def score(
     print_scores(scores)
 
 
+@app.command("compare")
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="FILE", help="A submission.")],
+    second: Annotated[Path, typer.Argument(metavar="OTHER", help="Another for the same images.")],
+    competition: Competition = None,
+    show_images: Annotated[
+        int, typer.Option("--images", min=0, help="How many of the images that differ to list.")
+    ] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show where two submissions differ: ids, agreement in Dice, empty masks, images to look at.
+
+    Example:
+    goldfold submit compare runs/first/submission.csv runs/second/submission.csv
+
+    Next: goldfold submit explain runs/first ID
+    """
+    from goldfold.commands import show
+    from goldfold.commands.submission_form import compare_files
+
+    found = compare_files(first, second, competition)
+    if as_json:
+        show.out_json(found.to_json())
+        return
+    for file, ids in ((first, found.only_first), (second, found.only_second)):
+        if ids:
+            some = ", ".join(ids[:3])
+            show.out(f"only in {file}: {len(ids):,} images, such as {some}")
+    shared = len(found.images)
+    show.out(
+        f"agreement on {shared:,} images: mean Dice {found.dice:.4f}, {found.identical:,} identical"
+    )
+    table = found.table()
+    rows = [
+        [f"{first}: empty", table["both_empty"], table["only_first_empty"]],
+        [f"{first}: not empty", table["only_second_empty"], table["neither_empty"]],
+    ]
+    show.out(show.table(["", f"{second}: empty", "not empty"], rows))
+    differing = [one for one in found.images if one.dice < 1][:show_images]
+    if differing:
+        lines = [
+            [one.image_id, f"{one.dice:.4f}", one.first_px, one.second_px] for one in differing
+        ]
+        show.out(show.table(["look at", "Dice", "px", "px of the other"], lines))
+
+
+@app.command("select")
+def select(
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run directories with submissions.")
+    ],
+    tolerance: Annotated[
+        float, typer.Option(help="How far below the best honest score the second may lie.")
+    ] = 0.005,
+    as_json: Json = False,
+) -> None:
+    """Choose the two submissions to hand in: the best, and the most different nearly as good.
+
+    Example:
+    goldfold submit select runs/first runs/second runs/third --tolerance 0.01
+    """
+    from goldfold.commands import show
+    from goldfold.commands.submit_select import select_runs
+
+    found = select_runs(run_folders, tolerance)
+    if as_json:
+        show.out_json(found)
+        return
+    rows = [
+        [
+            one["submission"],
+            f"{one['honest']:.4f}",
+            "" if one["agreement"] is None else f"{one['agreement']:.4f}",
+            one["verdict"],
+        ]
+        for one in found["candidates"]
+    ]
+    show.out(show.table(["submission", "honest", "agrees with the best, Dice", ""], rows))
+    if found["other"] is None:
+        show.out(f"no second one within {tolerance:g} of the best: raise --tolerance")
+
+
+@app.command("explain")
+def explain_command(
+    run_folder: RunFolder,
+    image_id: Annotated[str, typer.Argument(metavar="ID", help="A test or training image.")],
+    picture: Annotated[
+        Path | None, typer.Option("-o", "--output", help="PNG to write; in the run unless given.")
+    ] = None,
+    as_json: Json = False,
+    assignments: Assignments = None,
+) -> None:
+    """Say which rule made an image's mask or left it empty, from what every member saw.
+
+    A training image is explained by its out-of-fold prediction and held against its true mask.
+
+    Example:
+    goldfold submit explain runs/first ID_0123
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.submit_explain import explain, overlay_path
+    from goldfold.submissions.overlay import write_overlay
+
+    run = open_run(run_folder, assignments)
+    images = ensure_images(run)
+    found = explain(run, images, require_folds(run, images), image_id)
+    path = picture or overlay_path(run, image_id)
+    write_overlay(path, found.panels)
+    facts = found.facts | {"picture": str(path)}
+    if as_json:
+        show.out_json(facts)
+        return
+    told = [
+        [name, one["weight"], f"{one['highest_probability']:.3f}", one["px_from_top"],
+         one["px_from_bottom"], "" if one["presence"] is None else f"{one['presence']:.3f}"]
+        for name, one in [
+            *((one["member"], one) for one in facts["members"]),
+            ("blend", facts["blend"] | {"weight": ""}),
+        ]
+    ]  # fmt: skip
+    top, bottom = facts["rule"]["top"]["probability"], facts["rule"]["bottom"]["probability"]
+    headers = ["", "weight", "highest", f"px from {top:.3f}", f"px from {bottom:.3f}", "presence"]
+    show.out(show.table(headers, told))
+    show.out(f"{image_id}: {facts['verdict']}; {facts['mask_px']:,} px")
+    if "score" in facts:
+        show.out(f"true mask: {facts['true_px']:,} px; {facts['metric']} {facts['score']:.4f}")
+    show.out(f"picture: {path}")
+
+
 def print_scores(scores: Any) -> None:
     """Print the parts of a score beside the all-empty submission's."""
     from goldfold.commands import show
@@ -164,82 +294,3 @@ def print_scores(scores: Any) -> None:
     show.out(show.table(headers, rows))
     for warning in scores.warnings:
         show.terminal_progress().warn(warning)
-
-
-def find_form(
-    table: Path, name: str | None
-) -> tuple[CompetitionSettings, dict[str, tuple[int, int]] | None]:
-    """Return the competition of a table, and the sizes of its images if a run knows them.
-
-    Args:
-        table: sample submission or solution.
-        name: of a preset, or a run directory; None = the preset with these columns.
-
-    Raises:
-        InputError: there is no such preset or run, or no preset (or several) has these columns.
-    """
-    from goldfold.commands.context import open_run
-    from goldfold.commands.submission_stage import test_shapes
-    from goldfold.competitions.images_table import read_images
-
-    if name is None or not Path(name).is_dir():
-        return _form_of(table, name), None
-    run = open_run(Path(name))
-    known = run.directory.images.is_file()
-    shapes = test_shapes(read_images(run.directory.images)) if known else None
-    return run.settings.competition, shapes
-
-
-def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
-    from goldfold.competitions.preset import load_preset, preset_names
-    from goldfold.errors import InputError, did_you_mean
-    from goldfold.settings import CompetitionSettings
-    from goldfold.submissions.table import read_table, show_header
-
-    if preset is not None and preset not in preset_names():
-        raise InputError(
-            f"--competition {preset}: neither a preset ({', '.join(preset_names())}) nor a run "
-            f"directory.{did_you_mean(preset, preset_names())}"
-        )
-    if preset is not None:
-        return CompetitionSettings.model_validate(load_preset(preset))
-    columns = {column.strip() for column in read_table(table).columns}
-    known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
-    fitting = [
-        one for one in known if {one.submission.id_column, one.submission.rle_column} <= columns
-    ]
-    if len(fitting) != 1:
-        raise InputError(
-            f"{table}: the header {show_header(sorted(columns))} fits {len(fitting)} of the "
-            f"presets. Name one with --competition: {', '.join(preset_names())}."
-        )
-    return fitting[0]
-
-
-def ensure_submission(
-    run: Run, images: pd.DataFrame, folds: pd.DataFrame, overwrite: bool = False
-) -> Path:
-    """Return the submission, written anew if what it is made from changed.
-
-    Raises:
-        InputError: predictions, ensemble or sample are missing or outdated, or a file of that
-            name is there that was not written here.
-    """
-    from goldfold.commands.submission_stage import (
-        refuse_foreign_submission,
-        submission_made_from,
-        write_run_submission,
-    )
-
-    path = run.directory.submission(run.settings.submission.file)
-    made_from = submission_made_from(run, images, folds)
-    record = run.directory.stage("submission")
-    if not overwrite:
-        refuse_foreign_submission(run, path)
-        if path.is_file() and record.is_current(made_from):
-            run.progress.say("submission: up to date")
-            return path
-    record.forget()
-    write_run_submission(run, images, folds, path)
-    record.write(made_from)
-    return path

@@ -55,8 +55,13 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def lock(descriptor: int, path: Path) -> None:
+def lock(descriptor: int, path: Path, *, shared: bool = False) -> None:
     """Take an open file or folder for its opener until it is closed, where the system can.
+
+    Args:
+        descriptor: of the open file or folder.
+        path: its name, for the message.
+        shared: with others who take it shared, too.
 
     Raises:
         OutputError: somebody else has it.
@@ -66,11 +71,31 @@ def lock(descriptor: int, path: Path) -> None:
     except ImportError:  # Windows has no flock
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OutputError(
             f"another process is writing {path}. Wait for it to end, or end it."
         ) from None
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Wait for one's turn among the processes that ask for the same folder.
+
+    Whatever ends a process also ends its turn, and nothing is left behind. Where folders cannot be
+    locked (Windows) nobody waits.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

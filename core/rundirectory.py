@@ -15,7 +15,8 @@ class RunDirectory:
     """Paths in a run directory.
 
     goldfold.toml  run.json  images.csv  folds.csv  cache/  models/  predictions/
-    ensemble.json  submission.csv  submission.json  stages/ (what each stage was made from)
+    ensemble.json  ensemble.png  submission.csv  submission.json
+    stages/ (what each stage was made from)
     """
 
     root: Path
@@ -49,6 +50,11 @@ class RunDirectory:
     def ensemble(self) -> Path:
         """Members, weights, thresholds and scores."""
         return self.root / "ensemble.json"
+
+    @property
+    def heat_maps(self) -> Path:
+        """Score around the rule."""
+        return self.root / "ensemble.png"
 
     @property
     def submission_facts(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,15 +23,23 @@ from goldfold.settings_training import (
     RateSchedule,
     Sampling,
     Seed,
+    Size,
     StageSettings,
     TrainingSettings,
 )
+
+ViewSet = Literal["none", "hflip", "d4", "multiscale"]
+# A part of goldfold.inference.views, or several joined by +.
+_PART = r"(hflip|vflip|rot90|rot180|rot270|scale-[0-9.]+)"
+VIEW_PATTERN = rf"^(none|{_PART}(\+{_PART})*)$"
+ViewName = Annotated[str, Field(pattern=VIEW_PATTERN)]
 
 __all__ = [
     "CompetitionSettings",
     "EnsembleSettings",
     "ExtraTable",
     "FoldSettings",
+    "GivenRule",
     "ImageFiles",
     "InferenceSettings",
     "LabelTable",
@@ -79,21 +88,57 @@ class InferenceSettings(Strict):
 
     checkpoints: Annotated[int, Field(ge=1)] = 3
     """Best checkpoints of each fold whose probabilities are averaged."""
-    views: Literal["none", "hflip"] = "hflip"
-    """Test-time augmentation."""
+    average: Literal["off", "best", "uniform", "greedy", "auto"] = "off"
+    """Average those checkpoints' weights instead of their probabilities; `auto` takes what
+    `goldfold ensemble average` found best."""
+    views: ViewSet | Annotated[list[ViewName], Field(min_length=1)] = "hflip"
+    """Test-time augmentation: a name, or a list such as ["none", "hflip+rot90", "scale-1.25"]."""
+    merge: Literal["mean", "geometric", "logit"] = "mean"
+    """Which mean of the probabilities of checkpoints and views."""
+    image_size: Size | None = None
+    """Height and width in pixels of the network's input; that of the last stage unless given."""
+    tile: Size | None = None
+    """Side in pixels of overlapping tiles, for images too large for the memory; None = whole."""
+    tile_overlap: Annotated[float, Field(ge=0.125, lt=1)] = 0.5
+    """Share of a tile that the next one covers again."""
+    engine: Literal["auto", "torch", "compile", "openvino"] = "auto"
+    """What runs the networks; `auto` compiles where a measurement says that it pays."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Images in a forward pass."""
     allow_missing_folds: bool = False
     """Predict although a fold of a model has no finished training."""
 
 
+class GivenRule(Strict):
+    """Thresholds that are not searched for, such as a medal solution's."""
+
+    top: Annotated[float, Field(gt=0, le=1)]
+    """Probability of the pixels that count towards min_area."""
+    min_area: Annotated[int, Field(ge=0)]
+    """Fewer such pixels make the mask empty."""
+    bottom: Annotated[float, Field(gt=0, le=1)]
+    """Probability of the mask's pixels."""
+    at_size: Annotated[int, Field(ge=1)] | None = None
+    """Side in pixels of the images that min_area was found on; the original size unless given."""
+
+
 class EnsembleSettings(Strict):
     """How members are blended and thresholds chosen."""
 
     members: list[str] | None = None
-    """Names of the models to blend; all unless given."""
-    weights: list[Annotated[int, Field(ge=0)]] | None = None
-    """Whole-numbered weight of each member; equal unless given."""
+    """Names of the models of this run to blend; all unless given."""
+    runs: list[Path] = Field([])
+    """Other run directories whose models are blended too; a relative path counts from this run."""
+    merge: Literal["mean", "geometric", "logit", "rank"] = "mean"
+    """What is averaged over members: probabilities, their logarithms, logits, or ranks."""
+    weights: Literal["equal", "hill-climb", "simplex"] | list[Annotated[int, Field(ge=0)]] = "equal"
+    """Whole-numbered weight of each member, or how they are chosen on out-of-fold predictions."""
+    rule: Literal["centre", "peak"] = "centre"
+    """Thresholds in the centre of the plateau of good ones, or the very best on these images."""
+    thresholds: GivenRule | None = None
+    """Take these thresholds instead of searching."""
+    post_processing: Literal["off", "auto"] = "off"
+    """Small parts, holes, edges: `auto` keeps the steps whose honest gain is positive."""
     min_area_candidates: Annotated[int, Field(ge=1)] | None = None
     """Upper bound on different min_area values tried; None = all of them (exact)."""
     presence_gate: Literal["auto", "off"] = "auto"
@@ -170,7 +215,9 @@ class Settings(Strict):
                     f"{did_you_mean(member, names)}"
                 )
         weights, count = self.ensemble.weights, len(names if members is None else members)
-        if weights is not None and len(weights) != count:
+        if self.ensemble.runs:  # how many members they have is known when they are opened
+            return self
+        if not isinstance(weights, str) and len(weights) != count:
             values = plural(len(weights), "value", "values")
             members_in_words = plural(count, "member", "members")
             raise ValueError(f"ensemble.weights has {values} for {members_in_words}")

@@ -92,6 +92,14 @@ class SubmissionFormat(Strict):
     """Column with the run-length encoding."""
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding."""
+    class_column: str | None = None
+    """Column with the class, where a row is an image and a class."""
+    class_separator: str = ""
+    """What parts image and class in the id column, where they are joined, e.g. `_`."""
+    objects: bool = False
+    """An image has one row an object, and an empty one where there is none."""
+    probability_columns: list[str] = []
+    """Columns with probabilities, where the submission has these instead of masks."""
 
 
 class CompetitionSettings(Strict):

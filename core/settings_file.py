@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from goldfold.errors import SettingsError, did_you_mean, list_problems, plural
-from goldfold.settings import Settings
+from goldfold.settings import VIEW_PATTERN, Settings
 
 _LONG = 60  # characters of a found value that are shown
 _EXPECTED = {
@@ -39,6 +39,7 @@ _NAME = "text of letters, digits, '.', '_' and '-' that begins with a letter or 
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": _NAME,
     r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$": f"{_NAME} and ends with .csv",
+    VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""
 

@@ -7,11 +7,14 @@ whole numbers and divided once: the same on every machine, and the blend of iden
 that map. It is rounded to the nearest level: the stored levels were rounded down, half a level on
 average, and rounding down again would set test maps (many summands) below out-of-fold maps (few),
 on which the thresholds are chosen.
+
+Instead of probabilities, their logarithms, logits or ranks may be averaged
+(`goldfold.ensemble.scale`), in whole numbers as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import fsum, gcd, lcm
@@ -22,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, level_histograms
+from goldfold.ensemble.scale import Scale
 from goldfold.errors import InputError, list_problems
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import Split, maps_path
@@ -59,6 +63,30 @@ def blend_maps(maps: Iterable[Levels], weights: Sequence[int]) -> Levels:
     total += wide(total_weight // 2)
     total //= wide(total_weight)
     return total.astype(np.uint8)
+
+
+def merge_maps(maps: Iterable[Levels], weights: Sequence[int], scales: Sequence[Scale]) -> Levels:
+    """Return the weighted mean of maps on another scale than that of probabilities, uint8 (H, W).
+
+    Args:
+        maps: 8-bit maps (H, W) of one shape; taken one at a time.
+        weights: whole numbers of at least 0, one a map, not all 0.
+        scales: one a map; the way back is the first one's.
+
+    Raises:
+        InputError: shapes differ, or the weights do not fit.
+    """
+    total_weight = _check_weights(weights)
+    total: NDArray[np.int64] | None = None
+    for levels, weight, scale in zip(maps, weights, scales, strict=True):
+        if total is None:
+            total = np.zeros(levels.shape, np.int64)
+        if levels.shape != total.shape:
+            raise InputError(f"expected maps of one shape, found {total.shape} and {levels.shape}.")
+        total += (scale.there * weight)[levels]
+    if total is None:
+        raise InputError("expected at least one map to blend, found none.")
+    return scales[0].levels(total, total_weight)
 
 
 @dataclass(frozen=True)
@@ -122,20 +150,28 @@ class Blend:
         image_ids: images that can be read, sorted.
     """
 
-    def __init__(self, members: Sequence[Member], split: Split, *, partial: bool = False) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        split: Split,
+        *,
+        partial: bool = False,
+        scales: Mapping[str, Scale] | None = None,
+    ) -> None:
         """Find the images.
 
         Args:
             members: at least one of positive weight.
             split: `out-of-fold`: each image lies in one store a seed; `test`: in every store.
             partial: leave out images that some member or seed lacks, instead of refusing.
+            scales: by member, on what its maps are averaged; None for the mean of probabilities.
 
         Raises:
             InputError: the weights are all 0, an image was predicted out of fold by two folds,
                 or members have different images.
         """
         self.members = [member for member in members if member.weight != 0]
-        self._split = split
+        self._split, self._scales = split, scales
         _check_weights([member.weight for member in members])
         # Stores that each image must be found in exactly one of.
         choices = [choice for member in self.members for choice in self._choices(member)]
@@ -148,14 +184,19 @@ class Blend:
             InputError: some member has no map of it, or maps differ in shape.
         """
         readers: list[MapReader] = []
+        owners: list[str] = []
         counts: list[int] = []
         for member in self.members:
             chosen = [self._find(choice, image_id, member) for choice in self._choices(member)]
             readers += chosen
+            owners += [member.name] * len(chosen)
             counts.append(len(chosen))
         weights = spread_weights([member.weight for member in self.members], counts)
+        maps = (reader.read(image_id) for reader in readers)
         try:
-            return blend_maps((reader.read(image_id) for reader in readers), weights)
+            if self._scales is None:
+                return blend_maps(maps, weights)
+            return merge_maps(maps, weights, [self._scales[owner] for owner in owners])
         except InputError as error:
             raise InputError(f"{image_id}: {error}") from error
 
@@ -179,6 +220,10 @@ class Blend:
                 total += member.weight * fsum(told) / len(told)
                 weights += member.weight
         return min(int(LEVELS * total / weights), LEVELS - 1) if weights else None
+
+    def of_member(self, number: int) -> Blend:
+        """Return one member's own maps; the stores are this blend's, which closes them."""
+        return Blend([self.members[number]], self._split, partial=True)
 
     def close(self) -> None:
         """Close all stores."""

@@ -44,12 +44,17 @@ class _Images:
 
 
 def best_gains(
-    gains: IntArray, areas: IntArray, *, known: int, candidates: int | None = None
+    gains: IntArray,
+    areas: IntArray,
+    *,
+    known: int,
+    candidates: int | None = None,
+    slack: int = 0,
 ) -> IntArray:
     """Return the largest gain over all min_area of at least 1, int64 (256 tops, 256 bottoms).
 
-    Exact wherever the gain reaches `known` and is the best or equal to it; pairs that were
-    passed over or lie below the best hold `PRUNED`.
+    Exact wherever the gain comes within `slack` of the best, which is `known` at least; pairs that
+    were passed over or lie lower hold `PRUNED`.
 
     Args:
         gains: (256 bottoms, N) gain of each image's mask over the empty one, in units of `ONE`.
@@ -57,19 +62,20 @@ def best_gains(
         known: a gain that is reached without a gate.
         candidates: try at most so many values of min_area for each top, spread evenly over the
             images that pass; None tries all.
+        slack: how far below the best gain a pair may lie, in units of `ONE`.
     """
     images = _split(gains, areas)
     bounds = _perfect_gate(images)
     table = np.full((LEVELS, LEVELS), PRUNED)
     best = known
     for top in _spread_order():
-        hopeful = np.flatnonzero(bounds[top] >= best)
+        hopeful = np.flatnonzero(bounds[top] >= best - slack)
         if not hopeful.size or not (images.highest > top).any():
             continue
         bottoms = slice(int(hopeful[0]), int(hopeful[-1]) + 1)
-        table[top, bottoms] = _gains_at_top(images, top, bottoms, best, candidates)
+        table[top, bottoms] = _gains_at_top(images, top, bottoms, best - slack, candidates)
         best = max(best, int(table[top].max()))
-    table[table < best] = PRUNED
+    table[table < best - slack] = PRUNED
     return table
 
 

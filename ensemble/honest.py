@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.presence import search_gated_rule
-from goldfold.ensemble.threshold import ALL_EMPTY, Rule, RuleSearch, rule_scores
+from goldfold.ensemble.choice import Choice, Chosen, choose_rule
+from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
 from goldfold.errors import InputError
 
 IntArray = NDArray[np.int64]
@@ -48,7 +49,7 @@ class Assessment:
     """The rule to use and what to expect of it.
 
     Attributes:
-        search: the rule chosen on all images; its score is the optimistic one.
+        chosen: the rule chosen on all images; its score is the optimistic one.
         scores: (N,) honest score of each image.
         honest: mean of `scores`.
         interval: bootstrap interval of `honest` over groups.
@@ -62,7 +63,7 @@ class Assessment:
             no presence levels.
     """
 
-    search: RuleSearch
+    chosen: Chosen
     scores: FloatArray
     honest: float
     interval: Interval
@@ -75,6 +76,13 @@ class Assessment:
     without_gate: float | None = None
 
 
+class _Options(TypedDict):
+    min_area_candidates: int | None
+    choice: Choice
+    given: Rule | None
+    without: Mapping[int, IntArray] | None
+
+
 def assess(
     histograms: IntArray,
     folds: Sequence[int] | IntArray,
@@ -85,6 +93,9 @@ def assess(
     seed: int = 0,
     min_area_candidates: int | None = None,
     presence: IntArray | None = None,
+    choice: Choice = "peak",
+    given: Rule | None = None,
+    without: Mapping[int, IntArray] | None = None,
 ) -> Assessment:
     """Return the rule chosen on all images, with its honest and its optimistic score.
 
@@ -101,32 +112,41 @@ def assess(
         min_area_candidates: as in `search_rule`.
         presence: (N,) levels of the blended presence probabilities. The gate that they allow is
             used only where the honest score is better with it.
+        choice: the best rule, or the centre of the plateau around it.
+        given: a rule that is taken instead of searching.
+        without: as in `cross_fit`, by the parts of `parts_of`.
 
     Raises:
         InputError: lengths differ, there is no such metric, or a single group cannot be parted.
     """
-    fold_of = np.asarray(folds, np.int64)
-    _check_lengths(len(histograms), len(fold_of), len(groups))
+    _check_lengths(len(histograms), len(folds), len(groups))
     group_of = number_groups(groups)
-    fold_count = np.unique(fold_of).size
-    parts = fold_of if fold_count > 1 else _deal(group_of, seed)
-    scores, fold_scores = cross_fit(
-        histograms, parts, metric, min_area_candidates=min_area_candidates
-    )
+    fold_count = np.unique(np.asarray(folds)).size
+    parts = parts_of(folds, groups, seed)
+    options: _Options = {
+        "min_area_candidates": min_area_candidates,
+        "choice": choice,
+        "given": given,
+        "without": without,
+    }
+    scores, fold_scores = cross_fit(histograms, parts, metric, **options)
     without_gate = None
     if presence is not None:
         without_gate = float(scores.mean())
-        gated, gated_folds = cross_fit(
-            histograms, parts, metric, min_area_candidates=min_area_candidates, presence=presence
-        )
+        gated, gated_folds = cross_fit(histograms, parts, metric, presence=presence, **options)
         if gated.mean() > scores.mean():
             scores, fold_scores = gated, gated_folds
         else:
             presence = None
     has_mask = histograms[:, 1].sum(axis=1) > 0
     return Assessment(
-        search=search_gated_rule(
-            histograms, metric, presence, min_area_candidates=min_area_candidates
+        chosen=choose_rule(
+            histograms,
+            metric,
+            presence=presence,
+            min_area_candidates=min_area_candidates,
+            choice=choice,
+            given=given,
         ),
         scores=scores,
         honest=float(scores.mean()),
@@ -141,6 +161,23 @@ def assess(
     )
 
 
+def parts_of(folds: Sequence[int] | IntArray, groups: Sequence[str], seed: int) -> IntArray:
+    """Return the part of each image, (N,): what is chosen for a part is chosen on the others.
+
+    Parts are the folds. Where there is only one, its groups are dealt into five parts.
+
+    Args:
+        folds: (N,) fold of each image.
+        groups: (N,) group of each image; "" for an image of its own.
+        seed: of the dealing.
+
+    Raises:
+        InputError: one fold of a single group cannot be parted.
+    """
+    fold_of = np.asarray(folds, np.int64)
+    return fold_of if np.unique(fold_of).size > 1 else _deal(number_groups(groups), seed)
+
+
 def cross_fit(
     histograms: IntArray,
     folds: IntArray,
@@ -148,6 +185,9 @@ def cross_fit(
     *,
     min_area_candidates: int | None = None,
     presence: IntArray | None = None,
+    choice: Choice = "peak",
+    given: Rule | None = None,
+    without: Mapping[int, IntArray] | None = None,
 ) -> tuple[FloatArray, tuple[FoldScore, ...]]:
     """Return the score of each image under the rule of the other folds, (N,), and each fold's.
 
@@ -157,6 +197,10 @@ def cross_fit(
         metric: name of a metric of pixel counts.
         min_area_candidates: as in `search_rule`.
         presence: (N,) levels, None for rules without a gate.
+        choice: as in `choose_rule`.
+        given: as in `choose_rule`.
+        without: where the blend itself was chosen: by fold, the histograms (N, 2, 256) of the
+            blend that was chosen without the fold.
 
     Raises:
         InputError: there is only one fold, or no such metric.
@@ -171,15 +215,19 @@ def cross_fit(
     fold_scores = []
     for fold in names:
         here = folds == fold
+        blend = histograms if without is None else without[int(fold)]
         there_presence = None if presence is None else presence[~here]
-        search = search_gated_rule(
-            histograms[~here], metric, there_presence, min_area_candidates=min_area_candidates
-        )
+        rule = choose_rule(
+            blend[~here],
+            metric,
+            presence=there_presence,
+            min_area_candidates=min_area_candidates,
+            choice=choice,
+            given=given,
+        ).rule
         here_presence = None if presence is None else presence[here]
-        scores[here] = rule_scores(histograms[here], search.rule, metric, here_presence)
-        fold_scores.append(
-            FoldScore(int(fold), int(here.sum()), search.rule, float(scores[here].mean()))
-        )
+        scores[here] = rule_scores(blend[here], rule, metric, here_presence)
+        fold_scores.append(FoldScore(int(fold), int(here.sum()), rule, float(scores[here].mean())))
     return scores, tuple(fold_scores)
 
 

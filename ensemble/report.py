@@ -7,9 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import Member
 from goldfold.ensemble.honest import Assessment
+from goldfold.ensemble.plateau import Plateau
+from goldfold.ensemble.post_processing import NOTHING, PostProcessing
+from goldfold.ensemble.post_search import PostSearch
+from goldfold.ensemble.scale import Scale, make_scale
 from goldfold.ensemble.threshold import Rule
 from goldfold.errors import InputError
 from goldfold.files import read_json
@@ -22,6 +28,10 @@ def build_report(
     assessment: Assessment,
     metric: str,
     *,
+    merge: str = "mean",
+    level_counts: Mapping[str, Sequence[int]] | None = None,
+    weights: str | Sequence[int] = "equal",
+    post: PostSearch | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of ensemble.json, plain values only.
@@ -30,15 +40,25 @@ def build_report(
         members: the blend.
         assessment: of `assess` on its out-of-fold maps.
         metric: name of the competition's metric.
+        merge: on what maps are averaged.
+        level_counts: by member, pixels by level, where maps are averaged by rank.
+        weights: how they were chosen.
+        post: steps after the thresholds, None where they were not searched.
         facts: more to keep under `made_from` (fingerprints, versions).
     """
     one_fold = assessment.fold_count == 1
+    chosen = assessment.chosen
     return {
         "format": FORMAT,
         "metric": metric,
-        "members": [_describe_member(member) for member in members],
-        "rule": describe_rule(assessment.search.rule),
-        "tied_threshold_pairs": assessment.search.ties,
+        "merge": merge,
+        "weights": weights if isinstance(weights, str) else "given",
+        "members": [_describe_member(member, level_counts or {}) for member in members],
+        "rule": describe_rule(chosen.rule),
+        "post_processing": asdict(NOTHING if post is None else post.steps),
+        "tied_threshold_pairs": chosen.peak.ties,
+        "peak": {"rule": describe_rule(chosen.peak.rule), "score": chosen.peak.score},
+        "plateau": None if chosen.plateau is None else _describe_plateau(chosen.plateau),
         "honest": {
             "score": assessment.honest,
             "chosen_on": "the other parts of the only fold" if one_fold else "the other folds",
@@ -55,15 +75,32 @@ def build_report(
                 for fold in assessment.folds
             ],
         },
-        "optimistic": assessment.search.score,
+        "optimistic": chosen.score,
         "all_empty": assessment.all_empty,
         "honest_without_presence_gate": assessment.without_gate,
+        "post_processing_tried": None if post is None else [asdict(one) for one in post.trials],
+        "honest_with_post_processing": None if post is None else float(post.scores.mean()),
         "images": {
             "all": len(assessment.scores),
             "non_empty": assessment.non_empty_images,
             "empty": len(assessment.scores) - assessment.non_empty_images,
         },
         "made_from": dict(facts or {}),
+    }
+
+
+def _describe_plateau(plateau: Plateau) -> dict[str, Any]:
+    """Return the ranges of a plateau, thresholds as probabilities."""
+
+    def probabilities(levels: tuple[int, int]) -> list[float]:
+        return [(level + 1) / LEVELS for level in levels]
+
+    return {
+        "within": plateau.slack,
+        "threshold_pairs": plateau.pairs,
+        "top": probabilities(plateau.tops),
+        "bottom": probabilities(plateau.bottoms),
+        "min_area_px": list(plateau.min_areas),
     }
 
 
@@ -105,10 +142,65 @@ def read_rule(path: Path) -> Rule:
     return Rule(*levels, gate)
 
 
-def _describe_member(member: Member) -> dict[str, Any]:
-    return {
+def read_post_processing(path: Path) -> PostProcessing:
+    """Return the steps after the thresholds that an ensemble.json names.
+
+    Raises:
+        InputError: the file is missing, or its steps are unknown.
+    """
+    content = read_json(path)
+    try:
+        return PostProcessing(**content.get("post_processing", {}))
+    except (AttributeError, TypeError):
+        raise InputError(
+            f"{path} names unknown steps of post-processing. Run `goldfold ensemble run` again."
+        ) from None
+
+
+def read_weights(path: Path) -> dict[str, int]:
+    """Return the weight of each member that an ensemble.json names.
+
+    Raises:
+        InputError: the file is missing, or names none.
+    """
+    content = read_json(path)
+    try:
+        return {member["name"]: int(member["weight"]) for member in content["members"]}
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path} names no members. Run `goldfold ensemble run` again.") from None
+
+
+def read_scales(path: Path) -> dict[str, Scale] | None:
+    """Return the scale of each member that an ensemble.json names, None for the plain mean.
+
+    Raises:
+        InputError: the file is missing, or says less.
+    """
+    content = read_json(path)
+    try:
+        merge = content.get("merge", "mean")
+        if merge == "mean":
+            return None
+        return {
+            member["name"]: make_scale(
+                merge,
+                np.array(member["level_counts"], np.int64) if merge == "rank" else None,
+            )
+            for member in content["members"]
+        }
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"{path} does not say how maps are merged. Run `goldfold ensemble run` again."
+        ) from None
+
+
+def _describe_member(member: Member, level_counts: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "name": member.name,
         "weight": member.weight,
         "seeds": len(member.seeds),
         "stores": sum(len(readers) for readers in member.seeds),
     }
+    if member.name in level_counts:
+        found["level_counts"] = list(level_counts[member.name])
+    return found

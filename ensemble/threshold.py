@@ -158,7 +158,7 @@ def search_rule(
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
     """
-    gains = _gains(histograms, metric)
+    gains = gains_over_empty(histograms, metric)
     ungated = gains.sum(axis=1)
     floor = int(known * ONE * len(histograms)) - 1 if known > 0 else 0
     reached = max(0, int(ungated.max()))
@@ -179,7 +179,7 @@ def search_rule(
     return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), ties)
 
 
-def _gains(histograms: IntArray, metric: str) -> IntArray:
+def gains_over_empty(histograms: IntArray, metric: str) -> IntArray:
     """Return score minus score of the empty mask, int64 (256 bottoms, N) in units of `ONE`."""
     scores = scores_by_level(histograms, metric)
     scores -= scores[:, TOP_LEVEL:]  # nothing is above level 255

@@ -3,24 +3,32 @@
 from goldfold.lazy import lazy_exports
 
 __all__ = [
-    "VIEWS",
+    "NAMED_VIEWS",
     "MapReader",
     "MapWriter",
+    "Merger",
+    "Predictor",
+    "TiledNetwork",
+    "View",
     "get_views",
     "maps_path",
     "predict_maps",
-    "view_probability",
+    "start_engine",
 ]
 
 __getattr__ = lazy_exports(
     __name__,
     {
-        "VIEWS": "views",
+        "NAMED_VIEWS": "views",
         "MapReader": "reader",
         "MapWriter": "store",
+        "Merger": "merge",
+        "Predictor": "predictor",
+        "TiledNetwork": "tiles",
+        "View": "views",
         "get_views": "views",
         "maps_path": "store",
         "predict_maps": "predict",
-        "view_probability": "views",
+        "start_engine": "engine",
     },
 )

@@ -86,14 +86,14 @@ def unpack_map(content: Bytes, entry: Entry) -> NDArray[np.uint8] | None:
     return np.frombuffer(raw, np.uint8).reshape(entry.height, entry.width)
 
 
-def scan_records(content: Bytes, *, verify: bool) -> Iterator[Entry]:
+def scan_records(content: Bytes, *, verify: bool, start: int = HEADER_BYTES) -> Iterator[Entry]:
     """Yield the records in order, up to the end or the first that is torn.
 
     Args:
         content: the whole file.
         verify: compare each record's CRC, which reads every byte; otherwise only the lengths.
+        start: where a record begins.
     """
-    start = HEADER_BYTES
     while (entry := _entry_at(content, start)) is not None:
         if verify and not _is_whole(content, entry):
             return

@@ -4,13 +4,18 @@ A store is `NAME.maps`, which only ever grows, and `NAME.json`, which says what 
 from and stands only once all of them are there. A kill at any moment leaves whole records and at
 most one torn one; the next writer cuts that off and goes on, and the finished file has the same
 bytes as one written without a break.
+
+Several processes may write one store, each some of the images. They take turns at its end; who
+finds a torn record there cuts it off, for whoever has the turn is the only one writing. The order
+of the records is then that of their arrival, and so are the bytes; what a reader gives is the same.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError, OutputError
-from goldfold.files import fingerprint, lock, read_json, write_json
+from goldfold.files import fingerprint, lock, read_json, turn, write_json
 from goldfold.inference.record import (
     HEADER_BYTES,
     MAGIC,
@@ -50,7 +55,14 @@ class MapWriter:
         cut_bytes: bytes of a torn record that were cut off on opening.
     """
 
-    def __init__(self, path: Path, facts: Mapping[str, Any], *, restart: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        facts: Mapping[str, Any],
+        *,
+        restart: bool = False,
+        shared: bool = False,
+    ) -> None:
         """Open or begin a store.
 
         Args:
@@ -58,6 +70,7 @@ class MapWriter:
             facts: everything the maps depend on (checkpoints, views, image size), as JSON takes
                 it; a store with other facts is never continued.
             restart: empty a store with other facts instead of refusing it.
+            shared: other processes, opened in the same way, write into it as well.
 
         Raises:
             InputError: the file is no store, or has other facts and `restart` is not set.
@@ -65,7 +78,10 @@ class MapWriter:
         """
         self.path, self.facts = path, dict(facts)
         self.cut_bytes = 0
+        self._shared = shared
         self._stored: set[str] = set()
+        self._end = HEADER_BYTES
+        self._header = pack_header(fingerprint(self.facts))
         self._summary = path.with_suffix(".json")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +89,9 @@ class MapWriter:
         except OSError as error:
             raise _unwritable(path, error) from error
         try:
-            lock(self._file.fileno(), path)
-            self._resume(restart)
+            lock(self._file.fileno(), path, shared=shared)
+            with self._turn():
+                self._resume(restart)
         except OSError as error:
             self._file.close()
             raise _unwritable(path, error) from error
@@ -108,9 +125,12 @@ class MapWriter:
     ) -> None:
         """Store one map, uint8 (H, W), and the presence probability that goes with it.
 
+        A map that another process has stored meanwhile stays as it is.
+
         Raises:
             InputError: the image is stored already, or the map is of another form.
-            OutputError: the disk is full or the file cannot be written.
+            OutputError: the disk is full or the file cannot be written, or another process has
+                begun the store anew.
         """
         if levels.dtype != np.uint8 or levels.ndim != 2 or levels.size == 0:
             raise InputError(
@@ -119,9 +139,19 @@ class MapWriter:
             )
         if image_id in self._stored:
             raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
-        self._summary.unlink(missing_ok=True)
-        self._write(pack_record(image_id, levels, presence))
-        self._stored.add(image_id)
+        record = pack_record(image_id, levels, presence)
+        with self._turn():
+            self._catch_up()
+            if image_id not in self._stored:
+                self._summary.unlink(missing_ok=True)
+                self._write(record)
+                self._stored.add(image_id)
+
+    def holds(self, count: int) -> bool:
+        """Return whether so many maps are stored, those of other processes included."""
+        with self._turn():
+            self._catch_up()
+        return len(self._stored) >= count
 
     def finish(self) -> None:
         """Flush the maps to the disk, then write the summary that opens them to readers.
@@ -129,28 +159,38 @@ class MapWriter:
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        summary = {
-            "format": FORMAT,
-            "facts": self.facts,
-            "images": len(self._stored),
-            "bytes": self.path.stat().st_size,
-        }
-        write_json(self._summary, summary)
+        with self._turn():
+            self._catch_up()
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            summary = {
+                "format": FORMAT,
+                "facts": self.facts,
+                "images": len(self._stored),
+                "bytes": self._end,
+            }
+            write_json(self._summary, summary)
 
     def close(self) -> None:
         """Close the file; what is stored stays."""
         self._file.close()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep other processes from the end of the file, where there may be some."""
+        if not self._shared:
+            yield
+            return
+        with turn(self.path.parent):
+            yield
+
     def _resume(self, restart: bool) -> None:
         """Take over the whole records, cut off a torn one, or begin anew."""
-        header = pack_header(fingerprint(self.facts))
         self._file.seek(0)
         found = self._file.read(HEADER_BYTES)
-        if found == header:
+        if found == self._header:
             self._take_over()
             return
         if not MAGIC.startswith(found[: len(MAGIC)]):
@@ -165,7 +205,8 @@ class MapWriter:
             )
         self._summary.unlink(missing_ok=True)
         self._file.truncate(0)
-        self._write(header)
+        self._end = 0
+        self._write(self._header)
 
     def _differences(self) -> str:
         """Return in words which facts differ, where the old ones are known."""
@@ -176,30 +217,44 @@ class MapWriter:
         changed = [k for k in keys if fingerprint(old.get(k)) != fingerprint(self.facts.get(k))]
         return f" ({', '.join(changed)} changed)" if changed else ""
 
+    def _catch_up(self) -> None:
+        """Take in what other processes stored since the last turn."""
+        if not self._shared or self._size() == self._end:
+            return
+        self._file.seek(0)
+        if self._file.read(HEADER_BYTES) != self._header:
+            raise OutputError(
+                f"another process has begun {self.path} anew, from other facts. "
+                "Run the same settings everywhere."
+            )
+        self._take_over()
+
     def _take_over(self) -> None:
         size = self._size()
         with (
             mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content,
             memoryview(content) as view,
         ):
-            entries = list(scan_records(view, verify=True))
-        self._stored = {entry.image_id for entry in entries}
-        end = entries[-1].end if entries else HEADER_BYTES
-        self.cut_bytes = size - end
-        if self.cut_bytes:
+            entries = list(scan_records(view, verify=True, start=self._end))
+        self._stored.update(entry.image_id for entry in entries)
+        if entries:
+            self._end = entries[-1].end
+        torn = size - self._end
+        if torn:
+            self.cut_bytes += torn
             self._summary.unlink(missing_ok=True)
-            self._file.truncate(end)
+            self._file.truncate(self._end)
 
     def _write(self, content: bytes) -> None:
         """Append bytes; on a full disk take back the part that was written."""
-        start = self._size()
         rest = memoryview(content)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            self._file.truncate(start)
+            self._file.truncate(self._end)
             raise _unwritable(self.path, error) from error
+        self._end += len(content)
 
     def _size(self) -> int:
         return os.fstat(self._file.fileno()).st_size

@@ -2,65 +2,165 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 import ttach
-from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
-from goldfold.training.device import Device
-from goldfold.training.networks.output import split_output
 
-VIEWS: Mapping[str, Callable[[], ttach.Compose]] = MappingProxyType(
+# Networks halve their input five times; a scaled view is rounded to the next such size.
+_STRIDE = 32
+
+NAMED_VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "none": lambda: ttach.Compose([]),
-        "hflip": lambda: ttach.Compose([ttach.HorizontalFlip()]),
+        "none": ("none",),
+        "hflip": ("none", "hflip"),
+        "d4": (
+            "none", "rot90", "rot180", "rot270",
+            "hflip", "hflip+rot90", "hflip+rot180", "hflip+rot270",
+        ),
+        "multiscale": ("none", "scale-0.75", "scale-1.25"),
+    }
+)  # fmt: skip
+"""Name -> its views; `d4` holds all symmetries of a square."""
+
+# Part of a view -> ttach's transform and its parameter, which turn there and back.
+_PARTS: Mapping[str, tuple[Callable[[], ttach.base.DualTransform], object]] = MappingProxyType(
+    {
+        "hflip": (ttach.HorizontalFlip, True),
+        "vflip": (ttach.VerticalFlip, True),
+        "rot90": (lambda: ttach.Rotate90(angles=[90]), 90),
+        "rot180": (lambda: ttach.Rotate90(angles=[180]), 180),
+        "rot270": (lambda: ttach.Rotate90(angles=[270]), 270),
     }
 )
-"""Name -> the views, the untouched image always among them."""
 
 
-def get_views(name: str) -> ttach.Compose:
-    """Return the views of that name; iterating over them gives ttach transformers.
+@dataclass(frozen=True)
+class View:
+    """One way to look at an image: flips and quarter turns of ttach, then a change of scale.
+
+    Attributes:
+        name: parts joined by `+`, e.g. `hflip+rot90`, `none` for the untouched image.
+        scale: factor on both sides, 1 for none.
+    """
+
+    name: str
+    turns: tuple[tuple[ttach.base.DualTransform, object], ...] = ()
+    scale: float = 1.0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the images as the network sees them.
+
+        A quarter turn exchanges height and width; a scaled side is rounded to a multiple of 32.
+
+        Args:
+            images: network input, float32 (N, C, H, W).
+        """
+        for transform, parameter in self.turns:
+            images = transform.apply_aug_image(images, parameter)
+        if self.scale == 1.0:
+            return images
+        height, width = (_scaled(side, self.scale) for side in images.shape[-2:])
+        return _resize(images, height, width)
+
+    def inverse(self, maps: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Return maps of the view laid back onto the image, float32 (N, 1, height, width).
+
+        Args:
+            maps: float32 (N, 1, h, w) at the size of `forward`.
+            height: of the untouched image in pixels.
+            width: of it.
+        """
+        quarter = sum(parameter in (90, 270) for _, parameter in self.turns) % 2
+        if self.scale != 1.0:
+            maps = _resize(maps, *((width, height) if quarter else (height, width)))
+        for transform, parameter in reversed(self.turns):
+            maps = transform.apply_deaug_mask(maps, parameter)
+        return maps
+
+
+def get_views(views: str | Sequence[str]) -> list[View]:
+    """Return the views of a name (`none`, `hflip`, `d4`, `multiscale`), or of an own list.
+
+    A view of an own list is made of `hflip`, `vflip`, `rot90`, `rot180`, `rot270` and `scale-F`
+    with a factor F of 0.25 to 4, joined by `+`; `none` is the untouched image.
 
     Raises:
-        InputError: there are none of that name.
+        InputError: there is no such name or view, or a view stands twice.
 
-    >>> len(get_views("hflip"))
-    2
+    >>> [view.name for view in get_views("hflip")]
+    ['none', 'hflip']
+    >>> [view.name for view in get_views(["none", "hflip+scale-1.5"])]
+    ['none', 'hflip+scale-1.5']
     """
-    if name not in VIEWS:
-        hint = did_you_mean(name, VIEWS)
-        raise InputError(f"unknown views {name!r}; there are {', '.join(VIEWS)}.{hint}")
-    return VIEWS[name]()
+    if isinstance(views, str):
+        if views not in NAMED_VIEWS:
+            hint = did_you_mean(views, NAMED_VIEWS)
+            known = ", ".join(NAMED_VIEWS)
+            raise InputError(
+                f"unknown views {views!r}; there are {known}, and lists such as "
+                f'["none", "hflip+rot90", "scale-1.25"].{hint}'
+            )
+        views = NAMED_VIEWS[views]
+    if not views:
+        raise InputError('expected at least one view, found none. "none" is the untouched image.')
+    made = [_make_view(name) for name in views]
+    double = next((one for place, one in enumerate(views) if one in views[:place]), None)
+    if double is not None:
+        raise InputError(f"expected different views, found {double!r} twice.")
+    return made
 
 
-def view_probability(
-    model: nn.Module, images: torch.Tensor, views: ttach.Compose, device: Device
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return the mean probability over the views, turned back, float32 (N, 1, H, W) in 0..1.
+def _make_view(name: str) -> View:
+    if name == "none":
+        return View(name)
+    turns: list[tuple[ttach.base.DualTransform, object]] = []
+    scale = 1.0
+    for part in name.split("+"):
+        if part in _PARTS:
+            make, parameter = _PARTS[part]
+            turns.append((make(), parameter))
+        elif part.startswith("scale-"):
+            scale *= _factor(part, name)
+        else:
+            hint = did_you_mean(part, [*_PARTS, "none"])
+            raise InputError(
+                f"unknown part {part!r} of view {name!r}; there are {', '.join(_PARTS)} and "
+                f"scale-F, such as scale-1.25, joined by +.{hint}"
+            )
+    return View(name, tuple(turns), scale)
 
-    Beside it stands the mean presence probability, float32 (N,), None without a presence head: a
-    view changes nothing about whether there is something to see.
 
-    Args:
-        model: gives logits (N, 1, H, W), and presence logits if it has a head for them.
-        images: network input (N, C, H, W).
-        views: of `get_views`.
-        device: its autocast holds for the network alone; the mean is taken in float32.
+def _factor(part: str, name: str) -> float:
+    try:
+        factor = float(part.removeprefix("scale-"))
+    except ValueError:
+        factor = 0.0
+    if not 0.25 <= factor <= 4.0:
+        raise InputError(
+            f"view {name!r}: expected a factor of 0.25 to 4 in {part!r}, such as scale-1.25."
+        )
+    return factor
+
+
+def _scaled(side: int, factor: float) -> int:
+    """Return a scaled side in pixels, rounded to the nearest multiple of 32, at least one.
+
+    >>> _scaled(512, 0.75), _scaled(96, 1.25), _scaled(33, 0.25)
+    (384, 128, 32)
     """
-    total: torch.Tensor | None = None
-    presence: torch.Tensor | None = None
-    for view in views:
-        with device.autocast():
-            logits, told = split_output(model(view.augment_image(images)))
-        probability = view.deaugment_mask(torch.sigmoid(logits.float()))
-        total = probability if total is None else total + probability
-        if told is not None:
-            seen = torch.sigmoid(told.float())
-            presence = seen if presence is None else presence + seen
-    if total is None:
-        raise InputError("expected at least one view, found none.")
-    return total / len(views), None if presence is None else presence / len(views)
+    return max(_STRIDE, int(side * factor / _STRIDE + 0.5) * _STRIDE)
+
+
+def _resize(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    if images.shape[-2:] == (height, width):
+        return images
+    shrinking = height < images.shape[-2] or width < images.shape[-1]
+    return F.interpolate(
+        images, (height, width), mode="bilinear", align_corners=False, antialias=shrinking
+    )

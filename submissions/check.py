@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from goldfold.competitions.rle import Dialect, MalformedRunsError, parse
 from goldfold.errors import plural
+from goldfold.submissions.layout import Layout
 from goldfold.submissions.table import (
+    Row,
     Sample,
     Table,
     pixels_of,
@@ -19,7 +20,6 @@ from goldfold.submissions.table import (
 )
 
 _SHOWN = 5  # faults of a kind that are shown to people
-_NOT_A_VALUE = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "inf", "-inf"})
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ class Problem:
     row: int | None
     """Line of the file as an editor shows it (the header is 1); None if no row is at fault."""
     image_id: str
-    """The image; empty if none is at fault."""
+    """Key of the row at fault: the image, and the class if rows have one; else empty."""
     kind: str
     """One word for machines: header, width, blank-row, missing-id, extra-id, doubled-id, id-spaces,
-    empty-cell, nan, empty-token, or a `Fault` of the run-length encoding."""
+    empty-cell, nan, empty-token, not-a-number, out-of-range, unknown-label, empty-beside, overlap,
+    or a `Fault` of the run-length encoding."""
     message: str
     """What was expected and what was found."""
 
@@ -50,7 +51,9 @@ class CheckReport:
     rows: int
     """Rows below the header."""
     non_empty: int
-    """Rows with a mask that is not empty and not at fault."""
+    """Rows with a mask that is not empty and not at fault (rows without fault, if no masks)."""
+    what: str = "mask"
+    """What rows hold."""
     problems: list[Problem] = field(default_factory=list)
     """Faults, in the order header, rows, missing ids."""
     warnings: list[str] = field(default_factory=list)
@@ -65,7 +68,7 @@ class CheckReport:
         """Return one line for a correct file, else every kind of fault with the first of it."""
         rows = plural(self.rows, "row", "rows")
         if self.ok:
-            return f"{self.file}: correct, {rows}, {self.non_empty:,} with a mask."
+            return f"{self.file}: correct, {rows}, {self.non_empty:,} with a {self.what}."
         kinds: dict[str, list[Problem]] = {}
         for problem in self.problems:
             kinds.setdefault(problem.kind, []).append(problem)
@@ -95,66 +98,44 @@ def check_submission(
     file: Path,
     sample: Path,
     *,
-    id_column: str,
-    rle_column: str,
-    dialect: Dialect,
+    layout: Layout,
     shape: tuple[int, int] | None,
     shapes: Mapping[str, tuple[int, int]] | None = None,
 ) -> CheckReport:
-    """Return all faults of a submission; correct is what has the sample's header and ids.
+    """Return all faults of a submission; correct is what has the sample's header and rows.
 
     Args:
         file: the submission.
-        sample: the competition's sample submission; its masks do not matter.
-        id_column: column with the image ids.
-        rle_column: column with the encoded masks.
-        dialect: how masks must be written.
+        sample: the competition's sample submission; what its cells hold does not matter.
+        layout: its columns and what they must hold.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
 
     Raises:
         InputError: a file cannot be read, or the sample lacks a column.
     """
-    wanted = read_sample(sample, id_column, rle_column)
+    wanted = read_sample(sample, layout)
     table = read_table(file)
-    warnings = _sample_warnings(wanted, sample)
+    warnings = _sample_warnings(wanted, sample, layout)
     problems = _header_problems(table, wanted)
-    places = table.column(id_column), table.column(rle_column)
-    if places[0] is None or places[1] is None:
-        return CheckReport(file, len(table.rows), 0, problems, warnings)
-    rows = _RowCheck(set(wanted.image_ids), places[0], places[1], dialect, shape, shapes)
+    keys = [table.column(name) for name in layout.key_columns]
+    values = [table.column(name) for name in layout.value_columns]
+    known_keys = [place for place in keys if place is not None]
+    known_values = [place for place in values if place is not None]
+    if len(known_keys) < len(keys) or len(known_values) < len(values):
+        return CheckReport(file, len(table.rows), 0, layout.what, problems, warnings)
+    rows = _RowCheck(set(wanted.image_ids), layout, known_keys, known_values, shape, shapes)
     rows.check(table)
     problems += rows.problems
     problems += [
-        Problem(None, image_id, "missing-id", "the sample has this image, the file has not")
-        for image_id in wanted.image_ids
-        if image_id not in rows.first_rows
+        Problem(None, key, "missing-id", "the sample has this row, the file has not")
+        if layout.class_separator or len(layout.key_columns) > 1
+        else Problem(None, key, "missing-id", "the sample has this image, the file has not")
+        for key in wanted.image_ids
+        if key not in rows.first_rows
     ]
     warnings += rows.warnings(wanted, problems)
-    return CheckReport(file, len(table.rows), rows.non_empty, problems, warnings)
-
-
-def find_cell_fault(text: str, dialect: Dialect, pixels: int | None) -> tuple[str, str] | None:
-    """Return kind and message of what is wrong with a written mask, None if nothing is.
-
-    Stricter than reading: an empty mask has to be written as the dialect does. Surrounding
-    spaces are let pass.
-    """
-    token = text.strip()
-    if token == dialect.empty:
-        return None
-    blank = f'"{dialect.empty}"' if dialect.empty else "an empty cell"
-    if not token:
-        return "empty-cell", f"the cell is empty; an empty mask is written as {blank}"
-    if token.lower() in _NOT_A_VALUE:
-        return "nan", f"found {token!r}; an empty mask is written as {blank}"
-    if token in ("-1", "-"):
-        return "empty-token", f"found {token!r}; an empty mask is written as {blank}"
-    try:
-        parse(token, dialect, pixels=pixels)
-    except MalformedRunsError as error:
-        return error.fault, str(error)
-    return None
+    return CheckReport(file, len(table.rows), rows.non_empty, layout.what, problems, warnings)
 
 
 @dataclass
@@ -162,13 +143,14 @@ class _RowCheck:
     """Goes through the rows of a file and gathers what it finds."""
 
     wanted: set[str]
-    id_place: int
-    rle_place: int
-    dialect: Dialect
+    layout: Layout
+    key_places: list[int]
+    value_places: list[int]
     shape: tuple[int, int] | None
     shapes: Mapping[str, tuple[int, int]] | None
     problems: list[Problem] = field(default_factory=list)
     first_rows: dict[str, int] = field(default_factory=dict)
+    objects: dict[str, list[str]] = field(default_factory=dict)
     non_empty: int = 0
     spaced: int = 0
     unbounded: int = 0
@@ -182,31 +164,38 @@ class _RowCheck:
                 found = f"found {plural(len(row.cells), 'cell', 'cells')}, expected {width}"
                 self._add(row.number, row.cells[0].strip(), "width", found)
             else:
-                image_id = self._check_id(row.number, row.cells[self.id_place])
-                self._check_mask(row.number, image_id, row.cells[self.rle_place])
+                key = self._check_key(row)
+                for place in self.value_places:
+                    self._check_value(row.number, key, row.cells[place])
+        for key, cells in self.objects.items():
+            if (fault := self.layout.objects_fault(cells)) is not None:
+                self._add(self.first_rows[key], key, *fault)
 
-    def _check_id(self, row: int, cell: str) -> str:
-        image_id = cell.strip()
-        if image_id != cell:
-            self._add(row, image_id, "id-spaces", f"the id {cell!r} has spaces around it")
-        first = self.first_rows.setdefault(image_id, row)
-        if first != row:
-            self._add(row, image_id, "doubled-id", f"the id stands in row {first} already")
-        elif image_id not in self.wanted:
-            self._add(row, image_id, "extra-id", "the sample does not have this image")
-        return image_id
+    def _check_key(self, row: Row) -> str:
+        key = row.key(self.key_places)
+        for place in self.key_places:
+            cell = row.cells[place]
+            if cell.strip() != cell:
+                self._add(row.number, key, "id-spaces", f"the id {cell!r} has spaces around it")
+        first = self.first_rows.setdefault(key, row.number)
+        if first != row.number and not self.layout.objects:
+            self._add(row.number, key, "doubled-id", f"the id stands in row {first} already")
+        elif first == row.number and key not in self.wanted:
+            self._add(row.number, key, "extra-id", "the sample does not have this image")
+        return key
 
-    def _check_mask(self, row: int, image_id: str, cell: str) -> None:
-        token = cell.strip()
-        pixels = pixels_of(image_id, self.shape, self.shapes)
-        fault = find_cell_fault(token, self.dialect, pixels)
+    def _check_value(self, row: int, key: str, cell: str) -> None:
+        pixels = pixels_of(self.layout.image_of(key), self.shape, self.shapes)
+        fault = self.layout.fault(cell, pixels)
         if fault is not None:
-            self._add(row, image_id, *fault)
+            self._add(row, key, *fault)
             return
-        self.spaced += token != cell
-        if token != self.dialect.empty:
+        if self.layout.objects:
+            self.objects.setdefault(key, []).append(cell)
+        self.spaced += cell.strip() != cell
+        if not self.layout.is_nothing(cell):
             self.non_empty += 1
-            self.unbounded += pixels is None
+            self.unbounded += pixels is None and self.layout.content == "mask"
 
     def _add(self, row: int, image_id: str, kind: str, message: str) -> None:
         self.problems.append(Problem(row, image_id, kind, message))
@@ -214,8 +203,8 @@ class _RowCheck:
     def warnings(self, wanted: Sample, problems: list[Problem]) -> list[str]:
         found = []
         if self.spaced:
-            masks = plural(self.spaced, "mask has", "masks have")
-            found.append(f"{masks} surrounding spaces; competitions ignore these.")
+            cells = plural(self.spaced, f"{self.layout.what} has", f"{self.layout.whats} have")
+            found.append(f"{cells} surrounding spaces; competitions ignore these.")
         if self.unbounded:
             masks = plural(self.unbounded, "mask belongs", "masks belong")
             found.append(
@@ -227,8 +216,8 @@ class _RowCheck:
         return found
 
 
-def _sample_warnings(wanted: Sample, sample: Path) -> list[str]:
-    if not wanted.repeats:
+def _sample_warnings(wanted: Sample, sample: Path, layout: Layout) -> list[str]:
+    if not wanted.repeats or layout.objects:
         return []
     return [
         f"{sample}: {plural(wanted.repeats, 'row repeats', 'rows repeat')} an id; one row for each "

@@ -14,15 +14,14 @@ from goldfold.competitions.metric import image_scores
 from goldfold.competitions.report import count_ids
 from goldfold.competitions.rle import (
     Dialect,
-    MalformedRunsError,
     Runs,
     area_px,
     intersection_px,
-    parse,
     unite,
 )
 from goldfold.errors import InputError, list_problems, plural
-from goldfold.submissions.table import Table, pixels_of, read_table
+from goldfold.submissions.masks import MaskReader, read_masks
+from goldfold.submissions.table import Table, read_table
 
 USAGE_COLUMN = "Usage"
 _USAGES = ("public", "private", "ignored")
@@ -123,9 +122,9 @@ def score_submission(
             f"solution's {solution_dialect.name!r} by {solution_dialect.order}. Write one of the "
             "files in the other's order."
         )
-    reader = _MaskReader(id_column, rle_column, shape, shapes)
+    reader = MaskReader(id_column, rle_column, shape, shapes)
     truth = _read_truth(solution, reader, solution_dialect)
-    predicted = _read_predicted(file, reader, dialect)
+    predicted = read_masks(file, reader, dialect)
     missing = [image_id for image_id in truth.runs if image_id not in predicted]
     if missing and not only_submitted:
         raise InputError(
@@ -173,50 +172,7 @@ def _score_parts(
     return {name: part(images) for name, images in chosen.items() if images.any()}
 
 
-@dataclass(frozen=True)
-class _MaskReader:
-    """Reads the masks of a file's rows, all malformed ones reported at once."""
-
-    id_column: str
-    rle_column: str
-    shape: tuple[int, int] | None
-    shapes: Mapping[str, tuple[int, int]] | None
-
-    def read(self, table: Table, dialect: Dialect) -> list[tuple[int, str, Runs]]:
-        """Return (row number, image id, runs) of each row."""
-        id_place, rle_place = table.require(self.id_column), table.require(self.rle_column)
-        table.check_widths()
-        masks, problems = [], []
-        for row in table.rows:
-            image_id = row.cells[id_place].strip()
-            pixels = pixels_of(image_id, self.shape, self.shapes)
-            try:
-                runs = parse(row.cells[rle_place], dialect, pixels=pixels, name=image_id)
-                masks.append((row.number, image_id, runs))
-            except MalformedRunsError as error:
-                problems.append(f"row {row.number}, {error}")
-        if problems:
-            title = f"{table.path}: {plural(len(problems), 'malformed mask', 'malformed masks')}:"
-            remedy = f"Expected run-length encoding in the dialect {dialect.name!r}."
-            raise InputError(list_problems(title, problems, remedy))
-        return masks
-
-
-def _read_predicted(file: Path, reader: _MaskReader, dialect: Dialect) -> dict[str, Runs]:
-    predicted: dict[str, Runs] = {}
-    doubled = []
-    for number, image_id, runs in reader.read(read_table(file), dialect):
-        if image_id in predicted:
-            doubled.append(f"row {number}: {image_id}")
-        predicted[image_id] = runs
-    if doubled:
-        repeats = plural(len(doubled), "row repeats", "rows repeat")
-        title = f"{file}: {repeats} an id; expected one row an image:"
-        raise InputError(list_problems(title, doubled, "Run `goldfold submit check` on it."))
-    return predicted
-
-
-def _read_truth(solution: Path, reader: _MaskReader, dialect: Dialect) -> _Truth:
+def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect) -> _Truth:
     table = read_table(solution)
     parts: dict[str, list[Runs]] = {}
     for _, image_id, runs in reader.read(table, dialect):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldfold.errors import InputError, plural
+from goldfold.submissions.layout import KEY_JOINT, Layout
 
 _CELL_LIMIT = 2**31 - 1
 """Python's csv module refuses cells above 131,072 characters; a large mask has more."""
@@ -21,6 +22,10 @@ class Row:
     """Line of the file as an editor shows it; the header is line 1."""
     cells: list[str]
     """As they stand in the file, spaces included."""
+
+    def key(self, places: Sequence[int]) -> str:
+        """Return the cells that name the row as one text, without spaces around them."""
+        return KEY_JOINT.join(self.cells[place].strip() for place in places)
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,9 @@ class Sample:
     columns: list[str]
     """The header to be written."""
     image_ids: list[str]
-    """Every id once, in the order of its first row."""
+    """Every row's key (the image, and the class if rows have one) once, in the file's order."""
     repeats: int
-    """Rows of the sample that repeat an id."""
+    """Rows of the sample that repeat a key."""
 
 
 def read_table(path: Path) -> Table:
@@ -106,20 +111,21 @@ def read_table(path: Path) -> Table:
     return Table(path, columns, rows)
 
 
-def read_sample(path: Path, id_column: str, rle_column: str) -> Sample:
-    """Return the header and the ids of a sample submission.
+def read_sample(path: Path, layout: Layout) -> Sample:
+    """Return the header and the keys of a sample submission.
 
     Raises:
         InputError: the file cannot be read, lacks a column or holds no row.
     """
     table = read_table(path)
-    place = table.require(id_column)
-    table.require(rle_column)
+    places = [table.require(name) for name in layout.key_columns]
+    for name in layout.value_columns:
+        table.require(name)
     table.check_widths()
     if not table.rows:
         raise InputError(f"{path}: expected one row an image, found none below the header.")
-    image_ids = list(dict.fromkeys(row.cells[place].strip() for row in table.rows))
-    return Sample(table.columns, image_ids, len(table.rows) - len(image_ids))
+    keys = list(dict.fromkeys(row.key(places) for row in table.rows))
+    return Sample(table.columns, keys, len(table.rows) - len(keys))
 
 
 def show_header(columns: list[str]) -> str:

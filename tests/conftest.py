@@ -8,6 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before torch is imported: tiny tensors are fastest on one thread, and a run then has the same
@@ -15,6 +16,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SIZE = 96
+
+hypothesis.settings.register_profile("goldfold", deadline=None)  # machines are shared
+hypothesis.settings.load_profile("goldfold")
 PRESET = "siim-acr-pneumothorax"
 TINY = [
     'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'

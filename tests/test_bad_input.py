@@ -262,7 +262,7 @@ def test_an_unknown_preset_or_recipe(data, invoke, tmp_path):
     stopped = invoke("init", "siim-acr-pneumotorax", *words)
     refused(stopped, TWO, "siim-acr-pneumotorax", "did you mean 'siim-acr-pneumothorax'?")
     stopped = invoke("init", "tgs-salt", "--recipe", "fast", *words)
-    refused(stopped, TWO, "'fast'", "default, quick")
+    refused(stopped, TWO, "'fast'", "default, hour, quick")
     assert not (tmp_path / "run").exists()
 
 
@@ -488,7 +488,7 @@ def file_limit(size):
         (["models"], 400_000, "checkpoints/epoch-0001.safetensors"),
         (["models"], 3_000_000, "state/epoch-0001-step-000000.safetensors"),
         (["predictions"], 5_000, "predictions/tiny/seed-0/fold-0/out-of-fold.maps"),
-        (["ensemble.json"], 500, "ensemble.json"),
+        (["ensemble.json"], 500, "ensemble.png"),
         (["submission.csv"], 100, "submission.csv"),
     ],
 )

@@ -163,11 +163,11 @@ def test_the_glossary_describes_every_dialect_as_it_is():
 def test_the_glossary_names_metrics_views_and_recipes():
     from goldfold.competitions.metric import METRICS
     from goldfold.competitions.preset import preset_names
-    from goldfold.inference.views import VIEWS
+    from goldfold.inference.views import NAMED_VIEWS
     from goldfold.training.augmentation import RECIPES
 
     said = text_of(GLOSSARY)
-    names = [*METRICS, *preset_names(), *RECIPES, *(view for view in VIEWS if view != "none")]
+    names = [*METRICS, *preset_names(), *RECIPES, *(view for view in NAMED_VIEWS if view != "none")]
     assert [name for name in names if f"`{name}`" not in said] == []
 
 

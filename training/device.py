@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from goldfold.errors import InputError
+from goldfold.training.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def choose_device(
 
     `auto` is bf16 where it is native, as it needs no loss scaling. GPUs from Volta to before
     Ampere (V100, T4) have tensor cores for fp16 only and take that, with loss scaling. Older GPUs
-    (P100), and processors without AVX-512-BF16 or AMX, compute in float32.
+    (P100), and processors without AVX-512-BF16 or AMX, compute in float32. On a processor the
+    process also keeps memory that it frees (`keep_freed_memory`).
 
     Args:
         precision: auto, bf16, fp16 or float32.
@@ -63,6 +65,7 @@ def choose_device(
         name = torch.cuda.get_device_name(local_rank)
         place = torch.device("cuda", local_rank)
         return Device(place, dtype, _say(name, dtype, channels_last), channels_last)
+    keep_freed_memory()
     native = torch.bfloat16 if _cpu_has_bf16() else None
     dtype = native if precision == "auto" else _asked(precision)
     threads = torch.get_num_threads()

@@ -51,10 +51,10 @@ def test_honest_is_the_mean_over_images_and_no_better_than_optimistic() -> None:
     folds = np.repeat([0, 0, 0, 1], 10)  # folds of different size
     found = assess(histograms, folds, [""] * COUNT, metric="dice", samples=200)
     assert found.honest == pytest.approx(found.scores.mean())
-    assert found.honest <= found.search.score
+    assert found.honest <= found.chosen.score
     assert found.interval.low <= found.honest <= found.interval.high
     assert found.fold_count == 2
-    assert found.search == search_rule(histograms, "dice")
+    assert found.chosen.peak == search_rule(histograms, "dice")
 
 
 def test_all_empty_scores_the_share_of_empty_images() -> None:

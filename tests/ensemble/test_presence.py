@@ -112,7 +112,7 @@ def test_the_honest_score_decides_about_the_gate():
     folds = np.arange(60) % 3
     groups = [""] * 60
     found = assess(histograms, folds, groups, metric="dice", samples=100, presence=presence)
-    assert found.search.rule.gate > 0
+    assert found.chosen.rule.gate > 0
     assert found.honest == 1.0
     assert found.without_gate is not None
     assert found.without_gate < 0.6
@@ -120,7 +120,7 @@ def test_the_honest_score_decides_about_the_gate():
     plain = assess(histograms, folds, groups, metric="dice", samples=100)
     other = assess(histograms, folds, groups, metric="dice", samples=100, presence=useless)
     if other.honest <= plain.honest:
-        assert other.search.rule.gate == 0
+        assert other.chosen.rule.gate == 0
     assert other.honest >= plain.honest
     assert plain.without_gate is None
 

@@ -42,12 +42,12 @@ def test_report_is_plain_json_and_its_rule_comes_back(tmp_path: Path) -> None:
     report = build_report(members, found, "dice", facts={"version": "1"})
     assert json.loads(json.dumps(report)) == report
     write_json(tmp_path / "ensemble.json", report)
-    assert read_rule(tmp_path / "ensemble.json") == found.search.rule
+    assert read_rule(tmp_path / "ensemble.json") == found.chosen.rule
     assert report["members"] == [
         {"name": "unet", "weight": 2, "seeds": 2, "stores": 0},
         {"name": "fpn", "weight": 1, "seeds": 1, "stores": 0},
     ]
-    assert report["optimistic"] == found.search.score
+    assert report["optimistic"] == found.chosen.score
     assert report["all_empty"] == pytest.approx(4 / 12)
     assert report["images"] == {"all": 12, "non_empty": 8, "empty": 4}
     assert report["honest"]["score"] == found.honest

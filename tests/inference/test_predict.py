@@ -11,8 +11,10 @@ from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.inference.predict import predict_maps
+from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
+from goldfold.inference.views import get_views
 from goldfold.training import probability
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
@@ -48,9 +50,10 @@ def make_model(seed: int, channels: int = 1) -> nn.Module:
 
 def predict(path: Path, images: Images, models: list[nn.Module], **options: object) -> MapReader:
     count = len(images.image_ids)
-    given = {"sizes": [(SIZE, SIZE)] * count, "batch_size": 4, "device": CPU, **options}
+    predictor = Predictor(models, CPU, get_views(options.pop("views", "hflip")))  # type: ignore
+    given = {"sizes": [(SIZE, SIZE)] * count, "batch_size": 4, **options}
     with MapWriter(path, {}) as writer:
-        predict_maps(models, images, images.image_ids, writer=writer, **given)  # type: ignore
+        predict_maps(predictor, images, images.image_ids, writer=writer, **given)  # type: ignore
         writer.finish()
     return MapReader(path)
 
@@ -145,12 +148,11 @@ def test_what_is_stored_is_not_predicted_again(tmp_path: Path) -> None:
     with MapWriter(tmp_path / "b.maps", {}) as writer:
         counts = [
             predict_maps(
-                [make_model(0)],
+                Predictor([make_model(0)], CPU),
                 images,  # type: ignore[arg-type]
                 images.image_ids[:count],
                 [(SIZE, SIZE)] * count,
                 writer,
-                device=CPU,
             )
             for count in (5, 9, 9)
         ]
@@ -180,22 +182,58 @@ def test_no_images_are_no_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": []}, "at least one checkpoint to predict with, found none"),
         ({"sizes": [(8, 8)]}, "one size for each image, found 1 sizes for 2 images"),
         ({"image_ids": ["image-0", "image-0"]}, "each image once, found image-0 twice"),
-        ({"views": "upside"}, "unknown views 'upside'"),
     ],
 )
 def test_wrong_requests_are_refused(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     given = {
-        "models": [make_model(0)],
+        "predictor": Predictor([make_model(0)], CPU),
         "cache": make_images(2),
         "image_ids": ["image-0", "image-1"],
         "sizes": [(8, 8), (8, 8)],
-        "device": CPU,
         **change,
     }
     with MapWriter(tmp_path / "a.maps", {}) as writer, pytest.raises(InputError, match=message):
         predict_maps(writer=writer, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"networks": []}, "at least one checkpoint to predict with, found none"),
+        ({"views": []}, "at least one view, found none"),
+        ({"merge": "max"}, "unknown merge 'max'"),
+    ],
+)
+def test_wrong_predictors_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Predictor(**{"networks": [make_model(0)], "device": CPU, **change})  # type: ignore
+
+
+def test_shares_of_several_processes_make_one_store(tmp_path: Path) -> None:
+    images, predictor = make_images(22), Predictor([make_model(0)], CPU, get_views("hflip"))
+    whole = predict(tmp_path / "whole.maps", images, [make_model(0)])
+    path = tmp_path / "shared.maps"
+    sizes = [(SIZE, SIZE)] * 22
+    writers = [MapWriter(path, {}, shared=True) for _ in range(3)]
+    counts = [
+        predict_maps(
+            predictor,
+            images,  # type: ignore[arg-type]
+            images.image_ids,
+            sizes,
+            writer,
+            batch_size=4,
+            share=(number, 3),
+        )
+        for number, writer in enumerate(writers)
+    ]
+    assert counts == [8, 8, 6]
+    assert all(writer.holds(22) for writer in writers)
+    writers[0].finish()
+    reader = MapReader(path)
+    for name in images.image_ids:
+        assert np.array_equal(reader.read(name), whole.read(name))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,7 @@ def test_a_damaged_record_and_all_after_it_are_written_again(tmp_path: Path, who
 
 KILLED_WRITER = """
 import sys
+import time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_store import FACTS, make_map
@@ -257,3 +259,96 @@ def test_presence_comes_back_with_the_map(tmp_path: Path) -> None:
         assert reader.presence("told") == 0.625
         assert reader.presence("not told") is None
         assert (reader.read("told") == make_map(1)).all()
+
+
+SHARING_WRITER = """
+import sys
+import time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_store import FACTS, make_map
+from goldfold.inference.store import MapWriter
+number, writer = int(sys.argv[3]), MapWriter(Path(sys.argv[1]), FACTS, shared=True)
+for place in range(number, int(sys.argv[4]), 3):
+    writer.append(f"image-{place}", make_map(place % 50))
+    print(place, flush=True)
+"""
+
+
+def sharing(path: Path, number: int, count: int) -> subprocess.Popen[str]:
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", SHARING_WRITER, str(path), here, str(number), str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_several_processes_write_one_store(tmp_path: Path) -> None:
+    path = tmp_path / "test.maps"
+    processes = [sharing(path, number, 240) for number in range(3)]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    with MapWriter(path, FACTS, shared=True) as writer:
+        assert len(writer) == 240
+        assert writer.cut_bytes == 0
+        writer.finish()
+    reader = MapReader(path)
+    for place in range(240):
+        assert np.array_equal(reader.read(f"image-{place}"), make_map(place % 50))
+
+
+def test_a_killed_one_of_several_costs_at_most_its_last_map(tmp_path: Path) -> None:
+    path = tmp_path / "test.maps"
+    processes = [sharing(path, number, 30_000) for number in range(3)]
+    victim = processes[0].stdout
+    assert victim is not None
+    told = [int(victim.readline()) for _ in range(40)]
+    processes[0].kill()
+    time.sleep(0.2)
+    for process in processes[1:]:
+        assert process.poll() is None, "the others go on"
+        process.terminate()
+    for process in processes:
+        process.wait()
+    with MapWriter(path, FACTS, shared=True) as writer:
+        assert all(f"image-{place}" in writer for place in told)
+        writer.finish()
+    reader = MapReader(path)
+    for name in reader.image_ids:
+        assert np.array_equal(reader.read(name), make_map(int(name[6:]) % 50))
+
+
+def test_a_torn_record_of_another_process_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "test.maps"
+    with MapWriter(path, FACTS, shared=True) as one, MapWriter(path, FACTS, shared=True) as two:
+        one.append("image-0", make_map(0))
+        with path.open("ab") as file:
+            file.write(b"MAP\n torn")
+        two.append("image-1", make_map(1))
+        one.append("image-1", make_map(9))  # stored meanwhile: stays as it is
+        one.append("image-2", make_map(2))
+        assert two.holds(3)
+        two.finish()
+    reader = MapReader(path)
+    assert reader.image_ids == ["image-0", "image-1", "image-2"]
+    assert np.array_equal(reader.read("image-1"), make_map(1))
+
+
+def test_a_store_begun_anew_elsewhere_is_not_written_into(tmp_path: Path) -> None:
+    path = tmp_path / "test.maps"
+    with MapWriter(path, FACTS, shared=True) as one:
+        one.append("image-0", make_map(0))
+        with MapWriter(path, {"other": 1}, shared=True, restart=True):
+            pass
+        with pytest.raises(OutputError, match=r"has begun .* anew, from other facts"):
+            one.append("image-1", make_map(1))
+
+
+def test_one_who_writes_alone_keeps_those_who_share_out(tmp_path: Path) -> None:
+    path = tmp_path / "test.maps"
+    with MapWriter(path, FACTS), pytest.raises(OutputError, match="another process is writing"):
+        MapWriter(path, FACTS, shared=True)
+    with (
+        MapWriter(path, FACTS, shared=True),
+        pytest.raises(OutputError, match="another process is writing"),
+    ):
+        MapWriter(path, FACTS)

@@ -5,7 +5,8 @@ import pytest
 
 from goldfold.competitions.rle import DIALECTS
 from goldfold.errors import InputError
-from goldfold.submissions.check import check_submission, find_cell_fault
+from goldfold.submissions.check import check_submission
+from goldfold.submissions.layout import mask_fault, masks
 
 SAMPLE = "ImageId,EncodedPixels\na,-1\nb,-1\nc,-1\n"
 GOOD = "ImageId,EncodedPixels\na,-1\nb,0 5 2 3\nc,99 1\n"
@@ -19,9 +20,7 @@ def check(tmp_path):
         return check_submission(
             tmp_path / "submission.csv",
             tmp_path / "sample.csv",
-            id_column="ImageId",
-            rle_column="EncodedPixels",
-            dialect=DIALECTS[dialect],
+            layout=masks("ImageId", "EncodedPixels", DIALECTS[dialect]),
             shape=shape,
             **options,
         )
@@ -240,9 +239,7 @@ def test_missing_file(tmp_path):
         check_submission(
             tmp_path / "gone.csv",
             tmp_path / "sample.csv",
-            id_column="ImageId",
-            rle_column="EncodedPixels",
-            dialect=DIALECTS["siim"],
+            layout=masks("ImageId", "EncodedPixels", DIALECTS["siim"]),
             shape=None,
         )
 
@@ -259,5 +256,5 @@ def test_twelve_thousand_rows_take_about_a_second(check):
 
 
 def test_the_dash_dialect():
-    assert find_cell_fault("-", DIALECTS["kaggle-dash"], 9) is None
-    assert find_cell_fault("-", DIALECTS["siim"], 9) is not None
+    assert mask_fault("-", DIALECTS["kaggle-dash"], 9) is None
+    assert mask_fault("-", DIALECTS["siim"], 9) is not None

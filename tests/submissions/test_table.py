@@ -2,8 +2,12 @@ import csv
 
 import pytest
 
+from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
+from goldfold.submissions.layout import masks
 from goldfold.submissions.table import pixels_of, read_sample, read_table
+
+IDS = masks("id", "rle", get_dialect("siim"))
 
 
 def write(path, text):
@@ -62,7 +66,7 @@ def test_a_column_that_stands_twice_is_not_guessed(tmp_path):
 
 
 def test_sample_keeps_the_order_of_first_appearance(tmp_path):
-    sample = read_sample(write(tmp_path / "s.csv", "rle,id\n1,b\n1,a\n1,b\n1,c\n"), "id", "rle")
+    sample = read_sample(write(tmp_path / "s.csv", "rle,id\n1,b\n1,a\n1,b\n1,c\n"), IDS)
     assert sample.columns == ["rle", "id"]
     assert sample.image_ids == ["b", "a", "c"]
     assert sample.repeats == 1
@@ -78,7 +82,7 @@ def test_sample_keeps_the_order_of_first_appearance(tmp_path):
 )
 def test_samples_that_are_none(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
-        read_sample(write(tmp_path / "s.csv", text), "id", "rle")
+        read_sample(write(tmp_path / "s.csv", text), IDS)
 
 
 def test_pixels_of_an_image():

@@ -6,9 +6,11 @@ import pytest
 from goldfold.competitions.rle import DIALECTS
 from goldfold.errors import InputError, OutputError
 from goldfold.submissions.check import check_submission
+from goldfold.submissions.layout import masks
 from goldfold.submissions.write import write_submission
 
-COLUMNS = {"id_column": "ImageId", "rle_column": "EncodedPixels"}
+COLUMNS = {"layout": masks("ImageId", "EncodedPixels", DIALECTS["siim"])}
+KAGGLE = {"layout": masks("ImageId", "EncodedPixels", DIALECTS["kaggle"])}
 
 
 def test_bytes(tmp_path):
@@ -19,7 +21,7 @@ def test_bytes(tmp_path):
 
 def test_masks_may_come_one_by_one_in_any_order(tmp_path):
     path = tmp_path / "submission.csv"
-    write_submission(path, ["b", "a"], iter([("a", ""), ("b", "1 2")]), **COLUMNS)
+    write_submission(path, ["b", "a"], iter([("a", ""), ("b", "1 2")]), **KAGGLE)
     assert path.read_bytes() == b"ImageId,EncodedPixels\nb,1 2\na,\n"
 
 
@@ -46,7 +48,7 @@ def test_columns_that_cannot_be_filled(tmp_path):
 def test_ids_have_to_match(tmp_path):
     path = tmp_path / "submission.csv"
     with pytest.raises(InputError) as caught:
-        write_submission(path, ["a", "b", "a"], [("a", ""), ("c", ""), ("a", "1 1")], **COLUMNS)
+        write_submission(path, ["a", "b", "a"], [("a", ""), ("c", ""), ("a", "1 1")], **KAGGLE)
     assert "submission.csv was not written, 4 problems:" in str(caught.value)
     for line in ("a: two masks", "b: no mask", "c: not in the sample", "1 row repeats an id"):
         assert line in str(caught.value)
@@ -58,9 +60,7 @@ def test_malformed_masks_are_not_written(tmp_path):
     path.write_text("old")
     masks = {"a": "90 20", "b": "", "c": "0 1"}
     with pytest.raises(InputError) as caught:
-        write_submission(
-            path, list("abc"), masks, dialect=DIALECTS["siim"], shape=(10, 10), **COLUMNS
-        )
+        write_submission(path, list("abc"), masks, shape=(10, 10), **COLUMNS)
     assert "a: the run of numbers 1 and 2 (90 20) ends 10 pixels beyond" in str(caught.value)
     assert 'b: the cell is empty; an empty mask is written as "-1"' in str(caught.value)
     assert path.read_text() == "old"
@@ -72,7 +72,7 @@ def test_what_is_written_passes_the_check(tmp_path):
     sample.write_text("ImageId,EncodedPixels\nb,1 1\na,1 1\n")
     masks = {"a": "-1", "b": "0 9"}
     write_submission(path, ["b", "a"], masks, **COLUMNS)
-    report = check_submission(path, sample, dialect=DIALECTS["siim"], shape=(3, 3), **COLUMNS)
+    report = check_submission(path, sample, shape=(3, 3), **COLUMNS)
     assert report.ok
     assert report.warnings == []
 
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(
         OutputError, match=r"cannot write .*submission\.csv: File exists. Free some"
     ):
-        write_submission(tmp_path / "file" / "submission.csv", ["a"], {"a": ""}, **COLUMNS)
+        write_submission(tmp_path / "file" / "submission.csv", ["a"], {"a": ""}, **KAGGLE)
 
 
 def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):

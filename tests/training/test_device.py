@@ -84,3 +84,15 @@ def test_a_gpu_without_bf16_says_what_works(monkeypatch):
     with pytest.raises(InputError, match=r'Tesla T4 has no bf16; set training.precision = "fp16"'):
         choose_device("bf16")
     assert choose_device("float32").autocast_dtype is None
+
+
+def test_freed_memory_is_kept_where_the_c_library_can():
+    import platform
+    import sys
+
+    from goldfold.training.allocator import keep_freed_memory
+
+    if sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc":
+        assert keep_freed_memory()
+    else:
+        assert keep_freed_memory() in (True, False)

@@ -1,0 +1,97 @@
+"""Peak resident memory of predict, ensemble and submit at 300 and at 3,000 images.
+
+    python benchmarks/stage_memory.py [--images 300 3000] [--size 256]
+
+Makes synthetic competitions of that many training and half as many test images, trains a tiny
+network for one short epoch, and runs each stage in a process of its own. Prints what the process
+held at most (ru_maxrss, which counts pages of memory-mapped files while they are read).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+STAGES = {
+    "predict": ["predict", "run"],
+    "ensemble": ["ensemble", "run"],
+    "submit": ["submit", "write"],
+}
+MODEL = (
+    'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
+    " stages=[{epochs=1, image_size=64, batch_size=32, learning_rate=1e-3, keep_checkpoints=1,"
+    ' sampling={schedule="positives-only"}}]}]'
+)
+PROGRAM = """
+import resource, sys
+from goldfold.commands.app import app
+try:
+    app(sys.argv[1:], prog_name="goldfold")
+except SystemExit as end:
+    if end.code:
+        raise
+print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def run_goldfold(words: list[str]) -> float:
+    """Return the peak resident memory of a command in MiB.
+
+    Raises:
+        SystemExit: the command failed; its messages are shown.
+    """
+    command = [sys.executable, "-c", PROGRAM, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"goldfold {' '.join(words)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    last = [line for line in done.stdout.splitlines() if line.startswith("PEAK ")][-1]
+    return int(last.split()[1]) / 1024
+
+
+def measure(images: int, size: int) -> dict[str, float]:
+    """Return the peak of each stage."""
+    from goldfold.competitions.synthetic import synthesize
+
+    with tempfile.TemporaryDirectory() as name:
+        data, run = Path(name) / "data", Path(name) / "run"
+        synthesize(data, train=images, test=images // 2, size=size, seed=0, quirks=False, workers=2)
+        settings = [
+            MODEL,
+            "folds.count=2",
+            "inference.checkpoints=1",
+            f"competition.images.shape=[{size},{size}]",
+        ]
+        words = [word for one in settings for word in ("--set", one)]
+        run_goldfold(["init", "siim-acr-pneumothorax", "--data", str(data), "-o", str(run), *words])
+        run_goldfold(["folds", "build", str(run)])
+        run_goldfold(["train", "run", str(run)])
+        return {stage: run_goldfold([*words, str(run)]) for stage, words in STAGES.items()}
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, nargs="+", default=[300, 3000])
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = {images: measure(images, options.size) for images in options.images}
+    if options.json:
+        print(json.dumps(found))
+        return
+    head = " | ".join(f"{images:,} images, MiB" for images in found)
+    print(f"| stage | {head} | growth |\n|---|{'---:|' * (len(found) + 1)}")
+    for stage in STAGES:
+        row = [one[stage] for one in found.values()]
+        cells = " | ".join(f"{value:.0f}" for value in row)
+        print(f"| {stage} | {cells} | {row[-1] - row[0]:+.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Ways to blend a run's members, compared on out-of-fold predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.commands.context import Run
+
+WAYS = ("equal", "hill-climb", "simplex")
+
+
+def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    """Return what every merge with every way to weigh scores, and what each member is worth.
+
+    Plain values; written to blends.json in the run directory as well.
+
+    Raises:
+        InputError: predictions are missing or outdated, or other runs have other folds.
+    """
+    from goldfold.commands.ensemble_members import close_members, open_members
+    from goldfold.commands.ensemble_stage import Blender
+    from goldfold.ensemble.blend_trials import leave_one_out, try_blends
+    from goldfold.ensemble.scale import MERGES
+    from goldfold.files import write_json
+
+    members = open_members(run, images, folds, "out-of-fold")
+    try:
+        blender = Blender(run, images, folds, members)
+        sample = blender.sample()
+        run.progress.say(f"blend: {len(sample):,} images, {len(members)} members")
+        pixels, parts = blender.pixels(sample), blender.parts[sample]
+        metric, settings = run.settings.competition.metric, run.settings.ensemble
+        several = len(members) > 1
+        trials = try_blends(
+            pixels,
+            blender.scale_list,
+            parts,
+            metric,
+            merges=MERGES if several else MERGES[:1],
+            ways=WAYS if several else WAYS[:1],
+            choice=settings.rule,
+        )
+        scales = blender.scale_list(settings.merge)
+        left_out = leave_one_out(pixels, scales, parts, metric, settings.rule)
+    finally:
+        close_members(members)
+    groups = [blender.groups[place] for place in sample]
+    base = trials[0].scores
+    names = [member.name for member in members]
+    report = {
+        "metric": metric,
+        "images": len(sample),
+        "members": names,
+        "blends": [
+            {
+                "merge": one.merge,
+                "weights_by": one.way,
+                "weights": dict(zip(names, one.weights, strict=True)),
+                "honest": one.honest,
+                "gain": _gain(one.scores - base, groups, run),
+                "optimistic": one.optimistic,
+            }
+            for one in trials
+        ],
+        "without_member": [
+            {
+                "member": names[one.member],
+                "merge": settings.merge,
+                "honest": float(one.scores.mean()),
+                "gain": one.gain,
+            }
+            for one in left_out
+        ],
+    }
+    write_json(run.directory.root / "blends.json", report)
+    return report
+
+
+def _gain(gap: NDArray[np.float64], groups: list[str], run: Run) -> dict[str, float]:
+    """Return the mean gain over the plain mean and its interval over groups."""
+    from goldfold.ensemble.honest import group_interval, number_groups
+
+    settings = run.settings.ensemble
+    interval = group_interval(
+        gap, number_groups(groups), samples=settings.bootstrap_samples, seed=settings.seed
+    )
+    return {"mean": float(gap.mean()), "low": interval.low, "high": interval.high}

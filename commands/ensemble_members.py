@@ -1,0 +1,227 @@
+"""The members of an ensemble: models of this run and of others, with their stores opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.prediction_stage import Split
+    from goldfold.ensemble.blend import Member
+
+
+def open_members(
+    run: Run,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    split: Split,
+    weights: Mapping[str, int] | None = None,
+) -> list[Member]:
+    """Return the members with their stores opened: this run's models, then those of other runs.
+
+    A model of another run is called RUN/MODEL.
+
+    Args:
+        run: the run.
+        images: of the run.
+        folds: of the run.
+        split: which maps.
+        weights: by name; those of the settings, or 1, unless given.
+
+    Raises:
+        InputError: trainings are not finished or were made from other settings, labels or folds,
+            predictions are missing or outdated, or another run has other folds.
+    """
+    from goldfold.errors import InputError, list_problems
+
+    members: list[Member] = []
+    problems: list[str] = []
+    for one, prefix, its_images, its_folds in _runs(run, images, folds):
+        found, missing = _open_own(one, its_images, its_folds, split, prefix)
+        members += found
+        problems += missing
+    if problems:
+        remedy = f"Run `{run.command('predict run')} --{split}`."
+        raise InputError(list_problems("predictions are missing or outdated:", problems, remedy))
+    if split == "out-of-fold":
+        _check_out_of_fold(members, folds)
+    return _choose(run, members, weights)
+
+
+def _check_out_of_fold(members: Sequence[Member], folds: pd.DataFrame) -> None:
+    """Raise InputError if a member's model saw an image that it predicts, or its group."""
+    from goldfold.ensemble.bookkeeping import check_out_of_fold
+
+    readers = [reader for member in members for seed in member.seeds for reader in seed]
+    check_out_of_fold(
+        (
+            (str(reader.path), int(reader.path.parent.name.split("-")[1]), reader.image_ids)
+            for reader in readers
+        ),
+        dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True)),
+        dict(zip(folds["image_id"], folds["group"].fillna("").astype(str), strict=True)),
+    )
+
+
+def _runs(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame
+) -> list[tuple[Run, str, pd.DataFrame, pd.DataFrame]]:
+    """Return this run and the others with the prefix of their names, their images and folds."""
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.errors import InputError
+
+    found = [(run, "", images, folds)]
+    for path in run.settings.ensemble.runs:
+        folder = path if path.is_absolute() else run.directory.root / path
+        if not folder.is_dir():
+            raise InputError(
+                f"ensemble.runs names {path}, but there is no folder {folder}. A relative path "
+                f"counts from {run.directory.root}."
+            )
+        other = open_run(folder)
+        its_images = ensure_images(other)
+        its_folds = require_folds(other, its_images)
+        _require_same_folds(run, folds, other, its_folds)
+        found.append((other, f"{folder.resolve().name}/", its_images, its_folds))
+    return found
+
+
+def _require_same_folds(run: Run, folds: pd.DataFrame, other: Run, its_folds: pd.DataFrame) -> None:
+    """Raise InputError unless both runs hold the same images out in the same folds."""
+    from goldfold.errors import InputError, list_problems, plural
+
+    mine = dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True))
+    its = dict(zip(its_folds["image_id"], its_folds["fold"].tolist(), strict=True))
+    different = [
+        f"{image_id}: fold {mine.get(image_id, 'none')} here, {its.get(image_id, 'none')} there"
+        for image_id in sorted(mine.keys() | its.keys())
+        if mine.get(image_id) != its.get(image_id)
+    ]
+    if different:
+        images = plural(len(different), "image is", "images are")
+        title = (
+            f"{other.directory.root} cannot be blended with {run.directory.root}: {images} held "
+            "out in different folds, so an out-of-fold prediction of one run may come from a "
+            "model that was trained on what the other holds out:"
+        )
+        remedy = f"Copy {run.directory.folds} there and train that run on it, or leave the run out."
+        raise InputError(list_problems(title, different, remedy, limit=5))
+
+
+def _open_own(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split, prefix: str
+) -> tuple[list[Member], list[str]]:
+    """Return the members of one run, and a line for each store that is missing or outdated."""
+    from dataclasses import replace
+
+    from goldfold.commands.prediction_stage import finished_jobs
+    from goldfold.commands.training_stage import choose_jobs, refuse_other_trainings
+    from goldfold.ensemble.blend import open_member
+    from goldfold.errors import InputError
+
+    models = {model.name: model for model in run.settings.models}
+    chosen = [
+        name
+        for name in models
+        if run.settings.ensemble.members is None or name in run.settings.ensemble.members
+    ]
+    jobs = {name: finished_jobs(run, choose_jobs(run, model=name)) for name in chosen}
+    for name in chosen:
+        refuse_other_trainings(run, jobs[name], images, folds)
+    members: list[Member] = []
+    problems: list[str] = []
+    for name in chosen:
+        try:
+            member = open_member(
+                run.directory.root / "predictions",
+                name,
+                seeds=models[name].seeds,
+                folds=sorted({job.fold for job in jobs[name]}),
+                split=split,
+                allow_missing=run.settings.inference.allow_missing_folds,
+            )
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        problems += _outdated(run, images, folds, member, split)
+        members.append(replace(member, name=prefix + name))
+    return members, problems
+
+
+def _choose(run: Run, members: list[Member], weights: Mapping[str, int] | None) -> list[Member]:
+    """Return the members with their weights.
+
+    Raises:
+        InputError: there are not as many weights as members.
+    """
+    from dataclasses import replace
+
+    from goldfold.errors import InputError, plural
+
+    given = run.settings.ensemble.weights
+    if weights is not None:
+        return [replace(one, weight=weights[one.name]) for one in members if one.name in weights]
+    if isinstance(given, str):
+        return members
+    if len(given) != len(members):
+        names = ", ".join(member.name for member in members)
+        raise InputError(
+            f"ensemble.weights has {plural(len(given), 'value', 'values')} for "
+            f"{plural(len(members), 'member', 'members')}: {names}."
+        )
+    return [replace(one, weight=weight) for one, weight in zip(members, given, strict=True)]
+
+
+def _outdated(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, member: Member, split: Split
+) -> list[str]:
+    """Return a line for each store that predicting now would not give."""
+    from goldfold.commands.prediction_stage import changed_facts, images_fingerprints, store_facts
+    from goldfold.commands.training_stage import Job
+
+    model = next(model for model in run.settings.models if model.name == member.name)
+    readers = [reader for readers in member.seeds for reader in readers]
+    jobs = [
+        Job(model, *(int(part.split("-")[1]) for part in reader.path.parts[-3:-1]))
+        for reader in readers
+    ]
+    prints = images_fingerprints(run, images, folds, [job.fold for job in jobs], split)
+    problems = []
+    for reader, job in zip(readers, jobs, strict=True):
+        facts = store_facts(run, job, prints[job.fold], split)
+        if changed := changed_facts(reader.facts, facts):
+            problems.append(f"{reader.path} was made from other {' and '.join(changed)}.")
+    return problems
+
+
+def prediction_facts(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
+) -> dict[str, str]:
+    """Return the fingerprint of what each store was made from, by member and place.
+
+    Raises:
+        InputError: as `open_members`.
+    """
+    from goldfold.files import fingerprint, read_json
+
+    facts = {}
+    for member in open_members(run, images, folds, split):
+        for readers in member.seeds:
+            for reader in readers:
+                summary = read_json(reader.path.with_suffix(".json"))
+                reader.close()
+                place = "/".join(reader.path.parts[-3:])
+                facts[f"{member.name}/{place}"] = fingerprint(summary)
+    return facts
+
+
+def close_members(members: Sequence[Member]) -> None:
+    """Close the stores of members that no blend owns."""
+    for member in members:
+        for readers in member.seeds:
+            for reader in readers:
+                reader.close()

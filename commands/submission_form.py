@@ -1,0 +1,76 @@
+"""Which competition a submission-like file is for, and what follows from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goldfold.settings import CompetitionSettings
+    from goldfold.submissions.compare import Comparison
+
+
+def find_form(
+    table: Path, name: str | None
+) -> tuple[CompetitionSettings, dict[str, tuple[int, int]] | None]:
+    """Return the competition of a table, and the sizes of its images if a run knows them.
+
+    Args:
+        table: sample submission or solution.
+        name: of a preset, or a run directory; None = the preset with these columns.
+
+    Raises:
+        InputError: there is no such preset or run, or no preset (or several) has these columns.
+    """
+    from goldfold.commands.context import open_run
+    from goldfold.commands.submission_stage import test_shapes
+    from goldfold.competitions.images_table import read_images
+
+    if name is None or not Path(name).is_dir():
+        return _form_of(table, name), None
+    run = open_run(Path(name))
+    known = run.directory.images.is_file()
+    shapes = test_shapes(read_images(run.directory.images)) if known else None
+    return run.settings.competition, shapes
+
+
+def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
+    from goldfold.competitions.preset import load_preset, preset_names
+    from goldfold.errors import InputError, did_you_mean
+    from goldfold.settings import CompetitionSettings
+    from goldfold.submissions.table import read_table, show_header
+
+    if preset is not None and preset not in preset_names():
+        raise InputError(
+            f"--competition {preset}: neither a preset ({', '.join(preset_names())}) nor a run "
+            f"directory.{did_you_mean(preset, preset_names())}"
+        )
+    if preset is not None:
+        return CompetitionSettings.model_validate(load_preset(preset))
+    columns = {column.strip() for column in read_table(table).columns}
+    known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
+    fitting = [
+        one for one in known if {one.submission.id_column, one.submission.rle_column} <= columns
+    ]
+    if len(fitting) != 1:
+        raise InputError(
+            f"{table}: the header {show_header(sorted(columns))} fits {len(fitting)} of the "
+            f"presets. Name one with --competition: {', '.join(preset_names())}."
+        )
+    return fitting[0]
+
+
+def compare_files(first: Path, second: Path, competition: str | None) -> Comparison:
+    """Return where two submissions differ.
+
+    Raises:
+        InputError: a file is malformed, or it is not clear which competition they are for.
+    """
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.submissions.compare import compare_submissions
+    from goldfold.submissions.masks import MaskReader
+
+    form, shapes = find_form(first, competition)
+    columns = (form.submission.id_column, form.submission.rle_column)
+    reader = MaskReader(*columns, form.images.shape, shapes)
+    return compare_submissions(first, second, reader, get_dialect(form.submission.dialect))

@@ -1,0 +1,78 @@
+"""`goldfold submit select`: which two submissions of several runs to hand in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
+    """Return the two submissions to hand in, and what each candidate scores, as plain values.
+
+    Raises:
+        InputError: a run has no submission or no honest score, runs are of different competitions,
+            or there are fewer than two.
+    """
+    from goldfold.commands.submission_form import compare_files
+    from goldfold.submissions.select import select_two
+
+    honest, files = _candidates(folders)
+    known: dict[str, float] = {}
+
+    def agreement(best: str, name: str) -> float:
+        known[name] = compare_files(files[best], files[name], str(files[best].parent)).dice
+        return known[name]
+
+    chosen = select_two(honest, agreement, tolerance)
+
+    def verdict(name: str) -> str:
+        if name == chosen.best:
+            return "hand in: the best"
+        if name == chosen.other:
+            return "hand in: the most different one"
+        return f"more than {tolerance:g} below" if name in chosen.too_low else "too alike"
+
+    return {
+        "best": chosen.best,
+        "other": chosen.other,
+        "tolerance": tolerance,
+        "candidates": [
+            {
+                "submission": name,
+                "honest": honest[name],
+                "agreement": known.get(name),
+                "verdict": verdict(name),
+            }
+            for name in sorted(honest, key=lambda one: -honest[one])
+        ],
+    }
+
+
+def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Path]]:
+    """Return honest scores and submission files, by the file's path."""
+    from goldfold.commands.context import open_run, recorded
+    from goldfold.errors import InputError, list_problems
+
+    honest: dict[str, float] = {}
+    files: dict[str, Path] = {}
+    problems, metrics = [], set()
+    for folder in folders:
+        run = open_run(folder)
+        path = run.directory.submission(run.settings.submission.file)
+        score = recorded(run.directory.ensemble, "honest", "score")
+        if not path.is_file():
+            problems.append(f"{path} does not exist: `{run.command('submit write')}`")
+        elif not isinstance(score, float):
+            problems.append(
+                f"{run.directory.ensemble} has no honest score: `{run.command('ensemble run')}`"
+            )
+        else:
+            honest[str(path)], files[str(path)] = score, path
+            metrics.add((run.settings.competition.metric, run.settings.competition.title))
+    if problems:
+        raise InputError(list_problems("not every run can be selected from:", problems))
+    if len(metrics) > 1:
+        names = ", ".join(sorted(f"{title} ({metric})" for metric, title in metrics))
+        raise InputError(f"expected runs of one competition, found {names}.")
+    return honest, files

@@ -1,0 +1,159 @@
+"""What each view of the test-time augmentation gains out of fold, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.training_stage import Job
+
+
+def compare_views(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, views: str | list[str]
+) -> list[dict[str, Any]]:
+    """Return, model by model, what sets of views score on the held-out images.
+
+    The sets: all views, each one alone, and all but each one. Plain values; written to views.json
+    in the run directory as well.
+
+    Raises:
+        InputError: a fold has no finished training, or there is no such view.
+    """
+    from goldfold.commands.prediction_stage import ready_jobs
+    from goldfold.files import write_json
+    from goldfold.inference.views import get_views
+
+    made = get_views(views)
+    jobs = ready_jobs(run, images, folds)
+    found = []
+    for name in dict.fromkeys(job.model.name for job in jobs):
+        of_model = [job for job in jobs if job.model.name == name]
+        found.append(_compare(run, of_model, images, folds, [view.name for view in made]))
+    write_json(run.directory.root / "views.json", found)
+    return found
+
+
+def sets_of(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return the sets of views that are compared, by what they are called.
+
+    >>> sets_of(["none", "hflip"])
+    {'none alone': (0,), 'hflip alone': (1,), 'all 2': (0, 1)}
+    """
+    places = tuple(range(len(names)))
+    sets: dict[str, tuple[int, ...]] = {
+        f"{name} alone": (place,) for place, name in enumerate(names)
+    }
+    if len(names) > 1:
+        sets[f"all {len(names)}"] = places
+    if len(names) > 2:
+        for place, name in enumerate(names):
+            sets[f"all but {name}"] = tuple(other for other in places if other != place)
+    return sets
+
+
+def _compare(
+    run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame, names: list[str]
+) -> dict[str, Any]:
+    import numpy as np
+
+    from goldfold.ensemble.honest import cross_fit, group_interval, number_groups, parts_of
+
+    sets = sets_of(names)
+    tables, held_out, seconds = [], [], np.zeros(len(names))
+    for job in jobs:
+        histograms, one, took = _job_histograms(run, job, images, folds, names, list(sets.values()))
+        tables.append(histograms)
+        held_out.append(one)
+        seconds += took
+    fold_of = np.concatenate([one["fold"].to_numpy() for one in held_out])
+    groups = [group for one in held_out for group in one["group"]]
+    settings = run.settings.ensemble
+    parts, numbers = parts_of(fold_of, groups, settings.seed), number_groups(groups)
+    metric = run.settings.competition.metric
+    everything = np.concatenate(tables, axis=1)  # (sets, N, 2, 256)
+    scores = [cross_fit(one, parts, metric, choice=settings.rule)[0] for one in everything]
+    per_image = 1000 * seconds / len(fold_of)  # milliseconds, of each view, all checkpoints
+    rows = []
+    for (name, places), score in zip(sets.items(), scores, strict=True):
+        gap = score - scores[0]
+        interval = group_interval(
+            gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
+        )
+        rows.append(
+            {
+                "views": name,
+                "honest": float(score.mean()),
+                "gain": {"mean": float(gap.mean()), "low": interval.low, "high": interval.high},
+                "milliseconds_an_image": float(per_image[list(places)].sum()),
+            }
+        )
+    return {"model": jobs[0].model.name, "metric": metric, "images": len(fold_of), "sets": rows}
+
+
+def _job_histograms(
+    run: Run,
+    job: Job,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    names: list[str],
+    sets: Sequence[tuple[int, ...]],
+) -> tuple[NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
+    """Return histograms (sets, N, 2, 256) of a fold's held-out images, these, and seconds a view.
+
+    Every view is seen once; sets are merged from what was seen.
+    """
+    import time
+
+    import numpy as np
+
+    from goldfold.commands.prediction_networks import Networks
+    from goldfold.commands.prediction_stage import image_size
+    from goldfold.commands.training_data import training_cache
+    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.inference.held_out import count_levels
+    from goldfold.inference.merge import Merger
+    from goldfold.inference.predictor import see
+    from goldfold.inference.views import get_views
+    from goldfold.training.batch import network_input
+
+    cache = training_cache(run, images, image_size(run, job), job.model.channels)
+    train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
+    held_out = train[train["fold"] == job.fold].sort_values("image_id", ignore_index=True)
+    predictor = Networks(run, job).predictor(cache)
+    views, device = get_views(names), predictor.device
+    rows = cache.rows(list(held_out["image_id"]))
+    sizes = list(zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True))
+    masks = list(held_out["mask_rle"])
+    dialect = get_dialect(run.settings.competition.labels.dialect)
+    found = np.zeros((len(sets), len(rows), 2, 256), np.int64)
+    seconds = np.zeros(len(views))
+    size = run.settings.inference.batch_size
+    title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
+    with run.progress.task(title, len(rows)) as task:
+        for start in range(0, len(rows), size):
+            places = range(start, min(start + size, len(rows)))
+            pixels = np.stack([cache.pixels[rows[place]] for place in places])
+            inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+            seen: list[list[Any]] = []
+            for number, view in enumerate(views):
+                begun = time.perf_counter()
+                seen.append([see(one, inputs, view, device)[0] for one in predictor.networks])
+                if device.device.type == "cuda":
+                    seen[-1][-1].sum().item()  # waits for the GPU
+                seconds[number] += time.perf_counter() - begun
+            for number, chosen in enumerate(sets):
+                merger = Merger(predictor.merge)
+                for place in chosen:
+                    for one in seen[place]:
+                        merger.add(one)
+                merged = (merger.result(), None)
+                count_levels(found[number], places, merged, sizes, masks, dialect)
+            task.advance(len(places))
+    return found, held_out, seconds

@@ -1,0 +1,94 @@
+"""Which rule is taken: the best one, or the one in the centre of the plateau around it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import LEVELS
+from goldfold.ensemble.plateau import Plateau, find_plateau
+from goldfold.ensemble.presence import emptied, search_gated_rule
+from goldfold.ensemble.threshold import Rule, RuleSearch, rule_scores
+
+IntArray = NDArray[np.int64]
+
+Choice = Literal["centre", "peak"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A rule, its mean score on the images it was chosen on, and the search behind it.
+
+    `plateau` is None where the peak was asked for.
+    """
+
+    rule: Rule
+    score: float
+    peak: RuleSearch
+    plateau: Plateau | None = None
+
+
+def given_rule(
+    top: float, min_area: int, bottom: float, *, at_size: int | None, pixels: int
+) -> Rule:
+    """Return the rule of thresholds that were found elsewhere, its area at the original size.
+
+    Args:
+        top: probability of the pixels that count.
+        min_area: in pixels of images of `at_size`.
+        bottom: probability of the mask's pixels.
+        at_size: side in pixels, None where areas are those of the original images.
+        pixels: of an original image.
+
+    >>> given_rule(0.75, 2000, 0.3, at_size=1024, pixels=512 * 512)
+    Rule(top=191, min_area=500, bottom=76, gate=0)
+    """
+    area = min_area if at_size is None else round(min_area * pixels / at_size**2)
+    return Rule(_level(top), area, _level(bottom))
+
+
+def _level(probability: float) -> int:
+    """Return the level that pixels of at least this probability exceed."""
+    return min(max(math.ceil(probability * LEVELS) - 1, 0), LEVELS - 1)
+
+
+def choose_rule(
+    histograms: IntArray,
+    metric: str,
+    *,
+    choice: Choice = "peak",
+    presence: IntArray | None = None,
+    min_area_candidates: int | None = None,
+    given: Rule | None = None,
+) -> Chosen:
+    """Return the rule that a sample of images speaks for.
+
+    The presence gate is that of the best rule; the plateau is the one that goes with it.
+
+    Args:
+        histograms: (N, 2, 256) of `level_histograms`.
+        metric: name of a metric of pixel counts.
+        choice: `peak` for the best score, `centre` for the centre of the plateau.
+        presence: (N,) levels of presence; None for rules without a gate.
+        min_area_candidates: as in `search_rule`.
+        given: a rule that is taken whatever the images say.
+
+    Raises:
+        InputError: the histograms have another shape, or there is no such metric.
+    """
+    if given is not None:
+        score = float(rule_scores(histograms, given, metric).mean())
+        return Chosen(given, score, RuleSearch(given, score, 1))
+    peak = search_gated_rule(histograms, metric, presence, min_area_candidates=min_area_candidates)
+    if choice == "peak":
+        return Chosen(peak.rule, peak.score, peak)
+    gate = peak.rule.gate
+    if gate and presence is not None:
+        histograms = emptied(histograms, presence < gate)
+    plateau = find_plateau(histograms, metric)
+    centre = replace(plateau.centre, gate=gate)
+    return Chosen(centre, plateau.score, peak, replace(plateau, centre=centre))

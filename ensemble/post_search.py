@@ -1,0 +1,139 @@
+"""Which post-processing helps: each step is kept only where its honest gain is positive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.metric import image_scores
+from goldfold.ensemble.post_processing import (
+    NOTHING,
+    PostProcessing,
+    candidates,
+    combine,
+    post_process,
+)
+from goldfold.progress import SILENT, Progress
+
+Mask = NDArray[np.uint8]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StepTrial:
+    """One step: what it would be, what it honestly gains, and whether it is kept.
+
+    Attributes:
+        step: name of the field of `PostProcessing`.
+        value: the best on all images.
+        gain: honest gain of the mean score: for each fold with the value best on the others.
+        kept: whether the gain is positive.
+    """
+
+    step: str
+    value: int
+    gain: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class PostSearch:
+    """The steps that are kept, what was tried, and every image's honest score with them.
+
+    Attributes:
+        steps: chosen on all images, of the kept kinds.
+        trials: in the order of the steps.
+        scores: (N,) honest scores.
+    """
+
+    steps: PostProcessing
+    trials: tuple[StepTrial, ...]
+    scores: FloatArray
+
+
+def search_steps(
+    mask_of: Callable[[int], Mask],
+    true_of: Callable[[int], NDArray[Any] | None],
+    folds: NDArray[np.int64],
+    metric: str,
+    *,
+    largest_px: int,
+    workers: int = 1,
+    progress: Progress = SILENT,
+) -> PostSearch:
+    """Return the post-processing that honestly helps.
+
+    Steps are tried in order, each on top of those that are kept. An image's masks come from a rule
+    that was chosen without its fold, and so does the value of the step that judges it.
+
+    Args:
+        mask_of: place of an image -> mask by the rule of the other folds, uint8 (H, W).
+        true_of: place -> true mask (H, W), None where it is empty.
+        folds: (N,) fold (or part) of each image.
+        metric: name of a metric of pixel counts.
+        largest_px: pixels of the largest image.
+        workers: threads.
+        progress: counts images.
+    """
+    # By fold, what is kept so far with the values best on the other folds; and that on all.
+    kept_of = {int(fold): NOTHING for fold in np.unique(folds)}
+    kept = NOTHING
+    trials = []
+    scores = np.zeros(len(folds))
+    for tried in candidates(largest_px):
+
+        def try_one(
+            place: int, before: Mapping[int, PostProcessing], tried: Sequence[PostProcessing]
+        ) -> list[float]:
+            base, true = mask_of(place), true_of(place)
+            done = before[int(folds[place])]
+            masks = (post_process(base, combine(done, one)) for one in tried)
+            return [_score(metric, mask, true) for mask in masks]
+
+        with (
+            progress.task("post-processing", len(folds)) as task,
+            ThreadPoolExecutor(max(1, workers), thread_name_prefix="post") as pool,
+        ):
+            rows = []
+            job = partial(try_one, before=dict(kept_of), tried=tried)
+            for row in pool.map(job, range(len(folds))):
+                rows.append(row)
+                task.advance()
+        table = np.array(rows)
+        best_of = {fold: int(table[folds != fold].mean(axis=0).argmax()) for fold in kept_of}
+        honest = table[np.arange(len(folds)), [best_of[int(fold)] for fold in folds]]
+        gain = float(honest.mean() - table[:, 0].mean())
+        best = int(table.mean(axis=0).argmax())
+        useful = gain > 0 and best > 0
+        trials.append(StepTrial(_step(tried), _value(tried[best]), gain, useful))
+        if useful:
+            kept = combine(kept, tried[best])
+            kept_of = {fold: combine(one, tried[best_of[fold]]) for fold, one in kept_of.items()}
+        scores = honest if useful else table[:, 0]
+    return PostSearch(kept, tuple(trials), scores)
+
+
+def _score(metric: str, mask: Mask, true: NDArray[Any] | None) -> float:
+    predicted = int(np.count_nonzero(mask))
+    if true is None:
+        return float(image_scores(metric, 0, predicted, 0))
+    truth = true.astype(bool, copy=False)
+    intersection = int(np.count_nonzero(mask[truth]))
+    return float(image_scores(metric, intersection, predicted, int(truth.sum())))
+
+
+def _step(tried: Sequence[PostProcessing]) -> str:
+    """Return the name of the step that candidates differ in."""
+    return next(name for name, value in vars(tried[-1]).items() if value)
+
+
+def _value(steps: PostProcessing) -> int:
+    """Return the value of the only step that is not left out, 0 for nothing."""
+    values: list[int] = list(vars(steps).values())
+    return max(values)

@@ -1,0 +1,210 @@
+"""Weights of members, chosen on out-of-fold predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import LEVELS
+from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.threshold import search_rule
+from goldfold.errors import InputError, did_you_mean
+
+IntArray = NDArray[np.int64]
+Levels = NDArray[np.uint8]
+
+FLOOR = 8
+"""Pixels that all members put below this level (3 %) are left out: no mask is made of them."""
+
+ROUNDS = 20
+"""Members added by hill climbing."""
+PARTS = 20
+"""The simplex is searched in steps of a twentieth at the finest."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What every member says of some pixels of some images.
+
+    Attributes:
+        levels: uint8 (M, P).
+        images: int64 (P,) image of each pixel, rising.
+        true: bool (P,) whether it belongs to the true mask.
+        rest: int64 (N, 2) pixels that are left out, all and of the true mask.
+    """
+
+    levels: Levels
+    images: IntArray
+    true: NDArray[np.bool_]
+    rest: IntArray
+
+    def of(self, chosen: NDArray[np.bool_]) -> Pixels:
+        """Return those of some images.
+
+        Args:
+            chosen: (N,).
+        """
+        inside = chosen[self.images]
+        numbers = np.cumsum(chosen) - 1
+        return Pixels(
+            self.levels[:, inside],
+            numbers[self.images[inside]],
+            self.true[inside],
+            self.rest[chosen],
+        )
+
+
+def pack(
+    maps_of: Callable[[int], Sequence[Levels]],
+    true_of: Callable[[int], NDArray[np.uint8] | None],
+    count: int,
+    *,
+    largest_side: int = 256,
+) -> Pixels:
+    """Return the pixels that matter, of images thinned out to a largest side.
+
+    Args:
+        maps_of: place of an image -> the members' maps of it, uint8 (H, W) each.
+        true_of: place -> true mask (H, W), None where it is empty.
+        count: N images.
+        largest_side: of larger maps every n-th row and column is looked at.
+    """
+    levels, images, true = [], [], []
+    rest = np.zeros((count, 2), np.int64)
+    for place in range(count):
+        maps = np.stack(list(maps_of(place)))
+        step = max(1, -(-max(maps.shape[1:]) // largest_side))
+        maps = maps[:, ::step, ::step]
+        mask = true_of(place)
+        truth = (
+            np.zeros(maps.shape[1:], bool) if mask is None else mask[::step, ::step].astype(bool)
+        )
+        busy = maps.max(axis=0) >= FLOOR
+        levels.append(maps[:, busy])
+        true.append(truth[busy])
+        images.append(np.full(int(busy.sum()), place, np.int64))
+        rest[place] = (~busy).sum(), (truth & ~busy).sum()
+    return Pixels(
+        np.concatenate(levels, axis=1), np.concatenate(images), np.concatenate(true), rest
+    )
+
+
+class Objective:
+    """The best mean score that any rule reaches with a blend; higher is better."""
+
+    def __init__(self, pixels: Pixels, scales: Sequence[Scale], metric: str) -> None:
+        """Bring all members onto the scale.
+
+        Args:
+            pixels: what they say.
+            scales: one a member; the way back is the first one's.
+            metric: name of a metric of pixel counts.
+        """
+        self._scales, self._metric = scales, metric
+        self._places = np.stack(
+            [scale.there[one] for scale, one in zip(scales, pixels.levels, strict=True)]
+        ).astype(np.int32)
+        self._images = len(pixels.rest)
+        self._bins = (pixels.images * 2 + pixels.true) * LEVELS
+        self._rest = pixels.rest
+        self._known: dict[tuple[int, ...], float] = {}
+
+    @property
+    def members(self) -> int:
+        """Return how many members there are."""
+        return len(self._places)
+
+    def __call__(self, weights: Sequence[int]) -> float:
+        """Return the score of a blend with these whole-numbered weights."""
+        key = tuple(weights)
+        if key not in self._known:
+            self._known[key] = search_rule(self.histograms(weights), self._metric).score
+        return self._known[key]
+
+    def histograms(self, weights: Sequence[int]) -> IntArray:
+        """Return the histograms of the blend, int64 (N, 2, 256)."""
+        total = np.zeros(self._places.shape[1], np.int64)
+        for weight, places in zip(weights, self._places, strict=True):
+            if weight:
+                total += np.multiply(places, weight, dtype=np.int64)
+        levels = self._scales[0].levels(total, sum(weights))
+        counts = np.bincount(self._bins + levels, minlength=self._images * 2 * LEVELS)
+        by_truth = counts.reshape(self._images, 2, LEVELS)
+        histograms = np.stack([by_truth.sum(axis=1), by_truth[:, 1]], axis=1)
+        histograms[:, :, 0] += self._rest
+        return histograms
+
+
+def hill_climb(objective: Objective, rounds: int = ROUNDS) -> list[int]:
+    """Return weights by adding, with replacement, whichever member helps most.
+
+    Members that never help keep weight 0. The best blend on the way is taken, of equals the first.
+
+    Source: R. Caruana et al., "Ensemble selection from libraries of models", ICML 2004.
+    """
+    weights = [0] * objective.members
+    best, best_score = weights, -1.0
+    for _ in range(rounds):
+        trials = []
+        for member in range(objective.members):
+            trial = list(weights)
+            trial[member] += 1
+            trials.append((objective(_reduced(trial)), trial))
+        score, weights = max(trials, key=lambda one: one[0])
+        if score > best_score:
+            best, best_score = weights, score
+    return _reduced(best)
+
+
+def simplex(objective: Objective, parts: int = PARTS) -> list[int]:
+    """Return weights that no shift from one member to another improves.
+
+    Shares of a fifth, then a tenth, then a twentieth of the whole go from one member to another
+    as long as that helps, from equal weights on. The score has steps, so that no gradient leads.
+    """
+    members = objective.members
+    weights = [parts // members + (member < parts % members) for member in range(members)]
+    score = objective(_reduced(weights))
+    for share in (parts // 5, parts // 10, parts // 20):
+        improved = True
+        while improved:
+            improved = False
+            trials = []
+            for giver in range(members):
+                for taker in range(members):
+                    if giver != taker and weights[giver] >= share:
+                        trial = list(weights)
+                        trial[giver] -= share
+                        trial[taker] += share
+                        trials.append((objective(_reduced(trial)), trial))
+            if trials:
+                found, trial = max(trials, key=lambda one: one[0])
+                if found > score:
+                    score, weights, improved = found, trial, True
+    return _reduced(weights)
+
+
+def choose_weights(name: str, objective: Objective) -> list[int]:
+    """Return the weights of a way to choose them: `equal`, `hill-climb` or `simplex`.
+
+    Raises:
+        InputError: there is no such way.
+    """
+    if name == "equal":
+        return [1] * objective.members
+    ways = {"hill-climb": hill_climb, "simplex": simplex}
+    if name not in ways:
+        known = ["equal", *ways]
+        raise InputError(
+            f"unknown weights {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
+        )
+    return ways[name](objective)
+
+
+def _reduced(weights: Sequence[int]) -> list[int]:
+    """Return weights of the same proportions in the smallest whole numbers."""
+    divisor = max(1, int(np.gcd.reduce(weights)))
+    return [weight // divisor for weight in weights]

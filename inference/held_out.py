@@ -1,0 +1,76 @@
+"""Histograms of held-out images straight from networks, without a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import level_histograms
+from goldfold.competitions.rle import Dialect, decode
+from goldfold.inference.predictor import Predictor, Seen
+from goldfold.progress import SILENT, Progress
+from goldfold.training.cache import ImageCache
+from goldfold.training.probability import levels_at_size
+
+IntArray = NDArray[np.int64]
+
+
+def held_out_histograms(
+    predictor: Predictor,
+    cache: ImageCache,
+    image_ids: Sequence[str],
+    *,
+    sizes: Sequence[tuple[int, int]],
+    masks: Sequence[str],
+    dialect: Dialect,
+    batch_size: int = 16,
+    progress: Progress = SILENT,
+) -> IntArray:
+    """Return the histograms of the maps that a predictor gives of labelled images, (N, 2, 256).
+
+    Args:
+        predictor: networks that have not seen these images.
+        cache: the images at the network's size.
+        image_ids: N ids.
+        sizes: original (height, width) of each.
+        masks: encoded mask of each, "" for an empty one.
+        dialect: of the masks.
+        batch_size: images in a forward pass.
+        progress: counts images.
+    """
+    rows = cache.rows(image_ids)
+    found = np.zeros((len(rows), 2, 256), np.int64)
+    with progress.task("held out", len(rows)) as task:
+        for start in range(0, len(rows), batch_size):
+            places = range(start, min(start + batch_size, len(rows)))
+            pixels = np.stack([cache.pixels[rows[place]] for place in places])
+            count_levels(found, places, predictor.probability(pixels), sizes, masks, dialect)
+            task.advance(len(places))
+    return found
+
+
+def count_levels(
+    histograms: IntArray,
+    places: range,
+    seen: Seen,
+    sizes: Sequence[tuple[int, int]],
+    masks: Sequence[str],
+    dialect: Dialect,
+) -> None:
+    """Fill in the histograms of a batch.
+
+    Args:
+        histograms: (N, 2, 256), changed in place.
+        places: of the batch's images.
+        seen: what was predicted of them.
+        sizes: original (height, width) of all N images.
+        masks: encoded mask of all.
+        dialect: of the masks.
+    """
+    maps = levels_at_size(seen[0], [sizes[place] for place in places])
+    for place, levels in zip(places, maps, strict=True):
+        text, (height, width) = masks[place], sizes[place]
+        mask = decode(text, height, width, dialect) if text else None
+        histograms[place] = level_histograms(levels, mask)

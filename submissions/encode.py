@@ -1,0 +1,50 @@
+"""Masks to run-length encodings, several at a time, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from numpy.typing import NDArray
+
+from goldfold.competitions.rle import Dialect, encode
+from goldfold.progress import SILENT, Progress
+
+_AT_ONCE = 64
+"""Images that are handed out together: bounds what waits in memory."""
+
+
+def encode_masks(
+    mask_of: Callable[[str], NDArray[Any] | None],
+    image_ids: Sequence[str],
+    dialect: Dialect,
+    *,
+    workers: int = 1,
+    progress: Progress = SILENT,
+) -> Iterator[tuple[str, str]]:
+    """Yield id and encoded mask of each image, in order; memory does not depend on their number.
+
+    Unpacking maps and encoding masks work outside Python's lock, so threads share them.
+
+    Args:
+        mask_of: image id -> mask (H, W), None for an empty one; called from threads.
+        image_ids: which images.
+        dialect: how masks are written.
+        workers: threads.
+        progress: counts images.
+    """
+
+    def encoded(image_id: str) -> str:
+        mask = mask_of(image_id)
+        return dialect.empty if mask is None else encode(mask, dialect)
+
+    with (
+        progress.task("encode", len(image_ids)) as task,
+        ThreadPoolExecutor(max(1, workers), thread_name_prefix="encode") as pool,
+    ):
+        for start in range(0, len(image_ids), _AT_ONCE):
+            block = image_ids[start : start + _AT_ONCE]
+            for image_id, text in zip(block, pool.map(encoded, block), strict=True):
+                yield image_id, text
+                task.advance()

@@ -1,0 +1,70 @@
+"""Masks of a submission-like file as runs; nothing is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldfold.competitions.rle import Dialect, MalformedRunsError, Runs, parse
+from goldfold.errors import InputError, list_problems, plural
+from goldfold.submissions.table import Table, pixels_of, read_table
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Reads the masks of a file's rows, all malformed ones reported at once.
+
+    Attributes:
+        id_column: column with the image ids.
+        rle_column: column with the encoded masks.
+        shape: height and width of the images, None if they differ or are not known.
+        shapes: image id -> height and width, where they differ.
+    """
+
+    id_column: str
+    rle_column: str
+    shape: tuple[int, int] | None
+    shapes: Mapping[str, tuple[int, int]] | None
+
+    def read(self, table: Table, dialect: Dialect) -> list[tuple[int, str, Runs]]:
+        """Return (row number, image id, runs) of each row.
+
+        Raises:
+            InputError: a column is missing, or masks are malformed.
+        """
+        id_place, rle_place = table.require(self.id_column), table.require(self.rle_column)
+        table.check_widths()
+        masks, problems = [], []
+        for row in table.rows:
+            image_id = row.cells[id_place].strip()
+            pixels = pixels_of(image_id, self.shape, self.shapes)
+            try:
+                runs = parse(row.cells[rle_place], dialect, pixels=pixels, name=image_id)
+                masks.append((row.number, image_id, runs))
+            except MalformedRunsError as error:
+                problems.append(f"row {row.number}, {error}")
+        if problems:
+            title = f"{table.path}: {plural(len(problems), 'malformed mask', 'malformed masks')}:"
+            remedy = f"Expected run-length encoding in the dialect {dialect.name!r}."
+            raise InputError(list_problems(title, problems, remedy))
+        return masks
+
+
+def read_masks(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, Runs]:
+    """Return the runs of each image of a submission, one row an image, in the file's order.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column, has malformed masks or repeats an id.
+    """
+    predicted: dict[str, Runs] = {}
+    doubled = []
+    for number, image_id, runs in reader.read(read_table(file), dialect):
+        if image_id in predicted:
+            doubled.append(f"row {number}: {image_id}")
+        predicted[image_id] = runs
+    if doubled:
+        repeats = plural(len(doubled), "row repeats", "rows repeat")
+        title = f"{file}: {repeats} an id; expected one row an image:"
+        raise InputError(list_problems(title, doubled, "Run `goldfold submit check` on it."))
+    return predicted

@@ -1,0 +1,65 @@
+"""An image with what was predicted drawn on it, to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.files import write_bytes
+
+_PREDICTED = (40, 120, 255)  # blue, green, red: orange
+_TRUE = (80, 200, 80)
+_LARGEST_SIDE = 1024
+
+
+def draw_overlay(
+    image: NDArray[np.uint8],
+    levels: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    true: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Return three panels side by side: the image, the probability on it, the outlines on it.
+
+    Outlines: orange for the predicted mask, green for the true one.
+
+    Args:
+        image: uint8 (H, W) or (H, W, 3) RGB.
+        levels: 8-bit probability map (H, W).
+        mask: predicted, uint8 (H, W) of 0 and 1.
+        true: uint8 (H, W) of 0 and 1, None where it is not known.
+
+    Returns:
+        uint8 (h, 3 w, 3), blue first as OpenCV writes it, the larger side at most 1024 px a panel.
+    """
+    colour = cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR
+    plain = cv2.cvtColor(np.ascontiguousarray(image), colour)
+    heat = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+    share = (levels[:, :, None] > 0) * (0.25 + 0.5 * levels[:, :, None] / 255)
+    warm = (plain * (1 - share) + heat * share).astype(np.uint8)
+    outlined = plain.copy()
+    width = max(1, max(mask.shape) // 400)
+    for one, line in ((true, _TRUE), (mask, _PREDICTED)):
+        if one is not None and one.any():
+            contours, _ = cv2.findContours(
+                np.ascontiguousarray(one), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+            )
+            cv2.drawContours(outlined, contours, -1, line, width)
+    panels = np.concatenate([plain, warm, outlined], axis=1)
+    side = max(mask.shape)
+    if side > _LARGEST_SIDE:
+        factor = _LARGEST_SIDE / side
+        panels = cv2.resize(panels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return panels.astype(np.uint8, copy=False)
+
+
+def write_overlay(path: Path, panels: NDArray[np.uint8]) -> None:
+    """Write panels as a PNG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    _, content = cv2.imencode(".png", panels)
+    write_bytes(path, content.tobytes())
