@@ -12,7 +12,7 @@ All predict the same cached images with the same briefly trained U-Net and the v
 Images a second and ratios are of the steady state, after the first batch; start-up stands beside.
 `store` is goldfold's whole way into the prediction store: reading, predicting, resizing to
 1024 x 1024, compressing, writing. Agreement is the mean Dice of the masks at probability 0.5 with
-those of the plain way. Wants the machine for itself.
+those of the plain way, which runs in a process of its own. Wants the machine for itself.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import ttach
+from loops.fresh import in_fresh_process
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
@@ -126,6 +128,17 @@ def time_way(
     return started, len(pixels) / (time.perf_counter() - begun), np.concatenate(masks)
 
 
+def time_plain(
+    weights: dict[str, NDArray[Any]], pixels: NDArray[np.uint8], options: argparse.Namespace
+) -> tuple[float, float, NDArray]:
+    """Return what `time_way` finds of the plain way, in a process without goldfold's settings."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = build_model("Unet", options.encoder)
+    model.load_state_dict({name: torch.as_tensor(one) for name, one in weights.items()})
+    plain = Device(device, None, "float32", channels_last=False)
+    return time_way(plain_way(model.to(device).eval(), plain), pixels, options.batch)
+
+
 def agreement(ours: NDArray[np.bool_], plain: NDArray[np.bool_]) -> float:
     """Return the mean Dice of masks, two empty ones counting 1."""
     axes = (1, 2, 3)
@@ -170,16 +183,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     device = choose_device()
-    plain_device = Device(device.device, None, "float32", channels_last=False)
     model = build_model("Unet", options.encoder).to(device.device)
     train_briefly(model, device, options.steps)
     pixels, truth = make_images(options.images, options.size, seed=0)
     print(f"{device.description}; {options.images} images of {options.size} px, "
           f"batches of {options.batch}")  # fmt: skip
     print("\n| way | start-up, s | images/s | ratio | Dice with plain |\n|---|---:|---:|---:|---:|")
-    started, plain_speed, plain_masks = time_way(
-        plain_way(model, plain_device), pixels, options.batch
-    )
+    weights = {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
+    started, plain_speed, plain_masks = in_fresh_process(time_plain, weights, pixels, options)
     right = agreement(plain_masks, truth[:, None].astype(bool))
     print(f"| plain | {started:.1f} | {plain_speed:.2f} | 1 | (Dice with the truth {right:.3f}) |")
     example = network_input(pixels[: options.batch], device.device)

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,35 +30,44 @@ from goldfold.submissions.write import write_submission
 RULE = Rule(top=180, min_area=600, bottom=80)
 
 
-def make_map(
-    rng: np.random.Generator, side: int, pattern: NDArray[np.float32]
-) -> NDArray[np.uint8]:
-    """Return a map like a network's: nothing but for a blob in a fifth, with soft edges."""
-    levels = np.zeros((side, side), np.float32)
+def make_map(image: int, fold: int, side: int, pattern: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a map like a network's: a blob with soft, uneven edges in a fifth, faint noise.
+
+    The folds' maps of an image differ in strength, by a few pixels and in their noise.
+    """
+    rng, own = np.random.default_rng([0, image]), np.random.default_rng([1, image, fold])
+    coarse = side // 16
+    levels = cv2.resize(
+        own.gamma(0.05, 20, (coarse, coarse)).astype(np.float32), (side, side)
+    )  # what a network is unsure of
     if rng.random() < 0.22:
-        reach = side // 6
-        row, column = rng.integers(reach, side - reach, 2)
-        levels[row - reach : row + reach, column - reach : column + reach] = np.roll(
-            pattern, rng.integers(0, 40, 2), (0, 1)
-        ) * rng.uniform(0.5, 1)
-    return levels.astype(np.uint8)
+        reach = pattern.shape[0] // 2
+        row, column = rng.integers(reach + 4, side - reach - 4, 2)
+        row, column = row + own.integers(-4, 5), column + own.integers(-4, 5)
+        strength = min(1.0, rng.uniform(0.6, 1) * own.uniform(0.95, 1.05))
+        turned = np.rot90(pattern, int(rng.integers(4)))
+        levels[row - reach : row + reach, column - reach : column + reach] += turned * strength
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def make_pattern(side: int) -> NDArray[np.float32]:
+    """Return a blob (side / 3, side / 3) of levels 0 to 255 with ripples."""
+    reach = side // 6
+    rows, columns = (np.mgrid[-reach:reach, -reach:reach] / reach).astype(np.float32)
+    ripple = 0.15 * np.sin(23 * rows) * np.sin(17 * columns)
+    bell = 1.3 * np.exp(-3 * (rows**2 + columns**2))
+    return (255 * np.clip(bell + ripple - 0.2, 0, 1)).astype(np.float32)
 
 
 def make_stores(folder: Path, names: list[str], side: int, folds: int) -> float:
     """Write one store a fold and return megabytes a map."""
-    rng = np.random.default_rng(0)
-    reach = side // 6
-    rows, columns = (np.mgrid[-reach:reach, -reach:reach] / reach).astype(np.float32)
-    ripple = 0.15 * np.sin(23 * rows) * np.sin(17 * columns)
-    pattern = (
-        255 * np.clip(1.3 * np.exp(-3 * (rows**2 + columns**2)) + ripple - 0.2, 0, 1)
-    ).astype(np.float32)
+    pattern = make_pattern(side)
     total = 0
     for fold in range(folds):
         path = maps_path(folder, "model", 0, fold, "test")
         with MapWriter(path, {"fold": fold}) as writer:
-            for name in names:
-                writer.append(name, make_map(rng, side, pattern))
+            for image, name in enumerate(names):
+                writer.append(name, make_map(image, fold, side, pattern))
             writer.finish()
         total += path.stat().st_size
     return total / len(names) / folds / 1e6

@@ -7,7 +7,8 @@ phantoms, with Adam at the same rate and BCE + Dice, and validate after every ep
 loop (loops/plain.py) decodes every PNG in every epoch, augments by albumentations and computes
 in float32. goldfold reads its cache, augments by the recipe siim-1st-place and computes as its
 device likes best. Both augment at random, so their losses agree only up to chance; goldfold is
-trained with a second seed to show how much that is.
+trained with a second seed to show how much that is. The plain loop runs in a process of its own,
+where none of goldfold's settings of the process reach it.
 
 Prints images a second end to end (from the end of the first epoch, which is warm-up, to the end
 of the last: training, validation, all that lies between), the ratio, both loss curves, and where
@@ -28,8 +29,9 @@ import numpy as np
 import pandas as pd
 import torch
 from loops.curves import Curve, relative_differences
+from loops.fresh import in_fresh_process
 from loops.goldfold_loop import fresh_model, train_goldfold
-from loops.images import make_cache, make_pngs
+from loops.images import Pngs, make_cache, make_pngs
 
 from goldfold.files import write_text
 from goldfold.training.device import choose_device
@@ -125,6 +127,25 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def time_plain(
+    pngs: Pngs, options: argparse.Namespace, device: torch.device
+) -> tuple[Curve, dict[str, float]]:
+    """Return the plain loop's curve and the times of its parts."""
+    curve = train_plain(
+        fresh_model(options).to(device),
+        pngs.files[: pngs.train],
+        pngs.files[pngs.train :],
+        size=options.size,
+        epochs=options.epochs,
+        batch=options.batch,
+        workers=options.workers,
+        learning_rate=options.learning_rate,
+        device=device,
+        say=say,
+    )
+    return curve, plain_parts(pngs, options, device)
+
+
 def main() -> None:
     options = read_options()
     device = choose_device()
@@ -135,24 +156,13 @@ def main() -> None:
         work = Path(name)
         pngs = make_pngs(options.folder or work / "png", options.images, options.source_size)
         cache = make_cache(work / "cache", pngs, options.size, options.workers)
-        plain = train_plain(
-            fresh_model(options).to(device.device),
-            pngs.files[: pngs.train],
-            pngs.files[pngs.train :],
-            size=options.size,
-            epochs=options.epochs,
-            batch=options.batch,
-            workers=options.workers,
-            learning_rate=options.learning_rate,
-            device=device.device,
-            say=say,
-        )
+        plain, plain_times = in_fresh_process(time_plain, pngs, options, device.device)
         ours, again = (
             train_goldfold(work / f"models/speed/seed-{seed}/fold-0/stage-1", cache, pngs,
                            options, seed=seed, say=say)
             for seed in (0, 1)
         )  # fmt: skip
-        parts = plain_parts(pngs, options, device.device), goldfold_parts(cache, options, device)
+        parts = plain_times, goldfold_parts(cache, options, device)
     print_speed(plain, ours)
     print_curves(plain, ours, again)
     print_parts(parts, (plain, ours))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +15,13 @@ from goldfold.commands.options import Overwrite
 if TYPE_CHECKING:
     from goldfold.competitions.synthetic import SyntheticReport
 
+SIIM = "siim-acr-pneumothorax"
 SIIM_SIZE = 1024
 """Height and width of the real images, which the preset expects."""
+LUNGS = "montgomery-lungs"
 
 app = typer.Typer(
-    help="Make a competition of synthetic chest X-rays.\n\n"
+    help="Make a competition of synthetic images.\n\n"
     "Example:\n\ngoldfold competition synthesize data/synthetic",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -32,16 +36,21 @@ def _group() -> None:
 @app.command("synthesize")
 def synthesize(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
+    like: Annotated[
+        str, typer.Option(help=f"Preset whose files they are like: {SIIM} or {LUNGS}.")
+    ] = SIIM,
     train: Annotated[int, typer.Option(help="Training images.", min=4)] = 96,
-    test: Annotated[int, typer.Option(help="Test images.", min=4)] = 32,
-    size: Annotated[int, typer.Option(help="Height and width in pixels.", min=64)] = 1024,
+    test: Annotated[int, typer.Option(help="Test images, if it has any.", min=4)] = 32,
+    size: Annotated[int, typer.Option(help="Longer side in pixels.", min=64)] = 1024,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 0,
     quirks: Annotated[
         bool, typer.Option("--quirks", help="Build in the oddities of the real files.")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make chest phantoms in SIIM-ACR's file formats, with a hidden solution to score against.
+    """Make images in a competition's file formats; nothing in them is of a real patient.
+
+    Those like SIIM-ACR have a hidden solution to score against.
 
     Example:
     goldfold competition synthesize data/synthetic --train 96 --test 32 --size 1024 --seed 0
@@ -49,12 +58,45 @@ def synthesize(
     Next: goldfold init siim-acr-pneumothorax --data data/synthetic --recipe demo -o runs/synthetic
     """
     from goldfold.commands import show
+    from goldfold.errors import InputError, did_you_mean
 
-    make_synthetic(folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
-    words = ["goldfold", "init", "siim-acr-pneumothorax", "--data", str(folder), "--recipe", "demo"]
-    if size != SIIM_SIZE:
-        words += ["--set", f"competition.images.shape=[{size},{size}]"]
+    words = ["goldfold", "init", like, "--data", str(folder), "--recipe"]
+    if like == LUNGS:
+        make_lungs(folder, train, size, seed, quirks=quirks, overwrite=overwrite)
+        words += ["quick"]
+    elif like == SIIM:
+        make_synthetic(folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
+        words += ["demo"]
+        if size != SIIM_SIZE:
+            words += ["--set", f"competition.images.shape=[{size},{size}]"]
+    else:
+        hint = did_you_mean(like, (SIIM, LUNGS))
+        raise InputError(f"--like {like}: there are {SIIM} and {LUNGS}.{hint}")
     show.out(f"next: {shlex.join([*words, '-o', 'runs/synthetic'])}")
+
+
+def make_lungs(
+    folder: Path, images: int, size: int, seed: int, *, quirks: bool, overwrite: bool
+) -> None:
+    """Synthesize lungs into a new or empty folder and print what was made; as `make_synthetic`.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    from goldfold.commands import show
+    from goldfold.competitions.synthetic import synthesize_lungs
+
+    with _replacing(folder, overwrite):
+        report = synthesize_lungs(
+            folder,
+            images=images,
+            size=size,
+            seed=seed,
+            quirks=quirks,
+            progress=show.terminal_progress(),
+        )
+    show.out(f"{report.folder}: {report.images:,} images, {report.mask_files:,} mask files")
+    _print_quirks(("no mask", report.unlabelled), ("no image", report.imageless))
 
 
 def make_synthetic(
@@ -76,25 +118,33 @@ def make_synthetic(
     Raises:
         InputError: the folder holds something else.
     """
-    import shutil
-
     from goldfold.commands import show
     from goldfold.competitions.synthetic import synthesize as make
-    from goldfold.competitions.synthetic.competition import FACTS_FILE
+
+    progress = show.terminal_progress()
+    with _replacing(folder, overwrite):
+        report = make(
+            folder, train=train, test=test, size=size, seed=seed, quirks=quirks, progress=progress
+        )
+    _print_report(report, size)
+
+
+@contextmanager
+def _replacing(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Remove another synthetic competition first if that is wanted, else offer it."""
+    import shutil
+
+    from goldfold.competitions.synthetic.folder import FACTS_FILE
     from goldfold.errors import InputError
 
     synthetic = (folder / FACTS_FILE).is_file()
     if overwrite and synthetic:
         shutil.rmtree(folder)
-    progress = show.terminal_progress()
     try:
-        report = make(
-            folder, train=train, test=test, size=size, seed=seed, quirks=quirks, progress=progress
-        )
+        yield
     except InputError as error:
         hint = " Or add --overwrite to replace it." if synthetic else ""
         raise InputError(f"{error}{hint}") from error
-    _print_report(report, size)
 
 
 def _print_report(report: SyntheticReport, size: int) -> None:
@@ -111,6 +161,12 @@ def _print_report(report: SyntheticReport, size: int) -> None:
     ]
     show.out(f"{report.folder}: {size} x {size} px, {report.label_rows:,} label rows")
     show.out(show.table(["images", "number", "patients", "with pneumothorax"], counts))
-    for what, ids in (("no label row", report.unlabelled), ("no image", report.imageless)):
+    _print_quirks(("no label row", report.unlabelled), ("no image", report.imageless))
+
+
+def _print_quirks(*quirks: tuple[str, tuple[str, ...]]) -> None:
+    from goldfold.commands import show
+
+    for what, ids in quirks:
         if ids:
             show.out(f"with {what}: {len(ids)}")

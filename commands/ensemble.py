@@ -209,6 +209,9 @@ def print_ensemble(report: dict[str, Any]) -> None:
             show.out(
                 f"  {name} masks: {honest[key]:.4f} on {counts[key.split('_images')[0]]} images"
             )
+    _print_overlap(report)
+    if not counts["empty"]:
+        show.out("no training mask is empty: the rule has no minimum area and no presence gate")
     show.out(f"rule: {_rule_in_words(report['rule'])}{_gate_in_words(report['rule'])}")
     if report.get("plateau"):
         show.out(_plateau_in_words(report))
@@ -220,9 +223,25 @@ def print_ensemble(report: dict[str, Any]) -> None:
         show.out(f"presence gate: {used}; honest score without it {without:.4f}")
 
 
+def _print_overlap(report: dict[str, Any]) -> None:
+    """Print Dice, IoU, precision and recall over all images; metrics.csv has them by fold."""
+    from goldfold.commands import show
+
+    everything = [one for one in report.get("overlap", []) if one["fold"] == "all"]
+    names = ("dice", "iou", "precision", "recall")
+    rows = [[f"over {one['over']}", *(f"{one[name]:.4f}" for name in names)] for one in everything]
+    if rows:
+        show.out(show.table(["out of fold", "Dice", "IoU", "precision", "recall"], rows))
+
+
 def _plateau_in_words(report: dict[str, Any]) -> str:
     plateau, peak = report["plateau"], report["peak"]
     top, bottom, area = plateau["top"], plateau["bottom"], plateau["min_area_px"]
+    if area[1] == 0:
+        return (
+            f"plateau within {plateau['within']:g} of the best ({peak['score']:.4f}): from "
+            f"{bottom[0]:.3f} to {bottom[1]:.3f}; the rule is its centre"
+        )
     return (
         f"plateau within {plateau['within']:g} of the best ({peak['score']:.4f}): "
         f"top {top[0]:.3f} to {top[1]:.3f}, min_area {area[0]:,} to {area[1]:,} px, "

@@ -94,6 +94,7 @@ def _blend_and_assess(
 ) -> dict[str, Any]:
     from goldfold.commands.ensemble_members import close_members, open_members
     from goldfold.ensemble.report import build_report
+    from goldfold.files import write_text
 
     members = open_members(run, images, folds, "out-of-fold")
     try:
@@ -103,6 +104,8 @@ def _blend_and_assess(
         assessment = blender.assess(histograms, members, without)
         post = blender.post_processing(members, assessment)
         blender.draw(histograms, assessment)
+        overlap = blender.overlap(histograms, members, assessment, without)
+        write_text(run.directory.metrics, overlap.to_csv(index=False, lineterminator="\n"))
         return build_report(
             members,
             assessment,
@@ -111,6 +114,7 @@ def _blend_and_assess(
             level_counts=blender.level_counts,
             weights=run.settings.ensemble.weights,
             post=post,
+            overlap=overlap,
             facts=made_from,
         )
     finally:
@@ -321,6 +325,24 @@ class Blender:
             workers=self.run.workers,
             progress=self.run.progress,
         )
+
+    def overlap(
+        self,
+        histograms: NDArray[np.int64],
+        members: Sequence[Member],
+        assessment: Assessment,
+        without: dict[int, NDArray[np.int64]] | None = None,
+    ) -> pd.DataFrame:
+        """Return Dice, IoU, precision and recall under the honest rules, before post-processing."""
+        from goldfold.ensemble.overlap import overlap_table
+
+        honest = histograms.copy()
+        for part, blend in (without or {}).items():
+            honest[self.parts == part] = blend[self.parts == part]
+        rules = {one.fold: one.rule for one in assessment.folds}
+        gated = any(rule.gate for rule in rules.values())
+        presence = _presence(self.blend(members), self.image_ids) if gated else None
+        return overlap_table(honest, self.parts, rules, presence)
 
     def draw(self, histograms: NDArray[np.int64], assessment: Assessment) -> None:
         """Write the heat maps of the score around the rule."""

@@ -160,10 +160,7 @@ def _describe(competition: CompetitionSettings) -> list[str]:
         find_images,
         find_table,
         require_folder,
-        require_table,
     )
-    from goldfold.competitions.labels import read_labels
-    from goldfold.competitions.rle import get_dialect
 
     data = require_folder(competition.data)
     lines = [
@@ -173,16 +170,7 @@ def _describe(competition: CompetitionSettings) -> list[str]:
             ("test", competition.images.test),
         )
     ]
-    names = competition.labels
-    path = require_table(data, names.files, "label table", "competition.labels.files")
-    dialect = get_dialect(names.dialect)
-    labels = read_labels(path, names.id_column, names.rle_column, dialect).table
-    empty = int((labels["area_px"] == 0).sum())
-    share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
-    lines.append(
-        f"labels: {path.name}, {int(labels['rows'].sum()):,} rows "
-        f"of {len(labels):,} images, {share}"
-    )
+    lines.append(_describe_labels(data, competition))
     sample = find_table(data, competition.submission.sample)
     lines.append(f"sample submission: {sample.name if sample else 'none'}")
     for extra in competition.tables:
@@ -190,6 +178,29 @@ def _describe(competition: CompetitionSettings) -> list[str]:
         state = "found" if find_table(data, [extra.file]) else missing
         lines.append(f"{extra.file} ({', '.join(extra.columns)}): {state}")
     return lines
+
+
+def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
+    """Return how many labels there are.
+
+    Raises:
+        InputError: the label table is missing.
+    """
+    from goldfold.competitions.find import find_images, require_table
+    from goldfold.competitions.labels import read_labels
+    from goldfold.competitions.mask_files import mask_globs
+    from goldfold.competitions.rle import get_dialect
+
+    names = competition.labels
+    if names.kind == "masks":
+        return f"labels: {len(find_images(data, mask_globs(names.masks))):,} mask files"
+    path = require_table(data, names.files, "label table", "competition.labels.files")
+    dialect = get_dialect(names.dialect)
+    labels = read_labels(path, names.id_column, names.rle_column, dialect).table
+    empty = int((labels["area_px"] == 0).sum())
+    share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
+    rows = int(labels["rows"].sum())
+    return f"labels: {path.name}, {rows:,} rows of {len(labels):,} images, {share}"
 
 
 def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:

@@ -165,6 +165,7 @@ def train_jobs(
         waiting = _waiting(run, jobs, images, folds, stage, extend_epochs > 0)
         if waiting:
             run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
+            _say_idle_schedules(run, waiting, images)
         _try_networks(waiting)
     caches: dict[tuple[str, int, int], ImageCache] = {}
     data_fingerprint = _data_fingerprint(run, images)
@@ -181,6 +182,18 @@ def train_jobs(
             machine=machine,
             extend_epochs=extend_epochs,
             progress=run.progress,
+        )
+
+
+def _say_idle_schedules(run: Run, waiting: Sequence[StageRun], images: pd.DataFrame) -> None:
+    """Say so where a sampling schedule has nothing to do, as no mask is empty."""
+    from goldfold.competitions.images_table import training_images
+
+    scheduled = {one.settings.sampling.schedule for one in waiting} - {"natural"}
+    if scheduled and (training_images(images)["area_px"] > 0).all():
+        run.progress.say(
+            f"no training mask is empty, so sampling schedule {', '.join(sorted(scheduled))} is "
+            "off: every epoch shows all images"
         )
 
 

@@ -21,6 +21,7 @@ from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.label_join import add_labels
+from goldfold.competitions.mask_files import mask_globs
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError, plural
 from goldfold.files import file_hash
@@ -42,7 +43,8 @@ def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
         InputError: the data folder is missing.
     """
     data = require_folder(settings.data)
-    images = find_images(data, [*settings.images.train, *settings.images.test])
+    masks = mask_globs(settings.labels.masks)
+    images = find_images(data, [*settings.images.train, *settings.images.test, *masks])
     tables = [
         find_table(data, settings.labels.files),
         find_table(data, settings.submission.sample),
@@ -77,7 +79,10 @@ def collect_images(
     everything = pd.concat([one.images for one in found], ignore_index=True)
     images = _add_headers(everything, data, settings, workers, progress, report)
     left_out = {*everything["image_id"], *found[0].excluded, *found[1].excluded}
-    images = add_labels(images, left_out - set(images["image_id"]), data, settings, report)
+    left_out -= set(images["image_id"])
+    images = add_labels(
+        images, left_out, data, settings, report, workers=workers, progress=progress
+    )
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
     _compare_with_sample(images, found[1].excluded, data, settings, report)
@@ -120,8 +125,10 @@ def _found(
         for image_id, same in files.items()
         if len(same) > 1
     ]
-    if not paths:
-        report.notices.append(f"no {split} images match {' or '.join(globs) or 'nothing'}")
+    if not paths and globs:
+        report.notices.append(f"no {split} images match {' or '.join(globs)}")
+    elif not paths:
+        report.notices.append(f"competition.images.{split} names no files, so there are none")
     first = {
         "image_id": list(files),
         "split": [split] * len(files),
@@ -176,6 +183,13 @@ def _add_headers(
     if settings.images.metadata == "dicom":
         for name in METADATA:
             images[name] = pd.Series([header.facts.get(name, "") for header in read], dtype=str)
+    several = [header.facts.get("frames", "") not in ("", "0", "1") for header in read]
+    report.notices += count_ids(
+        images.loc[several, "image_id"],
+        "image has",
+        "images have",
+        "several frames; the one in the middle is taken",
+    )
     if shape := settings.images.shape:
         other = images[(images["height"] != shape[0]) | (images["width"] != shape[1])]
         report.notices += count_ids(
@@ -196,8 +210,9 @@ def _compare_with_sample(
 ) -> None:
     path = find_table(data, settings.submission.sample)
     if path is None:
-        looked = " or ".join(settings.submission.sample) or "nothing"
-        report.notices.append(f"no sample submission ({looked}): `submit write` will need one")
+        looked = " or ".join(settings.submission.sample) or "none is named"
+        if settings.submission.sample or settings.images.test:
+            report.notices.append(f"no sample submission ({looked}): `submit write` will need one")
         return
     column = settings.submission.id_column
     ids = read_csv_text(path, [column])[column].str.strip()

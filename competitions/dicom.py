@@ -1,8 +1,8 @@
 """DICOM files: the header without pixels, and the pixels as 8-bit gray or colour.
 
-8-bit JPEG frames of gray images are decoded by OpenCV, which yields the same pixels sooner, all
-others by pydicom. Its decoder is always named: left to choose, pydicom takes python-gdcm where it
-is installed, which is slower.
+Of a file with several frames the one in the middle is read. 8-bit JPEG frames of gray images are
+decoded by OpenCV, which yields the same pixels sooner, all others by pydicom. Its decoder is always
+named: left to choose, pydicom takes python-gdcm for everything, which is slower.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
 
 from goldfold.competitions.codestream import (
@@ -25,6 +25,7 @@ from goldfold.competitions.codestream import (
     jpeg_claim,
     require_whole_jpeg,
 )
+from goldfold.competitions.deflated import DEFLATED, inflate, is_deflated
 from goldfold.competitions.dicom_header import (
     CONVERT,
     RECODE,
@@ -37,7 +38,6 @@ from goldfold.competitions.window import to_gray
 
 _NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 _JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
-# Read where the user has installed pylibjpeg-libjpeg; it is GPL, so it is not required here.
 _JPEG_OTHER = (
     uid.JPEGLossless,
     uid.JPEGLosslessSV1,
@@ -49,13 +49,17 @@ _JPEG2000 = tuple(uid.JPEG2000TransferSyntaxes)
 _DECODERS: dict[str, str] = {
     **dict.fromkeys(_NATIVE, ""),
     **dict.fromkeys(_JPEG, "pillow"),
-    **dict.fromkeys(_JPEG_OTHER, "pylibjpeg"),
+    **dict.fromkeys(_JPEG_OTHER, "gdcm"),
     **dict.fromkeys(_JPEG2000, "pylibjpeg"),
     uid.RLELossless: "pydicom",
 }
+# Lossy JPEG of 12 bits is read where pylibjpeg-libjpeg is installed; it is GPL, so not required.
+_TWELVE_BITS = "pylibjpeg"
+_PACKAGES = {"gdcm": "python-gdcm", _TWELVE_BITS: "pylibjpeg pylibjpeg-libjpeg"}
 _SAMPLES = {
     "MONOCHROME1": 1,
     "MONOCHROME2": 1,
+    "PALETTE COLOR": 1,
     **dict.fromkeys(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"), 3),
 }
 
@@ -69,7 +73,11 @@ def read_dicom_header(file: BinaryIO) -> DicomHeader:
     Raises:
         UnreadableError: damaged, truncated, without pixel data, of a size or kind not read.
     """
-    header = parse_header(file)
+    deflated = is_deflated(file.read(4096))
+    file.seek(0)
+    header = parse_header(BytesIO(inflate(file.read())) if deflated else file)
+    if deflated:
+        header.facts["transfer_syntax"] = syntax_name(DEFLATED)
     _require_known_pixels(header)
     _require_known_encoding(header)
     return header
@@ -79,6 +87,8 @@ def read_dicom_pixels(data: bytes) -> NDArray[np.uint8]:
     """Return the image in a DICOM file: (H, W) gray or (H, W, 3) RGB, uint8.
 
     In this order: decode, modality LUT (rescale), VOI LUT or first window, invert MONOCHROME1.
+    A palette gives colour; colour of more than 8 bits is brought to 8. Of n frames, the one with
+    n // 2 frames before it is read.
 
     Args:
         data: the bytes of the file.
@@ -86,14 +96,26 @@ def read_dicom_pixels(data: bytes) -> NDArray[np.uint8]:
     Raises:
         UnreadableError: see `read_dicom_header`; also where the pixel data cannot be decoded.
     """
+    if is_deflated(data):
+        data = inflate(data)
     header = read_dicom_header(BytesIO(data))
     stored = _decode(header, data)
     shape = (header.height, header.width) + ((3,) if header.samples == 3 else ())
     if stored.shape != shape:
         raise UnreadableError(f"its header says {shape} pixels, its frame holds {stored.shape}")
+    if header.palette is not None:
+        return header.palette.look_up(stored)
     if header.samples == 3:
-        return np.ascontiguousarray(stored, dtype=np.uint8)
+        return _colour_levels(stored, header.scale.bits)
     return to_gray(stored, header.scale)
+
+
+def _colour_levels(stored: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Return RGB values of so many bits as levels of 8."""
+    if bits == 8:
+        return np.ascontiguousarray(stored, dtype=np.uint8)
+    most = 2**bits - 1
+    return np.ascontiguousarray((stored.astype(np.uint32) * 255 + most // 2) // most, np.uint8)
 
 
 def _require_known_pixels(header: DicomHeader) -> None:
@@ -102,53 +124,70 @@ def _require_known_pixels(header: DicomHeader) -> None:
     if _SAMPLES.get(kind) != header.samples:
         raise UnreadableError(
             f"its pixels are of the kind {kind!r} with {header.samples} samples; "
-            "MONOCHROME1 or MONOCHROME2 with 1, RGB or YBR with 3 were expected",
+            "MONOCHROME1, MONOCHROME2 or PALETTE COLOR with 1, RGB or YBR with 3 were expected",
             CONVERT,
         )
     if header.bits_allocated not in (8, 16):
         raise UnreadableError(
             f"its pixels have {header.bits_allocated} bits, 8 or 16 were expected", CONVERT
         )
-    if header.samples == 3 and (header.scale.bits, header.bits_allocated) != (8, 8):
-        raise UnreadableError(
-            f"it is a colour image with {header.scale.bits} bits, 8 were expected", CONVERT
-        )
 
 
 def _require_known_encoding(header: DicomHeader) -> None:
     """Return nothing if the transfer syntax is read here and agrees with the pixel data."""
-    name, plugin = syntax_name(header.transfer_syntax), _DECODERS.get(header.transfer_syntax)
+    syntax = header.transfer_syntax
+    name, plugin = syntax_name(syntax), _plugin(header)
     if plugin is None:
         raise UnreadableError(f"its transfer syntax, {name}, is not read", RECODE)
-    if plugin and plugin not in get_decoder(header.transfer_syntax).available_plugins:
-        codec = "openjpeg" if header.transfer_syntax in _JPEG2000 else "libjpeg"
+    if plugin and plugin not in get_decoder(syntax).available_plugins:
+        deep = " of more than 8 bits" if syntax in _JPEG else ""
+        package = "pylibjpeg-openjpeg" if syntax in _JPEG2000 else _PACKAGES[plugin]
         raise UnreadableError(
-            f"its transfer syntax, {name}, needs a decoder that is not installed",
-            f"`pip install pylibjpeg pylibjpeg-{codec}`; or else, {RECODE[0].lower()}{RECODE[1:]}",
+            f"its transfer syntax, {name}{deep}, needs a decoder that is not installed",
+            f"`pip install {package}`; or else, {RECODE[0].lower()}{RECODE[1:]}",
         )
     if header.pixel_data.encapsulated != bool(plugin):
         found = "compressed" if header.pixel_data.encapsulated else "not compressed"
         raise UnreadableError(f"its transfer syntax is {name}, but its pixels are {found}")
     if plugin:
         return
-    pixels = header.height * header.width
-    expected = pixels * header.samples * header.bits_allocated // 8
-    if header.photometric == "YBR_FULL_422":
-        expected = pixels * 2
+    expected = _native_bytes(header) * header.frames
     found_bytes = header.pixel_data.end - header.pixel_data.start
     if found_bytes < expected:
+        times = f"{header.frames} x " if header.frames > 1 else ""
         raise UnreadableError(
-            f"it is truncated: {header.height} x {header.width} pixels take {expected:,} bytes, "
-            f"its pixel data have {found_bytes:,}"
+            f"it is truncated: {times}{header.height} x {header.width} pixels take "
+            f"{expected:,} bytes, its pixel data have {found_bytes:,}"
         )
+
+
+def _plugin(header: DicomHeader) -> str | None:
+    """Return the name of pydicom's decoder, "" where none is needed, None for an unknown syntax."""
+    if header.transfer_syntax in _JPEG and header.scale.bits > 8:
+        return _TWELVE_BITS
+    return _DECODERS.get(header.transfer_syntax)
+
+
+def _native_bytes(header: DicomHeader) -> int:
+    """Return the bytes of a frame that is not compressed."""
+    pixels = header.height * header.width
+    if header.photometric == "YBR_FULL_422":
+        return pixels * 2
+    return pixels * header.samples * header.bits_allocated // 8
 
 
 def _decode(header: DicomHeader, data: bytes) -> NDArray[Any]:
     """Return the stored values, (H, W) integers or (H, W, 3) RGB."""
-    syntax = header.transfer_syntax
+    syntax, place = header.transfer_syntax, header.frames // 2
     if not header.pixel_data.encapsulated:
-        return _decode_by_pydicom(header, data[header.pixel_data.start : header.pixel_data.end])
+        start = header.pixel_data.start
+        if header.frames > 1:
+            size = _native_bytes(header)
+            return _decode_by_pydicom(header, data[start + place * size :][:size])
+        return _decode_by_pydicom(header, data[start : header.pixel_data.end])
     frame = header.pixel_data.frame(data)
+    if header.frames > 1:
+        frame = _compressed_frame(header, data, place)
     if syntax in _JPEG2000:
         # Without JP2 boxes around it: pydicom 3.0 loops for ever over a box of length 0.
         frame = jpeg2000_codestream(frame)
@@ -156,11 +195,23 @@ def _decode(header: DicomHeader, data: bytes) -> NDArray[Any]:
         require_whole_jpeg(frame)
     elif syntax != uid.RLELossless:
         claim = jpeg_claim(frame)
-        _require_agreement(header, claim, exact_bits=True)
+        _require_agreement(header, claim, exact_bits=syntax in _JPEG)
         require_whole_jpeg(frame)
         if syntax in _JPEG and (claim.channels, claim.bits) == (1, 8):
             return _decode_by_opencv(frame)
     return _decode_by_pydicom(header, encapsulate([frame]))
+
+
+def _compressed_frame(header: DicomHeader, data: bytes, place: int) -> bytes:
+    """Return one of several compressed frames."""
+    value = data[header.pixel_data.start : header.pixel_data.end]
+    try:
+        with PYDICOM_SILENCE:
+            return bytes(get_frame(value, place, number_of_frames=header.frames))
+    except Exception as error:  # a parser that meets broken bytes may raise anything
+        raise UnreadableError(
+            f"its {header.frames} compressed frames cannot be told apart ({error})"
+        ) from error
 
 
 def _require_agreement(header: DicomHeader, claim: Claim, *, exact_bits: bool) -> None:
@@ -196,7 +247,7 @@ def _decode_by_pydicom(header: DicomHeader, value: bytes) -> NDArray[Any]:
             decoded, _ = decoder.as_array(
                 value,
                 index=0,
-                decoding_plugin=_DECODERS[header.transfer_syntax],
+                decoding_plugin=_plugin(header) or "",
                 rows=header.height,
                 columns=header.width,
                 number_of_frames=1,
@@ -207,7 +258,7 @@ def _decode_by_pydicom(header: DicomHeader, value: bytes) -> NDArray[Any]:
                 pixel_representation=int(header.scale.signed),
                 planar_configuration=header.planar,
                 pixel_keyword="PixelData",
-                pixel_vr="OB" if header.bits_allocated == 8 else "OW",
+                pixel_vr="OW" if header.pixel_data.words or header.bits_allocated > 8 else "OB",
                 correct_unused_bits=False,
             )
     except Exception as error:  # a decoder that meets broken bytes may raise anything

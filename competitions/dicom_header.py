@@ -21,6 +21,7 @@ from goldfold.competitions.codestream import (
     UnreadableError,
     require_plausible_size,
 )
+from goldfold.competitions.palette import Palette, make_palette
 from goldfold.competitions.pixel_data import PixelData, find_pixel_data
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
 from goldfold.competitions.window import GrayScale, LookupTable, Window
@@ -34,8 +35,11 @@ FACTS = (
     "transfer_syntax",
     "photometric",
     "sop_instance_uid",
+    "frames",
 )
 """Names of the facts of an image; one that is not known is ""."""
+
+COLOURS, PARTS = ("Red", "Green", "Blue"), ("Descriptor", "Data")
 
 RECODE = "Rewrite it uncompressed, e.g. with `dcmdjpeg`, `dcmdjpls` or `gdcmconv --raw`."
 CONVERT = f"Convert it to 8- or 16-bit PNG, or {LEAVE_OUT}."
@@ -68,6 +72,7 @@ _TAGS = {
         "VOILUTSequence",
         "LUTDescriptor",
         "LUTData",
+        *(f"{colour}PaletteColorLookupTable{part}" for colour in COLOURS for part in PARTS),
         "TransferSyntaxUID",
     )
 }
@@ -75,7 +80,7 @@ _TAGS = {
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What a DICOM file says of its one image; `scale` matters for gray images only."""
+    """What a DICOM file says of its image; `scale` matters for gray, `palette` for others."""
 
     height: int
     width: int
@@ -87,6 +92,8 @@ class DicomHeader:
     scale: GrayScale
     pixel_data: PixelData
     facts: dict[str, str]
+    frames: int = 1
+    palette: Palette | None = None
 
 
 def parse_header(file: BinaryIO) -> DicomHeader:
@@ -104,28 +111,28 @@ def parse_header(file: BinaryIO) -> DicomHeader:
     syntax = meta.text("TransferSyntaxUID") or str(uid.ImplicitVRLittleEndian)
     height, width = elements.number("Rows"), elements.number("Columns")
     require_plausible_size(height, width)
-    if (frames := elements.text("NumberOfFrames")) not in ("", "0", "1"):
-        raise UnreadableError(f"it holds {frames} frames, one was expected", CONVERT)
+    frames = elements.text("NumberOfFrames") or "1"
+    if not frames.isdecimal():
+        raise UnreadableError(f"its header says {frames!r} frames, a whole number was expected")
+    photometric = elements.text("PhotometricInterpretation")
     return DicomHeader(
         height=height,
         width=width,
         samples=elements.number("SamplesPerPixel", 1),
         planar=elements.number("PlanarConfiguration", 0),
         bits_allocated=elements.number("BitsAllocated"),
-        photometric=elements.text("PhotometricInterpretation"),
+        photometric=photometric,
         transfer_syntax=syntax,
         scale=_gray_scale(elements),
         pixel_data=pixel_data,
         facts=_facts(elements, syntax),
+        frames=max(1, int(frames)),
+        palette=_palette(elements) if photometric == "PALETTE COLOR" else None,
     )
 
 
 def _read_elements(file: BinaryIO) -> pydicom.Dataset:
     """Return the elements before the pixel data, where `file` then stands."""
-    if str(uid.DeflatedExplicitVRLittleEndian).encode() in file.read(4096):
-        # It would be inflated at once, to a size that nothing has claimed.
-        raise UnreadableError("its header is deflated, which is not read", RECODE)
-    file.seek(0)
     try:
         with PYDICOM_SILENCE:
             return pydicom.dcmread(
@@ -169,6 +176,13 @@ class _Elements:
         value, little = self._raw(_TAGS[keyword])
         kind = "<u2" if little else ">u2"
         return [int(n) for n in np.frombuffer(value[: len(value) // 2 * 2], dtype=kind)]
+
+    def little_endian_words(self, keyword: str) -> bytes:
+        """Return the bytes of an element of words, in little-endian order."""
+        value, little = self._raw(_TAGS[keyword])
+        if little:
+            return value
+        return np.frombuffer(value[: len(value) // 2 * 2], dtype=">u2").astype("<u2").tobytes()
 
     def number(self, keyword: str, otherwise: int | None = None) -> int:
         """Return the first 16-bit number of an element."""
@@ -246,6 +260,16 @@ def _gray_scale(elements: _Elements) -> GrayScale:
     )
 
 
+def _palette(elements: _Elements) -> Palette:
+    """Return the colours of the pixel values."""
+    tables = [f"{colour}PaletteColorLookupTable" for colour in COLOURS]
+    return make_palette(
+        [elements.integers(f"{table}Descriptor") for table in tables],
+        [elements.little_endian_words(f"{table}Data") for table in tables],
+        elements.number("PixelRepresentation", 0) == 1,
+    )
+
+
 def _facts(elements: _Elements, syntax: str) -> dict[str, str]:
     """Return what is worth a column, one entry for each of `FACTS`."""
     spacing = elements.text("PixelSpacing") or elements.text("ImagerPixelSpacing")
@@ -259,6 +283,7 @@ def _facts(elements: _Elements, syntax: str) -> dict[str, str]:
         "transfer_syntax": syntax_name(syntax),
         "photometric": elements.text("PhotometricInterpretation"),
         "sop_instance_uid": elements.text("SOPInstanceUID"),
+        "frames": elements.text("NumberOfFrames"),
     }
 
 

@@ -9,9 +9,11 @@ import pandas as pd
 from goldfold.competitions.find import require_table
 from goldfold.competitions.images_table import FIXED
 from goldfold.competitions.labels import Labels, read_labels
+from goldfold.competitions.mask_files import masks_without_image, read_mask_files
 from goldfold.competitions.report import CommonCause, DataReport, count_ids
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.errors import plural
+from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
@@ -25,6 +27,9 @@ def add_labels(
     data: Path,
     settings: CompetitionSettings,
     report: DataReport,
+    *,
+    workers: int = 1,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Return the images with their labels: the columns of images.csv, fixed ones first.
 
@@ -34,10 +39,55 @@ def add_labels(
         data: folder of the label table.
         settings: of the competition.
         report: takes problems, notices and counts.
+        workers: threads that decode mask files.
+        progress: told of each image with mask files.
 
     Raises:
         InputError: the label table is missing or unreadable.
     """
+    add = _add_mask_files if settings.labels.kind == "masks" else _add_table
+    joined = add(images, left_out, data, settings, report, workers, progress)
+    extra = [name for name in images.columns if name not in FIXED]
+    return joined[[*FIXED, *extra]]
+
+
+def _add_mask_files(
+    images: pd.DataFrame,
+    left_out: set[str],
+    data: Path,
+    settings: CompetitionSettings,
+    report: DataReport,
+    workers: int,
+    progress: Progress,
+) -> pd.DataFrame:
+    patterns, dialect = settings.labels.masks, get_dialect(settings.labels.dialect)
+    train = images[images["split"] == "train"]
+    labels = read_mask_files(train, data, patterns, dialect, workers=workers, progress=progress)
+    report.facts["mask files"] = int(labels.table["rows"].sum())
+    overlaps = int((labels.table["overlap_px"] > 0).sum())
+    if overlaps:
+        report.notices.append(
+            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; they are "
+            "united"
+        )
+    report.problems += labels.problems
+    joined = _join(images, labels.table, "the mask files", report)
+    joined = _without_labels(joined, settings, report, "mask file")
+    lost = masks_without_image(data, patterns, {*images["image_id"], *left_out})
+    lines = count_ids(lost, "mask has", "masks have", "no image")
+    (report.notices if settings.imageless == "drop" else report.problems).extend(lines)
+    return joined
+
+
+def _add_table(
+    images: pd.DataFrame,
+    left_out: set[str],
+    data: Path,
+    settings: CompetitionSettings,
+    report: DataReport,
+    workers: int,
+    progress: Progress,
+) -> pd.DataFrame:
     names = settings.labels.files
     path = require_table(data, names, "label table", "competition.labels.files")
     dialect = get_dialect(settings.labels.dialect)
@@ -52,8 +102,7 @@ def add_labels(
     unfit = [*labels.malformed, *beyond]
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
         report.causes.append(_wrong_dialect(unfit, labels.masks, dialect, path.name))
-    extra = [name for name in images.columns if name not in FIXED]
-    return joined[[*FIXED, *extra]]
+    return joined
 
 
 def _count_rows(labels: Labels, report: DataReport) -> None:
@@ -84,16 +133,19 @@ def _join(images: pd.DataFrame, table: pd.DataFrame, name: str, report: DataRepo
 
 
 def _without_labels(
-    images: pd.DataFrame, settings: CompetitionSettings, report: DataReport
+    images: pd.DataFrame,
+    settings: CompetitionSettings,
+    report: DataReport,
+    what: str = "label row",
 ) -> pd.DataFrame:
-    """Handle training images that have no label row, as `unlabelled` says."""
+    """Handle training images that have no label, as `unlabelled` says."""
     bare = (images["split"] == "train") & ~images["labelled"]
     means = {"drop": "dropped", "empty": "taken as empty", "error": "an error"}
     lines = count_ids(
         images.loc[bare, "image_id"],
         "training image has",
         "training images have",
-        f'no label row, {means[settings.unlabelled]} (unlabelled = "{settings.unlabelled}")',
+        f'no {what}, {means[settings.unlabelled]} (unlabelled = "{settings.unlabelled}")',
     )
     (report.problems if settings.unlabelled == "error" else report.notices).extend(lines)
     if settings.unlabelled == "empty":

@@ -26,12 +26,14 @@ _LONG_KINDS = (b"OB", b"OW", b"UN")
 class PixelData:
     """Bytes `start` to `end` of the file hold the value; `fragments` are (start, end) within.
 
-    Native pixel data have no fragments.
+    Native pixel data have no fragments; `words` = they were written as 16-bit words, whose bytes
+    a big-endian file swaps even where a pixel is one byte.
     """
 
     start: int
     end: int
     fragments: tuple[tuple[int, int], ...]
+    words: bool = False
 
     @property
     def encapsulated(self) -> bool:
@@ -72,7 +74,7 @@ def find_pixel_data(file: BinaryIO) -> PixelData:
         return _walk_fragments(file, first, size)
     if first + length > size:
         raise _truncated(length, size - first)
-    return PixelData(first, first + length, ())
+    return PixelData(first, first + length, (), start[4:6] == b"OW")
 
 
 def _walk_fragments(file: BinaryIO, first: int, size: int) -> PixelData:

@@ -56,6 +56,8 @@ def unite(parts: Sequence[Runs]) -> Runs:
     """
     if not parts:
         return NO_RUNS
+    if len(parts) == 1 and (parts[0].starts[1:] > parts[0].ends[:-1]).all():
+        return parts[0]  # as nearly every cell of a label table is
     starts = np.concatenate([part.starts for part in parts]).astype(np.int64, copy=False)
     ends = np.concatenate([part.ends for part in parts]).astype(np.int64, copy=False)
     if not starts.size:

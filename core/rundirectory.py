@@ -15,7 +15,7 @@ class RunDirectory:
     """Paths in a run directory.
 
     goldfold.toml  run.json  images.csv  folds.csv  cache/  models/  predictions/
-    ensemble.json  ensemble.png  submission.csv  submission.json
+    ensemble.json  ensemble.png  metrics.csv  submission.csv  submission.json
     stages/ (what each stage was made from)
     """
 
@@ -55,6 +55,11 @@ class RunDirectory:
     def heat_maps(self) -> Path:
         """Score around the rule."""
         return self.root / "ensemble.png"
+
+    @property
+    def metrics(self) -> Path:
+        """Dice, IoU, precision and recall out of fold, by fold."""
+        return self.root / "metrics.csv"
 
     @property
     def submission_facts(self) -> Path:

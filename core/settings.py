@@ -158,7 +158,7 @@ class SubmissionSettings(Strict):
     @field_validator("file")
     @classmethod
     def _free(cls, file: str) -> str:
-        if file in ("images.csv", "folds.csv"):
+        if file in ("images.csv", "folds.csv", "metrics.csv"):
             raise ValueError("the run directory has another file of that name")
         return file
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # The dialects of goldfold.competitions.rle.
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
 Side = Annotated[int, Field(ge=1)]
+MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
+MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
 
 class Strict(BaseModel):
@@ -37,10 +39,13 @@ class ImageFiles(Strict):
 
 
 class LabelTable(Strict):
-    """The table of run-length encoded masks."""
+    """The labels: a table of run-length encoded masks, or mask images."""
 
-    kind: Literal["rle"] = "rle"
-    """The form of the labels: `rle` = one or several rows an image, united."""
+    kind: Literal["rle", "masks"] = "rle"
+    """`rle` = one or several rows an image, united; `masks` = one or several files an image."""
+    masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
+    """Mask files with {id} for the image's name: [["left/{id}.png", "right/{id}.png"]] unites two;
+    of several such lists the first of which a file is there counts for an image."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""
     id_column: str = "ImageId"
@@ -49,6 +54,12 @@ class LabelTable(Strict):
     """Column with the run-length encoding."""
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
+
+    @model_validator(mode="after")
+    def _masks_belong(self) -> LabelTable:
+        if (self.kind == "masks") != bool(self.masks):
+            raise ValueError('masks belong to kind = "masks", and that needs them')
+        return self
 
 
 class ExtraTable(Strict):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from goldfold.errors import SettingsError, did_you_mean, list_problems, plural
 from goldfold.settings import VIEW_PATTERN, Settings
+from goldfold.settings_competition import MASK_PATTERN
 
 _LONG = 60  # characters of a found value that are shown
 _EXPECTED = {
@@ -39,6 +40,7 @@ _NAME = "text of letters, digits, '.', '_' and '-' that begins with a letter or 
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": _NAME,
     r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$": f"{_NAME} and ends with .csv",
+    MASK_PATTERN: "a path with {id} for the image's name, once",
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""

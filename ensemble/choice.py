@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
-from goldfold.ensemble.plateau import Plateau, find_plateau
+from goldfold.ensemble.gate import ONE
+from goldfold.ensemble.plateau import SLACK, Plateau, find_plateau
 from goldfold.ensemble.presence import emptied, search_gated_rule
-from goldfold.ensemble.threshold import Rule, RuleSearch, rule_scores
+from goldfold.ensemble.threshold import Rule, RuleSearch, gains_over_empty, rule_scores
 
 IntArray = NDArray[np.int64]
 
@@ -64,6 +65,7 @@ def choose_rule(
     presence: IntArray | None = None,
     min_area_candidates: int | None = None,
     given: Rule | None = None,
+    never_empty: bool | None = None,
 ) -> Chosen:
     """Return the rule that a sample of images speaks for.
 
@@ -76,6 +78,8 @@ def choose_rule(
         presence: (N,) levels of presence; None for rules without a gate.
         min_area_candidates: as in `search_rule`.
         given: a rule that is taken whatever the images say.
+        never_empty: no mask is empty, so no rule is to make one empty: only the threshold of the
+            mask's pixels is chosen. None = whether that is so on these images.
 
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
@@ -83,6 +87,8 @@ def choose_rule(
     if given is not None:
         score = float(rule_scores(histograms, given, metric).mean())
         return Chosen(given, score, RuleSearch(given, score, 1))
+    if has_no_empty_mask(histograms) if never_empty is None else never_empty:
+        return _choose_bottom(histograms, metric, choice)
     peak = search_gated_rule(histograms, metric, presence, min_area_candidates=min_area_candidates)
     if choice == "peak":
         return Chosen(peak.rule, peak.score, peak)
@@ -92,3 +98,31 @@ def choose_rule(
     plateau = find_plateau(histograms, metric)
     centre = replace(plateau.centre, gate=gate)
     return Chosen(centre, plateau.score, peak, replace(plateau, centre=centre))
+
+
+def has_no_empty_mask(histograms: IntArray) -> bool:
+    """Return whether every image has a true mask.
+
+    Args:
+        histograms: (N, 2, 256) of `level_histograms`.
+    """
+    return bool(histograms[:, 1].any(axis=1).all())
+
+
+def _choose_bottom(histograms: IntArray, metric: str, choice: Choice) -> Chosen:
+    """Return the best rule, or the centre of the plateau, among those without a minimum area."""
+    gains = gains_over_empty(histograms, metric).sum(axis=1)
+    best = int(gains.max())
+
+    def middle(levels: IntArray) -> RuleSearch:
+        level = int(levels[np.abs(levels - levels.mean()).argmin()])
+        rule = Rule(level, 0, level)
+        return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), len(levels))
+
+    peak = middle(np.flatnonzero(gains == best))
+    if choice == "peak":
+        return Chosen(peak.rule, peak.score, peak)
+    near = np.flatnonzero(gains >= best - int(SLACK * ONE * len(histograms)))
+    centre, ends = middle(near), (int(near[0]), int(near[-1]))
+    plateau = Plateau(centre.rule, centre.score, peak.score, SLACK, len(near), ends, ends, (0, 0))
+    return Chosen(centre.rule, centre.score, peak, plateau)

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Choice, Chosen, choose_rule
+from goldfold.ensemble.choice import Choice, Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
 from goldfold.errors import InputError
 
@@ -99,6 +99,8 @@ def assess(
 ) -> Assessment:
     """Return the rule chosen on all images, with its honest and its optimistic score.
 
+    Where no true mask is empty, no rule makes one empty: only a threshold is chosen.
+
     With predictions of one fold only there are no other folds to choose on; the groups of that
     fold are then dealt into five parts, and each part is judged by the rule of the others.
 
@@ -123,6 +125,9 @@ def assess(
     group_of = number_groups(groups)
     fold_count = np.unique(np.asarray(folds)).size
     parts = parts_of(folds, groups, seed)
+    has_mask = histograms[:, 1].sum(axis=1) > 0
+    if has_mask.all():
+        presence = None
     options: _Options = {
         "min_area_candidates": min_area_candidates,
         "choice": choice,
@@ -138,7 +143,6 @@ def assess(
             scores, fold_scores = gated, gated_folds
         else:
             presence = None
-    has_mask = histograms[:, 1].sum(axis=1) > 0
     return Assessment(
         chosen=choose_rule(
             histograms,
@@ -212,6 +216,7 @@ def cross_fit(
             f"found {names.size}. Train and predict a second fold."
         )
     scores = np.empty(len(histograms))
+    never_empty = has_no_empty_mask(histograms)
     fold_scores = []
     for fold in names:
         here = folds == fold
@@ -224,6 +229,7 @@ def cross_fit(
             min_area_candidates=min_area_candidates,
             choice=choice,
             given=given,
+            never_empty=never_empty,
         ).rule
         here_presence = None if presence is None else presence[here]
         scores[here] = rule_scores(blend[here], rule, metric, here_presence)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import Member
@@ -32,6 +33,7 @@ def build_report(
     level_counts: Mapping[str, Sequence[int]] | None = None,
     weights: str | Sequence[int] = "equal",
     post: PostSearch | None = None,
+    overlap: pd.DataFrame | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of ensemble.json, plain values only.
@@ -44,6 +46,7 @@ def build_report(
         level_counts: by member, pixels by level, where maps are averaged by rank.
         weights: how they were chosen.
         post: steps after the thresholds, None where they were not searched.
+        overlap: of `overlap_table`, if it was made.
         facts: more to keep under `made_from` (fingerprints, versions).
     """
     one_fold = assessment.fold_count == 1
@@ -80,6 +83,7 @@ def build_report(
         "honest_without_presence_gate": assessment.without_gate,
         "post_processing_tried": None if post is None else [asdict(one) for one in post.trials],
         "honest_with_post_processing": None if post is None else float(post.scores.mean()),
+        "overlap": [] if overlap is None else overlap.to_dict(orient="records"),
         "images": {
             "all": len(assessment.scores),
             "non_empty": assessment.non_empty_images,

@@ -121,12 +121,26 @@ def rule_scores(
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
     """
+    return image_scores(metric, *rule_counts(histograms, rule, presence).T)
+
+
+def rule_counts(histograms: IntArray, rule: Rule, presence: IntArray | None = None) -> IntArray:
+    """Return the pixels of each image in both masks, predicted and true under a rule, (N, 3).
+
+    Args:
+        histograms: (N, 2, 256) of `level_histograms`.
+        rule: thresholds.
+        presence: (N,) levels; needed where the rule has a gate.
+
+    Raises:
+        InputError: the histograms have another shape.
+    """
     check_histograms(histograms)
     passing = histograms[:, 0, rule.top + 1 :].sum(axis=1) >= rule.min_area
     if rule.gate and presence is not None:
         passing &= presence >= rule.gate
     counts = histograms[:, :, rule.bottom + 1 :].sum(axis=2) * passing[:, None]
-    return image_scores(metric, counts[:, 1], counts[:, 0], histograms[:, 1].sum(axis=1))
+    return np.column_stack([counts[:, 1], counts[:, 0], histograms[:, 1].sum(axis=1)])
 
 
 def search_rule(

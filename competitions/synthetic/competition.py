@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from goldfold.competitions.synthetic.cohort import ImagePlan
+from goldfold.competitions.synthetic.folder import FACTS_FILE, existing_report, whole_folder
 from goldfold.competitions.synthetic.release import ReleasePlan, plan_release, write_release
-from goldfold.errors import InputError, OutputError, list_problems
-from goldfold.files import read_json, write_json
+from goldfold.errors import InputError, list_problems
+from goldfold.files import write_json
 from goldfold.progress import SILENT, Progress
 
-FACTS_FILE = "synthetic.json"
 _VERSION = 1  # to be raised whenever the same seed gives other bytes
 _SMALLEST, _LARGEST = 64, 4096
 
@@ -76,18 +74,19 @@ def synthesize(
     _check_arguments(train, test, size, seed)
     order: dict[str, Any] = {"train": train, "test": test, "size": size, "seed": seed}
     order |= {"quirks": quirks, "version": _VERSION}
-    if (found := _existing(folder, order)) is not None:
+    if (report := existing_report(folder, order)) is not None:
         progress.say(f"{folder} holds this synthetic competition already")
-        return found
+        lists = {key: tuple(report[key]) for key in ("unlabelled", "imageless")}
+        return SyntheticReport(folder=folder, **report | lists)
     plan = plan_release(train, test, seed, quirks)
-    with _whole_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         label_rows = write_release(
             partial, plan, size=size, seed=seed, workers=workers, progress=progress
         )
-        report = _report(folder, plan, label_rows)
-        facts = {key: value for key, value in asdict(report).items() if key != "folder"}
+        found = _report(folder, plan, label_rows)
+        facts = {key: value for key, value in asdict(found).items() if key != "folder"}
         write_json(partial / FACTS_FILE, {"made_with": order, "report": facts})
-    return report
+    return found
 
 
 def _report(folder: Path, plan: ReleasePlan, label_rows: int) -> SyntheticReport:
@@ -127,45 +126,3 @@ def _check_arguments(train: int, test: int, size: int, seed: int) -> None:
     ]
     if problems:
         raise InputError(list_problems("cannot make a synthetic competition:", problems))
-
-
-def _existing(folder: Path, order: dict[str, Any]) -> SyntheticReport | None:
-    """Return the report of the same competition in the folder, None if the folder is free."""
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file, not a folder. Choose another name.")
-        if not folder.exists() or not any(folder.iterdir()):
-            return None
-        facts = read_json(folder / FACTS_FILE) if (folder / FACTS_FILE).is_file() else {}
-    except OSError as error:
-        raise InputError(f"cannot look into {folder}: {error.strerror or error}.") from error
-    if facts.get("made_with") == order:
-        report: dict[str, Any] = facts["report"]
-        lists = {key: tuple(report[key]) for key in ("unlabelled", "imageless")}
-        return SyntheticReport(folder=folder, **report | lists)
-    content = "another synthetic competition" if facts else "other files"
-    raise InputError(
-        f"{folder} holds {content}; a synthetic competition needs a folder of its own. "
-        "Choose another folder or remove this one."
-    )
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside `folder` that takes its place when the block ends well."""
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial")
-    try:
-        if partial.exists():
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        yield partial
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {folder}: {error.strerror or error}. "
-            "Free some space or choose a folder you may write to."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -61,6 +61,24 @@ def render_phantom(
     return Phantom(expose(posed, projection, rng), tuple(masks))
 
 
+def lung_masks(anatomy: Anatomy, projection: Projection, size: int) -> tuple[ByteImage, ByteImage]:
+    """Return the masks of the lungs in the left and right half of a phantom without pneumothorax.
+
+    Both (size, size) uint8 of 0 and 1. What they cover is the air that the beam passes, as in the
+    sets that people have outlined: not what lies behind the heart or below the domes.
+    """
+    grid = Grid.of(int(np.clip(size, _SMALLEST_SIDE, _LARGEST_SIDE)))
+    floor = anatomy.top + 0.86 * (anatomy.bottom - anatomy.top) * projection.breath
+    heart = thorax.heart(grid, anatomy, projection, floor)
+
+    def mask(side: int) -> ByteImage:
+        seen = lung(grid, anatomy, side, projection.breath).depth
+        seen = np.where(heart > 0.5, np.float32(-1), seen)
+        return (pose(seen, projection, size, outside=-1.0) > 0).astype(np.uint8)
+
+    return mask(-1), mask(1)
+
+
 def synthetic_example(seed: int, index: int, size: int) -> tuple[ByteImage, ByteImage]:
     """Return one image and its mask, both (size, size) uint8; every fourth index has a mask.
 

@@ -154,7 +154,7 @@ def test_tables_alone(data):
     assert table["labelled"].dtype == bool
     assert report.facts["patients"] == 2
     assert notices(report, "no train images match none/*.png")
-    assert notices(report, "no test images match nothing")
+    assert notices(report, "competition.images.test names no files, so there are none")
 
 
 def test_labels_of_test_images_are_not_used(data):

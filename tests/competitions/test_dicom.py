@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_voi_lut, get_encoder
 
-from goldfold.competitions import dicom
+from goldfold.competitions import deflated, dicom
 from goldfold.competitions.codestream import UnreadableError
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.image import read_header, read_image
@@ -233,6 +233,7 @@ def test_facts() -> None:
         "transfer_syntax": "JPEG Baseline (Process 1)",
         "photometric": "MONOCHROME2",
         "sop_instance_uid": "1.2.3",
+        "frames": "",
     }
     oblong = make(GRAY.tobytes(), ImagerPixelSpacing=[0.2, 0.3])
     assert read_dicom_header(io.BytesIO(oblong)).facts["spacing_mm"] == "0.2 0.3"
@@ -317,18 +318,17 @@ def test_a_frame_of_another_size_is_not_decoded(
         (make(None), "it holds no pixel data"),
         (make(GRAY.tobytes()[:-40]), "24 x 20 pixels take 480 bytes, its pixel data have 440"),
         (make(GRAY.tobytes(), Rows=None), "its header has no Rows"),
-        (make(GRAY.tobytes() * 2, NumberOfFrames=2), "it holds 2 frames, one was expected"),
+        (make(GRAY.tobytes(), NumberOfFrames=2), "truncated: 2 x 24 x 20 pixels take 960 bytes"),
         (make(GRAY.tobytes(), BitsStored=12), "12 bits stored of 8 allocated"),
         (make(bytes(1920), BitsAllocated=32), "32 bits stored of 32 allocated, 1 to 16"),
         (make(bytes(1920), BitsAllocated=32, BitsStored=16), "have 32 bits, 8 or 16 were"),
-        (make(GRAY.tobytes(), PhotometricInterpretation="PALETTE COLOR"), "'PALETTE COLOR' with 1"),
+        (make(GRAY.tobytes(), PhotometricInterpretation="PALETTE COLOR"), "palette differ or are"),
+        (make(GRAY.tobytes(), PhotometricInterpretation="CMYK"), "kind 'CMYK' with 1 samples"),
         (make(GRAY.tobytes(), WindowCenter=5, WindowWidth=0), "width 0, a width of 1 or more"),
         (
             make(encoded(GRAY, "JPEG"), uid.MPEG2MPML),
             "MPEG2 Main Profile / Main Level, is not read",
         ),
-        (make(encoded(GRAY, "JPEG"), uid.JPEGLossless), "needs a decoder that is not installed"),
-        (make(GRAY.tobytes(), uid.DeflatedExplicitVRLittleEndian), "its header is deflated"),
         (
             make(GRAY.tobytes(), VOILUTSequence=lut(0, 8, [1, 2])).replace(
                 b"\x02\x00\x00\x00\x08\x00", b"\x03\x00\x00\x00\x08\x00"
@@ -421,3 +421,88 @@ def test_mutated_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
                 assert str(error).startswith(f"cannot read {path}: ")
             else:
                 assert isinstance(found, np.ndarray) or found.height > 0
+
+
+def test_a_missing_decoder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Bare:
+        available_plugins = ()
+
+    monkeypatch.setattr(dicom, "get_decoder", lambda syntax: Bare)
+    assert "`pip install python-gdcm`" in refused(make(encoded(GRAY, "JPEG"), uid.JPEGLossless))
+    deep = make(encoded(GRAY, "JPEG"), uid.JPEGExtended12Bit, BitsAllocated=16, BitsStored=12)
+    words = refused(deep)
+    assert "JPEG Extended (Process 2 and 4) of more than 8 bits, needs a decoder" in words
+    assert "`pip install pylibjpeg pylibjpeg-libjpeg`" in words
+
+
+def frames(*pixels: NDArray[np.integer], syntax: uid.UID = uid.ExplicitVRLittleEndian) -> bytes:
+    """Return a file of several 8-bit gray frames."""
+    packed = syntax.is_encapsulated
+    dataset = pydicom.dcmread(io.BytesIO(make(b"..", syntax, NumberOfFrames=len(pixels))))
+    encoded_frames = [
+        encoded(one, "JPEG", quality=95) if packed else one.tobytes() for one in pixels
+    ]
+    dataset.PixelData = encapsulate(encoded_frames) if packed else b"".join(encoded_frames)
+    dataset["PixelData"].VR = "OB"
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, JPEG])
+@pytest.mark.parametrize(("count", "taken"), [(1, 0), (2, 1), (3, 1), (4, 2)])
+def test_the_frame_in_the_middle_is_taken(syntax: uid.UID, count: int, taken: int) -> None:
+    images = [smooth(seed=10 + place) for place in range(count)]
+    data = frames(*images, syntax=syntax)
+    found = read_dicom_pixels(data)
+    expected = images[taken]
+    if syntax == JPEG:
+        expected = np.asarray(Image.open(io.BytesIO(encoded(expected, "JPEG", quality=95))))
+    assert np.array_equal(found, expected)
+    assert read_dicom_header(io.BytesIO(data)).facts["frames"] == str(count)
+
+
+def test_deflated_files() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(FILES["raw16"]))
+    dataset.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    data = buffer.getvalue()
+    assert np.array_equal(read_dicom_pixels(data), DEEP_AS_GRAY)
+    header = read_dicom_header(io.BytesIO(data))
+    assert header.facts["transfer_syntax"] == "Deflated Explicit VR Little Endian"
+    assert "truncated" in refused(data[:-20])
+    start = 144 + int.from_bytes(data[140:144], "little")
+    assert "content is damaged" in refused(data[:start] + b"\x07" + data[start + 1 :])
+
+
+def test_a_deflated_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deflated, "MOST_BYTES", 1000)
+    dataset = pydicom.dcmread(io.BytesIO(make(bytes(4000), Rows=200, Columns=20)))
+    dataset.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    assert "is larger than 1,000 bytes" in refused(buffer.getvalue())
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, "u1"), (16, "<u2")])
+def test_a_palette(bits: int, kind: str) -> None:
+    tables = [np.random.default_rng(seed).integers(0, 256, 200) for seed in range(3)]
+    elements: dict[str, object] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for name, table in zip(("Red", "Green", "Blue"), tables, strict=True):
+        elements[f"{name}PaletteColorLookupTableDescriptor"] = [200, 20, bits]
+        packed = (table << (bits - 8)).astype(kind).tobytes()
+        elements[f"{name}PaletteColorLookupTableData"] = packed
+    found = read_dicom_pixels(make(GRAY.tobytes(), **elements))
+    places = np.clip(GRAY.astype(int) - 20, 0, 199)
+    assert np.array_equal(found, np.dstack([table[places] for table in tables]))
+    elements["RedPaletteColorLookupTableData"] = bytes(20)
+    words = refused(make(GRAY.tobytes(), **elements))
+    assert f"describes 200 entries of {bits} bits, 20 bytes are there" in words
+
+
+def test_colour_of_16_bits() -> None:
+    deep = np.dstack([smooth(65535, np.uint16, seed) for seed in range(3)])
+    elements = COLOUR_ELEMENTS | {"PhotometricInterpretation": "RGB", "BitsAllocated": 16}
+    found = read_dicom_pixels(make(deep.tobytes(), **elements))
+    assert np.array_equal(found, np.floor(deep / 65535 * 255 + 0.5).astype(np.uint8))

@@ -473,3 +473,34 @@ def test_contact_sheet_names_what_does_not_fit(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
         write_contact_sheet(tmp_path / "file" / "a.png", [image], [image])
+
+
+def test_lungs_in_montgomerys_layout(tmp_path):
+    from goldfold.competitions.synthetic import synthesize_lungs
+
+    report = synthesize_lungs(tmp_path / "a", images=10, size=96, seed=1, quirks=True)
+    images = sorted(path.name for path in (tmp_path / "a/CXR_png").iterdir())
+    assert len(images) == report.images == 10
+    assert [name.startswith("CHNCXR") for name in images].count(True) == 2
+    left = sorted((tmp_path / "a/ManualMask/leftMask").iterdir())
+    right = sorted((tmp_path / "a/ManualMask/rightMask").iterdir())
+    assert [path.name for path in left] == [path.name for path in right]
+    assert len(left) == 8
+    sizes = set()
+    for one, other in zip(left, right, strict=True):
+        image = cv2.imread(str(tmp_path / "a/CXR_png" / one.name), cv2.IMREAD_UNCHANGED)
+        first, second = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (one, other))
+        sizes.add(image.shape)
+        assert image.shape == first.shape == second.shape
+        assert set(np.unique(first)) == {0, 255}
+        assert not (first & second).any()
+        # The patient's left lung lies in the right half of the image.
+        assert np.nonzero(first)[1].mean() > np.nonzero(second)[1].mean()
+        # Lungs are darker than what surrounds them.
+        assert image[(first | second) > 0].mean() < image[(first | second) == 0].mean()
+    assert len(sizes) == 2
+    assert len(report.unlabelled) == len(report.imageless) == 1
+    again = synthesize_lungs(tmp_path / "b", images=10, size=96, seed=1, quirks=True, workers=1)
+    assert again.mask_files == report.mask_files
+    for path in (tmp_path / "a").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
