@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from threshold_search import make_histograms
 
+from goldfold.commands.blender import Blender
 from goldfold.commands.context import ensure_images, open_run
 from goldfold.commands.ensemble_members import close_members, open_members
-from goldfold.commands.ensemble_stage import Blender
 from goldfold.commands.folds_stage import require_folds
 from goldfold.ensemble.honest import assess, number_groups
 from goldfold.ensemble.threshold import rule_scores

@@ -18,6 +18,7 @@ from goldfold.commands import (
     demo,
     ensemble,
     folds,
+    images,
     init,
     predict,
     run,
@@ -125,6 +126,7 @@ app.add_typer(predict.app, name="predict")
 app.add_typer(ensemble.app, name="ensemble")
 app.add_typer(submit.app, name="submit")
 app.add_typer(competition.app, name="competition")
+app.add_typer(images.app, name="images")
 app.add_typer(config.app, name="config")
 
 

@@ -22,8 +22,8 @@ def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[
     Raises:
         InputError: predictions are missing or outdated, or other runs have other folds.
     """
+    from goldfold.commands.blender import Blender
     from goldfold.commands.ensemble_members import close_members, open_members
-    from goldfold.commands.ensemble_stage import Blender
     from goldfold.ensemble.blend_trials import leave_one_out, try_blends
     from goldfold.ensemble.scale import MERGES
     from goldfold.files import write_json

@@ -40,7 +40,7 @@ class Run:
         """Threads for decoding and loading."""
         if self.settings.workers is not None:
             return self.settings.workers
-        return min(_cores(), MOST_WORKERS)
+        return min(cores(), MOST_WORKERS)
 
     def command(self, words: str) -> str:
         """Return a command on this run, for messages; it can be pasted into a shell."""
@@ -185,7 +185,7 @@ def recorded(path: Path, *keys: str) -> Any:
     return value
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return the cores this process may use, which a container can limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -50,7 +50,10 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     columns = {column.strip() for column in read_table(table).columns}
     known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
     fitting = [
-        one for one in known if {one.submission.id_column, one.submission.rle_column} <= columns
+        one
+        for one in known
+        if one.submission.sample
+        and {one.submission.id_column, one.submission.rle_column} <= columns
     ]
     if len(fitting) != 1:
         raise InputError(

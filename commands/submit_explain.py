@@ -37,7 +37,7 @@ def explain(run: Run, images: pd.DataFrame, folds: pd.DataFrame, image_id: str) 
     Raises:
         InputError: there is no such image, or predictions or ensemble are missing or outdated.
     """
-    from goldfold.commands.ensemble_stage import true_masks
+    from goldfold.commands.blender import true_masks
     from goldfold.commands.submission_stage import open_masks
     from goldfold.competitions.image import read_image
     from goldfold.errors import InputError, did_you_mean

@@ -7,8 +7,10 @@ named: left to choose, pydicom takes python-gdcm for everything, which is slower
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
@@ -34,7 +36,7 @@ from goldfold.competitions.dicom_header import (
     syntax_name,
 )
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
-from goldfold.competitions.window import to_gray
+from goldfold.competitions.window import Window, to_gray
 
 _NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 _JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
@@ -83,8 +85,10 @@ def read_dicom_header(file: BinaryIO) -> DicomHeader:
     return header
 
 
-def read_dicom_pixels(data: bytes) -> NDArray[np.uint8]:
-    """Return the image in a DICOM file: (H, W) gray or (H, W, 3) RGB, uint8.
+def read_dicom_pixels(
+    data: bytes, windows: Sequence[Window] = (), bits: Literal[8, 16] = 8
+) -> NDArray[np.uint8 | np.uint16]:
+    """Return the image in a DICOM file: (H, W) gray or (H, W, 3) RGB.
 
     In this order: decode, modality LUT (rescale), VOI LUT or first window, invert MONOCHROME1.
     A palette gives colour; colour of more than 8 bits is brought to 8. Of n frames, the one with
@@ -92,6 +96,8 @@ def read_dicom_pixels(data: bytes) -> NDArray[np.uint8]:
 
     Args:
         data: the bytes of the file.
+        windows: to see a gray image through instead of its own; several become (H, W, C).
+        bits: of the levels, uint8 or uint16; colour has 8.
 
     Raises:
         UnreadableError: see `read_dicom_header`; also where the pixel data cannot be decoded.
@@ -107,7 +113,13 @@ def read_dicom_pixels(data: bytes) -> NDArray[np.uint8]:
         return header.palette.look_up(stored)
     if header.samples == 3:
         return _colour_levels(stored, header.scale.bits)
-    return to_gray(stored, header.scale)
+    if not windows:
+        return to_gray(stored, header.scale, bits)
+    seen = [
+        to_gray(stored, replace(header.scale, voi=None, windows=(window,)), bits)
+        for window in windows
+    ]
+    return seen[0] if len(seen) == 1 else np.dstack(seen)
 
 
 def _colour_levels(stored: NDArray[Any], bits: int) -> NDArray[np.uint8]:

@@ -7,11 +7,11 @@ PNG and JPEG are decoded here by OpenCV.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import cv2
 import numpy as np
@@ -33,9 +33,10 @@ from goldfold.competitions.codestream import (
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
 from goldfold.competitions.find import path_in
+from goldfold.competitions.window import Window
 from goldfold.errors import ImageError
 
-__all__ = ["FACTS", "MAX_PIXELS", "ImageHeader", "read_header", "read_image"]
+__all__ = ["FACTS", "MAX_PIXELS", "ImageHeader", "read_header", "read_image", "read_levels"]
 
 _HEAD_BYTES = 1 << 16
 _TAIL_BYTES = 64
@@ -73,7 +74,12 @@ def read_header(path: Path, below: Path | None = None) -> ImageHeader:
         )
 
 
-def read_image(path: Path, channels: int = 1, below: Path | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: Path,
+    channels: int = 1,
+    below: Path | None = None,
+    windows: Sequence[Window] = (),
+) -> NDArray[np.uint8]:
     """Return the pixels of an image: (H, W) uint8 for one channel, (H, W, 3) RGB for three.
 
     DICOM passes its modality LUT and its VOI LUT or first window, and MONOCHROME1 is inverted:
@@ -86,23 +92,47 @@ def read_image(path: Path, channels: int = 1, below: Path | None = None) -> NDAr
         path: a DICOM, PNG or JPEG file.
         channels: 1 or 3.
         below: see `read_header`.
+        windows: to see gray DICOM through instead of its own window; as many as channels become
+            the channels, any other number must be one.
 
     Raises:
         ImageError: see `read_header`; also where the pixels cannot be decoded.
     """
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3, not {channels}")
-    with _naming(path, below):
-        with path.open("rb") as file:
-            kind = _kind(file.read(132))
-            file.seek(0)
-            data = file.read()
-        pixels = read_dicom_pixels(data) if kind == "DICOM" else _decode_raster(data, kind)
+    if channels not in (1, 3) or len(windows) not in (0, 1, channels):
+        raise ValueError(f"expected 1 or 3 channels, found {channels} and {len(windows)} windows")
+    pixels = np.asarray(read_levels(path, below, windows), np.uint8)
     if pixels.ndim == 2 and channels == 3:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     if pixels.ndim == 3 and channels == 1:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return pixels
+
+
+def read_levels(
+    path: Path,
+    below: Path | None = None,
+    windows: Sequence[Window] = (),
+    bits: Literal[8, 16] = 8,
+) -> NDArray[np.uint8 | np.uint16]:
+    """Return the pixels of an image as they are: (H, W) gray, (H, W, 3) RGB or one a window.
+
+    Args:
+        path: a DICOM, PNG or JPEG file.
+        below: see `read_header`.
+        windows: to see gray DICOM through instead of its own window.
+        bits: of the levels, uint8 or uint16; JPEG and colour DICOM have 8.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with _naming(path, below):
+        with path.open("rb") as file:
+            kind = _kind(file.read(132))
+            file.seek(0)
+            data = file.read()
+        if kind == "DICOM":
+            return read_dicom_pixels(data, windows, bits)
+        return _decode_raster(data, kind, bits)
 
 
 @contextmanager
@@ -177,8 +207,13 @@ def _checked_claim(data: bytes, kind: str) -> Claim:
     return claim
 
 
-def _decode_raster(data: bytes, kind: str) -> NDArray[np.uint8]:
-    """Return (H, W) gray or (H, W, 3) RGB, uint8, of the bytes of a PNG or JPEG file."""
+def _decode_raster(
+    data: bytes, kind: str, bits: Literal[8, 16] = 8
+) -> NDArray[np.uint8 | np.uint16]:
+    """Return (H, W) gray or (H, W, 3) RGB of the bytes of a PNG or JPEG file.
+
+    16-bit PNG keeps its levels where 16 bits are asked for.
+    """
     claim = _checked_claim(data, kind)
     try:
         decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
@@ -186,9 +221,9 @@ def _decode_raster(data: bytes, kind: str) -> NDArray[np.uint8]:
         raise UnreadableError(f"the {kind} is damaged and cannot be decoded") from error
     if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
         raise UnreadableError(f"the {kind} is damaged and cannot be decoded")
-    if decoded.dtype == np.uint16:
+    if decoded.dtype == np.uint16 and bits == 8:
         decoded = ((decoded.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if decoded.dtype != np.uint8:
+    if decoded.dtype not in (np.uint8, np.uint16):
         raise UnreadableError(
             f"the {kind} holds {decoded.dtype} pixels, 8 or 16 bits were expected"
         )

@@ -7,14 +7,18 @@ for every value that the bits can hold, in float64, and rounded once.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.codestream import LEAVE_OUT, UnreadableError
+from goldfold.errors import InputError, did_you_mean
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _REMEDY = f"Correct the window in the header, or {LEAVE_OUT}."
@@ -94,9 +98,49 @@ class GrayScale:
     inverted: bool = False
 
 
+WINDOWS: Mapping[str, Window] = MappingProxyType(
+    {
+        "brain": Window(40, 80),
+        "subdural": Window(80, 200),
+        "bone": Window(600, 2800),
+        "stroke": Window(40, 40),
+        "soft-tissue": Window(50, 350),
+        "lung": Window(-600, 1500),
+    }
+)
+"""Usual windows of CT, in Hounsfield units.
+
+Source: the first three are those of the public solutions of RSNA Intracranial Hemorrhage Detection
+(2019); the others are the customary ones of radiology.
+"""
+
+
+def get_window(text: str) -> Window:
+    """Return a window by its name, or by `CENTER:WIDTH` in values after the modality LUT.
+
+    >>> get_window("brain"), get_window("40:80") == get_window("brain")
+    (Window(center=40, width=80, function='LINEAR'), True)
+
+    Raises:
+        InputError: neither.
+    """
+    if text in WINDOWS:
+        return WINDOWS[text]
+    center, _, width = text.partition(":")
+    try:
+        return Window(float(center), float(width))
+    except (ValueError, UnreadableError):
+        raise InputError(
+            f"unknown window {text!r}: there are {', '.join(WINDOWS)}, or CENTER:WIDTH such as "
+            f"40:80, width 1 or more.{did_you_mean(text, WINDOWS)}"
+        ) from None
+
+
 @lru_cache(maxsize=64)
-def gray_table(scale: GrayScale) -> NDArray[np.uint8]:
-    """Return the gray level of every bit pattern: (2 ** bits,) uint8, read-only, 0 = black.
+def gray_table(scale: GrayScale, bits: Literal[8, 16] = 8) -> NDArray[np.uint8 | np.uint16]:
+    """Return the gray level of every bit pattern, (2 ** bits stored,), read-only, 0 = black.
+
+    Levels are uint8, or uint16 where 16 bits are asked for.
 
     Without window and VOI LUT, the values that the bits can hold are spread over 0 to 255,
     whatever values the image has; so two images of a competition stay comparable.
@@ -113,8 +157,9 @@ def gray_table(scale: GrayScale) -> NDArray[np.uint8]:
         fraction = scale.windows[0].fraction(values)
     else:
         fraction = (values - low) / ((high - low) or 1.0)
-    levels = np.floor(np.clip(fraction, 0, 1) * 255 + 0.5).astype(np.uint8)
-    table: NDArray[np.uint8] = 255 - levels if scale.inverted else levels
+    most, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
+    levels = np.floor(np.clip(fraction, 0, 1) * most + 0.5).astype(kind)
+    table: NDArray[np.uint8 | np.uint16] = most - levels if scale.inverted else levels
     table.setflags(write=False)
     return table
 
@@ -131,17 +176,20 @@ def _modality_values(scale: GrayScale) -> tuple[NDArray[np.float64], float, floa
     return values, float(values.min()), float(values.max())
 
 
-def to_gray(stored: NDArray[np.integer], scale: GrayScale) -> NDArray[np.uint8]:
-    """Return stored values as gray levels: the shape of `stored`, uint8.
+def to_gray(
+    stored: NDArray[np.integer], scale: GrayScale, bits: Literal[8, 16] = 8
+) -> NDArray[np.uint8 | np.uint16]:
+    """Return stored values as gray levels: the shape of `stored`, uint8 or uint16.
 
     Args:
         stored: 8- or 16-bit integers; bits above `scale.bits` are not looked at.
         scale: how they are to be seen.
+        bits: of the levels.
     """
-    table = gray_table(scale)
+    table = gray_table(scale, bits)
     pattern = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
     if pattern.dtype == np.uint8 and scale.bits == 8:
-        return np.asarray(cv2.LUT(pattern, table), dtype=np.uint8)
+        return np.asarray(cv2.LUT(pattern, table), dtype=table.dtype)
     used = pattern.dtype.type(min(table.size - 1, np.iinfo(pattern.dtype).max))
-    levels: NDArray[np.uint8] = np.take(table, pattern & used)
+    levels: NDArray[np.uint8 | np.uint16] = np.take(table, pattern & used)
     return levels

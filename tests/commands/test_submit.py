@@ -83,7 +83,7 @@ def test_a_header_that_no_preset_has(submission, invoke, tmp_path):
     assert "fits 0 of the presets" in done.err
     assert "siim-acr-pneumothorax, tgs-salt" in done.err
     done = invoke("submit", "check", submission, "--sample", submission, "--competition", "siim")
-    words = "--competition siim: neither a preset (siim-acr-pneumothorax, tgs-salt) nor a run dir"
+    words = "siim-acr-pneumothorax, tgs-salt) nor a run directory"
     assert (done.code, words in done.err) == (2, True)
 
 

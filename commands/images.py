@@ -1,0 +1,84 @@
+"""`goldfold images`: image files themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goldfold.commands.options import Json, Overwrite
+
+app = typer.Typer(
+    help="Convert image files.\n\nExample:\n\ngoldfold images convert data/dicom -o data/png",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `convert` a subcommand while it is the only one."""
+
+
+@app.command("convert")
+def convert(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="DICOM, PNG or JPEG files or folders.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the PNG files.")],
+    bits: Annotated[int, typer.Option(help="Bits of a gray PNG: 8 or 16.")] = 8,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|CENTER:WIDTH",
+            help="See gray DICOM through this window instead of its own, e.g. brain or 40:80; "
+            "up to three become red, green and blue.",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if unset.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write DICOM, PNG or JPEG images as PNG files, folders as they are.
+
+    Gray is seen as goldfold's training sees it: rescaled, through its window, 0 is black. Files
+    that are there already are left alone. Exit code 2 if an image cannot be read.
+
+    Example:
+    goldfold images convert data/dicom -o data/png --window brain --window subdural --window bone
+    """
+    from goldfold.commands import show
+    from goldfold.commands.context import MOST_WORKERS, cores
+    from goldfold.competitions.convert import convert_images, plan_conversion
+    from goldfold.competitions.window import get_window
+    from goldfold.errors import InputError, plural
+
+    if bits not in (8, 16):
+        raise InputError(f"--bits {bits}: a gray PNG has 8 or 16.")
+    windows = [get_window(text) for text in window or []]
+    if len(windows) > 3:
+        raise InputError(f"--window was given {len(windows)} times; a PNG has three colours.")
+    found = convert_images(
+        plan_conversion(sources, output),
+        bits=16 if bits == 16 else 8,
+        windows=windows,
+        overwrite=overwrite,
+        workers=workers or min(cores(), MOST_WORKERS),
+        progress=show.terminal_progress(),
+    )
+    if as_json:
+        show.out_json(
+            {
+                "written": [str(path) for path in found.written],
+                "skipped": [str(path) for path in found.skipped],
+                "problems": found.problems,
+            }
+        )
+    else:
+        there = f", {len(found.skipped):,} there already" if found.skipped else ""
+        show.out(f"{output}: {plural(len(found.written), 'file', 'files')} written{there}")
+        for problem in found.problems:
+            show.out(f"PROBLEM: {problem}")
+    if found.problems:
+        raise typer.Exit(2)
