@@ -19,6 +19,9 @@ SIIM = "siim-acr-pneumothorax"
 SIIM_SIZE = 1024
 """Height and width of the real images, which the preset expects."""
 LUNGS = "montgomery-lungs"
+PNEUMONIA = "chest-xray-pneumonia"
+HEMORRHAGE = "rsna-intracranial-hemorrhage"
+KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE)
 
 app = typer.Typer(
     help="Make a competition of synthetic images.\n\n"
@@ -37,7 +40,7 @@ def _group() -> None:
 def synthesize(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
     like: Annotated[
-        str, typer.Option(help=f"Preset whose files they are like: {SIIM} or {LUNGS}.")
+        str, typer.Option(help=f"Preset whose files they are like: {', '.join(KINDS)}.")
     ] = SIIM,
     train: Annotated[int, typer.Option(help="Training images.", min=4)] = 96,
     test: Annotated[int, typer.Option(help="Test images, if it has any.", min=4)] = 32,
@@ -64,14 +67,17 @@ def synthesize(
     if like == LUNGS:
         make_lungs(folder, train, size, seed, quirks=quirks, overwrite=overwrite)
         words += ["quick"]
+    elif like in (PNEUMONIA, HEMORRHAGE):
+        make_classes(like, folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
+        words += ["quick"]
     elif like == SIIM:
         make_synthetic(folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
         words += ["demo"]
         if size != SIIM_SIZE:
             words += ["--set", f"competition.images.shape=[{size},{size}]"]
     else:
-        hint = did_you_mean(like, (SIIM, LUNGS))
-        raise InputError(f"--like {like}: there are {SIIM} and {LUNGS}.{hint}")
+        hint = did_you_mean(like, KINDS)
+        raise InputError(f"--like {like}: there are {', '.join(KINDS)}.{hint}")
     show.out(f"next: {shlex.join([*words, '-o', 'runs/synthetic'])}")
 
 
@@ -97,6 +103,39 @@ def make_lungs(
         )
     show.out(f"{report.folder}: {report.images:,} images, {report.mask_files:,} mask files")
     _print_quirks(("no mask", report.unlabelled), ("no image", report.imageless))
+
+
+def make_classes(
+    like: str,
+    folder: Path,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    *,
+    quirks: bool,
+    overwrite: bool,
+) -> None:
+    """Synthesize images with classes and print what was made; as `make_synthetic`.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    from goldfold.commands import show
+    from goldfold.competitions.synthetic import synthesize_hemorrhage, synthesize_pneumonia
+
+    make = synthesize_pneumonia if like == PNEUMONIA else synthesize_hemorrhage
+    progress = show.terminal_progress()
+    with _replacing(folder, overwrite):
+        report = make(
+            folder, train=train, test=test, size=size, seed=seed, quirks=quirks, progress=progress
+        )
+    show.out(
+        f"{report.folder}: {report.train_images:,} training and {report.test_images:,} test images "
+        f"of {report.patients:,} patients"
+    )
+    for planted in report.quirks:
+        show.out(f"planted: {planted}")
 
 
 def make_synthetic(

@@ -82,10 +82,11 @@ def blend_command(
     """
     from goldfold.commands import show
     from goldfold.commands.blend_stage import compare_blends
-    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.context import ensure_images, open_run, require_masks
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, _assign_runs(with_runs, assignments))
+    require_masks(run, "ensemble blend")
     images = ensure_images(run)
     report = compare_blends(run, images, require_folds(run, images))
     if as_json:
@@ -115,10 +116,11 @@ def average_command(
 
     from goldfold.commands import show
     from goldfold.commands.average_stage import average_all
-    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.context import ensure_images, open_run, require_masks
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, assignments)
+    require_masks(run, "ensemble average")
     images = ensure_images(run)
     found = average_all(run, images, require_folds(run, images))
     if as_json:
@@ -188,7 +190,11 @@ def print_blends(report: dict[str, Any]) -> None:
 def print_ensemble(report: dict[str, Any]) -> None:
     """Print the scores, the honest one first, and the thresholds."""
     from goldfold.commands import show
+    from goldfold.commands.label_ensemble import print_label_ensemble
 
+    if report.get("task") == "classification":
+        print_label_ensemble(report)
+        return
     honest, interval = report["honest"], report["honest"]["interval"]
     counts = report["images"]
     scores = [

@@ -18,6 +18,10 @@ def ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> d
     """
     from goldfold.commands.ensemble_members import prediction_facts
 
+    if run.settings.competition.is_classification:
+        from goldfold.commands.label_ensemble import label_ensemble_made_from
+
+        return label_ensemble_made_from(run, images, folds)
     predictions = prediction_facts(run, images, folds, "out-of-fold")
     return {"predictions": predictions, **_beside_predictions(run, images, folds)}
 
@@ -25,6 +29,10 @@ def ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> d
 def _beside_predictions(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
     from goldfold.files import fingerprint
 
+    if run.settings.competition.is_classification:
+        from goldfold.commands.label_ensemble import label_ensemble_settings
+
+        return label_ensemble_settings(run, images, folds)
     return {
         "settings": run.settings.ensemble.model_dump(mode="json"),
         "metric": run.settings.competition.metric,
@@ -68,7 +76,12 @@ def ensure_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict
     if record.is_current(made_from) and isinstance(there, dict):
         run.progress.say("ensemble: up to date")
         return there
-    report = _blend_and_assess(run, images, folds, made_from)
+    if run.settings.competition.is_classification:
+        from goldfold.commands.label_ensemble import make_label_ensemble
+
+        report, made_from = make_label_ensemble(run, images, folds)
+    else:
+        report = _blend_and_assess(run, images, folds, made_from)
     record.forget()
     write_json(run.directory.ensemble, report)
     record.write(made_from)

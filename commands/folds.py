@@ -20,6 +20,9 @@ PIXELS_UP_TO = 2_000_000_000
 FOLDS_SHOWN = 20
 """Rows of the table of folds that an audit prints."""
 
+STRATA_SHOWN = 8
+"""Classes, or combinations of them, in the table of folds, the most frequent ones."""
+
 app = typer.Typer(
     help="Split the training images without leakage, and audit any split.\n\n"
     "Example:\n\ngoldfold folds build runs/first",
@@ -102,7 +105,9 @@ def audit(
         fold_table,
         groups=dict(zip(ids, groups, strict=True)),
         expected_ids=ids,
-        non_empty=dict(zip(ids, train["area_px"] > 0, strict=True)),
+        non_empty=None
+        if run.settings.competition.is_classification
+        else dict(zip(ids, train["area_px"] > 0, strict=True)),
         content=content,
     )
     if as_json:
@@ -166,10 +171,28 @@ def _summary(folds: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in summary.to_dict("records")]
 
 
-def print_summary(folds: pd.DataFrame) -> None:
-    """Print counts and area quantiles for each fold."""
+def _print_classes(folds: pd.DataFrame) -> None:
     from goldfold.commands import show
 
+    frequent = folds["stratum"].value_counts()
+    strata = list(frequent.index[:STRATA_SHOWN])
+    headers = ["fold", "images", "groups", *strata]
+    rows = []
+    for fold, part in folds.groupby("fold"):
+        counts = part["stratum"].value_counts().reindex(strata, fill_value=0)
+        rows.append([fold, len(part), part["group"].nunique(), *counts.tolist()])
+    show.out(show.table(headers, rows))
+    if len(frequent) > len(strata):
+        show.out(f"and {len(frequent) - len(strata)} rarer combinations of classes")
+
+
+def print_summary(folds: pd.DataFrame) -> None:
+    """Print counts and area quantiles for each fold, or counts of classes."""
+    from goldfold.commands import show
+
+    if not (folds["area_px"] > 0).any() and folds["stratum"].nunique() > 1:
+        _print_classes(folds)
+        return
     headers = ["fold", "images", "groups", "non-empty", "share", "area q25", "median", "q75"]
     rows = [
         [

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 def folds_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
     """Return what folds.csv is made from: ids, groups, areas and the settings of the split."""
-    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.competitions.images_table import CLASSES, group_column, training_images
     from goldfold.files import fingerprint
 
     train = training_images(images)
     groups = group_column(train, run.settings.folds.group)
     rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
+    if CLASSES in train.columns:
+        rows.append(list(train[CLASSES]))
     settings = run.settings.folds.model_dump(mode="json", exclude={"train"})
     return {"images": fingerprint(rows), "settings": settings}
 
@@ -184,7 +186,7 @@ def split_images(run: Run, images: pd.DataFrame) -> pd.DataFrame:
     Raises:
         InputError: the split is impossible.
     """
-    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.competitions.images_table import CLASSES, group_column, training_images
     from goldfold.folds.build import build_folds
 
     train = training_images(images)
@@ -196,4 +198,5 @@ def split_images(run: Run, images: pd.DataFrame) -> pd.DataFrame:
         count=settings.count,
         seed=settings.seed,
         area_bins=settings.area_bins,
+        classes=list(train[CLASSES]) if CLASSES in train.columns else None,
     )

@@ -194,7 +194,11 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     names = competition.labels
     if names.kind == "masks":
         return f"labels: {len(find_images(data, mask_globs(names.masks))):,} mask files"
+    if names.kind == "folders":
+        return f"labels: folders named {', '.join(competition.classes)}"
     path = require_table(data, names.files, "label table", "competition.labels.files")
+    if competition.is_classification:
+        return f"labels: {path.name}, classes {', '.join(competition.classes)}"
     dialect = get_dialect(names.dialect)
     labels = read_labels(path, names.id_column, names.rle_column, dialect).table
     empty = int((labels["area_px"] == 0).sum())

@@ -86,11 +86,12 @@ def finished_jobs(run: Run, jobs: Sequence[Job]) -> list[Job]:
 
 
 def store_of(run: Run, job: Job, split: Split) -> Path:
-    """Return the path of a job's maps."""
+    """Return the path of a job's maps, or of its table of classes."""
     from goldfold.inference.store import maps_path
 
     predictions = run.directory.root / "predictions"
-    return maps_path(predictions, job.model.name, job.seed, job.fold, split)
+    path = maps_path(predictions, job.model.name, job.seed, job.fold, split)
+    return path.with_suffix(".csv") if run.settings.competition.is_classification else path
 
 
 def is_predicted(path: Path, facts: Mapping[str, Any]) -> bool:
@@ -107,6 +108,8 @@ def discarded_because(path: Path, facts: Mapping[str, Any]) -> str:
     from goldfold.inference.record import HEADER_BYTES, pack_header
 
     if not path.is_file() or path.stat().st_size <= HEADER_BYTES:
+        return ""
+    if path.suffix == ".csv" and is_predicted(path, facts):
         return ""
     with path.open("rb") as file:
         if file.read(HEADER_BYTES) == pack_header(fingerprint(facts)):
@@ -149,6 +152,9 @@ def _predict_one(
         run.progress.say(f"{name}: up to date")
         return
     chosen = _images_of(run, images, folds, job.fold, split)
+    if run.settings.competition.is_classification:
+        _predict_classes(run, networks, images, chosen, split, facts, caches, share)
+        return
     form = (split, image_size(run, job), job.model.channels)
     if form not in caches:
         caches[form] = _cache_of(run, images, *form)
@@ -176,6 +182,45 @@ def _predict_one(
             run.progress.say(
                 f"{name}: {len(writer):,} of {len(chosen):,} images; the rest is others'"
             )
+
+
+def _predict_classes(
+    run: Run,
+    networks: Networks,
+    images: pd.DataFrame,
+    chosen: pd.DataFrame,
+    split: Split,
+    facts: dict[str, Any],
+    caches: dict[tuple[Split, int, int], ImageCache],
+    share: tuple[int, int],
+) -> None:
+    """Predict the classes of some images; a table is written whole or not at all.
+
+    Raises:
+        InputError: several processes are to share the work.
+    """
+    from goldfold.errors import InputError
+    from goldfold.inference.labels import predict_labels, write_labels
+
+    if share[1] > 1:
+        raise InputError("--share is for maps; a table of classes is made by one process.")
+    job, competition = networks.job, run.settings.competition
+    form = (split, image_size(run, job), job.model.channels)
+    if form not in caches:
+        caches[form] = _cache_of(run, images, *form)
+    predictor = networks.predictor(caches[form])
+    name = f"predict {job.model.name} seed-{job.seed} fold-{job.fold} {split}"
+    run.progress.say(f"{name}: {networks.description}")
+    ids = list(chosen["image_id"])
+    probability = predict_labels(
+        predictor,
+        caches[form],
+        ids,
+        exclusive=competition.exclusive,
+        batch_size=run.settings.inference.batch_size,
+        progress=run.progress,
+    )
+    write_labels(store_of(run, job, split), ids, competition.classes, probability, facts)
 
 
 def _images_of(

@@ -48,11 +48,12 @@ def pseudo_label_command(
     train run
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.context import ensure_images, open_run, require_masks
     from goldfold.commands.ensemble_members import open_members
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, assignments)
+    require_masks(run, "train pseudo-label")
     images = ensure_images(run)
     folds = require_folds(run, images)
     target = run if into is None else open_run(into)

@@ -29,9 +29,10 @@ def run(
     Next: goldfold submit check runs/first/submission.csv --sample sample_submission.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.context import open_run
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.folds_stage import require_folds
     from goldfold.commands.plan import plan_run
-    from goldfold.commands.submit import check_command
+    from goldfold.commands.submit import tell_what_next
 
     whole = open_run(run_folder, assignments)
     if dry_run:
@@ -39,7 +40,8 @@ def run(
             show.out(line)
         return
     if path := run_all(whole, overwrite=overwrite, stop_after=stop_after):
-        show.out(f"next: {check_command(whole, path)}")
+        images = ensure_images(whole)
+        tell_what_next(whole, images, require_folds(whole, images), path)
 
 
 def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) -> Path | None:

@@ -35,6 +35,7 @@ def find_form(
 
 
 def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
+    from goldfold.commands.submission_stage import layout_of
     from goldfold.competitions.preset import load_preset, preset_names
     from goldfold.errors import InputError, did_you_mean
     from goldfold.settings import CompetitionSettings
@@ -50,10 +51,7 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     columns = {column.strip() for column in read_table(table).columns}
     known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
     fitting = [
-        one
-        for one in known
-        if one.submission.sample
-        and {one.submission.id_column, one.submission.rle_column} <= columns
+        one for one in known if one.submission.sample and set(layout_of(one).columns) <= columns
     ]
     if len(fitting) != 1:
         raise InputError(
@@ -61,6 +59,18 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
             f"presets. Name one with --competition: {', '.join(preset_names())}."
         )
     return fitting[0]
+
+
+def refuse_classes(form: CompetitionSettings, command: str) -> None:
+    """Accept a competition of masks.
+
+    Raises:
+        InputError: it is one of classes.
+    """
+    from goldfold.errors import InputError
+
+    if form.is_classification:
+        raise InputError(f"`goldfold {command}` is for masks; {form.title} is about classes.")
 
 
 def compare_files(first: Path, second: Path, competition: str | None) -> Comparison:
@@ -74,6 +84,7 @@ def compare_files(first: Path, second: Path, competition: str | None) -> Compari
     from goldfold.submissions.masks import MaskReader
 
     form, shapes = find_form(first, competition)
+    refuse_classes(form, "submit compare")
     columns = (form.submission.id_column, form.submission.rle_column)
     reader = MaskReader(*columns, form.images.shape, shapes)
     return compare_submissions(first, second, reader, get_dialect(form.submission.dialect))

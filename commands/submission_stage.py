@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.blend import Blend
     from goldfold.ensemble.post_processing import PostProcessing
     from goldfold.ensemble.threshold import Rule
-    from goldfold.settings import SubmissionFormat
+    from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
 
@@ -53,16 +53,20 @@ def submission_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) ->
     """
     from goldfold.commands.ensemble_members import prediction_facts
     from goldfold.commands.ensemble_stage import require_ensemble
+    from goldfold.commands.label_ensemble import open_label_members
     from goldfold.files import file_hash
 
     require_ensemble(run, images, folds)
+    classifies = run.settings.competition.is_classification
     return {
-        "predictions": prediction_facts(run, images, folds, "test"),
+        "predictions": open_label_members(run, images, folds, "test").facts
+        if classifies
+        else prediction_facts(run, images, folds, "test"),
         "folds": file_hash(run.directory.folds),
         "seeds": _seeds(run),
         "checkpoints": _checkpoints(run),
         "ensemble": file_hash(run.directory.ensemble),
-        "sample": file_hash(sample_path(run)),
+        "sample": file_hash(sample_path(run)) if _has_sample(run) else None,
         "form": run.settings.competition.submission.model_dump(mode="json"),
         "file": run.settings.submission.file,
     }
@@ -94,26 +98,22 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
         InputError: a sample id has no prediction.
         OutputError: a file cannot be written.
     """
+    from goldfold.commands.label_submission import label_cells, write_plain_table
     from goldfold.files import write_json
     from goldfold.submissions.provenance import submission_facts
     from goldfold.submissions.table import read_sample
     from goldfold.submissions.write import write_submission
 
-    layout = layout_of(run.settings.competition.submission)
-    sample = read_sample(sample_path(run), layout)
     staged = run.directory.root / "stages" / path.name
-    decided = open_masks(run, images, folds, "test")
-    try:
-        write_submission(
-            staged,
-            sample.image_ids,
-            list(_masks(run, decided, sample)),
-            layout=layout,
-            columns=sample.columns,
-            shapes=test_shapes(images),
-        )
-    finally:
-        decided.blend.close()
+    if not _has_sample(run):
+        write_plain_table(run, images, folds, staged)
+    elif run.settings.competition.is_classification:
+        layout = layout_of(run.settings.competition)
+        sample = read_sample(sample_path(run), layout)
+        cells = label_cells(run, images, folds, sample.image_ids, layout)
+        write_submission(staged, sample.image_ids, cells, layout=layout, columns=sample.columns)
+    else:
+        _write_masks(run, images, folds, staged)
     facts = submission_facts(
         settings=_portable_settings(run),
         seeds=_seeds(run),
@@ -122,7 +122,7 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
             "submission": staged,
             "folds": run.directory.folds,
             "ensemble": run.directory.ensemble,
-            "sample": sample_path(run),
+            **({"sample": sample_path(run)} if _has_sample(run) else {}),
         },
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,13 +131,46 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
     staged.replace(path)
 
 
-def layout_of(form: SubmissionFormat) -> Layout:
+def _has_sample(run: Run) -> bool:
+    """Return whether a submission is written like a sample; without one, a plain table of classes.
+
+    Masks always need one.
+    """
+    form = run.settings.competition
+    return not form.is_classification or bool(form.submission.sample)
+
+
+def _write_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
+    from goldfold.submissions.table import read_sample
+    from goldfold.submissions.write import write_submission
+
+    layout = layout_of(run.settings.competition)
+    sample = read_sample(sample_path(run), layout)
+    decided = open_masks(run, images, folds, "test")
+    try:
+        write_submission(
+            path,
+            sample.image_ids,
+            list(_masks(run, decided, sample)),
+            layout=layout,
+            columns=sample.columns,
+            shapes=test_shapes(images),
+        )
+    finally:
+        decided.blend.close()
+
+
+def layout_of(competition: CompetitionSettings) -> Layout:
     """Return the columns of a competition's submission and what they hold."""
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.layout import Layout
 
+    form = competition.submission
+    keys = (form.id_column, *([form.class_column] if form.class_column else []))
+    if form.label_column is not None:
+        return Layout(keys, (form.label_column,), "label", labels=tuple(competition.classes))
     return Layout(
-        (form.id_column, *([form.class_column] if form.class_column else [])),
+        keys,
         tuple(form.probability_columns) or (form.rle_column,),
         "probability" if form.probability_columns else "mask",
         get_dialect(form.dialect),

@@ -10,6 +10,8 @@ import typer
 from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goldfold.commands.context import Run
 
 app = typer.Typer(
@@ -48,9 +50,24 @@ def write(
 
     run = open_run(run_folder, assignments)
     images = ensure_images(run)
-    path = ensure_submission(run, images, require_folds(run, images), overwrite=overwrite)
+    folds = require_folds(run, images)
+    path = ensure_submission(run, images, folds, overwrite=overwrite)
     show.out(f"submission: {path}")
-    show.out(f"next: {check_command(run, path)}")
+    tell_what_next(run, images, folds, path)
+
+
+def tell_what_next(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
+    """Print what known test images say of a submission, and how to check it."""
+    from goldfold.commands import show
+    from goldfold.commands.label_submission import judge_test_images, print_test_judgement
+
+    if not run.settings.competition.is_classification:
+        show.out(f"next: {check_command(run, path)}")
+        return
+    if (found := judge_test_images(run, images, folds)) is not None:
+        print_test_judgement(found)
+    if run.settings.competition.submission.sample:
+        show.out(f"next: {check_command(run, path)}")
 
 
 def check_command(run: Run, path: Path) -> str:
@@ -87,7 +104,7 @@ def check(
     report = check_submission(
         file,
         sample,
-        layout=layout_of(form.submission),
+        layout=layout_of(form),
         shape=form.images.shape,
         shapes=shapes,
     )
@@ -120,11 +137,12 @@ def score(
     goldfold submit score runs/first/submission.csv --solution data/solution.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.submission_form import find_form
+    from goldfold.commands.submission_form import find_form, refuse_classes
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.score import score_submission
 
     form, shapes = find_form(solution, competition)
+    refuse_classes(form, "submit score")
     scores = score_submission(
         file,
         solution,
@@ -243,12 +261,13 @@ def explain_command(
     goldfold submit explain runs/first ID_0123
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.context import ensure_images, open_run, require_masks
     from goldfold.commands.folds_stage import require_folds
     from goldfold.commands.submit_explain import explain, overlay_path
     from goldfold.submissions.overlay import write_overlay
 
     run = open_run(run_folder, assignments)
+    require_masks(run, "submit explain")
     images = ensure_images(run)
     found = explain(run, images, require_folds(run, images), image_id)
     path = picture or overlay_path(run, image_id)

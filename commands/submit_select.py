@@ -51,7 +51,7 @@ def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
 
 def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Path]]:
     """Return honest scores and submission files, by the file's path."""
-    from goldfold.commands.context import open_run, recorded
+    from goldfold.commands.context import open_run, recorded, require_masks
     from goldfold.errors import InputError, list_problems
 
     honest: dict[str, float] = {}
@@ -59,6 +59,7 @@ def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Pa
     problems, metrics = [], set()
     for folder in folders:
         run = open_run(folder)
+        require_masks(run, "submit select")
         path = run.directory.submission(run.settings.submission.file)
         score = recorded(run.directory.ensemble, "honest", "score")
         if not path.is_file():

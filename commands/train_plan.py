@@ -106,7 +106,8 @@ def _planned(
 ) -> list[PlannedEpoch]:
     """Return a row for every epoch of a stage."""
     plan, held_out = _stage_plan(run, one, images, folds)
-    speed = _measured(one, machine) if machine is not None else None
+    classes = len(run.settings.competition.classes)
+    speed = _measured(one, machine, classes) if machine is not None else None
     rows = []
     for epoch in range(plan.epochs):
         rates = [plan.rate(epoch, step) for step in range(plan.steps(epoch))]
@@ -134,7 +135,7 @@ def _stage_plan(
 ) -> tuple[StagePlan, int]:
     """Return the plan of a stage, and how many images it is validated on; no cache is needed."""
     from goldfold.commands.pseudo_label import count_pseudo_labels
-    from goldfold.commands.training_data import sampling_weights_of
+    from goldfold.commands.training_data import non_empty_flags, sampling_weights_of
     from goldfold.competitions.images_table import training_images
     from goldfold.training.stage_plan import StagePlan
 
@@ -143,7 +144,7 @@ def _stage_plan(
     pseudo = one.settings.pseudo_labels
     plan = StagePlan(
         one.settings,
-        (train.loc[inside, "area_px"] > 0).to_numpy(),
+        non_empty_flags(train.loc[inside], run.settings.competition),
         seed=one.job.seed,
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo_labelled=count_pseudo_labels(run, pseudo.name, one.job.fold) if pseudo else 0,
@@ -160,8 +161,14 @@ def _validations(one: StageRun, epoch: int) -> int:
     return 1 + (stage.ema is not None) + (last and stage.swa_from is not None)
 
 
-def _measured(one: StageRun, machine: Machine) -> tuple[float, float]:
-    """Return the seconds an image takes in training and in validation."""
+def _measured(one: StageRun, machine: Machine, classes: int) -> tuple[float, float]:
+    """Return the seconds an image takes in training and in validation.
+
+    Args:
+        one: the stage.
+        machine: where it would be trained.
+        classes: of the whole image that its network gives; 0 for masks.
+    """
     from statistics import median
     from time import perf_counter
 
@@ -174,13 +181,15 @@ def _measured(one: StageRun, machine: Machine) -> tuple[float, float]:
     from goldfold.training.networks.freezing import set_training_mode
 
     model, stage = one.job.model, one.settings
-    network = prepare_model(build_network(model), stage, machine)
+    network = build_network(model, classes=max(1, classes))
+    network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
     size, count = stage.crop_size or stage.image_size, stage.batch_size * stage.accumulation
     shape = (count, size, size) if model.channels == 1 else (count, size, size, 3)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
-    masks = random.integers(0, 2, (count, size, size)).astype(np.uint8) * np.uint8(255)
+    of_targets = (count, 1, classes) if classes else (count, size, size)
+    masks = random.integers(0, 2, of_targets).astype(np.uint8) * np.uint8(255)
     set_training_mode(network, stage.frozen)
     times = []
     for _ in range(MEASURED_STEPS + 1):

@@ -83,9 +83,15 @@ def _stepper(
     machine = choose_machine(run)
     settings, seed = one.job.model, one.job.seed
     torch.manual_seed(seed)
-    network = build_network(settings, settings.encoder_weights)
+    network = build_network(settings, settings.encoder_weights, data.classes)
     network = prepare_model(network, one.settings, machine)
-    step = build_step(network, one.settings, machine, say=run.progress.say)
+    step = build_step(
+        network,
+        one.settings,
+        machine,
+        class_weights=data.class_weights,
+        say=run.progress.say,
+    )
     set_training_mode(network, one.settings.frozen)
     training_images = data.images
     plan = StagePlan(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.training_stage import StageRun
-    from goldfold.settings import Sampling
+    from goldfold.settings import CompetitionSettings, Loss, Sampling
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
     from goldfold.training.images import PseudoLabelled
@@ -45,6 +45,8 @@ def fold_data(
     train = training_images(images).set_index("image_id")
     inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
     held_out = sorted(folds.loc[folds["fold"] == one.job.fold, "image_id"])
+    if run.settings.competition.is_classification:
+        return _label_data(run, one, train, cache, inside, held_out)
     validation = ValidationImages(
         rows=cache.rows(held_out),
         sizes=list(zip(train.loc[held_out, "height"], train.loc[held_out, "width"], strict=True)),
@@ -60,6 +62,78 @@ def fold_data(
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo=_pseudo_labelled(run, one, images, folds, caches),
     )
+
+
+def _label_data(
+    run: Run,
+    one: StageRun,
+    train: pd.DataFrame,
+    cache: ImageCache,
+    inside: list[str],
+    held_out: list[str],
+) -> FoldData:
+    """Return the data of a stage that learns classes; an image of any class is "non-empty"."""
+    from goldfold.competitions.images_table import CLASSES
+    from goldfold.competitions.label_metric import class_weight_list
+    from goldfold.competitions.label_tables import label_targets
+    from goldfold.training.fold_run import FoldData
+    from goldfold.training.label_validation import LabelledImages
+
+    form = run.settings.competition
+    targets = label_targets(train.loc[inside, CLASSES].tolist(), form.classes)
+    return FoldData(
+        cache=cache,
+        rows=cache.rows(inside),
+        non_empty=non_empty_flags(train.loc[inside], form),
+        validation=LabelledImages(
+            rows=cache.rows(held_out),
+            targets=label_targets(train.loc[held_out, CLASSES].tolist(), form.classes),
+            exclusive=form.exclusive,
+            class_weights=class_weight_list(form.classes, form.metric_weights),
+        ),
+        metric=form.metric,
+        weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
+        labels=targets,
+        class_weights=loss_weights(one.settings.loss, form, targets),
+    )
+
+
+def non_empty_flags(train: pd.DataFrame, form: CompetitionSettings) -> NDArray[np.bool_]:
+    """Return which images have something to be found, (N,): a mask, or a class.
+
+    Of exclusive classes the first is the one of nothing found.
+    """
+    from goldfold.competitions.images_table import CLASSES
+    from goldfold.competitions.label_tables import label_targets
+
+    if not form.is_classification:
+        flags: NDArray[np.bool_] = (train["area_px"] > 0).to_numpy()
+        return flags
+    targets = label_targets(train[CLASSES].tolist(), form.classes)
+    found: NDArray[np.bool_] = (targets[:, 1:] if form.exclusive else targets).any(axis=1)
+    return found
+
+
+def loss_weights(
+    loss: Loss, form: CompetitionSettings, targets: NDArray[np.uint8]
+) -> tuple[float, ...] | None:
+    """Return the weight of each class in the loss, None where all are 1.
+
+    `balanced` weighs a class by the images divided by classes and its own images.
+
+    Args:
+        loss: of a stage.
+        form: with the classes.
+        targets: (N, C) of the images to learn from.
+    """
+    from goldfold.competitions.label_metric import class_weight_list
+
+    if loss.class_weights == "balanced":
+        counts = targets.sum(axis=0).clip(min=1)
+        return tuple((len(targets) / (len(form.classes) * counts)).tolist())
+    if not loss.class_weights:
+        return None
+    return tuple(class_weight_list(form.classes, loss.class_weights))
 
 
 def _cache(
@@ -118,6 +192,7 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
     Raises:
         InputError: some of them have no image file.
     """
+    from goldfold.competitions.image import reading_of
     from goldfold.competitions.images_table import training_images
     from goldfold.competitions.rle import get_dialect
     from goldfold.errors import InputError
@@ -131,16 +206,18 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
             f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
         )
     data = run.settings.competition.data
+    classifies = run.settings.competition.is_classification
     return build_cache(
         run.directory.cache,
         "train",
         image_ids=list(train["image_id"]),
         paths=[data / path for path in train["path"]],
         sizes=list(zip(train["height"], train["width"], strict=True)),
-        masks=list(train["mask_rle"]),
-        dialect=get_dialect(run.settings.competition.labels.dialect),
+        masks=None if classifies else list(train["mask_rle"]),
+        dialect=None if classifies else get_dialect(run.settings.competition.labels.dialect),
         size=size,
         channels=channels,
+        reading=reading_of(run.settings.competition.images),
         workers=run.workers,
         progress=run.progress,
     )
@@ -148,6 +225,7 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
 
 def unlabelled_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
     """Return the cache of all test images."""
+    from goldfold.competitions.image import reading_of
     from goldfold.competitions.images_table import test_images
     from goldfold.training.cache import build_cache
 
@@ -163,6 +241,7 @@ def unlabelled_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -
         dialect=None,
         size=size,
         channels=channels,
+        reading=reading_of(run.settings.competition.images),
         workers=run.workers,
         progress=run.progress,
     )

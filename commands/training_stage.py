@@ -166,7 +166,7 @@ def train_jobs(
         if waiting:
             run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
             _say_idle_schedules(run, waiting, images)
-        _try_networks(waiting)
+        _try_networks(waiting, outputs(run))
     caches: dict[tuple[str, int, int], ImageCache] = {}
     data_fingerprint = _data_fingerprint(run, images)
     for one in waiting:
@@ -190,7 +190,8 @@ def _say_idle_schedules(run: Run, waiting: Sequence[StageRun], images: pd.DataFr
     from goldfold.competitions.images_table import training_images
 
     scheduled = {one.settings.sampling.schedule for one in waiting} - {"natural"}
-    if scheduled and (training_images(images)["area_px"] > 0).all():
+    classifies = run.settings.competition.is_classification
+    if scheduled and not classifies and (training_images(images)["area_px"] > 0).all():
         run.progress.say(
             f"no training mask is empty, so sampling schedule {', '.join(sorted(scheduled))} is "
             "off: every epoch shows all images"
@@ -245,7 +246,12 @@ def _waiting(
     return waiting
 
 
-def _try_networks(waiting: Sequence[StageRun]) -> None:
+def outputs(run: Run) -> int:
+    """Return the outputs of a run's networks: one mask, or a number for each class."""
+    return max(1, len(run.settings.competition.classes))
+
+
+def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
     """Build every network once, so that a wrong one fails before the images are decoded.
 
     Raises:
@@ -263,7 +269,7 @@ def _try_networks(waiting: Sequence[StageRun]) -> None:
         words = [model.architecture, model.encoder, weights, model.channels, model.options]
         wanted[fingerprint([*words, model.presence_head])] = (model, weights)
     for model, weights in wanted.values():
-        build_network(model, weights)
+        build_network(model, weights, classes)
 
 
 def refuse_other_trainings(
@@ -298,13 +304,20 @@ def _remove_training(folder: Path) -> None:
 
 def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     """Return what changes when images or masks do; copying the data folder changes nothing."""
-    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.image import PLAIN, reading_of
+    from goldfold.competitions.images_table import CLASSES, training_images
     from goldfold.files import fingerprint
 
     train = training_images(images)
     data = run.settings.competition.data
     sizes = [(data / path).stat().st_size if path else 0 for path in train["path"]]
-    return fingerprint([list(train["image_id"]), list(train["mask_rle"]), sizes])
+    parts: list[object] = [list(train["image_id"]), list(train["mask_rle"]), sizes]
+    form = run.settings.competition
+    if form.is_classification:
+        parts += [list(train[CLASSES]), form.classes, form.exclusive]
+    if reading_of(form.images) != PLAIN:
+        parts.append(str(reading_of(form.images)))
+    return fingerprint(parts)
 
 
 def _fold_run(
@@ -323,7 +336,7 @@ def _fold_run(
     made_from: dict[str, Any] = {
         "model": job.model.model_dump(mode="json", exclude={"name", "seeds", "stages"}),
         **stages,
-        "metric": run.settings.competition.metric,
+        "metric": _metric(run),
         "seed": job.seed,
         "data": data_fingerprint,
         "held_out_images": fingerprint(held_out),
@@ -335,6 +348,12 @@ def _fold_run(
     if pseudo is not None:
         made_from["pseudo_labels"] = pseudo_labels_fingerprint(run, pseudo.name, job.fold)
     return FoldRun(job.stage_folder(run, number), job.seed, made_from, before)
+
+
+def _metric(run: Run) -> object:
+    """Return the metric, with its weights where it has any."""
+    form = run.settings.competition
+    return [form.metric, form.metric_weights] if form.metric_weights else form.metric
 
 
 def print_results(run: Run, jobs: Sequence[Job], stage: int | None = None) -> None:

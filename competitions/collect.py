@@ -19,8 +19,10 @@ from goldfold.competitions.find import (
 )
 from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
-from goldfold.competitions.images_table import training_images
+from goldfold.competitions.image_facts import add_path_facts, add_window_share
+from goldfold.competitions.images_table import CLASSES, training_images
 from goldfold.competitions.label_join import add_labels
+from goldfold.competitions.label_tables import label_targets
 from goldfold.competitions.mask_files import mask_globs
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError, plural
@@ -78,6 +80,8 @@ def collect_images(
     _note_ids_of_both(found[0].images, found[1].images, report)
     everything = pd.concat([one.images for one in found], ignore_index=True)
     images = _add_headers(everything, data, settings, workers, progress, report)
+    images = add_path_facts(images, settings.images.facts, report)
+    images = add_window_share(images, data, settings.images, workers, progress, report)
     left_out = {*everything["image_id"], *found[0].excluded, *found[1].excluded}
     left_out -= set(images["image_id"])
     images = add_labels(
@@ -86,8 +90,9 @@ def collect_images(
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
     _compare_with_sample(images, found[1].excluded, data, settings, report)
-    _count(images, report)
+    _count(images, settings, report)
     _note_hidden_patients(training_images(images), report)
+    _note_patients_of_both(images, report)
     return images, report
 
 
@@ -211,11 +216,14 @@ def _compare_with_sample(
     path = find_table(data, settings.submission.sample)
     if path is None:
         looked = " or ".join(settings.submission.sample) or "none is named"
-        if settings.submission.sample or settings.images.test:
+        plain = settings.is_classification and not settings.submission.sample
+        if settings.images.test and not plain:
             report.notices.append(f"no sample submission ({looked}): `submit write` will need one")
         return
     column = settings.submission.id_column
     ids = read_csv_text(path, [column])[column].str.strip()
+    if (joint := settings.submission.class_separator) and settings.submission.class_column is None:
+        ids = ids.drop_duplicates().str.rsplit(joint, n=1).str[0].drop_duplicates()
     unique = ids.drop_duplicates()
     report.facts["sample ids"] = len(unique)
     if len(unique) < len(ids):
@@ -241,15 +249,39 @@ def _compare_with_sample(
         )
 
 
-def _count(images: pd.DataFrame, report: DataReport) -> None:
+def _count(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:
     train = training_images(images)
     report.facts["training images"] = len(train)
-    report.facts["non-empty masks"] = int((train["area_px"] > 0).sum())
+    if settings.is_classification:
+        targets = label_targets(train[CLASSES].tolist(), settings.classes)
+        for name, count in zip(settings.classes, targets.sum(axis=0).tolist(), strict=True):
+            report.facts[f"of class {name}"] = count
+            if not count or count == len(train):
+                how = "no" if not count else "every"
+                lines = report.problems if settings.exclusive else report.notices
+                lines.append(f"{how} training image is of class {name}")
+    else:
+        report.facts["non-empty masks"] = int((train["area_px"] > 0).sum())
     report.facts["test images"] = int((images["split"] == "test").sum())
     if "patient" in train.columns:
         report.facts["patients"] = len(set(train["patient"]) - {""})
     if train.empty:
         report.problems.append("there is no labelled training image")
+
+
+def _note_patients_of_both(images: pd.DataFrame, report: DataReport) -> None:
+    """Say so where test images are of patients that are trained on: the test is then too kind."""
+    if "patient" not in images.columns:
+        return
+    test, train = images["split"] == "test", images["split"] == "train"
+    known = set(images.loc[train, "patient"]) - {""}
+    both = images.loc[test & images["patient"].isin(known)]
+    if len(both):
+        people = plural(both["patient"].nunique(), "patient", "patients")
+        report.notices.append(
+            f"{plural(len(both), 'test image is', 'test images are')} of {people} with training "
+            "images, if their ids mean the same; scores on them are too kind"
+        )
 
 
 def _note_hidden_patients(train: pd.DataFrame, report: DataReport) -> None:

@@ -36,7 +36,7 @@ from goldfold.competitions.dicom_header import (
     syntax_name,
 )
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
-from goldfold.competitions.window import Window, to_gray
+from goldfold.competitions.window import Window, repair_ct, to_gray
 
 _NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 _JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
@@ -86,7 +86,10 @@ def read_dicom_header(file: BinaryIO) -> DicomHeader:
 
 
 def read_dicom_pixels(
-    data: bytes, windows: Sequence[Window] = (), bits: Literal[8, 16] = 8
+    data: bytes,
+    windows: Sequence[Window] = (),
+    bits: Literal[8, 16] = 8,
+    repair: bool = False,
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return the image in a DICOM file: (H, W) gray or (H, W, 3) RGB.
 
@@ -98,6 +101,7 @@ def read_dicom_pixels(
         data: the bytes of the file.
         windows: to see a gray image through instead of its own; several become (H, W, C).
         bits: of the levels, uint8 or uint16; colour has 8.
+        repair: mend the wrong intercept that some CT has (`repair_ct`).
 
     Raises:
         UnreadableError: see `read_dicom_header`; also where the pixel data cannot be decoded.
@@ -113,11 +117,11 @@ def read_dicom_pixels(
         return header.palette.look_up(stored)
     if header.samples == 3:
         return _colour_levels(stored, header.scale.bits)
+    scale = repair_ct(header.scale) if repair else header.scale
     if not windows:
-        return to_gray(stored, header.scale, bits)
+        return to_gray(stored, scale, bits)
     seen = [
-        to_gray(stored, replace(header.scale, voi=None, windows=(window,)), bits)
-        for window in windows
+        to_gray(stored, replace(scale, voi=None, windows=(window,)), bits) for window in windows
     ]
     return seen[0] if len(seen) == 1 else np.dstack(seen)
 

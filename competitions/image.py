@@ -33,13 +33,53 @@ from goldfold.competitions.codestream import (
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
 from goldfold.competitions.find import path_in
-from goldfold.competitions.window import Window
+from goldfold.competitions.head import crop_to_head
+from goldfold.competitions.window import Window, get_window
 from goldfold.errors import ImageError
+from goldfold.settings import ImageFiles
 
-__all__ = ["FACTS", "MAX_PIXELS", "ImageHeader", "read_header", "read_image", "read_levels"]
+__all__ = [
+    "FACTS",
+    "MAX_PIXELS",
+    "PLAIN",
+    "ImageHeader",
+    "Reading",
+    "read_header",
+    "read_image",
+    "read_levels",
+    "reading_of",
+]
 
 _HEAD_BYTES = 1 << 16
 _TAIL_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the pixels of an image are seen.
+
+    Attributes:
+        windows: to see gray DICOM through instead of its own window.
+        repair: mend the wrong intercept that some CT has.
+        crop: `head` cuts the image to the square around the largest bright part.
+    """
+
+    windows: tuple[Window, ...] = ()
+    repair: bool = False
+    crop: Literal["none", "head"] = "none"
+
+
+PLAIN = Reading()
+
+
+def reading_of(images: ImageFiles) -> Reading:
+    """Return how a competition's images are seen.
+
+    Raises:
+        InputError: a window has no such name.
+    """
+    windows = tuple(get_window(text) for text in images.windows)
+    return Reading(windows, images.repair == "ct-intercept", images.crop)
 
 
 @dataclass(frozen=True)
@@ -78,7 +118,7 @@ def read_image(
     path: Path,
     channels: int = 1,
     below: Path | None = None,
-    windows: Sequence[Window] = (),
+    reading: Reading = PLAIN,
 ) -> NDArray[np.uint8]:
     """Return the pixels of an image: (H, W) uint8 for one channel, (H, W, 3) RGB for three.
 
@@ -92,15 +132,19 @@ def read_image(
         path: a DICOM, PNG or JPEG file.
         channels: 1 or 3.
         below: see `read_header`.
-        windows: to see gray DICOM through instead of its own window; as many as channels become
-            the channels, any other number must be one.
+        reading: windows and the like; as many windows as channels become the channels, any other
+            number must be one.
 
     Raises:
         ImageError: see `read_header`; also where the pixels cannot be decoded.
     """
-    if channels not in (1, 3) or len(windows) not in (0, 1, channels):
-        raise ValueError(f"expected 1 or 3 channels, found {channels} and {len(windows)} windows")
-    pixels = np.asarray(read_levels(path, below, windows), np.uint8)
+    if channels not in (1, 3) or len(reading.windows) not in (0, 1, channels):
+        raise ValueError(
+            f"expected 1 or 3 channels, found {channels} and {len(reading.windows)} windows"
+        )
+    pixels = np.asarray(read_levels(path, below, reading.windows, repair=reading.repair), np.uint8)
+    if reading.crop == "head":
+        pixels = crop_to_head(pixels)
     if pixels.ndim == 2 and channels == 3:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     if pixels.ndim == 3 and channels == 1:
@@ -113,6 +157,8 @@ def read_levels(
     below: Path | None = None,
     windows: Sequence[Window] = (),
     bits: Literal[8, 16] = 8,
+    *,
+    repair: bool = False,
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return the pixels of an image as they are: (H, W) gray, (H, W, 3) RGB or one a window.
 
@@ -121,6 +167,7 @@ def read_levels(
         below: see `read_header`.
         windows: to see gray DICOM through instead of its own window.
         bits: of the levels, uint8 or uint16; JPEG and colour DICOM have 8.
+        repair: mend the wrong intercept that some CT has.
 
     Raises:
         ImageError: as `read_image`.
@@ -131,7 +178,7 @@ def read_levels(
             file.seek(0)
             data = file.read()
         if kind == "DICOM":
-            return read_dicom_pixels(data, windows, bits)
+            return read_dicom_pixels(data, windows, bits, repair)
         return _decode_raster(data, kind, bits)
 
 

@@ -21,6 +21,8 @@ FIXED = (
     "area_px",
     "rows",
 )
+CLASSES = "classes"
+"""Further column of competitions with classes: their names, joined by `label_tables.JOINT`."""
 _REMEDY = "`goldfold check RUN` makes it anew."
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.find import require_table
-from goldfold.competitions.images_table import FIXED
+from goldfold.competitions.images_table import CLASSES, FIXED
+from goldfold.competitions.label_tables import read_class_labels
 from goldfold.competitions.labels import Labels, read_labels
 from goldfold.competitions.mask_files import masks_without_image, read_mask_files
 from goldfold.competitions.report import CommonCause, DataReport, count_ids
@@ -45,10 +46,42 @@ def add_labels(
     Raises:
         InputError: the label table is missing or unreadable.
     """
-    add = _add_mask_files if settings.labels.kind == "masks" else _add_table
+    kind = settings.labels.kind
+    ways = {"rle": _add_table, "masks": _add_mask_files}
+    add = ways.get(kind, _add_classes)
     joined = add(images, left_out, data, settings, report, workers, progress)
     extra = [name for name in images.columns if name not in FIXED]
-    return joined[[*FIXED, *extra]]
+    own = [CLASSES] if kind not in ways else []
+    return joined[[*FIXED, *own, *extra]]
+
+
+def _add_classes(
+    images: pd.DataFrame,
+    left_out: set[str],
+    data: Path,
+    settings: CompetitionSettings,
+    report: DataReport,
+    workers: int,
+    progress: Progress,
+) -> pd.DataFrame:
+    folders = settings.labels.kind == "folders"
+    train = images[images["split"] == "train"]
+    # Folders name the classes of test images, too: they are kept apart, for the last judgement.
+    labels = read_class_labels(images if folders else train, data, settings)
+    report.problems += labels.problems
+    report.notices += labels.notices
+    report.facts["label rows"] = int(labels.table["rows"].sum())
+    table = labels.table.assign(mask_rle="", area_px=0, overlap_px=0, end_px=0, end_row=0)
+    name = "the folders" if folders else "the label table"
+    joined = _join(images, table.drop(columns=CLASSES), name, report, hidden=folders)
+    known = dict(zip(table["image_id"], table[CLASSES], strict=True))
+    seen = joined["labelled"] | folders
+    joined[CLASSES] = [
+        known.get(one, "") if use else "" for one, use in zip(joined["image_id"], seen, strict=True)
+    ]
+    joined = _without_labels(joined, settings, report)
+    absent = table[~table["image_id"].isin({*images["image_id"], *left_out})]
+    return _without_images(joined, absent, settings, report)
 
 
 def _add_mask_files(
@@ -117,13 +150,24 @@ def _count_rows(labels: Labels, report: DataReport) -> None:
         )
 
 
-def _join(images: pd.DataFrame, table: pd.DataFrame, name: str, report: DataReport) -> pd.DataFrame:
-    """Join the labels of training images; those of test images are not looked at."""
+def _join(
+    images: pd.DataFrame,
+    table: pd.DataFrame,
+    name: str,
+    report: DataReport,
+    *,
+    hidden: bool = False,
+) -> pd.DataFrame:
+    """Join the labels of training images; those of test images are not used.
+
+    That is said, unless `hidden`.
+    """
     train = images["split"] == "train"
     tests = images.loc[~train & images["image_id"].isin(table["image_id"]), "image_id"]
-    report.notices += count_ids(
-        tests, "test image has", "test images have", f"a row in {name}, which is not used"
-    )
+    if not hidden:
+        report.notices += count_ids(
+            tests, "test image has", "test images have", f"a row in {name}, which is not used"
+        )
     joined = images.merge(table.drop(columns="overlap_px"), on="image_id", how="left")
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
     joined["mask_rle"] = joined["mask_rle"].fillna("").where(joined["labelled"], "")

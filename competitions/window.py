@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
@@ -21,6 +21,7 @@ from goldfold.competitions.codestream import LEAVE_OUT, UnreadableError
 from goldfold.errors import InputError, did_you_mean
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_CT_OFFSET, _LOWEST_INTERCEPT = -1000, -100
 _REMEDY = f"Correct the window in the header, or {LEAVE_OUT}."
 
 
@@ -85,7 +86,8 @@ class GrayScale:
 
     `bits` and `signed` describe the stored values. The modality LUT stands in place of slope and
     intercept, the VOI LUT in place of the windows. Of several windows the first one counts:
-    they are alternatives, the first being the default.
+    they are alternatives, the first being the default. `shift` is added to the bit pattern, which
+    then wraps around.
     """
 
     bits: int
@@ -96,6 +98,21 @@ class GrayScale:
     voi: LookupTable | None = None
     windows: tuple[Window, ...] = ()
     inverted: bool = False
+    shift: int = 0
+
+
+def repair_ct(scale: GrayScale) -> GrayScale:
+    """Return the scale of a CT whose values were stored 1000 too low, any other as it is.
+
+    Such an image has 12 unsigned bits and an intercept above -100, where that of CT is -1024: air
+    is 0 - 1000, which wrapped around to 3096.
+
+    Source: J. Howard, "Cleaning the data for rapid prototyping", a public notebook of RSNA
+    Intracranial Hemorrhage Detection (2019).
+    """
+    if scale.bits != 12 or scale.signed or scale.intercept <= _LOWEST_INTERCEPT:
+        return scale
+    return replace(scale, shift=-_CT_OFFSET, intercept=float(_CT_OFFSET))
 
 
 WINDOWS: Mapping[str, Window] = MappingProxyType(
@@ -166,9 +183,9 @@ def gray_table(scale: GrayScale, bits: Literal[8, 16] = 8) -> NDArray[np.uint8 |
 
 def _modality_values(scale: GrayScale) -> tuple[NDArray[np.float64], float, float]:
     """Return the value of every bit pattern, and the lowest and highest value there can be."""
-    patterns = np.arange(2**scale.bits)
+    patterns = (np.arange(2**scale.bits) + scale.shift) % 2**scale.bits
     if scale.signed:
-        patterns[patterns.size // 2 :] -= patterns.size
+        patterns = np.where(patterns >= patterns.size // 2, patterns - patterns.size, patterns)
     stored = patterns.astype(np.float64)
     if scale.modality is not None:
         return scale.modality.look_up(stored), 0.0, 2.0**scale.modality.bits - 1

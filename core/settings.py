@@ -57,6 +57,32 @@ __all__ = [
 ]
 
 
+CLASSIFIERS = ("Classifier", "PlainCnn")
+"""Architectures that give classes, not masks."""
+
+
+def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettings) -> None:
+    """Raise ValueError where a stage asks for what its task does not have."""
+    loss, classes = stage.loss, competition.classes
+    if not competition.is_classification:
+        wrong = [one for one in ("cross_entropy", "smoothing", "class_weights")
+                 if getattr(loss, one)]  # fmt: skip
+        wrong = [f"loss.{one}" for one in wrong]
+        wrong += [one for one in ("mixup", "cutmix") if getattr(stage, one)]
+        if wrong:
+            raise ValueError(f"{name}: {' and '.join(wrong)} belong to classification")
+        return
+    if loss.of_masks_only:
+        raise ValueError(f"{name}: loss.{loss.of_masks_only[0]} needs masks; set it to 0")
+    if loss.cross_entropy and not competition.exclusive:
+        raise ValueError(f"{name}: loss.cross_entropy needs competition.exclusive = true; use bce")
+    weights = loss.class_weights
+    if isinstance(weights, dict) and (bad := [one for one in weights if one not in classes]):
+        raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no class")
+    if stage.pseudo_labels is not None:
+        raise ValueError(f"{name}: pseudo_labels are masks")
+
+
 class FoldSettings(Strict):
     """How the training images are split."""
 
@@ -158,7 +184,7 @@ class SubmissionSettings(Strict):
     @field_validator("file")
     @classmethod
     def _free(cls, file: str) -> str:
-        if file in ("images.csv", "folds.csv", "metrics.csv"):
+        if file in ("images.csv", "folds.csv", "metrics.csv", "test-metrics.csv"):
             raise ValueError("the run directory has another file of that name")
         return file
 
@@ -202,6 +228,42 @@ class Settings(Strict):
                     f"{plural(kept, 'checkpoint', 'checkpoints')}: set its keep_checkpoints to "
                     f"{wanted} or inference.checkpoints to {kept}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _masks_alone_have_these(self) -> Settings:
+        if not self.competition.is_classification:
+            return self
+        wrong = {
+            "inference.tile": self.inference.tile is not None,
+            "inference.average": self.inference.average not in ("off", "best"),
+            "ensemble.runs": bool(self.ensemble.runs),
+            "ensemble.thresholds": self.ensemble.thresholds is not None,
+            "ensemble.post_processing": self.ensemble.post_processing != "off",
+        }
+        if found := [name for name, is_set in wrong.items() if is_set]:
+            raise ValueError(f"{' and '.join(found)} cannot be set where classes are predicted")
+        return self
+
+    @model_validator(mode="after")
+    def _models_fit_the_task(self) -> Settings:
+        classifies = self.competition.is_classification
+        windows = len(self.competition.images.windows)
+        for model in self.models:
+            if (model.architecture in CLASSIFIERS) != classifies:
+                names = " or ".join(CLASSIFIERS)
+                raise ValueError(
+                    f"model {model.name} has architecture {model.architecture}, but "
+                    f"{names} {'are' if classifies else 'are not'} what {self.competition.task} "
+                    "needs"
+                )
+            if windows > 1 and model.channels != windows:
+                raise ValueError(
+                    f"model {model.name} has channels = {model.channels}, but competition.images "
+                    f"has {windows} windows: set channels = {windows}"
+                )
+            for number, stage in enumerate(model.stages, 1):
+                _check_stage(f"model {model.name}, stage {number}", stage, self.competition)
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # The dialects of goldfold.competitions.rle.
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
 Side = Annotated[int, Field(ge=1)]
+MASK_KINDS, CLASS_KINDS = ("rle", "masks"), ("folders", "column", "wide", "long")
+MASK_METRICS = ("dice", "mean-iou-thresholds")
+CLASS_METRICS = ("accuracy", "f1", "auroc", "neg-log-loss")
+Metric = Literal["dice", "mean-iou-thresholds", "accuracy", "f1", "auroc", "neg-log-loss"]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -21,6 +25,17 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+def _check_patterns(patterns: dict[str, str]) -> None:
+    """Raise ValueError unless each is a regular expression with a group to keep."""
+    for name, pattern in patterns.items():
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"pattern {pattern!r} of {name!r}: {error}") from None
+        if groups == 0:
+            raise ValueError(f"pattern {pattern!r} of {name!r} has no (group) to keep")
 
 
 class ImageFiles(Strict):
@@ -36,13 +51,38 @@ class ImageFiles(Strict):
     """Height and width that every image has, where the competition fixes them."""
     metadata: Literal["none", "dicom"] = "none"
     """Read patient, sex, age, view and spacing from DICOM headers."""
+    facts: dict[str, str] = {}
+    """New column of images.csv = regular expression; its first group, found in the image's path
+    below the data folder, is the value: patient = "/(person\\d+)_"."""
+    windows: list[str] = []
+    """Windows of CT to see gray DICOM through instead of its own: names (brain, subdural, bone,
+    stroke, soft-tissue, lung) or CENTER:WIDTH; three become the three channels."""
+    repair: Literal["none", "ct-intercept"] = "none"
+    """`ct-intercept`: 12-bit unsigned CT whose intercept is above -100 was stored 1000 too low and
+    wrapped around; it is shifted back."""
+    least_in_window: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Leave out training images with a smaller share of pixels inside the first window; the share
+    stands in images.csv as img_pct_window."""
+    crop: Literal["none", "head"] = "none"
+    """`head`: cut each image to the square around the largest bright part before it is resized."""
+
+    @model_validator(mode="after")
+    def _facts_and_windows_fit(self) -> ImageFiles:
+        _check_patterns(self.facts)
+        if len(self.windows) not in (0, 1, 3):
+            raise ValueError(f"windows must be one or three, found {len(self.windows)}")
+        if self.least_in_window is not None and not self.windows:
+            raise ValueError("least_in_window needs windows")
+        return self
 
 
 class LabelTable(Strict):
-    """The labels: a table of run-length encoded masks, or mask images."""
+    """The labels: masks in a table or in files, or classes in a table or as folders."""
 
-    kind: Literal["rle", "masks"] = "rle"
-    """`rle` = one or several rows an image, united; `masks` = one or several files an image."""
+    kind: Literal["rle", "masks", "folders", "column", "wide", "long"] = "rle"
+    """Masks: `rle` = one or several rows an image, united; `masks` = files. Classes: `folders` =
+    named by the image's folder; `column` = a name a row; `wide` = 0 or 1 in a column a class;
+    `long` = a row an image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's name: [["left/{id}.png", "right/{id}.png"]] unites two;
     of several such lists the first of which a file is there counts for an image."""
@@ -54,6 +94,18 @@ class LabelTable(Strict):
     """Column with the run-length encoding."""
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
+    class_column: str | None = None
+    """`column`: column with the class's name. `long`: the same, where it is not in the id."""
+    class_separator: str = "_"
+    """`long`: what parts image and class in the id column, where there is no class_column."""
+    value_column: str = "Label"
+    """`long`: column with 0 or 1."""
+
+    @model_validator(mode="after")
+    def _column_is_named(self) -> LabelTable:
+        if self.kind == "column" and self.class_column is None:
+            raise ValueError('kind = "column" needs class_column')
+        return self
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
@@ -80,15 +132,10 @@ class ExtraTable(Strict):
 
     @model_validator(mode="after")
     def _patterns_fit(self) -> ExtraTable:
-        for name, pattern in self.patterns.items():
+        for name in self.patterns:
             if name not in self.columns:
                 raise ValueError(f"patterns names {name!r}, which columns does not")
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                raise ValueError(f"pattern {pattern!r} of {name!r}: {error}") from None
-            if groups == 0:
-                raise ValueError(f"pattern {pattern!r} of {name!r} has no (group) to keep")
+        _check_patterns(self.patterns)
         return self
 
 
@@ -110,7 +157,10 @@ class SubmissionFormat(Strict):
     objects: bool = False
     """An image has one row an object, and an empty one where there is none."""
     probability_columns: list[str] = []
-    """Columns with probabilities, where the submission has these instead of masks."""
+    """Columns with probabilities, where the submission has these instead of masks; with
+    classification one a class, or one for all where a row is an image and a class."""
+    label_column: str | None = None
+    """Column with the name of the most likely class, where the submission has that."""
 
 
 class CompetitionSettings(Strict):
@@ -122,10 +172,17 @@ class CompetitionSettings(Strict):
     """Folder with the competition's files; a relative path counts from goldfold.toml."""
     title: str = ""
     """Name shown to people."""
-    task: Literal["segmentation"] = "segmentation"
-    """What is predicted."""
-    metric: Literal["dice", "mean-iou-thresholds"] = "dice"
-    """The competition's score, a function of intersection, predicted and true pixels."""
+    task: Literal["segmentation", "classification"] = "segmentation"
+    """What is predicted: a mask, or classes of the whole image."""
+    classes: list[str] = []
+    """Classification: names of the classes, in the order of the network's outputs."""
+    exclusive: bool = False
+    """Classification: an image has exactly one of the classes, not any number of them."""
+    metric: Metric = "dice"
+    """The competition's score: `dice` and `mean-iou-thresholds` of masks; `accuracy`, `f1`,
+    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes."""
+    metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
     """Where the images are."""
     labels: LabelTable = LabelTable()
@@ -138,3 +195,32 @@ class CompetitionSettings(Strict):
     """Training images without a label row: leave out, take as empty masks, or stop."""
     imageless: Literal["drop", "keep", "error"] = "drop"
     """Label rows without an image: leave out, keep for folds from the table alone, or stop."""
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether classes are predicted, not masks."""
+        return self.task == "classification"
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> CompetitionSettings:
+        classifies = self.is_classification
+        if classifies != (self.labels.kind in CLASS_KINDS):
+            kinds = CLASS_KINDS if classifies else MASK_KINDS
+            raise ValueError(
+                f'task = "{self.task}" needs labels.kind {" or ".join(kinds)}, found '
+                f'"{self.labels.kind}"'
+            )
+        if classifies != (self.metric in CLASS_METRICS):
+            raise ValueError(f'metric "{self.metric}" is not one of {self.task}')
+        if classifies and (len(set(self.classes)) != len(self.classes) or not self.classes):
+            raise ValueError("classification needs classes = [...], each once")
+        if not classifies and (self.classes or self.images.crop != "none"):
+            raise ValueError("classes and images.crop belong to classification")
+        single = self.labels.kind in ("folders", "column")
+        if single and not self.exclusive:
+            raise ValueError(f'labels.kind = "{self.labels.kind}" needs exclusive = true')
+        if classifies and self.exclusive and len(self.classes) < 2:
+            raise ValueError("exclusive classes must be two at least")
+        if unknown := [name for name in self.metric_weights if name not in self.classes]:
+            raise ValueError(f"metric_weights names {unknown[0]!r}, which is no class")
+        return self

@@ -75,11 +75,23 @@ class Loss(Strict):
     """Cost of a false negative pixel in Tversky's ratio."""
     presence: Weight = 0.0
     """Binary cross-entropy of the presence head."""
+    cross_entropy: Weight = 0.0
+    """Classification: cross-entropy over exclusive classes."""
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Classification: share of the target that is spread evenly over all classes."""
+    class_weights: dict[str, Weight] | Literal["balanced"] = Field({})
+    """Classification: weight of a class, 1 unless given; `balanced` = by its rarity."""
+
+    @property
+    def of_masks_only(self) -> list[str]:
+        """Names of the parts above 0 that need masks."""
+        return [one for one in ("dice", "lovasz", "tversky", "presence") if getattr(self, one) > 0]
 
     @model_validator(mode="after")
     def _some(self) -> Self:
-        if self.bce + self.dice + self.focal + self.lovasz + self.tversky <= 0:
-            raise ValueError("at least one weight of a loss over pixels must be above 0")
+        parts = (self.bce, self.dice, self.focal, self.lovasz, self.tversky, self.cross_entropy)
+        if sum(parts) <= 0:
+            raise ValueError("at least one weight of a loss over pixels or classes must be above 0")
         return self
 
 
@@ -136,6 +148,8 @@ class StageSettings(Strict):
     """Highest learning rate."""
     encoder_learning_rate: Annotated[float, Field(gt=0)] | None = None
     """Highest learning rate of the encoder; that of the rest unless given."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each block of the encoder learns at this multiple of the rate of the one behind it."""
     schedule: RateSchedule = RateSchedule()
     """How the learning rate goes."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
@@ -152,6 +166,10 @@ class StageSettings(Strict):
     """What is minimised."""
     augmentation: AugmentationName = "light"
     """Augmentation recipe."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Classification: mix images in pairs, by a share drawn from Beta(this, this); 0 = off."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Classification: paste rectangles of other images, their area drawn likewise; 0 = off."""
     pseudo_labels: PseudoLabelled | None = None
     """Unlabelled images beside the labelled ones."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -184,9 +202,11 @@ class ModelSettings(Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "unet-resnet34"
     """Name of its folder below models/ and predictions/."""
     architecture: str = "Unet"
-    """Class of segmentation_models_pytorch, or VanillaUnet or DoubleUnet."""
+    """Class of segmentation_models_pytorch, or VanillaUnet or DoubleUnet; for classification
+    Classifier (a network of timm) or PlainCnn."""
     encoder: str = "resnet34"
-    """Encoder by its name in segmentation_models_pytorch (`tu-NAME` for any of timm)."""
+    """Encoder by its name in segmentation_models_pytorch (`tu-NAME` for any of timm); of a
+    Classifier by its name in timm."""
     encoder_weights: str = "none"
     """`none`, a published set such as `imagenet`, or a .safetensors file of the encoder."""
     channels: Literal[1, 3] = 1

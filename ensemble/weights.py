@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,17 @@ def pack(
     )
 
 
+class Scored(Protocol):
+    """What weights are searched for: a score from 0 on of so many members; higher is better."""
+
+    @property
+    def members(self) -> int:
+        """Return how many members there are."""
+
+    def __call__(self, weights: Sequence[int]) -> float:
+        """Return the score of a blend."""
+
+
 class Objective:
     """The best mean score that any rule reaches with a blend; higher is better."""
 
@@ -138,7 +150,7 @@ class Objective:
         return histograms
 
 
-def hill_climb(objective: Objective, rounds: int = ROUNDS) -> list[int]:
+def hill_climb(objective: Scored, rounds: int = ROUNDS) -> list[int]:
     """Return weights by adding, with replacement, whichever member helps most.
 
     Members that never help keep weight 0. The best blend on the way is taken, of equals the first.
@@ -159,7 +171,7 @@ def hill_climb(objective: Objective, rounds: int = ROUNDS) -> list[int]:
     return _reduced(best)
 
 
-def simplex(objective: Objective, parts: int = PARTS) -> list[int]:
+def simplex(objective: Scored, parts: int = PARTS) -> list[int]:
     """Return weights that no shift from one member to another improves.
 
     Shares of a fifth, then a tenth, then a twentieth of the whole go from one member to another
@@ -187,7 +199,7 @@ def simplex(objective: Objective, parts: int = PARTS) -> list[int]:
     return _reduced(weights)
 
 
-def choose_weights(name: str, objective: Objective) -> list[int]:
+def choose_weights(name: str, objective: Scored) -> list[int]:
     """Return the weights of a way to choose them: `equal`, `hill-climb` or `simplex`.
 
     Raises:

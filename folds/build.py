@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from goldfold.errors import InputError, list_problems
 from goldfold.folds.split import balance_weights, group_order, split_groups
-from goldfold.folds.strata import area_strata, stratum_names, usable_bins
+from goldfold.folds.strata import area_strata, class_strata, stratum_names, usable_bins
 
 IntArray = NDArray[np.int64]
 
@@ -28,14 +28,18 @@ def build_folds(
     count: int,
     seed: int = 0,
     area_bins: int = 4,
+    classes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the fold table, one row an image, sorted by image_id.
 
     Groups stay whole; images, non-empty masks and each quantile of the mask area are spread evenly.
+    With `classes` these take the place of the quantiles, and every fold gets images of all kinds
+    but the most frequent one that are as many as there are folds.
     The table depends on the set of rows and the seed, never on the order of the rows.
 
     Columns: image_id (str), fold (int, from 0), group (str; an image without one is a group of its
-    own, named by its id), stratum (`empty`, `area-1` ... from small to large), area_px (int).
+    own, named by its id), stratum (`empty`, `area-1` ... from small to large, or the classes),
+    area_px (int).
 
     Args:
         image_ids: (N,) different ids.
@@ -45,6 +49,8 @@ def build_folds(
         seed: any whole number; draws among equally good splits.
         area_bins: quantiles of the area, 1 to 20; fewer are used where a fold could not get one
             image of each.
+        classes: (N,) what is spread evenly instead of areas: the class of each image, or its
+            combination of classes; rare ones are taken together.
 
     Raises:
         InputError: the table is empty or inconsistent, or cannot be split so that groups stay
@@ -53,19 +59,24 @@ def build_folds(
     areas = _check(image_ids, groups, area_px, count, area_bins)
     table = pd.DataFrame({"image_id": list(image_ids), "group": _named(image_ids, groups)})
     table["area_px"] = areas
+    table["stratum"] = "" if classes is None else list(classes)
     table = table.sort_values("image_id", ignore_index=True)
     areas = table["area_px"].to_numpy(dtype=np.int64)
-    strata = area_strata(areas, usable_bins(int((areas > 0).sum()), count, area_bins))
-    table["stratum"] = stratum_names(strata)
+    if classes is None:
+        strata = area_strata(areas, usable_bins(int((areas > 0).sum()), count, area_bins))
+        table["stratum"] = stratum_names(strata)
+    else:
+        strata, table["stratum"] = class_strata(table["stratum"].tolist(), count)
 
     keys, group_of = np.unique(table["group"].to_numpy(dtype=np.str_), return_inverse=True)
     counts = _group_counts(group_of, len(keys), strata)
-    _check_possible(counts, count)
+    what = "a non-empty mask" if classes is None else "an image of a rarer class"
+    _check_possible(counts, count, what)
     order = group_order(keys.tolist(), seed)
     # Folds are numbered by lot: else fold 0 would always hold the weightiest group.
     numbers = group_order([f"fold {number}" for number in range(count)], seed)
     fold_of_group = np.empty(len(keys), dtype=np.int64)
-    required = 1 if areas.any() else 0
+    required = 1 if counts[:, 1].any() else 0
     fold_of_group[order] = numbers[split_groups(counts[order], _weights(counts), count, required)]
     table["fold"] = fold_of_group[group_of]
     return table[["image_id", "fold", "group", "stratum", "area_px"]]
@@ -151,8 +162,8 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def _check_possible(counts: IntArray, folds: int) -> None:
-    """Raise an error if whole groups cannot fill the folds."""
+def _check_possible(counts: IntArray, folds: int, what: str) -> None:
+    """Raise an error if whole groups cannot fill the folds, or not with `what` in each."""
     groups, with_mask = len(counts), int((counts[:, 1] > 0).sum())
     images, non_empty = (int(total) for total in counts[:, :2].sum(axis=0))
     if groups < folds:
@@ -162,9 +173,9 @@ def _check_possible(counts: IntArray, folds: int) -> None:
         )
     if 0 < with_mask < folds:
         raise InputError(
-            f"{folds} folds need at least {folds} groups with a non-empty mask, so that each fold "
+            f"{folds} folds need at least {folds} groups with {what}, so that each fold "
             f"can be scored; found {with_mask} among {groups} groups "
-            f"({non_empty} of {images} images are non-empty). " + _way_out(with_mask, non_empty)
+            f"({non_empty} of {images} images). " + _way_out(with_mask, non_empty)
         )
 
 

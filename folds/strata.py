@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +32,38 @@ def area_strata(area_px: IntArray, bins: int) -> IntArray:
         part_of = np.searchsorted(edges, area_px[non_empty], side="right")
         strata[non_empty] = 1 + np.unique(part_of, return_inverse=True)[1]
     return strata
+
+
+MOST_STRATA = 20
+RARE = "rare"
+"""Stratum of the combinations of classes that are too few for every fold."""
+NO_CLASS = "none"
+"""Stratum of the images without a class."""
+
+
+def class_strata(classes: Sequence[str], folds: int) -> tuple[IntArray, list[str]]:
+    """Return the stratum of each image and its name: 0 for the most frequent classes.
+
+    Classes (or combinations) of fewer images than folds are one stratum, `rare`, and so are all
+    but the `MOST_STRATA` most frequent.
+
+    >>> class_strata(["a", "a", "b", "", "b", "a"], folds=2)
+    (array([0, 0, 1, 2, 1, 0]), ['a', 'a', 'b', 'rare', 'b', 'a'])
+
+    Args:
+        classes: (N,) class or combination of each image; "" for none.
+        folds: number of folds.
+    """
+    counts = Counter(classes)
+    own = {
+        one
+        for one, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRATA]
+        if count >= folds or len(counts) <= 2
+    }
+    names = [(one or NO_CLASS) if one in own else RARE for one in classes]
+    order = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
+    number = {name: place for place, (name, _) in enumerate(order)}
+    return np.array([number[name] for name in names], np.int64), names
 
 
 def usable_bins(non_empty: int, folds: int, bins: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.machine import Machine
+from goldfold.training.mixing import Mixing
 from goldfold.training.networks.build import build_model
 from goldfold.training.networks.freezing import freeze
 from goldfold.training.networks.gradient_checkpointing import enable_gradient_checkpointing
@@ -18,8 +19,15 @@ from goldfold.training.optimizer import build_optimizer
 from goldfold.training.step import Step
 
 
-def build_network(model: ModelSettings, encoder_weights: str = "none") -> nn.Module:
+def build_network(
+    model: ModelSettings, encoder_weights: str = "none", classes: int = 1
+) -> nn.Module:
     """Return the network that a model's settings name, with random or the given encoder weights.
+
+    Args:
+        model: its settings.
+        encoder_weights: as in `build_model`.
+        classes: outputs.
 
     Raises:
         InputError: it cannot be built, or the weights cannot be had.
@@ -30,6 +38,7 @@ def build_network(model: ModelSettings, encoder_weights: str = "none") -> nn.Mod
         encoder_weights=encoder_weights,
         channels=model.channels,
         presence_head=model.presence_head,
+        classes=classes,
         options=model.options,
     )
 
@@ -48,6 +57,7 @@ def build_step(
     stage: StageSettings,
     machine: Machine,
     *,
+    class_weights: Sequence[float] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Step:
     """Return how one step of this stage is taken on this machine.
@@ -56,6 +66,7 @@ def build_step(
         model: of `prepare_model`.
         stage: loss, optimizer, accumulation, clipping.
         machine: device, ranks, compilation.
+        class_weights: of the loss, one a class.
         say: takes a line about what had to be done differently.
     """
     optimizer = build_optimizer(
@@ -63,13 +74,15 @@ def build_step(
         name=stage.optimizer,
         learning_rate=stage.learning_rate,
         encoder_learning_rate=stage.encoder_learning_rate,
+        layer_decay=stage.layer_decay,
         weight_decay=stage.weight_decay,
         momentum=stage.momentum,
     )
+    parts = stage.loss.model_dump(exclude={"class_weights"})
     called = compile_or_fall_back(model, say) if machine.settings.compile else model
     return Step(
         model,
-        WeightedLoss(**stage.loss.model_dump()),
+        WeightedLoss(**parts, class_weights=class_weights),
         optimizer,
         machine.device,
         gradient_clip=stage.gradient_clip,
@@ -78,5 +91,6 @@ def build_step(
         ranks=machine.ranks,
         network=machine.ranks.wrap(called),
         image_size=stage.crop_size or stage.image_size,
+        mixing=Mixing(stage.mixup, stage.cutmix) if stage.mixup or stage.cutmix else None,
         say=say,
     )

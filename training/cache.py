@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.image import PLAIN, Reading
 from goldfold.competitions.rle import Dialect, is_empty
 from goldfold.errors import InputError, list_problems
 from goldfold.files import read_json
@@ -137,6 +138,7 @@ def build_cache(
     dialect: Dialect | None,
     size: int,
     channels: int = 1,
+    reading: Reading = PLAIN,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> ImageCache:
@@ -155,6 +157,7 @@ def build_cache(
         dialect: their dialect; needed with `masks`.
         size: height and width to which images and masks are resized, in pixels.
         channels: 1 or 3.
+        reading: windows and the like.
         workers: threads that decode.
         progress: told of every image and of whether the cache was reused.
 
@@ -167,7 +170,7 @@ def build_cache(
         raise ValueError("masks need a dialect")
     name = f"{split}-{size}-{'gray' if channels == 1 else 'rgb'}"
     rows = _list_rows(image_ids, paths, sizes, masks, dialect)
-    plan = CachePlan(name, rows, masks is not None, dialect, size, channels)
+    plan = CachePlan(name, rows, masks is not None, dialect, size, channels, reading)
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)
     reused, reason = _reusable(folder, name, made_from)

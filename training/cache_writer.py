@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.image import read_image
+from goldfold.competitions.image import PLAIN, Reading, read_image
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
 from goldfold.files import atomic_path, fingerprint, write_json
@@ -53,6 +53,7 @@ class CachePlan:
     dialect: Dialect | None
     size: int
     channels: int
+    reading: Reading = PLAIN
 
     def fingerprint(self) -> str:
         """Return what changes with any input; a file counts by its name, time and length.
@@ -64,6 +65,8 @@ class CachePlan:
             for row in self.rows
         ]
         how = [_FORMAT, self.size, self.channels, self.labelled, str(self.dialect)]
+        if self.reading != PLAIN:
+            how.append(str(self.reading))
         return fingerprint([*how, rows])
 
     def mask_rows(self) -> list[int]:
@@ -175,8 +178,9 @@ def _prepare(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None] | str:
     """Return an image and its mask at the cache's size (None if empty), or what is wrong."""
     try:
-        pixels = read_image(row.path, plan.channels)
-        if pixels.shape[:2] != (row.height, row.width):
+        pixels = read_image(row.path, plan.channels, reading=plan.reading)
+        uncut = plan.reading.crop == "none"
+        if uncut and pixels.shape[:2] != (row.height, row.width):
             return (
                 f"{row.image_id}: expected {row.height} x {row.width} pixels (height x width), "
                 f"found {pixels.shape[0]} x {pixels.shape[1]} in {row.path}"

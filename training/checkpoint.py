@@ -207,6 +207,7 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
         facts["encoder"],
         channels=facts["channels"],
         presence_head=facts.get("presence_head", False),
+        classes=facts.get("classes", 1),
         options=facts["options"],
     )
     try:

@@ -15,11 +15,12 @@ from goldfold.errors import InputError
 from goldfold.files import locked_folder, read_json, remove_leftovers
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
+from goldfold.training.assembly import build_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, TrainingImages
+from goldfold.training.label_validation import LabelledImages
 from goldfold.training.machine import Machine
-from goldfold.training.networks.build import build_model
 from goldfold.training.start import starting_weights
 from goldfold.training.trainer import Trainer
 from goldfold.training.validation import ValidationImages
@@ -39,20 +40,30 @@ class FoldData:
         metric: name of a metric of pixel counts.
         weights: (L,) float64, how likely each is drawn where drawing is with replacement.
         pseudo: unlabelled images with labels of a model that never saw the held-out fold.
+        labels: (L, C) uint8, 0 or 1, where images have classes in place of masks.
+        class_weights: (C,) of the loss, None where all are 1.
     """
 
     cache: ImageCache
     rows: NDArray[np.int64]
     non_empty: NDArray[np.bool_]
-    validation: ValidationImages
+    validation: ValidationImages | LabelledImages
     metric: str
     weights: NDArray[np.float64] | None = None
     pseudo: PseudoLabelled | None = None
+    labels: NDArray[np.uint8] | None = None
+    class_weights: tuple[float, ...] | None = None
 
     @property
     def images(self) -> TrainingImages:
         """The images to learn from, by one number each."""
-        return TrainingImages(self.cache, self.rows, self.pseudo)
+        labels = None if self.labels is None else self.labels * np.uint8(255)
+        return TrainingImages(self.cache, self.rows, self.pseudo, labels)
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the network."""
+        return 1 if self.labels is None else self.labels.shape[1]
 
 
 def train_fold(
@@ -102,26 +113,22 @@ def train_fold(
             )
         if finished and not extend_epochs:  # by a process that was faster
             return dict(read_json(run.result_path))
-        model = _build(run, model_settings, stage)
+        model = _build(run, model_settings, stage, data.classes)
         trainer = Trainer(run, model, model_settings, stage, data, machine, progress)
         return trainer.run_all(extend_epochs)
 
 
-def _build(run: FoldRun, model_settings: ModelSettings, stage: StageSettings) -> nn.Module:
+def _build(
+    run: FoldRun, model_settings: ModelSettings, stage: StageSettings, classes: int
+) -> nn.Module:
     """Return the network before the stage's first step.
 
     It follows from the seed alone, or from the weights of the stage before.
     """
     torch.manual_seed(run.seed)
     own = run.started() or run.before is not None  # needs no download
-    model = build_model(
-        model_settings.architecture,
-        model_settings.encoder,
-        encoder_weights="none" if own else model_settings.encoder_weights,
-        channels=model_settings.channels,
-        presence_head=model_settings.presence_head,
-        options=model_settings.options,
-    )
+    weights = "none" if own else model_settings.encoder_weights
+    model = build_network(model_settings, weights, classes)
     if run.before is not None and not run.started():
         model.load_state_dict(starting_weights(run.before, stage.start))
     return model

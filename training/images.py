@@ -35,11 +35,13 @@ class TrainingImages:
         cache: of the labelled images.
         rows: (L,) int64, their rows in the cache.
         pseudo: the others, if any.
+        labels: (L, C) uint8, 0 to 255, where images have classes in place of masks.
     """
 
     cache: ImageCache
     rows: NDArray[np.int64]
     pseudo: PseudoLabelled | None = None
+    labels: NDArray[np.uint8] | None = None
 
     @property
     def pseudo_labelled(self) -> int:
@@ -57,12 +59,23 @@ class TrainingImages:
         return image
 
     def mask(self, number: int) -> tuple[Pixels, bool]:
-        """Return a mask, uint8 (S, S), and whether it is soft: 0..255 instead of 0 or 1."""
+        """Return a mask, uint8 (S, S), and whether it is soft: 0..255 instead of 0 or 1.
+
+        Images with classes have empty ones.
+        """
         beyond = number - len(self.rows)
+        if self.labels is not None:
+            return np.zeros((self.cache.size, self.cache.size), np.uint8), False
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None
         return self.pseudo.masks[beyond], True
+
+    def targets(self, numbers: NDArray[np.int64], masks: list[Pixels]) -> Pixels:
+        """Return what a batch of these images is to be: its masks, or (N, 1, C) classes."""
+        if self.labels is None:
+            return np.stack(masks)
+        return self.labels[numbers][:, None, :]
 
     def key(self, number: int) -> int:
         """Return what an image's random changes are drawn from: stable when images are added."""

@@ -30,8 +30,9 @@ Pixels = NDArray[np.uint8] | torch.Tensor
 class Batch:
     """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 (N, S, S), numbers int64 (N,).
 
-    Masks are coverage, 0 to 255. Images and masks are arrays, or tensors in pinned memory. With
-    `draws` they are still as the cache has them, and the device augments them.
+    Masks are coverage, 0 to 255. Classes are masks of one row with a pixel each, (N, 1, C). Images
+    and masks are arrays, or tensors in pinned memory. With `draws` they are still as the cache has
+    them, and the device augments them.
     """
 
     images: Pixels
@@ -111,7 +112,7 @@ def _looked(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> B
         )
         pixels.append(image)
         masks.append(mask if soft else mask * np.uint8(255))
-    return Batch(np.stack(pixels), np.stack(masks), numbers)
+    return Batch(np.stack(pixels), images.targets(numbers, masks), numbers)
 
 
 def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ def build_optimizer(
     name: str = "adamw",
     learning_rate: float,
     encoder_learning_rate: float | None = None,
+    layer_decay: float = 1.0,
     weight_decay: float,
     momentum: float = 0.9,
 ) -> torch.optim.Optimizer:
@@ -30,6 +32,8 @@ def build_optimizer(
         name: adamw, adam or sgd (Nesterov).
         learning_rate: highest rate.
         encoder_learning_rate: highest rate of the encoder; the same unless given.
+        layer_decay: each block of the encoder (a child that has weights; of a container its
+            members) learns at this multiple of the rate of the one behind it.
         weight_decay: decoupled for adamw; else added to the gradient.
         momentum: of sgd.
 
@@ -39,12 +43,19 @@ def build_optimizer(
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
     """
     encoder = getattr(model, "encoder", None)
-    of_encoder = {id(p) for p in encoder.parameters()} if isinstance(encoder, nn.Module) else set()
+    blocks = encoder_blocks(encoder) if isinstance(encoder, nn.Module) else []
+    if layer_decay == 1.0 and blocks:
+        blocks = [[p for block in blocks for p in block]]
+    of_encoder = encoder_learning_rate or learning_rate
+    parts = [
+        (block, of_encoder * layer_decay ** (len(blocks) - 1 - place))
+        for place, block in enumerate(blocks)
+    ]
+    inside = {id(p) for block in blocks for p in block}
+    parts.append(([p for p in model.parameters() if id(p) not in inside], learning_rate))
     groups: list[dict[str, Any]] = []
-    for inside, highest in ((True, encoder_learning_rate or learning_rate), (False, learning_rate)):
-        learned = [
-            p for p in model.parameters() if p.requires_grad and (id(p) in of_encoder) == inside
-        ]
+    for part, highest in parts:
+        learned = [p for p in part if p.requires_grad]
         kernels = [p for p in learned if p.ndim > 1]
         rest = [p for p in learned if p.ndim <= 1]
         for weights, decay in ((kernels, weight_decay), (rest, 0.0)):
@@ -63,3 +74,27 @@ def build_optimizer(
                 groups, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True
             )
     raise InputError(f"unknown optimizer {name!r}: choose adamw, adam or sgd.")
+
+
+def encoder_blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:
+    """Return the weights of an encoder block by block, from the image on; each weight once.
+
+    A block is a child that has weights; the members of a child that is a list or a sequence are
+    blocks of their own.
+    """
+    found: list[list[nn.Parameter]] = []
+    seen: set[int] = set()
+
+    def take(parameters: Iterable[nn.Parameter]) -> None:
+        block = [p for p in parameters if id(p) not in seen]
+        seen.update(id(p) for p in block)
+        if block:
+            found.append(block)
+
+    take(encoder.parameters(recurse=False))
+    for child in encoder.children():
+        members = list(child) if isinstance(child, nn.ModuleList | nn.Sequential) else [child]
+        for member in members:
+            take(member.parameters())
+        take(child.parameters())  # of the container itself, if it has any
+    return found

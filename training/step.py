@@ -17,6 +17,7 @@ from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 from goldfold.training.loader import Batch
 from goldfold.training.memory import free_memory, is_out_of_memory
+from goldfold.training.mixing import Mixing
 from goldfold.training.networks.output import split_output
 from goldfold.training.ranks import Ranks
 
@@ -55,6 +56,7 @@ class Step:
         model: whose weights are trained.
         parts: forward passes a step.
         scaler: of the loss, where autocast is fp16.
+        mixing: mixes images with classes, in pairs.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Step:
         ranks: Ranks | None = None,
         network: nn.Module | None = None,
         image_size: int | None = None,
+        mixing: Mixing | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Take the parts; `image_size` is only needed where the device augments."""
@@ -78,6 +81,7 @@ class Step:
         self.gradient_clip, self.parts, self.scaler = gradient_clip, parts, scaler
         self.ranks = ranks if ranks is not None else Ranks()
         self.image_size, self._say = image_size, say
+        self.mixing = mixing
         self._learned = [p for p in model.parameters() if p.requires_grad]
         self._statistics = list(model.buffers())
         self._spare = [one.clone() for one in self._statistics]
@@ -131,6 +135,8 @@ class Step:
 
     def _part(self, batch: Batch, whole: int) -> torch.Tensor:
         images, masks = self._on_device(batch)
+        if self.mixing is not None:
+            images, masks = self.mixing(images, masks)
         with self.device.autocast():
             logits, presence = split_output(self._forward(images))
         loss: torch.Tensor = self.loss(logits.float(), masks, presence)
@@ -153,7 +159,10 @@ class Step:
             ) from error
 
     def _on_device(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1."""
+        """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1.
+
+        Classes are (N, 1, 1, C).
+        """
         device = self.device.device
         images, masks = torch.as_tensor(batch.images), torch.as_tensor(batch.masks)
         if batch.draws is not None:

@@ -18,6 +18,7 @@ from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
 from goldfold.training.epoch import EpochPart, EpochSoFar, train_epoch
+from goldfold.training.held_out import score_held_out
 from goldfold.training.history import (
     RAW,
     Row,
@@ -41,7 +42,7 @@ from goldfold.training.state import (
 )
 from goldfold.training.step import StepResult
 from goldfold.training.tensorboard import Board, NoBoard, open_board
-from goldfold.training.validation import ValidationScore, validate
+from goldfold.training.validation import ValidationScore
 
 if TYPE_CHECKING:
     from goldfold.training.fold_folder import FoldRun
@@ -77,12 +78,17 @@ class Trainer:
             "options": model_settings.options,
             "image_size": stage.image_size,
         }
+        if data.labels is not None:
+            self.facts["classes"] = data.classes
         self.name = f"{run.folder.parents[2].name} {run.folder.parent.name} {run.folder.name}"
-        self.step = build_step(self.model, stage, machine, say=self._say)
+        self.step = build_step(
+            self.model, stage, machine, class_weights=data.class_weights, say=self._say
+        )
         self.averages = Averages(self.model, stage.ema, stage.swa_from)
         self.history: list[Row] = []
         self.so_far = EpochSoFar()
-        self.on_device = machine.augments_on_device
+        # The device changes images and masks together; classes have none.
+        self.on_device = machine.augments_on_device if data.labels is None else False
         self.state_epoch, self.state_written = 0, monotonic()
         self.goal: int | None = None
         self.plan = self._plan()
@@ -287,15 +293,11 @@ class Trainer:
         return scores
 
     def _validate(self, model: nn.Module) -> ValidationScore:
-        return validate(
+        return score_held_out(
             model,
-            self.data.cache,
-            self.data.validation,
-            metric=self.data.metric,
+            self.data,
             batch_size=self.stage.batch_size,
-            device=self.machine.device,
-            workers=self.machine.workers,
-            ranks=self.ranks,
+            machine=self.machine,
             check=self._stop_if_asked,
         )
 

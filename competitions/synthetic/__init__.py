@@ -3,11 +3,14 @@
 from goldfold.lazy import lazy_exports
 
 __all__ = [
+    "ClassReport",
     "LungReport",
     "SyntheticReport",
     "draw_contact_sheet",
     "synthesize",
+    "synthesize_hemorrhage",
     "synthesize_lungs",
+    "synthesize_pneumonia",
     "synthetic_example",
     "write_contact_sheet",
 ]
@@ -15,7 +18,10 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
+        "ClassReport": "classes",
         "LungReport": "lung_release",
+        "synthesize_hemorrhage": "classes",
+        "synthesize_pneumonia": "classes",
         "SyntheticReport": "competition",
         "synthesize_lungs": "lung_release",
         "synthesize": "competition",

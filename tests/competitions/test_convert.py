@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from goldfold.competitions.convert import convert_images, plan_conversion
-from goldfold.competitions.image import read_image, read_levels
+from goldfold.competitions.image import Reading, read_image, read_levels
 from goldfold.competitions.synthetic.dicom_writer import ChestHeader, dicom_bytes
 from goldfold.competitions.window import WINDOWS, get_window
 from goldfold.errors import InputError
@@ -66,7 +66,7 @@ def test_windows_become_channels(folder):
     plan = plan_conversion([path], folder / "out")
     convert_images(plan, windows=windows)
     assert np.array_equal(read_image(folder / "out" / "a.png", 3), seen)
-    assert np.array_equal(read_image(path, 3, windows=windows), seen)
+    assert np.array_equal(read_image(path, 3, reading=Reading(tuple(windows))), seen)
 
 
 def test_bad_images_are_listed_and_the_others_written(folder):

@@ -231,7 +231,7 @@ def test_damaged_png_is_refused_in_silence(
 
 
 def test_other_numbers_of_channels(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="channels must be 1 or 3, not 4"):
+    with pytest.raises(ValueError, match="expected 1 or 3 channels, found 4"):
         read_image(save(tmp_path / "a.png", GRAY), 4)
 
 

@@ -101,7 +101,8 @@ def test_files_that_cannot_be_read(tmp_path):
         ),
         (
             {"models": [{"stages": [{"loss": {"bce": 0, "dice": 0}}]}]},
-            "models.0.stages.0.loss: at least one weight of a loss over pixels must be above 0",
+            "models.0.stages.0.loss: at least one weight of a loss over pixels or classes must be "
+            "above 0",
         ),
         (
             {"competition": {"images": {"shape": [5]}}},

@@ -167,7 +167,7 @@ ERRORS = {
     "more folds than groups with masks": (
         lambda: build([f"i{i}" for i in range(9)], list("aabbcdefg"), [5] * 5 + [0] * 4),
         r"5 folds need at least 5 groups with a non-empty mask, so that each fold can be scored; "
-        r"found 3 among 7 groups \(5 of 9 images are non-empty\). Set \[folds\] count to 3 or less",
+        r"found 3 among 7 groups \(5 of 9 images\). Set \[folds\] count to 3 or less",
     ),
 }
 
@@ -187,3 +187,19 @@ def test_all_problems_at_once():
     assert "found 50" in text
     assert "more than once: a" in text
     assert "0 or more, found 1 below: a" in text
+
+
+def test_classes_are_spread_evenly_and_groups_stay_whole():
+    rng = np.random.default_rng(0)
+    ids = [f"i{n:03d}" for n in range(200)]
+    groups = [f"g{n // 2:03d}" for n in range(200)]
+    classes = [str(rng.choice(["a", "b", "a;b"], p=[0.6, 0.3, 0.1])) for _ in range(100)]
+    classes = [one for one in classes for _ in range(2)]
+    folds = build_folds(ids, groups, np.zeros(200, int), count=5, classes=classes)
+    assert (folds.groupby("group")["fold"].nunique() == 1).all()
+    counts = folds.groupby(["stratum", "fold"]).size().unstack(fill_value=0)
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 2).all()
+    again = build_folds(ids[::-1], groups[::-1], np.zeros(200, int), count=5, classes=classes[::-1])
+    assert again.equals(folds)
+    with pytest.raises(InputError, match="groups with an image of a rarer class"):
+        build_folds(ids[:6], groups[:6], np.zeros(6, int), count=3, classes=["a"] * 4 + ["b"] * 2)

@@ -52,3 +52,16 @@ def test_fewer_quantiles_where_a_fold_could_not_get_one_of_each(non_empty, folds
 
 def test_names():
     assert stratum_names(np.array([2, 0, 1])) == ["area-2", "empty", "area-1"]
+
+
+def test_classes_are_strata_and_rare_ones_are_one():
+    from goldfold.folds.strata import MOST_STRATA, class_strata
+
+    strata, names = class_strata(["x"] * 9 + ["y"] * 4 + ["z"] + [""] * 3, folds=3)
+    assert names[-1] == "none"
+    assert names[13] == "rare"
+    assert strata[0] == 0
+    assert sorted(set(strata.tolist())) == [0, 1, 2, 3]
+    many = [f"c{n}" for n in range(60) for _ in range(5)]
+    _, names = class_strata(many, folds=5)
+    assert len(set(names)) == MOST_STRATA + 1

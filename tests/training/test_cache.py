@@ -298,11 +298,11 @@ def test_opencv_works_in_our_threads_alone_and_gets_its_own_back(
 ):
     seen, whole, before = [], cache_writer.read_image, cv2.getNumThreads()
 
-    def read(*given):
+    def read(*given, **more):
         seen.append(cv2.getNumThreads())
         if broken:
             raise ImageError("torn")
-        return whole(*given)
+        return whole(*given, **more)
 
     monkeypatch.setattr(cache_writer, "read_image", read)
     cv2.setNumThreads(3)
@@ -329,9 +329,9 @@ import goldfold.training.cache_writer as writer
 from goldfold.training.cache import build_cache
 from goldfold.competitions.rle import get_dialect
 read = writer.read_image
-def slow(path, channels):
+def slow(path, channels, **more):
     time.sleep(0.1)
-    return read(path, channels)
+    return read(path, channels, **more)
 writer.read_image = slow
 arguments = json.loads(sys.argv[2])
 arguments["paths"] = [Path(path) for path in arguments["paths"]]

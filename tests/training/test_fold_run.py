@@ -20,14 +20,15 @@ from goldfold.errors import GoldfoldError, InputError, OutputError, Stopped
 from goldfold.files import locked_folder, read_json
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_run as fold_run_module
+from goldfold.training import held_out as held_out_module
 from goldfold.training import state as state_module
 from goldfold.training import trainer as trainer_module
+from goldfold.training.assembly import build_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
 from goldfold.training.machine import Machine
-from goldfold.training.networks import build_model
 from goldfold.training.start import start_fingerprint, starting_weights
 from goldfold.training.state import load_last_weights
 from goldfold.training.stopping import StopRequest
@@ -286,11 +287,11 @@ def test_stopped_between_the_tensors_of_the_state_and_the_file_that_names_them(
 
 def test_a_network_with_dropout_goes_on_bit_by_bit(tmp_path, data, monkeypatch):
     def with_dropout(*arguments, **keywords):
-        model = build_model(*arguments, **keywords)
+        model = build_network(*arguments, **keywords)
         model.segmentation_head = nn.Sequential(nn.Dropout(0.5), model.segmentation_head)
         return model
 
-    monkeypatch.setattr(fold_run_module, "build_model", with_dropout)
+    monkeypatch.setattr(fold_run_module, "build_network", with_dropout)
     stage = STAGE.model_copy(update={"epochs": 2})
     train(tmp_path / "a", data, stage=stage)
     with pytest.raises(StoppedError):
@@ -419,7 +420,7 @@ def test_the_best_at_the_last_state_stay_until_the_next(tmp_path, data, monkeypa
         value = next(scores)
         return ValidationScore(value, 127, value, value)
 
-    monkeypatch.setattr(trainer_module, "validate", score)
+    monkeypatch.setattr(held_out_module, "validate", score)
     with pytest.raises(StoppedError):
         train(tmp_path, data, stage=LONG, state_seconds=2, progress=StopInEpoch("6/6"))
     assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 4, 2]
@@ -441,7 +442,7 @@ def test_a_checkpoint_that_is_not_among_the_best_is_not_written(tmp_path, data, 
         written.append(keywords["epoch"])
         return whole(*arguments, **keywords)
 
-    monkeypatch.setattr(trainer_module, "validate", score)
+    monkeypatch.setattr(held_out_module, "validate", score)
     monkeypatch.setattr(trainer_module, "save_checkpoint", save)
     train(tmp_path, data, stage=LONG)
     assert written == [1, 2, 4, 5]  # of equals the later epoch is the better one
@@ -487,10 +488,10 @@ def test_a_training_that_goes_on_needs_no_published_weights(tmp_path, data, monk
     asked = []
 
     def build(*arguments, **keywords):
-        asked.append(keywords["encoder_weights"])
-        return build_model(*arguments, **{**keywords, "encoder_weights": "none"})
+        asked.append(arguments[1])
+        return build_network(arguments[0], "none", *arguments[2:], **keywords)
 
-    monkeypatch.setattr(fold_run_module, "build_model", build)
+    monkeypatch.setattr(fold_run_module, "build_network", build)
     model = MODEL.model_copy(update={"encoder_weights": "imagenet"})
     with pytest.raises(StoppedError):
         train(tmp_path, data, model=model, progress=Stopper(5))
@@ -686,7 +687,7 @@ def scored(monkeypatch, values):
         value = next(scores)
         return ValidationScore(value, 127, value, value)
 
-    monkeypatch.setattr(trainer_module, "validate", score)
+    monkeypatch.setattr(held_out_module, "validate", score)
 
 
 def test_early_stopping_counts_validations_without_a_better_score(tmp_path, data, monkeypatch):
@@ -752,16 +753,16 @@ def test_the_time_is_up_before_it_is(tmp_path, data, first):
 def test_asked_to_stop_while_validating(tmp_path, data, first, monkeypatch):
     """The epoch's steps are kept; only the validation is done again."""
     stop = StopRequest()
-    whole = trainer_module.validate
+    whole = held_out_module.validate
 
     def interrupted(*arguments, **keywords):
         stop.signal_number = signal.SIGTERM
         return whole(*arguments, **keywords)
 
-    monkeypatch.setattr(trainer_module, "validate", interrupted)
+    monkeypatch.setattr(held_out_module, "validate", interrupted)
     with pytest.raises(Stopped, match="is saved after epoch 0, step"):
         train(tmp_path, data, stage=AVERAGED, stop=stop)
-    monkeypatch.setattr(trainer_module, "validate", whole)
+    monkeypatch.setattr(held_out_module, "validate", whole)
     rest = Stopper()
     train(tmp_path, data, stage=AVERAGED, progress=rest)
     assert rest.steps == rest.total

@@ -11,6 +11,7 @@ from goldfold.training.averages import STATISTICS_IMAGES
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.label_validation import LabelledImages
 from goldfold.training.machine import Machine
 from goldfold.training.networks import split_output
 from goldfold.training.stage_plan import StagePlan
@@ -18,6 +19,14 @@ from goldfold.training.validation import ValidationImages
 
 RECIPES = [(preset, recipe) for preset in preset_names() for recipe in recipe_names(preset)]
 SIIM = "siim-acr-pneumothorax"
+SIZES = {
+    SIIM: (12_047, 0.22),
+    "tgs-salt": (2_600, 0.61),
+    "montgomery-lungs": (138, 1.0),
+    "chest-xray-pneumonia": (5_232, 0.74),
+    "rsna-intracranial-hemorrhage": (752_802, 0.14),
+}
+"""Images of a competition, and the share of those in which there is something to be found."""
 TINY = {"epochs": 1, "image_size": 64, "batch_size": 2, "validate_from": 1, "warmup_epochs": 0.0}
 
 
@@ -94,11 +103,26 @@ def caches(tmp_path_factory, masks, mask_texts):
     return build
 
 
+def label_data(cache, form):
+    """Return images with made-up classes."""
+    count = len(form.classes)
+    targets = np.eye(count, dtype=np.uint8)[np.arange(7) % count]
+    held_out = np.arange(4, 7)
+    validation = LabelledImages(held_out, targets[4:], form.exclusive, [1.0] * count)
+    rows = np.arange(4)
+    return FoldData(
+        cache, rows, targets[:4, 1:].any(axis=1), validation, form.metric, labels=targets[:4],
+        class_weights=(1.0,) * count,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("preset", "recipe"), RECIPES)
 def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
     preset, recipe, tmp_path, caches, mask_texts
 ):
-    for model in settings_of(preset, recipe, tmp_path).models:
+    settings = settings_of(preset, recipe, tmp_path)
+    form = settings.competition
+    for model in settings.models:
         # Two stages show how one hands over to the next; the others differ in figures alone.
         plain = model.model_copy(update={"encoder_weights": "none"})
         before = None
@@ -110,6 +134,8 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
                 held_out, [(40, 56)] * 3, [mask_texts[i] for i in held_out], get_dialect("siim")
             )
             data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
+            if form.is_classification:
+                data = label_data(cache, form)
             folder = tmp_path / model.name / f"stage-{number}"
             run = FoldRun(folder, 0, {"stage": number}, before)
             machine = Machine(Device(torch.device("cpu"), None, "CPU, float32"))
@@ -120,7 +146,8 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
         with torch.inference_mode():
             images = torch.zeros(1, model.channels, 64, 64)
             logits, presence = split_output(network(images))
-        assert logits.shape == (1, 1, 64, 64)
+        classes = len(form.classes)
+        assert logits.shape == ((1, 1, 1, classes) if classes else (1, 1, 64, 64))
         assert (presence is not None) == model.presence_head
 
 
@@ -132,7 +159,7 @@ FORWARD = 1 / 3
 def test_validation_costs_a_tenth_of_the_epochs_at_most(preset, recipe, tmp_path):
     """On as many images as the competition has, at its share of non-empty masks."""
     settings = settings_of(preset, recipe, tmp_path)
-    images, share = (12_047, 0.22) if preset == SIIM else (2_600, 0.61)
+    images, share = SIZES[preset]
     held_out = images // settings.folds.count
     non_empty = np.arange(images - held_out) < share * (images - held_out)
     for model in settings.models:

@@ -6,17 +6,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def binary_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+def binary_cross_entropy(logits: Tensor, masks: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the mean binary cross-entropy over all pixels.
 
     Args:
         logits: any shape.
         masks: same shape, 0 to 1; soft labels are what the probability should be.
+        weights: of the last axis, such as classes; the mean is weighted by them.
     """
-    return F.binary_cross_entropy_with_logits(logits, masks)
+    if weights is None:
+        return F.binary_cross_entropy_with_logits(logits, masks)
+    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
+    return (entropy * weights).mean() / weights.mean()
 
 
-def focal_loss(logits: Tensor, masks: Tensor, gamma: float = 2.0) -> Tensor:
+def focal_loss(
+    logits: Tensor, masks: Tensor, gamma: float = 2.0, weights: Tensor | None = None
+) -> Tensor:
     """Return the mean over pixels of |m - p| ** gamma x cross-entropy.
 
     For masks of 0 and 1, |m - p| is the paper's 1 - p_t: what is easy counts little. For soft
@@ -26,6 +32,7 @@ def focal_loss(logits: Tensor, masks: Tensor, gamma: float = 2.0) -> Tensor:
         logits: any shape.
         masks: same shape, 0 to 1.
         gamma: 0 is plain cross-entropy.
+        weights: of the last axis, as above.
 
     Source: Lin et al. 2017, Focal Loss for Dense Object Detection, without its class weight;
     Li et al. 2020, Generalized Focal Loss, for soft labels.
@@ -33,4 +40,5 @@ def focal_loss(logits: Tensor, masks: Tensor, gamma: float = 2.0) -> Tensor:
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
     distance = (masks - logits.sigmoid()).abs()
     # The derivative of x ** gamma at 0 is infinite for gamma below 1.
-    return (distance.clamp(min=1e-7) ** gamma * entropy).mean()
+    focal = distance.clamp(min=1e-7) ** gamma * entropy
+    return focal.mean() if weights is None else (focal * weights).mean() / weights.mean()

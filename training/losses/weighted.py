@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -29,9 +30,19 @@ class WeightedLoss(nn.Module):
         tversky_alpha: float = 0.3,
         tversky_beta: float = 0.7,
         presence: float = 0.0,
+        cross_entropy: float = 0.0,
+        smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
-        """Take the weights and parameters, as the settings' table `loss` has them."""
+        """Take the weights and parameters, as the settings' table `loss` has them.
+
+        Where images have classes in place of masks, `class_weights` has one for each, (C,).
+        """
         super().__init__()
+        self.cross_entropy, self.smoothing = cross_entropy, smoothing
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.class_weights: Tensor | None
         self.bce, self.dice, self.dice_over = bce, dice, dice_over
         self.focal, self.focal_gamma, self.lovasz = focal, focal_gamma, lovasz
         self.tversky, self.tversky_alpha, self.tversky_beta = tversky, tversky_alpha, tversky_beta
@@ -43,8 +54,8 @@ class WeightedLoss(nn.Module):
         """Return the loss of a batch as a float32 scalar, whatever autocast is in force.
 
         Args:
-            logits: (N, 1, H, W), any floating dtype.
-            masks: (N, 1, H, W), 0 to 1, any dtype.
+            logits: (N, 1, H, W), any floating dtype; of classes (N, 1, 1, C).
+            masks: of the same shape, 0 to 1, any dtype.
             presence_logits: (N,); the presence of an image is 1 where its mask has a pixel of at
                 least 1/2.
         """
@@ -55,6 +66,8 @@ class WeightedLoss(nn.Module):
             )
         with torch.autocast(logits.device.type, enabled=False):
             logits, masks = logits.float(), masks.float()
+            if self.smoothing > 0:
+                masks = masks + self.smoothing * (self._even(masks) - masks)
             loss = self._over_pixels(logits, masks)
             if self.presence > 0 and presence_logits is not None:
                 present = (masks.flatten(1).amax(dim=1) >= HALF).float()
@@ -63,14 +76,23 @@ class WeightedLoss(nn.Module):
                 )
         return loss
 
+    def _even(self, masks: Tensor) -> Tensor | float:
+        """Return what is known of classes before an image is seen."""
+        return 1 / masks.shape[-1] if self.cross_entropy > 0 else 0.5
+
     def _over_pixels(self, logits: Tensor, masks: Tensor) -> Tensor:
         loss = logits.new_zeros(())
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
         if self.bce > 0:
-            loss = loss + self.bce * binary_cross_entropy(logits, masks)
+            loss = loss + self.bce * binary_cross_entropy(logits, masks, weights)
+        if self.cross_entropy > 0:
+            loss = loss + self.cross_entropy * F.cross_entropy(
+                logits.flatten(1), masks.flatten(1), weight=weights
+            )
         if self.dice > 0:
             loss = loss + self.dice * soft_dice_loss(logits, masks, over=self.dice_over)
         if self.focal > 0:
-            loss = loss + self.focal * focal_loss(logits, masks, self.focal_gamma)
+            loss = loss + self.focal * focal_loss(logits, masks, self.focal_gamma, weights)
         if self.lovasz > 0:
             loss = loss + self.lovasz * symmetric_lovasz_hinge(logits, masks)
         if self.tversky > 0:

@@ -13,11 +13,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
+from goldfold.training.networks.classifier import Classifier, PlainCnn
 from goldfold.training.networks.double_unet import DoubleUnet
 from goldfold.training.networks.vanilla_unet import VanillaUnet
 
-OURS = {"VanillaUnet": VanillaUnet, "DoubleUnet": DoubleUnet}
+OURS = {
+    "VanillaUnet": VanillaUnet,
+    "DoubleUnet": DoubleUnet,
+    "Classifier": Classifier,
+    "PlainCnn": PlainCnn,
+}
 """Architectures that segmentation_models_pytorch does not have."""
+
+SELF_MADE = ("VanillaUnet", "PlainCnn")
+"""Those of them that have no encoder by name."""
 
 OUR_ARGUMENTS = ("encoder_name", "encoder_weights", "in_channels", "classes", "aux_params")
 """Arguments of an architecture that follow from other settings than `options`."""
@@ -33,21 +42,25 @@ def build_model(
     encoder_weights: str = "none",
     channels: int = 1,
     presence_head: bool = False,
+    classes: int = 1,
     options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """Return a network from (N, channels, H, W) images to (N, 1, H, W) logits, channels_last.
+    """Return a network from (N, channels, H, W) images to (N, classes, H, W) logits, channels_last.
+
+    Classifier and PlainCnn give the logits of classes of the whole image, (N, 1, 1, classes).
 
     With a presence head it returns a pair, the second being (N, 1) logits of "this image has a
     mask": `split_output` takes both apart.
 
     Args:
         architecture: class of segmentation_models_pytorch, e.g. `Unet`, or VanillaUnet (which
-            has no encoder by name) or DoubleUnet.
-        encoder: encoder name there; `tu-NAME` for any network of timm.
+            has no encoder by name), DoubleUnet, Classifier or PlainCnn (which has none either).
+        encoder: encoder name there; `tu-NAME` for any network of timm. Of a Classifier, NAME.
         encoder_weights: `none`, a published set (`imagenet`), or a .safetensors file whose
             names are the encoder's own.
         channels: input channels; published weights of three are summed down to one, and so is
             the first layer of a file.
+        classes: outputs.
         presence_head: a classifier on the encoder's last features, the auxiliary head of
             segmentation_models_pytorch (4th place of SIIM-ACR Pneumothorax).
         options: further arguments of the architecture.
@@ -60,14 +73,15 @@ def build_model(
     known = {name: getattr(smp, name) for name in _architectures(smp)} | OURS
     if architecture not in known:
         raise InputError(_unknown("architecture", architecture, list(known)))
-    named = architecture != "VanillaUnet" and not encoder.startswith("tu-")
+    named = architecture not in (*SELF_MADE, "Classifier") and not encoder.startswith("tu-")
     if named and encoder not in smp.encoders.get_encoder_names():
         raise InputError(_unknown("encoder", encoder, smp.encoders.get_encoder_names()))
     _check_options(known[architecture], architecture, encoder, options or {})
     from_file = encoder_weights.endswith(".safetensors")
     published = None if from_file or encoder_weights == "none" else encoder_weights
-    arguments: dict[str, Any] = {"in_channels": channels, "classes": 1, **_as_tuples(options or {})}
-    if architecture != "VanillaUnet":
+    arguments: dict[str, Any] = {"in_channels": channels, "classes": classes}
+    arguments |= _as_tuples(options or {})
+    if architecture not in SELF_MADE:
         arguments |= {"encoder_name": encoder, "encoder_weights": published}
     if presence_head:
         if architecture in OURS:
@@ -119,9 +133,9 @@ def _check_options(kind: Any, architecture: str, encoder: str, options: Mapping[
             f"options must not set {', '.join(taken)}: goldfold does (encoder, encoder_weights, "
             "channels and presence_head of the model)."
         )
-    known = [name for name in signature(kind).parameters if name not in ("self", "kwargs")]
+    known = [one for one in signature(kind).parameters if one not in ("self", "kwargs", "options")]
     unknown = [name for name in options if name not in known]
-    if unknown and not encoder.startswith("tu-"):
+    if unknown and not encoder.startswith("tu-") and architecture != "Classifier":
         raise InputError(
             f"{architecture} has no option {', '.join(unknown)}; it has {', '.join(known)}."
             f"{did_you_mean(unknown[0], known)}"

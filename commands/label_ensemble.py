@@ -1,0 +1,302 @@
+"""Blend and thresholds of a run that predicts classes, and what to expect of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.prediction_stage import Split
+    from goldfold.ensemble.labels import LabelAssessment, Truth
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LabelMembers:
+    """What the models of a run say of the classes of the same images.
+
+    Attributes:
+        names: M models.
+        image_ids: N ids, sorted.
+        probability: M arrays (N, C): means over seeds, and over folds on test images.
+        facts: what each table was made from, by model and place.
+    """
+
+    names: list[str]
+    image_ids: list[str]
+    probability: list[NDArray[np.float64]]
+    facts: dict[str, str]
+
+
+def open_label_members(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
+) -> LabelMembers:
+    """Return the members of a run.
+
+    Raises:
+        InputError: trainings are not finished, predictions are missing or outdated, or one comes
+            from a model that saw the image or its group.
+    """
+    from goldfold.commands.prediction_stage import (
+        images_fingerprints,
+        is_predicted,
+        ready_jobs,
+        store_facts,
+        store_of,
+    )
+    from goldfold.ensemble.bookkeeping import check_out_of_fold
+    from goldfold.errors import InputError, list_problems
+    from goldfold.files import fingerprint
+    from goldfold.inference.labels import read_labels_table
+
+    chosen = run.settings.ensemble.members
+    jobs = [
+        job for job in ready_jobs(run, images, folds) if chosen is None or job.model.name in chosen
+    ]
+    prints = images_fingerprints(run, images, folds, [job.fold for job in jobs], split)
+    tables: dict[str, dict[int, list[pd.DataFrame]]] = {}
+    stores, missing, facts = [], [], {}
+    for job in jobs:
+        path = store_of(run, job, split)
+        wanted = store_facts(run, job, prints[job.fold], split)
+        if not is_predicted(path, wanted):
+            missing.append(str(path))
+            continue
+        ids, probability = read_labels_table(path, run.settings.competition.classes)
+        stores.append((str(path), job.fold, ids))
+        facts["/".join(path.parts[-4:])] = fingerprint(wanted)
+        tables.setdefault(job.model.name, {}).setdefault(job.seed, []).append(
+            _frame(ids, probability)
+        )
+    if missing:
+        remedy = f"Run `{run.command('predict run')} --{split}`."
+        raise InputError(list_problems("predictions are missing or outdated:", missing, remedy))
+    if split == "out-of-fold":
+        check_out_of_fold(
+            stores,
+            dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True)),
+            dict(zip(folds["image_id"], folds["group"].fillna("").astype(str), strict=True)),
+        )
+    means = {name: _mean_over(seeds.values()) for name, seeds in tables.items()}
+    ids = list(next(iter(means.values())).index)
+    arrays = [table.loc[ids].to_numpy() for table in means.values()]
+    return LabelMembers(list(means), ids, arrays, facts)
+
+
+def _frame(ids: list[str], probability: NDArray[np.float64]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(probability, index=pd.Index(ids, name="image_id"))
+
+
+def _mean_over(seeds: Any) -> pd.DataFrame:
+    """Return the mean over seeds; of one seed, folds are joined, or averaged where they overlap."""
+    import pandas as pd
+
+    per_seed = [pd.concat(tables).groupby(level=0, sort=True).mean() for tables in seeds]
+    return pd.concat(per_seed).groupby(level=0, sort=True).mean()
+
+
+def truth_of(run: Run, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
+    """Return what is true of images."""
+    from goldfold.competitions.images_table import CLASSES
+    from goldfold.competitions.label_metric import class_weight_list
+    from goldfold.competitions.label_tables import label_targets
+    from goldfold.ensemble.labels import Truth
+
+    form = run.settings.competition
+    known = images.drop_duplicates("image_id").set_index("image_id").loc[list(image_ids), CLASSES]
+    return Truth(
+        label_targets(known.tolist(), form.classes),
+        tuple(form.classes),
+        form.exclusive,
+        form.metric,
+        tuple(class_weight_list(form.classes, form.metric_weights)),
+    )
+
+
+def label_ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    """Return what ensemble.json depends on.
+
+    Raises:
+        InputError: as `open_label_members`.
+    """
+    members = open_label_members(run, images, folds, "out-of-fold")
+    return _made_from(run, images, folds, members)
+
+
+def _made_from(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, members: LabelMembers
+) -> dict[str, Any]:
+    return {"predictions": members.facts, **label_ensemble_settings(run, images, folds)}
+
+
+def label_ensemble_settings(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    """Return what ensemble.json depends on beside the predictions."""
+    from goldfold.competitions.images_table import CLASSES
+    from goldfold.files import fingerprint
+
+    form = run.settings.competition
+    return {
+        "settings": run.settings.ensemble.model_dump(mode="json"),
+        "metric": [form.metric, form.metric_weights, form.classes, form.exclusive],
+        "folds": fingerprint(folds.to_dict(orient="list")),
+        "labels": fingerprint([list(images["image_id"]), list(images[CLASSES])]),
+    }
+
+
+def make_label_ensemble(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the content of ensemble.json and what it was made from; metrics.csv is written.
+
+    Raises:
+        InputError: as `open_label_members`.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from goldfold.ensemble.honest import number_groups, parts_of
+    from goldfold.ensemble.labels import assess_labels, bootstrap_labels, measures_of_classes
+    from goldfold.files import write_text
+
+    settings = run.settings.ensemble
+    members = open_label_members(run, images, folds, "out-of-fold")
+    table = folds.set_index("image_id").loc[members.image_ids]
+    groups = list(table["group"])
+    truth = truth_of(run, images, members.image_ids)
+    parts = parts_of(table["fold"].to_numpy(), groups, settings.seed)
+    found = assess_labels(
+        members.probability, truth, parts, merge=settings.merge, weights=settings.weights
+    )
+    interval = bootstrap_labels(
+        truth,
+        found.probability,
+        found.predicted,
+        number_groups(groups),
+        samples=settings.bootstrap_samples,
+        seed=settings.seed,
+    )
+    rows = [
+        {"fold": name, **one}
+        for name, here in [
+            *((str(part), parts == part) for part in found.folds),
+            ("all", np.ones(len(parts), bool)),
+        ]
+        for one in measures_of_classes(
+            truth.of(here), found.probability[here], found.predicted[here]
+        )
+    ]
+    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    write_text(run.directory.metrics, text)
+    made_from = _made_from(run, images, folds, members)
+    one_fold = table["fold"].nunique() == 1
+    return _report(run, members, truth, found, interval, rows, one_fold, made_from), made_from
+
+
+def _report(
+    run: Run,
+    members: LabelMembers,
+    truth: Truth,
+    found: LabelAssessment,
+    interval: tuple[float, float],
+    rows: list[dict[str, Any]],
+    one_fold: bool,
+    made_from: dict[str, Any],
+) -> dict[str, Any]:
+    import math
+
+    def plain(value: Any) -> Any:
+        """Return a number, None where it has no meaning."""
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    settings = run.settings.ensemble
+    return {
+        "format": FORMAT,
+        "task": "classification",
+        "metric": truth.metric,
+        "merge": settings.merge,
+        "weights": settings.weights if isinstance(settings.weights, str) else "given",
+        "members": [
+            {"name": name, "weight": weight}
+            for name, weight in zip(members.names, found.weights, strict=True)
+        ],
+        "classes": list(truth.classes),
+        "exclusive": truth.exclusive,
+        "thresholds": dict(zip(truth.classes, found.thresholds, strict=True)),
+        "honest": {
+            "score": found.honest,
+            "chosen_on": "the other parts of the only fold" if one_fold else "the other folds",
+            "interval": {"low": interval[0], "high": interval[1], "level": 0.95},
+            "parts" if one_fold else "folds": [
+                {"part" if one_fold else "fold": part, "images": count, "score": score}
+                for part, (count, score) in found.folds.items()
+            ],
+        },
+        "optimistic": found.optimistic,
+        "constant": plain(found.constant),
+        "measures": [
+            {name: plain(value) for name, value in row.items() if name != "fold"}
+            for row in rows
+            if row["fold"] == "all"
+        ],
+        "images": len(members.image_ids),
+        "made_from": made_from,
+    }
+
+
+def print_label_ensemble(report: dict[str, Any]) -> None:
+    """Print the scores, the honest one first, the measures of the classes and the thresholds."""
+    from goldfold.commands import show
+
+    honest, interval = report["honest"], report["honest"]["interval"]
+    constant = report["constant"]
+    scores = [
+        [
+            "honest",
+            f"{honest['score']:.4f}",
+            f"blend and thresholds chosen on {honest['chosen_on']}; "
+            f"{interval['level']:.0%} interval {interval['low']:.4f} to {interval['high']:.4f}",
+        ],
+        ["constant", "n/a" if constant is None else f"{constant:.4f}",
+         "what the classes' frequencies score"],
+        ["optimistic", f"{report['optimistic']:.4f}", "chosen on the same images"],
+    ]  # fmt: skip
+    show.out(show.table(["score", report["metric"], ""], scores))
+    for fold in honest.get("folds", []):
+        show.out(f"  fold {fold['fold']}: {fold['score']:.4f} on {fold['images']} images")
+    print_measures(report["measures"])
+    if report["exclusive"] and len(report["classes"]) > 2:
+        show.out("rule: the most likely class")
+        return
+    names = [report["classes"][1]] if report["exclusive"] else report["classes"]
+    limits = ", ".join(f"{name} {report['thresholds'][name]:.3f}" for name in names)
+    show.out(f"thresholds: {limits}")
+
+
+def print_measures(measures: Sequence[dict[str, Any]]) -> None:
+    """Print the measures of each class with its confusion matrix."""
+    from goldfold.commands import show
+
+    def shown(value: Any) -> str:
+        return "n/a" if value is None else f"{value:.3f}"
+
+    counts = ("true_negative", "false_positive", "false_negative", "true_positive")
+    names = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
+    rows = [
+        [
+            one["class"],
+            "[[{:.0f}, {:.0f}], [{:.0f}, {:.0f}]]".format(*(one[name] for name in counts)),
+            *(shown(one[name]) for name in names),
+        ]
+        for one in measures
+    ]
+    headers = ["class", "confusion", "accuracy", "precision", "recall", "F1", "AUROC", "AP"]
+    show.out(show.table(headers, rows))

@@ -1,0 +1,91 @@
+"""Columns of images.csv that come from the images themselves: their paths and their pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from goldfold.competitions.image import read_levels
+from goldfold.competitions.images_table import FIXED
+from goldfold.competitions.report import DataReport, count_ids
+from goldfold.competitions.window import get_window
+from goldfold.errors import ImageError
+from goldfold.progress import Progress
+from goldfold.settings import ImageFiles
+
+SHARE = "img_pct_window"
+"""Column with the share of an image's pixels strictly inside its first window."""
+_HIGHEST = 255
+
+
+def add_path_facts(
+    images: pd.DataFrame, patterns: Mapping[str, str], report: DataReport
+) -> pd.DataFrame:
+    """Return the images with a column for each pattern: its first group in the path, or "".
+
+    Args:
+        images: with the columns path and image_id.
+        patterns: column -> regular expression with a group.
+        report: takes a notice of images that a pattern does not fit.
+    """
+    added = images.copy()
+    for name, pattern in patterns.items():
+        if name in FIXED:
+            report.problems.append(f"competition.images.facts cannot give the column {name}")
+            continue
+        matches = [re.search(pattern, path) for path in images["path"]]
+        added[name] = [match.group(1) or "" if match else "" for match in matches]
+        report.notices += count_ids(
+            added.loc[added[name] == "", "image_id"],
+            "image has", "images have", f"no {name} in the path ({pattern})",
+        )  # fmt: skip
+    return added
+
+
+def add_window_share(
+    images: pd.DataFrame,
+    data: Path,
+    settings: ImageFiles,
+    workers: int,
+    progress: Progress,
+    report: DataReport,
+) -> pd.DataFrame:
+    """Return the images with `SHARE`, without the training images that have too little of it.
+
+    Only where competition.images.least_in_window asks for it, as every image has to be decoded.
+    """
+    least = settings.least_in_window
+    if least is None:
+        return images
+    window = get_window(settings.windows[0])
+    repair = settings.repair == "ct-intercept"
+
+    def share(path: str) -> float:
+        try:
+            levels = read_levels(data / path, windows=[window], repair=repair)
+        except ImageError:
+            return 1.0  # what is wrong is said where the pixels are needed
+        return float(np.mean((levels > 0) & (levels < _HIGHEST)))
+
+    with (
+        progress.task("looking through the window", len(images)) as task,
+        ThreadPoolExecutor(max(1, workers)) as pool,
+    ):
+        shares = []
+        for found in pool.map(share, images["path"]):
+            shares.append(found)
+            task.advance()
+    seen = images.assign(**{SHARE: [f"{found:.4f}" for found in shares]})
+    bare = (seen["split"] == "train") & (np.array(shares) < least)
+    report.notices += count_ids(
+        seen.loc[bare, "image_id"],
+        "training image has", "training images have",
+        f"less than {least:g} of their pixels in the window {settings.windows[0]}, left out "
+        "(competition.images.least_in_window)",
+    )  # fmt: skip
+    return seen[~bare].reset_index(drop=True)

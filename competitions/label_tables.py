@@ -1,0 +1,214 @@
+"""Labels that are classes: named by folders, in a column, in a column each, or in a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.competitions.csv_text import read_csv_text
+from goldfold.competitions.find import require_table
+from goldfold.competitions.report import count_ids
+from goldfold.errors import did_you_mean, plural
+from goldfold.settings import CompetitionSettings, LabelTable
+
+JOINT = ";"
+"""Between the names of an image's classes in images.csv."""
+_YES, _NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """Labels of a competition.
+
+    Attributes:
+        table: image_id, classes (names joined by `JOINT`, in their order) and rows; one row an
+            image, in order of first appearance.
+        problems: one line each.
+        notices: what was handled, one line each.
+    """
+
+    table: pd.DataFrame
+    problems: list[str]
+    notices: list[str]
+
+
+def label_targets(classes_of: Sequence[str], classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Return targets of 0 and 1, uint8 (N, C), from the column `classes` of images.csv.
+
+    >>> label_targets(["a;c", ""], ["a", "b", "c"]).tolist()
+    [[1, 0, 1], [0, 0, 0]]
+    """
+    place = {name: number for number, name in enumerate(classes)}
+    targets = np.zeros((len(classes_of), len(classes)), np.uint8)
+    for row, text in enumerate(classes_of):
+        for name in filter(None, text.split(JOINT)):
+            targets[row, place[name]] = 1
+    return targets
+
+
+def read_class_labels(
+    images: pd.DataFrame, data: Path, settings: CompetitionSettings
+) -> ClassLabels:
+    """Return the labels of a competition that has classes.
+
+    Args:
+        images: image_id and path of the images that folders name classes of.
+        data: folder of the label table.
+        settings: of the competition.
+
+    Raises:
+        InputError: the label table is missing, unreadable or lacks a column.
+    """
+    labels, classes = settings.labels, settings.classes
+    if labels.kind == "folders":
+        return _from_folders(images, classes)
+    path = require_table(data, labels.files, "label table", "competition.labels.files")
+    if labels.kind == "column":
+        return _from_column(path, labels, classes)
+    read = _from_wide if labels.kind == "wide" else _from_long
+    found = read(path, labels, classes)
+    if not settings.exclusive:
+        return found
+    several = found.table["classes"].str.count(JOINT) + (found.table["classes"] != "") != 1
+    return ClassLabels(
+        found.table,
+        found.problems
+        + count_ids(found.table.loc[several, "image_id"], "image has", "images have",
+                    "not exactly one class"),
+        found.notices,
+    )  # fmt: skip
+
+
+def _from_folders(images: pd.DataFrame, classes: Sequence[str]) -> ClassLabels:
+    names = [PurePosixPath(path).parent.name for path in images["path"]]
+    bad = sorted({name for name in names if name not in classes})
+    problems = [
+        f"folder {name} is no class; there are {', '.join(classes)}.{did_you_mean(name, classes)}"
+        for name in bad
+    ]
+    table = pd.DataFrame({"image_id": images["image_id"], "classes": names, "rows": 1})
+    return ClassLabels(table[~table["classes"].isin(bad)], problems, [])
+
+
+def _from_column(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
+    assert labels.class_column is not None
+    table = read_csv_text(path, [labels.id_column, labels.class_column])
+    cells = pd.DataFrame(
+        {
+            "image_id": table[labels.id_column].str.strip(),
+            "classes": table[labels.class_column].str.strip(),
+        }
+    )
+    bad = ~cells["classes"].isin(classes)
+    problems = [
+        f"{path.name} row {row}: {name!r} is no class; there are {', '.join(classes)}."
+        f"{did_you_mean(name, classes)}"
+        for row, name in cells.loc[bad, "classes"].items()
+    ]
+    return _once(path, cells[~bad], problems)
+
+
+def _from_wide(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
+    table = read_csv_text(path, [labels.id_column, *classes])
+    names = np.full(len(table), "", dtype=object)
+    problems: list[str] = []
+    for name in classes:
+        yes, wrong = _flags(table[name], path, name)
+        problems += wrong
+        joint = np.where((names != "") & yes, JOINT, "")
+        names = names + joint + np.where(yes, name, "")
+    cells = pd.DataFrame({"image_id": table[labels.id_column].str.strip(), "classes": names})
+    return _once(path, cells.set_index(table.index), problems)
+
+
+def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
+    """Return labels from a table with a row for each image and class."""
+    columns = [labels.id_column, labels.value_column]
+    if labels.class_column is not None:
+        table = read_csv_text(path, [*columns, labels.class_column])
+        image, of_class = table[labels.id_column].str.strip(), table[labels.class_column]
+    else:
+        table = read_csv_text(path, columns)
+        parts = table[labels.id_column].str.strip().str.rsplit(labels.class_separator, n=1)
+        image, of_class = parts.str[0], parts.str[1].fillna("")
+    of_class = of_class.str.strip()
+    yes, problems = _flags(table[labels.value_column], path, labels.value_column)
+    unknown = ~of_class.isin(classes)
+    problems += [
+        f"{path.name} row {row}: {name!r} is no class; there are {', '.join(classes)}."
+        f"{did_you_mean(name, classes)}"
+        for row, name in of_class[unknown].head(_SHOWN).items()
+    ]
+    cells = pd.DataFrame({"image_id": image, "class": of_class, "yes": yes})[~unknown]
+    again = cells.duplicated(["image_id", "class"])
+    against = cells.groupby(["image_id", "class"])["yes"].nunique()
+    problems += count_ids(
+        [f"{one} ({name})" for one, name in against[against > 1].index],
+        "image and class is", "images and classes are", f"0 and 1 in different rows of {path.name}",
+    )  # fmt: skip
+    notices = []
+    if again.any():
+        repeats = int(again.sum())
+        notices.append(
+            f"{plural(repeats, 'row', 'rows')} of {path.name} "
+            f"{'repeats' if repeats == 1 else 'repeat'} an image and class; each counts once"
+        )
+    cells = cells[~again]
+    rows = cells.groupby("image_id", sort=False).size()
+    problems += count_ids(
+        rows[rows < len(classes)].index,
+        "image has", "images have", f"fewer than {len(classes)} rows in {path.name}",
+    )  # fmt: skip
+    return ClassLabels(_joined(cells, rows, classes), problems, notices)
+
+
+def _joined(cells: pd.DataFrame, rows: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
+    """Return image_id, classes and rows, an image a row, of cells image_id, class and yes."""
+    order = {name: number for number, name in enumerate(classes)}
+    positive = cells[cells["yes"]].assign(order=lambda table: table["class"].map(order))
+    positive = positive.sort_values("order", kind="stable")
+    named = positive.groupby("image_id", sort=False)["class"].agg(JOINT.join)
+    return pd.DataFrame(
+        {
+            "image_id": rows.index,
+            "classes": named.reindex(rows.index).fillna("").to_numpy(),
+            "rows": rows.to_numpy(),
+        }
+    )
+
+
+def _flags(cells: pd.Series, path: Path, column: str) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return which cells say yes, and a line for each that says neither."""
+    words = cells.str.strip().str.lower()
+    yes, no = words.isin(_YES), words.isin(_NO)
+    bad = cells[~yes & ~no]
+    problems = [
+        f"{path.name} row {row}: {column} is {cell!r}; expected 0 or 1"
+        for row, cell in bad.head(_SHOWN).items()
+    ]
+    if len(bad) > _SHOWN:
+        problems.append(f"{path.name}: {len(bad) - _SHOWN:,} more such rows in {column}")
+    return yes.to_numpy(), problems
+
+
+def _once(path: Path, cells: pd.DataFrame, problems: list[str]) -> ClassLabels:
+    """Return one row an image; rows that repeat an image must agree."""
+    distinct = cells.drop_duplicates()
+    against = distinct.loc[distinct["image_id"].duplicated(), "image_id"]
+    problems = problems + count_ids(
+        dict.fromkeys(against), "image has", "images have", f"different classes in {path.name}"
+    )
+    notices = []
+    if repeats := len(cells) - len(distinct):
+        notices.append(
+            f"{plural(repeats, 'row', 'rows')} of {path.name} "
+            f"{'repeats' if repeats == 1 else 'repeat'} another; each counts once"
+        )
+    table = distinct.drop_duplicates("image_id").assign(rows=1)
+    return ClassLabels(table.reset_index(drop=True), problems, notices)

@@ -1,0 +1,359 @@
+"""Blends of class probabilities, thresholds, and what to expect of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.label_metric import (
+    CLIP,
+    HALF,
+    auroc,
+    average_precision,
+    confusion_counts,
+    decide,
+    label_score,
+    scored_classes,
+)
+from goldfold.ensemble.honest import INTERVAL_LEVEL
+from goldfold.ensemble.weights import choose_weights
+from goldfold.errors import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Targets = NDArray[np.uint8]
+
+MERGES = ("mean", "geometric", "logit", "rank")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of images, and how it is scored.
+
+    Attributes:
+        targets: (N, C) of 0 and 1.
+        classes: C names.
+        exclusive: exactly one class an image.
+        metric: name of a metric of classes.
+        class_weights: (C,) of the logarithmic loss.
+    """
+
+    targets: Targets
+    classes: tuple[str, ...]
+    exclusive: bool
+    metric: str
+    class_weights: tuple[float, ...]
+
+    def of(self, which: NDArray[np.bool_]) -> Truth:
+        """Return the truth of some of the images."""
+        return Truth(
+            self.targets[which], self.classes, self.exclusive, self.metric, self.class_weights
+        )
+
+    def score(
+        self,
+        probability: FloatArray,
+        thresholds: Sequence[float] | None = None,
+        weights: FloatArray | None = None,
+    ) -> float:
+        """Return the score of probabilities (N, C)."""
+        return label_score(
+            self.metric,
+            self.targets,
+            probability,
+            exclusive=self.exclusive,
+            class_weights=self.class_weights,
+            thresholds=thresholds,
+            weights=weights,
+        )
+
+
+def merge_labels(
+    members: Sequence[FloatArray],
+    weights: Sequence[int],
+    merge: str,
+    *,
+    exclusive: bool,
+    references: Sequence[FloatArray] | None = None,
+) -> FloatArray:
+    """Return the weighted mean of members' probabilities, (N, C).
+
+    Args:
+        members: M arrays (N, C).
+        weights: (M,) whole numbers.
+        merge: `mean`, `geometric`, `logit`, or `rank`: a probability counts as the share of the
+            reference's images that lie below it.
+        exclusive: the result sums to one in each image.
+        references: for ranks, each member's out-of-fold probabilities.
+    """
+    share = np.array(weights, float) / sum(weights)
+    held = [np.clip(one, CLIP, 1 - CLIP) for one in members]
+    match merge:
+        case "mean":
+            merged = sum(w * one for w, one in zip(share, members, strict=True))
+        case "geometric":
+            merged = np.exp(sum(w * np.log(one) for w, one in zip(share, held, strict=True)))
+        case "logit":
+            logits = (np.log(one) - np.log1p(-one) for one in held)
+            merged = 1 / (1 + np.exp(-sum(w * one for w, one in zip(share, logits, strict=True))))
+        case "rank":
+            known = members if references is None else references
+            ranks = [_ranks(one, own) for one, own in zip(members, known, strict=True)]
+            merged = sum(w * one for w, one in zip(share, ranks, strict=True))
+        case _:
+            raise InputError(f"unknown merge {merge!r}; there are {', '.join(MERGES)}.")
+    result: FloatArray = np.asarray(merged, float)
+    if exclusive:
+        result = result / np.maximum(result.sum(axis=1, keepdims=True), CLIP)
+    return result
+
+
+def _ranks(probability: FloatArray, reference: FloatArray) -> FloatArray:
+    """Return the share of the reference that lies below each value, ties counting half, (N, C)."""
+    ranks = np.empty_like(probability)
+    for place in range(probability.shape[1]):
+        ordered = np.sort(reference[:, place])
+        below = np.searchsorted(ordered, probability[:, place], side="left")
+        upto = np.searchsorted(ordered, probability[:, place], side="right")
+        ranks[:, place] = (below + upto) / (2 * len(ordered))
+    return ranks
+
+
+class LabelObjective:
+    """The score of a blend of members, for the search of weights."""
+
+    def __init__(self, members: Sequence[FloatArray], truth: Truth, merge: str) -> None:
+        """Take M members (N, C) and the truth."""
+        self._members, self._truth, self._merge = list(members), truth, merge
+        self._known: dict[tuple[int, ...], float] = {}
+
+    @property
+    def members(self) -> int:
+        """Return how many members there are."""
+        return len(self._members)
+
+    def __call__(self, weights: Sequence[int]) -> float:
+        """Return the score of a blend, raised to 0 and more by exp where it is a loss."""
+        key = tuple(weights)
+        if key not in self._known:
+            blend = merge_labels(
+                self._members, weights, self._merge, exclusive=self._truth.exclusive
+            )
+            score = self._truth.score(blend)
+            self._known[key] = float(np.exp(score)) if score < 0 else score
+        return self._known[key]
+
+
+def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
+    """Return the threshold of each class that is best on these images.
+
+    For the metric accuracy the one of the most right answers, for any other that of the highest
+    F1; every threshold between two neighbouring probabilities is tried, and of equally good ones
+    the one nearest 1/2 is taken. Of two exclusive classes only the second has one.
+
+    Args:
+        truth: of N images.
+        probability: (N, C).
+    """
+    thresholds = [HALF] * len(truth.classes)
+    if truth.exclusive and len(truth.classes) > 2:
+        return thresholds  # the most likely class counts
+    for place in scored_classes(len(truth.classes), truth.exclusive):
+        thresholds[place] = _best_threshold(
+            truth.targets[:, place] > 0, probability[:, place], truth.metric
+        )
+    return thresholds
+
+
+def _best_threshold(truth: NDArray[np.bool_], probability: FloatArray, metric: str) -> float:
+    values, place = np.unique(probability, return_inverse=True)
+    positive = np.bincount(place, weights=truth)
+    everything = np.bincount(place)
+    # From threshold k on, all images of values[k:] are a yes; k = len(values) is none.
+    hits = np.append(np.cumsum(positive[::-1])[::-1], 0)
+    said = np.append(np.cumsum(everything[::-1])[::-1], 0)
+    if metric == "accuracy":
+        wrong = (said - hits) + (truth.sum() - hits)
+        score = -wrong
+    else:
+        score = 2 * hits / np.maximum(said + truth.sum(), 1)
+    middles = (values[1:] + values[:-1]) / 2
+    limits = np.concatenate([[min(values[0], HALF)], middles, [max(1.0, values[-1] + CLIP)]])
+    best = np.flatnonzero(score == score.max())
+    chosen = best[np.argmin(np.abs(limits[best] - HALF))]
+    return float(limits[chosen])
+
+
+@dataclass(frozen=True)
+class LabelAssessment:
+    """What to expect of a blend of class probabilities.
+
+    Attributes:
+        weights: of the members, chosen on all images.
+        thresholds: (C,), chosen on all images.
+        probability: (N, C) honest blend: the weights of an image were chosen without its fold.
+        predicted: (N, C) by thresholds that were chosen without its fold.
+        honest: score of both.
+        optimistic: score of the blend and thresholds chosen on these images.
+        constant: score of the classes' frequencies, without looking.
+        folds: by fold, images and honest score.
+    """
+
+    weights: list[int]
+    thresholds: list[float]
+    probability: FloatArray
+    predicted: NDArray[np.bool_]
+    honest: float
+    optimistic: float
+    constant: float
+    folds: dict[int, tuple[int, float]]
+
+
+def assess_labels(
+    members: Sequence[FloatArray],
+    truth: Truth,
+    parts: IntArray,
+    *,
+    merge: str,
+    weights: str | Sequence[int],
+) -> LabelAssessment:
+    """Return blend and thresholds chosen on all images, judged by those chosen on the other parts.
+
+    Args:
+        members: M arrays (N, C) of out-of-fold probabilities.
+        truth: of the N images.
+        parts: (N,) fold of each image, or part of the only fold.
+        merge: on what members are averaged.
+        weights: a way to choose them, or their values.
+    """
+
+    def choose(which: NDArray[np.bool_]) -> list[int]:
+        if not isinstance(weights, str):
+            return list(weights)
+        own = [one[which] for one in members]
+        return choose_weights(weights, LabelObjective(own, truth.of(which), merge))
+
+    def blend(chosen: Sequence[int]) -> FloatArray:
+        return merge_labels(members, chosen, merge, exclusive=truth.exclusive)
+
+    everything = np.ones(len(parts), bool)
+    chosen = choose(everything)
+    whole = blend(chosen)
+    thresholds = best_thresholds(truth, whole)
+    probability = np.empty_like(whole)
+    predicted = np.zeros(whole.shape, bool)
+    folds = {}
+
+    for part in np.unique(parts):
+        here = parts == part
+        its = blend(choose(~here))
+        limits = best_thresholds(truth.of(~here), its[~here])
+        probability[here] = its[here]
+        predicted[here] = decide(its[here], truth.exclusive, limits)
+
+        folds[int(part)] = (int(here.sum()), truth.of(here).score(its[here], limits))
+    frequency = np.broadcast_to(truth.targets.mean(axis=0), whole.shape)
+    return LabelAssessment(
+        weights=chosen,
+        thresholds=thresholds,
+        probability=probability,
+        predicted=predicted,
+        honest=honest_score(truth, probability, predicted),
+        optimistic=truth.score(whole, thresholds),
+        constant=truth.score(np.array(frequency), thresholds=None),
+        folds=folds,
+    )
+
+
+def honest_score(
+    truth: Truth,
+    probability: FloatArray,
+    predicted: NDArray[np.bool_],
+    weights: FloatArray | None = None,
+) -> float:
+    """Return the score of images of which each has its own thresholds.
+
+    Args:
+        truth: of N images.
+        probability: (N, C).
+        predicted: (N, C) what the thresholds made of it.
+        weights: (N,) of the images.
+    """
+    if truth.metric in ("accuracy", "f1"):
+        return truth.score(predicted.astype(float), weights=weights)
+    return truth.score(probability, weights=weights)
+
+
+def measures_of_classes(
+    truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_]
+) -> list[dict[str, float | str]]:
+    """Return for each scored class the usual measures; those without meaning are NaN.
+
+    Args:
+        truth: of N images.
+        probability: (N, C).
+        predicted: (N, C).
+    """
+    counts = confusion_counts(truth.targets > 0, predicted)
+    found: list[dict[str, float | str]] = []
+    for place in scored_classes(len(truth.classes), truth.exclusive):
+        both, only_predicted, only_true, neither = counts[place]
+        positive = truth.targets[:, place] > 0
+        found.append(
+            {
+                "class": truth.classes[place],
+                "images": float(positive.sum()),
+                "true_positive": both,
+                "false_positive": only_predicted,
+                "false_negative": only_true,
+                "true_negative": neither,
+                "accuracy": (both + neither) / counts[place].sum(),
+                "precision": _ratio(both, both + only_predicted),
+                "recall": _ratio(both, both + only_true),
+                "f1": _ratio(2 * both, 2 * both + only_predicted + only_true),
+                "auroc": auroc(positive, probability[:, place]),
+                "average_precision": average_precision(positive, probability[:, place]),
+            }
+        )
+    return found
+
+
+def _ratio(above: float, below: float) -> float:
+    return float(above / below) if below else float("nan")
+
+
+def bootstrap_labels(
+    truth: Truth,
+    probability: FloatArray,
+    predicted: NDArray[np.bool_],
+    groups: IntArray,
+    *,
+    samples: int,
+    seed: int,
+    level: float = INTERVAL_LEVEL,
+) -> tuple[float, float]:
+    """Return the interval of the honest score when whole groups are drawn again.
+
+    Args:
+        truth: of N images.
+        probability: (N, C).
+        predicted: (N, C).
+        groups: (N,) group numbers from 0.
+        samples: resamplings.
+        seed: of the drawing.
+        level: share of the resampled scores inside.
+    """
+    rng = np.random.default_rng(seed)
+    count = int(groups.max()) + 1
+    scores = []
+    for _ in range(samples):
+        times = np.bincount(rng.integers(0, count, count), minlength=count)
+        weights = times[groups].astype(float)
+        if weights.sum():
+            scores.append(honest_score(truth, probability, predicted, weights))
+    known = np.array(scores)[~np.isnan(scores)]
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,145 @@
+"""Blends, thresholds and honest scores of classes: against brute force, and without a leak."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+from sklearn.metrics import accuracy_score, f1_score
+
+from goldfold.competitions.label_metric import decide
+from goldfold.ensemble.labels import (
+    Truth,
+    assess_labels,
+    best_thresholds,
+    bootstrap_labels,
+    honest_score,
+    measures_of_classes,
+    merge_labels,
+)
+from goldfold.errors import InputError
+
+
+def make_truth(targets, metric="f1", exclusive=False):
+    count = targets.shape[1]
+    names = tuple("abcdef"[:count])
+    return Truth(targets, names, exclusive, metric, (1.0,) * count)
+
+
+def make(seed, count=40, classes=2, metric="f1", exclusive=False):
+    rng = np.random.default_rng(seed)
+    if exclusive:
+        targets = np.eye(classes, dtype=np.uint8)[rng.integers(0, classes, count)]
+    else:
+        targets = (rng.random((count, classes)) < 0.4).astype(np.uint8)
+    probability = np.clip(0.35 * targets + rng.random((count, classes)) * 0.65, 0, 1).round(2)
+    if exclusive:
+        probability = (probability + 0.01) / (probability + 0.01).sum(axis=1, keepdims=True)
+    return make_truth(targets, metric, exclusive), probability
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["f1", "accuracy"]))
+def test_thresholds_are_the_best_of_all(seed, metric):
+    truth, probability = make(seed, metric=metric)
+    score = f1_score if metric == "f1" else accuracy_score
+    more = {"zero_division": 0} if metric == "f1" else {}
+    for place, limit in enumerate(best_thresholds(truth, probability)):
+        tried = [
+            score(truth.targets[:, place], probability[:, place] >= one, **more)
+            for one in np.linspace(0, 1.01, 203)
+        ]
+        found = score(truth.targets[:, place], probability[:, place] >= limit, **more)
+        assert found == pytest.approx(max(tried))
+
+
+def test_of_two_exclusive_classes_the_second_has_a_threshold():
+    truth, probability = make(3, exclusive=True)
+    first, second = best_thresholds(truth, probability)
+    assert first == 0.5
+    said = decide(probability, True, [first, second])
+    assert (said.sum(axis=1) == 1).all()
+    assert (said[:, 1] == (probability[:, 1] >= second)).all()
+    three, p = make(3, classes=3, exclusive=True)
+    assert best_thresholds(three, p) == [0.5] * 3
+
+
+def test_merges_by_hand():
+    one, two = np.array([[0.2, 0.8]]), np.array([[0.6, 0.4]])
+    assert merge_labels([one, two], [1, 3], "mean", exclusive=False) == pytest.approx(0.5)
+    found = merge_labels([one, two], [1, 1], "geometric", exclusive=False)
+    assert found[0] == pytest.approx(np.sqrt([0.12, 0.32]))
+    found = merge_labels([one, two], [1, 1], "logit", exclusive=False)
+    odds = np.sqrt(np.array([0.25 * 1.5, 4 * 2 / 3]))
+    assert found[0] == pytest.approx(odds / (1 + odds))
+    for merge in ("mean", "geometric", "logit"):
+        assert merge_labels([one, two], [2, 5], merge, exclusive=True).sum() == pytest.approx(1)
+        same = merge_labels([one, one], [1, 4], merge, exclusive=False)
+        assert same == pytest.approx(one)
+    with pytest.raises(InputError, match="unknown merge"):
+        merge_labels([one], [1], "median", exclusive=False)
+
+
+def test_ranks_are_those_of_the_reference():
+    rng = np.random.default_rng(0)
+    own = rng.random((50, 1)).round(1)
+    found = merge_labels([own], [1], "rank", exclusive=False)
+    assert found[:, 0] == pytest.approx((rankdata(own[:, 0]) - 0.5) / 50)
+    other = np.array([[own.min() - 1], [own.max() + 1]])
+    found = merge_labels([other], [1], "rank", exclusive=False, references=[own])
+    assert found[:, 0].tolist() == [0, 1]
+
+
+def test_a_fold_has_no_say_in_its_own_judgement():
+    truth, one = make(1, count=60)
+    _, two = make(2, count=60)
+    parts = np.arange(60) % 3
+    how = {"merge": "mean", "weights": "hill-climb"}
+    before = assess_labels([one, two], truth, parts, **how)
+    changed = truth.targets.copy()
+    changed[parts == 1] = 1 - changed[parts == 1]
+    after = assess_labels([one, two], make_truth(changed), parts, **how)
+    here = parts == 1
+    assert np.array_equal(before.probability[here], after.probability[here])
+    assert np.array_equal(before.predicted[here], after.predicted[here])
+    assert not np.array_equal(before.probability[~here], after.probability[~here]) or (
+        before.thresholds != after.thresholds
+    )
+
+
+def test_hill_climbing_finds_the_member_that_knows():
+    truth, knows = make(5, count=200, metric="auroc")
+    guess = np.random.default_rng(9).random(knows.shape)
+    found = assess_labels(
+        [guess, knows], truth, np.arange(200) % 4, merge="mean", weights="hill-climb"
+    )
+    assert found.weights[1] > found.weights[0]
+    loss = Truth(truth.targets, truth.classes, False, "neg-log-loss", (1.0, 1.0))
+    found = assess_labels([guess, knows], loss, np.arange(200) % 4, merge="mean", weights="simplex")
+    assert found.weights[1] > found.weights[0]
+    assert found.honest < 0
+    equal = assess_labels([guess, knows], loss, np.arange(200) % 4, merge="mean", weights=[1, 1])
+    assert found.honest > equal.honest
+
+
+def test_the_interval_draws_whole_groups():
+    truth, probability = make(4, count=80, metric="accuracy")
+    predicted = decide(probability, False)
+    single = bootstrap_labels(truth, probability, predicted, np.arange(80), samples=400, seed=0)
+    pairs = bootstrap_labels(truth, probability, predicted, np.arange(80) // 8, samples=400, seed=0)
+    score = honest_score(truth, probability, predicted)
+    assert single[0] < score < single[1]
+    assert pairs[0] < score < pairs[1]
+    twice = Truth(np.repeat(truth.targets, 2, axis=0), truth.classes, False, "accuracy", (1.0, 1.0))
+    said, pairs = np.repeat(predicted, 2, axis=0), np.repeat(np.arange(80), 2)
+    doubled = bootstrap_labels(
+        twice, np.repeat(probability, 2, axis=0), said, pairs, samples=400, seed=0
+    )
+    assert doubled == pytest.approx(single)
+
+
+def test_measures_without_meaning_are_nan():
+    truth = make_truth(np.array([[0], [0]], np.uint8))
+    (found,) = measures_of_classes(truth, np.array([[0.2], [0.4]]), np.zeros((2, 1), bool))
+    assert found["accuracy"] == 1
+    for name in ("precision", "recall", "f1", "auroc", "average_precision"):
+        assert np.isnan(found[name])

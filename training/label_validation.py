@@ -1,0 +1,108 @@
+"""The validation score of images with classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from goldfold.competitions.label_metric import label_score
+from goldfold.errors import InputError
+from goldfold.training.batch import network_input
+from goldfold.training.cache import ImageCache
+from goldfold.training.device import Device
+from goldfold.training.ranks import Ranks
+from goldfold.training.validation import HALF, ValidationScore
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of the validation fold and their classes.
+
+    Attributes:
+        rows: (N,) of the cache.
+        targets: (N, C) uint8, 0 or 1.
+        exclusive: exactly one class an image.
+        class_weights: (C,) of the logarithmic loss.
+    """
+
+    rows: NDArray[np.int64]
+    targets: NDArray[np.uint8]
+    exclusive: bool
+    class_weights: Sequence[float]
+
+
+def validate_labels(
+    model: nn.Module,
+    cache: ImageCache,
+    images: LabelledImages,
+    *,
+    metric: str,
+    batch_size: int,
+    device: Device,
+    ranks: Ranks | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> ValidationScore:
+    """Return the score of the whole fold; among equal ones the lower logarithmic loss decides.
+
+    Args:
+        model: logits (N, 1, 1, C); it is left in eval mode.
+        cache: the images at the network's size.
+        images: which of them, and their classes.
+        metric: name of a metric of classes; higher is better.
+        batch_size: images in a forward pass.
+        device: where the model is.
+        ranks: of a distributed training; each predicts its share, and all return the same score.
+        check: called after every batch; may raise to break off.
+
+    Raises:
+        InputError: there are no images, or one class alone, so that AUROC has no meaning.
+    """
+    if not len(images.rows):
+        raise InputError("expected images to validate on, found none: the held-out fold is empty.")
+    ranks = ranks if ranks is not None else Ranks()
+    model.eval()
+    mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
+    probability = np.zeros(images.targets.shape, dtype=np.float64)
+    # As many batches on every rank, as all of them have to ask `check` together.
+    for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
+        batch = mine[start : start + batch_size]
+        if len(batch):
+            pixels = np.stack([cache.pixels[row] for row in images.rows[batch]])
+            probability[batch] = _predict(model, pixels, images.exclusive, device)
+        check()
+    probability = ranks.sum_array(probability)
+    how = {"exclusive": images.exclusive, "class_weights": images.class_weights}
+    score = label_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
+    if np.isnan(score):
+        raise InputError(
+            f"{metric} has no meaning on a fold whose images are all of one class. Take fewer "
+            "folds, or another metric."
+        )
+    loss = label_score("neg-log-loss", images.targets, probability, **how)  # type: ignore[arg-type]
+    return ValidationScore(score, HALF, score, loss)
+
+
+@torch.inference_mode()
+def _predict(
+    model: nn.Module, pixels: NDArray[np.uint8], exclusive: bool, device: Device
+) -> NDArray[np.float64]:
+    with device.autocast():
+        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+        logits = model(inputs)
+    return label_probability(logits, exclusive).double().cpu().numpy()
+
+
+def label_probability(logits: torch.Tensor, exclusive: bool) -> torch.Tensor:
+    """Return the probabilities of classes, float32 (N, C).
+
+    Args:
+        logits: (N, 1, 1, C), any floating dtype.
+        exclusive: they sum to one in each image.
+    """
+    flat = logits.flatten(1).float()
+    return flat.softmax(dim=1) if exclusive else flat.sigmoid()
