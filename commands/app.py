@@ -17,6 +17,7 @@ from goldfold.commands import (
     config,
     demo,
     ensemble,
+    export,
     folds,
     images,
     init,
@@ -120,6 +121,7 @@ app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
+app.command("export")(export.export)
 app.add_typer(folds.app, name="folds")
 app.add_typer(train.app, name="train")
 app.add_typer(predict.app, name="predict")

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from goldfold.commands.options import Assignments, DryRun, Json, RunFolder
+from goldfold.commands.predict_image import image_command
 
 app = typer.Typer(
     help="Predict with trained models.\n\nExample:\n\ngoldfold predict run runs/first",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+app.command("image")(image_command)
 
 
 @app.command("run")

@@ -14,7 +14,7 @@ import typer.main
 ROOT = Path(__file__).parents[1]
 DOCS = [
     *sorted(ROOT.glob("*.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "benchmarks" / "README.md",
 ]
 README = ROOT / "README.md"

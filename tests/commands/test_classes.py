@@ -229,3 +229,30 @@ def test_a_share_of_pixels_in_the_window(heads, invoke):
     done = invoke("check", folder / "run", "--set", "competition.images.least_in_window=0.9")
     assert done.code == 2
     assert "less than 0.9 of their pixels in the window brain, left out" in done.out
+
+
+@pytest.mark.parametrize("which", ["chests", "heads"])
+def test_an_export_of_classes_predicts_what_is_submitted(which, invoke, request, tmp_path):
+    folder, _ = request.getfixturevalue(which)
+    done = invoke("export", folder / "run", "-o", tmp_path / "model", "--onnx")
+    assert done.code == 0, done.err
+    assert (tmp_path / "model" / "tiny.onnx").is_file()
+    images = pd.read_csv(folder / "run/images.csv", dtype=str, keep_default_na=False)
+    test = images[images["split"] == "test"].head(3)
+    files = [folder / "data" / path for path in test["path"]]
+    done = invoke("predict", "image", tmp_path / "model", *files, "--json")
+    assert done.code == 0, done.err
+    written = pd.read_csv(folder / "run/submission.csv").set_index(
+        "image_id" if which == "chests" else "ID"
+    )
+    for image_id, found in zip(test["image_id"], done.json["images"], strict=True):
+        for name, probability in found["classes"].items():
+            known = (
+                written.loc[image_id, name]
+                if which == "chests"
+                else written.loc[f"{image_id}_{name}", "Label"]
+            )
+            assert probability == pytest.approx(known, abs=0.02)  # bf16, batches of one
+    shown = invoke("predict", "image", tmp_path / "model", files[0])
+    assert f"{files[0]}: " in shown.out
+    assert "| class |" in (tmp_path / "model" / "README.md").read_text()

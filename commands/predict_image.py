@@ -1,0 +1,143 @@
+"""`goldfold predict image`: single images, with a run or an exported model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from goldfold.commands.options import Json
+
+if TYPE_CHECKING:
+    from goldfold.ensemble.image_model import ImageModel, ImagePrediction
+
+
+def image_command(
+    model_folder: Annotated[
+        Path, typer.Argument(metavar="RUN|MODEL", help="Run directory, or folder of an export.")
+    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="DICOM, PNG or JPEG.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for a PNG of each image with its mask."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict single images: mask area and run-length encoding, or classes; and what led there.
+
+    With -o, a picture of each mask is written: the image, the probability, the outline. Exit code 2
+    if an image cannot be read; the others are predicted.
+
+    Example:
+    goldfold predict image models/first chest.dcm -o pictures
+    """
+    from goldfold.commands import show
+    from goldfold.errors import ImageError
+
+    model = open_model(model_folder)
+    found, problems = [], []
+    for path in files:
+        try:
+            prediction = model.predict(path)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        facts = {"file": str(path), **describe(model, prediction)}
+        if output is not None and prediction.levels is not None:
+            facts["picture"] = str(_draw(output, path, prediction))
+        found.append(facts)
+    if as_json:
+        show.out_json({"images": found, "problems": problems})
+    else:
+        for facts in found:
+            for line in _lines(facts):
+                show.out(line)
+        for problem in problems:
+            show.out(f"PROBLEM: {problem}")
+    if problems:
+        raise typer.Exit(2)
+
+
+def open_model(folder: Path) -> ImageModel:
+    """Return the model of an exported folder or of a run.
+
+    Raises:
+        InputError: it is neither, or the run is not finished.
+    """
+    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.export import model_of_run
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.ensemble.image_model import FACTS_FILE, read_model
+    from goldfold.errors import InputError
+
+    if (folder / FACTS_FILE).is_file():
+        return read_model(folder)
+    if not (folder / "goldfold.toml").is_file():
+        raise InputError(
+            f"{folder} is neither a run directory nor an exported model. `goldfold export RUN -o "
+            "MODEL` writes one."
+        )
+    run = open_run(folder)
+    images = ensure_images(run)
+    return model_of_run(run, images, require_folds(run, images))
+
+
+def describe(model: ImageModel, prediction: ImagePrediction) -> dict[str, Any]:
+    """Return what was predicted of an image, plain values."""
+    import numpy as np
+
+    from goldfold.competitions.rle import encode, get_dialect
+
+    if model.classes:
+        return {
+            "classes": {
+                name: round(float(p), 6)
+                for name, p in zip(model.classes, prediction.probability, strict=True)
+            },
+            "predicted": [
+                name for name, yes in zip(model.classes, prediction.predicted, strict=True) if yes
+            ],
+        }
+    assert prediction.mask is not None
+    assert prediction.levels is not None
+    height, width = prediction.mask.shape
+    return {
+        "height": height,
+        "width": width,
+        "mask_px": int(np.count_nonzero(prediction.mask)),
+        "highest_probability": (int(prediction.levels.max()) + 0.5) / 256,
+        "presence": None if prediction.presence is None else (prediction.presence + 0.5) / 256,
+        "rle": encode(prediction.mask, get_dialect(model.facts["dialect"])),
+        "dialect": model.facts["dialect"],
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    if "classes" in facts:
+        said = ", ".join(facts["predicted"]) or "none of the classes"
+        chances = ", ".join(f"{name} {p:.3f}" for name, p in facts["classes"].items())
+        return [f"{facts['file']}: {said} ({chances})"]
+    presence = facts["presence"]
+    told = "" if presence is None else f", presence {presence:.3f}"
+    share = facts["mask_px"] / (facts["height"] * facts["width"])
+    area = facts["mask_px"]
+    what = f"mask of {area:,} px ({share:.1%})" if area else "empty mask"
+    highest = f"highest probability {facts['highest_probability']:.3f}"
+    lines = [f"{facts['file']}: {what}, {highest}{told}"]
+    if area:
+        lines.append(f"  {facts['dialect']}: {facts['rle']}")
+    if "picture" in facts:
+        lines.append(f"  picture: {facts['picture']}")
+    return lines
+
+
+def _draw(folder: Path, path: Path, prediction: ImagePrediction) -> Path:
+    """Write the picture of a mask and return where."""
+    from goldfold.submissions.overlay import draw_overlay, write_overlay
+
+    assert prediction.levels is not None
+    assert prediction.mask is not None
+    target = folder / f"{path.stem}.png"
+    write_overlay(target, draw_overlay(prediction.pixels, prediction.levels, prediction.mask))
+    return target

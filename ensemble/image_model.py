@@ -1,0 +1,314 @@
+"""A finished model of one or many networks that predicts single images, with all that was chosen.
+
+It is what a run's test predictions go through, without the stores: read, resized, seen by every
+network in every view, 8-bit maps blended in whole numbers, the rule applied. `export` writes it to
+a folder that needs neither the run nor its data:
+
+    MODEL/model.json                 what it predicts, how images are read, blend, rule, scores
+    MODEL/weights/NAME-....safetensors   and .json beside each: a checkpoint and its facts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import fsum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import LEVELS
+from goldfold.competitions.image import Reading, read_image
+from goldfold.competitions.label_metric import decide
+from goldfold.competitions.window import Window
+from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
+from goldfold.ensemble.labels import merge_labels
+from goldfold.ensemble.post_processing import PostProcessing, post_process
+from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.threshold import Rule, apply_rule
+from goldfold.errors import InputError
+from goldfold.files import read_json
+from goldfold.inference.engine import start_engine
+from goldfold.inference.labels import label_probabilities
+from goldfold.inference.predictor import Network, Predictor
+from goldfold.inference.tiles import TiledNetwork
+from goldfold.inference.views import get_views
+from goldfold.training.batch import network_input
+from goldfold.training.checkpoint import Checkpoint, load_model
+from goldfold.training.device import Device, choose_device
+from goldfold.training.probability import levels_at_size
+from goldfold.training.resize import resize_image
+
+FORMAT = 1
+FACTS_FILE = "model.json"
+WEIGHTS_FOLDER = "weights"
+
+
+@dataclass(frozen=True)
+class FoldNetworks:
+    """The checkpoints of one fold's training; their probabilities are averaged."""
+
+    seed: int
+    fold: int
+    checkpoints: tuple[Checkpoint, ...]
+
+
+@dataclass(frozen=True)
+class ModelMember:
+    """One model of the blend.
+
+    Attributes:
+        name: of the model.
+        weight: in the blend.
+        channels: 1 or 3.
+        image_size: at which its networks look.
+        networks: of every seed and fold.
+        level_counts: where maps are averaged by rank, pixels by level; of classes the quantiles of
+            its out-of-fold probabilities, (Q, C).
+    """
+
+    name: str
+    weight: int
+    channels: int
+    image_size: int
+    networks: tuple[FoldNetworks, ...]
+    level_counts: Any = None
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """What a model says of an image.
+
+    Attributes:
+        pixels: the image as it was read, uint8.
+        levels: blended 8-bit map (H, W), None where classes are predicted.
+        mask: uint8 (H, W) of 0 and 1, likewise.
+        presence: 8-bit level, None without such a head.
+        probability: (C,), empty where masks are predicted.
+        predicted: (C,) bool, likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    levels: NDArray[np.uint8] | None = None
+    mask: NDArray[np.uint8] | None = None
+    presence: int | None = None
+    probability: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    predicted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+
+class ImageModel:
+    """Networks, blend and rule, ready to predict image after image.
+
+    Attributes:
+        facts: the content of model.json but for the members.
+        members: what is blended.
+    """
+
+    def __init__(
+        self, facts: Mapping[str, Any], members: Sequence[ModelMember], device: Device | None = None
+    ) -> None:
+        """Take the parts; networks are loaded when the first image comes."""
+        self.facts, self.members = dict(facts), list(members)
+        self.device = device if device is not None else choose_device()
+        self._predictors: dict[tuple[str, int, int], Predictor] = {}
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, none where masks are predicted."""
+        return list(self.facts["classes"])
+
+    @property
+    def reading(self) -> Reading:
+        """How images are read."""
+        how = self.facts["reading"]
+        windows = tuple(Window(*one) for one in how["windows"])
+        return Reading(windows, how["repair"], how["crop"])
+
+    @cached_property
+    def rule(self) -> Rule:
+        """Thresholds that make masks."""
+        return Rule(*self.facts["rule"])
+
+    def predict(self, path: Path) -> ImagePrediction:
+        """Return what the model says of an image file.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        channels = {member.channels for member in self.members}
+        images = {one: read_image(path, one, reading=self.reading) for one in channels}
+        shown = images[max(channels)]
+        return self._classes(images, shown) if self.classes else self._mask(images, shown)
+
+    def _mask(
+        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8]
+    ) -> ImagePrediction:
+        maps, owners, counts = [], [], []
+        told, weights = 0.0, 0
+        size = shown.shape[:2]
+        for member in self.members:
+            presences = []
+            for one in member.networks:
+                pixels = resize_image(images[member.channels], member.image_size, member.image_size)
+                seen, presence = self._predictor(member, one).probability(pixels[None])
+                maps.append(next(levels_at_size(seen, [(size[0], size[1])])))
+                owners.append(member)
+                if presence is not None:
+                    presences.append(float(presence[0]))
+            counts.append(len(member.networks))
+            if presences:
+                told += member.weight * fsum(presences) / len(presences)
+                weights += member.weight
+        spread = spread_weights([member.weight for member in self.members], counts)
+        merge = self.facts["merge"]
+        if merge == "mean":
+            levels = blend_maps(maps, spread)
+        else:
+            scales = {
+                member.name: make_scale(
+                    merge,
+                    None if merge != "rank" else np.array(member.level_counts, np.int64),
+                )
+                for member in self.members
+            }
+            levels = merge_maps(maps, spread, [scales[owner.name] for owner in owners])
+        presence_level = min(int(LEVELS * told / weights), LEVELS - 1) if weights else None
+        steps = PostProcessing(**self.facts["post_processing"])
+        mask = post_process(apply_rule(levels, self.rule, presence_level), steps)
+        return ImagePrediction(shown, levels, mask, presence_level)
+
+    def _classes(
+        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8]
+    ) -> ImagePrediction:
+        exclusive = bool(self.facts["exclusive"])
+        found, references = [], []
+        for member in self.members:
+            pixels = resize_image(images[member.channels], member.image_size, member.image_size)
+            per_fold = [
+                label_probabilities(self._predictor(member, one), pixels[None], exclusive)
+                for one in member.networks
+            ]
+            found.append(np.mean(per_fold, axis=0).astype(np.float64))
+            references.append(np.array(member.level_counts, np.float64))
+        merge = self.facts["merge"]
+        probability = merge_labels(
+            found,
+            [member.weight for member in self.members],
+            merge,
+            exclusive=exclusive,
+            references=references if merge == "rank" else None,
+        )
+        said = decide(probability, exclusive, self.facts["thresholds"])
+        return ImagePrediction(shown, probability=probability[0], predicted=said[0])
+
+    def _predictor(self, member: ModelMember, one: FoldNetworks) -> Predictor:
+        key = (member.name, one.seed, one.fold)
+        if key not in self._predictors:
+            size = member.image_size
+            tile = self.facts["inference"]["tile"]
+            shape = (1, size, size) if member.channels == 1 else (1, size, size, 3)
+            example = network_input(
+                np.zeros(shape, np.uint8),
+                self.device.device,
+                channels_last=self.device.channels_last,
+            )
+            if tile is not None:
+                example = example[:, :, :tile, :tile].contiguous()
+            networks: list[Network] = []
+            for checkpoint in one.checkpoints:
+                model = load_model(checkpoint, self.device.device)
+                network = start_engine(model, self.device, example, "torch")
+                if tile is not None:
+                    overlap = self.facts["inference"]["tile_overlap"]
+                    network = TiledNetwork(network, tile, overlap=overlap, batch_size=8)
+                networks.append(network)
+            how = self.facts["inference"]
+            views = get_views(how["views"])
+            self._predictors[key] = Predictor(networks, self.device, views, how["merge"])
+        return self._predictors[key]
+
+
+def describe_members(
+    members: Sequence[ModelMember], names: Mapping[Path, str]
+) -> list[dict[str, Any]]:
+    """Return the members as JSON values.
+
+    Args:
+        members: of a model.
+        names: path of a checkpoint -> its name in the folder of weights.
+    """
+    return [
+        {
+            "name": member.name,
+            "weight": member.weight,
+            "channels": member.channels,
+            "image_size": member.image_size,
+            "level_counts": member.level_counts,
+            "networks": [
+                {
+                    "seed": one.seed,
+                    "fold": one.fold,
+                    "weights": [names[checkpoint.path] for checkpoint in one.checkpoints],
+                }
+                for one in member.networks
+            ],
+        }
+        for member in members
+    ]
+
+
+def read_model(folder: Path) -> ImageModel:
+    """Return the model that was exported into a folder.
+
+    Raises:
+        InputError: it is no such folder, or its files are damaged or of another version.
+    """
+    path = folder / FACTS_FILE
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no {FACTS_FILE}. `goldfold export RUN -o MODEL` writes such a folder."
+        )
+    facts = read_json(path)
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        found = facts.get("format") if isinstance(facts, dict) else None
+        raise InputError(
+            f"{path} has format {found}; this version of goldfold reads {FORMAT}. Export the run "
+            "again."
+        )
+    try:
+        members = [_member(folder, one) for one in facts["members"]]
+        model = ImageModel(
+            {key: value for key, value in facts.items() if key != "members"}, members
+        )
+        _ = model.reading, model.classes, facts["inference"], facts["merge"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error!r}). Export the run again.") from error
+    return model
+
+
+def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
+    return ModelMember(
+        content["name"],
+        content["weight"],
+        content["channels"],
+        content["image_size"],
+        tuple(
+            FoldNetworks(
+                one["seed"],
+                one["fold"],
+                tuple(_checkpoint(folder / WEIGHTS_FOLDER / name) for name in one["weights"]),
+            )
+            for one in content["networks"]
+        ),
+        content["level_counts"],
+    )
+
+
+def _checkpoint(path: Path) -> Checkpoint:
+    facts = read_json(path.with_suffix(".json"))
+    if not path.is_file():
+        raise InputError(f"{path} is missing. Export the run again.")
+    return Checkpoint(path, facts["epoch"], facts["score"], facts["sha256"], facts)
