@@ -47,7 +47,9 @@ def demo(
     changes = [f"competition.images.shape=[{size}, {size}]", *(assignments or [])]
     make_synthetic(data, train, test, size, seed, quirks=False, overwrite=overwrite)
     show.out()
-    init_command.init(PRESET, data, run_folder, recipe, changes, overwrite=overwrite)
+    init_command.init(
+        PRESET, run_folder, data, recipe=recipe, assignments=changes, overwrite=overwrite
+    )
     show.out()
     run = open_run(run_folder)
     run_all(run, overwrite=overwrite)

@@ -100,8 +100,8 @@ def model_card(facts: dict[str, Any]) -> str:
         "",
         f"Out of fold, on {count:,} training images: {facts['metric']} **{honest['score']:.4f}** "
         f"({interval['level']:.0%} interval {interval['low']:.4f} to {interval['high']:.4f}); "
-        f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those of all "
-        "folds together, which no labelled image has judged.",
+        f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those "
+        "of all folds together, which no labelled image has judged.",
         "",
         *_measure_lines(facts),
         "## Use",
@@ -123,8 +123,8 @@ def model_card(facts: dict[str, Any]) -> str:
         "",
         "It knows images like those of its competition and no others: other devices, other views, "
         "other ages and other diseases were not looked at. Nothing here is a medical device; do "
-        "not use it to decide on a patient's care. The competition's terms hold for what was learnt "
-        "from its data.",
+        "not use it to decide on a patient's care. The competition's terms hold for what was "
+        "learnt from its data.",
         "",
     ]
     return "\n".join(lines)

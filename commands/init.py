@@ -24,14 +24,30 @@ _OWN_OPTIONS = {
 
 
 def init(
-    preset: Annotated[str, typer.Argument(help="Name of a preset, e.g. siim-acr-pneumothorax.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder with the competition's files.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run directory to make.")],
+    preset: Annotated[
+        str | None, typer.Argument(help="Name of a preset, e.g. siim-acr-pneumothorax.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Run directory to make.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with the competition's files.")
+    ] = None,
+    from_data: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DATA", help="Folder of files that no preset knows."),
+    ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="With --from: ask what the files do not tell.")
+    ] = False,
     recipe: Annotated[str, typer.Option(help="Recipe of the preset.")] = "default",
     assignments: Assignments = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write goldfold.toml for a competition and say what was found in its folder.
+
+    With --from instead of a preset the files are looked at: label tables, mask folders, class
+    folders, sample submissions. What they do not tell stands as a question in goldfold.toml.
 
     Example:
     goldfold init siim-acr-pneumothorax --data data/siim -o runs/first
@@ -40,25 +56,102 @@ def init(
     """
     from goldfold.commands import show
     from goldfold.errors import InputError
-    from goldfold.files import write_text
     from goldfold.rundirectory import RunDirectory
 
+    if output is None:
+        raise InputError("-o is missing: the run directory to make, e.g. -o runs/first.")
     target = RunDirectory(output).settings
-    _refuse_own_options(assignments or [])
-    settings, text = _settings_and_text(preset, recipe, data, target, assignments or [])
+    if from_data is not None or interactive:
+        if preset is not None or data is not None or from_data is None:
+            raise InputError(
+                "--from takes the folder of files instead of a preset and --data: "
+                "`goldfold init --from DATA -o RUN`; --interactive belongs to it."
+            )
+        _refuse_assignments(assignments)
+        _init_from(from_data, target, interactive=interactive, overwrite=overwrite)
+    else:
+        if preset is None or data is None:
+            raise InputError(
+                "name a preset and its files, `goldfold init PRESET --data DATA -o RUN`, or the "
+                f"files alone, `goldfold init --from DATA -o RUN`. Presets: {_known_presets()}."
+            )
+        _init_preset(preset, data, target, recipe, assignments or [], overwrite=overwrite)
+    show.out(f"next: goldfold check {shlex.quote(str(output))}")
+
+
+def _known_presets() -> str:
+    from goldfold.competitions.preset import preset_names
+
+    return ", ".join(preset_names())
+
+
+def _refuse_assignments(assignments: list[str] | None) -> None:
+    from goldfold.errors import InputError
+
+    if assignments:
+        raise InputError("--set changes a preset; with --from, edit the goldfold.toml it writes.")
+
+
+def _init_preset(
+    preset: str,
+    data: Path,
+    target: Path,
+    recipe: str,
+    assignments: list[str],
+    *,
+    overwrite: bool,
+) -> None:
+    """Write the settings of a preset and say what was found.
+
+    Raises:
+        InputError: unknown preset or recipe, missing files, or another goldfold.toml is there.
+    """
+    from goldfold.commands import show
+
+    _refuse_own_options(assignments)
+    settings, text = _settings_and_text(preset, recipe, data, target, assignments)
     found = _describe(settings.competition)
+    _write(target, text, overwrite=overwrite)
+    show.out(settings.competition.title)
+    for line in [*_recipes(preset, recipe), *found]:
+        show.out(f"  {line}")
+    show.out(f"wrote {target}")
+    _warn_without_images(settings.competition)
+
+
+def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) -> None:
+    """Write the settings of unknown files, and say what was seen and what is open.
+
+    Raises:
+        InputError: nothing was recognised, or another goldfold.toml is there.
+    """
+    import tomllib
+
+    from goldfold.commands import show
+    from goldfold.commands.init_from import settings_of_folder
+    from goldfold.competitions.preset import resolve_settings
+
+    text, found = settings_of_folder(data, target, interactive=interactive)
+    resolve_settings(tomllib.loads(text), target)  # what is written can be read
+    _write(target, text, overwrite=overwrite)
+    if not interactive:
+        for line in found.seen:
+            show.out(f"  {line}")
+    for line in found.questions:
+        show.out(f"open: {line}")
+    show.out(f"wrote {target}")
+
+
+def _write(target: Path, text: str, *, overwrite: bool) -> None:
+    from goldfold.errors import InputError
+    from goldfold.files import write_text
+
     if target.is_file() and not overwrite and target.read_bytes() != text.encode():
         raise InputError(
             f"{target} is already there and says something else. Choose another -o, or add "
             "--overwrite to replace it."
         )
     write_text(target, text)
-    show.out(settings.competition.title)
-    for line in [*_recipes(preset, recipe), *found]:
-        show.out(f"  {line}")
-    show.out(f"wrote {target}")
-    _warn_without_images(settings.competition)
-    show.out(f"next: goldfold check {shlex.quote(str(output))}")
 
 
 def _refuse_own_options(assignments: list[str]) -> None:
@@ -86,7 +179,7 @@ def _settings_and_text(
     from goldfold.settings_file import override, validate_settings
 
     beneath = load_preset(preset)
-    head = {"preset": preset, "data": _portable(data, target.parent)}
+    head = {"preset": preset, "data": portable(data, target.parent)}
     content = {"competition": {**beneath, **head}, **tomllib.loads(read_recipe(preset, recipe))}
     content = override(content, assignments)
     settings = _at(data, validate_settings(content, f"preset {preset}, recipe {recipe}"))
@@ -232,7 +325,7 @@ def _changed_text(text: str, content: dict[str, Any], competition: dict[str, Any
     return f"{head}\n\n{to_toml({**content, 'competition': competition})}"
 
 
-def _portable(data: Path, output: Path) -> str:
+def portable(data: Path, output: Path) -> str:
     """Return the data folder as seen from the run directory if they are close, else absolutely.
 
     Two folders that lie beside each other can so be moved together.

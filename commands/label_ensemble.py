@@ -101,7 +101,8 @@ def _mean_over(seeds: Any) -> pd.DataFrame:
     import pandas as pd
 
     per_seed = [pd.concat(tables).groupby(level=0, sort=True).mean() for tables in seeds]
-    return pd.concat(per_seed).groupby(level=0, sort=True).mean()
+    mean: pd.DataFrame = pd.concat(per_seed).groupby(level=0, sort=True).mean()
+    return mean
 
 
 def truth_of(run: Run, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:

@@ -103,6 +103,8 @@ def non_empty_flags(train: pd.DataFrame, form: CompetitionSettings) -> NDArray[n
 
     Of exclusive classes the first is the one of nothing found.
     """
+    import numpy as np
+
     from goldfold.competitions.images_table import CLASSES
     from goldfold.competitions.label_tables import label_targets
 
@@ -110,8 +112,7 @@ def non_empty_flags(train: pd.DataFrame, form: CompetitionSettings) -> NDArray[n
         flags: NDArray[np.bool_] = (train["area_px"] > 0).to_numpy()
         return flags
     targets = label_targets(train[CLASSES].tolist(), form.classes)
-    found: NDArray[np.bool_] = (targets[:, 1:] if form.exclusive else targets).any(axis=1)
-    return found
+    return np.asarray((targets[:, 1:] if form.exclusive else targets).any(axis=1), dtype=bool)
 
 
 def loss_weights(

@@ -162,7 +162,7 @@ def _clouded(
     grain = rng.standard_normal((side, side), dtype=np.float32)
     blur = cv2.GaussianBlur(grain, (0, 0), side * 0.02) * np.float32(side * 0.06)
     bright = cloud * (rng.uniform(45, 85) + 12 * blur)
-    return np.clip(image + bright, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + bright, 0, 255), dtype=np.uint8)
 
 
 def synthesize_hemorrhage(

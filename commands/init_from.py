@@ -1,0 +1,113 @@
+"""`goldfold init --from DATA`: a first goldfold.toml for files that no preset knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goldfold.competitions.recognise import Recognised
+
+RECIPES = {
+    "masks": ("siim-acr-pneumothorax", "quick"),
+    "one class": ("chest-xray-pneumonia", "quick"),
+    "classes": ("rsna-intracranial-hemorrhage", "quick"),
+}
+"""What is trained first, by what is predicted: minutes on a CPU."""
+
+
+def settings_of_folder(data: Path, target: Path, *, interactive: bool) -> tuple[str, Recognised]:
+    """Return the text of goldfold.toml for a folder of files, and what was seen and asked.
+
+    Args:
+        data: the folder.
+        target: of the text.
+        interactive: ask what the files do not tell.
+
+    Raises:
+        InputError: there are no images, or nothing that labels them.
+    """
+    from goldfold.competitions.recognise import recognise
+
+    found = recognise(data.resolve())
+    if interactive:
+        _ask(found)
+    return _text(data, target, found), found
+
+
+def _ask(found: Recognised) -> None:
+    """Ask for what matters most, the guess as the default."""
+    import typer
+
+    from goldfold.commands import show
+    from goldfold.competitions.rle import DIALECTS
+    from goldfold.settings_competition import CLASS_METRICS, MASK_METRICS
+
+    competition = found.competition
+    for line in found.seen:
+        show.out(line)
+    competition["title"] = typer.prompt("Title", default=competition["title"], err=True)
+    metrics = CLASS_METRICS if competition.get("classes") else MASK_METRICS
+    competition["metric"] = _choose("Metric", metrics, competition["metric"])
+    if "dialect" in competition["labels"]:
+        dialect = _choose("Run-length dialect", tuple(DIALECTS), competition["labels"]["dialect"])
+        competition["labels"]["dialect"] = dialect
+        if "dialect" in competition["submission"]:
+            competition["submission"]["dialect"] = dialect
+    if competition["images"].get("metadata") != "dicom":
+        pattern = typer.prompt(
+            "Regular expression whose first group is the patient in an image's path (empty: none)",
+            default="",
+            show_default=False,
+            err=True,
+        )
+        if pattern:
+            competition["images"]["facts"] = {"patient": pattern}
+
+
+def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
+    """Return one of the known words, asking until it is one."""
+    import typer
+
+    from goldfold.errors import did_you_mean
+
+    while True:
+        said = str(typer.prompt(f"{what} ({', '.join(known)})", default=guess, err=True)).strip()
+        if said in known:
+            return said
+        typer.echo(f"{said!r} is none of them.{did_you_mean(said, known)}", err=True)
+
+
+def _text(data: Path, target: Path, found: Recognised) -> str:
+    from goldfold.commands.init import portable
+    from goldfold.competitions.preset import read_recipe
+    from goldfold.settings_text import to_toml
+
+    competition: dict[str, Any] = {
+        key: value for key, value in found.competition.items() if value not in ({}, [], None)
+    }
+    competition["data"] = portable(data, target.parent)
+    classes, exclusive = competition.get("classes"), competition.get("exclusive")
+    kind = ("one class" if exclusive else "classes") if classes else "masks"
+    recipe = read_recipe(*RECIPES[kind])
+    images = competition["images"]
+    grouped = images.get("metadata") == "dicom" or "patient" in images.get("facts", {})
+    recipe = re.sub(r'group = "\w+"', f'group = "{"patient" if grouped else "none"}"', recipe)
+    recipe = re.sub(r", class_weights = \{[^}]*\}", "", recipe)
+    questions = [f"#   - {line}" for line in found.questions] or ["#   none"]
+    lines = [
+        "# Made by: goldfold init --from",
+        "# Every setting: goldfold config schema; as resolved: goldfold config show RUN",
+        "#",
+        "# What the files look like:",
+        *(f"#   - {line}" for line in found.seen),
+        "# Open questions:",
+        *questions,
+        "",
+        to_toml({"competition": competition}).strip(),
+        "",
+        recipe.rstrip(),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,162 @@
+"""`goldfold init --from DATA`: files that no preset knows, recognised and run."""
+
+import io
+import tomllib
+
+import cv2
+import numpy as np
+import pytest
+
+from goldfold.competitions.rle import encode, get_dialect
+
+
+def write_images(folder, names, ending="png", size=(40, 50)):
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for name in names:
+        pixels = rng.integers(0, 255, size).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{name}.{ending}"), pixels)
+
+
+def made(invoke, data, run):
+    done = invoke("init", "--from", data, "-o", run)
+    assert done.code == 0, done.err
+    text = (run / "goldfold.toml").read_text()
+    return done, tomllib.loads(text)["competition"], text
+
+
+@pytest.fixture
+def one_class(tmp_path):
+    data = tmp_path / "data"
+    names = [f"i{n:02d}" for n in range(12)]
+    write_images(data / "train_images", names)
+    write_images(data / "test_images", ["t1", "t2"])
+    rng = np.random.default_rng(1)
+    rows = ["id,rle"]
+    for number, name in enumerate(names):
+        mask = np.zeros((40, 50), np.uint8)
+        if number % 3:
+            mask[5 : 10 + number, rng.integers(3, 9) : 30] = 1
+        rows.append(f"{name},{encode(mask, get_dialect('kaggle'))}")
+    (data / "train.csv").write_text("\n".join(rows) + "\n")
+    (data / "sample_submission.csv").write_text("id,rle\nt1,1 1\nt2,1 1\n")
+    return data
+
+
+def test_a_table_of_masks_runs_as_it_was_recognised(one_class, invoke, tmp_path):
+    done, competition, text = made(invoke, one_class, tmp_path / "run")
+    assert competition["images"] == {"train": ["train_images/*.png"], "test": ["test_images/*.png"]}
+    assert competition["labels"]["rle_column"] == "rle"
+    assert competition["labels"]["dialect"] == "kaggle"
+    assert competition["submission"]["sample"] == ["**/sample_submission.csv"]
+    assert "open: Are pixels counted down the columns" in done.out
+    assert "# Open questions:" in text
+    assert "fits 8 of 8 masks" in text
+    assert 'group = "none"' in text
+    tiny = (
+        'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
+        " stages=[{epochs=1, image_size=32, batch_size=4, learning_rate=1e-3}]}]"
+    )
+    change = ["--set", tiny, "--set", "folds.count=2", "--set", "inference.checkpoints=1"]
+    ran = invoke("run", tmp_path / "run", *change)
+    assert ran.code == 0, ran.err
+    checked = invoke(
+        "submit", "check", tmp_path / "run/submission.csv", "--sample",
+        one_class / "sample_submission.csv", "--competition", tmp_path / "run",
+    )  # fmt: skip
+    assert checked.code == 0, checked.out
+
+
+def test_mask_files(tmp_path, invoke):
+    data, names = tmp_path / "data", [f"x{n}" for n in range(6)]
+    write_images(data / "images", names)
+    write_images(data / "masks", [f"{name}_mask" for name in names])
+    _, competition, _ = made(invoke, data, tmp_path / "run")
+    assert competition["labels"] == {"kind": "masks", "masks": [["masks/{id}_mask.png"]]}
+    assert competition["images"]["train"] == ["images/*.png"]
+
+
+def test_class_folders(tmp_path, invoke):
+    data = tmp_path / "data"
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            write_images(data / split / name, [f"{split}{name}{n}" for n in range(4)], "jpg")
+    done, competition, text = made(invoke, data, tmp_path / "run")
+    assert competition["classes"] == ["cat", "dog"]
+    assert competition["images"] == {"train": ["train/*/*.jpg"], "test": ["test/*/*.jpg"]}
+    assert competition["labels"] == {"kind": "folders"}
+    assert 'architecture = "Classifier"' in text
+    assert invoke("check", tmp_path / "run").code in (0, 2)
+    assert "Where is the sample submission?" in done.out
+
+
+def test_tables_of_classes(tmp_path, invoke):
+    data, names = tmp_path / "data", [f"a{n}" for n in range(9)]
+    write_images(data / "pictures", names)
+    rows = [f"{name},{n % 2},{(n + 1) % 2}" for n, name in enumerate(names)]
+    (data / "labels.csv").write_text("\n".join(["image,red,blue", *rows]) + "\n")
+    done, competition, _ = made(invoke, data, tmp_path / "wide")
+    assert competition["classes"] == ["red", "blue"]
+    assert competition["labels"]["kind"] == "wide"
+    assert "Is exclusive = true meant?" in done.out
+    rows = [f"{name},{'red' if n % 2 else 'blue'}" for n, name in enumerate(names)]
+    (data / "labels.csv").write_text("\n".join(["image,colour", *rows]) + "\n")
+    _, competition, _ = made(invoke, data, tmp_path / "column")
+    assert competition["labels"]["class_column"] == "colour"
+    assert competition["classes"] == ["blue", "red"]
+    rows = [f"{name}_{k},{n % 2}" for n, name in enumerate(names) for k in ("red", "any")]
+    (data / "labels.csv").write_text("\n".join(["ID,Label", *rows]) + "\n")
+    (data / "sample.csv").write_text("ID,Label\na0_red,0.5\na0_any,0.5\n")
+    _, competition, _ = made(invoke, data, tmp_path / "long")
+    assert competition["labels"]["kind"] == "long"
+    assert competition["submission"]["class_separator"] == "_"
+
+
+@pytest.mark.parametrize("dialect", ["siim", "kaggle"])
+def test_the_dialect_is_told_from_the_numbers(one_class, invoke, tmp_path, dialect):
+    rows = ["ImageId,EncodedPixels"]
+    for number in range(12):
+        mask = np.zeros((40, 50), np.uint8)
+        if number % 3:
+            mask[30:, 10 : 20 + 2 * number] = 1
+        rows.append(f"i{number:02d},{encode(mask, get_dialect(dialect))}")
+    (one_class / "train.csv").write_text("\n".join(rows) + "\n")
+    _, competition, _ = made(invoke, one_class, tmp_path / "run")
+    assert competition["labels"]["dialect"] == dialect
+
+
+def test_questions_are_asked(one_class, invoke, tmp_path, monkeypatch):
+    answers = "Rocks\nmean-iou\nmean-iou-thresholds\nrow-major\n/(i\\d)\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    done = invoke("init", "--from", one_class, "-o", tmp_path / "run", "--interactive")
+    assert done.code == 0, done.err
+    text = (tmp_path / "run/goldfold.toml").read_text()
+    competition = tomllib.loads(text)["competition"]
+    assert competition["title"] == "Rocks"
+    assert competition["metric"] == "mean-iou-thresholds"
+    assert competition["labels"]["dialect"] == competition["submission"]["dialect"] == "row-major"
+    assert competition["images"]["facts"] == {"patient": "/(i\\d)"}
+    assert 'group = "patient"' in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--from", "DATA"], "-o is missing"),
+        (["-o", "RUN"], "name a preset and its files"),
+        (["siim-acr-pneumothorax", "-o", "RUN"], "name a preset and its files"),
+        (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "--from takes the folder"),
+        (["--interactive", "-o", "RUN"], "--from takes the folder"),
+        (["--from", "DATA", "-o", "RUN", "--set", "folds.count=3"], "--set changes a preset"),
+        (["--from", "EMPTY", "-o", "RUN"], "holds no .dcm, .png, .jpg or .jpeg file"),
+        (["--from", "BARE", "-o", "RUN"], "nothing that labels them"),
+    ],
+)
+def test_what_init_refuses(one_class, invoke, tmp_path, words, message):
+    (tmp_path / "empty").mkdir()
+    write_images(tmp_path / "bare" / "images", ["a", "b"])
+    places = {"DATA": one_class, "RUN": tmp_path / "run", "EMPTY": tmp_path / "empty",
+              "BARE": tmp_path / "bare"}  # fmt: skip
+    done = invoke("init", *(places.get(word, word) for word in words))
+    assert done.code == 2
+    assert message in done.err
