@@ -131,7 +131,7 @@ def draw_heat_maps(path: Path, histograms: IntArray, chosen: Chosen, metric: str
                 markersize=9, markerfacecolor="none", markeredgewidth=2, label=name, ls="none",
             )  # fmt: skip
     axes[1].legend(loc="upper right", fontsize=9)
-    figure.suptitle(f"Mean {metric} on the images of the search (optimistic)", fontsize=11)
+    figure.suptitle(f"Mean score ({metric}) on the images of the search, optimistic", fontsize=11)
     figure.colorbar(image, ax=list(axes), label=metric)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

@@ -12,7 +12,7 @@ from goldfold.files import write_bytes
 
 _PREDICTED = (40, 120, 255)  # blue, green, red: orange
 _TRUE = (80, 200, 80)
-_LARGEST_SIDE = 1024
+_LARGEST_SIDE, _SMALLEST_SIDE = 1024, 256
 
 
 def draw_overlay(
@@ -32,8 +32,13 @@ def draw_overlay(
         true: uint8 (H, W) of 0 and 1, None where it is not known.
 
     Returns:
-        uint8 (h, 3 w, 3), blue first as OpenCV writes it, the larger side at most 1024 px a panel.
+        uint8 (h, 3 w, 3), blue first as OpenCV writes it, the larger side at most 1024 px a panel and
+        at least 256, small images being enlarged by a whole factor.
     """
+    factor = -(-_SMALLEST_SIDE // max(mask.shape))
+    if factor > 1:
+        image, levels, mask = (_enlarged(one, factor) for one in (image, levels, mask))
+        true = None if true is None else _enlarged(true, factor)
     colour = cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR
     plain = cv2.cvtColor(np.ascontiguousarray(image), colour)
     heat = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
@@ -50,9 +55,14 @@ def draw_overlay(
     panels = np.concatenate([plain, warm, outlined], axis=1)
     side = max(mask.shape)
     if side > _LARGEST_SIDE:
-        factor = _LARGEST_SIDE / side
-        panels = cv2.resize(panels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        shrink = _LARGEST_SIDE / side
+        panels = cv2.resize(panels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     return panels.astype(np.uint8, copy=False)
+
+
+def _enlarged(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return pixels as squares of `factor` x `factor`."""
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def write_overlay(path: Path, panels: NDArray[np.uint8]) -> None:

@@ -64,7 +64,7 @@ def test_pictures_and_text(finished, exported, invoke, tmp_path):
     assert done.out.count("highest probability") == 2
     for path in files:
         picture = read_image(tmp_path / f"{path.stem}.png", 3)
-        assert picture.shape == (96, 3 * 96, 3)
+        assert picture.shape == (288, 3 * 288, 3)  # small images are enlarged
 
 
 def test_images_that_cannot_be_read_do_not_stop_the_others(finished, exported, invoke, tmp_path):
