@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.prediction_stage import Split
+    from goldfold.ensemble.label_measures import Bounds
     from goldfold.ensemble.labels import LabelAssessment, Truth
 
 FORMAT = 1
@@ -165,7 +166,8 @@ def make_label_ensemble(
     import pandas as pd
 
     from goldfold.ensemble.honest import number_groups, parts_of
-    from goldfold.ensemble.labels import assess_labels, bootstrap_labels, measures_of_classes
+    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
+    from goldfold.ensemble.labels import assess_labels
     from goldfold.files import write_text
 
     settings = run.settings.ensemble
@@ -177,7 +179,7 @@ def make_label_ensemble(
     found = assess_labels(
         members.probability, truth, parts, merge=settings.merge, weights=settings.weights
     )
-    interval = bootstrap_labels(
+    bounds = bootstrap_labels(
         truth,
         found.probability,
         found.predicted,
@@ -199,7 +201,29 @@ def make_label_ensemble(
     write_text(run.directory.metrics, text)
     made_from = _made_from(run, images, folds, members)
     one_fold = table["fold"].nunique() == 1
-    return _report(run, members, truth, found, interval, rows, one_fold, made_from), made_from
+    whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
+    return _report(run, members, truth, found, bounds, whole, one_fold, made_from), made_from
+
+
+def with_bounds(rows: Sequence[dict[str, Any]], bounds: Bounds) -> list[dict[str, Any]]:
+    """Return the measures of classes as JSON values, each share with its interval."""
+    return [
+        {
+            **{name: plain(value) for name, value in row.items() if name != "fold"},
+            "intervals": {
+                name: [plain(end) for end in ends]
+                for name, ends in bounds.measures[row["class"]].items()
+            },
+        }
+        for row in rows
+    ]
+
+
+def plain(value: Any) -> Any:
+    """Return a value, None for a number without meaning."""
+    import math
+
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _report(
@@ -207,17 +231,11 @@ def _report(
     members: LabelMembers,
     truth: Truth,
     found: LabelAssessment,
-    interval: tuple[float, float],
-    rows: list[dict[str, Any]],
+    bounds: Bounds,
+    measures: list[dict[str, Any]],
     one_fold: bool,
     made_from: dict[str, Any],
 ) -> dict[str, Any]:
-    import math
-
-    def plain(value: Any) -> Any:
-        """Return a number, None where it has no meaning."""
-        return None if isinstance(value, float) and math.isnan(value) else value
-
     settings = run.settings.ensemble
     return {
         "format": FORMAT,
@@ -235,7 +253,7 @@ def _report(
         "honest": {
             "score": found.honest,
             "chosen_on": "the other parts of the only fold" if one_fold else "the other folds",
-            "interval": {"low": interval[0], "high": interval[1], "level": 0.95},
+            "interval": {"low": bounds.score[0], "high": bounds.score[1], "level": 0.95},
             "parts" if one_fold else "folds": [
                 {"part" if one_fold else "fold": part, "images": count, "score": score}
                 for part, (count, score) in found.folds.items()
@@ -243,11 +261,7 @@ def _report(
         },
         "optimistic": found.optimistic,
         "constant": plain(found.constant),
-        "measures": [
-            {name: plain(value) for name, value in row.items() if name != "fold"}
-            for row in rows
-            if row["fold"] == "all"
-        ],
+        "measures": measures,
         "images": len(members.image_ids),
         "made_from": made_from,
     }
@@ -283,7 +297,7 @@ def print_label_ensemble(report: dict[str, Any]) -> None:
 
 
 def print_measures(measures: Sequence[dict[str, Any]]) -> None:
-    """Print the measures of each class with its confusion matrix."""
+    """Print the measures of each class with its confusion matrix, intervals below."""
     from goldfold.commands import show
 
     def shown(value: Any) -> str:
@@ -291,13 +305,12 @@ def print_measures(measures: Sequence[dict[str, Any]]) -> None:
 
     counts = ("true_negative", "false_positive", "false_negative", "true_positive")
     names = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
-    rows = [
-        [
-            one["class"],
-            "[[{:.0f}, {:.0f}], [{:.0f}, {:.0f}]]".format(*(one[name] for name in counts)),
-            *(shown(one[name]) for name in names),
-        ]
-        for one in measures
-    ]
+    rows = []
+    for one in measures:
+        cells = "[[{:.0f}, {:.0f}], [{:.0f}, {:.0f}]]".format(*(one[name] for name in counts))
+        rows.append([one["class"], cells, *(shown(one[name]) for name in names)])
+        ends = [one["intervals"][name] for name in names]
+        rows.append(["", "95% from", *(shown(low) for low, _ in ends)])
+        rows.append(["", "to", *(shown(high) for _, high in ends)])
     headers = ["class", "confusion", "accuracy", "precision", "recall", "F1", "AUROC", "AP"]
     show.out(show.table(headers, rows))

@@ -154,14 +154,13 @@ def judge_test_images(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> di
 
     Writes test-metrics.csv. None where nothing is known of them.
     """
-    import math
-
     import pandas as pd
 
-    from goldfold.commands.label_ensemble import truth_of
+    from goldfold.commands.label_ensemble import truth_of, with_bounds
     from goldfold.competitions.images_table import CLASSES, test_images
     from goldfold.ensemble.honest import number_groups
-    from goldfold.ensemble.labels import bootstrap_labels, honest_score, measures_of_classes
+    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
+    from goldfold.ensemble.labels import honest_score
     from goldfold.files import write_text
 
     test = test_images(images)
@@ -174,7 +173,7 @@ def judge_test_images(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> di
     known = test.set_index("image_id").loc[ids]
     groups = list(known[group]) if group in known.columns else [""] * len(ids)
     settings = run.settings.ensemble
-    low, high = bootstrap_labels(
+    bounds = bootstrap_labels(
         truth,
         probability,
         predicted,
@@ -184,12 +183,10 @@ def judge_test_images(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> di
     )
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
     write_text(run.directory.root / "test-metrics.csv", text)
-    plain = [
-        {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
-        for row in rows
-    ]
     score = honest_score(truth, probability, predicted)
-    return {"metric": truth.metric, "score": score, "low": low, "high": high, "measures": plain}
+    low, high = bounds.score
+    measures = with_bounds(rows, bounds)
+    return {"metric": truth.metric, "score": score, "low": low, "high": high, "measures": measures}
 
 
 def print_test_judgement(found: dict[str, Any]) -> None:

@@ -162,49 +162,63 @@ def log_loss(
     return float(np.average(of_images, weights=weights))
 
 
+class Ranked:
+    """Images in the order of their probabilities, for measures under many weightings."""
+
+    def __init__(self, truth: Flags, probability: FloatArray) -> None:
+        """Sort once.
+
+        Args:
+            truth: (N,).
+            probability: (N,).
+        """
+        self._truth = truth.astype(float)
+        values, self._place = np.unique(probability, return_inverse=True)
+        self._count = len(values)
+
+    def _totals(self, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+        """Return the weight of the positive and of all images at each probability, rising."""
+        weight = np.ones(len(self._truth)) if weights is None else weights
+        positive = np.bincount(self._place, weights=weight * self._truth, minlength=self._count)
+        return positive, np.bincount(self._place, weights=weight, minlength=self._count)
+
+    def auroc(self, weights: FloatArray | None = None) -> float:
+        """Return the area under the ROC curve, NaN where one of the two classes is missing.
+
+        It is the chance that a positive image has a higher probability than a negative one; ties
+        count half.
+        """
+        positive, everything = self._totals(weights)
+        negative = everything - positive
+        pairs = positive.sum() * negative.sum()
+        if pairs == 0:
+            return float("nan")
+        below = np.cumsum(negative) - negative
+        return float((positive * (below + negative / 2)).sum() / pairs)
+
+    def average_precision(self, weights: FloatArray | None = None) -> float:
+        """Return the area under the precision-recall curve, as steps; NaN without positives."""
+        positive, everything = (one[::-1] for one in self._totals(weights))
+        if positive.sum() == 0:
+            return float("nan")
+        precision = np.cumsum(positive) / np.maximum(np.cumsum(everything), 1e-300)
+        return float((precision * positive).sum() / positive.sum())
+
+
 def auroc(truth: Flags, probability: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the area under the ROC curve, NaN where one of the two classes is missing.
-
-    It is the chance that a positive image has a higher probability than a negative one; ties count
-    half.
-
-    Args:
-        truth: (N,).
-        probability: (N,).
-        weights: (N,) of the images.
+    """Return the area under the ROC curve: `Ranked.auroc`.
 
     >>> auroc(np.array([True, False, True]), np.array([0.9, 0.5, 0.5]))
     0.75
     """
-    weight = np.ones(len(truth)) if weights is None else weights
-    _, place = np.unique(probability, return_inverse=True)
-    positive = np.bincount(place, weights=weight * truth)
-    negative = np.bincount(place, weights=weight * ~truth)
-    pairs = positive.sum() * negative.sum()
-    if pairs == 0:
-        return float("nan")
-    below = np.cumsum(negative) - negative
-    return float((positive * (below + negative / 2)).sum() / pairs)
+    return Ranked(truth, probability).auroc(weights)
 
 
 def average_precision(
     truth: Flags, probability: FloatArray, weights: FloatArray | None = None
 ) -> float:
-    """Return the area under the precision-recall curve, as a sum of steps; NaN without positives.
-
-    Args:
-        truth: (N,).
-        probability: (N,).
-        weights: (N,) of the images.
-    """
-    weight = np.ones(len(truth)) if weights is None else weights
-    _, place = np.unique(-probability, return_inverse=True)
-    positive = np.bincount(place, weights=weight * truth)
-    everything = np.bincount(place, weights=weight)
-    if positive.sum() == 0:
-        return float("nan")
-    precision = np.cumsum(positive) / np.maximum(np.cumsum(everything), 1e-300)
-    return float((precision * positive).sum() / positive.sum())
+    """Return the area under the precision-recall curve: `Ranked.average_precision`."""
+    return Ranked(truth, probability).average_precision(weights)
 
 
 def class_weight_list(classes: Sequence[str], weights: Mapping[str, float]) -> list[float]:

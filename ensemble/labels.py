@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from goldfold.competitions.label_metric import (
     CLIP,
     HALF,
-    auroc,
-    average_precision,
-    confusion_counts,
     decide,
     label_score,
     scored_classes,
 )
-from goldfold.ensemble.honest import INTERVAL_LEVEL
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
 
@@ -285,75 +281,3 @@ def honest_score(
     if truth.metric in ("accuracy", "f1"):
         return truth.score(predicted.astype(float), weights=weights)
     return truth.score(probability, weights=weights)
-
-
-def measures_of_classes(
-    truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_]
-) -> list[dict[str, float | str]]:
-    """Return for each scored class the usual measures; those without meaning are NaN.
-
-    Args:
-        truth: of N images.
-        probability: (N, C).
-        predicted: (N, C).
-    """
-    counts = confusion_counts(truth.targets > 0, predicted)
-    found: list[dict[str, float | str]] = []
-    for place in scored_classes(len(truth.classes), truth.exclusive):
-        both, only_predicted, only_true, neither = counts[place]
-        positive = truth.targets[:, place] > 0
-        found.append(
-            {
-                "class": truth.classes[place],
-                "images": float(positive.sum()),
-                "true_positive": both,
-                "false_positive": only_predicted,
-                "false_negative": only_true,
-                "true_negative": neither,
-                "accuracy": (both + neither) / counts[place].sum(),
-                "precision": _ratio(both, both + only_predicted),
-                "recall": _ratio(both, both + only_true),
-                "f1": _ratio(2 * both, 2 * both + only_predicted + only_true),
-                "auroc": auroc(positive, probability[:, place]),
-                "average_precision": average_precision(positive, probability[:, place]),
-            }
-        )
-    return found
-
-
-def _ratio(above: float, below: float) -> float:
-    return float(above / below) if below else float("nan")
-
-
-def bootstrap_labels(
-    truth: Truth,
-    probability: FloatArray,
-    predicted: NDArray[np.bool_],
-    groups: IntArray,
-    *,
-    samples: int,
-    seed: int,
-    level: float = INTERVAL_LEVEL,
-) -> tuple[float, float]:
-    """Return the interval of the honest score when whole groups are drawn again.
-
-    Args:
-        truth: of N images.
-        probability: (N, C).
-        predicted: (N, C).
-        groups: (N,) group numbers from 0.
-        samples: resamplings.
-        seed: of the drawing.
-        level: share of the resampled scores inside.
-    """
-    rng = np.random.default_rng(seed)
-    count = int(groups.max()) + 1
-    scores = []
-    for _ in range(samples):
-        times = np.bincount(rng.integers(0, count, count), minlength=count)
-        weights = times[groups].astype(float)
-        if weights.sum():
-            scores.append(honest_score(truth, probability, predicted, weights))
-    known = np.array(scores)[~np.isnan(scores)]
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

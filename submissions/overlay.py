@@ -32,8 +32,8 @@ def draw_overlay(
         true: uint8 (H, W) of 0 and 1, None where it is not known.
 
     Returns:
-        uint8 (h, 3 w, 3), blue first as OpenCV writes it, the larger side at most 1024 px a panel and
-        at least 256, small images being enlarged by a whole factor.
+        uint8 (h, 3 w, 3), blue first as OpenCV writes it, the larger side at most 1024 px a panel
+        and at least 256, small images being enlarged by a whole factor.
     """
     factor = -(-_SMALLEST_SIDE // max(mask.shape))
     if factor > 1:

@@ -8,13 +8,12 @@ from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score
 
 from goldfold.competitions.label_metric import decide
+from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
 from goldfold.ensemble.labels import (
     Truth,
     assess_labels,
     best_thresholds,
-    bootstrap_labels,
     honest_score,
-    measures_of_classes,
     merge_labels,
 )
 from goldfold.errors import InputError
@@ -124,17 +123,28 @@ def test_hill_climbing_finds_the_member_that_knows():
 def test_the_interval_draws_whole_groups():
     truth, probability = make(4, count=80, metric="accuracy")
     predicted = decide(probability, False)
-    single = bootstrap_labels(truth, probability, predicted, np.arange(80), samples=400, seed=0)
-    pairs = bootstrap_labels(truth, probability, predicted, np.arange(80) // 8, samples=400, seed=0)
-    score = honest_score(truth, probability, predicted)
-    assert single[0] < score < single[1]
-    assert pairs[0] < score < pairs[1]
-    twice = Truth(np.repeat(truth.targets, 2, axis=0), truth.classes, False, "accuracy", (1.0, 1.0))
-    said, pairs = np.repeat(predicted, 2, axis=0), np.repeat(np.arange(80), 2)
-    doubled = bootstrap_labels(
-        twice, np.repeat(probability, 2, axis=0), said, pairs, samples=400, seed=0
+    single, pairs = (
+        bootstrap_labels(truth, probability, predicted, groups, samples=400, seed=0)
+        for groups in (np.arange(80), np.arange(80) // 8)
     )
-    assert doubled == pytest.approx(single)
+    score = honest_score(truth, probability, predicted)
+    assert single.score[0] < score < single.score[1]
+    assert pairs.score[0] < score < pairs.score[1]
+    twice = Truth(np.repeat(truth.targets, 2, axis=0), truth.classes, False, "accuracy", (1.0, 1.0))
+    doubled = bootstrap_labels(
+        twice,
+        np.repeat(probability, 2, axis=0),
+        np.repeat(predicted, 2, axis=0),
+        np.repeat(np.arange(80), 2),
+        samples=400,
+        seed=0,
+    )
+    assert doubled.score == pytest.approx(single.score)
+    for one in measures_of_classes(truth, probability, predicted):
+        for name in ("accuracy", "precision", "recall", "f1", "auroc", "average_precision"):
+            low, high = single.measures[one["class"]][name]
+            assert low <= one[name] <= high
+            assert doubled.measures[one["class"]][name] == pytest.approx((low, high))
 
 
 def test_measures_without_meaning_are_nan():
