@@ -24,11 +24,9 @@ _OWN_OPTIONS = {
 
 
 def init(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run directory to make.")],
     preset: Annotated[
         str | None, typer.Argument(help="Name of a preset, e.g. siim-acr-pneumothorax.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Run directory to make.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder with the competition's files.")
@@ -58,8 +56,6 @@ def init(
     from goldfold.errors import InputError
     from goldfold.rundirectory import RunDirectory
 
-    if output is None:
-        raise InputError("-o is missing: the run directory to make, e.g. -o runs/first.")
     target = RunDirectory(output).settings
     if from_data is not None or interactive:
         if preset is not None or data is not None or from_data is None:

@@ -142,7 +142,7 @@ def test_questions_are_asked(one_class, invoke, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--from", "DATA"], "-o is missing"),
+        (["--from", "DATA"], "Missing option"),
         (["-o", "RUN"], "name a preset and its files"),
         (["siim-acr-pneumothorax", "-o", "RUN"], "name a preset and its files"),
         (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "--from takes the folder"),
