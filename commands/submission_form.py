@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.compare import Comparison
+    from goldfold.submissions.label_score import LabelScores
 
 
 def find_form(
@@ -71,6 +72,43 @@ def refuse_classes(form: CompetitionSettings, command: str) -> None:
 
     if form.is_classification:
         raise InputError(f"`goldfold {command}` is for masks; {form.title} is about classes.")
+
+
+def score_classes(file: Path, solution: Path, form: CompetitionSettings) -> LabelScores:
+    """Return the score of a submission of classes.
+
+    Raises:
+        InputError: a file is malformed, or they are not about the same images.
+    """
+    from goldfold.commands.submission_stage import layout_of
+    from goldfold.competitions.label_metric import class_weight_list
+    from goldfold.submissions.label_score import score_labels
+
+    return score_labels(
+        file,
+        solution,
+        layout=layout_of(form),
+        classes=form.classes,
+        exclusive=form.exclusive,
+        metric=form.metric,
+        class_weights=class_weight_list(form.classes, form.metric_weights),
+    )
+
+
+def show_label_score(scores: LabelScores, *, as_json: bool) -> None:
+    """Print a score beside that of the classes' frequencies."""
+    from dataclasses import asdict
+    from math import isnan
+
+    from goldfold.commands import show
+
+    if as_json:
+        plain = {k: None if k == "constant" and isnan(v) else v for k, v in asdict(scores).items()}
+        show.out_json(plain)
+        return
+    constant = "n/a" if isnan(scores.constant) else f"{scores.constant:.5f}"
+    rows = [[f"{scores.score:.5f}", constant, scores.images]]
+    show.out(show.table([scores.metric, "frequencies alone", "images"], rows))
 
 
 def compare_files(first: Path, second: Path, competition: str | None) -> Comparison:

@@ -137,12 +137,14 @@ def score(
     goldfold submit score runs/first/submission.csv --solution data/solution.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.submission_form import find_form, refuse_classes
+    from goldfold.commands.submission_form import find_form, score_classes, show_label_score
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.score import score_submission
 
     form, shapes = find_form(solution, competition)
-    refuse_classes(form, "submit score")
+    if form.is_classification:
+        show_label_score(score_classes(file, solution, form), as_json=as_json)
+        return
     scores = score_submission(
         file,
         solution,

@@ -179,8 +179,11 @@ class Ranked:
     def _totals(self, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
         """Return the weight of the positive and of all images at each probability, rising."""
         weight = np.ones(len(self._truth)) if weights is None else weights
-        positive = np.bincount(self._place, weights=weight * self._truth, minlength=self._count)
-        return positive, np.bincount(self._place, weights=weight, minlength=self._count)
+        totals = [
+            np.bincount(self._place, weights=one, minlength=self._count).astype(np.float64)
+            for one in (weight * self._truth, weight)
+        ]
+        return totals[0], totals[1]
 
     def auroc(self, weights: FloatArray | None = None) -> float:
         """Return the area under the ROC curve, NaN where one of the two classes is missing.

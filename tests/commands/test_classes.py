@@ -256,3 +256,28 @@ def test_an_export_of_classes_predicts_what_is_submitted(which, invoke, request,
     shown = invoke("predict", "image", tmp_path / "model", files[0])
     assert f"{files[0]}: " in shown.out
     assert "| class |" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_a_submission_of_classes_is_scored(heads, invoke, tmp_path):
+    folder, _ = heads
+    given = ["--solution", folder / "data/solution.csv", "--competition", folder / "run"]
+    done = invoke("submit", "score", folder / "run/submission.csv", *given, "--json")
+    assert done.code == 0, done.err
+    truth = pd.read_csv(folder / "data/solution.csv").set_index("ID")["Label"]
+    said = pd.read_csv(folder / "run/submission.csv").set_index("ID")["Label"].loc[truth.index]
+    weights = np.where(truth.index.str.endswith("_any"), 2.0, 1.0)
+    expected = -log_loss(truth, said, sample_weight=weights, labels=[0, 1])
+    assert done.json["score"] == pytest.approx(expected, rel=1e-5)
+    assert done.json["images"] == 12
+    assert done.json["constant"] > -1
+    shown = invoke("submit", "score", folder / "run/submission.csv", *given)
+    assert "frequencies alone" in shown.out
+    text = (folder / "run/submission.csv").read_text().splitlines()
+    short = tmp_path / "short.csv"
+    short.write_text("\n".join(text[:-6]) + "\n")
+    done = invoke("submit", "score", short, *given)
+    assert (done.code, "are not about the same images" in done.err) == (2, True)
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("\n".join([*text[:3], text[3].split(",")[0] + ",2"]) + "\n")
+    done = invoke("submit", "score", wrong, *given)
+    assert "row 4: found 2; expected a probability from 0 to 1" in done.err
