@@ -31,12 +31,10 @@ from goldfold.ensemble.scale import make_scale
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
 from goldfold.files import read_json
-from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
-from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
 from goldfold.training.device import Device, choose_device
 from goldfold.training.probability import levels_at_size
@@ -207,25 +205,16 @@ class ImageModel:
     def _predictor(self, member: ModelMember, one: FoldNetworks) -> Predictor:
         key = (member.name, one.seed, one.fold)
         if key not in self._predictors:
-            size = member.image_size
-            tile = self.facts["inference"]["tile"]
-            shape = (1, size, size) if member.channels == 1 else (1, size, size, 3)
-            example = network_input(
-                np.zeros(shape, np.uint8),
-                self.device.device,
-                channels_last=self.device.channels_last,
-            )
-            if tile is not None:
-                example = example[:, :, :tile, :tile].contiguous()
+            how = self.facts["inference"]
             networks: list[Network] = []
             for checkpoint in one.checkpoints:
-                model = load_model(checkpoint, self.device.device)
-                network = start_engine(model, self.device, example, "torch")
-                if tile is not None:
-                    overlap = self.facts["inference"]["tile_overlap"]
-                    network = TiledNetwork(network, tile, overlap=overlap, batch_size=8)
+                # As they are: what an engine saves on an image does not repay its start.
+                network: Network = load_model(checkpoint, self.device.device)
+                if how["tile"] is not None:
+                    network = TiledNetwork(
+                        network, how["tile"], overlap=how["tile_overlap"], batch_size=8
+                    )
                 networks.append(network)
-            how = self.facts["inference"]
             views = get_views(how["views"])
             self._predictors[key] = Predictor(networks, self.device, views, how["merge"])
         return self._predictors[key]
