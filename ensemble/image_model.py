@@ -31,10 +31,12 @@ from goldfold.ensemble.scale import make_scale
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
 from goldfold.files import read_json
+from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
+from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
 from goldfold.training.device import Device, choose_device
 from goldfold.training.probability import levels_at_size
@@ -43,6 +45,7 @@ from goldfold.training.resize import resize_image
 FORMAT = 1
 FACTS_FILE = "model.json"
 WEIGHTS_FOLDER = "weights"
+_FOLDED_AT = 64  # px
 
 
 @dataclass(frozen=True)
@@ -206,10 +209,19 @@ class ImageModel:
         key = (member.name, one.seed, one.fold)
         if key not in self._predictors:
             how = self.facts["inference"]
+            # Thresholds were chosen on networks with folded BatchNorms. Which can be folded does
+            # not depend on the size; only transformers want theirs.
+            side = member.image_size if self.classes else min(member.image_size, _FOLDED_AT)
+            shape = (1, side, side) if member.channels == 1 else (1, side, side, 3)
+            example = network_input(
+                np.zeros(shape, np.uint8),
+                self.device.device,
+                channels_last=self.device.channels_last,
+            )
             networks: list[Network] = []
             for checkpoint in one.checkpoints:
-                # As they are: what an engine saves on an image does not repay its start.
-                network: Network = load_model(checkpoint, self.device.device)
+                model = load_model(checkpoint, self.device.device)
+                network = start_engine(model, self.device, example, "torch")
                 if how["tile"] is not None:
                     network = TiledNetwork(
                         network, how["tile"], overlap=how["tile_overlap"], batch_size=8
