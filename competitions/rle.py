@@ -149,12 +149,28 @@ def parse(
         )
     lengths = numbers[1::2]
     ends = np.cumsum(numbers)[1::2] if dialect.gaps == "relative" else numbers[0::2] + lengths
-    runs = Runs(ends - lengths - dialect.base, lengths)
+    if dialect.base:
+        ends = ends - dialect.base
+    runs = Runs(ends - lengths, lengths)
+    if _is_plain(runs, ends, pixels):
+        return runs
     _check_lengths(numbers, name)
     if not allow_overlap:
         _check_order(runs, numbers, name)
     _check_bounds(runs, numbers, dialect, pixels, name)
     return unite([runs])
+
+
+def _is_plain(runs: Runs, ends: NDArray[np.int64], pixels: int | None) -> bool:
+    """Return whether runs are in order, apart and inside, as nearly all are: nothing is to do."""
+    starts = runs.starts
+    return bool(
+        len(starts)
+        and starts[0] >= 0
+        and (pixels is None or ends[-1] <= pixels)
+        and runs.lengths.min() > 0
+        and (starts[1:] > ends[:-1]).all()
+    )
 
 
 def format_runs(runs: Runs, dialect: Dialect) -> str:

@@ -122,9 +122,11 @@ def mask_of_runs(runs: Runs, height: int, width: int, order: Order) -> NDArray[n
     The runs must lie inside the image (`rle.parse` with `pixels` sees to that).
     """
     counts = np.empty(2 * len(runs) + 1, np.int64)  # pixels outside, inside, ..., inside, outside
-    edges = np.concatenate([[0], np.column_stack([runs.starts, runs.ends]).ravel()])
-    counts[:-1] = np.diff(edges)
-    counts[-1] = height * width - edges[-1]
+    starts, ends = runs.starts, runs.ends
+    counts[1::2] = runs.lengths
+    counts[0:-1:2] = starts
+    counts[2:-1:2] -= ends[:-1]
+    counts[-1] = height * width - (ends[-1] if len(ends) else 0)
     values = np.zeros(counts.size, np.uint8)
     values[1::2] = 1
     pixels = np.repeat(values, counts)
