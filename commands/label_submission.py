@@ -135,7 +135,7 @@ def write_plain_table(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path:
     """Write probabilities and the predicted classes where there is no sample submission."""
     import pandas as pd
 
-    from goldfold.competitions.label_tables import JOINT
+    from goldfold.competitions.images_table import JOINT
     from goldfold.files import write_text
 
     classes = run.settings.competition.classes

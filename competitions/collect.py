@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from goldfold.competitions.find import (
     find_excluded,
     find_images,
     find_table,
+    image_id_of,
     path_in,
     require_folder,
 )
 from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
-from goldfold.competitions.images_table import CLASSES, training_images
+from goldfold.competitions.images_table import CLASSES, mask_columns, training_images
 from goldfold.competitions.label_join import add_labels
 from goldfold.competitions.label_tables import label_targets
 from goldfold.competitions.mask_files import mask_globs
@@ -45,7 +47,7 @@ def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
         InputError: the data folder is missing.
     """
     data = require_folder(settings.data)
-    masks = mask_globs(settings.labels.masks)
+    masks = mask_globs([*settings.labels.masks, *settings.labels.class_masks.values()])
     images = find_images(data, [*settings.images.train, *settings.images.test, *masks])
     tables = [
         find_table(data, settings.labels.files),
@@ -73,7 +75,7 @@ def collect_images(
     data = require_folder(settings.data)
     report = DataReport()
     found = [
-        _found(data, split, globs, settings.images.exclude, report)
+        _found(data, split, globs, settings.images, report)
         for split, globs in (("train", settings.images.train), ("test", settings.images.test))
     ]
     _note_idle_excludes(data, settings.images, report)
@@ -98,8 +100,14 @@ def collect_images(
 
 def excluded_test_ids(settings: CompetitionSettings) -> set[str]:
     """Return the ids of the test images that images.exclude leaves out."""
-    kept, excluded = _split(settings.data, settings.images.test, settings.images.exclude)
-    return {path.stem for path in excluded} - {path.stem for path in kept}
+    kept, excluded = _split(settings.data, settings.images.test, settings.images)
+    return _ids(settings.data, excluded, settings.images) - _ids(
+        settings.data, kept, settings.images
+    )
+
+
+def _ids(data: Path, paths: Sequence[Path], settings: ImageFiles) -> set[str]:
+    return {image_id_of(data, path, settings.id_pattern) for path in paths}
 
 
 @dataclass(frozen=True)
@@ -113,23 +121,32 @@ class _Found:
 
 
 def _found(
-    data: Path, split: str, globs: Sequence[str], exclude: Sequence[str], report: DataReport
+    data: Path, split: str, globs: Sequence[str], settings: ImageFiles, report: DataReport
 ) -> _Found:
-    paths, excluded = _split(data, globs, exclude)
+    paths, left_out = _split(data, globs, settings)
+    excluded = [image_id_of(data, path, settings.id_pattern) for path in left_out]
     report.notices += count_ids(
-        [path.stem for path in excluded],
+        excluded,
         f"{split} image is",
         f"{split} images are",
         "left out (competition.images.exclude)",
     )
     files: dict[str, list[str]] = {}
     for path in paths:
-        files.setdefault(path.stem, []).append(path_in(data, path))
+        image_id = image_id_of(data, path, settings.id_pattern)
+        files.setdefault(image_id, []).append(path_in(data, path))
     report.problems += [
         f"{split} image {image_id} has {len(same)} files: {', '.join(same)}"
         for image_id, same in files.items()
         if len(same) > 1
     ]
+    if settings.id_pattern is not None:
+        report.problems += [
+            f"{path_in(data, path)} does not fit competition.images.id_pattern "
+            f"({settings.id_pattern})"
+            for path in paths
+            if not re.search(settings.id_pattern, path_in(data, path))
+        ]
     if not paths and globs:
         report.notices.append(f"no {split} images match {' or '.join(globs)}")
     elif not paths:
@@ -139,16 +156,14 @@ def _found(
         "split": [split] * len(files),
         "path": [same[0] for same in files.values()],
     }
-    lost = [path.stem for path in excluded if path.stem not in files]
+    lost = [image_id for image_id in excluded if image_id not in files]
     return _Found(pd.DataFrame(first, dtype=str), lost)
 
 
-def _split(
-    data: Path, globs: Sequence[str], exclude: Sequence[str]
-) -> tuple[list[Path], list[Path]]:
+def _split(data: Path, globs: Sequence[str], settings: ImageFiles) -> tuple[list[Path], list[Path]]:
     """Return the images that stay and those that are left out."""
     everything = find_images(data, globs)
-    excluded = find_excluded(data, everything, exclude)
+    excluded = find_excluded(data, everything, settings.exclude, settings.id_pattern)
     gone = set(excluded)
     return [path for path in everything if path not in gone], excluded
 
@@ -158,7 +173,11 @@ def _note_idle_excludes(data: Path, settings: ImageFiles, report: DataReport) ->
     if not settings.exclude:
         return
     paths = find_images(data, [*settings.train, *settings.test])
-    idle = [entry for entry in settings.exclude if not find_excluded(data, paths, [entry])]
+    idle = [
+        entry
+        for entry in settings.exclude
+        if not find_excluded(data, paths, [entry], settings.id_pattern)
+    ]
     report.notices += count_ids(
         idle, "entry", "entries", "of competition.images.exclude without an image"
     )
@@ -226,7 +245,8 @@ def _compare_with_sample(
         ids = ids.drop_duplicates().str.rsplit(joint, n=1).str[0].drop_duplicates()
     unique = ids.drop_duplicates()
     report.facts["sample ids"] = len(unique)
-    if len(unique) < len(ids):
+    several = settings.submission.class_column is not None or settings.submission.objects
+    if len(unique) < len(ids) and not several:
         repeats = len(ids) - len(unique)
         report.notices.append(
             f"{plural(repeats, 'row', 'rows')} of {path.name} "
@@ -262,6 +282,8 @@ def _count(images: pd.DataFrame, settings: CompetitionSettings, report: DataRepo
                 lines.append(f"{how} training image is of class {name}")
     else:
         report.facts["non-empty masks"] = int((train["area_px"] > 0).sum())
+        for name in settings.mask_classes:
+            report.facts[f"of class {name}"] = int((train[mask_columns(name)[1]] > 0).sum())
     report.facts["test images"] = int((images["split"] == "test").sum())
     if "patient" in train.columns:
         report.facts["patients"] = len(set(train["patient"]) - {""})

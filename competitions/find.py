@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,15 +35,45 @@ def find_images(data: Path, globs: Sequence[str]) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def find_excluded(data: Path, paths: Sequence[Path], exclude: Sequence[str]) -> list[Path]:
-    """Return those of the images that an id (the name without its ending) or a glob leaves out.
+def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
+    """Return an image's id: its name without the ending, or what a pattern finds in its path.
+
+    Args:
+        data: folder from which paths are seen.
+        path: of the image.
+        pattern: regular expression; its groups are joined by "_". Where it does not fit, the id is
+            the whole path.
+
+    >>> slice_path = Path("data/day1/scans/slice_7_266.png")
+    >>> image_id_of(Path("data"), slice_path)
+    'slice_7_266'
+    >>> image_id_of(Path("data"), slice_path, "(day[0-9]+).*(slice_[0-9]+)")
+    'day1_slice_7'
+    """
+    if pattern is None:
+        return path.stem
+    seen = path_in(data, path)
+    match = re.search(pattern, seen)
+    return "_".join(group or "" for group in match.groups()) if match else seen
+
+
+def find_excluded(
+    data: Path, paths: Sequence[Path], exclude: Sequence[str], pattern: str | None = None
+) -> list[Path]:
+    """Return those of the images that an id or a glob leaves out.
+
+    Args:
+        data: folder from which globs count.
+        paths: of the images.
+        exclude: ids, or globs.
+        pattern: of the ids, as in `image_id_of`.
 
     Raises:
         InputError: a glob is malformed.
     """
     ids = set(exclude)
     matched = {path for entry in exclude for path in _matches(data, entry)}
-    return [path for path in paths if path.stem in ids or path in matched]
+    return [path for path in paths if path in matched or image_id_of(data, path, pattern) in ids]
 
 
 def find_table(data: Path, names: Sequence[str]) -> Path | None:

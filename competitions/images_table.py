@@ -22,8 +22,33 @@ FIXED = (
     "rows",
 )
 CLASSES = "classes"
-"""Further column of competitions with classes: their names, joined by `label_tables.JOINT`."""
+"""Further column of competitions with classes: their names, joined by `JOINT`."""
+JOINT = ";"
+"""Between the names of an image's classes."""
 _REMEDY = "`goldfold check RUN` makes it anew."
+
+
+def mask_columns(name: str) -> tuple[str, str]:
+    """Return the columns with a class's mask and its area, where an image has several masks.
+
+    >>> mask_columns("left")
+    ('mask_rle:left', 'area_px:left')
+    """
+    return f"mask_rle:{name}", f"area_px:{name}"
+
+
+def of_class(images: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the table as if the masks of one class were all there is; "" for the united masks.
+
+    Raises:
+        InputError: it has no masks of that class.
+    """
+    if not name:
+        return images
+    mask, area = mask_columns(name)
+    if mask not in images.columns:
+        raise InputError(f"images.csv has no masks of class {name!r}. {_REMEDY}")
+    return images.assign(mask_rle=images[mask], area_px=images[area])
 
 
 def write_images(path: Path, images: pd.DataFrame) -> None:
@@ -45,7 +70,7 @@ def read_images(path: Path) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}. {_REMEDY}")
     try:
-        for column in NUMBERS:
+        for column in [*NUMBERS, *(one for one in table.columns if one.startswith("area_px:"))]:
             table[column] = table[column].astype("int64")
     except ValueError as error:
         raise InputError(f"{path}, column {column}: {error}. {_REMEDY}") from None

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.find import require_table
-from goldfold.competitions.images_table import CLASSES, FIXED
+from goldfold.competitions.images_table import CLASSES, FIXED, mask_columns
 from goldfold.competitions.label_tables import read_class_labels
-from goldfold.competitions.labels import Labels, read_labels
+from goldfold.competitions.labels import Labels, read_class_masks, read_labels
 from goldfold.competitions.mask_files import masks_without_image, read_mask_files
 from goldfold.competitions.report import CommonCause, DataReport, count_ids
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
@@ -51,8 +51,9 @@ def add_labels(
     add = ways.get(kind, _add_classes)
     joined = add(images, left_out, data, settings, report, workers, progress)
     extra = [name for name in images.columns if name not in FIXED]
-    own = [CLASSES] if kind not in ways else []
-    return joined[[*FIXED, *own, *extra]]
+    own = [CLASSES] if settings.classes else []
+    masks = [column for name in settings.mask_classes for column in mask_columns(name)]
+    return joined[[*FIXED, *own, *masks, *extra]]
 
 
 def _add_classes(
@@ -93,9 +94,18 @@ def _add_mask_files(
     workers: int,
     progress: Progress,
 ) -> pd.DataFrame:
-    patterns, dialect = settings.labels.masks, get_dialect(settings.labels.dialect)
+    dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
+    patterns = [*settings.labels.masks, *named.values()]
     train = images[images["split"] == "train"]
-    labels = read_mask_files(train, data, patterns, dialect, workers=workers, progress=progress)
+    labels = read_mask_files(
+        train,
+        data,
+        settings.labels.masks,
+        dialect,
+        classes={name: named[name] for name in settings.mask_classes},
+        workers=workers,
+        progress=progress,
+    )
     report.facts["mask files"] = int(labels.table["rows"].sum())
     overlaps = int((labels.table["overlap_px"] > 0).sum())
     if overlaps:
@@ -124,7 +134,10 @@ def _add_table(
     names = settings.labels.files
     path = require_table(data, names, "label table", "competition.labels.files")
     dialect = get_dialect(settings.labels.dialect)
-    labels = read_labels(path, settings.labels.id_column, settings.labels.rle_column, dialect)
+    if settings.mask_classes:
+        labels = read_class_masks(path, settings.labels, settings.mask_classes, dialect)
+    else:
+        labels = read_labels(path, settings.labels.id_column, settings.labels.rle_column, dialect)
     _count_rows(labels, report)
     joined = _join(images, labels.table, path.name, report)
     joined = _without_labels(joined, settings, report)
@@ -143,7 +156,12 @@ def _count_rows(labels: Labels, report: DataReport) -> None:
     report.facts["label rows"] = int(table["rows"].sum())
     report.facts["label ids"] = len(table)
     several, overlaps = int((table["rows"] > 1).sum()), int((table["overlap_px"] > 0).sum())
-    if several:
+    if CLASSES in table.columns:
+        report.notices += count_ids(
+            table.loc[table["overlap_px"] > 0, "image_id"],
+            "image has", "images have", "rows of one class that overlap; they are united",
+        )  # fmt: skip
+    elif several:
         report.notices.append(
             f"{plural(several, 'image has', 'images have')} several label rows; they are united "
             f"(in {overlaps:,} of them the rows overlap)"
@@ -170,8 +188,11 @@ def _join(
         )
     joined = images.merge(table.drop(columns="overlap_px"), on="image_id", how="left")
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
-    joined["mask_rle"] = joined["mask_rle"].fillna("").where(joined["labelled"], "")
-    for column in _NUMBERS:
+    own = [column for column in table.columns if column.startswith(("mask_rle:", "area_px:"))]
+    texts = [name for name in (*own, CLASSES) if name in table and not name.startswith("area_px:")]
+    for column in ("mask_rle", *texts):
+        joined[column] = joined[column].fillna("").where(joined["labelled"], "")
+    for column in (*_NUMBERS, *(name for name in own if name not in texts)):
         joined[column] = joined[column].fillna(0).where(joined["labelled"], 0).astype("int64")
     return joined
 

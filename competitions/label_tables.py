@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.find import require_table
+from goldfold.competitions.images_table import JOINT
 from goldfold.competitions.report import count_ids
 from goldfold.errors import did_you_mean, plural
 from goldfold.settings import CompetitionSettings, LabelTable
 
-JOINT = ";"
-"""Between the names of an image's classes in images.csv."""
 _YES, _NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 _SHOWN = 20
 
@@ -129,15 +128,8 @@ def _from_wide(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassL
 
 def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
     """Return labels from a table with a row for each image and class."""
-    columns = [labels.id_column, labels.value_column]
-    if labels.class_column is not None:
-        table = read_csv_text(path, [*columns, labels.class_column])
-        image, of_class = table[labels.id_column].str.strip(), table[labels.class_column]
-    else:
-        table = read_csv_text(path, columns)
-        parts = table[labels.id_column].str.strip().str.rsplit(labels.class_separator, n=1)
-        image, of_class = parts.str[0], parts.str[1].fillna("")
-    of_class = of_class.str.strip()
+    table = read_image_and_class(path, labels, labels.value_column)
+    image, of_class = table["image_id"], table["class"]
     yes, problems = _flags(table[labels.value_column], path, labels.value_column)
     unknown = ~of_class.isin(classes)
     problems += [
@@ -166,6 +158,27 @@ def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassL
         "image has", "images have", f"fewer than {len(classes)} rows in {path.name}",
     )  # fmt: skip
     return ClassLabels(_joined(cells, rows, classes), problems, notices)
+
+
+def read_image_and_class(path: Path, labels: LabelTable, value_column: str) -> pd.DataFrame:
+    """Return the columns image_id, class and `value_column` of a table with a row for both.
+
+    The class is in a column of its own, or behind the last `class_separator` of the id; "" where
+    there is none.
+
+    Raises:
+        InputError: the table cannot be read or lacks a column.
+    """
+    columns = [labels.id_column, value_column]
+    if labels.class_column is not None:
+        table = read_csv_text(path, [*columns, labels.class_column])
+        image, of_class = table[labels.id_column].str.strip(), table[labels.class_column]
+    else:
+        table = read_csv_text(path, columns)
+        parts = table[labels.id_column].str.strip().str.rsplit(labels.class_separator, n=1)
+        image, of_class = parts.str[0].fillna(""), parts.str[1].fillna("")
+    named = {"image_id": image, "class": of_class.str.strip(), value_column: table[value_column]}
+    return pd.DataFrame(named)
 
 
 def _joined(cells: pd.DataFrame, rows: pd.Series, classes: Sequence[str]) -> pd.DataFrame:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_csv_text
+from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
+from goldfold.competitions.label_tables import read_image_and_class
 from goldfold.competitions.rle import Dialect, Runs, area_px, format_runs, is_empty, parse, unite
-from goldfold.errors import RunLengthError
+from goldfold.errors import RunLengthError, did_you_mean
+from goldfold.settings import LabelTable
 
 COLUMNS = ("image_id", "mask_rle", "area_px", "rows", "overlap_px", "end_px", "end_row")
 
@@ -43,27 +47,80 @@ def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -
         InputError: the table cannot be read or lacks a column.
     """
     table = read_csv_text(path, [id_column, rle_column])
-    problems: list[str] = []
-    malformed: list[str] = []
-    masks = 0
-    parts: dict[str, _Parts] = {}
+    rows = _Rows(path, dialect)
     cells = zip(table.index, table[id_column].str.strip(), table[rle_column], strict=True)
     for row, image_id, text in cells:
+        rows.add(int(row), image_id, text)
+    united = [(image_id, *parts.unite(dialect)) for image_id, parts in rows.images.items()]
+    return rows.labels(pd.DataFrame(united, columns=list(COLUMNS)))
+
+
+def read_class_masks(
+    path: Path, labels: LabelTable, classes: Sequence[str], dialect: Dialect
+) -> Labels:
+    """Return the labels of a table whose rows are masks of an image and a class.
+
+    A class without a row is an empty mask. Beside `COLUMNS`, which speak of all masks united, the
+    table has `CLASSES` and, by class, `mask_columns`.
+
+    Args:
+        path: of the table.
+        labels: its columns.
+        classes: names; a row of another one is a problem.
+        dialect: of the masks.
+
+    Raises:
+        InputError: the table cannot be read or lacks a column.
+    """
+    table = read_image_and_class(path, labels, labels.rle_column)
+    unknown = ~table["class"].isin(classes)
+    problems = [
+        f"{path.name} row {row}: {name!r} is no class; there are {', '.join(classes)}."
+        f"{did_you_mean(name, classes)}"
+        for row, name in table["class"][unknown].items()
+    ]
+    rows = _Rows(path, dialect)
+    names = ("image_id", "class", labels.rle_column)
+    cells = zip(table.index, *(table[name] for name in names), strict=True)
+    for row, image_id, name, text in cells:
+        rows.add(int(row), image_id, text, name if name in classes else None)
+    united = [
+        (image_id, *parts.unite(dialect), *parts.of_classes(classes, dialect))
+        for image_id, parts in rows.images.items()
+    ]
+    own = [column for name in classes for column in mask_columns(name)]
+    found = pd.DataFrame(united, columns=[*COLUMNS, CLASSES, *own])
+    return rows.labels(found, problems)
+
+
+class _Rows:
+    """The rows of a table of masks, read one after the other."""
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self.path, self.dialect = path, dialect
+        self.images: dict[str, _Parts] = {}
+        self.problems: list[str] = []
+        self.malformed: list[str] = []
+        self.masks = 0
+
+    def add(self, row: int, image_id: str, text: str, name: str | None = "") -> None:
+        """Take a row in; one of no known class, None, counts as a row and no more."""
         if not image_id:
-            problems.append(f"{path.name} row {row}: no image id")
-            continue
-        of_image = parts.setdefault(image_id, _Parts())
+            self.problems.append(f"{self.path.name} row {row}: no image id")
+            return
+        of_image = self.images.setdefault(image_id, _Parts())
         of_image.rows += 1
-        if is_empty(text):
-            continue
-        masks += 1
+        if name is None or is_empty(text):
+            return
+        self.masks += 1
         try:
-            of_image.add(parse(text, dialect, name=image_id), int(row))
+            of_image.add(parse(text, self.dialect, name=image_id), row, name)
         except RunLengthError as error:
-            malformed.append(f"{path.name} row {row}: {error}")
-            problems.append(malformed[-1])
-    united = [(image_id, *of_image.unite(dialect)) for image_id, of_image in parts.items()]
-    return Labels(pd.DataFrame(united, columns=list(COLUMNS)), problems, malformed, masks)
+            self.malformed.append(f"{self.path.name} row {row}: {error}")
+            self.problems.append(self.malformed[-1])
+
+    def labels(self, table: pd.DataFrame, problems: Sequence[str] = ()) -> Labels:
+        return Labels(table, [*problems, *self.problems], self.malformed, self.masks)
 
 
 @dataclass
@@ -72,19 +129,38 @@ class _Parts:
 
     rows: int = 0
     runs: list[Runs] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     end_px: int = 0
     end_row: int = 0
 
-    def add(self, runs: Runs, row: int) -> None:
+    def add(self, runs: Runs, row: int, name: str) -> None:
         self.runs.append(runs)
+        self.names.append(name)
         end = int(runs.ends.max(initial=0))
         if end > self.end_px:
             self.end_px, self.end_row = end, row
 
     def unite(self, dialect: Dialect) -> tuple[str, int, int, int, int, int]:
         """Return the columns of `Labels.table` behind image_id."""
-        whole = unite(self.runs)
-        area = area_px(whole)
-        overlap = sum(area_px(part) for part in self.runs) - area
-        text = format_runs(whole, dialect) if area else ""
+        text, area = _united(self.runs, dialect)
+        overlap = sum(
+            sum(area_px(one) for one in self._of(name)) - _united(self._of(name), dialect)[1]
+            for name in dict.fromkeys(self.names)
+        )
         return text, area, self.rows, overlap, self.end_px, self.end_row
+
+    def of_classes(self, classes: Sequence[str], dialect: Dialect) -> list[str | int]:
+        """Return the names of the classes that have pixels, joined, and mask and area of each."""
+        masks = [_united(self._of(name), dialect) for name in classes]
+        names = [name for name, (_, area) in zip(classes, masks, strict=True) if area]
+        return [JOINT.join(names), *(cell for mask in masks for cell in mask)]
+
+    def _of(self, name: str) -> list[Runs]:
+        return [runs for runs, one in zip(self.runs, self.names, strict=True) if one == name]
+
+
+def _united(parts: Sequence[Runs], dialect: Dialect) -> tuple[str, int]:
+    """Return the encoded union, "" if it is empty, and its area in pixels."""
+    whole = unite(parts)
+    area = area_px(whole)
+    return (format_runs(whole, dialect) if area else ""), area

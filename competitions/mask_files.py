@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.find import find_images, path_in
 from goldfold.competitions.image import read_image
+from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
 from goldfold.competitions.labels import COLUMNS, Labels
 from goldfold.competitions.rle import Dialect, encode
 from goldfold.errors import ImageError
@@ -59,10 +60,13 @@ def read_mask_files(
     alternatives: Alternatives,
     dialect: Dialect,
     *,
+    classes: Mapping[str, Sequence[str]] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Labels:
     """Return the labels of the images that have masks, the files of an image united.
+
+    With classes the table has, beside `COLUMNS` of all masks united, `CLASSES` and `mask_columns`.
 
     Args:
         images: image_id, height and width.
@@ -70,23 +74,33 @@ def read_mask_files(
         alternatives: each a list of patterns with `{id}`, all of which belong to an image; the
             first alternative of which a file is there counts for it.
         dialect: in which the masks are kept.
+        classes: patterns by class, in place of the alternatives; all belong to an image.
         workers: threads that decode.
         progress: where a step is counted for each image.
     """
     rows, problems = [], []
     columns = zip(images["image_id"], images["height"], images["width"], strict=True)
     wanted = [_Wanted(name, int(height), int(width)) for name, height, width in columns]
+    named = classes or {}
+    columns_of_classes = [column for name in named for column in mask_columns(name)]
+
+    def read(one: _Wanted) -> _Found:
+        if named:
+            return _read_classes(one, data, named, dialect)
+        return _read(one, data, alternatives, dialect)
+
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         with progress.task("reading masks", len(wanted)) as task:
-            for found in pool.map(lambda one: _read(one, data, alternatives, dialect), wanted):
+            for found in pool.map(read, wanted):
                 task.advance()
                 problems += found.problems
                 if found.files:
-                    rows.append(found.row())
+                    rows.append((*found.row(), *found.of_classes))
     finally:
         pool.shutdown(cancel_futures=True)
-    return Labels(pd.DataFrame(rows, columns=list(COLUMNS)), problems, [], len(rows))
+    own = [CLASSES, *columns_of_classes] if named else []
+    return Labels(pd.DataFrame(rows, columns=[*COLUMNS, *own]), problems, [], len(rows))
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,8 @@ class _Found:
     mask_rle: str = ""
     area_px: int = 0
     overlap_px: int = 0
+    of_classes: tuple[str | int, ...] = ()
+    """Names of the classes with pixels, and mask and area of each class."""
 
     def row(self) -> tuple[str, str, int, int, int, int, int]:
         """Return the columns of `Labels.table`; a mask of the image's size ends within it."""
@@ -117,8 +133,42 @@ class _Found:
 def _read(wanted: _Wanted, data: Path, alternatives: Alternatives, dialect: Dialect) -> _Found:
     """Return an image's united mask."""
     paths, problems = _paths(wanted.image_id, data, alternatives)
+    united, total, bad = _united(wanted, data, paths)
+    area = int(np.count_nonzero(united))
+    text = encode(united, dialect) if area else ""
+    return _Found(wanted.image_id, len(paths), [*problems, *bad], text, area, total - area)
+
+
+def _read_classes(
+    wanted: _Wanted, data: Path, classes: Mapping[str, Sequence[str]], dialect: Dialect
+) -> _Found:
+    """Return an image's mask of each class, and all of them united."""
+    patterns = [pattern for group in classes.values() for pattern in group]
+    there, problems = _paths(wanted.image_id, data, [patterns])
+    everything = np.zeros((wanted.height, wanted.width), np.uint8)
+    cells: list[str | int] = []
+    seen, overlap = [], 0
+    for name, group in classes.items():
+        found = [_first(data, pattern.replace(ID, wanted.image_id)) for pattern in group]
+        mask, total, bad = _united(wanted, data, [path for path in found if path is not None])
+        area = int(np.count_nonzero(mask))
+        problems += bad
+        everything |= mask
+        overlap += total - area
+        cells += [encode(mask, dialect) if area else "", area]
+        seen += [name] if area else []
+    area = int(np.count_nonzero(everything))
+    text = encode(everything, dialect) if area else ""
+    of_classes = (JOINT.join(seen), *cells)
+    return _Found(wanted.image_id, len(there), problems, text, area, overlap, of_classes)
+
+
+def _united(
+    wanted: _Wanted, data: Path, paths: Sequence[Path]
+) -> tuple[NDArray[np.uint8], int, list[str]]:
+    """Return the union of mask files, uint8 (H, W), the sum of their pixels, and what is wrong."""
     united = np.zeros((wanted.height, wanted.width), np.uint8)
-    total = 0
+    total, problems = 0, []
     for path in paths:
         try:
             mask = read_mask(path, data)
@@ -133,9 +183,7 @@ def _read(wanted: _Wanted, data: Path, alternatives: Alternatives, dialect: Dial
             continue
         total += int(np.count_nonzero(mask))
         united |= mask
-    area = int(np.count_nonzero(united))
-    text = encode(united, dialect) if area else ""
-    return _Found(wanted.image_id, len(paths), problems, text, area, total - area)
+    return united, total, problems
 
 
 def _paths(image_id: str, data: Path, alternatives: Alternatives) -> tuple[list[Path], list[str]]:

@@ -13,6 +13,8 @@ DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0
 Side = Annotated[int, Field(ge=1)]
 MASK_KINDS, CLASS_KINDS = ("rle", "masks"), ("folders", "column", "wide", "long")
 MASK_METRICS = ("dice", "mean-iou-thresholds")
+MOST_MASKS = 8
+"""Masks an image may have: the image cache keeps a bit for each."""
 CLASS_METRICS = ("accuracy", "f1", "auroc", "neg-log-loss")
 Metric = Literal["dice", "mean-iou-thresholds", "accuracy", "f1", "auroc", "neg-log-loss"]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
@@ -47,6 +49,9 @@ class ImageFiles(Strict):
     """Globs of the test images."""
     exclude: list[str] = []
     """Images to leave out, damaged ones for example: ids, or globs below the data folder."""
+    id_pattern: str | None = None
+    """Regular expression found in an image's path below the data folder; its groups, joined by _,
+    are the image's id: "([^/]+)$" = the file's name with its ending. Unset, the name without it."""
     shape: tuple[Side, Side] | None = None
     """Height and width that every image has, where the competition fixes them."""
     metadata: Literal["none", "dicom"] = "none"
@@ -69,6 +74,8 @@ class ImageFiles(Strict):
     @model_validator(mode="after")
     def _facts_and_windows_fit(self) -> ImageFiles:
         _check_patterns(self.facts)
+        if self.id_pattern is not None:
+            _check_patterns({"id_pattern": self.id_pattern})
         if len(self.windows) not in (0, 1, 3):
             raise ValueError(f"windows must be one or three, found {len(self.windows)}")
         if self.least_in_window is not None and not self.windows:
@@ -86,6 +93,9 @@ class LabelTable(Strict):
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's name: [["left/{id}.png", "right/{id}.png"]] unites two;
     of several such lists the first of which a file is there counts for an image."""
+    class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
+    """Several masks an image: the mask file of each class, or several that are united:
+    left = ["leftMask/{id}.png"]."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""
     id_column: str = "ImageId"
@@ -95,9 +105,11 @@ class LabelTable(Strict):
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
     class_column: str | None = None
-    """`column`: column with the class's name. `long`: the same, where it is not in the id."""
+    """`column`: column with the class's name. `long`, and `rle` with classes: the same, where it is
+    not in the id."""
     class_separator: str = "_"
-    """`long`: what parts image and class in the id column, where there is no class_column."""
+    """`long`, and `rle` with classes: what parts image and class in the id column, where there is
+    no class_column."""
     value_column: str = "Label"
     """`long`: column with 0 or 1."""
 
@@ -109,8 +121,10 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
-        if (self.kind == "masks") != bool(self.masks):
-            raise ValueError('masks belong to kind = "masks", and that needs them')
+        if (self.kind == "masks") != bool(self.masks or self.class_masks):
+            raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
+        if self.masks and self.class_masks:
+            raise ValueError("give masks, or class_masks for several masks an image, not both")
         return self
 
 
@@ -175,7 +189,8 @@ class CompetitionSettings(Strict):
     task: Literal["segmentation", "classification"] = "segmentation"
     """What is predicted: a mask, or classes of the whole image."""
     classes: list[str] = []
-    """Classification: names of the classes, in the order of the network's outputs."""
+    """Names of the classes, in the order of the network's outputs. With segmentation an image has
+    a mask of each class; without any it has one mask."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric = "dice"
@@ -201,6 +216,16 @@ class CompetitionSettings(Strict):
         """Whether classes are predicted, not masks."""
         return self.task == "classification"
 
+    @property
+    def mask_classes(self) -> list[str]:
+        """Names of the masks where an image has several; none where it has one, or classes."""
+        return [] if self.is_classification else self.classes
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network tells of an image, or of each of its pixels."""
+        return max(1, len(self.classes))
+
     @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
         classifies = self.is_classification
@@ -214,13 +239,29 @@ class CompetitionSettings(Strict):
             raise ValueError(f'metric "{self.metric}" is not one of {self.task}')
         if classifies and (len(set(self.classes)) != len(self.classes) or not self.classes):
             raise ValueError("classification needs classes = [...], each once")
-        if not classifies and (self.classes or self.images.crop != "none"):
-            raise ValueError("classes and images.crop belong to classification")
+        if not classifies and (self.exclusive or self.images.crop != "none"):
+            raise ValueError("exclusive and images.crop belong to classification")
         single = self.labels.kind in ("folders", "column")
         if single and not self.exclusive:
             raise ValueError(f'labels.kind = "{self.labels.kind}" needs exclusive = true')
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("exclusive classes must be two at least")
+        self._check_masks()
         if unknown := [name for name in self.metric_weights if name not in self.classes]:
             raise ValueError(f"metric_weights names {unknown[0]!r}, which is no class")
         return self
+
+    def _check_masks(self) -> None:
+        """Raise ValueError unless the masks of each class can be found."""
+        named, classes = self.labels.class_masks, self.mask_classes
+        if len(set(classes)) != len(classes):
+            raise ValueError("classes names one twice")
+        if named and set(named) != set(classes):
+            raise ValueError(
+                f"labels.class_masks names {', '.join(named)}; classes are "
+                f"{', '.join(classes) or 'none'}"
+            )
+        if classes and self.labels.kind == "masks" and not named:
+            raise ValueError("several masks an image need labels.class_masks")
+        if len(classes) > MOST_MASKS:
+            raise ValueError(f"an image may have {MOST_MASKS} masks, found {len(classes)} classes")
