@@ -247,12 +247,14 @@ class Blender:
         presence = _presence(self.blend(members), self.image_ids) if gated else None
         return overlap_table(honest, self.parts, rules, presence)
 
-    def draw(self, histograms: NDArray[np.int64], assessment: Assessment) -> None:
-        """Write the heat maps of the score around the rule."""
+    def draw(
+        self, histograms: NDArray[np.int64], assessment: Assessment, of_class: str = ""
+    ) -> None:
+        """Write the heat maps of the score around the rule, of each class a file of its own."""
         from goldfold.ensemble.heat_map import draw_heat_maps
 
         draw_heat_maps(
-            self.run.directory.heat_maps,
+            self.run.directory.heat_maps(of_class),
             histograms,
             assessment.chosen,
             self.run.settings.competition.metric,

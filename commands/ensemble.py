@@ -189,14 +189,50 @@ def print_blends(report: dict[str, Any]) -> None:
 
 def print_ensemble(report: dict[str, Any]) -> None:
     """Print the scores, the honest one first, and the thresholds."""
-    from goldfold.commands import show
     from goldfold.commands.label_ensemble import print_label_ensemble
 
     if report.get("task") == "classification":
         print_label_ensemble(report)
         return
+    if "classes" in report:
+        _print_classes(report)
+        return
+    _print_scores(report)
+    _print_rule(report)
+
+
+def _print_classes(report: dict[str, Any]) -> None:
+    """Print the scores over all masks, and score and rule of each class."""
+    from goldfold.commands import show
+
+    _print_scores(report)
+    rows = []
+    for name, one in report["classes"].items():
+        counts, honest = one["images"], one["honest"]
+        seen = honest["non_empty_images"]
+        rows.append(
+            [
+                name,
+                f"{honest['score']:.4f}",
+                f"{one['all_empty']:.4f}",
+                f"{counts['non_empty']:,}",
+                "" if seen is None else f"{seen:.4f}",
+                f"{one['optimistic']:.4f}",
+            ]
+        )
+    headers = ["class", "honest", "all-empty", "non-empty masks", "score on them", "optimistic"]
+    show.out(show.table(headers, rows))
+    for name, one in report["classes"].items():
+        show.out(f"rule of {name}: {_rule_in_words(one['rule'])}{_gate_in_words(one['rule'])}")
+        for line in _post_processing_in_words(one):
+            show.out(f"  {line}")
+
+
+def _print_scores(report: dict[str, Any]) -> None:
+    """Print the scores, the honest one first, and that of each fold."""
+    from goldfold.commands import show
+
     honest, interval = report["honest"], report["honest"]["interval"]
-    counts = report["images"]
     scores = [
         [
             "honest",
@@ -210,6 +246,13 @@ def print_ensemble(report: dict[str, Any]) -> None:
     show.out(show.table(["score", report["metric"], ""], scores))
     for fold in honest.get("folds", []):
         show.out(f"  fold {fold['fold']}: {fold['score']:.4f} on {fold['images']} images")
+
+
+def _print_rule(report: dict[str, Any]) -> None:
+    """Print what the rule does to masks, and how it was chosen."""
+    from goldfold.commands import show
+
+    honest, counts = report["honest"], report["images"]
     for name, key in (("non-empty", "non_empty_images"), ("empty", "empty_images")):
         if honest[key] is not None:
             show.out(

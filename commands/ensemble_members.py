@@ -19,6 +19,7 @@ def open_members(
     folds: pd.DataFrame,
     split: Split,
     weights: Mapping[str, int] | None = None,
+    of_class: str = "",
 ) -> list[Member]:
     """Return the members with their stores opened: this run's models, then those of other runs.
 
@@ -30,6 +31,7 @@ def open_members(
         folds: of the run.
         split: which maps.
         weights: by name; those of the settings, or 1, unless given.
+        of_class: whose maps, where an image has several.
 
     Raises:
         InputError: trainings are not finished or were made from other settings, labels or folds,
@@ -40,7 +42,7 @@ def open_members(
     members: list[Member] = []
     problems: list[str] = []
     for one, prefix, its_images, its_folds in _runs(run, images, folds):
-        found, missing = _open_own(one, its_images, its_folds, split, prefix)
+        found, missing = _open_own(one, its_images, its_folds, split, prefix, of_class)
         members += found
         problems += missing
     if problems:
@@ -113,7 +115,12 @@ def _require_same_folds(run: Run, folds: pd.DataFrame, other: Run, its_folds: pd
 
 
 def _open_own(
-    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split, prefix: str
+    run: Run,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    split: Split,
+    prefix: str,
+    of_class: str,
 ) -> tuple[list[Member], list[str]]:
     """Return the members of one run, and a line for each store that is missing or outdated."""
     from dataclasses import replace
@@ -143,6 +150,7 @@ def _open_own(
                 folds=sorted({job.fold for job in jobs[name]}),
                 split=split,
                 allow_missing=run.settings.inference.allow_missing_folds,
+                of_class=of_class,
             )
         except InputError as error:
             problems.append(str(error))
@@ -209,7 +217,8 @@ def prediction_facts(
     from goldfold.files import fingerprint, read_json
 
     facts = {}
-    for member in open_members(run, images, folds, split):
+    any_class = (run.settings.competition.mask_classes or [""])[0]  # all are in the same stores
+    for member in open_members(run, images, folds, split, of_class=any_class):
         for readers in member.seeds:
             for reader in readers:
                 summary = read_json(reader.path.with_suffix(".json"))

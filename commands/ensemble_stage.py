@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
+    from goldfold.ensemble.honest import Assessment
 
 
 def ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
@@ -37,8 +41,17 @@ def _beside_predictions(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> 
         "settings": run.settings.ensemble.model_dump(mode="json"),
         "metric": run.settings.competition.metric,
         "folds": fingerprint(folds.to_dict(orient="list")),
-        "masks": fingerprint([list(images["image_id"]), list(images["mask_rle"])]),
+        "masks": fingerprint([list(images["image_id"]), *_masks(run, images)]),
     }
+
+
+def _masks(run: Run, images: pd.DataFrame) -> list[list[str]]:
+    """Return the columns of the masks that are judged."""
+    from goldfold.competitions.images_table import mask_columns
+
+    classes = run.settings.competition.mask_classes
+    columns = [mask_columns(name)[0] for name in classes] or ["mask_rle"]
+    return [[*classes]] * bool(classes) + [list(images[column]) for column in columns]
 
 
 def require_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> None:
@@ -91,22 +104,64 @@ def ensure_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict
 def _blend_and_assess(
     run: Run, images: pd.DataFrame, folds: pd.DataFrame, made_from: dict[str, Any]
 ) -> dict[str, Any]:
-    from goldfold.commands.blender import Blender
-    from goldfold.commands.ensemble_members import close_members, open_members
-    from goldfold.ensemble.report import build_report
+    """Return the content of ensemble.json; metrics.csv and the heat maps are written."""
+    import pandas as pd
+
+    from goldfold.ensemble.several import build_class_report
     from goldfold.files import write_text
 
-    members = open_members(run, images, folds, "out-of-fold")
+    classes = run.settings.competition.mask_classes
+    found = {name: _assess(run, images, folds, made_from, name) for name in classes or [""]}
+    overlap = pd.concat(
+        [one.overlap.assign(**{"class": name} if name else {}) for name, one in found.items()]
+    )
+    write_text(run.directory.metrics, overlap.to_csv(index=False, lineterminator="\n"))
+    if not classes:
+        return found[""].report
+    any_class = next(iter(found.values()))
+    return build_class_report(
+        {name: one.report for name, one in found.items()},
+        {name: one.assessment for name, one in found.items()},
+        any_class.parts,
+        any_class.groups,
+        samples=run.settings.ensemble.bootstrap_samples,
+        seed=run.settings.ensemble.seed,
+        facts=made_from,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is chosen for the masks of a class, and what to expect of it."""
+
+    report: dict[str, Any]
+    assessment: Assessment
+    overlap: pd.DataFrame
+    parts: NDArray[np.int64]
+    groups: list[str]
+
+
+def _assess(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, made_from: dict[str, Any], name: str
+) -> _Found:
+    """Return the blend and rule of a class, "" where an image has one mask."""
+    from goldfold.commands.blender import Blender
+    from goldfold.commands.ensemble_members import close_members, open_members
+    from goldfold.competitions.images_table import of_class
+    from goldfold.ensemble.report import build_report
+
+    if name:
+        run.progress.say(f"class {name}")
+    members = open_members(run, images, folds, "out-of-fold", of_class=name)
     try:
-        blender = Blender(run, images, folds, members)
+        blender = Blender(run, of_class(images, name), folds, members)
         members, without = blender.weigh()
         histograms = blender.histograms(members)
         assessment = blender.assess(histograms, members, without)
         post = blender.post_processing(members, assessment)
-        blender.draw(histograms, assessment)
+        blender.draw(histograms, assessment, name)
         overlap = blender.overlap(histograms, members, assessment, without)
-        write_text(run.directory.metrics, overlap.to_csv(index=False, lineterminator="\n"))
-        return build_report(
+        report = build_report(
             members,
             assessment,
             run.settings.competition.metric,
@@ -117,5 +172,6 @@ def _blend_and_assess(
             overlap=overlap,
             facts=made_from,
         )
+        return _Found(report, assessment, overlap, blender.parts, blender.groups)
     finally:
         close_members(members)

@@ -159,11 +159,13 @@ def _predict_one(
     if form not in caches:
         caches[form] = _cache_of(run, images, *form)
     discarded = discarded_because(path, facts)
+    maps = run.settings.competition.outputs  # of an image
     with MapWriter(path, facts, restart=True, shared=share[1] > 1) as writer:
         if discarded:
             run.progress.say(f"{name}: predicting anew, because {discarded}")
         if len(writer):
-            run.progress.say(f"{name}: going on after {len(writer):,} of {len(chosen):,} images")
+            done = len(writer) // maps
+            run.progress.say(f"{name}: going on after {done:,} of {len(chosen):,} images")
         predictor = networks.predictor(caches[form])
         run.progress.say(f"{name}: {networks.description}")
         predict_maps(
@@ -172,16 +174,16 @@ def _predict_one(
             list(chosen["image_id"]),
             list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True)),
             writer,
+            classes=run.settings.competition.mask_classes or [""],
             batch_size=run.settings.inference.batch_size,
             share=share,
             progress=run.progress,
         )
-        if writer.holds(len(chosen)):
+        if writer.holds(len(chosen) * maps):
             writer.finish()
         else:
-            run.progress.say(
-                f"{name}: {len(writer):,} of {len(chosen):,} images; the rest is others'"
-            )
+            done = len(writer) // maps
+            run.progress.say(f"{name}: {done:,} of {len(chosen):,} images; the rest is others'")
 
 
 def _predict_classes(

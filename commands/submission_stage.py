@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,18 +147,19 @@ def _write_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path
 
     layout = layout_of(run.settings.competition)
     sample = read_sample(sample_path(run), layout)
-    decided = open_masks(run, images, folds, "test")
-    try:
+    with ExitStack() as stack:
+        decided = {}
+        for name in run.settings.competition.mask_classes or [""]:
+            decided[name] = open_masks(run, images, folds, "test", name)
+            stack.callback(decided[name].blend.close)
         write_submission(
             path,
             sample.image_ids,
-            list(_masks(run, decided, sample)),
+            list(_masks(run, decided, sample, layout)),
             layout=layout,
             columns=sample.columns,
             shapes=test_shapes(images),
         )
-    finally:
-        decided.blend.close()
 
 
 def layout_of(competition: CompetitionSettings) -> Layout:
@@ -212,10 +214,12 @@ class DecidedMasks:
         return post_process(apply_rule(self.blend.read(image_id), self.rule, presence), self.steps)
 
 
-def open_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split) -> DecidedMasks:
+def open_masks(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split, of_class: str = ""
+) -> DecidedMasks:
     """Return the masks of the test images, or of the training images out of fold.
 
-    The caller closes the blend.
+    They are those of a class, where an image has several. The caller closes the blend.
 
     Raises:
         InputError: predictions or ensemble are missing or outdated.
@@ -230,19 +234,28 @@ def open_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
     )
 
     path = run.directory.ensemble
-    members = open_members(run, images, folds, split, read_weights(path))
+    members = open_members(run, images, folds, split, read_weights(path, of_class), of_class)
     partial = split == "out-of-fold" and run.settings.inference.allow_missing_folds
-    blend = Blend(members, split, partial=partial, scales=read_scales(path))
-    return DecidedMasks(blend, read_rule(path), read_post_processing(path))
+    blend = Blend(members, split, partial=partial, scales=read_scales(path, of_class))
+    return DecidedMasks(blend, read_rule(path, of_class), read_post_processing(path, of_class))
 
 
-def _masks(run: Run, decided: DecidedMasks, sample: Sample) -> Iterator[tuple[str, str]]:
-    """Yield id and encoded mask of each sample image, some maps in memory at a time.
+def _masks(
+    run: Run, decided: Mapping[str, DecidedMasks], sample: Sample, layout: Layout
+) -> Iterator[tuple[str, str]]:
+    """Yield key and encoded mask of each row of the sample, some maps in memory at a time.
 
     A test image that images.exclude leaves out gets an empty mask.
 
+    Args:
+        run: the run.
+        decided: by class; "" where an image has one mask.
+        sample: what is asked for.
+        layout: how its rows name images and classes.
+
     Raises:
-        InputError: images of the sample have no prediction; all are counted.
+        InputError: images of the sample have no prediction, or its classes are others; all are
+            counted.
     """
     from goldfold.competitions.collect import excluded_test_ids
     from goldfold.competitions.rle import get_dialect
@@ -250,22 +263,40 @@ def _masks(run: Run, decided: DecidedMasks, sample: Sample) -> Iterator[tuple[st
     from goldfold.submissions.encode import encode_masks
 
     dialect = get_dialect(run.settings.competition.submission.dialect)
-    predicted = set(decided.blend.image_ids)
+    predicted = set(next(iter(decided.values())).blend.image_ids)
     left_out = excluded_test_ids(run.settings.competition) - predicted
-    missing = sorted(set(sample.image_ids) - predicted - left_out)
+    images = {layout.image_of(key) for key in sample.image_ids}
+    missing = sorted(images - predicted - left_out)
     if missing:
         raise InputError(
             list_problems(
-                f"{len(missing)} of {len(sample.image_ids)} images of the sample submission have "
+                f"{len(missing)} of {len(images)} images of the sample submission have "
                 "no prediction:",
                 missing,
                 f"Are their files in {run.settings.competition.data}? `{run.command('check')}`",
                 limit=5,
             )
         )
+    unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided]
+    if unknown:
+        names = ", ".join(name for name in decided if name) or "none"
+        raise InputError(
+            list_problems(
+                f"{len(unknown)} of {len(sample.image_ids)} rows of the sample submission are of "
+                f"no class of the competition ({names}):",
+                unknown,
+                "Set competition.classes, and submission.class_separator or class_column, as the "
+                "sample has them.",
+                limit=5,
+            )
+        )
+
+    def mask_of(key: str) -> NDArray[np.uint8] | None:
+        image_id = layout.image_of(key)
+        return None if image_id in left_out else decided[layout.class_of(key)].mask(image_id)
 
     yield from encode_masks(
-        lambda image_id: None if image_id in left_out else decided.mask(image_id),
+        mask_of,
         sample.image_ids,
         dialect,
         workers=run.workers,

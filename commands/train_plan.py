@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.training_stage import StageRun
+    from goldfold.settings import CompetitionSettings
     from goldfold.training.machine import Machine
     from goldfold.training.stage_plan import StagePlan
 
@@ -106,8 +107,8 @@ def _planned(
 ) -> list[PlannedEpoch]:
     """Return a row for every epoch of a stage."""
     plan, held_out = _stage_plan(run, one, images, folds)
-    classes = len(run.settings.competition.classes)
-    speed = _measured(one, machine, classes) if machine is not None else None
+    form = run.settings.competition
+    speed = _measured(one, machine, form) if machine is not None else None
     rows = []
     for epoch in range(plan.epochs):
         rates = [plan.rate(epoch, step) for step in range(plan.steps(epoch))]
@@ -161,13 +162,13 @@ def _validations(one: StageRun, epoch: int) -> int:
     return 1 + (stage.ema is not None) + (last and stage.swa_from is not None)
 
 
-def _measured(one: StageRun, machine: Machine, classes: int) -> tuple[float, float]:
+def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tuple[float, float]:
     """Return the seconds an image takes in training and in validation.
 
     Args:
         one: the stage.
         machine: where it would be trained.
-        classes: of the whole image that its network gives; 0 for masks.
+        form: of the competition, which says what its network gives.
     """
     from statistics import median
     from time import perf_counter
@@ -181,14 +182,15 @@ def _measured(one: StageRun, machine: Machine, classes: int) -> tuple[float, flo
     from goldfold.training.networks.freezing import set_training_mode
 
     model, stage = one.job.model, one.settings
-    network = build_network(model, classes=max(1, classes))
+    network = build_network(model, classes=form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
     size, count = stage.crop_size or stage.image_size, stage.batch_size * stage.accumulation
     shape = (count, size, size) if model.channels == 1 else (count, size, size, 3)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
-    of_targets = (count, 1, classes) if classes else (count, size, size)
+    of_masks = (count, form.outputs, size, size)
+    of_targets = (count, 1, form.outputs) if form.is_classification else of_masks
     masks = random.integers(0, 2, of_targets).astype(np.uint8) * np.uint8(255)
     set_training_mode(network, stage.frozen)
     times = []

@@ -68,7 +68,10 @@ def preview_command(
 def _row(
     images: TrainingImages, number: int, stage: StageSettings, draws: int
 ) -> list[tuple[Pixels, Pixels]]:
-    """Return an image and its changed selves, gray, each with its mask of 0 and 1."""
+    """Return an image and its changed selves, gray, each with its mask of 0 and 1.
+
+    Several masks are united.
+    """
     from goldfold.training.augmentation.pipeline import augment
     from goldfold.training.augmentation.recipe import get_recipe
 
@@ -99,4 +102,5 @@ def _gray(image: Pixels) -> Pixels:
 def _binary(mask: Pixels, soft: bool) -> Pixels:
     import numpy as np
 
-    return (mask > (127 if soft else 0)).astype(np.uint8)
+    binary = (mask > (127 if soft else 0)).astype(np.uint8)
+    return binary if binary.ndim == 2 else binary.max(axis=0)

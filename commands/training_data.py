@@ -45,13 +45,15 @@ def fold_data(
     train = training_images(images).set_index("image_id")
     inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
     held_out = sorted(folds.loc[folds["fold"] == one.job.fold, "image_id"])
-    if run.settings.competition.is_classification:
+    form = run.settings.competition
+    if form.is_classification:
         return _label_data(run, one, train, cache, inside, held_out)
     validation = ValidationImages(
         rows=cache.rows(held_out),
         sizes=list(zip(train.loc[held_out, "height"], train.loc[held_out, "width"], strict=True)),
-        masks=list(train.loc[held_out, "mask_rle"]),
-        dialect=get_dialect(run.settings.competition.labels.dialect),
+        masks=[text for texts in encoded_masks(form, train.loc[held_out]) for text in texts],
+        dialect=get_dialect(form.labels.dialect),
+        classes=form.outputs,
     )
     return FoldData(
         cache=cache,
@@ -62,6 +64,14 @@ def fold_data(
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo=_pseudo_labelled(run, one, images, folds, caches),
     )
+
+
+def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the run-length encodings of each image's masks, in the order of the outputs."""
+    from goldfold.competitions.images_table import mask_columns
+
+    columns = [mask_columns(name)[0] for name in form.mask_classes] or ["mask_rle"]
+    return list(zip(*(images[column].tolist() for column in columns), strict=True))
 
 
 def _label_data(
@@ -214,7 +224,7 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
         image_ids=list(train["image_id"]),
         paths=[data / path for path in train["path"]],
         sizes=list(zip(train["height"], train["width"], strict=True)),
-        masks=None if classifies else list(train["mask_rle"]),
+        masks=None if classifies else encoded_masks(run.settings.competition, train),
         dialect=None if classifies else get_dialect(run.settings.competition.labels.dialect),
         size=size,
         channels=channels,

@@ -247,8 +247,8 @@ def _waiting(
 
 
 def outputs(run: Run) -> int:
-    """Return the outputs of a run's networks: one mask, or a number for each class."""
-    return max(1, len(run.settings.competition.classes))
+    """Return the outputs of a run's networks: one mask, or one for each class, or its number."""
+    return run.settings.competition.outputs
 
 
 def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
@@ -304,6 +304,7 @@ def _remove_training(folder: Path) -> None:
 
 def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     """Return what changes when images or masks do; copying the data folder changes nothing."""
+    from goldfold.commands.training_data import encoded_masks
     from goldfold.competitions.image import PLAIN, reading_of
     from goldfold.competitions.images_table import CLASSES, training_images
     from goldfold.files import fingerprint
@@ -315,6 +316,8 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     form = run.settings.competition
     if form.is_classification:
         parts += [list(train[CLASSES]), form.classes, form.exclusive]
+    elif form.mask_classes:
+        parts += [form.classes, encoded_masks(form, train)]
     if reading_of(form.images) != PLAIN:
         parts.append(str(reading_of(form.images)))
     return fingerprint(parts)

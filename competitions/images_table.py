@@ -102,7 +102,8 @@ def group_column(images: pd.DataFrame, group: str) -> pd.Series:
     if group == "none":
         return images["image_id"]
     if group not in images.columns:
-        known = ", ".join(column for column in images.columns if column not in FIXED) or "none"
+        own = [column for column in images.columns if column not in FIXED and ":" not in column]
+        known = ", ".join(own) or "none"
         raise InputError(
             f"folds.group = {group!r}: images.csv has no such column (further columns: {known}). "
             'Set folds.group to one of them or to "none".'

@@ -51,10 +51,10 @@ class RunDirectory:
         """Members, weights, thresholds and scores."""
         return self.root / "ensemble.json"
 
-    @property
-    def heat_maps(self) -> Path:
-        """Score around the rule."""
-        return self.root / "ensemble.png"
+    def heat_maps(self, of_class: str = "") -> Path:
+        """Score around the rule, of a class where an image has several masks."""
+        named = f"-{of_class.replace('/', '-')}" if of_class else ""
+        return self.root / f"ensemble{named}.png"
 
     @property
     def metrics(self) -> Path:

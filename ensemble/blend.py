@@ -107,6 +107,7 @@ def open_member(
     folds: Sequence[int],
     split: Split,
     allow_missing: bool = False,
+    of_class: str = "",
 ) -> Member:
     """Return a model with its finished stores opened.
 
@@ -118,6 +119,7 @@ def open_member(
         folds: folds it was trained on.
         split: which maps.
         allow_missing: pass over folds without a finished store; each seed needs one at least.
+        of_class: whose maps, where an image has several.
 
     Raises:
         InputError: stores are missing, unfinished or damaged; all are named at once.
@@ -128,7 +130,7 @@ def open_member(
         readers: list[MapReader] = []
         for fold in folds:
             try:
-                readers.append(MapReader(maps_path(predictions, name, seed, fold, split)))
+                readers.append(MapReader(maps_path(predictions, name, seed, fold, split), of_class))
             except InputError as error:
                 problems.append(str(error))
         if not readers and allow_missing:

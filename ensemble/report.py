@@ -125,13 +125,30 @@ def describe_rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def read_rule(path: Path) -> Rule:
-    """Return the rule that an ensemble.json holds.
+def read_ensemble(path: Path, of_class: str = "") -> dict[str, Any]:
+    """Return the content of an ensemble.json, or what it says of a class.
+
+    Raises:
+        InputError: the file is missing, or does not know the class.
+    """
+    content = read_json(path)
+    if not of_class:
+        return dict(content)
+    try:
+        return dict(content["classes"][of_class])
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{path} knows no class {of_class!r}. Run `goldfold ensemble run` again."
+        ) from None
+
+
+def read_rule(path: Path, of_class: str = "") -> Rule:
+    """Return the rule that an ensemble.json holds, of a class where an image has several masks.
 
     Raises:
         InputError: the file is missing, or holds no rule.
     """
-    content = read_json(path)
+    content = read_ensemble(path, of_class)
     try:
         rule = content["rule"]
         levels = (rule["top"]["level"], rule["min_area_px"], rule["bottom"]["level"])
@@ -146,13 +163,13 @@ def read_rule(path: Path) -> Rule:
     return Rule(*levels, gate)
 
 
-def read_post_processing(path: Path) -> PostProcessing:
+def read_post_processing(path: Path, of_class: str = "") -> PostProcessing:
     """Return the steps after the thresholds that an ensemble.json names.
 
     Raises:
         InputError: the file is missing, or its steps are unknown.
     """
-    content = read_json(path)
+    content = read_ensemble(path, of_class)
     try:
         return PostProcessing(**content.get("post_processing", {}))
     except (AttributeError, TypeError):
@@ -161,26 +178,26 @@ def read_post_processing(path: Path) -> PostProcessing:
         ) from None
 
 
-def read_weights(path: Path) -> dict[str, int]:
+def read_weights(path: Path, of_class: str = "") -> dict[str, int]:
     """Return the weight of each member that an ensemble.json names.
 
     Raises:
         InputError: the file is missing, or names none.
     """
-    content = read_json(path)
+    content = read_ensemble(path, of_class)
     try:
         return {member["name"]: int(member["weight"]) for member in content["members"]}
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} names no members. Run `goldfold ensemble run` again.") from None
 
 
-def read_scales(path: Path) -> dict[str, Scale] | None:
+def read_scales(path: Path, of_class: str = "") -> dict[str, Scale] | None:
     """Return the scale of each member that an ensemble.json names, None for the plain mean.
 
     Raises:
         InputError: the file is missing, or says less.
     """
-    content = read_json(path)
+    content = read_ensemble(path, of_class)
     try:
         merge = content.get("merge", "mean")
         if merge == "mean":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldfold.errors import InputError
 from goldfold.inference.predictor import Predictor
-from goldfold.inference.store import MapWriter
+from goldfold.inference.store import MapWriter, map_name
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache import ImageCache
 from goldfold.training.probability import levels_at_size
@@ -24,6 +25,7 @@ def predict_maps(
     sizes: Sequence[tuple[int, int]],
     writer: MapWriter,
     *,
+    classes: Sequence[str] = ("",),
     batch_size: int = 16,
     share: tuple[int, int] = (0, 1),
     progress: Progress = SILENT,
@@ -42,6 +44,7 @@ def predict_maps(
         image_ids: which images, in the order of the store.
         sizes: original (height, width) of each image.
         writer: the store; the caller finishes it.
+        classes: of the network's maps of an image, in their order.
         batch_size: images in a forward pass.
         share: (k, n): only every n-th batch from the k-th, for one of n processes.
         progress: counts images.
@@ -51,6 +54,7 @@ def predict_maps(
         OutputError: the store cannot be written.
     """
     _check_request(image_ids, sizes)
+    named = _Named(image_ids, sizes, classes)
     rows = cache.rows(image_ids)
     starts = list(range(0, len(image_ids), batch_size))[share[0] :: share[1]]
     blocks = [range(start, min(start + batch_size, len(image_ids))) for start in starts]
@@ -59,26 +63,39 @@ def predict_maps(
         ThreadPoolExecutor(1, thread_name_prefix="store") as store,
     ):
         stored, writing = 0, None
-        for block, pixels in _read_ahead(cache, rows, blocks, image_ids, writer):
+        for block, pixels in _read_ahead(cache, rows, blocks, named, writer):
             if pixels is not None:
                 seen, presence = predictor.probability(pixels)
                 stored += _stored(writing)
-                writing = store.submit(_store, writer, block, image_ids, sizes, seen, presence)
+                writing = store.submit(_store, writer, block, named, seen, presence)
             task.advance(len(block))
     return stored + _stored(writing)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Images, their sizes, and the classes of their maps."""
+
+    image_ids: Sequence[str]
+    sizes: Sequence[tuple[int, int]]
+    classes: Sequence[str]
+
+    def names(self, place: int) -> list[str]:
+        """Return what the maps of an image are called."""
+        return [map_name(self.image_ids[place], one) for one in self.classes]
 
 
 def _read_ahead(
     cache: ImageCache,
     rows: NDArray[np.int64],
     blocks: Sequence[range],
-    image_ids: Sequence[str],
+    named: _Named,
     writer: MapWriter,
 ) -> Iterator[tuple[range, NDArray[np.uint8] | None]]:
     """Yield each block with its pixels, read while the block before is used; None if stored."""
 
     def read(block: range) -> NDArray[np.uint8] | None:
-        if all(image_ids[place] in writer for place in block):
+        if all(name in writer for place in block for name in named.names(place)):
             return None
         return np.stack([cache.pixels[rows[place]] for place in block])
 
@@ -94,19 +111,20 @@ def _read_ahead(
 def _store(
     writer: MapWriter,
     block: range,
-    image_ids: Sequence[str],
-    sizes: Sequence[tuple[int, int]],
+    named: _Named,
     probability: torch.Tensor,
     presence: torch.Tensor | None,
 ) -> int:
     """Append a batch's maps at their original sizes and return how many were new."""
     told = [None] * len(block) if presence is None else presence.tolist()
-    maps = levels_at_size(probability, [sizes[place] for place in block])
+    maps = levels_at_size(probability, [named.sizes[place] for place in block])
     new = 0
-    for place, levels, one in zip(block, maps, told, strict=True):
-        if image_ids[place] not in writer:
-            writer.append(image_ids[place], levels, one)
-            new += 1
+    for place, one in zip(block, told, strict=True):
+        for name in named.names(place):
+            levels = next(maps)
+            if name not in writer:
+                writer.append(name, levels, one)
+                new += 1
     return new
 
 

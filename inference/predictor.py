@@ -18,7 +18,7 @@ from goldfold.training.device import Device
 from goldfold.training.networks.output import split_output
 
 Network = Callable[[torch.Tensor], Any]
-"""Images (N, C, H, W) -> logits (N, 1, H, W), and presence logits (N, 1) if it has the head."""
+"""Images (N, C, H, W) -> logits (N, M, H, W) of M masks; and presence logits (N, 1) with a head."""
 
 Seen = tuple[torch.Tensor, torch.Tensor | None]
 
@@ -49,7 +49,7 @@ class Predictor:
 
     @torch.inference_mode()
     def probability(self, pixels: NDArray[np.uint8] | torch.Tensor) -> Seen:
-        """Return the merged probability, float32 (N, 1, S, S), and the presence's, (N,).
+        """Return the merged probability, float32 (N, M, S, S), and the presence's, (N,).
 
         The presence probability is merged over the networks that have a head for it; None where
         none has.
@@ -83,7 +83,7 @@ def see(network: Network, images: torch.Tensor, view: View, device: Device) -> S
         device: where both are.
 
     Returns:
-        float32 (N, 1, H, W) in 0..1, and the presence's float32 (N,), None without a head: a view
+        float32 (N, M, H, W) in 0..1, and the presence's float32 (N,), None without a head: a view
         changes nothing about whether there is something to see.
     """
     looked = view.forward(images)

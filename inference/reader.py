@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from goldfold.errors import InputError
 from goldfold.files import fingerprint, read_json
 from goldfold.inference.record import HEADER_BYTES, Entry, pack_header, scan_records, unpack_map
+from goldfold.inference.store import map_name
 
 
 class MapReader:
@@ -24,16 +25,17 @@ class MapReader:
     Attributes:
         path: the .maps file.
         facts: what the maps were made from.
+        of_class: class whose maps are read, "" where an image has one map.
         image_ids: ids in the order of the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, of_class: str = "") -> None:
         """Open a store.
 
         Raises:
             InputError: there is no finished store.
         """
-        self.path = path
+        self.path, self.of_class = path, of_class
         summary_path = path.with_suffix(".json")
         if not path.is_file() or not summary_path.is_file():
             state = "is not finished" if path.is_file() else "does not exist"
@@ -49,9 +51,13 @@ class MapReader:
             raise _damaged(path, f"its facts are not those of {summary_path.name}")
         self._view = memoryview(self._content)
         entries = scan_records(self._view, verify=False)
-        self._entries: dict[str, Entry] = {entry.image_id: entry for entry in entries}
-        if len(self._entries) != summary["images"]:
-            raise _damaged(path, f"it has {len(self._entries)} maps, not {summary['images']}")
+        found = {entry.image_id: entry for entry in entries}
+        if len(found) != summary["images"]:
+            raise _damaged(path, f"it has {len(found)} maps, not {summary['images']}")
+        end = map_name("", of_class)
+        self._entries: dict[str, Entry] = {
+            name.removesuffix(end): entry for name, entry in found.items() if name.endswith(end)
+        }
         self.image_ids = list(self._entries)
 
     def __enter__(self) -> Self:
@@ -67,9 +73,9 @@ class MapReader:
         """Close the file."""
         self.close()
 
-    def __reduce__(self) -> tuple[type[MapReader], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[MapReader], tuple[Path, str]]:
         """Send the place of the file, not its content, to another process."""
-        return MapReader, (self.path,)
+        return MapReader, (self.path, self.of_class)
 
     def __len__(self) -> int:
         """Return the number of maps."""

@@ -37,6 +37,18 @@ Split = Literal["out-of-fold", "test"]
 
 FORMAT = 2
 
+CLASS_JOINT = "\t"
+"""Between image and class in the name of a map, where an image has several."""
+
+
+def map_name(image_id: str, name: str = "") -> str:
+    """Return what a map is called in a store: its image, and its class where there are several.
+
+    >>> map_name("a"), map_name("a", "left").split()
+    ('a', ['a', 'left'])
+    """
+    return f"{image_id}{CLASS_JOINT}{name}" if name else image_id
+
 
 def maps_path(predictions: Path, model: str, seed: int, fold: int, split: Split) -> Path:
     """Return where a fold model's maps lie, e.g. predictions/MODEL/seed-0/fold-0/test.maps."""

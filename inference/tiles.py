@@ -53,13 +53,13 @@ class TiledNetwork:
         self.step = max(1, int(tile * (1 - overlap)))
 
     def __call__(self, images: torch.Tensor) -> Any:
-        """Return logits float32 (N, 1, H, W), and presence logits (N, 1) if there is a head.
+        """Return logits float32 (N, M, H, W), and presence logits (N, 1) if there is a head.
 
         Args:
             images: network input (N, C, H, W).
         """
         height, width = images.shape[-2:]
-        total = images.new_zeros((len(images), 1, height, width), dtype=torch.float32)
+        total: torch.Tensor | None = None
         weight = images.new_zeros((height, width), dtype=torch.float32)
         presence: torch.Tensor | None = None
         places = [
@@ -78,11 +78,17 @@ class TiledNetwork:
             for start in range(0, len(images), self.batch_size):
                 part = slice(start, start + self.batch_size)
                 logits, told = split_output(self.network(images[part, :, rows, columns]))
+                if total is None:
+                    masks = logits.shape[1]
+                    total = images.new_zeros(
+                        (len(images), masks, height, width), dtype=torch.float32
+                    )
                 total[part, :, rows, columns] += logits.float() * here
                 if told is not None:
                     if presence is None:
                         presence = told.new_full((len(images),), -torch.inf, dtype=torch.float32)
                     presence[part] = torch.maximum(presence[part], told.float())
+        assert total is not None
         mask = total / weight
         return mask if presence is None else (mask, presence.unsqueeze(1))
 

@@ -3,7 +3,8 @@
 A cache is three files beside each other, all rows in one order:
 
     train-512-gray.pixels.npy    (N, S, S) uint8, or (N, S, S, 3) for `rgb`
-    train-512-gray.masks.npy     (M, S, S) uint8, 0 or 1: the non-empty masks only
+    train-512-gray.masks.npy     (M, S, S) uint8, 0 or 1: the non-empty masks only; where an image
+                                 has several masks, the c-th of them is the bit of value 2 ** c
     train-512-gray.json          ids, sizes, which mask belongs to which row, fingerprint
 
 The JSON is removed before the arrays are replaced and written after them, so arrays without
@@ -29,6 +30,7 @@ from goldfold.training.cache_writer import (
     CacheRow,
     pixel_shape,
     remove_leftovers,
+    unpack_masks,
     write_cache,
 )
 
@@ -51,6 +53,7 @@ class ImageCache:
         pixels: (N, S, S) or (N, S, S, 3) uint8.
         sizes: (N, 2) int64, height and width of the originals.
         labelled: whether the cache was built with masks.
+        classes: masks of an image, C.
         non_empty: (N,) bool, whether the original mask has pixels.
     """
 
@@ -67,6 +70,7 @@ class ImageCache:
         self.size: int = facts["size"]
         self.channels: int = facts["channels"]
         self.labelled: bool = facts["labelled"]
+        self.classes: int = facts.get("classes", 1)
         self.sizes: NDArray[np.int64] = np.array(facts["sizes"], dtype=np.int64).reshape(-1, 2)
         self._mask_rows: NDArray[np.int64] = np.array(facts["mask_rows"], dtype=np.int64)
         self.non_empty: NDArray[np.bool_] = self._mask_rows >= 0
@@ -84,14 +88,18 @@ class ImageCache:
         return ImageCache, (self.folder, self.name)
 
     def mask(self, row: int) -> Mask:
-        """Return the mask of a row, (S, S) uint8, 0 or 1; an empty one is made on the spot."""
+        """Return the mask of a row, uint8 of 0 or 1; an empty one is made on the spot.
+
+        (S, S), or (C, S, S) where an image has several.
+        """
         if not self.labelled:
             raise ValueError(f"the cache {self.name} was built without masks")
         stored = self._mask_rows[row]
+        shape = (self.size, self.size) if self.classes == 1 else (self.classes, *[self.size] * 2)
         if stored < 0:
-            return np.zeros((self.size, self.size), dtype=np.uint8)
+            return np.zeros(shape, dtype=np.uint8)
         mask: Mask = self._masks[stored]
-        return mask
+        return mask if self.classes == 1 else unpack_masks(mask, self.classes)
 
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.int64]:
         """Return the rows of these images, in their order.
@@ -134,7 +142,7 @@ def build_cache(
     image_ids: Sequence[str],
     paths: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
-    masks: Sequence[str] | None,
+    masks: Sequence[str] | Sequence[Sequence[str]] | None,
     dialect: Dialect | None,
     size: int,
     channels: int = 1,
@@ -153,7 +161,8 @@ def build_cache(
         image_ids: unique ids, in the order of the rows.
         paths: files of the images.
         sizes: (height, width) of the originals, as the run-length encodings count them.
-        masks: run-length encodings, or None for images without labels.
+        masks: run-length encodings, or of each image one for each class; None for images without
+            labels.
         dialect: their dialect; needed with `masks`.
         size: height and width to which images and masks are resized, in pixels.
         channels: 1 or 3.
@@ -170,7 +179,8 @@ def build_cache(
         raise ValueError("masks need a dialect")
     name = f"{split}-{size}-{'gray' if channels == 1 else 'rgb'}"
     rows = _list_rows(image_ids, paths, sizes, masks, dialect)
-    plan = CachePlan(name, rows, masks is not None, dialect, size, channels, reading)
+    classes = len(rows[0].masks)
+    plan = CachePlan(name, rows, masks is not None, dialect, size, channels, reading, classes)
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)
     reused, reason = _reusable(folder, name, made_from)
@@ -186,7 +196,7 @@ def _list_rows(
     image_ids: Sequence[str],
     paths: Sequence[Path],
     sizes: Sequence[tuple[int, int]],
-    masks: Sequence[str] | None,
+    masks: Sequence[str] | Sequence[Sequence[str]] | None,
     dialect: Dialect | None,
 ) -> list[CacheRow]:
     if not image_ids:
@@ -195,14 +205,23 @@ def _list_rows(
     if twice:
         title = f"expected every image once, found {len(twice)} ids several times:"
         raise InputError(list_problems(title, twice, "Mend the image table."))
-    texts = [
-        "" if dialect is None or is_empty(text) or text.strip() == dialect.empty else text
-        for text in masks or [""] * len(image_ids)
-    ]
-    columns = zip(image_ids, paths, sizes, texts, strict=True)
+    if dialect is None or masks is None:
+        masks = [""] * len(image_ids)
+
+    def cleaned(text: str) -> str:
+        known = dialect.empty if dialect is not None else ""
+        return "" if is_empty(text) or text.strip() == known else text
+
+    columns = zip(image_ids, paths, sizes, masks, strict=True)
     return [
-        CacheRow(image_id, Path(path), int(height), int(width), text)
-        for image_id, path, (height, width), text in columns
+        CacheRow(
+            image_id,
+            Path(path),
+            int(height),
+            int(width),
+            tuple(cleaned(one) for one in ([texts] if isinstance(texts, str) else texts)),
+        )
+        for image_id, path, (height, width), texts in columns
     ]
 
 

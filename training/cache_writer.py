@@ -34,13 +34,13 @@ _LEFTOVER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CacheRow:
-    """One image to be cached; `mask` is its run-length encoding, "" for an empty one."""
+    """One image to be cached; `masks` are its run-length encodings, "" for an empty one."""
 
     image_id: str
     path: Path
     height: int
     width: int
-    mask: str
+    masks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class CachePlan:
     size: int
     channels: int
     reading: Reading = PLAIN
+    classes: int = 1
 
     def fingerprint(self) -> str:
         """Return what changes with any input; a file counts by its name, time and length.
@@ -61,20 +62,22 @@ class CachePlan:
         The folder does not count, so a run that was moved with its data keeps its cache.
         """
         rows = [
-            [row.image_id, row.path.name, *_file_state(row.path), row.height, row.width, row.mask]
+            [row.image_id, row.path.name, *_file_state(row.path), row.height, row.width, *row.masks]
             for row in self.rows
         ]
         how = [_FORMAT, self.size, self.channels, self.labelled, str(self.dialect)]
         if self.reading != PLAIN:
             how.append(str(self.reading))
+        if self.classes > 1:
+            how.append(self.classes)
         return fingerprint([*how, rows])
 
     def mask_rows(self) -> list[int]:
         """Return for each image its place among the non-empty masks, -1 for an empty one."""
         places, count = [], 0
         for row in self.rows:
-            places.append(count if row.mask else -1)
-            count += bool(row.mask)
+            places.append(count if any(row.masks) else -1)
+            count += any(row.masks)
         return places
 
 
@@ -119,6 +122,7 @@ def write_cache(
         "size": plan.size,
         "channels": plan.channels,
         "labelled": plan.labelled,
+        "classes": plan.classes,
         "sizes": [[row.height, row.width] for row in plan.rows],
         "mask_rows": mask_rows,
     }
@@ -186,12 +190,31 @@ def _prepare(
                 f"found {pixels.shape[0]} x {pixels.shape[1]} in {row.path}"
             )
         mask = None
-        if row.mask and plan.dialect is not None:
-            full = decode(row.mask, row.height, row.width, plan.dialect, name="mask")
-            mask = resize_mask(full, plan.size, plan.size)
+        if any(row.masks) and plan.dialect is not None:
+            mask = _packed(plan, row, plan.dialect)
         return resize_image(pixels, plan.size, plan.size), mask
     except (GoldfoldError, OSError) as error:
         return f"{row.image_id}: {error}"
+
+
+def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint8]:
+    """Return an image's masks at the cache's size, uint8 (S, S), the c-th in the bit 2 ** c."""
+    packed = np.zeros((plan.size, plan.size), np.uint8)
+    for place, text in enumerate(row.masks):
+        if text:
+            full = decode(text, row.height, row.width, dialect, name="mask")
+            packed |= resize_mask(full, plan.size, plan.size) << np.uint8(place)
+    return packed
+
+
+def unpack_masks(packed: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
+    """Return masks of 0 and 1, uint8 (C, S, S), from the bits of one, (S, S).
+
+    >>> unpack_masks(np.array([[0, 1, 2, 3]], np.uint8), 2).tolist()
+    [[[0, 1, 0, 1]], [[0, 0, 1, 1]]]
+    """
+    places = np.arange(classes, dtype=np.uint8)[:, None, None]
+    return (packed[None] >> places) & np.uint8(1)
 
 
 def _map_in_order(

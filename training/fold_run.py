@@ -62,8 +62,8 @@ class FoldData:
 
     @property
     def classes(self) -> int:
-        """Outputs of the network."""
-        return 1 if self.labels is None else self.labels.shape[1]
+        """Outputs of the network: classes, or masks of an image."""
+        return self.cache.classes if self.labels is None else self.labels.shape[1]
 
 
 def train_fold(

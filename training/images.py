@@ -19,7 +19,7 @@ class PseudoLabelled:
     Attributes:
         cache: where the images are.
         rows: (M,) int64, their rows.
-        masks: (M, S, S) uint8, coverage 0..255.
+        masks: (M, S, S) or (M, C, S, S) uint8, coverage 0..255.
     """
 
     cache: ImageCache
@@ -61,7 +61,7 @@ class TrainingImages:
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (S, S), and whether it is soft: 0..255 instead of 0 or 1.
 
-        Images with classes have empty ones.
+        Of several masks an image, (C, S, S). Images with classes have empty ones.
         """
         beyond = number - len(self.rows)
         if self.labels is not None:

@@ -30,9 +30,9 @@ Pixels = NDArray[np.uint8] | torch.Tensor
 class Batch:
     """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 (N, S, S), numbers int64 (N,).
 
-    Masks are coverage, 0 to 255. Classes are masks of one row with a pixel each, (N, 1, C). Images
-    and masks are arrays, or tensors in pinned memory. With `draws` they are still as the cache has
-    them, and the device augments them.
+    Several masks an image are (N, C, S, S). Masks are coverage, 0 to 255. Classes are masks of one
+    row with a pixel each, (N, 1, C). Images and masks are arrays, or tensors in pinned memory. With
+    `draws` they are still as the cache has them, and the device augments them.
     """
 
     images: Pixels

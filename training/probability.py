@@ -14,21 +14,21 @@ _GPU_PIXELS = 1 << 26  # of the maps that a GPU resizes at once, 256 MiB in floa
 
 
 def resize_probability(probability: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Return probabilities at the original size, float32 (N, height, width).
+    """Return probabilities at the original size, float32 (N x C, height, width).
 
     Args:
-        probability: float32 (N, 1, H, W) in 0..1.
+        probability: float32 (N, C, H, W) in 0..1.
         height: original height in pixels.
         width: original width in pixels.
     """
     if probability.shape[-2:] == (height, width):
-        return probability[:, 0]
+        return probability.flatten(0, 1)
     # Antialiasing matters only when the network saw a larger image than the original.
     shrinking = height < probability.shape[-2] or width < probability.shape[-1]
     resized = F.interpolate(
         probability, (height, width), mode="bilinear", align_corners=False, antialias=shrinking
     )
-    return resized[:, 0]
+    return resized.flatten(0, 1)
 
 
 def quantise(probability: torch.Tensor) -> torch.Tensor:
@@ -44,19 +44,21 @@ def quantise(probability: torch.Tensor) -> torch.Tensor:
 def levels_at_size(
     probability: torch.Tensor, sizes: Sequence[tuple[int, int]]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the 8-bit map (H, W) of each image at its original size, on the host.
+    """Yield the 8-bit maps (H, W) of each image at its original size, on the host.
+
+    Of C masks an image, those of one image come after each other.
 
     A GPU resizes neighbours of one size together and sends them in one copy. A processor has
     nothing to copy, and a single map stays in its cache.
 
     Args:
-        probability: float32 (N, 1, h, w) in 0..1.
+        probability: float32 (N, C, h, w) in 0..1.
         sizes: original (height, width) of each image.
     """
     start = 0
     for (height, width), run in groupby(sizes):
         stop = start + len(list(run))
-        at_once = _images_at_once(probability.device, height * width)
+        at_once = _images_at_once(probability.device, height * width * probability.shape[1])
         for first in range(start, stop, at_once):
             part = probability[first : min(first + at_once, stop)]
             yield from quantise(resize_probability(part, height, width)).cpu().numpy()

@@ -161,7 +161,7 @@ class Step:
     def _on_device(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1.
 
-        Classes are (N, 1, 1, C).
+        Several masks an image are (N, M, S, S), classes (N, 1, 1, C).
         """
         device = self.device.device
         images, masks = torch.as_tensor(batch.images), torch.as_tensor(batch.masks)
@@ -174,8 +174,9 @@ class Step:
                 self.image_size,
             )
         pixels = network_input(images, device, channels_last=self.device.channels_last)
-        coverage = masks.to(device, non_blocking=True).unsqueeze(1).float().div_(255.0)
-        return pixels, coverage
+        masks = masks.to(device, non_blocking=True)
+        channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
+        return pixels, channels.float().div_(255.0)
 
     def _move(self, loss: torch.Tensor, images: int) -> StepResult:
         """Go one step down the clipped gradient, if it is finite."""

@@ -78,7 +78,7 @@ class Trainer:
             "options": model_settings.options,
             "image_size": stage.image_size,
         }
-        if data.labels is not None:
+        if data.labels is not None or data.classes > 1:
             self.facts["classes"] = data.classes
         self.name = f"{run.folder.parents[2].name} {run.folder.parent.name} {run.folder.name}"
         self.step = build_step(

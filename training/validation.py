@@ -26,12 +26,16 @@ HALF = 127  # level > 127 is probability >= 0.5
 
 @dataclass(frozen=True)
 class ValidationImages:
-    """Images of the validation fold: cache rows, original (height, width) and true masks."""
+    """Images of the validation fold: cache rows, original (height, width) and true masks.
+
+    Of `classes` masks an image, those of one image stand beside each other.
+    """
 
     rows: NDArray[np.int64]
     sizes: Sequence[tuple[int, int]]
     masks: Sequence[str]
     dialect: Dialect
+    classes: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def validate(
     network trained on many non-empty images is over-confident by design.
 
     Args:
-        model: logits (N, 1, S, S); it is left in eval mode.
+        model: logits (N, C, S, S), C masks an image; it is left in eval mode.
         cache: the images at the network's size.
         images: which of them, and what is true of them.
         metric: name of a metric of pixel counts.
@@ -86,7 +90,7 @@ def validate(
     ranks = ranks if ranks is not None else Ranks()
     model.eval()
     mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
-    histograms = np.zeros((len(images.rows), 2, LEVELS), dtype=np.int64)
+    histograms = np.zeros((len(images.masks), 2, LEVELS), dtype=np.int64)
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
         counting: list[Future[None]] = []
         # As many batches on every rank, as all of them have to ask `check` together.
@@ -98,7 +102,7 @@ def validate(
                 one.result()
             counting = [
                 pool.submit(_count, histograms, images, place, levels)
-                for place, levels in zip(batch, maps, strict=True)
+                for place, levels in zip(_masks_of(images, batch), maps, strict=True)
             ]
             check()
         for one in counting:
@@ -114,7 +118,7 @@ def _predict_levels(
     batch: Sequence[int],
     device: Device,
 ) -> list[NDArray[np.uint8]]:
-    """Return the uint8 maps (H, W) of a batch at original size."""
+    """Return the uint8 maps (H, W) of a batch at original size, image by image."""
     pixels = np.stack([cache.pixels[images.rows[place]] for place in batch])
     with device.autocast():
         inputs = network_input(pixels, device.device, channels_last=device.channels_last)
@@ -123,11 +127,16 @@ def _predict_levels(
     return list(levels_at_size(probability, [images.sizes[place] for place in batch]))
 
 
+def _masks_of(images: ValidationImages, batch: Sequence[int]) -> list[int]:
+    """Return the places of the masks of these images."""
+    return [place * images.classes + number for place in batch for number in range(images.classes)]
+
+
 def _count(
     histograms: NDArray[np.int64], images: ValidationImages, place: int, levels: NDArray[np.uint8]
 ) -> None:
     """Put the two histograms of a map, int64 (2, 256), in their place."""
-    text, (height, width) = images.masks[place], images.sizes[place]
+    text, (height, width) = images.masks[place], images.sizes[place // images.classes]
     mask = decode(text, height, width, images.dialect) if text else None
     histograms[place] = level_histograms(levels, mask)
 

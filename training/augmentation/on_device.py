@@ -28,7 +28,8 @@ def augment_on_device(
 
     Args:
         images: uint8 (N, S, S) or (N, S, S, 3).
-        masks: uint8 (N, S, S), coverage 0 to 255; those of 0 and 255 alone stay so.
+        masks: uint8 (N, S, S) or (N, C, S, S), coverage 0 to 255; those of 0 and 255 alone stay
+            so.
         draws: the changes of each image.
         size: height and width of the result, or of the crop where a draw has a corner.
     """
@@ -36,12 +37,14 @@ def augment_on_device(
     grid = torch.stack([_grid(one, whole, size, images.device) for one in draws])
     pixels = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     sampled = _sample(pixels, grid)
-    coverage = _sample(masks.unsqueeze(1), grid)[:, 0]
-    hard = ((masks == 0) | (masks == 255)).flatten(1).all(dim=1)[:, None, None]
+    channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
+    coverage = _sample(channels, grid)
+    hard = ((channels == 0) | (channels == 255)).flatten(1).all(dim=1)[:, None, None, None]
     binary = (coverage > COVERED).to(torch.uint8) * 255
     toned = _toned(sampled, draws)
     result = toned[:, 0] if images.ndim == 3 else toned.permute(0, 2, 3, 1)
-    return result, torch.where(hard, binary, coverage)
+    seen = torch.where(hard, binary, coverage)
+    return result, seen[:, 0] if masks.ndim == 3 else seen
 
 
 def _sample(pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

@@ -33,7 +33,7 @@ def augment(
 
     Args:
         image: (S, S) or (S, S, 3) uint8.
-        mask: (S, S) uint8, 0 or 1; with `soft` coverage of 0 to 255.
+        mask: (S, S) or (C, S, S) uint8, 0 or 1; with `soft` coverage of 0 to 255.
         recipe: what may happen.
         seed: of the run, not negative.
         epoch: from 0.
@@ -61,7 +61,7 @@ def apply(
     window = _window(changes, size, crop)
     if changes.warp.is_identity and image.shape[0] == size:
         rows, columns = window.slices
-        image, mask = np.array(image[rows, columns]), np.array(mask[rows, columns])
+        image, mask = np.array(image[rows, columns]), np.array(mask[..., rows, columns])
     else:
         image, mask = warp_image_and_mask(
             image, mask, changes.warp, (size, size), window=window, soft=soft

@@ -193,12 +193,12 @@ def warp_image_and_mask(
     window: Window | None = None,
     soft: bool = False,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return image and mask seen through one map.
+    """Return image and mask seen through one map; of several masks, each.
 
     Args:
         image: (H, W) or (H, W, C) uint8.
-        mask: (H, W) uint8, 0 or 1. A pixel of the result belongs to it where the bilinear mean
-            of the four it falls between is at least one half.
+        mask: (H, W) or (C, H, W) uint8, 0 or 1. A pixel of the result belongs to it where the
+            bilinear mean of the four it falls between is at least one half.
         warp: the transform.
         target: (height, width) of the whole result; the image's own unless given.
         window: the part of the result that is wanted; all unless given.
@@ -207,13 +207,26 @@ def warp_image_and_mask(
     source = image.shape[0], image.shape[1]
     sample = _sampler(warp, source, target or source, window or Window(0, 0, *(target or source)))
     warped = sample(image)
+    if mask.ndim == 2:
+        return warped, _warped_mask(sample, mask, warped.shape[:2], soft)
+    masks = [_warped_mask(sample, one, warped.shape[:2], soft) for one in mask]
+    return warped, np.stack(masks)
+
+
+def _warped_mask(
+    sample: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    mask: NDArray[np.uint8],
+    shape: tuple[int, ...],
+    soft: bool,
+) -> NDArray[np.uint8]:
+    """Return one mask seen through the map; an empty one costs nothing."""
     if not mask.any():
-        return warped, np.zeros(warped.shape[:2], dtype=np.uint8)
+        return np.zeros(shape, dtype=np.uint8)
     if soft:
-        return warped, sample(mask)
+        return sample(mask)
     # 0 and 255 give the interpolation eight bits to round in.
     coverage = sample(mask * np.uint8(255))
-    return warped, (coverage > 127).astype(np.uint8)
+    return (coverage > 127).astype(np.uint8)
 
 
 def _sampler(

@@ -54,10 +54,11 @@ class WeightedLoss(nn.Module):
         """Return the loss of a batch as a float32 scalar, whatever autocast is in force.
 
         Args:
-            logits: (N, 1, H, W), any floating dtype; of classes (N, 1, 1, C).
+            logits: (N, 1, H, W), any floating dtype; of several masks an image (N, M, H, W), of
+                classes (N, 1, 1, C).
             masks: of the same shape, 0 to 1, any dtype.
-            presence_logits: (N,); the presence of an image is 1 where its mask has a pixel of at
-                least 1/2.
+            presence_logits: (N,); the presence of an image is 1 where a mask of it has a pixel of
+                at least 1/2.
         """
         if logits.shape != masks.shape:
             raise ValueError(
@@ -94,7 +95,9 @@ class WeightedLoss(nn.Module):
         if self.focal > 0:
             loss = loss + self.focal * focal_loss(logits, masks, self.focal_gamma, weights)
         if self.lovasz > 0:
-            loss = loss + self.lovasz * symmetric_lovasz_hinge(logits, masks)
+            loss = loss + self.lovasz * symmetric_lovasz_hinge(
+                logits.flatten(0, 1), masks.flatten(0, 1)
+            )
         if self.tversky > 0:
             loss = loss + self.tversky * tversky_loss(
                 logits, masks, alpha=self.tversky_alpha, beta=self.tversky_beta

@@ -1,0 +1,87 @@
+"""Several masks an image: each class has a blend and a rule of its own, and one score is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.ensemble.honest import Assessment, group_interval, number_groups
+from goldfold.ensemble.report import FORMAT
+
+FloatArray = NDArray[np.float64]
+
+
+def mean_scores(assessments: Mapping[str, Assessment]) -> FloatArray:
+    """Return the honest score of each image, (N,): the mean over its masks.
+
+    Args:
+        assessments: by class, of the same images in the same order.
+    """
+    scores: FloatArray = np.mean([one.scores for one in assessments.values()], axis=0)
+    return scores
+
+
+def build_class_report(
+    reports: Mapping[str, dict[str, Any]],
+    assessments: Mapping[str, Assessment],
+    folds: Sequence[int] | NDArray[np.int64],
+    groups: Sequence[str],
+    *,
+    samples: int,
+    seed: int,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of ensemble.json where an image has several masks.
+
+    Its scores are means over all pairs of an image and a class, as the competitions count; the
+    interval is drawn over groups of images, whose masks go together. Under `classes` stands the
+    report of each class, as `build_report` makes it.
+
+    Args:
+        reports: by class.
+        assessments: by class, of the same images in the same order.
+        folds: (N,) part of each image.
+        groups: (N,) group of each image.
+        samples: resamplings behind the interval.
+        seed: of the resampling.
+        facts: what it is made from.
+    """
+    scores = mean_scores(assessments)
+    numbers = np.asarray(folds)
+    first = next(iter(reports.values()))
+    one_fold = "parts" in first["honest"]
+    interval = group_interval(scores, number_groups(groups), samples=samples, seed=seed)
+    parts = [
+        {
+            "part" if one_fold else "fold": int(fold),
+            "images": int((numbers == fold).sum()),
+            "score": float(scores[numbers == fold].mean()),
+        }
+        for fold in np.unique(numbers)
+    ]
+    return {
+        "format": FORMAT,
+        "metric": first["metric"],
+        "honest": {
+            "score": float(scores.mean()),
+            "chosen_on": first["honest"]["chosen_on"],
+            "interval": asdict(interval),
+            "parts" if one_fold else "folds": parts,
+        },
+        "optimistic": _mean(one["optimistic"] for one in reports.values()),
+        "all_empty": _mean(one["all_empty"] for one in reports.values()),
+        "images": {"all": len(scores)},
+        "classes": {
+            name: {key: value for key, value in one.items() if key != "made_from"}
+            for name, one in reports.items()
+        },
+        "made_from": dict(facts),
+    }
+
+
+def _mean(values: Any) -> float:
+    return float(np.mean(list(values)))
