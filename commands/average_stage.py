@@ -106,7 +106,8 @@ def _average_model(
 ) -> Compared:
     import numpy as np
 
-    from goldfold.ensemble.honest import cross_fit, group_interval, number_groups, parts_of
+    from goldfold.ensemble.honest import group_interval, number_groups, parts_of
+    from goldfold.ensemble.several import cross_fit_classes
 
     by_way: dict[str, list[NDArray[np.int64]]] = {way: [] for way in WAYS}
     held_out: list[pd.DataFrame] = []
@@ -123,12 +124,13 @@ def _average_model(
     parts = parts_of(fold_of, groups, settings.seed)
     numbers = number_groups(groups)
     scores = {
-        way: cross_fit(
+        way: cross_fit_classes(
             np.concatenate(histograms),
             parts,
             run.settings.competition.metric,
+            classes=run.settings.competition.outputs,
             choice=settings.rule,
-        )[0]
+        )
         for way, histograms in by_way.items()
     }
     difference = {}
@@ -171,10 +173,11 @@ class _Fold:
 
         metric = self.run.settings.competition.metric
         count = len(self.checkpoints)
-        everything = np.ones(len(self.held_out), bool)
-        half = halve_groups(
+        halves = halve_groups(
             number_groups(list(self.held_out["group"])), self.run.settings.ensemble.seed
         )
+        half = halves.repeat(self.run.settings.competition.outputs)  # an image's masks go together
+        everything = np.ones(len(half), bool)
         self.run.progress.say(
             f"average {self.job.model.name} seed-{self.job.seed} fold-{self.job.fold}: "
             f"{count} checkpoints"
@@ -220,20 +223,21 @@ class _Fold:
             yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
 
     def _predict(self, models: Sequence[torch.nn.Module]) -> NDArray[np.int64]:
-        """Return the histograms of the held-out images, (N, 2, 256)."""
+        """Return the histograms of the held-out images' masks, (N C, 2, 256)."""
+        from goldfold.commands.training_data import encoded_masks
         from goldfold.competitions.rle import get_dialect
         from goldfold.inference.held_out import held_out_histograms
         from goldfold.inference.predictor import Predictor
         from goldfold.inference.views import get_views
 
-        inference = self.run.settings.inference
+        inference, form = self.run.settings.inference, self.run.settings.competition
         return held_out_histograms(
             Predictor(models, self.device, get_views(inference.views), inference.merge),
             self.cache,
             list(self.held_out["image_id"]),
             sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
-            masks=list(self.held_out["mask_rle"]),
-            dialect=get_dialect(self.run.settings.competition.labels.dialect),
+            masks=[text for texts in encoded_masks(form, self.held_out) for text in texts],
+            dialect=get_dialect(form.labels.dialect),
             batch_size=inference.batch_size,
             progress=self.run.progress,
         )

@@ -17,20 +17,32 @@ WAYS = ("equal", "hill-climb", "simplex")
 def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
     """Return what every merge with every way to weigh scores, and what each member is worth.
 
-    Plain values; written to blends.json in the run directory as well.
+    Plain values; written to blends.json in the run directory as well. Where an image has several
+    masks, each class is compared by itself, under `classes`.
 
     Raises:
         InputError: predictions are missing or outdated, or other runs have other folds.
     """
-    from goldfold.commands.blender import Blender
-    from goldfold.commands.ensemble_members import close_members, open_members
-    from goldfold.ensemble.blend_trials import leave_one_out, try_blends
-    from goldfold.ensemble.scale import MERGES
     from goldfold.files import write_json
 
-    members = open_members(run, images, folds, "out-of-fold")
+    classes = run.settings.competition.mask_classes
+    found = {name: _compare(run, images, folds, name) for name in classes or [""]}
+    report = {"classes": found} if classes else found[""]
+    write_json(run.directory.root / "blends.json", report)
+    return report
+
+
+def _compare(run: Run, images: pd.DataFrame, folds: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Return the report on the masks of a class, "" where an image has one mask."""
+    from goldfold.commands.blender import Blender
+    from goldfold.commands.ensemble_members import close_members, open_members
+    from goldfold.competitions.images_table import of_class
+    from goldfold.ensemble.blend_trials import leave_one_out, try_blends
+    from goldfold.ensemble.scale import MERGES
+
+    members = open_members(run, images, folds, "out-of-fold", of_class=name)
     try:
-        blender = Blender(run, images, folds, members)
+        blender = Blender(run, of_class(images, name), folds, members)
         sample = blender.sample()
         run.progress.say(f"blend: {len(sample):,} images, {len(members)} members")
         pixels, parts = blender.pixels(sample), blender.parts[sample]
@@ -52,7 +64,7 @@ def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[
     groups = [blender.groups[place] for place in sample]
     base = trials[0].scores
     names = [member.name for member in members]
-    report = {
+    return {
         "metric": metric,
         "images": len(sample),
         "members": names,
@@ -77,8 +89,6 @@ def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[
             for one in left_out
         ],
     }
-    write_json(run.directory.root / "blends.json", report)
-    return report
 
 
 def _gain(gap: NDArray[np.float64], groups: list[str], run: Run) -> dict[str, float]:

@@ -92,8 +92,12 @@ def blend_command(
     if as_json:
         show.out_json(report)
         return
-    print_blends(report)
-    best = max(report["blends"], key=lambda one: one["honest"])
+    by_class = report.get("classes", {"": report})
+    for name, one in by_class.items():
+        if name:
+            show.out(f"class {name}")
+        print_blends(one)
+    best = _best_blend(list(by_class.values()))
     chosen = f"ensemble.merge={best['merge']} --set ensemble.weights={best['weights_by']}"
     show.out(f"next: {run.command('ensemble run')} --set {chosen}")
 
@@ -156,6 +160,14 @@ def _assign_runs(with_runs: list[Path] | None, assignments: list[str] | None) ->
         runs = json.dumps([str(path.resolve()) for path in with_runs])
         given.append(f"ensemble.runs={runs}")
     return given
+
+
+def _best_blend(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the way to blend with the best mean honest score over the classes."""
+    places = range(len(reports[0]["blends"]))
+    best = max(places, key=lambda place: sum(one["blends"][place]["honest"] for one in reports))
+    found: dict[str, Any] = reports[0]["blends"][best]
+    return found
 
 
 def print_blends(report: dict[str, Any]) -> None:
@@ -224,6 +236,8 @@ def _print_classes(report: dict[str, Any]) -> None:
     show.out(show.table(headers, rows))
     for name, one in report["classes"].items():
         show.out(f"rule of {name}: {_rule_in_words(one['rule'])}{_gate_in_words(one['rule'])}")
+        if one["honest"]["score"] < one["all_empty"]:
+            show.out(f"  masks of {name} cost more than they bring: predicting none scores higher")
         for line in _post_processing_in_words(one):
             show.out(f"  {line}")
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.ensemble.image_model import ImageModel, ModelMember
+    from goldfold.ensemble.mask_choice import MaskChoice
 
 QUANTILES = 1001
 """Of a member's out-of-fold probabilities that are kept where classes are blended by rank."""
@@ -76,6 +77,7 @@ def _facts(run: Run, chosen: dict[str, Any]) -> dict[str, Any]:
     from goldfold import __version__
     from goldfold.competitions.image import reading_of
     from goldfold.ensemble.image_model import FORMAT
+    from goldfold.ensemble.mask_choice import describe_choice
     from goldfold.ensemble.post_processing import NOTHING
     from goldfold.ensemble.report import read_rule
 
@@ -86,7 +88,7 @@ def _facts(run: Run, chosen: dict[str, Any]) -> dict[str, Any]:
         "goldfold": __version__,
         "title": form.title,
         "task": form.task,
-        "classes": form.classes,
+        "classes": form.classes if form.is_classification else [],
         "exclusive": form.exclusive,
         "metric": form.metric,
         "dialect": form.submission.dialect,
@@ -101,12 +103,23 @@ def _facts(run: Run, chosen: dict[str, Any]) -> dict[str, Any]:
             "tile": inference.tile,
             "tile_overlap": inference.tile_overlap,
         },
-        "merge": chosen["merge"],
         "scores": {
             name: chosen.get(name) for name in ("honest", "optimistic", "all_empty", "constant")
         },
         "images": chosen["images"],
     }
+    if form.mask_classes:
+        facts["masks"] = {
+            name: describe_choice(_choice(run, chosen["classes"][name], name))
+            for name in form.mask_classes
+        }
+        facts["overlap"] = [
+            {"class": name, **row}
+            for name in form.mask_classes
+            for row in chosen["classes"][name].get("overlap", [])
+        ]
+        return facts
+    facts["merge"] = chosen["merge"]
     if form.is_classification:
         facts["thresholds"] = [chosen["thresholds"][name] for name in form.classes]
         facts["measures"] = chosen["measures"]
@@ -126,6 +139,8 @@ def _members(
     from goldfold.ensemble.image_model import FoldNetworks, ModelMember
     from goldfold.errors import InputError
 
+    if run.settings.competition.mask_classes:
+        chosen = _members_of_all(chosen["classes"])
     jobs = ready_jobs(run, images, folds)
     own = {model.name: model for model in run.settings.models}
     members = []
@@ -154,6 +169,31 @@ def _members(
     if run.settings.competition.is_classification and chosen["merge"] == "rank":
         return _with_quantiles(run, images, folds, members)
     return members
+
+
+def _choice(run: Run, content: dict[str, Any], name: str) -> MaskChoice:
+    """Return what ensemble.json says of the masks of a class."""
+    from goldfold.ensemble.mask_choice import MaskChoice
+    from goldfold.ensemble.report import read_post_processing, read_rule
+
+    path = run.directory.ensemble
+    return MaskChoice(
+        content["merge"],
+        {one["name"]: one["weight"] for one in content["members"]},
+        read_rule(path, name),
+        read_post_processing(path, name),
+        {one["name"]: one["level_counts"] for one in content["members"] if "level_counts" in one},
+    )
+
+
+def _members_of_all(classes: dict[str, Any]) -> dict[str, Any]:
+    """Return the members that any class blends, each with its largest weight."""
+    found: dict[str, int] = {}
+    for one in classes.values():
+        for member in one["members"]:
+            found[member["name"]] = max(found.get(member["name"], 0), member["weight"])
+    members = [{"name": name, "weight": weight} for name, weight in found.items()]
+    return {"members": members, "merge": next(iter(classes.values()))["merge"]}
 
 
 def _with_quantiles(

@@ -87,8 +87,10 @@ def model_card(facts: dict[str, Any]) -> str:
     honest = facts["scores"]["honest"]
     interval = honest["interval"]
     classes = facts["classes"]
+    masks = list(facts.get("masks", {}))
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
+    what = f"a mask of each of {', '.join(masks)}" if masks else what
     networks = sum(len(one["weights"]) for member in facts["members"] for one in member["networks"])
     lines = [
         f"# {facts['title'] or 'A model'}",
@@ -139,7 +141,10 @@ def _measure_lines(facts: dict[str, Any]) -> list[str]:
     else:
         names = ["dice", "iou", "precision", "recall"]
         everything = [one for one in facts["overlap"] if one["fold"] == "all"]
-        rows = [[f"over {one['over']}", *(one[name] for name in names)] for one in everything]
+        rows = [
+            [" ".join([one.get("class", ""), f"over {one['over']}"]), *(one[n] for n in names)]
+            for one in everything
+        ]
         head = ["out of fold", *names]
     if not rows:
         return []
@@ -163,7 +168,7 @@ def write_onnx(run: Run, model: ImageModel, folder: Path) -> list[Path]:
     """Write an ONNX file for each member: images to probabilities, all networks and views in one.
 
     Input `images`, float32 (N, C, S, S), gray levels from 0 to 255; output `probability`, float32
-    (N, 1, S, S) of masks or (N, C) of classes, the mean over networks and views.
+    (N, M, S, S) of M masks or (N, C) of classes, the mean over networks and views.
 
     Raises:
         InputError: views change the scale, or the mean is not the plain one.

@@ -44,7 +44,7 @@ def image_command(
             problems.append(str(error))
             continue
         facts = {"file": str(path), **describe(model, prediction)}
-        if output is not None and prediction.levels is not None:
+        if output is not None and (prediction.levels is not None or prediction.masks):
             facts["picture"] = str(_draw(output, path, prediction))
         found.append(facts)
     if as_json:
@@ -99,6 +99,8 @@ def describe(model: ImageModel, prediction: ImagePrediction) -> dict[str, Any]:
                 name for name, yes in zip(model.classes, prediction.predicted, strict=True) if yes
             ],
         }
+    if prediction.masks:
+        return {"masks": {name: describe(model, one) for name, one in prediction.masks.items()}}
     assert prediction.mask is not None
     assert prediction.levels is not None
     height, width = prediction.mask.shape
@@ -114,6 +116,12 @@ def describe(model: ImageModel, prediction: ImagePrediction) -> dict[str, Any]:
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
+    """Return what is said of an image, or of a mask of it."""
+    if "masks" in facts:
+        lines = [facts["file"]]
+        for name, one in facts["masks"].items():
+            lines += [f"  {line}" for line in _lines({"file": name, **one})]
+        return [*lines, f"  picture: {facts['picture']}"] if "picture" in facts else lines
     if "classes" in facts:
         said = ", ".join(facts["predicted"]) or "none of the classes"
         chances = ", ".join(f"{name} {p:.3f}" for name, p in facts["classes"].items())
@@ -133,11 +141,16 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _draw(folder: Path, path: Path, prediction: ImagePrediction) -> Path:
-    """Write the picture of a mask and return where."""
+    """Write the picture of a mask, of several one below the other, and return where."""
+    import numpy as np
+
     from goldfold.submissions.overlay import draw_overlay, write_overlay
 
-    assert prediction.levels is not None
-    assert prediction.mask is not None
+    panels = []
+    for one in prediction.masks.values() if prediction.masks else [prediction]:
+        assert one.levels is not None
+        assert one.mask is not None
+        panels.append(draw_overlay(one.pixels, one.levels, one.mask))
     target = folder / f"{path.stem}.png"
-    write_overlay(target, draw_overlay(prediction.pixels, prediction.levels, prediction.mask))
+    write_overlay(target, np.concatenate(panels))
     return target

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +12,9 @@ import typer
 from goldfold.commands.options import Assignments, Overwrite, RunFolder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
     from goldfold.ensemble.blend import Member
@@ -39,7 +42,8 @@ def pseudo_label_command(
 
     Fold K is taught by the models of fold K alone: the others have seen its labels. Images whose
     group (patient) has labelled images are left out. Confidence is the Dice that a map expects of
-    its own mask, or, for an empty mask, one minus its highest probability.
+    its own mask, or, for an empty mask, one minus its highest probability; of several masks an
+    image, the lowest counts.
 
     Example:
     goldfold train pseudo-label runs/first --into runs/second --confidence 0.9
@@ -60,10 +64,13 @@ def pseudo_label_command(
     if into is not None:
         _require_same_folds(run, target, folds)
     wanted = _free_images(run, images)
-    members = open_members(run, images, folds, "test")
+    by_class = {
+        one: open_members(run, images, folds, "test", of_class=one)
+        for one in run.settings.competition.mask_classes or [""]
+    }
     tables = [
-        _write_fold(target, members, fold, wanted, folds, name, labels, confidence, overwrite)
-        for fold in _folds_of(members)
+        _write_fold(target, by_class, fold, wanted, folds, name, labels, confidence, overwrite)
+        for fold in _folds_of(next(iter(by_class.values())))
     ]
     _write_table(target, name, tables)
     for line in _summary(tables):
@@ -89,7 +96,7 @@ def count_pseudo_labels(run: Run, name: str, fold: int) -> int:
     from goldfold.commands.context import recorded
 
     count = recorded(_maps(run, name, fold).with_suffix(".json"), "images")
-    return count if isinstance(count, int) else 0
+    return count // run.settings.competition.outputs if isinstance(count, int) else 0
 
 
 def open_pseudo_labels(
@@ -111,7 +118,10 @@ def open_pseudo_labels(
             f"Write them with `goldfold train pseudo-label TEACHER --into {run.directory.root} "
             f"--name {name}`, TEACHER being a run with predictions on the test images."
         )
-    with MapReader(path) as reader:
+    classes = run.settings.competition.mask_classes or [""]
+    with ExitStack() as stack:
+        readers = [stack.enter_context(MapReader(path, one)) for one in classes]
+        reader = readers[0]
         if reader.facts["held_out_images"] != _held_out(folds, fold):
             raise InputError(
                 f"the models behind {path} held out other images than fold {fold} of this run: "
@@ -123,7 +133,7 @@ def open_pseudo_labels(
             f"{name}-fold-{fold}",
             size,
             image_ids=reader.image_ids,
-            read=reader.read,
+            read=[one.read for one in readers],
             made_from=pseudo_labels_fingerprint(run, name, fold),
         )
 
@@ -183,7 +193,7 @@ def _fold_of(reader: MapReader) -> int:
 
 def _write_fold(
     target: Run,
-    members: Sequence[Member],
+    members: Mapping[str, Sequence[Member]],
     fold: int,
     wanted: Sequence[str],
     folds: pd.DataFrame,
@@ -192,31 +202,40 @@ def _write_fold(
     least: float,
     overwrite: bool,
 ) -> list[dict[str, Any]]:
-    """Write the labels of one fold and return a row for each image.
+    """Write the labels of one fold, from members by class, and return a row for each image.
 
     Raises:
         InputError: there are others, and `overwrite` is not set.
     """
+    import numpy as np
+
     from goldfold.errors import InputError
     from goldfold.files import fingerprint
-    from goldfold.inference.store import MapWriter
+    from goldfold.inference.store import MapWriter, map_name
     from goldfold.training.pseudo_labels import HALF, confidence, label_of
 
-    readers = [
-        (reader, member.weight)
-        for member in members
-        for seed in member.seeds
-        for reader in seed
-        if _fold_of(reader) == fold
-    ]
+    readers = {
+        one: [
+            (reader, member.weight)
+            for member in of_class
+            for seed in member.seeds
+            for reader in seed
+            if _fold_of(reader) == fold
+        ]
+        for one, of_class in members.items()
+    }
     facts = {
         "fold": fold,
         "held_out_images": _held_out(folds, fold),
         "labels": labels,
         "confidence": least,
         "images": fingerprint(list(wanted)),
-        "predictions": [[fingerprint(reader.facts), weight] for reader, weight in readers],
+        "predictions": [
+            [fingerprint(reader.facts), weight] for reader, weight in next(iter(readers.values()))
+        ],
     }
+    if len(readers) > 1:
+        facts["classes"] = list(readers)
     path = _maps(target, name, fold)
     if path.is_file() and not overwrite and _other(path, facts):
         raise InputError(f"{path} holds other pseudo-labels. Use --overwrite, or another --name.")
@@ -225,12 +244,15 @@ def _write_fold(
         MapWriter(path, facts, restart=True) as writer,
         target.progress.task(f"pseudo-label fold-{fold}", len(wanted)) as task,
     ):
-        for image_id, levels in _blended(readers, wanted):
-            certain = confidence(levels)
+        for image_id in wanted:
+            maps = {one: _blended(found, image_id) for one, found in readers.items()}
+            certain = min(confidence(levels) for levels in maps.values())
             kept = certain >= least
-            if kept and image_id not in writer:
-                writer.append(image_id, label_of(levels, hard=labels == "hard"))
-            area = int((levels > HALF).sum())
+            for one, levels in maps.items():
+                if kept and map_name(image_id, one) not in writer:
+                    label = label_of(levels, hard=labels == "hard")
+                    writer.append(map_name(image_id, one), label)
+            area = int(np.logical_or.reduce([levels > HALF for levels in maps.values()]).sum())
             rows.append(
                 {
                     "image_id": image_id,
@@ -245,14 +267,11 @@ def _write_fold(
     return rows
 
 
-def _blended(
-    readers: Sequence[tuple[MapReader, int]], wanted: Sequence[str]
-) -> Iterable[tuple[str, Any]]:
+def _blended(readers: Sequence[tuple[MapReader, int]], image_id: str) -> NDArray[np.uint8]:
     from goldfold.ensemble.blend import blend_maps
 
     weights = [weight for _, weight in readers]
-    for image_id in wanted:
-        yield image_id, blend_maps((reader.read(image_id) for reader, _ in readers), weights)
+    return blend_maps((reader.read(image_id) for reader, _ in readers), weights)
 
 
 def _other(path: Path, facts: dict[str, Any]) -> bool:

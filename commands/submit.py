@@ -262,6 +262,8 @@ def explain_command(
     Example:
     goldfold submit explain runs/first ID_0123
     """
+    import numpy as np
+
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run, require_masks
     from goldfold.commands.folds_stage import require_folds
@@ -273,11 +275,20 @@ def explain_command(
     images = ensure_images(run)
     found = explain(run, images, require_folds(run, images), image_id)
     path = picture or overlay_path(run, image_id)
-    write_overlay(path, found.panels)
-    facts = found.facts | {"picture": str(path)}
+    write_overlay(path, np.concatenate([one.panels for one in found]))
+    told = [one.facts | {"picture": str(path)} for one in found]
     if as_json:
-        show.out_json(facts)
+        show.out_json(told if len(told) > 1 else told[0])
         return
+    for facts in told:
+        print_explanation(facts)
+    show.out(f"picture: {path}")
+
+
+def print_explanation(facts: dict[str, Any]) -> None:
+    """Print why an image got a mask."""
+    from goldfold.commands import show
+
     told = [
         [name, one["weight"], f"{one['highest_probability']:.3f}", one["px_from_top"],
          one["px_from_bottom"], "" if one["presence"] is None else f"{one['presence']:.3f}"]
@@ -289,10 +300,10 @@ def explain_command(
     top, bottom = facts["rule"]["top"]["probability"], facts["rule"]["bottom"]["probability"]
     headers = ["", "weight", "highest", f"px from {top:.3f}", f"px from {bottom:.3f}", "presence"]
     show.out(show.table(headers, told))
-    show.out(f"{image_id}: {facts['verdict']}; {facts['mask_px']:,} px")
+    named = f"{facts['image_id']} {facts['class']}" if "class" in facts else facts["image_id"]
+    show.out(f"{named}: {facts['verdict']}; {facts['mask_px']:,} px")
     if "score" in facts:
         show.out(f"true mask: {facts['true_px']:,} px; {facts['metric']} {facts['score']:.4f}")
-    show.out(f"picture: {path}")
 
 
 def print_scores(scores: Any) -> None:

@@ -29,35 +29,49 @@ class Explanation:
     panels: NDArray[np.uint8]
 
 
-def explain(run: Run, images: pd.DataFrame, folds: pd.DataFrame, image_id: str) -> Explanation:
-    """Return why an image got its mask.
+def explain(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, image_id: str
+) -> list[Explanation]:
+    """Return why an image got its mask, or each of its masks in the order of the classes.
 
     A test image is explained by the submission's maps, a training image by its out-of-fold map.
 
     Raises:
         InputError: there is no such image, or predictions or ensemble are missing or outdated.
     """
-    from goldfold.commands.blender import true_masks
-    from goldfold.commands.submission_stage import open_masks
-    from goldfold.competitions.image import read_image
     from goldfold.errors import InputError, did_you_mean
-    from goldfold.submissions.overlay import draw_overlay
 
     rows = images[images["image_id"] == image_id]
     if rows.empty:
         hint = did_you_mean(image_id, list(images["image_id"]))
         raise InputError(f"{run.directory.images} has no image {image_id!r}.{hint}")
-    row = rows.iloc[0]
+    classes = run.settings.competition.mask_classes or [""]
+    return [_explain(run, images, folds, rows.iloc[0], name) for name in classes]
+
+
+def _explain(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, row: pd.Series, name: str
+) -> Explanation:
+    """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
+    from goldfold.commands.blender import true_masks
+    from goldfold.commands.submission_stage import open_masks
+    from goldfold.competitions.image import read_image
+    from goldfold.competitions.images_table import of_class
+    from goldfold.submissions.overlay import draw_overlay
+
+    image_id = str(row["image_id"])
     labelled = bool(row["split"] == "train" and row["labelled"])
-    decided = open_masks(run, images, folds, "out-of-fold" if labelled else "test")
+    decided = open_masks(run, images, folds, "out-of-fold" if labelled else "test", name)
     try:
         levels, mask = decided.blend.read(image_id), decided.mask(image_id)
-        true = true_masks(run, images)(image_id) if labelled else None
+        true = true_masks(run, of_class(images, name))(image_id) if labelled else None
         facts = _facts(run, decided, image_id, levels, mask)
     finally:
         decided.blend.close()
     if labelled:
         facts |= _against_truth(run.settings.competition.metric, mask, true)
+    if name:
+        facts = {"class": name, **facts}
     picture = read_image(run.settings.competition.data / row["path"])
     return Explanation(facts, draw_overlay(picture, levels, mask, true))
 

@@ -62,7 +62,8 @@ def _compare(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from goldfold.ensemble.honest import cross_fit, group_interval, number_groups, parts_of
+    from goldfold.ensemble.honest import group_interval, number_groups, parts_of
+    from goldfold.ensemble.several import cross_fit_classes
 
     sets = sets_of(names)
     tables, held_out, seconds = [], [], np.zeros(len(names))
@@ -76,8 +77,12 @@ def _compare(
     settings = run.settings.ensemble
     parts, numbers = parts_of(fold_of, groups, settings.seed), number_groups(groups)
     metric = run.settings.competition.metric
-    everything = np.concatenate(tables, axis=1)  # (sets, N, 2, 256)
-    scores = [cross_fit(one, parts, metric, choice=settings.rule)[0] for one in everything]
+    everything = np.concatenate(tables, axis=1)  # (sets, N C, 2, 256)
+    masks = run.settings.competition.outputs
+    scores = [
+        cross_fit_classes(one, parts, metric, classes=masks, choice=settings.rule)
+        for one in everything
+    ]
     per_image = 1000 * seconds / len(fold_of)  # milliseconds, of each view, all checkpoints
     rows = []
     for (name, places), score in zip(sets.items(), scores, strict=True):
@@ -104,7 +109,7 @@ def _job_histograms(
     names: list[str],
     sets: Sequence[tuple[int, ...]],
 ) -> tuple[NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
-    """Return histograms (sets, N, 2, 256) of a fold's held-out images, these, and seconds a view.
+    """Return histograms (sets, N C, 2, 256) of a fold's held-out images, these, seconds a view.
 
     Every view is seen once; sets are merged from what was seen.
     """
@@ -114,7 +119,7 @@ def _job_histograms(
 
     from goldfold.commands.prediction_networks import Networks
     from goldfold.commands.prediction_stage import image_size
-    from goldfold.commands.training_data import training_cache
+    from goldfold.commands.training_data import encoded_masks, training_cache
     from goldfold.competitions.images_table import training_images
     from goldfold.competitions.rle import get_dialect
     from goldfold.inference.held_out import count_levels
@@ -130,9 +135,10 @@ def _job_histograms(
     views, device = get_views(names), predictor.device
     rows = cache.rows(list(held_out["image_id"]))
     sizes = list(zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True))
-    masks = list(held_out["mask_rle"])
-    dialect = get_dialect(run.settings.competition.labels.dialect)
-    found = np.zeros((len(sets), len(rows), 2, 256), np.int64)
+    form = run.settings.competition
+    masks = [text for texts in encoded_masks(form, held_out) for text in texts]
+    dialect = get_dialect(form.labels.dialect)
+    found = np.zeros((len(sets), len(masks), 2, 256), np.int64)
     seconds = np.zeros(len(views))
     size = run.settings.inference.batch_size
     title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"

@@ -13,22 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import fsum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
-from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
 from goldfold.ensemble.labels import merge_labels
-from goldfold.ensemble.post_processing import PostProcessing, post_process
-from goldfold.ensemble.scale import make_scale
-from goldfold.ensemble.threshold import Rule, apply_rule
+from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.errors import InputError
 from goldfold.files import read_json
 from goldfold.inference.engine import start_engine
@@ -90,6 +85,7 @@ class ImagePrediction:
         presence: 8-bit level, None without such a head.
         probability: (C,), empty where masks are predicted.
         predicted: (C,) bool, likewise.
+        masks: by class, where an image has several; `levels` and `mask` are then None.
     """
 
     pixels: NDArray[np.uint8]
@@ -98,6 +94,7 @@ class ImagePrediction:
     presence: int | None = None
     probability: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     predicted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    masks: Mapping[str, ImagePrediction] = field(default_factory=dict)
 
 
 class ImageModel:
@@ -118,7 +115,7 @@ class ImageModel:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes, none where masks are predicted."""
+        """Names of the classes of whole images, none where masks are predicted."""
         return list(self.facts["classes"])
 
     @property
@@ -128,10 +125,20 @@ class ImageModel:
         windows = tuple(Window(*one) for one in how["windows"])
         return Reading(windows, how["repair"], how["crop"])
 
+    @property
+    def mask_classes(self) -> list[str]:
+        """Names of the masks where an image has several."""
+        return list(self.facts.get("masks", {}))
+
     @cached_property
-    def rule(self) -> Rule:
-        """Thresholds that make masks."""
-        return Rule(*self.facts["rule"])
+    def choices(self) -> dict[str, MaskChoice]:
+        """Blend and rule by class; "" where an image has one mask."""
+        if self.mask_classes:
+            return {name: read_choice(one) for name, one in self.facts["masks"].items()}
+        weights = {member.name: member.weight for member in self.members}
+        counts = {member.name: member.level_counts for member in self.members}
+        only = {**self.facts, "weights": weights, "level_counts": counts}
+        return {"": read_choice(only)}
 
     def predict(self, path: Path) -> ImagePrediction:
         """Return what the model says of an image file.
@@ -142,44 +149,28 @@ class ImageModel:
         channels = {member.channels for member in self.members}
         images = {one: read_image(path, one, reading=self.reading) for one in channels}
         shown = images[max(channels)]
-        return self._classes(images, shown) if self.classes else self._mask(images, shown)
+        return self._classes(images, shown) if self.classes else self._masks(images, shown)
 
-    def _mask(
+    def _masks(
         self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8]
     ) -> ImagePrediction:
-        maps, owners, counts = [], [], []
-        told, weights = 0.0, 0
-        size = shown.shape[:2]
+        size = (shown.shape[0], shown.shape[1])
+        names = list(self.choices)
+        maps: dict[str, dict[str, list[NDArray[np.uint8]]]] = {name: {} for name in names}
+        presences: dict[str, list[float]] = {}
         for member in self.members:
-            presences = []
+            pixels = resize_image(images[member.channels], member.image_size, member.image_size)
             for one in member.networks:
-                pixels = resize_image(images[member.channels], member.image_size, member.image_size)
                 seen, presence = self._predictor(member, one).probability(pixels[None])
-                maps.append(next(levels_at_size(seen, [(size[0], size[1])])))
-                owners.append(member)
+                for name, levels in zip(names, levels_at_size(seen, [size]), strict=True):
+                    maps[name].setdefault(member.name, []).append(levels)
                 if presence is not None:
-                    presences.append(float(presence[0]))
-            counts.append(len(member.networks))
-            if presences:
-                told += member.weight * fsum(presences) / len(presences)
-                weights += member.weight
-        spread = spread_weights([member.weight for member in self.members], counts)
-        merge = self.facts["merge"]
-        if merge == "mean":
-            levels = blend_maps(maps, spread)
-        else:
-            scales = {
-                member.name: make_scale(
-                    merge,
-                    None if merge != "rank" else np.array(member.level_counts, np.int64),
-                )
-                for member in self.members
-            }
-            levels = merge_maps(maps, spread, [scales[owner.name] for owner in owners])
-        presence_level = min(int(LEVELS * told / weights), LEVELS - 1) if weights else None
-        steps = PostProcessing(**self.facts["post_processing"])
-        mask = post_process(apply_rule(levels, self.rule, presence_level), steps)
-        return ImagePrediction(shown, levels, mask, presence_level)
+                    presences.setdefault(member.name, []).append(float(presence[0]))
+        found = {
+            name: ImagePrediction(shown, *choice.decide(maps[name], presences))
+            for name, choice in self.choices.items()
+        }
+        return ImagePrediction(shown, masks=found) if self.mask_classes else found[""]
 
     def _classes(
         self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8]
@@ -284,7 +275,7 @@ def read_model(folder: Path) -> ImageModel:
         model = ImageModel(
             {key: value for key, value in facts.items() if key != "members"}, members
         )
-        _ = model.reading, model.classes, facts["inference"], facts["merge"]
+        _ = model.reading, facts["inference"], facts["merge"] if model.classes else model.choices
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}). Export the run again.") from error
     return model

@@ -32,7 +32,7 @@ class MeanNetwork(nn.Module):
         self.views, self.classes, self.exclusive = list(views), classes, exclusive
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return probabilities, float32 (N, 1, H, W), or (N, C) of classes.
+        """Return probabilities, float32 (N, M, H, W), or (N, C) of classes.
 
         Args:
             images: float32 (N, C, H, W).

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.honest import Assessment, group_interval, number_groups
+from goldfold.ensemble.choice import Choice
+from goldfold.ensemble.honest import Assessment, cross_fit, group_interval, number_groups
 from goldfold.ensemble.report import FORMAT
 
 FloatArray = NDArray[np.float64]
@@ -23,6 +24,31 @@ def mean_scores(assessments: Mapping[str, Assessment]) -> FloatArray:
     """
     scores: FloatArray = np.mean([one.scores for one in assessments.values()], axis=0)
     return scores
+
+
+def cross_fit_classes(
+    histograms: NDArray[np.int64],
+    parts: NDArray[np.int64],
+    metric: str,
+    *,
+    classes: int = 1,
+    choice: Choice = "peak",
+) -> FloatArray:
+    """Return the honest score of each image, (N,), each class under rules of its own.
+
+    Args:
+        histograms: (N C, 2, 256), the masks of one image beside each other.
+        parts: (N,) part of each image.
+        metric: name of a metric of pixel counts.
+        classes: masks of an image, C.
+        choice: as in `choose_rule`.
+    """
+    scores = [
+        cross_fit(histograms[place::classes], parts, metric, choice=choice)[0]
+        for place in range(classes)
+    ]
+    mean: FloatArray = np.mean(scores, axis=0)
+    return mean
 
 
 def build_class_report(

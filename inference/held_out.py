@@ -28,20 +28,22 @@ def held_out_histograms(
     batch_size: int = 16,
     progress: Progress = SILENT,
 ) -> IntArray:
-    """Return the histograms of the maps that a predictor gives of labelled images, (N, 2, 256).
+    """Return the histograms of the maps that a predictor gives of labelled images, (N C, 2, 256).
+
+    C is the number of masks of an image; those of one image stand beside each other.
 
     Args:
         predictor: networks that have not seen these images.
         cache: the images at the network's size.
         image_ids: N ids.
         sizes: original (height, width) of each.
-        masks: encoded mask of each, "" for an empty one.
+        masks: N C encoded masks, "" for an empty one.
         dialect: of the masks.
         batch_size: images in a forward pass.
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    found = np.zeros((len(rows), 2, 256), np.int64)
+    found = np.zeros((len(masks), 2, 256), np.int64)
     with progress.task("held out", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
@@ -62,15 +64,17 @@ def count_levels(
     """Fill in the histograms of a batch.
 
     Args:
-        histograms: (N, 2, 256), changed in place.
+        histograms: (N C, 2, 256), changed in place.
         places: of the batch's images.
         seen: what was predicted of them.
         sizes: original (height, width) of all N images.
-        masks: encoded mask of all.
+        masks: N C encoded masks of all.
         dialect: of the masks.
     """
     maps = levels_at_size(seen[0], [sizes[place] for place in places])
-    for place, levels in zip(places, maps, strict=True):
-        text, (height, width) = masks[place], sizes[place]
+    classes = len(masks) // len(sizes)
+    wanted = range(places.start * classes, places.stop * classes)
+    for place, levels in zip(wanted, maps, strict=True):
+        text, (height, width) = masks[place], sizes[place // classes]
         mask = decode(text, height, width, dialect) if text else None
         histograms[place] = level_histograms(levels, mask)

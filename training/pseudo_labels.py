@@ -26,7 +26,7 @@ class PseudoLabels:
 
     Attributes:
         image_ids: of the unlabelled images, M.
-        masks: (M, S, S) uint8 coverage 0..255, memory-mapped.
+        masks: (M, S, S) uint8 coverage 0..255, memory-mapped; (M, C, S, S) of several an image.
     """
 
     image_ids: list[str]
@@ -68,7 +68,7 @@ def cached_pseudo_labels(
     size: int,
     *,
     image_ids: Sequence[str],
-    read: Callable[[str], Levels],
+    read: Sequence[Callable[[str], Levels]],
     made_from: str,
 ) -> PseudoLabels:
     """Return the pseudo-labels at the size of the training, resized once and kept.
@@ -78,7 +78,7 @@ def cached_pseudo_labels(
         name: tells them from others, e.g. `pseudo-labels-fold-0`.
         size: height and width, S.
         image_ids: which images.
-        read: returns an image's coverage, uint8 (H, W) at its original size.
+        read: for each class, what returns an image's coverage, uint8 (H, W) at its original size.
         made_from: fingerprint of the labels.
 
     Raises:
@@ -89,11 +89,13 @@ def cached_pseudo_labels(
     if not _stands(path, facts):
         path.with_suffix(".json").unlink(missing_ok=True)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            shape = (len(image_ids), size, size)
+            classes = (len(read),) if len(read) > 1 else ()
+            shape = (len(image_ids), *classes, size, size)
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             for image_id in image_ids:
-                file.write(resize_image(read(image_id), size, size).tobytes())
+                for of_class in read:
+                    file.write(resize_image(of_class(image_id), size, size).tobytes())
         write_json(path.with_suffix(".json"), facts)
     masks: Levels = np.load(path, mmap_mode="r" if image_ids else None, allow_pickle=False)
     return PseudoLabels(list(image_ids), masks)

@@ -1,0 +1,95 @@
+"""Blend and rule of one kind of mask, applied to what networks say of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import fsum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.histogram import LEVELS
+from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
+from goldfold.ensemble.post_processing import PostProcessing, post_process
+from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.threshold import Rule, apply_rule
+
+Levels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MaskChoice:
+    """What was chosen for the masks of a class, or for the only mask of an image.
+
+    Attributes:
+        merge: on what maps are averaged.
+        weights: by member; those of weight 0 are left out.
+        rule: thresholds.
+        steps: after the thresholds.
+        level_counts: by member, pixels by level, where maps are averaged by rank.
+    """
+
+    merge: str
+    weights: Mapping[str, int]
+    rule: Rule
+    steps: PostProcessing
+    level_counts: Mapping[str, Any] = field(default_factory=dict)
+
+    def decide(
+        self, maps: Mapping[str, Sequence[Levels]], presences: Mapping[str, Sequence[float]]
+    ) -> tuple[Levels, Levels, int | None]:
+        """Return the blended map (H, W), its mask of 0 and 1, and the presence level.
+
+        Args:
+            maps: by member, of each of its trainings, uint8 (H, W).
+            presences: by member, of each training with such a head; empty without.
+        """
+        names = [name for name in maps if self.weights.get(name, 0)]
+        spread = spread_weights([self.weights[n] for n in names], [len(maps[n]) for n in names])
+        found = [one for name in names for one in maps[name]]
+        if self.merge == "mean":
+            levels = blend_maps(found, spread)
+        else:
+            scales = {
+                name: make_scale(
+                    self.merge,
+                    None if self.merge != "rank" else np.array(self.level_counts[name], np.int64),
+                )
+                for name in names
+            }
+            owners = [scales[name] for name in names for _ in maps[name]]
+            levels = merge_maps(found, spread, owners)
+        told = [name for name in names if presences.get(name)]
+        total = sum(self.weights[name] for name in told)
+        level = None
+        if total:
+            means = fsum(
+                self.weights[name] * fsum(presences[name]) / len(presences[name]) for name in told
+            )
+            level = min(int(LEVELS * means / total), LEVELS - 1)
+        return levels, post_process(apply_rule(levels, self.rule, level), self.steps), level
+
+
+def describe_choice(choice: MaskChoice) -> dict[str, Any]:
+    """Return a choice as JSON values."""
+    rule = choice.rule
+    return {
+        "merge": choice.merge,
+        "weights": dict(choice.weights),
+        "rule": [rule.top, rule.min_area, rule.bottom, rule.gate],
+        "post_processing": vars(choice.steps),
+        "level_counts": dict(choice.level_counts),
+    }
+
+
+def read_choice(content: Mapping[str, Any]) -> MaskChoice:
+    """Return the choice that `describe_choice` made values of."""
+    return MaskChoice(
+        content["merge"],
+        content["weights"],
+        Rule(*content["rule"]),
+        PostProcessing(**content["post_processing"]),
+        content["level_counts"],
+    )
