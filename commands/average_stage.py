@@ -232,7 +232,9 @@ class _Fold:
 
         inference, form = self.run.settings.inference, self.run.settings.competition
         return held_out_histograms(
-            Predictor(models, self.device, get_views(inference.views), inference.merge),
+            Predictor(
+                models, self.device, get_views(inference.views, form.mirror), inference.merge
+            ),
             self.cache,
             list(self.held_out["image_id"]),
             sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),

@@ -90,6 +90,7 @@ def _facts(run: Run, chosen: dict[str, Any]) -> dict[str, Any]:
         "task": form.task,
         "classes": form.classes if form.is_classification else [],
         "exclusive": form.exclusive,
+        "mirror": form.mirror,
         "metric": form.metric,
         "dialect": form.submission.dialect,
         "reading": {

@@ -182,7 +182,7 @@ def write_onnx(run: Run, model: ImageModel, folder: Path) -> list[Path]:
     from goldfold.training.checkpoint import load_model
 
     how = model.facts["inference"]
-    views = get_views(how["views"])
+    views = get_views(how["views"], tuple(model.facts.get("mirror", ())))
     if how["merge"] != "mean" or any(view.scale != 1 for view in views) or how["tile"]:
         raise InputError(
             "--onnx writes plain means over flips and turns, not other merges, scales or tiles. "

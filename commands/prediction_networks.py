@@ -56,7 +56,8 @@ class Networks:
         ]
         number = plural(len(checkpoints), "checkpoint", "checkpoints")
         self.description = f"{number}, {engine} on {device.description}"
-        return Predictor(networks, device, get_views(inference.views), inference.merge)
+        views = get_views(inference.views, self.run.settings.competition.mirror)
+        return Predictor(networks, device, views, inference.merge)
 
 
 def predicting_checkpoints(run: Run, job: Job) -> list[Checkpoint]:

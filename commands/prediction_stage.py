@@ -297,12 +297,13 @@ def store_facts(run: Run, job: Job, images: str, split: Split) -> dict[str, Any]
     """
     from goldfold.commands.prediction_networks import known_engine, predicting_checkpoints
 
-    inference = run.settings.inference
+    inference, form = run.settings.inference, run.settings.competition
     return {
         "split": split,
         "images": images,
         "checkpoints": [checkpoint.sha256 for checkpoint in predicting_checkpoints(run, job)],
         "views": inference.views,
+        **({"mirror": list(form.mirror)} if form.mirror else {}),
         "merge": inference.merge,
         "image_size": image_size(run, job),
         "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],

@@ -88,6 +88,7 @@ def _row(
                 images.key(number),
                 crop=stage.crop_size,
                 soft=soft,
+                mirror=images.mirror,
             )
         )
     return [(_gray(image), _binary(changed, soft)) for image, changed in pairs]

@@ -63,6 +63,7 @@ def fold_data(
         metric=run.settings.competition.metric,
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo=_pseudo_labelled(run, one, images, folds, caches),
+        mirror=form.mirror,
     )
 
 

@@ -317,7 +317,7 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     if form.is_classification:
         parts += [list(train[CLASSES]), form.classes, form.exclusive]
     elif form.mask_classes:
-        parts += [form.classes, encoded_masks(form, train)]
+        parts += [form.classes, encoded_masks(form, train), form.mirror]
     if reading_of(form.images) != PLAIN:
         parts.append(str(reading_of(form.images)))
     return fingerprint(parts)

@@ -131,11 +131,11 @@ def _job_histograms(
     cache = training_cache(run, images, image_size(run, job), job.model.channels)
     train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
     held_out = train[train["fold"] == job.fold].sort_values("image_id", ignore_index=True)
+    form = run.settings.competition
     predictor = Networks(run, job).predictor(cache)
-    views, device = get_views(names), predictor.device
+    views, device = get_views(names, form.mirror), predictor.device
     rows = cache.rows(list(held_out["image_id"]))
     sizes = list(zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True))
-    form = run.settings.competition
     masks = [text for texts in encoded_masks(form, held_out) for text in texts]
     dialect = get_dialect(form.labels.dialect)
     found = np.zeros((len(sets), len(masks), 2, 256), np.int64)

@@ -272,6 +272,7 @@ def _compare_with_sample(
 def _count(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:
     train = training_images(images)
     report.facts["training images"] = len(train)
+    report.notices += _unpaired(settings)
     if settings.is_classification:
         targets = label_targets(train[CLASSES].tolist(), settings.classes)
         for name, count in zip(settings.classes, targets.sum(axis=0).tolist(), strict=True):
@@ -289,6 +290,20 @@ def _count(images: pd.DataFrame, settings: CompetitionSettings, report: DataRepo
         report.facts["patients"] = len(set(train["patient"]) - {""})
     if train.empty:
         report.problems.append("there is no labelled training image")
+
+
+def _unpaired(settings: CompetitionSettings) -> list[str]:
+    """Return a line for each pair of masks that a mirror exchanges and settings do not know of."""
+    known = {frozenset(pair) for pair in settings.mirrored}
+    pairs = [
+        (name, name.replace("left", "right")) for name in settings.mask_classes if "left" in name
+    ]
+    return [
+        f"classes {one} and {two} trade places in a mirror, which augmentation and views use: set "
+        f'competition.mirrored = [["{one}", "{two}"]]'
+        for one, two in pairs
+        if two in settings.mask_classes and frozenset((one, two)) not in known
+    ]
 
 
 def _note_patients_of_both(images: pd.DataFrame, report: DataReport) -> None:

@@ -191,6 +191,8 @@ class CompetitionSettings(Strict):
     classes: list[str] = []
     """Names of the classes, in the order of the network's outputs. With segmentation an image has
     a mask of each class; without any it has one mask."""
+    mirrored: list[tuple[str, str]] = []
+    """Segmentation: classes that trade places when an image is mirrored: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric = "dice"
@@ -220,6 +222,14 @@ class CompetitionSettings(Strict):
     def mask_classes(self) -> list[str]:
         """Names of the masks where an image has several; none where it has one, or classes."""
         return [] if self.is_classification else self.classes
+
+    @property
+    def mirror(self) -> tuple[int, ...]:
+        """For each class the place of the one that a mirror makes of it; () where all stay."""
+        other = {one: two for pair in self.mirrored for one, two in (pair, pair[::-1])}
+        return tuple(
+            self.classes.index(other.get(name, name)) for name in self.classes if self.mirrored
+        )
 
     @property
     def outputs(self) -> int:
@@ -256,6 +266,11 @@ class CompetitionSettings(Strict):
         named, classes = self.labels.class_masks, self.mask_classes
         if len(set(classes)) != len(classes):
             raise ValueError("classes names one twice")
+        paired = [name for pair in self.mirrored for name in pair]
+        if strange := [name for name in paired if name not in classes]:
+            raise ValueError(f"mirrored names {strange[0]!r}, which is no class of masks")
+        if len(set(paired)) != len(paired):
+            raise ValueError("mirrored names a class twice")
         if named and set(named) != set(classes):
             raise ValueError(
                 f"labels.class_masks names {', '.join(named)}; classes are "

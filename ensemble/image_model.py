@@ -218,7 +218,7 @@ class ImageModel:
                         network, how["tile"], overlap=how["tile_overlap"], batch_size=8
                     )
                 networks.append(network)
-            views = get_views(how["views"])
+            views = get_views(how["views"], tuple(self.facts.get("mirror", ())))
             self._predictors[key] = Predictor(networks, self.device, views, how["merge"])
         return self._predictors[key]
 

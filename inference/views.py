@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import torch
@@ -46,12 +46,21 @@ class View:
 
     Attributes:
         name: parts joined by `+`, e.g. `hflip+rot90`, `none` for the untouched image.
+        turns: ttach's transforms and their parameters.
         scale: factor on both sides, 1 for none.
+        mirror: for each of the network's masks the place of the one that a mirror makes of it; ()
+            where all stay.
     """
 
     name: str
     turns: tuple[tuple[ttach.base.DualTransform, object], ...] = ()
     scale: float = 1.0
+    mirror: tuple[int, ...] = ()
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the view shows the image as a mirror does."""
+        return self.name.count("flip") % 2 == 1
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the images as the network sees them.
@@ -69,10 +78,10 @@ class View:
         return _resize(images, height, width)
 
     def inverse(self, maps: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Return maps of the view laid back onto the image, float32 (N, 1, height, width).
+        """Return maps of the view laid back onto the image, float32 (N, M, height, width).
 
         Args:
-            maps: float32 (N, 1, h, w) at the size of `forward`.
+            maps: float32 (N, M, h, w) at the size of `forward`.
             height: of the untouched image in pixels.
             width: of it.
         """
@@ -81,14 +90,18 @@ class View:
             maps = _resize(maps, *((width, height) if quarter else (height, width)))
         for transform, parameter in reversed(self.turns):
             maps = transform.apply_deaug_mask(maps, parameter)
-        return maps
+        return maps[:, list(self.mirror)] if self.mirror and self.is_mirrored else maps
 
 
-def get_views(views: str | Sequence[str]) -> list[View]:
+def get_views(views: str | Sequence[str], mirror: tuple[int, ...] = ()) -> list[View]:
     """Return the views of a name (`none`, `hflip`, `d4`, `multiscale`), or of an own list.
 
     A view of an own list is made of `hflip`, `vflip`, `rot90`, `rot180`, `rot270` and `scale-F`
     with a factor F of 0.25 to 4, joined by `+`; `none` is the untouched image.
+
+    Args:
+        views: a name, or a list.
+        mirror: of each `View`.
 
     Raises:
         InputError: there is no such name or view, or a view stands twice.
@@ -109,7 +122,7 @@ def get_views(views: str | Sequence[str]) -> list[View]:
         views = NAMED_VIEWS[views]
     if not views:
         raise InputError('expected at least one view, found none. "none" is the untouched image.')
-    made = [_make_view(name) for name in views]
+    made = [replace(_make_view(name), mirror=mirror) for name in views]
     double = next((one for place, one in enumerate(views) if one in views[:place]), None)
     if double is not None:
         raise InputError(f"expected different views, found {double!r} twice.")

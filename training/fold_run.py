@@ -42,6 +42,7 @@ class FoldData:
         pseudo: unlabelled images with labels of a model that never saw the held-out fold.
         labels: (L, C) uint8, 0 or 1, where images have classes in place of masks.
         class_weights: (C,) of the loss, None where all are 1.
+        mirror: as in `TrainingImages`.
     """
 
     cache: ImageCache
@@ -53,12 +54,13 @@ class FoldData:
     pseudo: PseudoLabelled | None = None
     labels: NDArray[np.uint8] | None = None
     class_weights: tuple[float, ...] | None = None
+    mirror: tuple[int, ...] = ()
 
     @property
     def images(self) -> TrainingImages:
         """The images to learn from, by one number each."""
         labels = None if self.labels is None else self.labels * np.uint8(255)
-        return TrainingImages(self.cache, self.rows, self.pseudo, labels)
+        return TrainingImages(self.cache, self.rows, self.pseudo, labels, self.mirror)
 
     @property
     def classes(self) -> int:

@@ -36,12 +36,14 @@ class TrainingImages:
         rows: (L,) int64, their rows in the cache.
         pseudo: the others, if any.
         labels: (L, C) uint8, 0 to 255, where images have classes in place of masks.
+        mirror: for each mask the place of the one that a mirror makes of it; () where all stay.
     """
 
     cache: ImageCache
     rows: NDArray[np.int64]
     pseudo: PseudoLabelled | None = None
     labels: NDArray[np.uint8] | None = None
+    mirror: tuple[int, ...] = ()
 
     @property
     def pseudo_labelled(self) -> int:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.training.augmentation.changes import Draw, draw
-from goldfold.training.augmentation.pipeline import augment
+from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.augmentation.recipe import Recipe
 from goldfold.training.images import TrainingImages
 from goldfold.training.opencv_threads import one_opencv_thread
@@ -109,6 +109,7 @@ def _looked(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> B
             images.key(number),
             crop=look.crop,
             soft=soft,
+            mirror=images.mirror,
         )
         pixels.append(image)
         masks.append(mask if soft else mask * np.uint8(255))
@@ -122,11 +123,12 @@ def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batc
         mask, soft = images.mask(number)
         image = images.pixels(number)
         pixels.append(image)
-        masks.append(mask if soft else mask * np.uint8(255))
         key = images.key(number)
         draws.append(
             draw(look.recipe, look.seed, look.epoch, key, size=image.shape[0], crop=look.crop)
         )
+        mask = traded(mask, draws[-1], images.mirror)
+        masks.append(mask if soft else mask * np.uint8(255))
     return Batch(np.stack(pixels), np.stack(masks), numbers, tuple(draws))
 
 

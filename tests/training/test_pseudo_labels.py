@@ -57,7 +57,7 @@ def test_the_cache_is_resized_once_and_made_anew_when_labels_change(tmp_path):
 
     def open_them(made_from):
         return cached_pseudo_labels(
-            tmp_path, "pseudo", 16, image_ids=["1", "2"], read=source, made_from=made_from
+            tmp_path, "pseudo", 16, image_ids=["1", "2"], read=[source], made_from=made_from
         )
 
     found = open_them("a")
@@ -74,7 +74,7 @@ def test_a_torn_cache_is_made_again(tmp_path):
     def make():
         return cached_pseudo_labels(
             tmp_path, "pseudo", 16, image_ids=["1"], made_from="a",
-            read=lambda _: np.full((20, 20), 9, np.uint8),
+            read=[lambda _: np.full((20, 20), 9, np.uint8)],
         )  # fmt: skip
 
     make()

@@ -6,6 +6,8 @@ worker that makes it, nor from the images made before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ def augment(
     *,
     crop: int | None = None,
     soft: bool = False,
+    mirror: Sequence[int] = (),
 ) -> tuple[Pixels, Pixels]:
     """Return the image and its mask, changed alike; both are new arrays.
 
@@ -42,10 +45,19 @@ def augment(
             the image's size the bilinear sampling sees every pixel.
         crop: height and width of a random square of the result that is returned instead.
         soft: leave the mask's values between 0 and 255 as the interpolation gives them.
+        mirror: for each of C masks the place of the one that a mirror makes of it; () if all stay.
     """
     whole = image.shape[0] if size is None else size
     changes = draw(recipe, seed, epoch, index, size=whole, crop=crop)
-    return apply(image, mask, changes, whole, crop=crop, soft=soft)
+    return apply(image, traded(mask, changes, mirror), changes, whole, crop=crop, soft=soft)
+
+
+def traded(mask: Pixels, changes: Draw, mirror: Sequence[int]) -> Pixels:
+    """Return an image's masks in the places that they have after these changes.
+
+    A mirrored left lung looks like a right one.
+    """
+    return mask[list(mirror)] if mirror and changes.warp.flip else mask
 
 
 def apply(
