@@ -276,19 +276,26 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
         InputError: the label table is missing.
     """
     from goldfold.competitions.find import find_images, require_table
-    from goldfold.competitions.labels import read_labels
+    from goldfold.competitions.images_table import mask_columns
+    from goldfold.competitions.labels import read_class_masks, read_labels
     from goldfold.competitions.mask_files import mask_globs
     from goldfold.competitions.rle import get_dialect
 
     names = competition.labels
     if names.kind == "masks":
-        return f"labels: {len(find_images(data, mask_globs(names.masks))):,} mask files"
+        patterns = mask_globs([*names.masks, *names.class_masks.values()])
+        return f"labels: {len(find_images(data, patterns)):,} mask files"
     if names.kind == "folders":
         return f"labels: folders named {', '.join(competition.classes)}"
     path = require_table(data, names.files, "label table", "competition.labels.files")
     if competition.is_classification:
         return f"labels: {path.name}, classes {', '.join(competition.classes)}"
     dialect = get_dialect(names.dialect)
+    if classes := competition.mask_classes:
+        labels = read_class_masks(path, names, classes, dialect).table
+        areas = [int((labels[mask_columns(name)[1]] > 0).sum()) for name in classes]
+        counts = ", ".join(f"{count:,} {name}" for name, count in zip(classes, areas, strict=True))
+        return f"labels: {path.name}, masks of {len(labels):,} images: {counts}"
     labels = read_labels(path, names.id_column, names.rle_column, dialect).table
     empty = int((labels["area_px"] == 0).sum())
     share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
