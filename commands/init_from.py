@@ -48,7 +48,7 @@ def _ask(found: Recognised) -> None:
     for line in found.seen:
         show.out(line)
     competition["title"] = typer.prompt("Title", default=competition["title"], err=True)
-    metrics = CLASS_METRICS if competition.get("classes") else MASK_METRICS
+    metrics = MASK_METRICS if competition["task"] == "segmentation" else CLASS_METRICS
     competition["metric"] = _choose("Metric", metrics, competition["metric"])
     if "dialect" in competition["labels"]:
         dialect = _choose("Run-length dialect", tuple(DIALECTS), competition["labels"]["dialect"])
@@ -88,9 +88,8 @@ def _text(data: Path, target: Path, found: Recognised) -> str:
         key: value for key, value in found.competition.items() if value not in ({}, [], None)
     }
     competition["data"] = portable(data, target.parent)
-    classes, exclusive = competition.get("classes"), competition.get("exclusive")
-    kind = ("one class" if exclusive else "classes") if classes else "masks"
-    recipe = read_recipe(*RECIPES[kind])
+    kind = "one class" if competition.get("exclusive") else "classes"
+    recipe = read_recipe(*RECIPES["masks" if competition["task"] == "segmentation" else kind])
     images = competition["images"]
     grouped = images.get("metadata") == "dicom" or "patient" in images.get("facts", {})
     recipe = re.sub(r'group = "\w+"', f'group = "{"patient" if grouped else "none"}"', recipe)

@@ -12,20 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.find import require_folder
 from goldfold.competitions.image import read_header
-from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
-from goldfold.errors import ImageError, InputError, RunLengthError
+from goldfold.competitions.recognise_tables import (
+    Ids,
+    Table,
+    best_dialect,
+    flag_columns,
+    label_table,
+    mask_classes,
+    match_ids,
+    names_column,
+    open_table,
+    rle_column,
+    sample_table,
+)
+from goldfold.errors import ImageError, InputError, plural
 
 IMAGES = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
-_LOOKED_AT = 300  # rows of a table, and images of a folder
-_RUNS = re.compile(r"\s*-?\d+(\s+\d+)+\s*")
 _MASKS = re.compile(r"mask|annotation|segmentation|label", re.IGNORECASE)
 _TEST, _TRAIN = re.compile(r"test", re.IGNORECASE), re.compile(r"train|val", re.IGNORECASE)
-_SAMPLE = re.compile(r"sample|submission", re.IGNORECASE)
 _SPLITS = re.compile(r"(train|test|val|valid|validation)([_-].*)?", re.IGNORECASE)
 
 
@@ -44,14 +50,6 @@ class Recognised:
     questions: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A CSV file: its columns as text, some rows of it."""
-
-    path: Path
-    rows: pd.DataFrame
-
-
 def recognise(data: Path) -> Recognised:
     """Return what the files of a folder look like.
 
@@ -66,7 +64,9 @@ def recognise(data: Path) -> Recognised:
     )
     if not images:
         raise InputError(f"{data} holds no .dcm, .png, .jpg or .jpeg file, in any folder.")
-    tables = [_open(path) for path in sorted(data.rglob("*.csv")) + sorted(data.rglob("*.tsv"))]
+    tables = [
+        open_table(path) for path in sorted(data.rglob("*.csv")) + sorted(data.rglob("*.tsv"))
+    ]
     known = [table for table in tables if table is not None]
     folders: dict[Path, list[Path]] = defaultdict(list)
     for path in images:
@@ -74,8 +74,8 @@ def recognise(data: Path) -> Recognised:
     found = Recognised({"title": data.name, "images": {}, "labels": {}, "submission": {}})
     masks = {one for one in folders if _is_mask_folder(one, data, folders)}
     pictures = {one: paths for one, paths in folders.items() if one not in masks}
-    labels = _label_table(known)
-    sample = _sample(known, labels)
+    labels = label_table(known)
+    sample = sample_table(known, labels)
     if labels is not None:
         _from_table(found, labels, pictures, data)
     elif masks:
@@ -91,58 +91,6 @@ def recognise(data: Path) -> Recognised:
     _add_sample(found, sample)
     _add_shape(found, images[:1] if labels is None else next(iter(pictures.values())), data)
     return found
-
-
-def _open(path: Path) -> _Table | None:
-    """Return a table, None if it cannot be read."""
-    try:
-        header = path.open(encoding="utf-8-sig").readline().strip()
-        columns = [cell.strip().strip('"') for cell in header.split(",")]
-        return _Table(path, read_csv_text(path, columns))
-    except (InputError, OSError, UnicodeDecodeError):
-        return None
-
-
-def _label_table(tables: Sequence[_Table]) -> _Table | None:
-    """Return the largest table that is no sample and has labels."""
-    named = [one for one in tables if not _SAMPLE.search(one.path.stem)]
-    labelled = [one for one in named if _rle_column(one) or _flag_columns(one) or _names(one)]
-    return max(labelled, key=lambda one: len(one.rows), default=None)
-
-
-def _sample(tables: Sequence[_Table], labels: _Table | None) -> _Table | None:
-    named = [one for one in tables if _SAMPLE.search(one.path.stem) and one is not labels]
-    return max(named, key=lambda one: len(one.rows), default=None)
-
-
-def _rle_column(table: _Table) -> str | None:
-    """Return the column that holds run-length encodings."""
-    for name in table.rows.columns[1:]:
-        cells = table.rows[name].head(_LOOKED_AT)
-        filled = [cell for cell in cells if not is_empty(cell)]
-        if filled and all(_RUNS.fullmatch(cell) for cell in filled):
-            return str(name)
-    return None
-
-
-def _flag_columns(table: _Table) -> list[str]:
-    """Return the columns that hold 0 and 1 alone."""
-    flags = {"0", "1", "0.0", "1.0"}
-    return [
-        str(name)
-        for name in table.rows.columns[1:]
-        if set(table.rows[name].head(_LOOKED_AT).str.strip()) <= flags and len(table.rows)
-    ]
-
-
-def _names(table: _Table) -> str | None:
-    """Return the column of a few names that come again and again: classes."""
-    for name in table.rows.columns[1:]:
-        cells = table.rows[name].str.strip()
-        kinds = cells.nunique()
-        if 2 <= kinds <= min(50, len(cells) // 3) and not cells.str.fullmatch(r"[\d. ]*").any():
-            return str(name)
-    return None
 
 
 def _is_mask_folder(folder: Path, data: Path, folders: dict[Path, list[Path]]) -> bool:
@@ -195,26 +143,25 @@ def _add_images(found: Recognised, pictures: dict[Path, list[Path]], data: Path)
 
 
 def _from_table(
-    found: Recognised, table: _Table, pictures: dict[Path, list[Path]], data: Path
+    found: Recognised, table: Table, pictures: dict[Path, list[Path]], data: Path
 ) -> None:
     train = _add_images(found, pictures, data)
     labels, id_column = found.competition["labels"], str(table.rows.columns[0])
     labels |= {"files": [table.path.relative_to(data).as_posix()], "id_column": id_column}
-    stems = {path.stem for path in train}
-    ids = table.rows[id_column].str.strip()
-    share = ids.isin(stems).mean()
-    joined = ids.str.rsplit("_", n=1).str[0].isin(stems).mean()
+    ids = match_ids(table.rows[id_column].str.strip(), train, data)
+    if ids.pattern is not None:
+        found.competition["images"]["id_pattern"] = ids.pattern
     found.seen.append(
-        f"{table.path.name}: {len(ids):,} rows, {max(share, joined):.0%} of them of these images"
+        f"{table.path.name}: {len(table.rows):,} rows, {ids.share:.0%} of them of these images"
     )
-    column = _rle_column(table)
+    column = rle_column(table)
     if column is not None:
-        _rle_labels(found, table, column, train, share)
+        _rle_labels(found, table, column, train, ids)
         return
     found.competition["task"] = "classification"
-    flags, names = _flag_columns(table), _names(table)
-    if share < 0.5 < joined and len(flags) == 1:
-        parts = ids.str.rsplit("_", n=1)
+    flags, names = flag_columns(table), names_column(table)
+    if ids.joined and len(flags) == 1:
+        parts = table.rows[id_column].str.strip().str.rsplit("_", n=1)
         classes = list(dict.fromkeys(parts.str[1]))
         labels |= {"kind": "long", "value_column": flags[0]}
         _class_questions(found, classes, exclusive=False)
@@ -229,48 +176,37 @@ def _from_table(
 
 
 def _rle_labels(
-    found: Recognised, table: _Table, column: str, train: Sequence[Path], share: float
+    found: Recognised, table: Table, column: str, train: Sequence[Path], ids: Ids
 ) -> None:
     labels = found.competition["labels"]
     labels |= {"kind": "rle", "rle_column": column}
     found.competition |= {"task": "segmentation", "metric": "dice"}
-    dialect, words = _dialect(table, column, train)
+    dialect, words = best_dialect(table, column, train)
     labels["dialect"] = dialect
     found.seen.append(words)
     found.questions.append(
         "Are pixels counted down the columns (siim, kaggle) or along the rows (row-major)? "
         "Nothing in the numbers tells. Look: `goldfold train preview RUN` outlines the masks."
     )
-    found.questions.append("Is the metric dice, or mean-iou-thresholds?")
-    if share < 0.5 and table.rows.iloc[:, 0].str.contains("_").all():
+    found.questions.append("Is the metric dice, or another one? docs/glossary.md has them all.")
+    of_class, names = mask_classes(table, ids, column)
+    images = len(set(table.rows.iloc[:, 0].str.strip()))
+    if names:
+        where = "behind _ in the id" if of_class is None else f"in the column {of_class}"
+        found.seen.append(f"several masks an image: {', '.join(names)} {where}")
+        found.competition["classes"] = names
+        labels |= {} if of_class is None else {"class_column": of_class}
         found.questions.append(
-            "Ids seem to join an image and a class. goldfold trains one mask an image so far."
+            'An image without a row: is it empty (unlabelled = "empty"), or not to be trained on '
+            "(drop)? Where only masks have rows, it is empty."
         )
-
-
-def _dialect(table: _Table, column: str, train: Sequence[Path]) -> tuple[str, str]:
-    """Return the dialect that most cells fit, and how that was seen."""
-    cells = [cell for cell in table.rows[column] if not is_empty(cell)][:_LOOKED_AT]
-    pixels = None
-    try:
-        header = read_header(train[0])
-        pixels = header.height * header.width
-    except (ImageError, IndexError):
-        pass
-    fits = Counter[str]()
-    for name in DIALECTS:
-        for cell in cells:
-            try:
-                parse(cell, get_dialect(name), pixels=pixels)
-            except RunLengthError:
-                continue
-            fits[name] += 1
-    starts = {int(cell.split()[0]) for cell in cells}
-    order = ["kaggle", "siim", "row-major", "row-major-0", "kaggle-dash"]
-    if 0 in starts or (table.rows[column].str.strip() == "-1").any():
-        order = ["siim", "row-major-0", "kaggle", "row-major", "kaggle-dash"]
-    best = max(order, key=lambda name: (fits[name], -order.index(name)))
-    return best, f"run-length dialect {best}: fits {fits[best]} of {len(cells)} masks looked at"
+    elif images < len(table.rows):
+        again = plural(len(table.rows) - images, "row", "rows")
+        found.questions.append(
+            f"{again} more than images: several masks of an image are united. Is each row an "
+            "object, and the submission to have a row an object, too? Then set "
+            "submission.objects = true."
+        )
 
 
 def _from_masks(
@@ -293,7 +229,8 @@ def _from_masks(
     if len(patterns) > 1:
         found.questions.append(
             "The mask files of an image are united. Are they alternatives instead? Then write "
-            "labels.masks = [[first], [second]]."
+            "labels.masks = [[first], [second]]. Or is each folder a class of its own? Then set "
+            "competition.classes and labels.class_masks in place of labels.masks."
         )
 
 
@@ -337,7 +274,7 @@ def _class_questions(found: Recognised, classes: list[str], *, exclusive: bool) 
     )
 
 
-def _add_sample(found: Recognised, sample: _Table | None) -> None:
+def _add_sample(found: Recognised, sample: Table | None) -> None:
     form = found.competition["submission"]
     if sample is None:
         if found.competition["images"]["test"]:
@@ -347,12 +284,8 @@ def _add_sample(found: Recognised, sample: _Table | None) -> None:
     form |= {"sample": [f"**/{sample.path.name}"], "id_column": columns[0]}
     found.seen.append(f"sample submission: {sample.path.name}, columns {', '.join(columns)}")
     classes = found.competition.get("classes", [])
-    if not classes:
-        dialect = found.competition["labels"].get("dialect", "kaggle")
-        form |= {"rle_column": columns[-1], "dialect": dialect}
-        if len(columns) > 2:
-            names = ", ".join(columns)
-            found.questions.append(f"The sample has the columns {names}: which hold what?")
+    if found.competition["task"] == "segmentation":
+        _add_mask_sample(found, sample, classes)
         return
     if set(columns[1:]) <= set(classes):
         form["probability_columns"] = columns[1:]
@@ -363,6 +296,26 @@ def _add_sample(found: Recognised, sample: _Table | None) -> None:
     else:
         form["probability_columns"] = columns[1:]
         found.questions.append(f"What does {columns[1]} of the sample hold: a probability, a name?")
+
+
+def _add_mask_sample(found: Recognised, sample: Table, classes: Sequence[str]) -> None:
+    """Say which columns of the sample hold the class and the masks."""
+    form, columns = found.competition["submission"], [str(name) for name in sample.rows.columns]
+    form["dialect"] = found.competition["labels"].get("dialect", "kaggle")
+    rest = columns[1:]
+    joined = sample.rows.iloc[:, 0].str.strip().str.rsplit("_", n=1).str[-1]
+    if classes and joined.isin(classes).all():
+        form["class_separator"] = "_"
+    elif classes:
+        named = [one for one in rest if sample.rows[one].str.strip().isin(classes).all()]
+        form |= {"class_column": named[0]} if named else {}
+        rest = [one for one in rest if one not in named[:1]]
+        if not named:
+            found.questions.append("Where does the sample name the class of a row?")
+    written = found.competition["labels"].get("rle_column")
+    form["rle_column"] = written if written in rest else rest[-1] if rest else columns[-1]
+    if len(rest) > 1:
+        found.questions.append(f"The sample has the columns {', '.join(columns)}: which hold what?")
 
 
 def _add_shape(found: Recognised, some: Sequence[Path], data: Path) -> None:

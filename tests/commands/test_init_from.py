@@ -112,6 +112,74 @@ def test_tables_of_classes(tmp_path, invoke):
     assert competition["submission"]["class_separator"] == "_"
 
 
+KAGGLE = get_dialect("kaggle")
+KINDS = ("dent", "hole", "scratch")
+
+
+def of_classes(folder, row, header):
+    """Write images of three kinds of masks, and their table with a row made by `row`."""
+    names = [f"i{n:02d}" for n in range(12)]
+    write_images(folder / "train_images", names, "jpg")
+    write_images(folder / "test_images", ["t1", "t2"], "jpg")
+    lines = [header]
+    for number, name in enumerate(names):
+        for place, kind in enumerate(KINDS):
+            mask = np.zeros((40, 50), np.uint8)
+            if (number + place) % 3:
+                mask[5 : 20 + number, 4 + 9 * place : 20 + 9 * place] = 1
+            lines.append(row(name, kind, encode(mask, KAGGLE)))
+    (folder / "train.csv").write_text("\n".join(lines) + "\n")
+    asked = [row(name, kind, "1 1") for name in ("t1", "t2") for kind in KINDS]
+    (folder / "sample_submission.csv").write_text("\n".join([header, *asked]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("row", "header", "labels", "submission"),
+    [
+        (lambda name, kind, text: f"{name}.jpg_{kind},{text}", "ImageId_ClassId,EncodedPixels",
+         {}, {"class_separator": "_"}),
+        (lambda name, kind, text: f"{name}.jpg,{kind},{text}", "id,class,segmentation",
+         {"class_column": "class"}, {"class_column": "class"}),
+        (lambda name, kind, text: f"{name}.jpg,{text},{kind}", "id,rle,defect",
+         {"class_column": "defect"}, {"class_column": "defect"}),
+    ],
+)  # fmt: skip
+def test_a_mask_of_each_class_runs_as_it_was_recognised(
+    row, header, labels, submission, invoke, tmp_path
+):
+    data, run = tmp_path / "data", tmp_path / "run"
+    of_classes(data, row, header)
+    done, competition, text = made(invoke, data, run)
+    assert competition["classes"] == list(KINDS)
+    assert competition["images"]["id_pattern"] == "([^/]+)$"
+    assert labels.items() <= competition["labels"].items()
+    assert submission.items() <= competition["submission"].items()
+    assert "several masks an image: dent, hole, scratch" in text
+    assert "An image without a row" in done.out
+    tiny = (
+        'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
+        " stages=[{epochs=1, image_size=32, batch_size=4, learning_rate=1e-3}]}]"
+    )
+    change = ["--set", tiny, "--set", "folds.count=2", "--set", "inference.checkpoints=1"]
+    ran = invoke("run", run, *change)
+    assert ran.code == 0, ran.err
+    assert "rule of hole:" in ran.out
+    checked = invoke(
+        "submit", "check", run / "submission.csv", "--sample", data / "sample_submission.csv",
+        "--competition", run,
+    )  # fmt: skip
+    assert checked.code == 0, checked.out
+    assert "6 rows" in checked.out
+
+
+def test_rows_that_are_objects_are_asked_about(one_class, invoke, tmp_path):
+    table = one_class / "train.csv"
+    table.write_text(table.read_text() + "i01,1991 3\n")
+    done, competition, _ = made(invoke, one_class, tmp_path / "run")
+    assert "classes" not in competition
+    assert "submission.objects = true" in done.out
+
+
 @pytest.mark.parametrize("dialect", ["siim", "kaggle"])
 def test_the_dialect_is_told_from_the_numbers(one_class, invoke, tmp_path, dialect):
     rows = ["ImageId,EncodedPixels"]
