@@ -142,7 +142,7 @@ def _measure_lines(facts: dict[str, Any]) -> list[str]:
         names = ["dice", "iou", "precision", "recall"]
         everything = [one for one in facts["overlap"] if one["fold"] == "all"]
         rows = [
-            [" ".join([one.get("class", ""), f"over {one['over']}"]), *(one[n] for n in names)]
+            [f"{one.get('class', '')} over {one['over']}".strip(), *(one[n] for n in names)]
             for one in everything
         ]
         head = ["out of fold", *names]
