@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -202,14 +205,7 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
     if missing:
         facts_path = checkpoint.path.with_suffix(".json")
         raise InputError(f"{facts_path} lacks {', '.join(missing)}. {_AGAIN}")
-    model = build_model(
-        facts["architecture"],
-        facts["encoder"],
-        channels=facts["channels"],
-        presence_head=facts.get("presence_head", False),
-        classes=facts.get("classes", 1),
-        options=facts["options"],
-    )
+    model = _unfilled(facts)
     try:
         model.load_state_dict(load_file(checkpoint.path))
     except RuntimeError as error:
@@ -219,3 +215,22 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
         ) from error
     model.eval()
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _unfilled(facts: Mapping[str, Any]) -> nn.Module:
+    """Return the network that a checkpoint belongs to, its weights yet to be filled in."""
+    what = {
+        "architecture": facts["architecture"],
+        "encoder": facts["encoder"],
+        "channels": facts["channels"],
+        "presence_head": facts.get("presence_head", False),
+        "classes": facts.get("classes", 1),
+        "options": facts["options"],
+    }
+    return deepcopy(_pattern(json.dumps(what, sort_keys=True)))
+
+
+@lru_cache(maxsize=1)
+def _pattern(what: str) -> nn.Module:
+    """Return a network to copy: drawing random weights takes far longer than copying them."""
+    return build_model(**json.loads(what))
