@@ -89,3 +89,92 @@ def test_like_what(invoke, tmp_path):
     done = invoke("competition", "synthesize", tmp_path / "x", "--like", "montgomery")
     assert done.code == 2
     assert "Did you mean 'montgomery-lungs'?" in done.err
+
+
+TWO_LUNGS = [
+    'competition.classes=["left", "right"]',
+    'competition.mirrored=[["left", "right"]]',
+    "competition.labels.masks=[]",
+    'competition.labels.class_masks={left=["ManualMask/leftMask/{id}.png"],'
+    ' right=["ManualMask/rightMask/{id}.png"]}',
+]
+
+
+@pytest.fixture(scope="module")
+def two_lungs(lungs, invoke):
+    run = lungs / "two"
+    tiny = MODEL.replace("epochs=1", "epochs=2").replace("image_size=32", "image_size=64")
+    changes = [tiny, "folds.count=2", "inference.checkpoints=1", "ensemble.bootstrap_samples=100",
+               'inference.views="hflip"', *TWO_LUNGS]  # fmt: skip
+    words = [word for one in changes for word in ("--set", one)]
+    made = invoke(
+        "init", "montgomery-lungs", "--data", lungs / "data", "--recipe", "quick", "-o", run, *words
+    )
+    assert made.code == 0, made.err
+    done = invoke("run", run)
+    assert done.code == 0, done.err
+    return run, done
+
+
+def test_each_lung_is_a_channel_with_a_rule_of_its_own(lungs, two_lungs):
+    run, done = two_lungs
+    report = json.loads((run / "ensemble.json").read_text())
+    scores = {name: one["honest"]["score"] for name, one in report["classes"].items()}
+    assert set(scores) == {"left", "right"}
+    assert report["honest"]["score"] == pytest.approx(np.mean(list(scores.values())))
+    for name in scores:
+        assert f"rule of {name}: pixels from" in done.out
+        assert (run / f"ensemble-{name}.png").is_file()
+    table = pd.read_csv(run / "metrics.csv", dtype={"fold": str})
+    everything = table[(table["fold"] == "all") & (table["over"] == "images")]
+    assert dict(zip(everything["class"], everything["dice"], strict=True)) == pytest.approx(scores)
+    images = pd.read_csv(run / "images.csv").set_index("image_id")
+    for name in scores:
+        for image_id, area in images[f"area_px:{name}"].items():
+            file = lungs / "data" / "ManualMask" / f"{name}Mask" / f"{image_id}.png"
+            assert np.count_nonzero(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)) == area
+
+
+def test_a_single_x_ray_gets_both_lungs_from_an_export(lungs, two_lungs, invoke, tmp_path):
+    run, _ = two_lungs
+    done = invoke("export", run, "-o", tmp_path / "model")
+    assert done.code == 0, done.err
+    card = (tmp_path / "model/README.md").read_text()
+    assert "a mask of each of left, right" in card
+    assert "| left over images |" in card
+    path = next((lungs / "data/CXR_png").glob("MCUCXR*.png"))
+    seen = invoke("predict", "image", tmp_path / "model", path, "--json", "-o", tmp_path / "p")
+    assert seen.code == 0, seen.err
+    found = seen.json["images"][0]
+    assert list(found["masks"]) == ["left", "right"]
+    height, width = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).shape
+    for one in found["masks"].values():
+        assert (one["height"], one["width"]) == (height, width)
+    picture = cv2.imread(found["picture"])
+    assert picture.shape[0] > picture.shape[1] / 3 * 1.2  # two rows of panels
+    told = invoke("predict", "image", tmp_path / "model", path)
+    assert "\n  left: " in told.out
+    assert "\n  right: " in told.out
+
+
+def test_both_lungs_are_explained_and_compared(two_lungs, invoke):
+    run, _ = two_lungs
+    image_id = pd.read_csv(run / "folds.csv")["image_id"][0]
+    done = invoke("submit", "explain", run, image_id, "--json")
+    assert done.code == 0, done.err
+    assert [one["class"] for one in done.json] == ["left", "right"]
+    report = json.loads((run / "ensemble.json").read_text())
+    for one in done.json:
+        assert one["rule"] == report["classes"][one["class"]]["rule"]
+    for words in (["predict", "views"], ["ensemble", "average"], ["ensemble", "blend"]):
+        done = invoke(*words, run)
+        assert done.code == 0, done.err
+    views = json.loads((run / "views.json").read_text())
+    assert views[0]["images"] == len(pd.read_csv(run / "folds.csv"))
+
+
+def test_a_pair_that_a_mirror_exchanges_is_noticed(lungs, two_lungs, invoke):
+    run, _ = two_lungs
+    assert "trade places" not in invoke("check", run).out
+    done = invoke("check", run, "--set", "competition.mirrored=[]")
+    assert 'set competition.mirrored = [["left", "right"]]' in done.out
