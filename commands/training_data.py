@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -204,11 +205,8 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
     Raises:
         InputError: some of them have no image file.
     """
-    from goldfold.competitions.image import reading_of
     from goldfold.competitions.images_table import training_images
-    from goldfold.competitions.rle import get_dialect
     from goldfold.errors import InputError
-    from goldfold.training.cache import build_cache
 
     train = training_images(images)
     bare = train[train["path"] == ""]
@@ -217,43 +215,43 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
             f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
             f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
         )
-    data = run.settings.competition.data
-    classifies = run.settings.competition.is_classification
-    return build_cache(
-        run.directory.cache,
-        "train",
-        image_ids=list(train["image_id"]),
-        paths=[data / path for path in train["path"]],
-        sizes=list(zip(train["height"], train["width"], strict=True)),
-        masks=None if classifies else encoded_masks(run.settings.competition, train),
-        dialect=None if classifies else get_dialect(run.settings.competition.labels.dialect),
-        size=size,
-        channels=channels,
-        reading=reading_of(run.settings.competition.images),
-        workers=run.workers,
-        progress=run.progress,
-    )
+    form = run.settings.competition
+    masks = None if form.is_classification else encoded_masks(form, train)
+    return _built(run, "train", train, masks, size, channels)
 
 
 def unlabelled_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
     """Return the cache of all test images."""
-    from goldfold.competitions.image import reading_of
     from goldfold.competitions.images_table import test_images
+
+    return _built(run, "test", test_images(images), None, size, channels)
+
+
+def _built(
+    run: Run,
+    split: str,
+    table: pd.DataFrame,
+    masks: Sequence[tuple[str, ...]] | None,
+    size: int,
+    channels: int,
+) -> ImageCache:
+    """Return the cache of the images of a table, with their masks or without labels."""
+    from goldfold.competitions.image import reading_of
+    from goldfold.competitions.rle import get_dialect
     from goldfold.training.cache import build_cache
 
-    test = test_images(images)
-    data = run.settings.competition.data
+    form = run.settings.competition
     return build_cache(
         run.directory.cache,
-        "test",
-        image_ids=list(test["image_id"]),
-        paths=[data / path for path in test["path"]],
-        sizes=list(zip(test["height"].tolist(), test["width"].tolist(), strict=True)),
-        masks=None,
-        dialect=None,
+        split,
+        image_ids=list(table["image_id"]),
+        paths=[form.data / path for path in table["path"]],
+        sizes=list(zip(table["height"].tolist(), table["width"].tolist(), strict=True)),
+        masks=masks,
+        dialect=None if masks is None else get_dialect(form.labels.dialect),
         size=size,
         channels=channels,
-        reading=reading_of(run.settings.competition.images),
+        reading=reading_of(form.images),
         workers=run.workers,
         progress=run.progress,
     )
