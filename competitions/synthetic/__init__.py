@@ -18,10 +18,10 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "ClassReport": "classes",
+        "ClassReport": "class_report",
         "LungReport": "lung_release",
-        "synthesize_hemorrhage": "classes",
-        "synthesize_pneumonia": "classes",
+        "synthesize_hemorrhage": "hemorrhage",
+        "synthesize_pneumonia": "pneumonia",
         "SyntheticReport": "competition",
         "synthesize_lungs": "lung_release",
         "synthesize": "competition",
