@@ -276,24 +276,29 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
         InputError: the label table is missing.
     """
     from goldfold.competitions.find import find_images, require_table
-    from goldfold.competitions.labels import read_labels
+    from goldfold.competitions.labels import read_class_masks, read_labels
     from goldfold.competitions.mask_files import mask_globs
     from goldfold.competitions.rle import get_dialect
 
     names = competition.labels
     if names.kind == "masks":
-        return f"labels: {len(find_images(data, mask_globs(names.masks))):,} mask files"
+        globs = mask_globs([*names.masks, *names.class_masks.values()])
+        return f"labels: {len(find_images(data, globs)):,} mask files"
     if names.kind == "folders":
         return f"labels: folders named {', '.join(competition.classes)}"
     path = require_table(data, names.files, "label table", "competition.labels.files")
     if competition.is_classification:
         return f"labels: {path.name}, classes {', '.join(competition.classes)}"
-    dialect = get_dialect(names.dialect)
-    labels = read_labels(path, names.id_column, names.rle_column, dialect).table
+    dialect, classes = get_dialect(names.dialect), competition.mask_classes
+    if classes:
+        labels = read_class_masks(path, names, classes, dialect).table
+    else:
+        labels = read_labels(path, names.id_column, names.rle_column, dialect).table
     empty = int((labels["area_px"] == 0).sum())
     share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
     rows = int(labels["rows"].sum())
-    return f"labels: {path.name}, {rows:,} rows of {len(labels):,} images, {share}"
+    of = f", masks of {', '.join(classes)}" if classes else ""
+    return f"labels: {path.name}, {rows:,} rows of {len(labels):,} images, {share}{of}"
 
 
 def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:

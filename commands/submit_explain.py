@@ -39,7 +39,7 @@ def explain(run: Run, images: pd.DataFrame, folds: pd.DataFrame, image_id: str) 
     """
     from goldfold.commands.blender import true_masks
     from goldfold.commands.submission_stage import open_masks
-    from goldfold.competitions.image import read_image
+    from goldfold.competitions.image import Reading, read_image
     from goldfold.errors import InputError, did_you_mean
     from goldfold.submissions.overlay import draw_overlay
 
@@ -58,7 +58,9 @@ def explain(run: Run, images: pd.DataFrame, folds: pd.DataFrame, image_id: str) 
         decided.blend.close()
     if labelled:
         facts |= _against_truth(run.settings.competition.metric, mask, true)
-    picture = read_image(run.settings.competition.data / row["path"])
+    competition = run.settings.competition
+    reading = Reading(stretch=competition.images.stretch == "image")
+    picture = read_image(competition.data / row["path"], reading=reading)
     return Explanation(facts, draw_overlay(picture, levels, mask, true))
 
 

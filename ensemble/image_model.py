@@ -126,7 +126,8 @@ class ImageModel:
         """How images are read."""
         how = self.facts["reading"]
         windows = tuple(Window(*one) for one in how["windows"])
-        return Reading(windows, how["repair"], how["crop"])
+        stretch = how.get("stretch", False)  # models of before have none
+        return Reading(windows, how["repair"], how["crop"], stretch)
 
     @cached_property
     def rule(self) -> Rule:
