@@ -24,7 +24,7 @@ _AS_DRAWN = 256  # height in pixels at which grain is as wide as drawn
 def draw_strip(
     kinds: Sequence[str], height: int, width: int, rng: np.random.Generator
 ) -> tuple[ByteImage, list[ByteImage]]:
-    """Return a gray strip and the mask of each of `CLASSES`.
+    """Return a gray strip and the mask of each of `CLASSES`; no two of them overlap.
 
     Args:
         kinds: names of the classes that it shows.
@@ -37,15 +37,16 @@ def draw_strip(
     """
     steel = _surface(height, width, rng)
     left, right = _lit(width, rng)
+    taken = np.zeros((height, width), np.uint8)
+    taken[:, :left] = taken[:, right:] = 1
     masks = []
     for name in CLASSES:
         mask = np.zeros((height, width), np.uint8)
         if name in kinds:
             change, mask = _DEFECTS[name](height, width, (left, right), rng)
             steel = steel + change
-        mask[:, :left] = 0
-        mask[:, right:] = 0
-        masks.append(mask)
+        masks.append(np.asarray(mask & (1 - taken), dtype=np.uint8))
+        taken |= mask
     steel[:, :left] = _BLACK
     steel[:, right:] = _BLACK
     steel += rng.standard_normal(steel.shape, dtype=np.float32) * 1.5
