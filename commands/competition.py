@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from goldfold.competitions.synthetic import SyntheticReport
 
 SIIM = "siim-acr-pneumothorax"
-SIIM_SIZE = 1024
-"""Height and width of the real images, which the preset expects."""
 LUNGS = "montgomery-lungs"
 PNEUMONIA = "chest-xray-pneumonia"
 HEMORRHAGE = "rsna-intracranial-hemorrhage"
-KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE)
+STEEL = "severstal-steel"
+ABDOMEN = "uw-madison"
+SHIPS = "airbus-ship"
+KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, STEEL, ABDOMEN, SHIPS)
+USUAL_SIZE = 1024
+SIZES = {STEEL: 1600, ABDOMEN: 360, SHIPS: 768}
+"""Longer side where it is not `USUAL_SIZE`: that of the real images."""
+SHAPES = {SIIM: (1024, 1024), STEEL: (256, 1600), SHIPS: (768, 768)}
+"""Height and width that a preset expects of every image."""
 
 app = typer.Typer(
     help="Make a competition of synthetic images.\n\n"
@@ -40,11 +46,22 @@ def _group() -> None:
 def synthesize(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
     like: Annotated[
-        str, typer.Option(help=f"Preset whose files they are like: {', '.join(KINDS)}.")
+        str,
+        typer.Option(
+            help=f"Preset whose files they are like: {', '.join(KINDS)}.",
+            autocompletion=lambda: list(KINDS),
+        ),
     ] = SIIM,
     train: Annotated[int, typer.Option(help="Training images.", min=4)] = 96,
     test: Annotated[int, typer.Option(help="Test images, if it has any.", min=4)] = 32,
-    size: Annotated[int, typer.Option(help="Longer side in pixels.", min=64)] = 1024,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Longer side in pixels; unless given 1600 of steel, 360 of abdomens, 768 of "
+            "ships, 1024 of all others.",
+            min=64,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 0,
     quirks: Annotated[
         bool, typer.Option("--quirks", help="Build in the oddities of the real files.")
@@ -53,7 +70,7 @@ def synthesize(
 ) -> None:
     """Make images in a competition's file formats; nothing in them is of a real patient.
 
-    Those like SIIM-ACR have a hidden solution to score against.
+    All that have test images come with a hidden solution to score against.
 
     Example:
     goldfold competition synthesize data/synthetic --train 96 --test 32 --size 1024 --seed 0
@@ -63,21 +80,24 @@ def synthesize(
     from goldfold.commands import show
     from goldfold.errors import InputError, did_you_mean
 
-    words = ["goldfold", "init", like, "--data", str(folder), "--recipe"]
-    if like == LUNGS:
-        make_lungs(folder, train, size, seed, quirks=quirks, overwrite=overwrite)
-        words += ["quick"]
-    elif like in (PNEUMONIA, HEMORRHAGE):
-        make_classes(like, folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
-        words += ["quick"]
-    elif like == SIIM:
-        make_synthetic(folder, train, test, size, seed, quirks=quirks, overwrite=overwrite)
-        words += ["demo"]
-        if size != SIIM_SIZE:
-            words += ["--set", f"competition.images.shape=[{size},{size}]"]
-    else:
+    if like not in KINDS:
         hint = did_you_mean(like, KINDS)
         raise InputError(f"--like {like}: there are {', '.join(KINDS)}.{hint}")
+    side = size if size is not None else SIZES.get(like, USUAL_SIZE)
+    given = {"quirks": quirks, "overwrite": overwrite}
+    if like == LUNGS:
+        make_lungs(folder, train, side, seed, **given)
+    elif like in (PNEUMONIA, HEMORRHAGE):
+        make_classes(like, folder, train, test, side, seed, **given)
+    elif like == SIIM:
+        make_synthetic(folder, train, test, side, seed, **given)
+    else:
+        make_masks(like, folder, train, test, side, seed, **given)
+    words = ["goldfold", "init", like, "--data", str(folder)]
+    words += ["--recipe", "demo" if like == SIIM else "quick"]
+    if like in SHAPES and side != max(SHAPES[like]):
+        height, width = (round(one * side / max(SHAPES[like])) for one in SHAPES[like])
+        words += ["--set", f"competition.images.shape=[{height},{width}]"]
     show.out(f"next: {shlex.join([*words, '-o', 'runs/synthetic'])}")
 
 
@@ -133,6 +153,50 @@ def make_classes(
     show.out(
         f"{report.folder}: {report.train_images:,} training and {report.test_images:,} test images "
         f"of {report.patients:,} patients"
+    )
+    for planted in report.quirks:
+        show.out(f"planted: {planted}")
+
+
+def make_masks(
+    like: str,
+    folder: Path,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    *,
+    quirks: bool,
+    overwrite: bool,
+) -> None:
+    """Synthesize images with several masks or objects and print what was made.
+
+    As `make_synthetic`.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    from goldfold.commands import show
+    from goldfold.competitions import synthetic
+
+    makers = {
+        STEEL: synthetic.synthesize_steel,
+        ABDOMEN: synthetic.synthesize_abdomen,
+        SHIPS: synthetic.synthesize_ships,
+    }
+    with _replacing(folder, overwrite):
+        report = makers[like](
+            folder,
+            train=train,
+            test=test,
+            size=size,
+            seed=seed,
+            quirks=quirks,
+            progress=show.terminal_progress(),
+        )
+    show.out(
+        f"{report.folder}: {report.train_images:,} training images, {report.with_mask:,} of them "
+        f"with a mask, {report.test_images:,} test images, {report.label_rows:,} label rows"
     )
     for planted in report.quirks:
         show.out(f"planted: {planted}")

@@ -97,6 +97,7 @@ def _facts(run: Run, chosen: dict[str, Any]) -> dict[str, Any]:
             "windows": [[one.center, one.width, one.function] for one in reading.windows],
             "repair": reading.repair,
             "crop": reading.crop,
+            "stretch": reading.stretch,
         },
         "inference": {
             "views": inference.views,

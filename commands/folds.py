@@ -145,6 +145,7 @@ def _verdict(report: AuditReport, pixels: bool) -> str:
 
 def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
     """Return pixel hashes of the images that are there, or None if they are not to be compared."""
+    from goldfold.competitions.image import Reading
     from goldfold.folds.content import content_hashes
 
     data = run.settings.competition.data
@@ -161,7 +162,9 @@ def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, s
             "--pixels does it, by decoding them all"
         )
         return None
-    return content_hashes(paths, run.workers, run.progress)
+    # Windows and crops are for networks; levels that are too low to be told apart are not.
+    reading = Reading(stretch=run.settings.competition.images.stretch == "image")
+    return content_hashes(paths, run.workers, run.progress, reading)
 
 
 def _summary(folds: pd.DataFrame) -> list[dict[str, Any]]:

@@ -300,7 +300,8 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     empty = int((labels["area_px"] == 0).sum())
     share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
     rows = int(labels["rows"].sum())
-    return f"labels: {path.name}, {rows:,} rows of {len(labels):,} images, {share}"
+    of = f", masks of {', '.join(classes)}" if classes else ""
+    return f"labels: {path.name}, {rows:,} rows of {len(labels):,} images, {share}{of}"
 
 
 def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:

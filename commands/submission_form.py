@@ -54,12 +54,30 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     fitting = [
         one for one in known if one.submission.sample and set(layout_of(one).columns) <= columns
     ]
+    if len(fitting) > 1:
+        fitting = [one for one in fitting if _ids_fit(table, one)]
     if len(fitting) != 1:
         raise InputError(
             f"{table}: the header {show_header(sorted(columns))} fits {len(fitting)} of the "
             f"presets. Name one with --competition: {', '.join(preset_names())}."
         )
     return fitting[0]
+
+
+def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
+    """Return whether ids of a table look like those of a competition: with a file's ending or not.
+
+    Several competitions have the same columns; in some an id is the whole name of a file.
+    """
+    from pathlib import PurePath
+
+    from goldfold.submissions.table import read_table
+
+    read = read_table(table)
+    ids = [row.key([read.require(form.submission.id_column)]) for row in read.rows[:1]]
+    endings = {PurePath(glob).suffix for glob in (*form.images.train, *form.images.test)}
+    whole = any(PurePath(one).suffix in endings for one in ids)
+    return whole == (form.images.id_pattern is not None)
 
 
 def refuse_classes(form: CompetitionSettings, command: str) -> None:

@@ -55,7 +55,7 @@ def _explain(
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
     from goldfold.commands.blender import true_masks
     from goldfold.commands.submission_stage import open_masks
-    from goldfold.competitions.image import read_image
+    from goldfold.competitions.image import Reading, read_image
     from goldfold.competitions.images_table import of_class
     from goldfold.submissions.overlay import draw_overlay
 
@@ -72,7 +72,9 @@ def _explain(
         facts |= _against_truth(run.settings.competition.metric, mask, true)
     if name:
         facts = {"class": name, **facts}
-    picture = read_image(run.settings.competition.data / row["path"])
+    competition = run.settings.competition
+    reading = Reading(stretch=competition.images.stretch == "image")
+    picture = read_image(competition.data / row["path"], reading=reading)
     return Explanation(facts, draw_overlay(picture, levels, mask, true))
 
 

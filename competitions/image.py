@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
@@ -62,11 +62,13 @@ class Reading:
         windows: to see gray DICOM through instead of its own window.
         repair: mend the wrong intercept that some CT has.
         crop: `head` cuts the image to the square around the largest bright part.
+        stretch: spread the levels of each PNG or JPEG, lowest to highest, over 0 to 255.
     """
 
     windows: tuple[Window, ...] = ()
     repair: bool = False
     crop: Literal["none", "head"] = "none"
+    stretch: bool = False
 
 
 PLAIN = Reading()
@@ -79,7 +81,7 @@ def reading_of(images: ImageFiles) -> Reading:
         InputError: a window has no such name.
     """
     windows = tuple(get_window(text) for text in images.windows)
-    return Reading(windows, images.repair == "ct-intercept", images.crop)
+    return Reading(windows, images.repair == "ct-intercept", images.crop, images.stretch == "image")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def read_image(
 
     DICOM passes its modality LUT and its VOI LUT or first window, and MONOCHROME1 is inverted:
     0 is always black. Without a window, the values that its bits can hold are spread over 0 to 255.
-    16-bit PNG is divided by 257, the same for every image. Transparency is dropped, colour becomes
+    16-bit PNG is divided by 257, the same for every image, unless its levels are stretched.
+    Transparency is dropped, colour becomes
     gray as 0.299 R + 0.587 G + 0.114 B, gray becomes three equal channels. An orientation noted
     in a JPEG is not applied: masks lie on the pixels as they are stored.
 
@@ -142,7 +145,10 @@ def read_image(
         raise ValueError(
             f"expected 1 or 3 channels, found {channels} and {len(reading.windows)} windows"
         )
-    pixels = np.asarray(read_levels(path, below, reading.windows, repair=reading.repair), np.uint8)
+    levels = read_levels(
+        path, below, reading.windows, repair=reading.repair, stretch=reading.stretch
+    )
+    pixels = np.asarray(levels, np.uint8)
     if reading.crop == "head":
         pixels = crop_to_head(pixels)
     if pixels.ndim == 2 and channels == 3:
@@ -159,6 +165,7 @@ def read_levels(
     bits: Literal[8, 16] = 8,
     *,
     repair: bool = False,
+    stretch: bool = False,
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return the pixels of an image as they are: (H, W) gray, (H, W, 3) RGB or one a window.
 
@@ -168,6 +175,7 @@ def read_levels(
         windows: to see gray DICOM through instead of its own window.
         bits: of the levels, uint8 or uint16; JPEG and colour DICOM have 8.
         repair: mend the wrong intercept that some CT has.
+        stretch: of PNG and JPEG as 8 bits: spread the image's own levels over 0 to 255.
 
     Raises:
         ImageError: as `read_image`.
@@ -179,7 +187,7 @@ def read_levels(
             data = file.read()
         if kind == "DICOM":
             return read_dicom_pixels(data, windows, bits, repair)
-        return _decode_raster(data, kind, bits)
+        return _decode_raster(data, kind, bits, stretch)
 
 
 @contextmanager
@@ -255,7 +263,7 @@ def _checked_claim(data: bytes, kind: str) -> Claim:
 
 
 def _decode_raster(
-    data: bytes, kind: str, bits: Literal[8, 16] = 8
+    data: bytes, kind: str, bits: Literal[8, 16] = 8, stretch: bool = False
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return (H, W) gray or (H, W, 3) RGB of the bytes of a PNG or JPEG file.
 
@@ -268,6 +276,8 @@ def _decode_raster(
         raise UnreadableError(f"the {kind} is damaged and cannot be decoded") from error
     if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
         raise UnreadableError(f"the {kind} is damaged and cannot be decoded")
+    if stretch and bits == 8 and decoded.dtype in (np.uint8, np.uint16):
+        decoded = _stretched(decoded)
     if decoded.dtype == np.uint16 and bits == 8:
         decoded = ((decoded.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if decoded.dtype not in (np.uint8, np.uint16):
@@ -279,3 +289,10 @@ def _decode_raster(
     if decoded.ndim == 3:
         return np.ascontiguousarray(decoded[..., 2::-1])
     return np.ascontiguousarray(decoded)
+
+
+def _stretched(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return levels spread over 0 to 255, the lowest to the highest; 0 where all are the same."""
+    low, high = int(levels.min()), int(levels.max())
+    spread = levels.astype(np.float32) - np.float32(low)
+    return np.asarray(np.rint(spread * np.float32(255 / max(1, high - low))), dtype=np.uint8)

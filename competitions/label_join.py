@@ -139,6 +139,7 @@ def _add_table(
     else:
         labels = read_labels(path, settings.labels.id_column, settings.labels.rle_column, dialect)
     _count_rows(labels, report)
+    report.notices += labels.notices
     joined = _join(images, labels.table, path.name, report)
     joined = _without_labels(joined, settings, report)
     absent = labels.table[~labels.table["image_id"].isin({*images["image_id"], *left_out})]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
 from goldfold.competitions.label_tables import read_image_and_class
+from goldfold.competitions.report import count_ids
 from goldfold.competitions.rle import Dialect, Runs, area_px, format_runs, is_empty, parse, unite
 from goldfold.errors import RunLengthError, did_you_mean
 from goldfold.settings import LabelTable
@@ -29,12 +30,14 @@ class Labels:
         problems: one line for each bad row.
         malformed: those of them whose mask cannot be read.
         masks: rows that are not empty, malformed ones included.
+        notices: what was handled, one line each.
     """
 
     table: pd.DataFrame
     problems: list[str]
     malformed: list[str]
     masks: int
+    notices: list[str] = field(default_factory=list)
 
 
 def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -> Labels:
@@ -90,7 +93,34 @@ def read_class_masks(
     ]
     own = [column for name in classes for column in mask_columns(name)]
     found = pd.DataFrame(united, columns=[*COLUMNS, CLASSES, *own])
-    return rows.labels(found, problems)
+    notices = _rows_a_class(table[~unknown], classes, path) + _overlapping_classes(found, classes)
+    return replace(rows.labels(found, problems), notices=notices)
+
+
+def _rows_a_class(table: pd.DataFrame, classes: Sequence[str], path: Path) -> list[str]:
+    """Return what is to be said where an image has not one row a class."""
+    pairs = table.groupby(["image_id", "class"], sort=False).size()
+    of_image = pairs.groupby("image_id", sort=False).size()
+    lines = count_ids(
+        of_image[of_image < len(classes)].index,
+        "image has", "images have",
+        f"no row of some class in {path.name}; a mask without a row is empty",
+    )  # fmt: skip
+    lines += count_ids(
+        [f"{image_id} ({name})" for image_id, name in pairs[pairs > 1].index],
+        "image and class has", "images and classes have",
+        f"several rows in {path.name}; they are united",
+    )  # fmt: skip
+    return lines
+
+
+def _overlapping_classes(found: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Return what is to be said where masks of different classes share pixels."""
+    areas = found[[mask_columns(name)[1] for name in classes]].sum(axis=1)
+    return count_ids(
+        found.loc[areas > found["area_px"], "image_id"],
+        "image has", "images have", "masks of different classes that overlap",
+    )  # fmt: skip
 
 
 class _Rows:

@@ -62,6 +62,9 @@ class ImageFiles(Strict):
     windows: list[str] = []
     """Windows of CT to see gray DICOM through instead of its own: names (brain, subdural, bone,
     stroke, soft-tissue, lung) or CENTER:WIDTH; three become the three channels."""
+    stretch: Literal["none", "image"] = "none"
+    """`image`: spread the levels of each PNG or JPEG, lowest to highest, over black to white; for
+    files of 16 bits with low levels, which look black otherwise."""
     repair: Literal["none", "ct-intercept"] = "none"
     """`ct-intercept`: 12-bit unsigned CT whose intercept is above -100 was stored 1000 too low and
     wrapped around; it is shifted back."""

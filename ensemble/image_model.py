@@ -123,7 +123,8 @@ class ImageModel:
         """How images are read."""
         how = self.facts["reading"]
         windows = tuple(Window(*one) for one in how["windows"])
-        return Reading(windows, how["repair"], how["crop"])
+        stretch = how.get("stretch", False)  # models of before have none
+        return Reading(windows, how["repair"], how["crop"], stretch)
 
     @property
     def mask_classes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.image import read_image
+from goldfold.competitions.image import PLAIN, Reading, read_image
 from goldfold.errors import ImageError, list_problems
 from goldfold.progress import SILENT, Progress
 
@@ -31,7 +32,10 @@ def pixel_hash(pixels: NDArray[np.uint8]) -> str:
 
 
 def content_hashes(
-    paths: Mapping[str, Path], workers: int = 1, progress: Progress = SILENT
+    paths: Mapping[str, Path],
+    workers: int = 1,
+    progress: Progress = SILENT,
+    reading: Reading = PLAIN,
 ) -> dict[str, str]:
     """Return image_id -> hash of the decoded pixels; "" for a blank image.
 
@@ -42,17 +46,19 @@ def content_hashes(
         paths: image_id -> file.
         workers: threads that decode, 1 and up.
         progress: counts the images.
+        reading: how they are seen.
 
     Raises:
         ImageError: images cannot be read; all of them are named.
     """
     hashes: dict[str, str] = {}
     problems: list[str] = []
+    hash_file = functools.partial(_hash_file, reading=reading)
     with (
         progress.task("hashing pixels", len(paths)) as task,
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
-        for image_id, found in zip(paths, pool.map(_hash_file, paths.values()), strict=True):
+        for image_id, found in zip(paths, pool.map(hash_file, paths.values()), strict=True):
             if isinstance(found, ImageError):
                 problems.append(f"{image_id}: {found}")
             else:
@@ -65,9 +71,9 @@ def content_hashes(
     return hashes
 
 
-def _hash_file(path: Path) -> str | ImageError:
+def _hash_file(path: Path, reading: Reading) -> str | ImageError:
     """Return the hash, or the error, so that all unreadable files can be named at once."""
     try:
-        return pixel_hash(read_image(path))
+        return pixel_hash(read_image(path, reading=reading))
     except ImageError as error:
         return error

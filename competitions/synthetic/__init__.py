@@ -1,16 +1,20 @@
-"""The synthetic competition: chest phantoms in SIIM's file formats, made from a seed."""
+"""Synthetic competitions: made from a seed, in the file formats of real ones."""
 
 from goldfold.lazy import lazy_exports
 
 __all__ = [
     "ClassReport",
     "LungReport",
+    "MaskReport",
     "SyntheticReport",
     "draw_contact_sheet",
     "synthesize",
+    "synthesize_abdomen",
     "synthesize_hemorrhage",
     "synthesize_lungs",
     "synthesize_pneumonia",
+    "synthesize_ships",
+    "synthesize_steel",
     "synthetic_example",
     "write_contact_sheet",
 ]
@@ -18,10 +22,14 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "ClassReport": "classes",
+        "ClassReport": "class_report",
         "LungReport": "lung_release",
-        "synthesize_hemorrhage": "classes",
-        "synthesize_pneumonia": "classes",
+        "synthesize_hemorrhage": "hemorrhage",
+        "synthesize_pneumonia": "pneumonia",
+        "MaskReport": "mask_release",
+        "synthesize_abdomen": "abdomen_release",
+        "synthesize_ships": "sea_release",
+        "synthesize_steel": "steel_release",
         "SyntheticReport": "competition",
         "synthesize_lungs": "lung_release",
         "synthesize": "competition",

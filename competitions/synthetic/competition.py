@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goldfold.competitions.synthetic.cohort import ImagePlan
-from goldfold.competitions.synthetic.folder import FACTS_FILE, existing_report, whole_folder
+from goldfold.competitions.synthetic.folder import known_report, whole_folder, write_report
 from goldfold.competitions.synthetic.release import ReleasePlan, plan_release, write_release
 from goldfold.errors import InputError, list_problems
-from goldfold.files import write_json
 from goldfold.progress import SILENT, Progress
 
 _VERSION = 1  # to be raised whenever the same seed gives other bytes
@@ -74,18 +73,15 @@ def synthesize(
     _check_arguments(train, test, size, seed)
     order: dict[str, Any] = {"train": train, "test": test, "size": size, "seed": seed}
     order |= {"quirks": quirks, "version": _VERSION}
-    if (report := existing_report(folder, order)) is not None:
-        progress.say(f"{folder} holds this synthetic competition already")
-        lists = {key: tuple(report[key]) for key in ("unlabelled", "imageless")}
-        return SyntheticReport(folder=folder, **report | lists)
+    if (there := known_report(folder, order, progress)) is not None:
+        return SyntheticReport(folder=folder, **there)
     plan = plan_release(train, test, seed, quirks)
     with whole_folder(folder) as partial:
         label_rows = write_release(
             partial, plan, size=size, seed=seed, workers=workers, progress=progress
         )
         found = _report(folder, plan, label_rows)
-        facts = {key: value for key, value in asdict(found).items() if key != "folder"}
-        write_json(partial / FACTS_FILE, {"made_with": order, "report": facts})
+        write_report(partial, order, found)
     return found
 
 

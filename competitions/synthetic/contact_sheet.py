@@ -25,7 +25,8 @@ def draw_contact_sheet(
     """Return images with mask outlines side by side, (H, W, 3) uint8 in BGR order.
 
     Args:
-        images: (h, w) uint8 each, of any sizes; each is fitted into a square tile.
+        images: (h, w) uint8 each, of any sizes; each is fitted into a tile, square unless all are
+            wide.
         masks: (h, w) each, nonzero inside; empty ones leave no outline.
         columns: tiles in a row.
 
@@ -35,11 +36,11 @@ def draw_contact_sheet(
     _check(images, masks, columns)
     rows = -(-len(images) // columns)
     width = min(columns, len(images))
-    step = _TILE + _GAP
-    sheet = np.zeros((rows * step - _GAP, width * step - _GAP, 3), np.uint8)
-    for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        top, left = index // columns * step, index % columns * step
-        tile = _outlined(image, mask)
+    tiles = [_outlined(image, mask) for image, mask in zip(images, masks, strict=True)]
+    down, across = max(tile.shape[0] for tile in tiles) + _GAP, _TILE + _GAP
+    sheet = np.zeros((rows * down - _GAP, width * across - _GAP, 3), np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * down, index % columns * across
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return sheet
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,16 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
 from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
-from goldfold.competitions.synthetic.folder import FACTS_FILE, existing_report, whole_folder
+from goldfold.competitions.synthetic.folder import (
+    draw_all,
+    known_report,
+    whole_folder,
+    write_report,
+)
 from goldfold.competitions.synthetic.phantom import lung_masks, render_phantom
 from goldfold.competitions.synthetic.projection import draw_projection
 from goldfold.errors import InputError
-from goldfold.files import write_bytes, write_json, write_text
+from goldfold.files import write_bytes, write_text
 from goldfold.progress import SILENT, Progress
 
 ByteImage = NDArray[np.uint8]
@@ -88,15 +92,15 @@ def synthesize_lungs(
         )
     order: dict[str, Any] = {"kind": "lungs", "images": images, "size": size, "seed": seed}
     order |= {"quirks": quirks, "version": _VERSION}
-    if (there := existing_report(folder, order)) is not None:
-        progress.say(f"{folder} holds this synthetic competition already")
-        lists = {key: tuple(there[key]) for key in ("unlabelled", "imageless")}
-        return LungReport(folder=folder, **there | lists)
+    if (there := known_report(folder, order, progress)) is not None:
+        return LungReport(folder=folder, **there)
     plan = _plan(images, size, seed, quirks)
     bare = next((one.image_id for one in plan if one.shenzhen), None)
     lost = "CHNCXR_9999_0" if quirks else None
     with whole_folder(folder) as partial:
-        samples = _draw_all(partial, plan, size, seed, bare, workers, progress)
+        draw = functools.partial(_draw, partial, size=size, seed=seed, bare=bare)
+        drawn = draw_all(draw, plan, workers, progress)
+        samples = [one for one in drawn if one is not None]
         if lost is not None:
             _write_png(partial / "mask" / f"{lost}_mask.png", samples[0][1] * 255)
         write_contact_sheet(
@@ -104,8 +108,7 @@ def synthesize_lungs(
         )
         files = len([path for path in partial.rglob("*.png") if "ask" in path.parent.name])
         report = LungReport(folder, images, files, (bare,) if bare else (), (lost,) if lost else ())
-        facts = {key: value for key, value in asdict(report).items() if key != "folder"}
-        write_json(partial / FACTS_FILE, {"made_with": order, "report": facts})
+        write_report(partial, order, report)
     return report
 
 
@@ -125,36 +128,10 @@ def _plan(images: int, size: int, seed: int, quirks: bool) -> list[_Image]:
     return plan
 
 
-def _draw_all(
-    folder: Path,
-    plan: list[_Image],
-    size: int,
-    seed: int,
-    bare: str | None,
-    workers: int | None,
-    progress: Progress,
-) -> list[tuple[ByteImage, ByteImage]]:
-    """Write all images and masks, and return some for the contact sheet."""
-    shown = {one.image_id for one in plan[:_SHOWN]}
-    samples = []
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
-    try:
-        with progress.task("synthetic images", len(plan)) as task:
-            for one, (image, mask) in zip(
-                plan, pool.map(lambda one: _draw(folder, one, size, seed, bare), plan), strict=True
-            ):
-                task.advance()
-                if one.image_id in shown:
-                    samples.append((image, mask))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return samples
-
-
 def _draw(
-    folder: Path, one: _Image, size: int, seed: int, bare: str | None
-) -> tuple[ByteImage, ByteImage]:
-    """Write an image, its masks and its reading; return image and united mask."""
+    folder: Path, one: _Image, *, size: int, seed: int, bare: str | None
+) -> tuple[ByteImage, ByteImage] | None:
+    """Write an image, its masks and its reading; return image and united mask, to be shown."""
     rng = np.random.default_rng([seed, 12, one.number])
     projection = draw_projection(rng)
     phantom = render_phantom(one.anatomy, projection, (), size, rng)
@@ -163,8 +140,9 @@ def _draw(
         _resize(mask, one, cv2.INTER_NEAREST) for mask in lung_masks(one.anatomy, projection, size)
     )
     _write_png(folder / "CXR_png" / f"{one.image_id}.png", image)
+    shown = one.number <= _SHOWN  # numbers begin with 1
     if one.image_id == bare:
-        return image, np.zeros_like(left)
+        return (image, np.zeros_like(left)) if shown else None
     if one.shenzhen:
         _write_png(folder / "mask" / f"{one.image_id}_mask.png", (left | right) * 255)
     else:
@@ -177,7 +155,7 @@ def _draw(
         folder / "ClinicalReadings" / f"{one.image_id}.txt",
         f"Patient's Sex: {sex}\nPatient's Age: {age:03d}Y\n{finding}\n",
     )
-    return image, left | right
+    return (image, left | right) if shown else None
 
 
 def _resize(field: ByteImage, one: _Image, interpolation: int) -> ByteImage:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.synthetic.cohort import ImagePlan, plan_cohorts, spare_ids
 from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
 from goldfold.competitions.synthetic.dicom_writer import ChestHeader, dicom_bytes
+from goldfold.competitions.synthetic.folder import draw_all
 from goldfold.competitions.synthetic.phantom import render_phantom
 from goldfold.competitions.synthetic.tables import (
     EMPTY,
@@ -133,19 +132,10 @@ def _draw_all(
     folders = ["dicom-images-train"] * len(plan.train)
     folders += ["dicom-images-test"] * (len(plans) - len(plan.train))
     draw = partial(_draw, plan=plan, size=size, seed=seed, shown=_shown(plan.train))
-    drawn: dict[str, _Drawn] = {}
-    executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
-    try:
-        with progress.task("synthetic images", len(plans)) as task:
-            places = [folder / name for name in folders]
-            for one, result in zip(
-                plans, executor.map(draw, places, plans, range(len(plans))), strict=True
-            ):
-                drawn[one.image_id] = result
-                task.advance()
-    finally:
-        executor.shutdown(cancel_futures=True)
-    return drawn
+    places = [folder / name for name in folders]
+    items = list(zip(places, plans, range(len(plans)), strict=True))
+    drawn = draw_all(lambda item: draw(*item), items, workers, progress)
+    return {one.image_id: result for one, result in zip(plans, drawn, strict=True)}
 
 
 def _shown(train: Sequence[ImagePlan]) -> set[str]:

@@ -1,0 +1,209 @@
+"""A synthetic twin of UW-Madison's abdomens: slices of days of cases, three rows each."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from goldfold.competitions.rle import format_runs, get_dialect, parse, unite
+from goldfold.competitions.synthetic.abdomen import (
+    CLASSES,
+    Build,
+    draw_abdomen,
+    draw_build,
+    on_a_day,
+)
+from goldfold.competitions.synthetic.folder import (
+    draw_all,
+    known_report,
+    twin_order,
+    whole_folder,
+    write_report,
+)
+from goldfold.competitions.synthetic.mask_release import (
+    SOLUTION_FILE,
+    Drawn,
+    MaskReport,
+    texts_of,
+    united,
+    usage,
+    write_sheet,
+)
+from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.files import write_bytes, write_text
+from goldfold.progress import SILENT, Progress
+
+Rows = list[tuple[str, str, str]]
+
+_VERSION = 1  # to be raised whenever the same seed gives other bytes
+_SLICES = 8  # of a day; the real days have 80 or 144
+_DAYS = 3  # of a case at most
+_SIZES = ((266, 266), (360, 310), (276, 276), (234, 234))  # width and height
+_SPACING = {276: "1.63"}  # mm, by width; all others have 1.50
+_LARGEST = 360
+_OFTEN = (0.6, 0.3, 0.05, 0.05)
+_BELOW, _ABOVE = -0.45, 1.45  # of z: half of the slices show none of the organs
+_HEADER = ("id", "class")
+_LOST = "case999_day9_slice_0001"
+_SHOWN = 16
+
+
+def synthesize_abdomen(
+    folder: Path,
+    *,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    quirks: bool = False,
+    progress: Progress = SILENT,
+    workers: int | None = None,
+) -> MaskReport:
+    """Return what was written: 16-bit slices and masks of three organs in UW-Madison's layout.
+
+    Args:
+        folder: where it goes; must not exist, or be empty, or hold the same competition.
+        train: training slices, of cases with one to three days of eight slices.
+        test: test slices, of other cases.
+        size: longer side of the largest slices in pixels; the others are smaller, as in the
+            real set, where it is 360.
+        seed: decides everything.
+        quirks: a slice without rows, rows without a slice, a row that is there twice, and masks
+            of two organs that overlap.
+        progress: told of each image.
+        workers: threads; None = the number of processor cores. They do not change the result.
+
+    Raises:
+        InputError: an argument is out of its range or the folder holds something else.
+        OutputError: the folder cannot be written.
+    """
+    order = twin_order("abdomen", _VERSION, train, test, size, seed, quirks)
+    if (there := known_report(folder, order, progress)) is not None:
+        return MaskReport(folder=folder, **there)
+    plan = _plan(train, test, size, seed)
+    with whole_folder(folder) as partial:
+        drawn = draw_all(functools.partial(_draw, partial, seed=seed), plan, workers, progress)
+        rows = _rows(plan[:train], drawn[:train])
+        planted: tuple[str, ...] = ()
+        if quirks:
+            rows, planted = _disturbed(rows)
+        write_text(partial / "train.csv", csv_text((*_HEADER, "segmentation"), rows))
+        _write_test_tables(partial, plan[train:], drawn[train:])
+        write_sheet(partial, drawn)
+        with_mask = sum(not one.empty for one in drawn[:train])
+        report = MaskReport(folder, train, test, with_mask, len(rows), planted)
+        write_report(partial, order, report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """A slice to be drawn."""
+
+    number: int
+    split: str
+    case: int
+    day: int
+    place: int
+    """Number of the slice in its day, from 1."""
+    z: float
+    build: Build
+    width: int
+    height: int
+    spacing: str
+    shown: bool
+
+    @property
+    def image_id(self) -> str:
+        return f"case{self.case}_day{self.day}_slice_{self.place:04d}"
+
+    @property
+    def path(self) -> str:
+        day = f"case{self.case}_day{self.day}"
+        form = f"{self.width}_{self.height}_{self.spacing}_{self.spacing}"
+        name = f"slice_{self.place:04d}_{form}.png"
+        return f"{self.split}/case{self.case}/{day}/scans/{name}"
+
+
+def _plan(train: int, test: int, size: int, seed: int) -> list[_Slice]:
+    rng = np.random.default_rng([seed, 41])
+    plan: list[_Slice] = []
+    case = 0
+    for split, count in (("train", train), ("test", test)):
+        left = count
+        while left > 0:
+            case += 1 + int(rng.integers(3))
+            build, day = draw_build(rng), 0
+            wide, high = _SIZES[int(rng.choice(len(_SIZES), p=_OFTEN))]
+            width, height = (max(1, round(side * size / _LARGEST)) for side in (wide, high))
+            for _ in range(1 + int(rng.integers(_DAYS))):
+                today = on_a_day(build, rng)
+                for place in range(min(left, _SLICES)):
+                    z = _BELOW + (_ABOVE - _BELOW) * (place + 0.5) / _SLICES
+                    number = len(plan)
+                    shown = split == "train" and number < _SHOWN
+                    plan.append(
+                        _Slice(
+                            number, split, case, day, place + 1, z, today, width, height,
+                            _SPACING.get(wide, "1.50"), shown,
+                        )
+                    )  # fmt: skip
+                left -= min(left, _SLICES)
+                day += 1 + int(rng.integers(20))
+    return plan
+
+
+def _draw(folder: Path, one: _Slice, *, seed: int) -> Drawn:
+    rng = np.random.default_rng([seed, 42, one.number])
+    image, masks = draw_abdomen(one.build, one.z, one.height, one.width, rng)
+    write_bytes(folder / one.path, cv2.imencode(".png", image)[1].tobytes())
+    sample = None
+    if one.shown:
+        bright = image.astype(np.float32) * (255 / max(1, int(image.max())))
+        sample = (np.asarray(bright, np.uint8), united(masks, image.shape))
+    return Drawn(texts_of(masks, "row-major"), sample)
+
+
+def _rows(plan: list[_Slice], drawn: list[Drawn]) -> Rows:
+    return [
+        (one.image_id, name, text)
+        for one, image in zip(plan, drawn, strict=True)
+        for name, text in zip(CLASSES, image.texts, strict=True)
+    ]
+
+
+def _disturbed(rows: Rows) -> tuple[Rows, tuple[str, ...]]:
+    """Return the rows with what is planted, and a line for each."""
+    texts = {(image_id, name): text for image_id, name, text in rows}
+    ids = list(dict.fromkeys(image_id for image_id, _, _ in rows))
+    bare = next(one for one in ids if not any(texts[one, name] for name in CLASSES))
+    both = next(one for one in ids if sum(bool(texts[one, name]) for name in CLASSES) > 1)
+    first, second = [name for name in CLASSES if texts[both, name]][:2]
+    dialect = get_dialect("row-major")
+    grown = unite([parse(texts[both, name], dialect) for name in (first, second)])
+    texts[both, first] = format_runs(grown, dialect)
+    twice = next((one, name) for one, name, text in reversed(rows) if text and one != both)
+    changed = [(one, name, texts[one, name]) for one, name, _ in rows if one != bare]
+    lost = [(_LOST, name, "") for name in CLASSES]
+    planted = (
+        f"slice without rows: {bare}",
+        f"rows without a slice: {_LOST}",
+        f"row that is there twice: {twice[0]} {twice[1]}",
+        f"{first} lies over {second}: {both}",
+    )
+    return [*changed, *lost, (*twice, texts[twice])], planted
+
+
+def _write_test_tables(folder: Path, plan: list[_Slice], drawn: list[Drawn]) -> None:
+    """Write the sample submission and the hidden solution, in the same order."""
+    rows = _rows(plan, drawn)
+    sample = [(image_id, name, "") for image_id, name, _ in rows]
+    write_text(folder / "sample_submission.csv", csv_text((*_HEADER, "predicted"), sample))
+    cases = list(dict.fromkeys(one.case for one in plan))
+    part = {one.image_id: usage(cases.index(one.case)) for one in plan}
+    solution = [(*row, part[row[0]]) for row in rows]
+    write_text(folder / SOLUTION_FILE, csv_text((*_HEADER, "predicted", "Usage"), solution))

@@ -1,0 +1,151 @@
+"""A synthetic twin of the pneumonia set: X-rays of chests in class folders."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
+from goldfold.competitions.synthetic.class_report import ClassReport
+from goldfold.competitions.synthetic.folder import (
+    draw_all,
+    known_report,
+    twin_order,
+    whole_folder,
+    write_report,
+)
+from goldfold.competitions.synthetic.phantom import lung_masks, render_phantom
+from goldfold.competitions.synthetic.projection import Projection, draw_projection
+from goldfold.files import write_bytes
+from goldfold.progress import SILENT, Progress
+
+ByteImage = NDArray[np.uint8]
+
+_VERSION = 1  # to be raised whenever the same seed gives other bytes
+_PNEUMONIA = 0.7  # of the training images, as in the real set
+
+
+def synthesize_pneumonia(
+    folder: Path,
+    *,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    quirks: bool = False,
+    progress: Progress = SILENT,
+    workers: int | None = None,
+) -> ClassReport:
+    """Return what was written: JPEGs of chests in class folders, some with cloudy lungs.
+
+    Names tell the patient as in the real set; sizes differ; `val` has some images of training
+    patients.
+
+    Args:
+        folder: where it goes; must not exist, or be empty, or hold the same set.
+        train: images in train and val.
+        test: images in test.
+        size: about the shorter side in pixels.
+        seed: decides everything.
+        quirks: a truncated file, and a patient of the training set among the test images.
+        progress: told of each image.
+        workers: threads; None = the number of processor cores. They do not change the result.
+
+    Raises:
+        InputError: an argument is out of its range or the folder holds something else.
+        OutputError: the folder cannot be written.
+    """
+    order = twin_order("pneumonia", _VERSION, train, test, size, seed, quirks)
+    if (there := known_report(folder, order, progress)) is not None:
+        return ClassReport(folder=folder, **there)
+    plan = _plan_chests(train, test, size, seed, quirks)
+    with whole_folder(folder) as partial:
+        draw = functools.partial(_write_chest, partial, seed=seed)
+        draw_all(draw, plan, workers, progress)
+        planted: tuple[str, ...] = ()
+        if quirks:
+            bad = partial / plan[0].path
+            bad.write_bytes(bad.read_bytes()[:-200])
+            both = sum(one.path.startswith("test/") and one.person == 1 for one in plan)
+            planted = (f"truncated: {plan[0].path}", f"test images of person1: {both}")
+        people = len({(one.person, one.ill) for one in plan})
+        report = ClassReport(folder, train, test, people, planted)
+        write_report(partial, order, report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Chest:
+    """A chest X-ray to be drawn."""
+
+    number: int
+    path: str
+    person: int
+    ill: bool
+    anatomy: Anatomy
+    projection: Projection
+    height: int
+    width: int
+
+
+def _plan_chests(train: int, test: int, size: int, seed: int, quirks: bool) -> list[_Chest]:
+    rng = np.random.default_rng([seed, 21])
+    plan: list[_Chest] = []
+    person = 0
+    for split, count in (("train", train), ("test", test)):
+        left = count
+        while left > 0:
+            person += 1
+            ill = bool(rng.random() < _PNEUMONIA) if left < count else split == "train"
+            if quirks and split == "test" and left == count:
+                person, ill = 1, True
+            anatomy = draw_anatomy(rng)
+            for shot in range(min(left, 1 + int(rng.integers(3)))):
+                number = len(plan) + 1
+                kind = "virus" if rng.random() < 0.4 else "bacteria"
+                name = f"person{person}_{kind}_{number}" if ill else f"IM-{person:04d}-{shot:04d}"
+                place = "val" if split == "train" and number % 12 == 0 else split
+                path = f"{place}/{'PNEUMONIA' if ill else 'NORMAL'}/{name}.jpeg"
+                height = size + int(rng.integers(size // 4 + 1))
+                width = size + int(rng.integers(size // 2 + 1))
+                chest = (anatomy, draw_projection(rng), height, width)
+                plan.append(_Chest(number, path, person, ill, *chest))
+                left -= 1
+            if quirks and split == "test" and person == 1:
+                person = 10_000
+    return plan
+
+
+def _write_chest(folder: Path, one: _Chest, seed: int) -> None:
+    rng = np.random.default_rng([seed, 22, one.number])
+    side = max(64, min(one.height, one.width))
+    image = render_phantom(one.anatomy, one.projection, (), side, rng).image
+    if one.ill:
+        image = _clouded(image, lung_masks(one.anatomy, one.projection, side), rng)
+    resized = cv2.resize(image, (one.width, one.height), interpolation=cv2.INTER_LINEAR)
+    write_bytes(folder / one.path, cv2.imencode(".jpeg", resized)[1].tobytes())
+
+
+def _clouded(
+    image: ByteImage, lungs: tuple[ByteImage, ByteImage], rng: np.random.Generator
+) -> ByteImage:
+    """Return the image with cloudy patches in one or both lungs."""
+    side = image.shape[0]
+    cloud = np.zeros((side, side), np.float32)
+    rows, columns = np.mgrid[:side, :side].astype(np.float32) / side
+    for mask in lungs if rng.random() < 0.6 else lungs[: 1 + int(rng.random() < 0.5)]:
+        inside = np.argwhere(mask)
+        for _ in range(1 + int(rng.integers(3))):
+            row, column = inside[rng.integers(len(inside))] / side
+            wide, high = rng.uniform(0.05, 0.13, 2)
+            blob = np.exp(-((rows - row) ** 2) / high**2 - ((columns - column) ** 2) / wide**2)
+            cloud = np.maximum(cloud, blob.astype(np.float32) * mask)
+    grain = rng.standard_normal((side, side), dtype=np.float32)
+    blur = cv2.GaussianBlur(grain, (0, 0), side * 0.02) * np.float32(side * 0.06)
+    bright = cloud * (rng.uniform(45, 85) + 12 * blur)
+    return np.asarray(np.clip(image + bright, 0, 255), dtype=np.uint8)
