@@ -25,6 +25,10 @@ CLASSES = "classes"
 """Further column of competitions with classes: their names, joined by `JOINT`."""
 JOINT = ";"
 """Between the names of an image's classes."""
+OBJECTS = "objects"
+"""Further column where the metric compares objects: the masks of the label rows, one by one."""
+OBJECT_JOINT = "|"
+"""Between the run-length encodings of an image's objects."""
 _REMEDY = "`goldfold check RUN` makes it anew."
 
 

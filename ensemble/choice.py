@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS
-from goldfold.ensemble.gate import ONE
+from goldfold.competitions.histogram import LEVELS, judged_levels
+from goldfold.competitions.metric import ONE
 from goldfold.ensemble.plateau import SLACK, Plateau, find_plateau
 from goldfold.ensemble.presence import emptied, search_gated_rule
 from goldfold.ensemble.threshold import Rule, RuleSearch, gains_over_empty, rule_scores
@@ -112,10 +112,10 @@ def has_no_empty_mask(histograms: IntArray) -> bool:
 def _choose_bottom(histograms: IntArray, metric: str, choice: Choice) -> Chosen:
     """Return the best rule, or the centre of the plateau, among those without a minimum area."""
     gains = gains_over_empty(histograms, metric).sum(axis=1)
-    best = int(gains.max())
+    best, judged = int(gains.max()), judged_levels(histograms)
 
     def middle(levels: IntArray) -> RuleSearch:
-        level = int(levels[np.abs(levels - levels.mean()).argmin()])
+        level = int(judged[levels[np.abs(levels - levels.mean()).argmin()]])
         rule = Rule(level, 0, level)
         return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), len(levels))
 
@@ -123,6 +123,6 @@ def _choose_bottom(histograms: IntArray, metric: str, choice: Choice) -> Chosen:
     if choice == "peak":
         return Chosen(peak.rule, peak.score, peak)
     near = np.flatnonzero(gains >= best - int(SLACK * ONE * len(histograms)))
-    centre, ends = middle(near), (int(near[0]), int(near[-1]))
+    centre, ends = middle(near), (int(judged[near[0]]), int(judged[near[-1]]))
     plateau = Plateau(centre.rule, centre.score, peak.score, SLACK, len(near), ends, ends, (0, 0))
     return Chosen(centre.rule, centre.score, peak, plateau)

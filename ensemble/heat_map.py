@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, counts_above
-from goldfold.ensemble.gate import ONE
+from goldfold.competitions.metric import ONE
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, gains_over_empty, rule_scores
 from goldfold.files import atomic_path
 
