@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -34,6 +35,9 @@ FloatArray = NDArray[np.float64]
 
 CONNECTIVITY = 8
 """Pixels that touch by a side or a corner belong to one object."""
+
+_WORTHWHILE = 0.8
+"""A map is made smaller where no more than this share of it is left."""
 
 
 def f2_iou_thresholds(hits: ArrayLike, predicted: ArrayLike, true: ArrayLike) -> FloatArray:
@@ -113,8 +117,8 @@ def scores_above(
 ) -> dict[int, float]:
     """Return the image's score when pixels of level > b are predicted, for some levels b.
 
-    Only the bounding box of what is above a level is looked at, and nothing anew where a level
-    changes nothing.
+    Nothing is looked at anew where a level changes nothing, and of rows and columns with nothing
+    above it, all but one beside each other are left out.
 
     Args:
         levels: 8-bit probability map (H, W).
@@ -135,14 +139,26 @@ def scores_above(
         mask = (levels > level).view(np.uint8)
         if (above := cv2.countNonZero(mask) if mask.size else 0) != pixels:
             pixels = above
-            left, top, width, height = cv2.boundingRect(mask) if pixels else (0, 0, 0, 0)
             kept = levels[rows, columns] > level  # what is not is above no later level either
-            rows, columns, owners = rows[kept] - top, columns[kept] - left, owners[kept]
-            box = slice(top, top + height), slice(left, left + width)
-            levels, mask = levels[box], mask[box]
-            score = _score(mask, rows, columns, owners, objects.areas)
+            rows, columns, owners = rows[kept], columns[kept], owners[kept]
+            used = _used(mask, 1), _used(mask, 0)
+            if pixels and used[0].sum() * used[1].sum() < _WORTHWHILE * mask.size:
+                levels = levels[used[0]][:, used[1]]
+                mask = (levels > level).view(np.uint8)
+                rows, columns = (used[0].cumsum() - 1)[rows], (used[1].cumsum() - 1)[columns]
+            score = _score(mask, pixels, rows, columns, owners, objects.areas)
         scores[level] = score
     return scores
+
+
+def _used(mask: NDArray[np.uint8], axis: int) -> NDArray[np.bool_]:
+    """Return which rows (axis 1) or columns (0) hold a pixel or follow one that does.
+
+    Without the others the same pixels touch: a gap stays a gap.
+    """
+    busy: NDArray[np.bool_] = mask.view(np.bool_).any(axis=axis)
+    busy[1:] |= busy[:-1].copy()
+    return busy
 
 
 def mask_score(mask: NDArray[np.uint8], objects: TrueObjects) -> float:
@@ -155,32 +171,39 @@ def mask_score(mask: NDArray[np.uint8], objects: TrueObjects) -> float:
 
 
 def _score(
-    mask: NDArray[np.uint8], rows: IntArray, columns: IntArray, owners: IntArray, areas: IntArray
+    mask: NDArray[np.uint8],
+    pixels: int,
+    rows: IntArray,
+    columns: IntArray,
+    owners: IntArray,
+    areas: IntArray,
 ) -> float:
     """Return the score of a mask.
 
     Args:
         mask: (H, W) of 0 and 1.
+        pixels: of the mask.
         rows: (K,) of the true objects' pixels that are predicted, object by object.
         columns: (K,).
         owners: (K,) object of each.
         areas: (T,) pixels of all true objects.
     """
-    if not mask.size or not len(areas):  # no part can hit, and how many there are is all the same
-        return float(f2_iou_thresholds(0, int(mask.size > 0), len(areas)))
+    if not pixels or not len(areas):  # no part can hit, and how many there are is all the same
+        return float(f2_iou_thresholds(0, int(pixels > 0), len(areas)))
     count, labels = cv2.connectedComponents(mask, connectivity=CONNECTIVITY, ltype=cv2.CV_32S)
     bounds = np.searchsorted(owners, np.arange(len(areas) + 1))
     found = labels[rows, columns]
-    exceeded = np.zeros(count, np.int64)  # by part; 0 is the background
-    sizes: IntArray | None = None
-    for number, area in enumerate(areas):
-        shared = np.bincount(found[bounds[number] : bounds[number + 1]], minlength=1)
-        part = int(shared.argmax())
-        if 2 * shared[part] <= area:
-            continue
-        sizes = np.bincount(labels.reshape(-1), minlength=count) if sizes is None else sizes
-        union = sizes[part] + area - shared[part]
-        exceeded[part] = max(exceeded[part], thresholds_exceeded(shared[part], union))
+    shared_px, parts = np.zeros(len(areas), np.int64), np.zeros(len(areas), np.int64)
+    for number, (first, last) in enumerate(pairwise(bounds)):
+        shared = np.bincount(found[first:last], minlength=1)
+        parts[number] = shared.argmax()
+        shared_px[number] = shared[parts[number]]
+    near = np.flatnonzero(2 * shared_px > areas)  # no other part can hit
+    sizes = {part: np.count_nonzero(labels == part) for part in np.unique(parts[near]).tolist()}
+    union = np.array([sizes[part] for part in parts[near].tolist()], np.int64)
+    union += areas[near] - shared_px[near]
+    exceeded = np.zeros(count, np.int64)
+    np.maximum.at(exceeded, parts[near], thresholds_exceeded(shared_px[near], union))
     return float(f2_iou_thresholds(exceeded.sum(), count - 1, len(areas)))
 
 
