@@ -221,6 +221,7 @@ class _Fold:
 
     def _predict(self, models: Sequence[torch.nn.Module]) -> NDArray[np.int64]:
         """Return the histograms of the held-out images, (N, 2, 256)."""
+        from goldfold.competitions.images_table import object_cells
         from goldfold.competitions.rle import get_dialect
         from goldfold.inference.held_out import held_out_histograms
         from goldfold.inference.predictor import Predictor
@@ -234,6 +235,7 @@ class _Fold:
             sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
             masks=list(self.held_out["mask_rle"]),
             dialect=get_dialect(self.run.settings.competition.labels.dialect),
+            objects=object_cells(self.held_out),
             batch_size=inference.batch_size,
             progress=self.run.progress,
         )

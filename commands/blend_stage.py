@@ -20,14 +20,23 @@ def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[
     Plain values; written to blends.json in the run directory as well.
 
     Raises:
-        InputError: predictions are missing or outdated, or other runs have other folds.
+        InputError: predictions are missing or outdated, other runs have other folds, or the
+            metric compares objects.
     """
     from goldfold.commands.blender import Blender
     from goldfold.commands.ensemble_members import close_members, open_members
     from goldfold.ensemble.blend_trials import leave_one_out, try_blends
     from goldfold.ensemble.scale import MERGES
+    from goldfold.errors import InputError
     from goldfold.files import write_json
 
+    if run.settings.competition.compares_objects:
+        raise InputError(
+            "`ensemble blend` compares blends on some pixels of each image, which do not tell the "
+            f'objects that competition.metric = "{run.settings.competition.metric}" compares. '
+            "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
+            f"`{run.command('ensemble run')}`."
+        )
     members = open_members(run, images, folds, "out-of-fold")
     try:
         blender = Blender(run, images, folds, members)

@@ -27,17 +27,21 @@ def ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> d
 
 
 def _beside_predictions(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    from goldfold.competitions.images_table import object_cells
     from goldfold.files import fingerprint
 
     if run.settings.competition.is_classification:
         from goldfold.commands.label_ensemble import label_ensemble_settings
 
         return label_ensemble_settings(run, images, folds)
+    masks = [list(images["image_id"]), list(images["mask_rle"])]
+    if (objects := object_cells(images)) is not None:
+        masks.append(objects)
     return {
         "settings": run.settings.ensemble.model_dump(mode="json"),
         "metric": run.settings.competition.metric,
         "folds": fingerprint(folds.to_dict(orient="list")),
-        "masks": fingerprint([list(images["image_id"]), list(images["mask_rle"])]),
+        "masks": fingerprint(masks),
     }
 
 

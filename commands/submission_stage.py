@@ -236,7 +236,9 @@ def open_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
     return DecidedMasks(blend, read_rule(path), read_post_processing(path))
 
 
-def _masks(run: Run, decided: DecidedMasks, sample: Sample) -> Iterator[tuple[str, str]]:
+def _masks(
+    run: Run, decided: DecidedMasks, sample: Sample
+) -> Iterator[tuple[str, str | list[str]]]:
     """Yield id and encoded mask of each sample image, some maps in memory at a time.
 
     A test image that images.exclude leaves out gets an empty mask.
@@ -268,6 +270,7 @@ def _masks(run: Run, decided: DecidedMasks, sample: Sample) -> Iterator[tuple[st
         lambda image_id: None if image_id in left_out else decided.mask(image_id),
         sample.image_ids,
         dialect,
+        objects=run.settings.competition.submission.objects,
         workers=run.workers,
         progress=run.progress,
     )

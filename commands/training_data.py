@@ -36,7 +36,7 @@ def fold_data(
     Raises:
         InputError: images are missing, or pseudo-labels, or the column of the sampling weights.
     """
-    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.images_table import object_cells, training_images
     from goldfold.competitions.rle import get_dialect
     from goldfold.training.fold_run import FoldData
     from goldfold.training.validation import ValidationImages
@@ -52,6 +52,7 @@ def fold_data(
         sizes=list(zip(train.loc[held_out, "height"], train.loc[held_out, "width"], strict=True)),
         masks=list(train.loc[held_out, "mask_rle"]),
         dialect=get_dialect(run.settings.competition.labels.dialect),
+        objects=object_cells(train.loc[held_out]),
     )
     return FoldData(
         cache=cache,

@@ -305,7 +305,7 @@ def _remove_training(folder: Path) -> None:
 def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     """Return what changes when images or masks do; copying the data folder changes nothing."""
     from goldfold.competitions.image import PLAIN, reading_of
-    from goldfold.competitions.images_table import CLASSES, training_images
+    from goldfold.competitions.images_table import CLASSES, object_cells, training_images
     from goldfold.files import fingerprint
 
     train = training_images(images)
@@ -315,6 +315,8 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     form = run.settings.competition
     if form.is_classification:
         parts += [list(train[CLASSES]), form.classes, form.exclusive]
+    if (objects := object_cells(train)) is not None:
+        parts.append(objects)
     if reading_of(form.images) != PLAIN:
         parts.append(str(reading_of(form.images)))
     return fingerprint(parts)

@@ -76,7 +76,7 @@ def _compare(
     settings = run.settings.ensemble
     parts, numbers = parts_of(fold_of, groups, settings.seed), number_groups(groups)
     metric = run.settings.competition.metric
-    everything = np.concatenate(tables, axis=1)  # (sets, N, 2, 256)
+    everything = np.concatenate(tables, axis=1)  # (sets, N, 2 or 3, 256)
     scores = [cross_fit(one, parts, metric, choice=settings.rule)[0] for one in everything]
     per_image = 1000 * seconds / len(fold_of)  # milliseconds, of each view, all checkpoints
     rows = []
@@ -104,9 +104,10 @@ def _job_histograms(
     names: list[str],
     sets: Sequence[tuple[int, ...]],
 ) -> tuple[NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
-    """Return histograms (sets, N, 2, 256) of a fold's held-out images, these, and seconds a view.
+    """Return histograms of a fold's held-out images, these, and seconds a view.
 
-    Every view is seen once; sets are merged from what was seen.
+    The histograms are (sets, N, 2, 256), with objects (sets, N, 3, 256). Every view is seen once;
+    sets are merged from what was seen.
     """
     import time
 
@@ -115,9 +116,9 @@ def _job_histograms(
     from goldfold.commands.prediction_networks import Networks
     from goldfold.commands.prediction_stage import image_size
     from goldfold.commands.training_data import training_cache
-    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.images_table import object_cells, training_images
     from goldfold.competitions.rle import get_dialect
-    from goldfold.inference.held_out import count_levels
+    from goldfold.inference.held_out import count_levels, empty_histograms
     from goldfold.inference.merge import Merger
     from goldfold.inference.predictor import see
     from goldfold.inference.views import get_views
@@ -132,7 +133,8 @@ def _job_histograms(
     sizes = list(zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True))
     masks = list(held_out["mask_rle"])
     dialect = get_dialect(run.settings.competition.labels.dialect)
-    found = np.zeros((len(sets), len(rows), 2, 256), np.int64)
+    objects = object_cells(held_out)
+    found = np.stack([empty_histograms(len(rows), objects) for _ in sets])
     seconds = np.zeros(len(views))
     size = run.settings.inference.batch_size
     title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
@@ -154,6 +156,6 @@ def _job_histograms(
                     for one in seen[place]:
                         merger.add(one)
                 merged = (merger.result(), None)
-                count_levels(found[number], places, merged, sizes, masks, dialect)
+                count_levels(found[number], places, merged, sizes, masks, dialect, objects)
             task.advance(len(places))
     return found, held_out, seconds

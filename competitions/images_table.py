@@ -55,6 +55,11 @@ def of_class(images: pd.DataFrame, name: str) -> pd.DataFrame:
     return images.assign(mask_rle=images[mask], area_px=images[area])
 
 
+def object_cells(images: pd.DataFrame) -> list[str] | None:
+    """Return the objects of each image as text, None where the metric does not compare objects."""
+    return list(images[OBJECTS]) if OBJECTS in images.columns else None
+
+
 def write_images(path: Path, images: pd.DataFrame) -> None:
     """Write the table atomically, the same bytes for the same table."""
     write_text(path, images.to_csv(index=False, lineterminator="\n"))
