@@ -121,7 +121,8 @@ def score_submission(
     Raises:
         InputError: a file cannot be read, lacks a column or has malformed masks; the submission
             lacks images of the solution, repeats an id (unless rows are objects) or has objects
-            that overlap; Usage has another value; the two dialects count pixels along different orders. All rows at fault are named at once.
+            that overlap; Usage has another value; the two dialects count pixels along different
+            orders. All rows at fault are named at once.
     """
     solution_dialect = solution_dialect or dialect
     if solution_dialect.order != dialect.order:
