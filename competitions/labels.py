@@ -68,10 +68,10 @@ def read_labels(
     united = [(image_id, *parts.unite(dialect)) for image_id, parts in rows.images.items()]
     found = pd.DataFrame(united, columns=list(COLUMNS))
     if objects:
-        cells = (
+        masks = (
             [format_runs(one, dialect) for one in parts.runs] for parts in rows.images.values()
         )
-        found[OBJECTS] = [OBJECT_JOINT.join(masks) for masks in cells]
+        found[OBJECTS] = [OBJECT_JOINT.join(one) for one in masks]
         found[REPEATED] = repeated
     return rows.labels(found)
 

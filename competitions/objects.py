@@ -156,7 +156,7 @@ def _used(mask: NDArray[np.uint8], axis: int) -> NDArray[np.bool_]:
 
     Without the others the same pixels touch: a gap stays a gap.
     """
-    busy: NDArray[np.bool_] = mask.view(np.bool_).any(axis=axis)
+    busy = np.asarray(mask.view(np.bool_).any(axis=axis))
     busy[1:] |= busy[:-1].copy()
     return busy
 

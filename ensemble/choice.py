@@ -72,8 +72,8 @@ def choose_rule(
     The presence gate is that of the best rule; the plateau is the one that goes with it.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         choice: `peak` for the best score, `centre` for the centre of the plateau.
         presence: (N,) levels of presence; None for rules without a gate.
         min_area_candidates: as in `search_rule`.
@@ -104,7 +104,7 @@ def has_no_empty_mask(histograms: IntArray) -> bool:
     """Return whether every image has a true mask.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
     """
     return bool(histograms[:, 1].any(axis=1).all())
 

@@ -59,8 +59,8 @@ def find_plateau(histograms: IntArray, metric: str, *, slack: float = SLACK) -> 
     A rule without a minimum area is among them as min_area 1 with top = bottom.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         slack: of the mean score.
 
     Raises:

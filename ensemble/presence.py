@@ -37,8 +37,8 @@ def search_gated_rule(
     to be better than none.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         presence: (N,) levels 0 to 255; None for a rule without a gate.
         min_area_candidates: as in `search_rule`.
 
@@ -79,7 +79,7 @@ def emptied(histograms: IntArray, which: NDArray[np.bool_]) -> IntArray:
     """Return the histograms with all pixels of some images at level 0, where none is predicted.
 
     Args:
-        histograms: (N, 2, 256); with a row of scores that of the empty mask is everywhere in it.
+        histograms: (N, 2 or 3, 256); in a row of scores the empty mask's stands at all levels.
         which: (N,).
     """
     check_histograms(histograms)

@@ -117,7 +117,7 @@ def rule_scores(
     """Return the score of each image under a rule, (N,).
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`, (N, 3, 256) for a metric of objects.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
         rule: thresholds.
         metric: name of a metric of masks.
         presence: (N,) levels; needed where the rule has a gate.
@@ -140,7 +140,7 @@ def rule_counts(histograms: IntArray, rule: Rule, presence: IntArray | None = No
     """Return the pixels of each image in both masks, predicted and true under a rule, (N, 3).
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`; a row of scores is not looked at.
+        histograms: (N, 2 or 3, 256) of `level_histograms`; a row of scores is not looked at.
         rule: thresholds.
         presence: (N,) levels; needed where the rule has a gate.
 
@@ -180,8 +180,8 @@ def search_rule(
     Objects are judged at some levels only; the bottom is one of them.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         min_area_candidates: try at most so many values of min_area for each top (a coarser
             search, less prone to fit single images); None tries all.
         known: a mean gain over the all-empty submission that is reached already; where nothing
