@@ -223,8 +223,9 @@ class _Fold:
             yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
 
     def _predict(self, models: Sequence[torch.nn.Module]) -> NDArray[np.int64]:
-        """Return the histograms of the held-out images' masks, (N C, 2, 256)."""
+        """Return the histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
         from goldfold.commands.training_data import encoded_masks
+        from goldfold.competitions.images_table import object_cells
         from goldfold.competitions.rle import get_dialect
         from goldfold.inference.held_out import held_out_histograms
         from goldfold.inference.predictor import Predictor
@@ -240,6 +241,7 @@ class _Fold:
             sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
             masks=[text for texts in encoded_masks(form, self.held_out) for text in texts],
             dialect=get_dialect(form.labels.dialect),
+            objects=object_cells(self.held_out),
             batch_size=inference.batch_size,
             progress=self.run.progress,
         )

@@ -21,10 +21,19 @@ def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[
     masks, each class is compared by itself, under `classes`.
 
     Raises:
-        InputError: predictions are missing or outdated, or other runs have other folds.
+        InputError: predictions are missing or outdated, other runs have other folds, or the
+            metric compares objects.
     """
+    from goldfold.errors import InputError
     from goldfold.files import write_json
 
+    if run.settings.competition.compares_objects:
+        raise InputError(
+            "`ensemble blend` compares blends on some pixels of each image, which do not tell the "
+            f'objects that competition.metric = "{run.settings.competition.metric}" compares. '
+            "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
+            f"`{run.command('ensemble run')}`."
+        )
     classes = run.settings.competition.mask_classes
     found = {name: _compare(run, images, folds, name) for name in classes or [""]}
     report = {"classes": found} if classes else found[""]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
+    from goldfold.competitions.objects import TrueObjects
     from goldfold.ensemble.blend import Blend, Member
     from goldfold.ensemble.honest import Assessment
     from goldfold.ensemble.post_search import PostSearch
@@ -35,6 +36,7 @@ class Blender:
 
         self.run, self.members = run, list(members)
         self.true_mask = true_masks(run, images)
+        self.true_objects = true_objects(run, images)
         self.level_counts: dict[str, list[int]] = {}
         self.image_ids = self.blend(self.members).image_ids
         table = folds.set_index("image_id").loc[self.image_ids]
@@ -137,13 +139,24 @@ class Blender:
         )
 
     def histograms(self, members: Sequence[Member]) -> NDArray[np.int64]:
-        """Return the histograms of the blended maps, int64 (N, 2, 256)."""
-        from goldfold.ensemble.blend import blend_histograms
+        """Return the histograms of the blended maps, int64 (N, 2, 256), with objects (N, 3, 256).
 
+        Objects are judged at the level of given thresholds as well.
+        """
+        from goldfold.competitions.histogram import JUDGED
+        from goldfold.ensemble.blend import blend_histograms
+        from goldfold.ensemble.choice import given_rule
+
+        given, judged = self.run.settings.ensemble.thresholds, JUDGED
+        if given is not None:
+            rule = given_rule(given.top, 0, given.bottom, at_size=None, pixels=0)
+            judged = (*JUDGED, rule.bottom)
         return blend_histograms(
             self.blend(members),
             self.image_ids,
             self.true_mask,
+            objects_of=self.true_objects,
+            judged=judged,
             workers=self.run.workers,
             progress=self.run.progress,
         )
@@ -209,7 +222,7 @@ class Blender:
 
         if self.run.settings.ensemble.post_processing == "off":
             return None
-        blend, ids = self.blend(members), self.image_ids
+        blend, ids, objects_of = self.blend(members), self.image_ids, self.true_objects
         rules = {fold.fold: fold.rule for fold in assessment.folds}
 
         def mask_of(place: int) -> NDArray[np.uint8]:
@@ -225,6 +238,7 @@ class Blender:
             self.parts,
             self.run.settings.competition.metric,
             largest_px=max(height * width for height, width in sizes),
+            objects_of=None if objects_of is None else lambda place: objects_of(ids[place]),
             workers=self.run.workers,
             progress=self.run.progress,
         )
@@ -294,6 +308,25 @@ def true_masks(run: Run, images: pd.DataFrame) -> TrueMask:
         return decode(text, height, width, dialect) if text else None
 
     return true_mask
+
+
+def true_objects(run: Run, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
+    """Return a function image id -> true objects, None unless the metric compares objects."""
+    from goldfold.competitions.images_table import OBJECTS, training_images
+    from goldfold.competitions.objects import read_objects
+    from goldfold.competitions.rle import get_dialect
+
+    if not run.settings.competition.compares_objects:
+        return None
+    dialect = get_dialect(run.settings.competition.labels.dialect)
+    rows = training_images(images).set_index("image_id")[[OBJECTS, "height", "width"]]
+    cells = dict(zip(rows.index, rows.itertuples(index=False, name=None), strict=True))
+
+    def objects_of(image_id: str) -> TrueObjects:
+        text, height, width = cells[image_id]
+        return read_objects(text, height, width, dialect)
+
+    return objects_of
 
 
 def _alone(member: Member) -> Member:

@@ -47,11 +47,14 @@ def _beside_predictions(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> 
 
 def _masks(run: Run, images: pd.DataFrame) -> list[list[str]]:
     """Return the columns of the masks that are judged."""
-    from goldfold.competitions.images_table import mask_columns
+    from goldfold.competitions.images_table import mask_columns, object_cells
 
     classes = run.settings.competition.mask_classes
     columns = [mask_columns(name)[0] for name in classes] or ["mask_rle"]
-    return [[*classes]] * bool(classes) + [list(images[column]) for column in columns]
+    found = [list(images[column]) for column in columns]
+    if (objects := object_cells(images)) is not None:
+        found.append(objects)
+    return [[*classes], *found] if classes else found
 
 
 def require_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> None:

@@ -42,7 +42,7 @@ def _ask(found: Recognised) -> None:
 
     from goldfold.commands import show
     from goldfold.competitions.rle import DIALECTS
-    from goldfold.settings_competition import CLASS_METRICS, MASK_METRICS
+    from goldfold.settings_competition import CLASS_METRICS, MASK_METRICS, OBJECT_METRICS
 
     competition = found.competition
     for line in found.seen:
@@ -50,6 +50,8 @@ def _ask(found: Recognised) -> None:
     competition["title"] = typer.prompt("Title", default=competition["title"], err=True)
     metrics = MASK_METRICS if competition["task"] == "segmentation" else CLASS_METRICS
     competition["metric"] = _choose("Metric", metrics, competition["metric"])
+    if competition["metric"] in OBJECT_METRICS:
+        competition["submission"]["objects"] = True
     if "dialect" in competition["labels"]:
         dialect = _choose("Run-length dialect", tuple(DIALECTS), competition["labels"]["dialect"])
         competition["labels"]["dialect"] = dialect

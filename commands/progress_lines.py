@@ -12,11 +12,22 @@ from goldfold.progress import Silent
 
 _LINE_SECONDS = 15.0  # between two plain lines of one piece of work
 _SKIPPING_SECONDS = 0.5  # steps before this are what a resumed command finds done
-_ORDER = ("epoch", "loss", "dice", "mean-iou-thresholds", "best", "non_empty", "lr", "images_per_s")
+_ORDER = (
+    "epoch",
+    "loss",
+    "dice",
+    "mean-iou-thresholds",
+    "f2-iou-thresholds",
+    "best",
+    "non_empty",
+    "lr",
+    "images_per_s",
+)
 _NAMES = {
     "dice": "Dice",
     "lr": "learning rate",
     "mean-iou-thresholds": "mean IoU",
+    "f2-iou-thresholds": "F2",
     "non_empty": "non-empty",
 }
 

@@ -142,5 +142,5 @@ def compare_files(first: Path, second: Path, competition: str | None) -> Compari
     form, shapes = find_form(first, competition)
     refuse_classes(form, "submit compare")
     columns = (form.submission.id_column, form.submission.rle_column)
-    reader = MaskReader(*columns, form.images.shape, shapes)
+    reader = MaskReader(*columns, form.images.shape, shapes, form.submission.objects)
     return compare_submissions(first, second, reader, get_dialect(form.submission.dialect))

@@ -242,7 +242,7 @@ def open_masks(
 
 def _masks(
     run: Run, decided: Mapping[str, DecidedMasks], sample: Sample, layout: Layout
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, str | list[str]]]:
     """Yield key and encoded mask of each row of the sample, some maps in memory at a time.
 
     A test image that images.exclude leaves out gets an empty mask.
@@ -299,6 +299,7 @@ def _masks(
         mask_of,
         sample.image_ids,
         dialect,
+        objects=run.settings.competition.submission.objects,
         workers=run.workers,
         progress=run.progress,
     )

@@ -155,6 +155,7 @@ def score(
         solution_dialect=get_dialect(form.labels.dialect),
         shape=form.images.shape,
         shapes=shapes,
+        objects=form.submission.objects,
         only_submitted=only_submitted,
     )
     if as_json:

@@ -69,7 +69,7 @@ def _explain(
     finally:
         decided.blend.close()
     if labelled:
-        facts |= _against_truth(run.settings.competition.metric, mask, true)
+        facts |= _against_truth(run, of_class(images, name), image_id, mask, true)
     if name:
         facts = {"class": name, **facts}
     competition = run.settings.competition
@@ -137,16 +137,26 @@ def _numbers(levels: NDArray[np.uint8], rule: Any, presence: int | None) -> dict
 
 
 def _against_truth(
-    metric: str, mask: NDArray[np.uint8], true: NDArray[np.uint8] | None
+    run: Run,
+    images: pd.DataFrame,
+    image_id: str,
+    mask: NDArray[np.uint8],
+    true: NDArray[np.uint8] | None,
 ) -> dict[str, Any]:
     import numpy as np
 
+    from goldfold.commands.blender import true_objects
     from goldfold.competitions.metric import image_scores
+    from goldfold.competitions.objects import mask_score
 
+    metric, objects_of = run.settings.competition.metric, true_objects(run, images)
     truth = np.zeros_like(mask) if true is None else true
     area = int(np.count_nonzero(truth))
-    intersection = int(np.count_nonzero(mask[truth > 0]))
-    score = float(image_scores(metric, intersection, int(np.count_nonzero(mask)), area))
+    if objects_of is not None:
+        score = mask_score(mask, objects_of(image_id))
+    else:
+        intersection = int(np.count_nonzero(mask[truth > 0]))
+        score = float(image_scores(metric, intersection, int(np.count_nonzero(mask)), area))
     return {"true_px": area, "score": score, "metric": metric}
 
 

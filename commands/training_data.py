@@ -37,7 +37,7 @@ def fold_data(
     Raises:
         InputError: images are missing, or pseudo-labels, or the column of the sampling weights.
     """
-    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.images_table import object_cells, training_images
     from goldfold.competitions.rle import get_dialect
     from goldfold.training.fold_run import FoldData
     from goldfold.training.validation import ValidationImages
@@ -55,6 +55,7 @@ def fold_data(
         masks=[text for texts in encoded_masks(form, train.loc[held_out]) for text in texts],
         dialect=get_dialect(form.labels.dialect),
         classes=form.outputs,
+        objects=object_cells(train.loc[held_out]),
     )
     return FoldData(
         cache=cache,

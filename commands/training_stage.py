@@ -306,7 +306,7 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
     """Return what changes when images or masks do; copying the data folder changes nothing."""
     from goldfold.commands.training_data import encoded_masks
     from goldfold.competitions.image import PLAIN, reading_of
-    from goldfold.competitions.images_table import CLASSES, training_images
+    from goldfold.competitions.images_table import CLASSES, object_cells, training_images
     from goldfold.files import fingerprint
 
     train = training_images(images)
@@ -318,6 +318,8 @@ def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
         parts += [list(train[CLASSES]), form.classes, form.exclusive]
     elif form.mask_classes:
         parts += [form.classes, encoded_masks(form, train), form.mirror]
+    if (objects := object_cells(train)) is not None:
+        parts.append(objects)
     if reading_of(form.images) != PLAIN:
         parts.append(str(reading_of(form.images)))
     return fingerprint(parts)

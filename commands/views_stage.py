@@ -77,7 +77,7 @@ def _compare(
     settings = run.settings.ensemble
     parts, numbers = parts_of(fold_of, groups, settings.seed), number_groups(groups)
     metric = run.settings.competition.metric
-    everything = np.concatenate(tables, axis=1)  # (sets, N C, 2, 256)
+    everything = np.concatenate(tables, axis=1)  # (sets, N C, 2 or 3, 256)
     masks = run.settings.competition.outputs
     scores = [
         cross_fit_classes(one, parts, metric, classes=masks, choice=settings.rule)
@@ -109,9 +109,10 @@ def _job_histograms(
     names: list[str],
     sets: Sequence[tuple[int, ...]],
 ) -> tuple[NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
-    """Return histograms (sets, N C, 2, 256) of a fold's held-out images, these, seconds a view.
+    """Return histograms of a fold's held-out images, these, and seconds a view.
 
-    Every view is seen once; sets are merged from what was seen.
+    The histograms are (sets, N C, 2, 256), with objects (sets, N, 3, 256). Every view is seen once;
+    sets are merged from what was seen.
     """
     import time
 
@@ -120,9 +121,9 @@ def _job_histograms(
     from goldfold.commands.prediction_networks import Networks
     from goldfold.commands.prediction_stage import image_size
     from goldfold.commands.training_data import encoded_masks, training_cache
-    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.images_table import object_cells, training_images
     from goldfold.competitions.rle import get_dialect
-    from goldfold.inference.held_out import count_levels
+    from goldfold.inference.held_out import count_levels, empty_histograms
     from goldfold.inference.merge import Merger
     from goldfold.inference.predictor import see
     from goldfold.inference.views import get_views
@@ -138,7 +139,8 @@ def _job_histograms(
     sizes = list(zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True))
     masks = [text for texts in encoded_masks(form, held_out) for text in texts]
     dialect = get_dialect(form.labels.dialect)
-    found = np.zeros((len(sets), len(masks), 2, 256), np.int64)
+    objects = object_cells(held_out)
+    found = np.stack([empty_histograms(len(masks), objects) for _ in sets])
     seconds = np.zeros(len(views))
     size = run.settings.inference.batch_size
     title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
@@ -160,6 +162,6 @@ def _job_histograms(
                     for one in seen[place]:
                         merger.add(one)
                 merged = (merger.result(), None)
-                count_levels(found[number], places, merged, sizes, masks, dialect)
+                count_levels(found[number], places, merged, sizes, masks, dialect, objects)
             task.advance(len(places))
     return found, held_out, seconds

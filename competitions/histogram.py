@@ -1,28 +1,61 @@
-"""Two 256-bin histograms an image, from which every score at every threshold follows."""
+"""Two 256-bin histograms an image, from which every score at every threshold follows.
+
+A metric of objects does not follow from counts of pixels. There a third row holds the image's
+score itself, by level, in units of `ONE`. It is computed at some levels only, as each costs a pass
+over the map: at the others it holds `UNJUDGED`. A search takes the score of the next level above
+that was judged, and that level is the one its rule names (`judged_levels`), so that every score
+of a rule is exact.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.metric import image_scores
+from goldfold.competitions.metric import OBJECT_METRICS, ONE, image_scores
+from goldfold.competitions.objects import TrueObjects, scores_above
 from goldfold.errors import InputError
 
 LEVELS = 256
+UNJUDGED = -1
+"""In the row of scores: not computed at this level."""
+PIXEL_ROWS, OBJECT_ROWS = 2, 3
+"""Rows of an image's histograms, for metrics of pixels and of objects."""
 
 _WORD_BYTES = 8
 
 
+def judged_at(every: int = 8) -> tuple[int, ...]:
+    """Return every n-th level, the last one included, where objects are judged.
+
+    >>> judged_at(64)
+    (63, 127, 191, 255)
+    """
+    return tuple(range(every - 1, LEVELS, every))
+
+
+JUDGED = judged_at()
+
+
 def level_histograms(
-    levels: NDArray[np.uint8], mask: NDArray[Any] | None = None
+    levels: NDArray[np.uint8],
+    mask: NDArray[Any] | None = None,
+    objects: TrueObjects | None = None,
+    judged: Iterable[int] = JUDGED,
 ) -> NDArray[np.int64]:
     """Return how many pixels have each level, int64 (2, 256): row 0 all, row 1 of the true mask.
+
+    With objects (3, 256): row 2 is the score, in units of `ONE`, when pixels above the level are
+    predicted, `UNJUDGED` at levels that are not in `judged`.
 
     Args:
         levels: 8-bit probability map (H, W), uint8.
         mask: true mask (H, W), anything but 0 belongs to it; None for an empty mask.
+        objects: the true ones, where the metric compares objects.
+        judged: levels whose score is computed; that of 255, where nothing is, always is.
 
     Raises:
         InputError: the map is not uint8 (H, W), or the mask has another shape.
@@ -34,7 +67,7 @@ def level_histograms(
         raise InputError(
             f"expected a map of 8-bit levels, uint8 (H, W), found {levels.dtype} {levels.shape}."
         )
-    histograms = np.zeros((2, LEVELS), np.int64)
+    histograms = np.zeros((PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
     histograms[0] = _count_levels(levels)
     if mask is not None:
         if mask.shape != levels.shape:
@@ -42,6 +75,10 @@ def level_histograms(
                 f"expected a mask of the map's shape {levels.shape}, found {mask.shape}."
             )
         histograms[1] = np.bincount(levels[mask.astype(bool, copy=False)], minlength=LEVELS)
+    if objects is not None:
+        scores = scores_above(levels, objects, {*judged, LEVELS - 1})
+        histograms[2] = UNJUDGED
+        histograms[2, list(scores)] = [round(score * ONE) for score in scores.values()]
     return histograms
 
 
@@ -74,14 +111,19 @@ def counts_above(histograms: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 def scores_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.float64]:
     """Return each image's score when pixels of level > b are predicted, (N, 256) over b.
 
+    Of objects it is the score at `judged_levels` of b.
+
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2, 256) of `level_histograms`, (N, 3, 256) for a metric of objects.
+        metric: name of a metric of masks.
 
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
     """
     check_histograms(histograms)
+    if metric in OBJECT_METRICS:
+        scores: NDArray[np.float64] = object_scores(histograms)[:, judged_levels(histograms)] / ONE
+        return scores
     above = counts_above(histograms)
     true = histograms[:, 1].sum(axis=1)
     return image_scores(metric, above[:, 1], above[:, 0], true[:, None])
@@ -101,13 +143,42 @@ def score_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.flo
     return means
 
 
+def object_scores(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row of scores by level, (N, 256) in units of `ONE`, `UNJUDGED` in between.
+
+    Raises:
+        InputError: the histograms were made without objects.
+    """
+    if histograms.shape[1] != OBJECT_ROWS:
+        raise InputError("expected histograms with scores of objects, found counts of pixels only.")
+    scores: NDArray[np.int64] = histograms[:, 2]
+    return scores
+
+
+def judged_levels(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the level whose score stands for each: the next from it on, judged in all, (256,).
+
+    Without objects every level stands for itself.
+
+    Args:
+        histograms: (N, 2 or 3, 256).
+    """
+    levels = np.arange(LEVELS)
+    if histograms.shape[1] != OBJECT_ROWS:
+        return levels
+    judged = (histograms[:, 2] != UNJUDGED).all(axis=0)
+    following = np.where(judged, levels, LEVELS - 1)[::-1]
+    return np.ascontiguousarray(np.minimum.accumulate(following)[::-1])
+
+
 def check_histograms(histograms: NDArray[Any]) -> None:
-    """Accept whole-numbered histograms (N, 2, 256) with N of at least 1.
+    """Accept whole-numbered histograms (N, 2, 256), with objects (N, 3, 256), N of at least 1.
 
     Raises:
         InputError: anything else.
     """
-    fits = histograms.ndim == 3 and histograms.shape[1:] == (2, LEVELS) and len(histograms)
+    shapes = [(rows, LEVELS) for rows in (PIXEL_ROWS, OBJECT_ROWS)]
+    fits = histograms.ndim == 3 and histograms.shape[1:] in shapes and len(histograms)
     if not fits or not np.issubdtype(histograms.dtype, np.integer):
         raise InputError(
             "expected histograms of at least one image, whole numbers (N, 2, 256), "

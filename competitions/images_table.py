@@ -25,6 +25,10 @@ CLASSES = "classes"
 """Further column of competitions with classes: their names, joined by `JOINT`."""
 JOINT = ";"
 """Between the names of an image's classes."""
+OBJECTS = "objects"
+"""Further column where the metric compares objects: the masks of the label rows, one by one."""
+OBJECT_JOINT = "|"
+"""Between the run-length encodings of an image's objects."""
 _REMEDY = "`goldfold check RUN` makes it anew."
 
 
@@ -49,6 +53,11 @@ def of_class(images: pd.DataFrame, name: str) -> pd.DataFrame:
     if mask not in images.columns:
         raise InputError(f"images.csv has no masks of class {name!r}. {_REMEDY}")
     return images.assign(mask_rle=images[mask], area_px=images[area])
+
+
+def object_cells(images: pd.DataFrame) -> list[str] | None:
+    """Return the objects of each image as text, None where the metric does not compare objects."""
+    return list(images[OBJECTS]) if OBJECTS in images.columns else None
 
 
 def write_images(path: Path, images: pd.DataFrame) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.find import require_table
-from goldfold.competitions.images_table import CLASSES, FIXED, mask_columns
+from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS, mask_columns
 from goldfold.competitions.label_tables import read_class_labels
-from goldfold.competitions.labels import Labels, read_class_masks, read_labels
+from goldfold.competitions.labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.competitions.mask_files import masks_without_image, read_mask_files
 from goldfold.competitions.report import CommonCause, DataReport, count_ids
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
@@ -51,7 +51,7 @@ def add_labels(
     add = ways.get(kind, _add_classes)
     joined = add(images, left_out, data, settings, report, workers, progress)
     extra = [name for name in images.columns if name not in FIXED]
-    own = [CLASSES] if settings.classes else []
+    own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     masks = [column for name in settings.mask_classes for column in mask_columns(name)]
     return joined[[*FIXED, *own, *masks, *extra]]
 
@@ -137,7 +137,8 @@ def _add_table(
     if settings.mask_classes:
         labels = read_class_masks(path, settings.labels, settings.mask_classes, dialect)
     else:
-        labels = read_labels(path, settings.labels.id_column, settings.labels.rle_column, dialect)
+        columns = settings.labels.id_column, settings.labels.rle_column
+        labels = read_labels(path, *columns, dialect, objects=settings.compares_objects)
     _count_rows(labels, report)
     report.notices += labels.notices
     joined = _join(images, labels.table, path.name, report)
@@ -156,6 +157,9 @@ def _count_rows(labels: Labels, report: DataReport) -> None:
     table = labels.table
     report.facts["label rows"] = int(table["rows"].sum())
     report.facts["label ids"] = len(table)
+    if OBJECTS in table.columns:
+        _note_objects(table, report)
+        return
     several, overlaps = int((table["rows"] > 1).sum()), int((table["overlap_px"] > 0).sum())
     if CLASSES in table.columns:
         report.notices += count_ids(
@@ -167,6 +171,20 @@ def _count_rows(labels: Labels, report: DataReport) -> None:
             f"{plural(several, 'image has', 'images have')} several label rows; they are united "
             f"(in {overlaps:,} of them the rows overlap)"
         )
+
+
+def _note_objects(table: pd.DataFrame, report: DataReport) -> None:
+    repeated = int(table[REPEATED].sum())
+    if repeated:
+        images = plural(int((table[REPEATED] > 0).sum()), "image", "images")
+        report.notices.append(
+            f"{plural(repeated, 'label row repeats', 'label rows repeat')} an object of the same "
+            f"image, counted once (in {images})"
+        )
+    report.notices += count_ids(
+        table.loc[table["overlap_px"] > 0, "image_id"],
+        "image has", "images have", "label rows that overlap; each stays an object",
+    )  # fmt: skip
 
 
 def _join(
@@ -187,10 +205,12 @@ def _join(
         report.notices += count_ids(
             tests, "test image has", "test images have", f"a row in {name}, which is not used"
         )
-    joined = images.merge(table.drop(columns="overlap_px"), on="image_id", how="left")
+    used = table.drop(columns=["overlap_px", REPEATED], errors="ignore")
+    joined = images.merge(used, on="image_id", how="left")
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
     own = [column for column in table.columns if column.startswith(("mask_rle:", "area_px:"))]
-    texts = [name for name in (*own, CLASSES) if name in table and not name.startswith("area_px:")]
+    texts = [name for name in own if not name.startswith("area_px:")]
+    texts += [name for name in (CLASSES, OBJECTS) if name in table]
     for column in ("mask_rle", *texts):
         joined[column] = joined[column].fillna("").where(joined["labelled"], "")
     for column in (*_NUMBERS, *(name for name in own if name not in texts)):

@@ -9,13 +9,16 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_csv_text
-from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
+from goldfold.competitions.images_table import CLASSES, JOINT, OBJECT_JOINT, OBJECTS, mask_columns
 from goldfold.competitions.label_tables import read_image_and_class
 from goldfold.competitions.report import count_ids
 from goldfold.competitions.rle import Dialect, Runs, area_px, format_runs, is_empty, parse, unite
+from goldfold.competitions.runs import without_repeats
 from goldfold.errors import RunLengthError, did_you_mean
 from goldfold.settings import LabelTable
 
+REPEATED = "repeated"
+"""Column beside that of objects: how many rows of the image repeat the mask of another."""
 COLUMNS = ("image_id", "mask_rle", "area_px", "rows", "overlap_px", "end_px", "end_row")
 
 
@@ -40,11 +43,21 @@ class Labels:
     notices: list[str] = field(default_factory=list)
 
 
-def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -> Labels:
+def read_labels(
+    path: Path, id_column: str, rle_column: str, dialect: Dialect, *, objects: bool = False
+) -> Labels:
     """Return the labels of a run-length table, the rows of an image united.
 
     An empty row beside others of the same image adds nothing. Bad rows are collected, not
     raised, so that all can be shown at once.
+
+    Args:
+        path: of the table.
+        id_column: with the image ids.
+        rle_column: with the masks.
+        dialect: of the masks.
+        objects: rows are objects: the table has the columns `OBJECTS`, the masks one by one, each
+            once, and `REPEATED` as well.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
@@ -54,8 +67,16 @@ def read_labels(path: Path, id_column: str, rle_column: str, dialect: Dialect) -
     cells = zip(table.index, table[id_column].str.strip(), table[rle_column], strict=True)
     for row, image_id, text in cells:
         rows.add(int(row), image_id, text)
+    repeated = [parts.drop_repeats() for parts in rows.images.values()] if objects else []
     united = [(image_id, *parts.unite(dialect)) for image_id, parts in rows.images.items()]
-    return rows.labels(pd.DataFrame(united, columns=list(COLUMNS)))
+    found = pd.DataFrame(united, columns=list(COLUMNS))
+    if objects:
+        masks = (
+            [format_runs(one, dialect) for one in parts.runs] for parts in rows.images.values()
+        )
+        found[OBJECTS] = [OBJECT_JOINT.join(one) for one in masks]
+        found[REPEATED] = repeated
+    return rows.labels(found)
 
 
 def read_class_masks(
@@ -178,6 +199,12 @@ class _Parts:
             for name in dict.fromkeys(self.names)
         )
         return text, area, self.rows, overlap, self.end_px, self.end_row
+
+    def drop_repeats(self) -> int:
+        """Leave out masks that equal one before, and return how many."""
+        before, self.runs = len(self.runs), without_repeats(self.runs)
+        self.names = self.names[: len(self.runs)]  # rows of objects have no class
+        return before - len(self.runs)
 
     def of_classes(self, classes: Sequence[str], dialect: Dialect) -> list[str | int]:
         """Return the names of the classes that have pixels, joined, and mask and area of each."""

@@ -1,4 +1,7 @@
-"""Scores of single images from pixel counts, with the competition's rule for empty masks."""
+"""Scores of single images from pixel counts, with the competition's rule for empty masks.
+
+Metrics that compare objects, not pixels, are named here; `competitions/objects.py` computes them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,12 @@ from goldfold.errors import InputError, did_you_mean
 
 IntArray = NDArray[np.integer]
 FloatArray = NDArray[np.float64]
+
+ONE = 1 << 40
+"""A score of 1 as a whole number; sums of 2**22 images stay exact in 64 bits."""
+
+OBJECT_METRICS = ("f2-iou-thresholds",)
+"""Metrics of objects; counts of pixels do not tell them."""
 
 
 def image_scores(
@@ -29,11 +38,13 @@ def image_scores(
         true: pixels of the true mask.
 
     Raises:
-        InputError: there is no such metric.
+        InputError: there is no such metric, or it compares objects.
 
     >>> image_scores("dice", [30, 0, 0], [40, 0, 9], [80, 0, 0]).tolist()
     [0.5, 1.0, 0.0]
     """
+    if metric in OBJECT_METRICS:
+        raise InputError(f"{metric!r} compares objects; counts of pixels do not tell it.")
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS)
         raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}.{hint}")

@@ -70,6 +70,14 @@ def unite(parts: Sequence[Runs]) -> Runs:
     return Runs(starts, ends - starts)
 
 
+def without_repeats(masks: Sequence[Runs]) -> list[Runs]:
+    """Return the masks in their order, of equal ones the first."""
+    kept: dict[bytes, Runs] = {}
+    for one in masks:
+        kept.setdefault(one.starts.tobytes() + one.lengths.tobytes(), one)
+    return list(kept.values())
+
+
 def intersection_px(one: Runs, two: Runs) -> int:
     """Return the number of pixels in both masks, without decoding either.
 

@@ -246,6 +246,17 @@ class Settings(Strict):
         return self
 
     @model_validator(mode="after")
+    def _weights_fit_the_metric(self) -> Settings:
+        weights = self.ensemble.weights
+        if self.competition.compares_objects and weights in ("hill-climb", "simplex"):
+            raise ValueError(
+                f'ensemble.weights = "{weights}" searches on some pixels of each image, which do '
+                f'not tell the objects that metric "{self.competition.metric}" compares: set '
+                'ensemble.weights = "equal", or give the weights'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _models_fit_the_task(self) -> Settings:
         classifies = self.competition.is_classification
         windows = len(self.competition.images.windows)

@@ -12,11 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
 Side = Annotated[int, Field(ge=1)]
 MASK_KINDS, CLASS_KINDS = ("rle", "masks"), ("folders", "column", "wide", "long")
-MASK_METRICS = ("dice", "mean-iou-thresholds")
+MASK_METRICS = ("dice", "mean-iou-thresholds", "f2-iou-thresholds")
+OBJECT_METRICS = ("f2-iou-thresholds",)
+"""Those that compare the objects of a mask, not its pixels."""
 MOST_MASKS = 8
 """Masks an image may have: the image cache keeps a bit for each."""
 CLASS_METRICS = ("accuracy", "f1", "auroc", "neg-log-loss")
-Metric = Literal["dice", "mean-iou-thresholds", "accuracy", "f1", "auroc", "neg-log-loss"]
+Metric = Literal[
+    "dice",
+    "mean-iou-thresholds",
+    "f2-iou-thresholds",
+    "accuracy",
+    "f1",
+    "auroc",
+    "neg-log-loss",
+]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -172,7 +182,8 @@ class SubmissionFormat(Strict):
     class_separator: str = ""
     """What parts image and class in the id column, where they are joined, e.g. `_`."""
     objects: bool = False
-    """An image has one row an object, and an empty one where there is none."""
+    """An image has one row an object, and an empty one where there is none. An object is a part of
+    the mask that is connected through sides and corners."""
     probability_columns: list[str] = []
     """Columns with probabilities, where the submission has these instead of masks; with
     classification one a class, or one for all where a row is an image and a class."""
@@ -199,8 +210,9 @@ class CompetitionSettings(Strict):
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric = "dice"
-    """The competition's score: `dice` and `mean-iou-thresholds` of masks; `accuracy`, `f1`,
-    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes."""
+    """The competition's score: `dice` and `mean-iou-thresholds` of masks; `f2-iou-thresholds` of a
+    mask's objects, each row of the label table one; `accuracy`, `f1`, `auroc` and `neg-log-loss`
+    (minus the logarithmic loss) of classes."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
@@ -235,6 +247,11 @@ class CompetitionSettings(Strict):
         )
 
     @property
+    def compares_objects(self) -> bool:
+        """Whether the metric compares the objects of masks, not their pixels."""
+        return self.metric in OBJECT_METRICS
+
+    @property
     def outputs(self) -> int:
         """How many numbers a network tells of an image, or of each of its pixels."""
         return max(1, len(self.classes))
@@ -260,6 +277,7 @@ class CompetitionSettings(Strict):
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("exclusive classes must be two at least")
         self._check_masks()
+        self._check_objects()
         if unknown := [name for name in self.metric_weights if name not in self.classes]:
             raise ValueError(f"metric_weights names {unknown[0]!r}, which is no class")
         return self
@@ -283,3 +301,29 @@ class CompetitionSettings(Strict):
             raise ValueError("several masks an image need labels.class_masks")
         if len(classes) > MOST_MASKS:
             raise ValueError(f"an image may have {MOST_MASKS} masks, found {len(classes)} classes")
+
+    def _check_objects(self) -> None:
+        """Raise ValueError unless a metric of objects can know them."""
+        if not self.compares_objects:
+            return
+        if self.labels.kind != "rle":
+            raise ValueError(
+                f'metric "{self.metric}" needs the objects of each image, which are the rows of a '
+                f'table: labels.kind "rle", found "{self.labels.kind}"'
+            )
+        if self.mask_classes:
+            raise ValueError(
+                f'metric "{self.metric}" is of one mask an image; leave classes out, or choose '
+                f"another metric: {' or '.join(MASK_METRICS[:2])}"
+            )
+        if self.submission.sample and not self.submission.objects:
+            raise ValueError(
+                f'metric "{self.metric}" compares objects, so a row of the submission has to be '
+                "one: set submission.objects = true"
+            )
+        named = [*self.images.facts, *(name for one in self.tables for name in one.columns)]
+        if "objects" in named:
+            raise ValueError(
+                f'metric "{self.metric}" keeps the objects in the column "objects" of images.csv: '
+                "give the column of facts another name"
+            )

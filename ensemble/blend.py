@@ -24,7 +24,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS, level_histograms
+from goldfold.competitions.histogram import (
+    JUDGED,
+    LEVELS,
+    OBJECT_ROWS,
+    PIXEL_ROWS,
+    level_histograms,
+)
+from goldfold.competitions.objects import TrueObjects
 from goldfold.ensemble.scale import Scale
 from goldfold.errors import InputError, list_problems
 from goldfold.inference.reader import MapReader
@@ -272,10 +279,14 @@ def blend_histograms(
     image_ids: Sequence[str],
     mask_of: Callable[[str], NDArray[Any] | None],
     *,
+    objects_of: Callable[[str], TrueObjects] | None = None,
+    judged: Sequence[int] = JUDGED,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> NDArray[np.int64]:
     """Return the histograms of the images' blended maps, int64 (N, 2, 256), in their order.
+
+    With objects they are (N, 3, 256).
 
     Reading, unpacking and counting work outside Python's lock, so threads share them.
 
@@ -283,19 +294,23 @@ def blend_histograms(
         blend: the out-of-fold blend.
         image_ids: which images.
         mask_of: true mask of an image, (H, W), or None where it is empty; called from threads.
+        objects_of: true objects of an image, where the metric compares objects.
+        judged: levels at which objects are judged.
         workers: threads.
         progress: counts images.
 
     Raises:
         InputError: an image has no map, or its mask another shape.
     """
-    histograms = np.zeros((len(image_ids), 2, LEVELS), np.int64)
+    rows = PIXEL_ROWS if objects_of is None else OBJECT_ROWS
+    histograms = np.zeros((len(image_ids), rows, LEVELS), np.int64)
 
     def count(place: int) -> None:
         name = image_ids[place]
         levels = blend.read(name)
         try:
-            histograms[place] = level_histograms(levels, mask_of(name))
+            objects = None if objects_of is None else objects_of(name)
+            histograms[place] = level_histograms(levels, mask_of(name), objects, judged)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
 

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS
-from goldfold.ensemble.gate import ONE
+from goldfold.competitions.histogram import LEVELS, judged_levels
+from goldfold.competitions.metric import ONE
 from goldfold.ensemble.plateau import SLACK, Plateau, find_plateau
 from goldfold.ensemble.presence import emptied, search_gated_rule
 from goldfold.ensemble.threshold import Rule, RuleSearch, gains_over_empty, rule_scores
@@ -72,8 +72,8 @@ def choose_rule(
     The presence gate is that of the best rule; the plateau is the one that goes with it.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         choice: `peak` for the best score, `centre` for the centre of the plateau.
         presence: (N,) levels of presence; None for rules without a gate.
         min_area_candidates: as in `search_rule`.
@@ -104,7 +104,7 @@ def has_no_empty_mask(histograms: IntArray) -> bool:
     """Return whether every image has a true mask.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
     """
     return bool(histograms[:, 1].any(axis=1).all())
 
@@ -112,10 +112,10 @@ def has_no_empty_mask(histograms: IntArray) -> bool:
 def _choose_bottom(histograms: IntArray, metric: str, choice: Choice) -> Chosen:
     """Return the best rule, or the centre of the plateau, among those without a minimum area."""
     gains = gains_over_empty(histograms, metric).sum(axis=1)
-    best = int(gains.max())
+    best, judged = int(gains.max()), judged_levels(histograms)
 
     def middle(levels: IntArray) -> RuleSearch:
-        level = int(levels[np.abs(levels - levels.mean()).argmin()])
+        level = int(judged[levels[np.abs(levels - levels.mean()).argmin()]])
         rule = Rule(level, 0, level)
         return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), len(levels))
 
@@ -123,6 +123,6 @@ def _choose_bottom(histograms: IntArray, metric: str, choice: Choice) -> Chosen:
     if choice == "peak":
         return Chosen(peak.rule, peak.score, peak)
     near = np.flatnonzero(gains >= best - int(SLACK * ONE * len(histograms)))
-    centre, ends = middle(near), (int(near[0]), int(near[-1]))
+    centre, ends = middle(near), (int(judged[near[0]]), int(judged[near[-1]]))
     plateau = Plateau(centre.rule, centre.score, peak.score, SLACK, len(near), ends, ends, (0, 0))
     return Chosen(centre.rule, centre.score, peak, plateau)

@@ -23,9 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
-
-ONE = 1 << 40
-"""A score of 1 as a whole number; sums of 2**22 images stay exact in 64 bits."""
+from goldfold.competitions.metric import ONE
 
 PRUNED = np.iinfo(np.int64).min
 

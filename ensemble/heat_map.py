@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, counts_above
-from goldfold.ensemble.gate import ONE
+from goldfold.competitions.metric import ONE
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, gains_over_empty, rule_scores
 from goldfold.files import atomic_path
 
@@ -44,10 +44,10 @@ def score_over_top_and_area(
     """Return the mean score for every top and some min_areas at one bottom, (256, A).
 
     Args:
-        histograms: (N, 2, 256).
+        histograms: (N, 2 or 3, 256).
         bottom: level.
         areas: (A,) min_areas in pixels, rising.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
     """
     gain = gains_over_empty(histograms, metric)[bottom]
     above = counts_above(histograms[:, 0])  # (N, 256)
@@ -64,10 +64,10 @@ def score_over_area_and_bottom(
     """Return the mean score for some min_areas and every bottom at one top, (A, 256).
 
     Args:
-        histograms: (N, 2, 256).
+        histograms: (N, 2 or 3, 256).
         top: level.
         areas: (A,) min_areas in pixels, rising.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
     """
     gains = gains_over_empty(histograms, metric)
     above = counts_above(histograms[:, 0])[:, top]
@@ -95,9 +95,9 @@ def draw_heat_maps(path: Path, histograms: IntArray, chosen: Chosen, metric: str
 
     Args:
         path: the file.
-        histograms: (N, 2, 256) of the blended out-of-fold maps.
+        histograms: (N, 2 or 3, 256) of the blended out-of-fold maps.
         chosen: the rule, the peak and the plateau.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
 
     Raises:
         OutputError: the file cannot be written.

@@ -105,10 +105,10 @@ def assess(
     fold are then dealt into five parts, and each part is judged by the rule of the others.
 
     Args:
-        histograms: (N, 2, 256) of the blended out-of-fold maps.
+        histograms: (N, 2 or 3, 256) of the blended out-of-fold maps.
         folds: (N,) fold of each image.
         groups: (N,) group of each image; "" for an image of its own.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
         samples: resamplings behind the interval.
         seed: of the resampling, and of the parts of a single fold.
         min_area_candidates: as in `search_rule`.
@@ -196,14 +196,14 @@ def cross_fit(
     """Return the score of each image under the rule of the other folds, (N,), and each fold's.
 
     Args:
-        histograms: (N, 2, 256).
+        histograms: (N, 2 or 3, 256).
         folds: (N,) of at least two different folds.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
         min_area_candidates: as in `search_rule`.
         presence: (N,) levels, None for rules without a gate.
         choice: as in `choose_rule`.
         given: as in `choose_rule`.
-        without: where the blend itself was chosen: by fold, the histograms (N, 2, 256) of the
+        without: where the blend itself was chosen: by fold, the histograms (N, 2 or 3, 256) of the
             blend that was chosen without the fold.
 
     Raises:

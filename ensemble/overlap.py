@@ -56,7 +56,7 @@ def overlap_table(
     recall.
 
     Args:
-        histograms: (N, 2, 256) of out-of-fold maps.
+        histograms: (N, 2 or 3, 256) of out-of-fold maps.
         folds: (N,) fold (or part of the only fold) of each image.
         rules: by fold, the rule that was chosen without it.
         presence: (N,) levels; needed where rules have a gate.

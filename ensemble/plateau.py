@@ -8,13 +8,14 @@ best on the leaderboard.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS, counts_above
-from goldfold.ensemble.gate import ONE, PRUNED, best_gains
+from goldfold.competitions.histogram import LEVELS, counts_above, judged_levels
+from goldfold.competitions.metric import ONE
+from goldfold.ensemble.gate import PRUNED, best_gains
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, gains_over_empty, rule_scores
 
 IntArray = NDArray[np.int64]
@@ -58,8 +59,8 @@ def find_plateau(histograms: IntArray, metric: str, *, slack: float = SLACK) -> 
     A rule without a minimum area is among them as min_area 1 with top = bottom.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         slack: of the mean score.
 
     Raises:
@@ -78,7 +79,8 @@ def find_plateau(histograms: IntArray, metric: str, *, slack: float = SLACK) -> 
         top = (ALL_EMPTY.top, ALL_EMPTY.top)
         return Plateau(ALL_EMPTY, score, score, slack, 1, top, top, (1, 1))
     cells = _cells(gains, areas, _thin(pairs), best - allowed)
-    centre = _centre(cells)
+    centre, judged = _centre(cells), judged_levels(histograms)
+    centre = replace(centre, bottom=int(judged[centre.bottom]))
     return Plateau(
         centre,
         score=float(rule_scores(histograms, centre, metric).mean()),
@@ -87,7 +89,7 @@ def find_plateau(histograms: IntArray, metric: str, *, slack: float = SLACK) -> 
         slack=slack,
         pairs=len(pairs),
         tops=(int(pairs[:, 0].min()), int(pairs[:, 0].max())),
-        bottoms=(int(pairs[:, 1].min()), int(pairs[:, 1].max())),
+        bottoms=(int(judged[pairs[:, 1].min()]), int(judged[pairs[:, 1].max()])),
         min_areas=(int(cells[:, 2].min()), int(cells[:, 3].max())),
     )
 

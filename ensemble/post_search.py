@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.metric import image_scores
+from goldfold.competitions.objects import TrueObjects, mask_score
 from goldfold.ensemble.post_processing import (
     NOTHING,
     PostProcessing,
@@ -64,6 +65,7 @@ def search_steps(
     metric: str,
     *,
     largest_px: int,
+    objects_of: Callable[[int], TrueObjects] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> PostSearch:
@@ -76,8 +78,9 @@ def search_steps(
         mask_of: place of an image -> mask by the rule of the other folds, uint8 (H, W).
         true_of: place -> true mask (H, W), None where it is empty.
         folds: (N,) fold (or part) of each image.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
         largest_px: pixels of the largest image.
+        objects_of: place -> true objects, where the metric compares objects.
         workers: threads.
         progress: counts images.
     """
@@ -91,9 +94,13 @@ def search_steps(
         def try_one(
             place: int, before: Mapping[int, PostProcessing], tried: Sequence[PostProcessing]
         ) -> list[float]:
-            base, true = mask_of(place), true_of(place)
+            base = mask_of(place)
             done = before[int(folds[place])]
             masks = (post_process(base, combine(done, one)) for one in tried)
+            if objects_of is not None:
+                objects = objects_of(place)
+                return [mask_score(mask, objects) for mask in masks]
+            true = true_of(place)
             return [_score(metric, mask, true) for mask in masks]
 
         with (

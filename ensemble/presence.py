@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import check_histograms
+from goldfold.competitions.histogram import (
+    LEVELS,
+    OBJECT_ROWS,
+    PIXEL_ROWS,
+    UNJUDGED,
+    check_histograms,
+)
 from goldfold.ensemble.threshold import ALL_EMPTY, RuleSearch, rule_scores, search_rule
 
 IntArray = NDArray[np.int64]
@@ -31,8 +37,8 @@ def search_gated_rule(
     to be better than none.
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         presence: (N,) levels 0 to 255; None for a rule without a gate.
         min_area_candidates: as in `search_rule`.
 
@@ -73,11 +79,14 @@ def emptied(histograms: IntArray, which: NDArray[np.bool_]) -> IntArray:
     """Return the histograms with all pixels of some images at level 0, where none is predicted.
 
     Args:
-        histograms: (N, 2, 256).
+        histograms: (N, 2 or 3, 256); in a row of scores the empty mask's stands at all levels.
         which: (N,).
     """
     check_histograms(histograms)
     changed = histograms.copy()
-    changed[which] = 0
-    changed[which, :, 0] = histograms[which].sum(axis=2)
+    changed[which, :PIXEL_ROWS] = 0
+    changed[which, :PIXEL_ROWS, 0] = histograms[which, :PIXEL_ROWS].sum(axis=2)
+    if histograms.shape[1] == OBJECT_ROWS:
+        of_nothing = histograms[which, 2, LEVELS - 1 :]
+        changed[which, 2] = np.where(histograms[which, 2] == UNJUDGED, UNJUDGED, of_nothing)
     return changed

@@ -22,7 +22,7 @@ from goldfold.training.device import Device
 
 IntArray = NDArray[np.int64]
 HistogramsOf = Callable[[tuple[int, ...]], IntArray]
-"""Places of checkpoints, the best first -> histograms (N, 2, 256) of their averaged network."""
+"""Places of checkpoints, the best first -> histograms (N, 2 or 3, 256) of their average."""
 
 
 def average_weights(
@@ -84,7 +84,7 @@ def greedy_soup(
         count: of the checkpoints, the best first.
         histograms_of: of the average of some of them.
         chosen: (N,) images that decide.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
     """
 
     def score(places: tuple[int, ...]) -> float:
@@ -102,13 +102,13 @@ def greedy_soup(
 def honest_greedy(
     count: int, histograms_of: HistogramsOf, first_half: NDArray[np.bool_], metric: str
 ) -> IntArray:
-    """Return histograms (N, 2, 256) in which each image is predicted by a soup it did not choose.
+    """Return histograms (N, 2 or 3, 256), each image predicted by a soup it did not choose.
 
     Args:
         count: of the checkpoints.
         histograms_of: of the average of some of them.
         first_half: (N,) whether an image is in the first half; whole groups together.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
     """
     by_second = greedy_soup(count, histograms_of, ~first_half, metric).places
     by_first = greedy_soup(count, histograms_of, first_half, metric).places

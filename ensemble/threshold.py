@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import (
     LEVELS,
+    PIXEL_ROWS,
+    UNJUDGED,
     check_histograms,
     counts_above,
+    judged_levels,
+    object_scores,
     scores_by_level,
 )
-from goldfold.competitions.metric import image_scores
-from goldfold.ensemble.gate import ONE, best_gains
+from goldfold.competitions.metric import OBJECT_METRICS, ONE, image_scores
+from goldfold.ensemble.gate import best_gains
 from goldfold.errors import InputError
 
 IntArray = NDArray[np.int64]
@@ -113,22 +117,30 @@ def rule_scores(
     """Return the score of each image under a rule, (N,).
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
         rule: thresholds.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks.
         presence: (N,) levels; needed where the rule has a gate.
 
     Raises:
-        InputError: the histograms have another shape, or there is no such metric.
+        InputError: the histograms have another shape, there is no such metric, or objects were
+            not judged at the rule's bottom.
     """
-    return image_scores(metric, *rule_counts(histograms, rule, presence).T)
+    if metric not in OBJECT_METRICS:
+        return image_scores(metric, *rule_counts(histograms, rule, presence).T)
+    check_histograms(histograms)
+    scores = object_scores(histograms)[:, rule.bottom]
+    if (scores == UNJUDGED).any():
+        raise InputError(f"objects were not judged at level {rule.bottom}, the rule's bottom.")
+    passing = _passing(histograms, rule, presence)
+    return np.where(passing, scores, object_scores(histograms)[:, TOP_LEVEL]) / ONE
 
 
 def rule_counts(histograms: IntArray, rule: Rule, presence: IntArray | None = None) -> IntArray:
     """Return the pixels of each image in both masks, predicted and true under a rule, (N, 3).
 
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
+        histograms: (N, 2 or 3, 256) of `level_histograms`; a row of scores is not looked at.
         rule: thresholds.
         presence: (N,) levels; needed where the rule has a gate.
 
@@ -136,11 +148,15 @@ def rule_counts(histograms: IntArray, rule: Rule, presence: IntArray | None = No
         InputError: the histograms have another shape.
     """
     check_histograms(histograms)
-    passing = histograms[:, 0, rule.top + 1 :].sum(axis=1) >= rule.min_area
-    if rule.gate and presence is not None:
-        passing &= presence >= rule.gate
-    counts = histograms[:, :, rule.bottom + 1 :].sum(axis=2) * passing[:, None]
+    passing = _passing(histograms, rule, presence)
+    counts = histograms[:, :PIXEL_ROWS, rule.bottom + 1 :].sum(axis=2) * passing[:, None]
     return np.column_stack([counts[:, 1], counts[:, 0], histograms[:, 1].sum(axis=1)])
+
+
+def _passing(histograms: IntArray, rule: Rule, presence: IntArray | None) -> NDArray[np.bool_]:
+    """Return which images the rule gives a mask, (N,)."""
+    passing: NDArray[np.bool_] = histograms[:, 0, rule.top + 1 :].sum(axis=1) >= rule.min_area
+    return passing if not rule.gate or presence is None else passing & (presence >= rule.gate)
 
 
 def search_rule(
@@ -161,9 +177,11 @@ def search_rule(
     - the pair (top, bottom) nearest to the mean of all pairs that tie, the lower one if two are;
     - for it, the middle of the widest range of min_area that ties.
 
+    Objects are judged at some levels only; the bottom is one of them.
+
     Args:
-        histograms: (N, 2, 256) of `level_histograms`.
-        metric: name of a metric of pixel counts.
+        histograms: (N, 2 or 3, 256) of `level_histograms`.
+        metric: name of a metric of masks.
         min_area_candidates: try at most so many values of min_area for each top (a coarser
             search, less prone to fit single images); None tries all.
         known: a mean gain over the all-empty submission that is reached already; where nothing
@@ -179,17 +197,18 @@ def search_rule(
     areas = np.ascontiguousarray(counts_above(histograms[:, 0]).T)
     table = best_gains(gains, areas, known=max(reached, floor), candidates=min_area_candidates)
     best = max(reached, int(table.max()))
+    judged = judged_levels(histograms)
     if best == 0:
         rule, ties = ALL_EMPTY, 1
     elif best == ungated.max():
         bottoms = np.argwhere(ungated == best)
-        bottom = int(_most_central(bottoms)[0])
+        bottom = int(judged[_most_central(bottoms)[0]])
         rule, ties = Rule(bottom, 0, bottom), len(bottoms)
     else:
         pairs = np.argwhere(table == best)
         top, bottom = (int(level) for level in _most_central(pairs))
         min_area = _middle_min_area(gains[bottom], areas[top], best)
-        rule, ties = Rule(top, min_area, bottom), len(pairs)
+        rule, ties = Rule(top, min_area, int(judged[bottom])), len(pairs)
     return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), ties)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import level_histograms
+from goldfold.competitions.histogram import LEVELS, OBJECT_ROWS, PIXEL_ROWS, level_histograms
+from goldfold.competitions.objects import read_objects
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.inference.predictor import Predictor, Seen
 from goldfold.progress import SILENT, Progress
@@ -25,12 +26,15 @@ def held_out_histograms(
     sizes: Sequence[tuple[int, int]],
     masks: Sequence[str],
     dialect: Dialect,
+    objects: Sequence[str] | None = None,
     batch_size: int = 16,
     progress: Progress = SILENT,
 ) -> IntArray:
     """Return the histograms of the maps that a predictor gives of labelled images, (N C, 2, 256).
 
     C is the number of masks of an image; those of one image stand beside each other.
+
+    With objects they are (N, 3, 256).
 
     Args:
         predictor: networks that have not seen these images.
@@ -39,18 +43,25 @@ def held_out_histograms(
         sizes: original (height, width) of each.
         masks: N C encoded masks, "" for an empty one.
         dialect: of the masks.
+        objects: where the metric compares objects, cells of the column `objects` of images.csv.
         batch_size: images in a forward pass.
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    found = np.zeros((len(masks), 2, 256), np.int64)
+    found = empty_histograms(len(masks), objects)
     with progress.task("held out", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
             pixels = np.stack([cache.pixels[rows[place]] for place in places])
-            count_levels(found, places, predictor.probability(pixels), sizes, masks, dialect)
+            seen = predictor.probability(pixels)
+            count_levels(found, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))
     return found
+
+
+def empty_histograms(count: int, objects: Sequence[str] | None) -> IntArray:
+    """Return room for the histograms of images, (N, 2, 256), with objects (N, 3, 256)."""
+    return np.zeros((count, PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
 
 
 def count_levels(
@@ -60,16 +71,18 @@ def count_levels(
     sizes: Sequence[tuple[int, int]],
     masks: Sequence[str],
     dialect: Dialect,
+    objects: Sequence[str] | None = None,
 ) -> None:
     """Fill in the histograms of a batch.
 
     Args:
-        histograms: (N C, 2, 256), changed in place.
+        histograms: of `empty_histograms`, changed in place.
         places: of the batch's images.
         seen: what was predicted of them.
         sizes: original (height, width) of all N images.
         masks: N C encoded masks of all.
         dialect: of the masks.
+        objects: of all, as in `held_out_histograms`.
     """
     maps = levels_at_size(seen[0], [sizes[place] for place in places])
     classes = len(masks) // len(sizes)
@@ -77,4 +90,6 @@ def count_levels(
     for place, levels in zip(wanted, maps, strict=True):
         text, (height, width) = masks[place], sizes[place // classes]
         mask = decode(text, height, width, dialect) if text else None
-        histograms[place] = level_histograms(levels, mask)
+        cell = None if objects is None else objects[place]
+        true = None if cell is None else read_objects(cell, height, width, dialect)
+        histograms[place] = level_histograms(levels, mask, true)

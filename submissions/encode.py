@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from goldfold.competitions.rle import Dialect, encode
+from goldfold.competitions.objects import runs_of_objects
+from goldfold.competitions.rle import Dialect, encode, format_runs
 from goldfold.progress import SILENT, Progress
 
 _AT_ONCE = 64
@@ -20,10 +21,14 @@ def encode_masks(
     image_ids: Sequence[str],
     dialect: Dialect,
     *,
+    objects: bool = False,
     workers: int = 1,
     progress: Progress = SILENT,
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, str | list[str]]]:
     """Yield id and encoded mask of each image, in order; memory does not depend on their number.
+
+    With `objects` it is a list of masks, one for each part that is connected through sides and
+    corners, by their first pixels.
 
     Unpacking maps and encoding masks work outside Python's lock, so threads share them.
 
@@ -31,12 +36,16 @@ def encode_masks(
         mask_of: image id -> mask (H, W), None for an empty one; called from threads.
         image_ids: which images.
         dialect: how masks are written.
+        objects: whether each object has a row of its own.
         workers: threads.
         progress: counts images.
     """
 
-    def encoded(image_id: str) -> str:
+    def encoded(image_id: str) -> str | list[str]:
         mask = mask_of(image_id)
+        if objects:
+            parts = [] if mask is None else runs_of_objects(mask, dialect.order)
+            return [format_runs(runs, dialect) for runs in parts]
         return dialect.empty if mask is None else encode(mask, dialect)
 
     with (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldfold.competitions.rle import Dialect, MalformedRunsError, Runs, parse
+from goldfold.competitions.rle import Dialect, MalformedRunsError, Runs, area_px, parse, unite
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.submissions.table import Table, pixels_of, read_table
 
@@ -20,12 +20,14 @@ class MaskReader:
         rle_column: column with the encoded masks.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
+        objects: whether a row is an object, and an image may have several.
     """
 
     id_column: str
     rle_column: str
     shape: tuple[int, int] | None
     shapes: Mapping[str, tuple[int, int]] | None
+    objects: bool = False
 
     def read(self, table: Table, dialect: Dialect) -> list[tuple[int, str, Runs]]:
         """Return (row number, image id, runs) of each row.
@@ -52,11 +54,16 @@ class MaskReader:
 
 
 def read_masks(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, Runs]:
-    """Return the runs of each image of a submission, one row an image, in the file's order.
+    """Return the runs of each image of a submission, in the file's order.
+
+    It has one row an image; where rows are objects, those of an image are united.
 
     Raises:
         InputError: the file cannot be read, lacks a column, has malformed masks or repeats an id.
     """
+    if reader.objects:
+        found = read_objects_of(file, reader, dialect)
+        return {image_id: unite(objects) for image_id, objects in found.items()}
     predicted: dict[str, Runs] = {}
     doubled = []
     for number, image_id, runs in reader.read(read_table(file), dialect):
@@ -68,3 +75,26 @@ def read_masks(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, Ru
         title = f"{file}: {repeats} an id; expected one row an image:"
         raise InputError(list_problems(title, doubled, "Run `goldfold submit check` on it."))
     return predicted
+
+
+def read_objects_of(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, list[Runs]]:
+    """Return the objects of each image of a submission, in the file's order.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column, has malformed masks, or objects of an
+            image overlap.
+    """
+    found: dict[str, list[Runs]] = {}
+    for _, image_id, runs in reader.read(read_table(file), dialect):
+        found.setdefault(image_id, []).extend([runs] if len(runs) else [])
+    overlapping = [
+        image_id
+        for image_id, objects in found.items()
+        if area_px(unite(objects)) < sum(area_px(one) for one in objects)
+    ]
+    if overlapping:
+        images = plural(len(overlapping), "image has", "images have")
+        title = f"{file}: {images} objects that overlap:"
+        remedy = "Run `goldfold submit check` on it."
+        raise InputError(list_problems(title, overlapping, remedy, limit=5))
+    return found

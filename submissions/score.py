@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.metric import image_scores
+from goldfold.competitions.metric import OBJECT_METRICS, image_scores
+from goldfold.competitions.objects import runs_score
 from goldfold.competitions.report import count_ids
 from goldfold.competitions.rle import (
     Dialect,
@@ -19,8 +20,9 @@ from goldfold.competitions.rle import (
     intersection_px,
     unite,
 )
+from goldfold.competitions.runs import without_repeats
 from goldfold.errors import InputError, list_problems, plural
-from goldfold.submissions.masks import MaskReader, read_masks
+from goldfold.submissions.masks import MaskReader, read_masks, read_objects_of
 from goldfold.submissions.table import Table, read_table
 
 USAGE_COLUMN = "Usage"
@@ -74,7 +76,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class _Truth:
-    runs: dict[str, Runs]
+    masks: dict[str, list[Runs]]
+    """Image id -> the masks of its rows that are not empty; of objects each once."""
+    repeated: list[str]
+    """Image ids with an object that was left out because it was there already."""
     usage: dict[str, str]
     """Image id -> public, private or ignored; empty without a Usage column."""
 
@@ -90,6 +95,7 @@ def score_submission(
     shape: tuple[int, int] | None,
     shapes: Mapping[str, tuple[int, int]] | None = None,
     solution_dialect: Dialect | None = None,
+    objects: bool = False,
     only_submitted: bool = False,
 ) -> Scores:
     """Return the competition's score of a submission.
@@ -101,19 +107,22 @@ def score_submission(
         file: the submission.
         solution: the truth, one or several rows an image (united), with or without a column
             `Usage` of Public, Private and Ignored; a competition's label table will do.
-        metric: a name in `goldfold.competitions.metric.METRICS`.
+        metric: a name in `goldfold.competitions.metric.METRICS` or `OBJECT_METRICS`; with one of
+            these each row that is not empty is an object, of the submission and of the solution.
         id_column: column with the image ids, in both files.
         rle_column: column with the encoded masks, in both files.
         dialect: how the masks are written.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
         solution_dialect: how the solution's masks are written, if otherwise.
+        objects: whether an image may have several rows in the submission, which do not overlap.
         only_submitted: score the images of the file only, where the solution has more.
 
     Raises:
         InputError: a file cannot be read, lacks a column or has malformed masks; the submission
-            lacks images of the solution or repeats an id; Usage has another value; the two
-            dialects count pixels along different orders. All rows at fault are named at once.
+            lacks images of the solution, repeats an id (unless rows are objects) or has objects
+            that overlap; Usage has another value; the two dialects count pixels along different
+            orders. All rows at fault are named at once.
     """
     solution_dialect = solution_dialect or dialect
     if solution_dialect.order != dialect.order:
@@ -122,38 +131,46 @@ def score_submission(
             f"solution's {solution_dialect.name!r} by {solution_dialect.order}. Write one of the "
             "files in the other's order."
         )
-    reader = MaskReader(id_column, rle_column, shape, shapes)
-    truth = _read_truth(solution, reader, solution_dialect)
-    predicted = read_masks(file, reader, dialect)
-    missing = [image_id for image_id in truth.runs if image_id not in predicted]
+    by_object = metric in OBJECT_METRICS
+    reader = MaskReader(id_column, rle_column, shape, shapes, objects or by_object)
+    truth = _read_truth(solution, reader, solution_dialect, by_object)
+    if reader.objects:
+        predicted = read_objects_of(file, reader, dialect)
+    else:
+        predicted = {name: [runs] for name, runs in read_masks(file, reader, dialect).items()}
+    missing = [image_id for image_id in truth.masks if image_id not in predicted]
     if missing and not only_submitted:
         raise InputError(
             list_problems(
-                f"{file} lacks {len(missing)} of the {len(truth.runs)} images of {solution}:",
+                f"{file} lacks {len(missing)} of the {len(truth.masks)} images of {solution}:",
                 missing,
                 "Add them, or score only the images that were submitted: --only-submitted.",
                 limit=5,
             )
         )
-    image_ids = [image_id for image_id in truth.runs if image_id in predicted]
+    image_ids = [image_id for image_id in truth.masks if image_id in predicted]
     if not image_ids:
         raise InputError(f"{file} and {solution} have no image in common. Compare their ids.")
-    return Scores(
-        metric,
-        _score_parts(metric, image_ids, predicted, truth),
-        _extra_warnings(file, solution, [i for i in predicted if i not in truth.runs]),
-    )
+    warnings = _extra_warnings(file, solution, [i for i in predicted if i not in truth.masks])
+    repeats = count_ids(truth.repeated, "image has", "images have", "an object twice, counted once")
+    warnings += [f"{solution}: {line}" for line in repeats]
+    return Scores(metric, _score_parts(metric, image_ids, predicted, truth), warnings)
 
 
 def _score_parts(
-    metric: str, image_ids: list[str], predicted: Mapping[str, Runs], truth: _Truth
+    metric: str, image_ids: list[str], predicted: Mapping[str, list[Runs]], truth: _Truth
 ) -> dict[str, PartScore]:
-    pairs = [(predicted[image_id], truth.runs[image_id]) for image_id in image_ids]
-    intersection = np.array([intersection_px(*pair) for pair in pairs])
+    masks = [(predicted[image_id], truth.masks[image_id]) for image_id in image_ids]
+    pairs = [(unite(one), unite(true)) for one, true in masks]
     predicted_px = np.array([area_px(pair[0]) for pair in pairs])
     true_px = np.array([area_px(pair[1]) for pair in pairs])
-    scores = image_scores(metric, intersection, predicted_px, true_px)
-    empty = image_scores(metric, 0, 0, true_px)
+    if metric in OBJECT_METRICS:
+        scores = np.array([runs_score(one, true) for one, true in masks])
+        empty = np.array([runs_score([], true) for _, true in masks])
+    else:
+        intersection = np.array([intersection_px(*pair) for pair in pairs])
+        scores = image_scores(metric, intersection, predicted_px, true_px)
+        empty = image_scores(metric, 0, 0, true_px)
 
     def part(chosen: NDArray[np.bool_]) -> PartScore:
         return PartScore(
@@ -172,13 +189,17 @@ def _score_parts(
     return {name: part(images) for name, images in chosen.items() if images.any()}
 
 
-def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect) -> _Truth:
+def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect, by_object: bool) -> _Truth:
     table = read_table(solution)
-    parts: dict[str, list[Runs]] = {}
+    masks: dict[str, list[Runs]] = {}
     for _, image_id, runs in reader.read(table, dialect):
-        parts.setdefault(image_id, []).append(runs)
-    united = {image_id: unite(runs) for image_id, runs in parts.items()}
-    return _Truth(united, _read_usage(table, table.require(reader.id_column)))
+        masks.setdefault(image_id, []).extend([runs] if len(runs) else [])
+    repeated = []
+    for image_id, rows in masks.items() if by_object else ():
+        if len(unique := without_repeats(rows)) < len(rows):
+            masks[image_id] = unique
+            repeated.append(image_id)
+    return _Truth(masks, repeated, _read_usage(table, table.require(reader.id_column)))
 
 
 def _read_usage(table: Table, id_place: int) -> dict[str, str]:

@@ -11,7 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from goldfold.competitions.histogram import LEVELS, level_histograms, scores_by_level
+from goldfold.competitions.histogram import (
+    LEVELS,
+    OBJECT_ROWS,
+    PIXEL_ROWS,
+    judged_at,
+    judged_levels,
+    level_histograms,
+    scores_by_level,
+)
+from goldfold.competitions.objects import read_objects
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import InputError
 from goldfold.training.batch import network_input
@@ -22,13 +31,16 @@ from goldfold.training.probability import levels_at_size
 from goldfold.training.ranks import Ranks
 
 HALF = 127  # level > 127 is probability >= 0.5
+JUDGED = judged_at(32)
+"""Levels at which objects are judged, `HALF` among them: each costs a pass over the map."""
 
 
 @dataclass(frozen=True)
 class ValidationImages:
     """Images of the validation fold: cache rows, original (height, width) and true masks.
 
-    Of `classes` masks an image, those of one image stand beside each other.
+    Of `classes` masks an image, those of one image stand beside each other. Where the metric
+    compares objects, they are cells of the column `objects` of images.csv.
     """
 
     rows: NDArray[np.int64]
@@ -36,6 +48,7 @@ class ValidationImages:
     masks: Sequence[str]
     dialect: Dialect
     classes: int = 1
+    objects: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ def validate(
         model: logits (N, C, S, S), C masks an image; it is left in eval mode.
         cache: the images at the network's size.
         images: which of them, and what is true of them.
-        metric: name of a metric of pixel counts.
+        metric: name of a metric of masks; of objects it is the best of the levels `JUDGED`.
         batch_size: images in a forward pass.
         device: where the model is.
         workers: threads that count the pixels of a batch while the next is predicted.
@@ -90,7 +103,8 @@ def validate(
     ranks = ranks if ranks is not None else Ranks()
     model.eval()
     mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
-    histograms = np.zeros((len(images.masks), 2, LEVELS), dtype=np.int64)
+    counted = PIXEL_ROWS if images.objects is None else OBJECT_ROWS
+    histograms = np.zeros((len(images.masks), counted, LEVELS), dtype=np.int64)
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
         counting: list[Future[None]] = []
         # As many batches on every rank, as all of them have to ask `check` together.
@@ -135,17 +149,19 @@ def _masks_of(images: ValidationImages, batch: Sequence[int]) -> list[int]:
 def _count(
     histograms: NDArray[np.int64], images: ValidationImages, place: int, levels: NDArray[np.uint8]
 ) -> None:
-    """Put the two histograms of a map, int64 (2, 256), in their place."""
+    """Put the histograms of a map, int64 (2 or 3, 256), in their place."""
     text, (height, width) = images.masks[place], images.sizes[place // images.classes]
     mask = decode(text, height, width, images.dialect) if text else None
-    histograms[place] = level_histograms(levels, mask)
+    cell = None if images.objects is None else images.objects[place]
+    objects = None if cell is None else read_objects(cell, height, width, images.dialect)
+    histograms[place] = level_histograms(levels, mask, objects, JUDGED)
 
 
 def _score(histograms: NDArray[np.int64], metric: str) -> ValidationScore:
-    """Return the scores of the images with these histograms, (N, 2, 256)."""
+    """Return the scores of the images with these histograms, (N, 2 or 3, 256)."""
     by_image = scores_by_level(histograms, metric)
     scores = by_image.mean(axis=0)
-    best = int(np.argmax(scores))
+    best = int(judged_levels(histograms)[np.argmax(scores)])
     seen = by_image[histograms[:, 1].any(axis=1)]
     non_empty_score = float(seen.mean(axis=0).max()) if len(seen) else 0.0
     return ValidationScore(float(scores[best]), best, float(scores[HALF]), non_empty_score)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from goldfold.competitions.metric import image_scores
+from goldfold.competitions.objects import mask_score, read_objects
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.training.batch import network_input
@@ -75,6 +78,26 @@ def test_the_order_of_the_images_and_the_size_of_the_batch_change_nothing(cache,
     other = score(cache, cpu, rows[::-1], mask_texts, batch_size=1)
     assert other.score == pytest.approx(one.score, abs=1e-12)
     assert other.level == one.level
+
+
+def test_objects_are_scored_at_seven_levels(cache, cpu, masks, mask_texts):
+    dialect, count = get_dialect("siim"), len(masks)
+    images = replace(held_out(range(count), mask_texts), objects=mask_texts)
+    found = validate(
+        Brightness(), cache, images, metric="f2-iou-thresholds", batch_size=4, device=cpu
+    )
+    model = Brightness().eval()
+    with torch.inference_mode():
+        probability = torch.sigmoid(model(network_input(cache.pixels[:].copy(), cpu.device)))
+        levels = quantise(resize_probability(probability, *SIZE)).numpy()
+    objects = [read_objects(text, *SIZE, dialect) for text in mask_texts]
+    means = {}
+    for level in range(31, 256, 32):
+        predicted = (levels > level).astype(np.uint8)
+        means[level] = np.mean([mask_score(*one) for one in zip(predicted, objects, strict=True)])
+    assert found.level in means
+    assert found.score == pytest.approx(max(means.values()), abs=1e-9)
+    assert found.score_at_half == pytest.approx(means[127], abs=1e-9)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
