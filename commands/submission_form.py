@@ -141,6 +141,14 @@ def compare_files(first: Path, second: Path, competition: str | None) -> Compari
 
     form, shapes = find_form(first, competition)
     refuse_classes(form, "submit compare")
-    columns = (form.submission.id_column, form.submission.rle_column)
-    reader = MaskReader(*columns, form.images.shape, shapes, form.submission.objects)
-    return compare_submissions(first, second, reader, get_dialect(form.submission.dialect))
+    told = form.submission
+    reader = MaskReader(
+        told.id_column,
+        told.rle_column,
+        form.images.shape,
+        shapes,
+        told.objects,
+        told.class_column,
+        told.class_separator,
+    )
+    return compare_submissions(first, second, reader, get_dialect(told.dialect))

@@ -155,6 +155,9 @@ def score(
         solution_dialect=get_dialect(form.labels.dialect),
         shape=form.images.shape,
         shapes=shapes,
+        solution_rle_column=form.labels.rle_column,
+        class_column=form.submission.class_column,
+        class_separator=form.submission.class_separator,
         objects=form.submission.objects,
         only_submitted=only_submitted,
     )

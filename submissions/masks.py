@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldfold.competitions.rle import Dialect, MalformedRunsError, Runs, area_px, parse, unite
 from goldfold.errors import InputError, list_problems, plural
+from goldfold.submissions.layout import KEY_JOINT
 from goldfold.submissions.table import Table, pixels_of, read_table
 
 
@@ -21,6 +22,8 @@ class MaskReader:
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
         objects: whether a row is an object, and an image may have several.
+        class_column: column with the class, where a row is an image and a class.
+        class_separator: what parts image and class in the id column, where they are joined.
     """
 
     id_column: str
@@ -28,22 +31,33 @@ class MaskReader:
     shape: tuple[int, int] | None
     shapes: Mapping[str, tuple[int, int]] | None
     objects: bool = False
+    class_column: str | None = None
+    class_separator: str = ""
+
+    def key_places(self, table: Table) -> list[int]:
+        """Return the places of the columns that name a row.
+
+        Raises:
+            InputError: a column is missing.
+        """
+        columns = [self.id_column, *([self.class_column] if self.class_column else [])]
+        return [table.require(name) for name in columns]
 
     def read(self, table: Table, dialect: Dialect) -> list[tuple[int, str, Runs]]:
-        """Return (row number, image id, runs) of each row.
+        """Return (row number, key, runs) of each row; a key names an image, or image and class.
 
         Raises:
             InputError: a column is missing, or masks are malformed.
         """
-        id_place, rle_place = table.require(self.id_column), table.require(self.rle_column)
+        places, rle_place = self.key_places(table), table.require(self.rle_column)
         table.check_widths()
         masks, problems = [], []
         for row in table.rows:
-            image_id = row.cells[id_place].strip()
-            pixels = pixels_of(image_id, self.shape, self.shapes)
+            key = row.key(places)
+            pixels = pixels_of(self._image_of(key), self.shape, self.shapes)
             try:
-                runs = parse(row.cells[rle_place], dialect, pixels=pixels, name=image_id)
-                masks.append((row.number, image_id, runs))
+                runs = parse(row.cells[rle_place], dialect, pixels=pixels, name=key)
+                masks.append((row.number, key, runs))
             except MalformedRunsError as error:
                 problems.append(f"row {row.number}, {error}")
         if problems:
@@ -51,6 +65,11 @@ class MaskReader:
             remedy = f"Expected run-length encoding in the dialect {dialect.name!r}."
             raise InputError(list_problems(title, problems, remedy))
         return masks
+
+    def _image_of(self, key: str) -> str:
+        """Return the image that a row's key names."""
+        first = key.rsplit(KEY_JOINT, 1)[0] if self.class_column else key
+        return first.rsplit(self.class_separator, 1)[0] if self.class_separator else first
 
 
 def read_masks(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, Runs]:

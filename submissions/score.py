@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,9 @@ def score_submission(
     shape: tuple[int, int] | None,
     shapes: Mapping[str, tuple[int, int]] | None = None,
     solution_dialect: Dialect | None = None,
+    solution_rle_column: str | None = None,
+    class_column: str | None = None,
+    class_separator: str = "",
     objects: bool = False,
     only_submitted: bool = False,
 ) -> Scores:
@@ -115,6 +118,10 @@ def score_submission(
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
         solution_dialect: how the solution's masks are written, if otherwise.
+        solution_rle_column: column with the solution's masks, where it has not `rle_column`.
+        class_column: column with the class, where a row is an image and a class: each such pair
+            counts as an image of its own.
+        class_separator: what parts image and class in the id column, where they are joined.
         objects: whether an image may have several rows in the submission, which do not overlap.
         only_submitted: score the images of the file only, where the solution has more.
 
@@ -132,8 +139,13 @@ def score_submission(
             "files in the other's order."
         )
     by_object = metric in OBJECT_METRICS
-    reader = MaskReader(id_column, rle_column, shape, shapes, objects or by_object)
-    truth = _read_truth(solution, reader, solution_dialect, by_object)
+    reader = MaskReader(
+        id_column, rle_column, shape, shapes, objects or by_object, class_column, class_separator
+    )
+    other = solution_rle_column or rle_column
+    has_own = read_table(solution).column(rle_column) is not None
+    truths = reader if has_own else replace(reader, rle_column=other)
+    truth = _read_truth(solution, truths, solution_dialect, by_object)
     if reader.objects:
         predicted = read_objects_of(file, reader, dialect)
     else:
@@ -199,10 +211,10 @@ def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect, by_object:
         if len(unique := without_repeats(rows)) < len(rows):
             masks[image_id] = unique
             repeated.append(image_id)
-    return _Truth(masks, repeated, _read_usage(table, table.require(reader.id_column)))
+    return _Truth(masks, repeated, _read_usage(table, reader.key_places(table)))
 
 
-def _read_usage(table: Table, id_place: int) -> dict[str, str]:
+def _read_usage(table: Table, key_places: list[int]) -> dict[str, str]:
     """Return image id -> public, private or ignored; nothing without a Usage column."""
     place = table.column(USAGE_COLUMN)
     if place is None:
@@ -210,7 +222,7 @@ def _read_usage(table: Table, id_place: int) -> dict[str, str]:
     usage: dict[str, str] = {}
     problems = []
     for row in table.rows:
-        image_id, value = row.cells[id_place].strip(), row.cells[place].strip().lower()
+        image_id, value = row.key(key_places), row.cells[place].strip().lower()
         if value not in _USAGES:
             problems.append(f"row {row.number}, {image_id}: found {row.cells[place]!r}")
         elif usage.setdefault(image_id, value) != value:
