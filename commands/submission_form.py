@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from goldfold.submissions.label_score import LabelScores
 
 
+_ENDINGS = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
+
+
 def find_form(
     table: Path, name: str | None
 ) -> tuple[CompetitionSettings, dict[str, tuple[int, int]] | None]:
@@ -75,8 +78,7 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
 
     read = read_table(table)
     ids = [row.key([read.require(form.submission.id_column)]) for row in read.rows[:1]]
-    endings = {PurePath(glob).suffix for glob in (*form.images.train, *form.images.test)}
-    whole = any(PurePath(one).suffix in endings for one in ids)
+    whole = any(PurePath(one).suffix.lower() in _ENDINGS for one in ids)
     return whole == (form.images.id_pattern is not None)
 
 

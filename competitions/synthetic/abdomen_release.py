@@ -41,7 +41,8 @@ Rows = list[tuple[str, str, str]]
 
 _VERSION = 1  # to be raised whenever the same seed gives other bytes
 _SLICES = 8  # of a day; the real days have 80 or 144
-_DAYS = 3  # of a case at most
+_DAYS = 3  # of a case at most, fewer where there would be fewer than `_CASES` else
+_CASES = 6
 _SIZES = ((266, 266), (360, 310), (276, 276), (234, 234))  # width and height
 _SPACING = {276: "1.63"}  # mm, by width; all others have 1.50
 _LARGEST = 360
@@ -134,13 +135,13 @@ def _plan(train: int, test: int, size: int, seed: int) -> list[_Slice]:
     plan: list[_Slice] = []
     case = 0
     for split, count in (("train", train), ("test", test)):
-        left = count
+        left, most = count, max(1, min(_DAYS, count // (_SLICES * _CASES)))
         while left > 0:
             case += 1 + int(rng.integers(3))
             build, day = draw_build(rng), 0
             wide, high = _SIZES[int(rng.choice(len(_SIZES), p=_OFTEN))]
             width, height = (max(1, round(side * size / _LARGEST)) for side in (wide, high))
-            for _ in range(1 + int(rng.integers(_DAYS))):
+            for _ in range(1 + int(rng.integers(most))):
                 today = on_a_day(build, rng)
                 for place in range(min(left, _SLICES)):
                     z = _BELOW + (_ABOVE - _BELOW) * (place + 0.5) / _SLICES

@@ -83,8 +83,20 @@ def test_a_header_that_no_preset_has(submission, invoke, tmp_path):
     assert "fits 0 of the presets" in done.err
     assert "siim-acr-pneumothorax, tgs-salt" in done.err
     done = invoke("submit", "check", submission, "--sample", submission, "--competition", "siim")
-    words = "siim-acr-pneumothorax, tgs-salt) nor a run directory"
+    words = "tgs-salt, uw-madison) nor a run directory"
     assert (done.code, words in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("image_id", "fits"), [("1.2.276.0.7230010.3.1.4.8323329.5597.9", True), ("0a1.jpg", False)]
+)
+def test_ids_tell_competitions_with_the_same_columns_apart(invoke, tmp_path, image_id, fits):
+    """Of SIIM-ACR and Airbus, only the ids of the latter are whole names of files."""
+    (tmp_path / "sample.csv").write_text(f"ImageId,EncodedPixels\n{image_id},-1\n")
+    file = tmp_path / "sample.csv"
+    done = invoke("submit", "check", file, "--sample", file)  # -1 is an empty mask of SIIM-ACR
+    assert (done.code == 0) == fits, done.out + done.err
+    assert "fits 2 of the presets" not in done.err
 
 
 def test_the_truth_scores_1(road, invoke, submission, sample):

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from goldfold.competitions import image
-from goldfold.competitions.image import FACTS, ImageHeader, read_header, read_image
+from goldfold.competitions.image import (
+    FACTS,
+    ImageHeader,
+    Reading,
+    read_header,
+    read_image,
+    read_levels,
+)
 from goldfold.errors import ImageError
 
 RANDOM = np.random.default_rng(0)
@@ -267,3 +274,22 @@ def test_messages_name_a_file_from_its_data_folder(tmp_path: Path) -> None:
         )
         with pytest.raises(ImageError, match=f"cannot read {path}: it is empty"):
             read(path, below=tmp_path / "elsewhere")
+
+
+def test_levels_of_a_dark_png_are_stretched_one_image_after_the_other(tmp_path: Path) -> None:
+    low = (np.arange(12, dtype=np.uint16) * 30 + 700).reshape(3, 4)
+    path = tmp_path / "low.png"
+    cv2.imwrite(str(path), low)
+    plain, seen = read_image(path), read_image(path, reading=Reading(stretch=True))
+    assert np.unique(plain).size <= 3  # what is left of them
+    assert np.array_equal(seen, np.rint(np.arange(12) * 255 / 11).reshape(3, 4))
+    cv2.imwrite(str(path), low * 8)
+    assert np.array_equal(read_image(path, reading=Reading(stretch=True)), seen)
+    cv2.imwrite(str(path), np.full((3, 4), 900, np.uint16))
+    assert not read_image(path, reading=Reading(stretch=True)).any()
+
+
+def test_stretching_leaves_16_bits_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    cv2.imwrite(str(path), DEEP // 9)
+    assert np.array_equal(read_levels(path, bits=16, stretch=True), DEEP // 9)

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold.competitions.labels import read_labels
+from goldfold.competitions.labels import read_class_masks, read_labels
 from goldfold.competitions.rle import decode, encode, get_dialect
 from goldfold.errors import InputError
+from goldfold.settings import LabelTable
 
 SIIM = get_dialect("siim")
 
@@ -104,3 +105,28 @@ def test_rows_of_an_image_are_the_union_of_their_masks(tmp_path_factory, rows, n
         assert found["area_px"] == union.sum()
         assert found["rows"] == len(own)
         assert found["overlap_px"] == sum(int(m.sum()) for m in own) - union.sum()
+
+
+def test_rows_of_several_masks_an_image(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text(
+        "id,class,rle\n"
+        "whole,a,1 2\nwhole,b,5 1\n"
+        "short,a,\n"
+        "twice,a,1 2\ntwice,a,2 3\ntwice,b,\n"
+        "over,a,1 4\nover,b,4 2\n"
+        "odd,a,\nodd,b,\nodd,c,1 1\n"
+    )
+    table = LabelTable(id_column="id", rle_column="rle", class_column="class")
+    labels = read_class_masks(path, table, ["a", "b"], get_dialect("kaggle"))
+    found = rows_of(labels)
+    assert found["twice"]["mask_rle:a"] == "1 4"
+    assert (found["twice"]["overlap_px"], found["over"]["overlap_px"]) == (1, 0)
+    assert found["over"]["area_px"] == 5
+    assert [found[one]["classes"] for one in ("whole", "short", "over")] == ["a;b", "", "a;b"]
+    assert labels.notices == [
+        "1 image has no row of some class in train.csv; a mask without a row is empty: short",
+        "1 image and class has several rows in train.csv; they are united: twice (a)",
+        "1 image has masks of different classes that overlap: over",
+    ]
+    assert labels.problems == ["train.csv row 12: 'c' is no class; there are a, b."]
