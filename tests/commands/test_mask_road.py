@@ -1,0 +1,204 @@
+"""Steel, abdomens and ships from the synthetic files to a checked submission, by the commands."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from goldfold.competitions.rle import decode, encode, get_dialect
+from goldfold.inference.reader import MapReader
+
+STEEL, ABDOMEN, SHIPS = "severstal-steel", "uw-madison", "airbus-ship"
+SAMPLES = {STEEL: "sample_submission.csv", ABDOMEN: "sample_submission.csv",
+           SHIPS: "sample_submission_v2.csv"}  # fmt: skip
+SIZES = {STEEL: 320, ABDOMEN: 80, SHIPS: 96}
+MODEL = (
+    'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
+    " channels=CHANNELS, stages=[{epochs=3, image_size=64, batch_size=8, learning_rate=5e-3}]}]"
+)
+
+
+@dataclass(frozen=True)
+class Road:
+    """A competition that was run from its files to its submission."""
+
+    preset: str
+    data: Path
+    run: Path
+    out: str
+    check: list[str]
+
+    @property
+    def submission(self):
+        return pd.read_csv(self.run / "submission.csv", dtype=str, keep_default_na=False)
+
+    @property
+    def images(self):
+        table = pd.read_csv(self.run / "images.csv", dtype=str, keep_default_na=False)
+        return table.set_index("image_id")
+
+
+@pytest.fixture(scope="module", params=SAMPLES)
+def road(request, tmp_path_factory, invoke):
+    preset = request.param
+    folder = tmp_path_factory.mktemp(preset)
+    data, run = folder / "data", folder / "run"
+    made = invoke("competition", "synthesize", data, "--like", preset, "--train", 32, "--test", 8,
+                  "--size", SIZES[preset])  # fmt: skip
+    assert made.code == 0, made.err
+    settings = [
+        MODEL.replace("CHANNELS", "3" if preset == SHIPS else "1"), "folds.count=2",
+        "inference.checkpoints=1", "ensemble.bootstrap_samples=100", "workers=1",
+        *shape_of(data),
+    ]  # fmt: skip
+    words = [word for one in settings for word in ("--set", one)]
+    begun = invoke("init", preset, "--data", data, "-o", run, "--recipe", "quick", *words)
+    assert begun.code == 0, begun.err
+    done = invoke("run", run)
+    assert done.code == 0, done.err
+    check = ["--sample", data / SAMPLES[preset], "--competition", run]
+    return Road(preset, data, run, done.out, check)
+
+
+def shape_of(data):
+    """Return the setting of the shape where all images have one: of the JPEGs."""
+    paths = list(data.rglob("*.jpg"))
+    height, width = cv2.imread(str(paths[0])).shape[:2] if paths else (0, 0)
+    return [f"competition.images.shape=[{height},{width}]"] if paths else []
+
+
+def test_the_submission_is_correct_and_scored(road, invoke):
+    done = invoke("submit", "check", road.run / "submission.csv", *road.check)
+    assert (done.code, "correct" in done.out) == (0, True), done.out
+    words = ["--solution", road.data / "solution.csv", "--competition", road.run, "--json"]
+    scores = invoke("submit", "score", road.run / "submission.csv", *words)
+    assert scores.code == 0, scores.err
+    assert {"overall", "public"} <= set(scores.json)  # eight slices may be of one case
+    report = json.loads((road.run / "ensemble.json").read_text())
+    assert scores.json["metric"] == report["metric"]
+    solution = pd.read_csv(road.data / "solution.csv", dtype=str, keep_default_na=False)
+    truth = road.run / "truth.csv"
+    solution.drop(columns="Usage").to_csv(truth, index=False)
+    assert invoke("submit", "score", truth, *words).json["overall"]["score"] == 1
+    same = invoke("submit", "compare", truth, truth, "--competition", road.run, "--json")
+    assert same.json["dice"] == 1
+
+
+def test_the_score_is_that_of_brute_force_over_pixels(road, invoke):
+    if road.preset == SHIPS:
+        pytest.skip("objects have their own brute force in tests/competitions/test_objects.py")
+    keys, column, dialect = keys_of(road)
+    solution = pd.read_csv(road.data / "solution.csv", dtype=str, keep_default_na=False)
+    truth = dict(zip(keys(solution), solution[column], strict=True))
+    scores = []
+    for key, text in zip(keys(road.submission), road.submission[column], strict=True):
+        height, width = road.images.loc[key[0], ["height", "width"]].astype(int)
+        one, two = (decode(cell, height, width, dialect) for cell in (text, truth[key]))
+        total = int(one.sum()) + int(two.sum())
+        scores.append(1.0 if not total else 2 * int((one & two).sum()) / total)
+    words = ["--solution", road.data / "solution.csv", "--competition", road.run, "--json"]
+    found = invoke("submit", "score", road.run / "submission.csv", *words).json
+    assert found["overall"]["score"] == pytest.approx(np.mean(scores), abs=1e-12)
+
+
+def keys_of(road):
+    """Return a function table -> (image, class) of each row, the masks' column, their dialect."""
+    if road.preset == STEEL:
+        joined = "ImageId_ClassId"
+        return (
+            lambda table: [tuple(key.rsplit("_", 1)) for key in table[joined]],
+            "EncodedPixels",
+            get_dialect("kaggle"),
+        )
+    return (
+        lambda table: list(zip(table["id"], table["class"], strict=True)),
+        "predicted",
+        get_dialect("row-major"),
+    )
+
+
+def test_every_mask_follows_from_its_maps_and_its_class_s_rule(road):
+    """The rule written out: the mean of both folds' maps, whole numbers, and two thresholds."""
+    report = json.loads((road.run / "ensemble.json").read_text())
+    stores = sorted(road.run.glob("predictions/*/seed-0/fold-*/test.maps"))
+    assert len(stores) == 2
+    dialect = get_dialect("row-major" if road.preset == ABDOMEN else "kaggle")
+    written = rows_by_key(road)
+    assert len(written) == 8 * {STEEL: 4, ABDOMEN: 3, SHIPS: 1}[road.preset]
+    for (image_id, name), texts in written.items():
+        one = report["classes"][name] if name else report
+        rule, members = one["rule"], [MapReader(path, name) for path in stores]
+        levels = np.mean([reader.read(image_id).astype(float) for reader in members], axis=0)
+        for reader in members:
+            reader.close()
+        levels = np.floor(levels + 0.5)
+        enough = (levels > rule["top"]["level"]).sum() >= rule["min_area_px"]
+        mask = (levels > rule["bottom"]["level"]).astype(np.uint8) * enough
+        if road.preset == SHIPS:
+            parts, count = ndimage.label(mask, np.ones((3, 3)))
+            expected = {encode((parts == n).astype(np.uint8), dialect) for n in range(1, 1 + count)}
+            assert set(texts) - {""} == expected
+        else:
+            assert texts == [encode(mask, dialect) if mask.any() else ""]
+
+
+def rows_by_key(road):
+    """Return the cells of a submission by image and class, "" where rows have no class."""
+    table = road.submission
+    if road.preset == SHIPS:
+        keys, column = [(image_id, "") for image_id in table["ImageId"]], "EncodedPixels"
+    else:
+        read, column, _ = keys_of(road)
+        keys = read(table)
+    found = {}
+    for key, text in zip(keys, table[column], strict=True):
+        found.setdefault(key, []).append(text)
+    return found
+
+
+def test_the_run_says_what_each_class_scores(road):
+    report = json.loads((road.run / "ensemble.json").read_text())
+    if road.preset == SHIPS:
+        assert report["metric"] == "f2-iou-thresholds"
+        return
+    honest = [one["honest"]["score"] for one in report["classes"].values()]
+    assert report["honest"]["score"] == pytest.approx(np.mean(honest))
+    for name in report["classes"]:
+        assert f"rule of {name}: " in road.out
+    folds = pd.read_csv(road.run / "folds.csv", keep_default_na=False)
+    assert set(folds["stratum"]) - {"none", "rare"}
+    assert (folds.groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_a_second_run_does_nothing_and_another_has_the_same_bytes(road, invoke, tmp_path):
+    before = (road.run / "submission.csv").read_bytes()
+    again = invoke("run", road.run)
+    assert again.code == 0, again.err
+    assert "submission: up to date" in again.err
+    assert (road.run / "submission.csv").read_bytes() == before
+    other = tmp_path / "other"
+    other.mkdir()
+    text = (road.run / "goldfold.toml").read_text()
+    (other / "goldfold.toml").write_text(text.replace('data = "../data"', f'data = "{road.data}"'))
+    done = invoke("run", other, "--set", "workers=3")
+    assert done.code == 0, done.err
+    assert (other / "submission.csv").read_bytes() == before
+
+
+def test_an_unknown_class_in_the_sample_is_named(road, invoke, tmp_path):
+    if road.preset == SHIPS:
+        pytest.skip("its rows have no class")
+    text = (road.data / SAMPLES[road.preset]).read_text()
+    wrong = tmp_path / "sample.csv"
+    wrong.write_text(text.replace("_4,", "_7,").replace(",stomach,", ",spleen,"))
+    done = invoke(
+        "submit", "write", road.run, "--set", f"competition.submission.sample=['{wrong}']"
+    )
+    assert done.code == 2
+    assert "are of no class of the competition" in done.err
+    assert "_7" in done.err or "spleen" in done.err
