@@ -70,7 +70,7 @@ def synthesize(
 ) -> None:
     """Make images in a competition's file formats; nothing in them is of a real patient.
 
-    All that have test images come with a hidden solution to score against.
+    Those with a sample submission have a hidden solution to score against.
 
     Example:
     goldfold competition synthesize data/synthetic --train 96 --test 32 --size 1024 --seed 0

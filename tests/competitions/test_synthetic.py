@@ -442,14 +442,15 @@ def test_contact_sheet_outlines_masks() -> None:
     mask = np.zeros_like(image)
     mask[20:60, 50:120] = 1
     sheet = draw_contact_sheet([image, image, image], [mask, mask * 0, mask * 0], columns=2)
-    assert sheet.shape == (192 * 2 + 4, 384 * 2 + 4, 3)  # wide images leave no empty bands
+    assert sheet.shape == (192 * 2 + 4, 384 * 2 + 4, 3)  # rows are as high as the highest image
     coloured = np.argwhere(sheet.min(axis=2) != sheet.max(axis=2))
     top, left = coloured.min(axis=0)
     bottom, right = coloured.max(axis=0)
     assert np.allclose([top, left, bottom, right], np.array([20, 50, 60, 120]) * 1.92, atol=2)
-    mixed = draw_contact_sheet([image, image.T.copy()], [mask, mask.T.copy()], columns=2)
-    assert mixed.shape == (384, 384 * 2 + 4, 3)
-    assert tuple(mixed[300, 10]) == (0, 0, 0)  # below the wide image its tile is empty
+    assert tuple(sheet[-1, -10]) == (0, 0, 0)  # right of the last image
+    tall = draw_contact_sheet([image, image.T], [mask, mask.T], columns=2)
+    assert tall.shape == (384, 384 * 2 + 4, 3)
+    assert tuple(tall[200, 10]) == (0, 0, 0)  # below the wide image its tile is empty
 
 
 def test_contact_sheet_shows_even_a_single_pixel() -> None:
