@@ -89,7 +89,7 @@ def test_check_names_what_is_planted_in_the_sea(twins, invoke):
     done = invoke("check", folder / "run")
     assert done.code == 2
     assert f"cannot read {planted['truncated']}: the JPEG is truncated" in done.out
-    assert "(in 1 of them the rows overlap)" in done.out
+    assert "1 label row repeats an object of the same image, counted once (in 1 image)" in done.out
     assert f'(imageless = "drop"): {planted["rows without an image"]}\n' in done.out
     assert "1 entry of competition.images.exclude without an image: 6384c3e78.jpg" in done.out
     name = planted["truncated"].rpartition("/")[2]
