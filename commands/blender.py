@@ -29,12 +29,25 @@ class Blender:
     """Out-of-fold maps of a run's members, blended in any way and held against the labels."""
 
     def __init__(
-        self, run: Run, images: pd.DataFrame, folds: pd.DataFrame, members: Sequence[Member]
+        self,
+        run: Run,
+        images: pd.DataFrame,
+        folds: pd.DataFrame,
+        members: Sequence[Member],
+        of_class: str = "",
     ) -> None:
-        """Find the images that all members have."""
+        """Find the images that all members have.
+
+        Args:
+            run: the run.
+            images: with the masks that are judged, those of a class where an image has several.
+            folds: of the run.
+            members: with the maps of that class.
+            of_class: its name.
+        """
         from goldfold.ensemble.honest import parts_of
 
-        self.run, self.members = run, list(members)
+        self.run, self.members, self.of_class = run, list(members), of_class
         self.true_mask = true_masks(run, images)
         self.true_objects = true_objects(run, images)
         self.level_counts: dict[str, list[int]] = {}
@@ -193,7 +206,10 @@ class Blender:
         import numpy as np
 
         from goldfold.ensemble.choice import given_rule
+        from goldfold.ensemble.threshold import ALL_EMPTY
 
+        if self.of_class in self.run.settings.ensemble.leave_empty:
+            return ALL_EMPTY
         given = self.run.settings.ensemble.thresholds
         if given is None:
             return None

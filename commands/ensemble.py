@@ -237,7 +237,10 @@ def _print_classes(report: dict[str, Any]) -> None:
     for name, one in report["classes"].items():
         show.out(f"rule of {name}: {_rule_in_words(one['rule'])}{_gate_in_words(one['rule'])}")
         if one["honest"]["score"] < one["all_empty"]:
-            show.out(f"  masks of {name} cost more than they bring: predicting none scores higher")
+            show.out(
+                f"  masks of {name} cost more than they bring; leave them empty: "
+                f"--set 'ensemble.leave_empty=[\"{name}\"]'"
+            )
         for line in _post_processing_in_words(one):
             show.out(f"  {line}")
 

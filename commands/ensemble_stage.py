@@ -157,7 +157,7 @@ def _assess(
         run.progress.say(f"class {name}")
     members = open_members(run, images, folds, "out-of-fold", of_class=name)
     try:
-        blender = Blender(run, of_class(images, name), folds, members)
+        blender = Blender(run, of_class(images, name), folds, members, name)
         members, without = blender.weigh()
         histograms = blender.histograms(members)
         assessment = blender.assess(histograms, members, without)

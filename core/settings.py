@@ -164,6 +164,9 @@ class EnsembleSettings(Strict):
     """Thresholds in the centre of the plateau of good ones, or the very best on these images."""
     thresholds: GivenRule | None = None
     """Take these thresholds instead of searching."""
+    leave_empty: list[str] = Field([])
+    """Several masks an image: classes whose masks are left empty, as they cost more than they bring
+    (`ensemble run` says which)."""
     post_processing: Literal["off", "auto"] = "off"
     """Small parts, holes, edges: `auto` keeps the steps whose honest gain is positive."""
     min_area_candidates: Annotated[int, Field(ge=1)] | None = None
@@ -244,6 +247,16 @@ class Settings(Strict):
         }
         if found := [name for name, is_set in wrong.items() if is_set]:
             raise ValueError(f"{' and '.join(found)} cannot be set where classes are predicted")
+        return self
+
+    @model_validator(mode="after")
+    def _empty_classes_are_classes(self) -> Settings:
+        known = self.competition.mask_classes
+        if unknown := [name for name in self.ensemble.leave_empty if name not in known]:
+            raise ValueError(
+                f"ensemble.leave_empty names {unknown[0]!r}; the competition's masks are "
+                f"{', '.join(known) or 'one an image'}.{did_you_mean(unknown[0], known)}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -196,6 +197,30 @@ def test_the_run_says_what_each_class_scores(road):
     assert re.search(rf"fold  images  groups .*{frequent}", road.out)
     assert set(folds["stratum"]) - {"none", "rare"}
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_a_class_can_be_left_empty(road, invoke, tmp_path):
+    if road.preset == SHIPS:
+        wrong = invoke("ensemble", "run", road.run, "--set", 'ensemble.leave_empty=["1"]')
+        assert (wrong.code, "the competition's masks are one an image" in wrong.err) == (2, True)
+        return
+    run = tmp_path / "run"
+    shutil.copytree(road.run, run)
+    before = json.loads((run / "ensemble.json").read_text())["classes"]
+    name = next(iter(before))
+    words = ["--set", f'ensemble.leave_empty=["{name}"]', "--set", f"competition.data={road.data}"]
+    done = invoke("ensemble", "run", run, *words, "--json")
+    assert done.code == 0, done.err
+    after = done.json["classes"]
+    assert after[name]["honest"]["score"] == before[name]["all_empty"]
+    others = [other for other in before if other != name]
+    assert all(after[one]["honest"] == before[one]["honest"] for one in others)
+    assert invoke("submit", "write", run, *words).code == 0
+    rows = rows_by_key(replace(road, run=run))
+    assert all(texts == [""] for (_, one), texts in rows.items() if one == name)
+    for one, report in before.items():
+        advised = f"masks of {one} cost more than they bring" in road.out
+        assert advised == (report["honest"]["score"] < report["all_empty"])
 
 
 def test_the_folds_of_the_run_pass_their_audit(road, invoke):
