@@ -294,7 +294,9 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     if classes := competition.mask_classes:
         labels = read_class_masks(path, names, classes, dialect).table
         areas = [int((labels[mask_columns(name)[1]] > 0).sum()) for name in classes]
-        counts = ", ".join(f"{count:,} {name}" for name, count in zip(classes, areas, strict=True))
+        counts = ", ".join(
+            f"{name} ({count:,})" for name, count in zip(classes, areas, strict=True)
+        )
         return f"labels: {path.name}, masks of {len(labels):,} images: {counts}"
     labels = read_labels(path, names.id_column, names.rle_column, dialect).table
     empty = int((labels["area_px"] == 0).sum())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from goldfold.commands.context import Run
     from goldfold.commands.prediction_stage import Split
     from goldfold.commands.training_stage import Job
+    from goldfold.extent import Extent
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.training.cache import ImageCache
     from goldfold.training.checkpoint import Checkpoint
@@ -100,6 +101,7 @@ def resolve_engine(
         OutputError: the file cannot be written.
     """
     from goldfold.competitions.images_table import test_images, training_images
+    from goldfold.extent import extent_of
     from goldfold.files import write_json
     from goldfold.inference.engine import choose_engine
     from goldfold.inference.views import get_views
@@ -114,7 +116,7 @@ def resolve_engine(
     batches = sum(counts[split] for split in splits) / inference.batch_size
     passes = max(1, int(batches * len(get_views(inference.views))))  # of each network
     size = inference.tile or inference.image_size or first.model.stages[-1].image_size
-    example = _noise(device, first, size, inference.batch_size)
+    example = _noise(device, first, extent_of(size), inference.batch_size)
     model = load_model(predicting_checkpoints(run, first)[0], device.device)
     choice = choose_engine(model, device, example, passes=passes, say=run.progress.say)
     if _engine_path(run).is_file():  # another process that shares the work was faster
@@ -154,11 +156,11 @@ def _example(run: Run, cache: ImageCache, device: Device) -> torch.Tensor:
     return images if side is None else images[:, :, :side, :side].contiguous()
 
 
-def _noise(device: Device, job: Job, size: int, count: int) -> torch.Tensor:
+def _noise(device: Device, job: Job, extent: Extent, count: int) -> torch.Tensor:
     """Return a batch to time a network with."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((count, job.model.channels, size, size), generator=generator)
+    images = torch.randn((count, job.model.channels, *extent), generator=generator)
     layout = torch.channels_last if device.channels_last else torch.contiguous_format
     return images.to(device.device).contiguous(memory_format=layout)

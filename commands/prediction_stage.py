@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from goldfold.commands.context import Run
     from goldfold.commands.prediction_networks import Networks
     from goldfold.commands.training_stage import Job
+    from goldfold.extent import Extent
     from goldfold.training.cache import ImageCache
 
 Split = Literal["out-of-fold", "test"]
@@ -43,7 +44,7 @@ def predict_all(
     numbers = [job.fold for job in ready]
     prints = {split: images_fingerprints(run, images, folds, numbers, split) for split in splits}
     resolve_engine(run, ready, images, splits)
-    caches: dict[tuple[Split, int, int], ImageCache] = {}
+    caches: dict[tuple[Split, Extent, int], ImageCache] = {}
     for job in ready:
         networks = Networks(run, job)
         for split in splits:
@@ -135,7 +136,7 @@ def _predict_one(
     folds: pd.DataFrame,
     split: Split,
     facts: dict[str, Any],
-    caches: dict[tuple[Split, int, int], ImageCache],
+    caches: dict[tuple[Split, Extent, int], ImageCache],
     share: tuple[int, int],
 ) -> None:
     """Predict one split with one fold's checkpoints, or say that it is up to date.
@@ -193,7 +194,7 @@ def _predict_classes(
     chosen: pd.DataFrame,
     split: Split,
     facts: dict[str, Any],
-    caches: dict[tuple[Split, int, int], ImageCache],
+    caches: dict[tuple[Split, Extent, int], ImageCache],
     share: tuple[int, int],
 ) -> None:
     """Predict the classes of some images; a table is written whole or not at all.
@@ -296,6 +297,7 @@ def store_facts(run: Run, job: Job, images: str, split: Split) -> dict[str, Any]
         split: which maps.
     """
     from goldfold.commands.prediction_networks import known_engine, predicting_checkpoints
+    from goldfold.extent import compact
 
     inference, form = run.settings.inference, run.settings.competition
     return {
@@ -305,19 +307,23 @@ def store_facts(run: Run, job: Job, images: str, split: Split) -> dict[str, Any]
         "views": inference.views,
         **({"mirror": list(form.mirror)} if form.mirror else {}),
         "merge": inference.merge,
-        "image_size": image_size(run, job),
+        "image_size": compact(image_size(run, job)),
         "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],
         "engine": known_engine(run),
         "batch_size": inference.batch_size,
     }
 
 
-def image_size(run: Run, job: Job) -> int:
-    """Return the side in pixels at which a job's networks see the images."""
-    return run.settings.inference.image_size or job.model.stages[-1].image_size
+def image_size(run: Run, job: Job) -> Extent:
+    """Return the height and width in pixels at which a job's networks see the images."""
+    from goldfold.extent import extent_of
+
+    return extent_of(run.settings.inference.image_size or job.model.stages[-1].image_size)
 
 
-def _cache_of(run: Run, images: pd.DataFrame, split: Split, size: int, channels: int) -> ImageCache:
+def _cache_of(
+    run: Run, images: pd.DataFrame, split: Split, size: Extent, channels: int
+) -> ImageCache:
     """Return a split's images at a size."""
     from goldfold.commands.training_data import training_cache, unlabelled_cache
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.ensemble.blend import Member
+    from goldfold.extent import Given
     from goldfold.inference.reader import MapReader
     from goldfold.training.pseudo_labels import PseudoLabels
 
@@ -100,7 +101,7 @@ def count_pseudo_labels(run: Run, name: str, fold: int) -> int:
 
 
 def open_pseudo_labels(
-    run: Run, folds: pd.DataFrame, name: str, fold: int, size: int
+    run: Run, folds: pd.DataFrame, name: str, fold: int, size: Given
 ) -> PseudoLabels:
     """Return the pseudo-labels that the training of a fold may learn from.
 

@@ -170,12 +170,14 @@ def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tup
         machine: where it would be trained.
         form: of the competition, which says what its network gives.
     """
+    from math import prod
     from statistics import median
     from time import perf_counter
 
     import numpy as np
     import torch
 
+    from goldfold.extent import extent_of
     from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch
@@ -185,11 +187,12 @@ def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tup
     network = build_network(model, classes=form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
-    size, count = stage.crop_size or stage.image_size, stage.batch_size * stage.accumulation
-    shape = (count, size, size) if model.channels == 1 else (count, size, size, 3)
+    extent, count = extent_of(stage.crop_size or stage.image_size), stage.batch_size
+    count *= stage.accumulation
+    shape = (count, *extent) if model.channels == 1 else (count, *extent, 3)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
-    of_masks = (count, form.outputs, size, size)
+    of_masks = (count, form.outputs, *extent)
     of_targets = (count, 1, form.outputs) if form.is_classification else of_masks
     masks = random.integers(0, 2, of_targets).astype(np.uint8) * np.uint8(255)
     set_training_mode(network, stage.frozen)
@@ -205,7 +208,7 @@ def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tup
         inputs = network_input(pixels, device.device, channels_last=device.channels_last)
         output = network(inputs)
         float((output if isinstance(output, torch.Tensor) else output[0]).sum())
-    validating = (perf_counter() - began) * (stage.image_size / size) ** 2
+    validating = (perf_counter() - began) * prod(extent_of(stage.image_size)) / prod(extent)
     return median(times[1:]) / count, validating / count
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.training_stage import StageRun
+    from goldfold.extent import Extent, Given
     from goldfold.settings import CompetitionSettings, Loss, Sampling
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
@@ -23,7 +24,7 @@ def fold_data(
     one: StageRun,
     images: pd.DataFrame,
     folds: pd.DataFrame,
-    caches: dict[tuple[str, int, int], ImageCache],
+    caches: dict[tuple[str, Extent, int], ImageCache],
 ) -> FoldData:
     """Return the data of a stage.
 
@@ -155,9 +156,11 @@ def _cache(
     images: pd.DataFrame,
     split: str,
     one: StageRun,
-    caches: dict[tuple[str, int, int], ImageCache],
+    caches: dict[tuple[str, Extent, int], ImageCache],
 ) -> ImageCache:
-    size, channels = one.settings.image_size, one.job.model.channels
+    from goldfold.extent import extent_of
+
+    size, channels = extent_of(one.settings.image_size), one.job.model.channels
     key = (split, size, channels)
     if key not in caches:
         build = training_cache if split == "train" else unlabelled_cache
@@ -186,7 +189,7 @@ def _pseudo_labelled(
     one: StageRun,
     images: pd.DataFrame,
     folds: pd.DataFrame,
-    caches: dict[tuple[str, int, int], ImageCache],
+    caches: dict[tuple[str, Extent, int], ImageCache],
 ) -> PseudoLabelled | None:
     """Return the unlabelled images that the stage mixes in, None without."""
     from goldfold.commands.pseudo_label import open_pseudo_labels
@@ -200,7 +203,7 @@ def _pseudo_labelled(
     return PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
 
 
-def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
+def training_cache(run: Run, images: pd.DataFrame, size: Given, channels: int) -> ImageCache:
     """Return the cache of all labelled training images.
 
     Raises:
@@ -221,7 +224,7 @@ def training_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> 
     return _built(run, "train", train, masks, size, channels)
 
 
-def unlabelled_cache(run: Run, images: pd.DataFrame, size: int, channels: int) -> ImageCache:
+def unlabelled_cache(run: Run, images: pd.DataFrame, size: Given, channels: int) -> ImageCache:
     """Return the cache of all test images."""
     from goldfold.competitions.images_table import test_images
 
@@ -233,7 +236,7 @@ def _built(
     split: str,
     table: pd.DataFrame,
     masks: Sequence[tuple[str, ...]] | None,
-    size: int,
+    size: Given,
     channels: int,
 ) -> ImageCache:
     """Return the cache of the images of a table, with their masks or without labels."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.commands.context import Run
+    from goldfold.extent import Extent
     from goldfold.settings import ModelSettings, StageSettings
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldRun
@@ -167,7 +168,7 @@ def train_jobs(
             run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
             _say_idle_schedules(run, waiting, images)
         _try_networks(waiting, outputs(run))
-    caches: dict[tuple[str, int, int], ImageCache] = {}
+    caches: dict[tuple[str, Extent, int], ImageCache] = {}
     data_fingerprint = _data_fingerprint(run, images)
     for one in waiting:
         # Only now is the stage before finished, and what this one is made from known.

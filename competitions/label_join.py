@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -46,29 +47,45 @@ def add_labels(
     Raises:
         InputError: the label table is missing or unreadable.
     """
-    kind = settings.labels.kind
-    ways = {"rle": _add_table, "masks": _add_mask_files}
-    add = ways.get(kind, _add_classes)
-    joined = add(images, left_out, data, settings, report, workers, progress)
+    join = _Join(images, left_out, data, settings, report)
+    if settings.labels.kind == "rle":
+        joined = _add_table(join)
+    elif settings.labels.kind == "masks":
+        joined = _add_mask_files(join, workers, progress)
+    else:
+        joined = _add_classes(join)
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     masks = [column for name in settings.mask_classes for column in mask_columns(name)]
     return joined[[*FIXED, *own, *masks, *extra]]
 
 
-def _add_classes(
-    images: pd.DataFrame,
-    left_out: set[str],
-    data: Path,
-    settings: CompetitionSettings,
-    report: DataReport,
-    workers: int,
-    progress: Progress,
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Join:
+    """What labels are joined to: the arguments of `add_labels`."""
+
+    images: pd.DataFrame
+    left_out: set[str]
+    data: Path
+    settings: CompetitionSettings
+    report: DataReport
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """The training images."""
+        return self.images[self.images["split"] == "train"]
+
+    @property
+    def known(self) -> set[str]:
+        """Ids of all images that are there, left out or not."""
+        return {*self.images["image_id"], *self.left_out}
+
+
+def _add_classes(join: _Join) -> pd.DataFrame:
+    images, settings, report = join.images, join.settings, join.report
     folders = settings.labels.kind == "folders"
-    train = images[images["split"] == "train"]
     # Folders name the classes of test images, too: they are kept apart, for the last judgement.
-    labels = read_class_labels(images if folders else train, data, settings)
+    labels = read_class_labels(images if folders else join.train, join.data, settings)
     report.problems += labels.problems
     report.notices += labels.notices
     report.facts["label rows"] = int(labels.table["rows"].sum())
@@ -81,25 +98,17 @@ def _add_classes(
         known.get(one, "") if use else "" for one, use in zip(joined["image_id"], seen, strict=True)
     ]
     joined = _without_labels(joined, settings, report)
-    absent = table[~table["image_id"].isin({*images["image_id"], *left_out})]
+    absent = table[~table["image_id"].isin(join.known)]
     return _without_images(joined, absent, settings, report)
 
 
-def _add_mask_files(
-    images: pd.DataFrame,
-    left_out: set[str],
-    data: Path,
-    settings: CompetitionSettings,
-    report: DataReport,
-    workers: int,
-    progress: Progress,
-) -> pd.DataFrame:
+def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
+    settings, report = join.settings, join.report
     dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
     patterns = [*settings.labels.masks, *named.values()]
-    train = images[images["split"] == "train"]
     labels = read_mask_files(
-        train,
-        data,
+        join.train,
+        join.data,
         settings.labels.masks,
         dialect,
         classes={name: named[name] for name in settings.mask_classes},
@@ -114,25 +123,18 @@ def _add_mask_files(
             "united"
         )
     report.problems += labels.problems
-    joined = _join(images, labels.table, "the mask files", report)
+    joined = _join(join.images, labels.table, "the mask files", report)
     joined = _without_labels(joined, settings, report, "mask file")
-    lost = masks_without_image(data, patterns, {*images["image_id"], *left_out})
+    lost = masks_without_image(join.data, patterns, join.known)
     lines = count_ids(lost, "mask has", "masks have", "no image")
     (report.notices if settings.imageless == "drop" else report.problems).extend(lines)
     return joined
 
 
-def _add_table(
-    images: pd.DataFrame,
-    left_out: set[str],
-    data: Path,
-    settings: CompetitionSettings,
-    report: DataReport,
-    workers: int,
-    progress: Progress,
-) -> pd.DataFrame:
+def _add_table(join: _Join) -> pd.DataFrame:
+    settings, report = join.settings, join.report
     names = settings.labels.files
-    path = require_table(data, names, "label table", "competition.labels.files")
+    path = require_table(join.data, names, "label table", "competition.labels.files")
     dialect = get_dialect(settings.labels.dialect)
     if settings.mask_classes:
         labels = read_class_masks(path, settings.labels, settings.mask_classes, dialect)
@@ -141,9 +143,9 @@ def _add_table(
         labels = read_labels(path, *columns, dialect, objects=settings.compares_objects)
     _count_rows(labels, report)
     report.notices += labels.notices
-    joined = _join(images, labels.table, path.name, report)
+    joined = _join(join.images, labels.table, path.name, report)
     joined = _without_labels(joined, settings, report)
-    absent = labels.table[~labels.table["image_id"].isin({*images["image_id"], *left_out})]
+    absent = labels.table[~labels.table["image_id"].isin(join.known)]
     joined = _without_images(joined, absent, settings, report)
     beyond = _beyond_the_image(joined, path.name)
     report.problems += [*labels.problems, *beyond]

@@ -17,6 +17,7 @@ from goldfold.settings_competition import (
     SubmissionFormat,
 )
 from goldfold.settings_training import (
+    Extents,
     Loss,
     ModelSettings,
     PseudoLabelled,
@@ -121,7 +122,7 @@ class InferenceSettings(Strict):
     """Test-time augmentation: a name, or a list such as ["none", "hflip+rot90", "scale-1.25"]."""
     merge: Literal["mean", "geometric", "logit"] = "mean"
     """Which mean of the probabilities of checkpoints and views."""
-    image_size: Size | None = None
+    image_size: Extents | None = None
     """Height and width in pixels of the network's input; that of the last stage unless given."""
     tile: Size | None = None
     """Side in pixels of overlapping tiles, for images too large for the memory; None = whole."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from goldfold.errors import plural
+from goldfold.extent import extent_name, extent_of
 from goldfold.settings_competition import Strict
 
 # The recipes of goldfold.training.augmentation.
@@ -15,6 +16,18 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+
+
+def _check_extent(value: object) -> object:
+    """Return a side, or two; the ValueError is one message in place of one for each form."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    sides = value if pair and isinstance(value, list | tuple) else [value]
+    if not all(type(one) is int and 32 <= one <= 4096 and one % 32 == 0 for one in sides):
+        raise ValueError("expected a multiple of 32 from 32 to 4096, or [height, width] of such")
+    return tuple(sides) if pair else value
+
+
+Extents = Annotated[Size | tuple[Size, Size], BeforeValidator(_check_extent)]
 
 
 class Sampling(Strict):
@@ -132,10 +145,12 @@ class StageSettings(Strict):
 
     epochs: Annotated[int, Field(ge=1)] = 12
     """Epochs; their length follows from the sampling schedule."""
-    image_size: Size = 512
-    """Height and width in pixels to which images are resized for training."""
-    crop_size: Size | None = None
-    """Train on random squares of this size out of the image; validate on whole images."""
+    image_size: Extents = 512
+    """Height and width in pixels to which images are resized for training: one number for both, or
+    [height, width]."""
+    crop_size: Extents | None = None
+    """Train on random cuts of this size out of the image, given likewise; validate on whole
+    images."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Images in a forward pass, over all GPUs."""
     accumulation: Annotated[int, Field(ge=1)] = 1
@@ -189,10 +204,12 @@ class StageSettings(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.crop_size is not None and self.crop_size > self.image_size:
-            raise ValueError(
-                f"crop_size {self.crop_size} is larger than image_size {self.image_size}"
-            )
+        if self.crop_size is not None:
+            crop, whole = extent_of(self.crop_size), extent_of(self.image_size)
+            if crop[0] > whole[0] or crop[1] > whole[1]:
+                raise ValueError(
+                    f"crop_size {extent_name(crop)} is larger than image_size {extent_name(whole)}"
+                )
         return self
 
 

@@ -25,6 +25,7 @@ from goldfold.competitions.window import Window
 from goldfold.ensemble.labels import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.errors import InputError
+from goldfold.extent import Extent, compact, extent_of
 from goldfold.files import read_json
 from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
@@ -60,7 +61,7 @@ class ModelMember:
         name: of the model.
         weight: in the blend.
         channels: 1 or 3.
-        image_size: at which its networks look.
+        image_size: height and width at which its networks look.
         networks: of every seed and fold.
         level_counts: where maps are averaged by rank, pixels by level; of classes the quantiles of
             its out-of-fold probabilities, (Q, C).
@@ -69,7 +70,7 @@ class ModelMember:
     name: str
     weight: int
     channels: int
-    image_size: int
+    image_size: Extent
     networks: tuple[FoldNetworks, ...]
     level_counts: Any = None
 
@@ -160,7 +161,7 @@ class ImageModel:
         maps: dict[str, dict[str, list[NDArray[np.uint8]]]] = {name: {} for name in names}
         presences: dict[str, list[float]] = {}
         for member in self.members:
-            pixels = resize_image(images[member.channels], member.image_size, member.image_size)
+            pixels = resize_image(images[member.channels], *member.image_size)
             for one in member.networks:
                 seen, presence = self._predictor(member, one).probability(pixels[None])
                 for name, levels in zip(names, levels_at_size(seen, [size]), strict=True):
@@ -179,7 +180,7 @@ class ImageModel:
         exclusive = bool(self.facts["exclusive"])
         found, references = [], []
         for member in self.members:
-            pixels = resize_image(images[member.channels], member.image_size, member.image_size)
+            pixels = resize_image(images[member.channels], *member.image_size)
             per_fold = [
                 label_probabilities(self._predictor(member, one), pixels[None], exclusive)
                 for one in member.networks
@@ -203,8 +204,10 @@ class ImageModel:
             how = self.facts["inference"]
             # Thresholds were chosen on networks with folded BatchNorms. Which can be folded does
             # not depend on the size; only transformers want theirs.
-            side = member.image_size if self.classes else min(member.image_size, _FOLDED_AT)
-            shape = (1, side, side) if member.channels == 1 else (1, side, side, 3)
+            height, width = member.image_size
+            if not self.classes:
+                height, width = min(height, _FOLDED_AT), min(width, _FOLDED_AT)
+            shape = (1, height, width) if member.channels == 1 else (1, height, width, 3)
             example = network_input(
                 np.zeros(shape, np.uint8),
                 self.device.device,
@@ -238,7 +241,7 @@ def describe_members(
             "name": member.name,
             "weight": member.weight,
             "channels": member.channels,
-            "image_size": member.image_size,
+            "image_size": compact(member.image_size),
             "level_counts": member.level_counts,
             "networks": [
                 {
@@ -287,7 +290,7 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
         content["name"],
         content["weight"],
         content["channels"],
-        content["image_size"],
+        extent_of(content["image_size"]),
         tuple(
             FoldNetworks(
                 one["seed"],

@@ -2,8 +2,8 @@
 
 A cache is three files beside each other, all rows in one order:
 
-    train-512-gray.pixels.npy    (N, S, S) uint8, or (N, S, S, 3) for `rgb`
-    train-512-gray.masks.npy     (M, S, S) uint8, 0 or 1: the non-empty masks only; where an image
+    train-512-gray.pixels.npy    (N, H, W) uint8, or (N, H, W, 3) for `rgb`
+    train-512-gray.masks.npy     (M, H, W) uint8, 0 or 1: the non-empty masks only; where an image
                                  has several masks, the c-th of them is the bit of value 2 ** c
     train-512-gray.json          ids, sizes, which mask belongs to which row, fingerprint
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.image import PLAIN, Reading
 from goldfold.competitions.rle import Dialect, is_empty
 from goldfold.errors import InputError, list_problems
+from goldfold.extent import Extent, Given, extent_name, extent_of
 from goldfold.files import read_json
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache_writer import (
@@ -46,11 +47,11 @@ class ImageCache:
     there again.
 
     Attributes:
-        name: `SPLIT-SIZE-gray` or `SPLIT-SIZE-rgb`.
+        name: `SPLIT-SIZE-gray` or `SPLIT-SIZE-rgb`, the size a side or HEIGHTxWIDTH.
         image_ids: ids in row order.
-        size: height and width of the cached images, S.
+        extent: height and width of the cached images, (H, W).
         channels: 1 or 3.
-        pixels: (N, S, S) or (N, S, S, 3) uint8.
+        pixels: (N, H, W) or (N, H, W, 3) uint8.
         sizes: (N, 2) int64, height and width of the originals.
         labelled: whether the cache was built with masks.
         classes: masks of an image, C.
@@ -67,7 +68,7 @@ class ImageCache:
         facts = read_json(folder / f"{name}.json")
         self.fingerprint: str = facts["fingerprint"]
         self.image_ids: list[str] = facts["image_ids"]
-        self.size: int = facts["size"]
+        self.extent: Extent = extent_of(facts["size"])
         self.channels: int = facts["channels"]
         self.labelled: bool = facts["labelled"]
         self.classes: int = facts.get("classes", 1)
@@ -75,7 +76,7 @@ class ImageCache:
         self._mask_rows: NDArray[np.int64] = np.array(facts["mask_rows"], dtype=np.int64)
         self.non_empty: NDArray[np.bool_] = self._mask_rows >= 0
         self._row_of = {image_id: row for row, image_id in enumerate(self.image_ids)}
-        shape = pixel_shape(len(self.image_ids), self.size, self.channels)
+        shape = pixel_shape(len(self.image_ids), self.extent, self.channels)
         self.pixels: Pixels = self._open("pixels", shape)
         self._masks: Mask = self._open("masks", (int(self.non_empty.sum()), *shape[1:3]))
 
@@ -90,12 +91,12 @@ class ImageCache:
     def mask(self, row: int) -> Mask:
         """Return the mask of a row, uint8 of 0 or 1; an empty one is made on the spot.
 
-        (S, S), or (C, S, S) where an image has several.
+        (H, W), or (C, H, W) where an image has several.
         """
         if not self.labelled:
             raise ValueError(f"the cache {self.name} was built without masks")
         stored = self._mask_rows[row]
-        shape = (self.size, self.size) if self.classes == 1 else (self.classes, *[self.size] * 2)
+        shape = self.extent if self.classes == 1 else (self.classes, *self.extent)
         if stored < 0:
             return np.zeros(shape, dtype=np.uint8)
         mask: Mask = self._masks[stored]
@@ -144,7 +145,7 @@ def build_cache(
     sizes: Sequence[tuple[int, int]],
     masks: Sequence[str] | Sequence[Sequence[str]] | None,
     dialect: Dialect | None,
-    size: int,
+    size: Given,
     channels: int = 1,
     reading: Reading = PLAIN,
     workers: int = 1,
@@ -164,7 +165,7 @@ def build_cache(
         masks: run-length encodings, or of each image one for each class; None for images without
             labels.
         dialect: their dialect; needed with `masks`.
-        size: height and width to which images and masks are resized, in pixels.
+        size: to which images and masks are resized: a side, or (height, width), in pixels.
         channels: 1 or 3.
         reading: windows and the like.
         workers: threads that decode.
@@ -177,10 +178,12 @@ def build_cache(
     """
     if masks is not None and dialect is None:
         raise ValueError("masks need a dialect")
-    name = f"{split}-{size}-{'gray' if channels == 1 else 'rgb'}"
+    name = f"{split}-{extent_name(size)}-{'gray' if channels == 1 else 'rgb'}"
     rows = _list_rows(image_ids, paths, sizes, masks, dialect)
     classes = len(rows[0].masks)
-    plan = CachePlan(name, rows, masks is not None, dialect, size, channels, reading, classes)
+    plan = CachePlan(
+        name, rows, masks is not None, dialect, extent_of(size), channels, reading, classes
+    )
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)
     reused, reason = _reusable(folder, name, made_from)

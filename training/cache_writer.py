@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.image import PLAIN, Reading, read_image
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
+from goldfold.extent import Extent, compact
 from goldfold.files import atomic_path, fingerprint, write_json
 from goldfold.progress import Progress
 from goldfold.training.opencv_threads import one_opencv_thread
@@ -51,7 +52,7 @@ class CachePlan:
     rows: Sequence[CacheRow]
     labelled: bool
     dialect: Dialect | None
-    size: int
+    extent: Extent
     channels: int
     reading: Reading = PLAIN
     classes: int = 1
@@ -65,7 +66,7 @@ class CachePlan:
             [row.image_id, row.path.name, *_file_state(row.path), row.height, row.width, *row.masks]
             for row in self.rows
         ]
-        how = [_FORMAT, self.size, self.channels, self.labelled, str(self.dialect)]
+        how = [_FORMAT, compact(self.extent), self.channels, self.labelled, str(self.dialect)]
         if self.reading != PLAIN:
             how.append(str(self.reading))
         if self.classes > 1:
@@ -81,9 +82,9 @@ class CachePlan:
         return places
 
 
-def pixel_shape(count: int, size: int, channels: int) -> tuple[int, ...]:
-    """Return the shape of the pixels: (N, S, S), or (N, S, S, 3)."""
-    return (count, size, size) if channels == 1 else (count, size, size, channels)
+def pixel_shape(count: int, extent: Extent, channels: int) -> tuple[int, ...]:
+    """Return the shape of the pixels: (N, H, W), or (N, H, W, 3)."""
+    return (count, *extent) if channels == 1 else (count, *extent, channels)
 
 
 def write_cache(
@@ -110,8 +111,8 @@ def write_cache(
         atomic_path(folder / f"{plan.name}.masks.npy") as masks_path,
     ):
         with pixels_path.open("wb") as pixels_file, masks_path.open("wb") as masks_file:
-            _write_header(pixels_file, pixel_shape(len(plan.rows), plan.size, plan.channels))
-            _write_header(masks_file, (max(mask_rows) + 1, plan.size, plan.size))
+            _write_header(pixels_file, pixel_shape(len(plan.rows), plan.extent, plan.channels))
+            _write_header(masks_file, (max(mask_rows) + 1, *plan.extent))
             task_name = f"image cache {plan.name}"
             with one_opencv_thread(), progress.task(task_name, len(plan.rows)) as task:
                 _stream(plan, pixels_file, masks_file, workers, task.advance)
@@ -119,7 +120,7 @@ def write_cache(
     facts = {
         "fingerprint": made_from,
         "image_ids": [row.image_id for row in plan.rows],
-        "size": plan.size,
+        "size": compact(plan.extent),
         "channels": plan.channels,
         "labelled": plan.labelled,
         "classes": plan.classes,
@@ -192,23 +193,23 @@ def _prepare(
         mask = None
         if any(row.masks) and plan.dialect is not None:
             mask = _packed(plan, row, plan.dialect)
-        return resize_image(pixels, plan.size, plan.size), mask
+        return resize_image(pixels, *plan.extent), mask
     except (GoldfoldError, OSError) as error:
         return f"{row.image_id}: {error}"
 
 
 def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint8]:
-    """Return an image's masks at the cache's size, uint8 (S, S), the c-th in the bit 2 ** c."""
-    packed = np.zeros((plan.size, plan.size), np.uint8)
+    """Return an image's masks at the cache's size, uint8 (H, W), the c-th in the bit 2 ** c."""
+    packed = np.zeros(plan.extent, np.uint8)
     for place, text in enumerate(row.masks):
         if text:
             full = decode(text, row.height, row.width, dialect, name="mask")
-            packed |= resize_mask(full, plan.size, plan.size) << np.uint8(place)
+            packed |= resize_mask(full, *plan.extent) << np.uint8(place)
     return packed
 
 
 def unpack_masks(packed: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
-    """Return masks of 0 and 1, uint8 (C, S, S), from the bits of one, (S, S).
+    """Return masks of 0 and 1, uint8 (C, H, W), from the bits of one, (H, W).
 
     >>> unpack_masks(np.array([[0, 1, 2, 3]], np.uint8), 2).tolist()
     [[[0, 1, 0, 1]], [[0, 0, 1, 1]]]

@@ -19,7 +19,7 @@ class PseudoLabelled:
     Attributes:
         cache: where the images are.
         rows: (M,) int64, their rows.
-        masks: (M, S, S) or (M, C, S, S) uint8, coverage 0..255.
+        masks: (M, H, W) or (M, C, H, W) uint8, coverage 0..255.
     """
 
     cache: ImageCache
@@ -51,7 +51,7 @@ class TrainingImages:
         return 0 if self.pseudo is None else len(self.pseudo.rows)
 
     def pixels(self, number: int) -> Pixels:
-        """Return an image, uint8 (S, S) or (S, S, 3)."""
+        """Return an image, uint8 (H, W) or (H, W, 3)."""
         beyond = number - len(self.rows)
         if beyond < 0:
             image: Pixels = self.cache.pixels[self.rows[number]]
@@ -61,13 +61,13 @@ class TrainingImages:
         return image
 
     def mask(self, number: int) -> tuple[Pixels, bool]:
-        """Return a mask, uint8 (S, S), and whether it is soft: 0..255 instead of 0 or 1.
+        """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.
 
-        Of several masks an image, (C, S, S). Images with classes have empty ones.
+        Of several masks an image, (C, H, W). Images with classes have empty ones.
         """
         beyond = number - len(self.rows)
         if self.labels is not None:
-            return np.zeros((self.cache.size, self.cache.size), np.uint8), False
+            return np.zeros(self.cache.extent, np.uint8), False
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None

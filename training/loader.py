@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goldfold.extent import Given
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.augmentation.recipe import Recipe
@@ -28,9 +29,9 @@ Pixels = NDArray[np.uint8] | torch.Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Images uint8 (N, S, S) or (N, S, S, 3), masks uint8 (N, S, S), numbers int64 (N,).
+    """Images uint8 (N, H, W) or (N, H, W, 3), masks uint8 (N, H, W), numbers int64 (N,).
 
-    Several masks an image are (N, C, S, S). Masks are coverage, 0 to 255. Classes are masks of one
+    Several masks an image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
     row with a pixel each, (N, 1, C). Images and masks are arrays, or tensors in pinned memory. With
     `draws` they are still as the cache has them, and the device augments them.
     """
@@ -57,12 +58,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Look:
-    """How images are changed on their way: recipe, size of a crop, seed, epoch, and where."""
+    """How images are changed on their way: recipe, size of a cut, seed, epoch, and where."""
 
     recipe: Recipe
     seed: int
     epoch: int
-    crop: int | None = None
+    crop: Given | None = None
     on_device: bool = False
 
 
@@ -125,7 +126,7 @@ def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batc
         pixels.append(image)
         key = images.key(number)
         draws.append(
-            draw(look.recipe, look.seed, look.epoch, key, size=image.shape[0], crop=look.crop)
+            draw(look.recipe, look.seed, look.epoch, key, size=image.shape[:2], crop=look.crop)
         )
         mask = traded(mask, draws[-1], images.mirror)
         masks.append(mask if soft else mask * np.uint8(255))

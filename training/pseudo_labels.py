@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError
+from goldfold.extent import Given, compact, extent_name, extent_of
 from goldfold.files import atomic_path, read_json, write_json
 from goldfold.training.resize import resize_image
 
@@ -26,7 +27,7 @@ class PseudoLabels:
 
     Attributes:
         image_ids: of the unlabelled images, M.
-        masks: (M, S, S) uint8 coverage 0..255, memory-mapped; (M, C, S, S) of several an image.
+        masks: (M, H, W) uint8 coverage 0..255, memory-mapped; (M, C, H, W) of several an image.
     """
 
     image_ids: list[str]
@@ -65,7 +66,7 @@ def label_of(levels: Levels, *, hard: bool) -> Levels:
 def cached_pseudo_labels(
     folder: Path,
     name: str,
-    size: int,
+    size: Given,
     *,
     image_ids: Sequence[str],
     read: Sequence[Callable[[str], Levels]],
@@ -76,7 +77,7 @@ def cached_pseudo_labels(
     Args:
         folder: of the caches.
         name: tells them from others, e.g. `pseudo-labels-fold-0`.
-        size: height and width, S.
+        size: a side, or (height, width).
         image_ids: which images.
         read: for each class, what returns an image's coverage, uint8 (H, W) at its original size.
         made_from: fingerprint of the labels.
@@ -84,18 +85,18 @@ def cached_pseudo_labels(
     Raises:
         OutputError: the cache cannot be written.
     """
-    path = folder / f"{name}-{size}.npy"
-    facts = {"made_from": made_from, "image_ids": list(image_ids), "size": size}
+    path = folder / f"{name}-{extent_name(size)}.npy"
+    facts = {"made_from": made_from, "image_ids": list(image_ids), "size": compact(size)}
     if not _stands(path, facts):
         path.with_suffix(".json").unlink(missing_ok=True)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             classes = (len(read),) if len(read) > 1 else ()
-            shape = (len(image_ids), *classes, size, size)
+            shape = (len(image_ids), *classes, *extent_of(size))
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             for image_id in image_ids:
                 for of_class in read:
-                    file.write(resize_image(of_class(image_id), size, size).tobytes())
+                    file.write(resize_image(of_class(image_id), *extent_of(size)).tobytes())
         write_json(path.with_suffix(".json"), facts)
     masks: Levels = np.load(path, mmap_mode="r" if image_ids else None, allow_pickle=False)
     return PseudoLabels(list(image_ids), masks)

@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from goldfold.errors import GoldfoldError, Stopped
+from goldfold.extent import compact
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
@@ -76,7 +77,7 @@ class Trainer:
             "channels": model_settings.channels,
             "presence_head": model_settings.presence_head,
             "options": model_settings.options,
-            "image_size": stage.image_size,
+            "image_size": compact(stage.image_size),
         }
         if data.labels is not None or data.classes > 1:
             self.facts["classes"] = data.classes

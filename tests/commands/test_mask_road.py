@@ -19,8 +19,9 @@ SAMPLES = {STEEL: "sample_submission.csv", ABDOMEN: "sample_submission.csv",
 SIZES = {STEEL: 320, ABDOMEN: 80, SHIPS: 96}
 MODEL = (
     'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
-    " channels=CHANNELS, stages=[{epochs=3, image_size=64, batch_size=8, learning_rate=5e-3}]}]"
+    " channels=CHANNELS, stages=[{epochs=3, image_size=SIZE, batch_size=8, learning_rate=5e-3}]}]"
 )
+EXTENTS = {STEEL: "[32, 160], crop_size=[32, 96]", ABDOMEN: "64", SHIPS: "64"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ def road(request, tmp_path_factory, invoke):
                   "--size", SIZES[preset])  # fmt: skip
     assert made.code == 0, made.err
     settings = [
-        MODEL.replace("CHANNELS", "3" if preset == SHIPS else "1"), "folds.count=2",
+        MODEL.replace("CHANNELS", "3" if preset == SHIPS else "1").replace(
+            "SIZE", EXTENTS[preset]
+        ),
+        "folds.count=2",
         "inference.checkpoints=1", "ensemble.bootstrap_samples=100", "workers=1",
         *shape_of(data),
     ]  # fmt: skip
@@ -159,6 +163,22 @@ def rows_by_key(road):
     for key, text in zip(keys, table[column], strict=True):
         found.setdefault(key, []).append(text)
     return found
+
+
+def test_a_single_image_gets_the_masks_of_the_submission(road, invoke, tmp_path):
+    done = invoke("export", road.run, "-o", tmp_path / "model")
+    assert done.code == 0, done.err
+    tests = road.images[road.images["split"] == "test"]
+    files = [road.data / path for path in tests["path"]]
+    seen = invoke("predict", "image", tmp_path / "model", *files, "--json")
+    assert seen.code == 0, seen.err
+    written = rows_by_key(road)
+    dialect = get_dialect("row-major" if road.preset == ABDOMEN else "kaggle")
+    for image_id, found in zip(tests.index, seen.json["images"], strict=True):
+        for name, one in found.get("masks", {"": found}).items():
+            shape = (one["height"], one["width"])
+            united = sum(decode(text, *shape, dialect) for text in written[image_id, name])
+            assert (decode(one["rle"], *shape, dialect) == united).all()
 
 
 def test_the_run_says_what_each_class_scores(road):

@@ -1,5 +1,7 @@
 """Steel, abdomens and ships by the command line: made, described, checked, split."""
 
+import re
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -47,9 +49,10 @@ def test_the_shape_goes_into_the_next_step(twins, invoke, tmp_path):
 
 
 def test_init_says_what_is_there(twins):
-    assert "rows of 48 images" in twins[STEEL][2]
-    assert "masks of 1, 2, 3, 4" in twins[STEEL][2]
-    assert "masks of large_bowel, small_bowel, stomach" in twins[ABDOMEN][2]
+    assert re.search(
+        r"masks of 48 images: 1 \(\d+\), 2 \(\d+\), 3 \(\d+\), 4 \(\d+\)", twins[STEEL][2]
+    )
+    assert "images: large_bowel (" in twins[ABDOMEN][2]
     assert "labels: train_ship_segmentations_v2.csv, " in twins[SHIPS][2]
 
 

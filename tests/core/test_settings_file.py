@@ -89,7 +89,8 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"models": [{"channels": 2}]}, "models.0.channels: expected 1 or 3 (found 2)"),
         (
             {"models": [{"stages": [{"image_size": 50}]}]},
-            "models.0.stages.0.image_size: expected a multiple of 32 (found 50)",
+            "models.0.stages.0.image_size: expected a multiple of 32 from 32 to 4096, or [height, "
+            "width] of such (found 50)",
         ),
         (
             {"models": [{"stages": [{"learning_rate": 0}]}]},

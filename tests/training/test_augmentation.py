@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.errors import InputError
+from goldfold.extent import extent_of
 from goldfold.training.augmentation import (
     RECIPES,
     Draw,
@@ -289,12 +290,14 @@ def test_soft_masks_stay_soft():
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
-@pytest.mark.parametrize("crop", [None, 48])
-def test_the_device_agrees_with_the_processor(channels, crop):
-    size = 96
-    gray = smooth(size)
-    image = gray if not channels else np.stack([gray, gray[::-1], gray.T], axis=-1)
-    y, x = np.mgrid[:size, :size]
+@pytest.mark.parametrize(
+    ("size", "crop"), [(96, None), (96, 48), ((64, 96), None), ((96, 64), (96, 32)), (96, (32, 64))]
+)
+def test_the_device_agrees_with_the_processor(channels, size, crop):
+    height, width = extent_of(size)
+    gray = smooth(96)[:height, :width]
+    image = gray if not channels else np.stack([gray, gray[::-1], gray[:, ::-1]], axis=-1)
+    y, x = np.mgrid[:height, :width]
     mask = ((y - 40) ** 2 + (x - 50) ** 2 < 25**2).astype(np.uint8)
     recipe = replace(get_recipe("siim-1st-place"), distort=0.8, move=0.9, tone=0.8)
     draws = [draw(recipe, 0, 0, index, size=size, crop=crop) for index in range(24)]
@@ -308,6 +311,32 @@ def test_the_device_agrees_with_the_processor(channels, crop):
         assert difference.mean() < 1.0
         assert ((coverage[place].numpy() > 127) == hard).mean() > 0.99
     assert set(coverage.unique().tolist()) <= {0, 255}
+
+
+def test_cuts_of_rectangles_lie_within_them_and_reach_every_side():
+    recipe = get_recipe("none")
+    corners = [
+        draw(recipe, 0, 0, index, size=(64, 160), crop=(64, 96)).corner for index in range(400)
+    ]
+    assert {top for top, _ in corners} == {0}
+    lefts = {left for _, left in corners}
+    assert (min(lefts), max(lefts)) == (0, 64)
+    image = np.arange(64 * 160, dtype=np.uint32).reshape(64, 160).astype(np.uint8)
+    cut, _ = augment(image, image * 0, recipe, 0, 0, 3, crop=(64, 96))
+    left = corners[3][1]
+    assert (cut == image[:, left : left + 96]).all()
+
+
+def test_a_rectangle_is_flipped_and_kept_whole():
+    image = np.random.default_rng(0).integers(0, 256, (32, 80)).astype(np.uint8)
+    flip = replace(get_recipe("none"), flip=1.0)
+    changed, _ = augment(image, image * 0, flip, 0, 0, 0)
+    assert (changed == image[:, ::-1]).all()
+    for epoch in range(20):
+        changed, mask = augment(
+            image, (image > 128).astype(np.uint8), get_recipe("strong"), 0, epoch, 0
+        )
+        assert changed.shape == mask.shape == (32, 80)
 
 
 def test_soft_masks_stay_soft_on_the_device():

@@ -20,6 +20,7 @@ from goldfold.training.images import PseudoLabelled, TrainingImages
 from goldfold.training.loader import Look, iterate_batches
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.pseudo_labels import cached_pseudo_labels
+from goldfold.training.resize import resize_mask
 from goldfold.training.validation import ValidationImages, validate
 
 KAGGLE = get_dialect("kaggle")
@@ -175,6 +176,24 @@ def test_the_loss_of_several_masks_is_the_mean_of_each_alone(parts):
     loss = WeightedLoss(**parts)
     alone = [loss(logits[:, [place]], masks[:, [place]]) for place in range(CLASSES)]
     assert torch.isclose(loss(logits, masks), torch.stack(alone).mean(), atol=1e-6)
+
+
+def test_a_cache_of_rectangles(files, texts, masks, tmp_path):
+    cache = build_cache(
+        tmp_path, image_ids=[path.stem for path in files], paths=files,
+        sizes=[(HEIGHT, WIDTH)] * COUNT, masks=texts, dialect=KAGGLE, size=(32, 96),
+    )  # fmt: skip
+    assert cache.name == "train-32x96-gray"
+    assert cache.extent == (32, 96)
+    assert cache.pixels.shape == (COUNT, 32, 96)
+    for row in range(COUNT):
+        for place in range(CLASSES):
+            assert (cache.mask(row)[place] == resize_mask(masks[row, place], 32, 96)).all()
+    images = TrainingImages(cache, np.arange(COUNT))
+    look = Look(get_recipe("light"), 0, 0, (32, 64))
+    (batch,) = iterate_batches(images, [np.arange(4)], look, workers=0)
+    assert batch.images.shape == (4, 32, 64)
+    assert batch.masks.shape == (4, CLASSES, 32, 64)
 
 
 class Shades(nn.Module):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.extent import Extent, Given, extent_of
 from goldfold.training.augmentation.recipe import Recipe
 from goldfold.training.augmentation.tones import draw_tones
 from goldfold.training.augmentation.warp import Warp
@@ -32,7 +33,7 @@ class Draw:
 
 
 def draw(
-    recipe: Recipe, seed: int, epoch: int, index: int, *, size: int, crop: int | None = None
+    recipe: Recipe, seed: int, epoch: int, index: int, *, size: Given, crop: Given | None = None
 ) -> Draw:
     """Return the changes of an image in an epoch.
 
@@ -41,16 +42,25 @@ def draw(
         seed: of the run, not negative.
         epoch: from 0.
         index: of the image.
-        size: height and width of the whole result.
-        crop: height and width of the square that is cut out of it.
+        size: of the whole result: a side, or (height, width).
+        crop: of what is cut out of it, likewise.
     """
     random = np.random.default_rng((seed, _STREAM, epoch, index))
     warp, tones = draw_warp(recipe, random), draw_tones(recipe, random)
     corner = None
-    if crop is not None and crop < size:
-        top, left = random.integers(0, size - crop + 1, 2).tolist()
-        corner = (top, left)
+    if crop is not None and extent_of(crop) != extent_of(size):
+        corner = _draw_corner(extent_of(size), extent_of(crop), random)
     return Draw(warp, tones, corner)
+
+
+def _draw_corner(whole: Extent, crop: Extent, random: np.random.Generator) -> tuple[int, int]:
+    """Return top and left of a cut; it lies within the image."""
+    free = [whole[0] - crop[0], whole[1] - crop[1]]
+    if free[0] == free[1]:
+        top, left = random.integers(0, free[0] + 1, 2).tolist()
+    else:
+        top, left = (int(random.integers(0, max(0, one) + 1)) for one in free)
+    return top, left
 
 
 def draw_warp(recipe: Recipe, random: np.random.Generator) -> Warp:

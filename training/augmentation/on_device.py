@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from goldfold.extent import Extent, Given, extent_of
 from goldfold.training.augmentation.changes import Draw
 from goldfold.training.augmentation.warp import Warp, fractions_to_source, result_axes
 
@@ -19,7 +20,7 @@ def augment_on_device(
     images: torch.Tensor,
     masks: torch.Tensor,
     draws: Sequence[Draw],
-    size: int,
+    size: Given,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images and masks after their changes, both uint8, as `augment` makes them.
 
@@ -27,14 +28,14 @@ def augment_on_device(
     is smooth the two agree to about one gray level, at an edge to a 32nd of its height.
 
     Args:
-        images: uint8 (N, S, S) or (N, S, S, 3).
-        masks: uint8 (N, S, S) or (N, C, S, S), coverage 0 to 255; those of 0 and 255 alone stay
+        images: uint8 (N, H, W) or (N, H, W, 3).
+        masks: uint8 (N, H, W) or (N, C, H, W), coverage 0 to 255; those of 0 and 255 alone stay
             so.
         draws: the changes of each image.
-        size: height and width of the result, or of the crop where a draw has a corner.
+        size: of the result, or of the cut where a draw has a corner: a side, or (height, width).
     """
-    whole = images.shape[1]
-    grid = torch.stack([_grid(one, whole, size, images.device) for one in draws])
+    whole, cut = extent_of(images.shape[1:3]), extent_of(size)
+    grid = torch.stack([_grid(one, whole, cut, images.device) for one in draws])
     pixels = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     sampled = _sample(pixels, grid)
     channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
@@ -55,35 +56,35 @@ def _sample(pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return sampled.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _grid(one: Draw, whole: int, size: int, device: torch.device) -> torch.Tensor:
+def _grid(one: Draw, whole: Extent, cut: Extent, device: torch.device) -> torch.Tensor:
     """Return (H, W, 2) float32: where each pixel looks, -1 and 1 being the first and last."""
     top, left = one.corner or (0, 0)
-    extent = size if one.corner is not None else whole
-    rows, columns = slice(top, top + extent), slice(left, left + extent)
-    across, down = (torch.from_numpy(a).to(device) for a in result_axes(one.warp, (whole, whole)))
-    shape = (extent, extent)
+    shape = cut if one.corner is not None else whole
+    rows, columns = slice(top, top + shape[0]), slice(left, left + shape[1])
+    across, down = (torch.from_numpy(a).to(device) for a in result_axes(one.warp, whole))
     ahead = torch.stack((across[columns][None, :].expand(shape), down[rows][:, None].expand(shape)))
     moved = _displacements(one.warp, whole, rows, columns, device)
     if moved is not None:
         ahead = ahead + moved
-    matrix = torch.from_numpy(fractions_to_source(one.warp, (whole, whole), (whole, whole)))
+    matrix = torch.from_numpy(fractions_to_source(one.warp, whole, whole))
     places = torch.einsum("ij,jhw->hwi", matrix.to(device), ahead)
-    return (places * (2 / max(whole - 1, 1))).float()
+    lengths = torch.tensor([max(whole[1] - 1, 1), max(whole[0] - 1, 1)], device=device)
+    return (places * (2 / lengths)).float()
 
 
 def _displacements(
-    warp: Warp, whole: int, rows: slice, columns: slice, device: torch.device
+    warp: Warp, whole: Extent, rows: slice, columns: slice, device: torch.device
 ) -> torch.Tensor | None:
     """Return (2, H, W) displacements of an elastic or optical distortion, None without."""
     if warp.elastic is not None:
         knots = torch.from_numpy(np.asarray(warp.elastic)).to(device).unsqueeze(0)
         # Both libraries' bicubic kernels have a = -0.75 and half-pixel centres.
-        smooth = F.interpolate(knots, size=(whole, whole), mode="bicubic", align_corners=False)
+        smooth = F.interpolate(knots, size=whole, mode="bicubic", align_corners=False)
         return smooth[0, :, rows, columns]
     if warp.optical == 0.0:
         return None
-    line = (torch.arange(whole, device=device) + 0.5) / whole - 0.5
-    x, y = line[columns][None, :], line[rows][:, None]
+    down, across = ((torch.arange(n, device=device) + 0.5) / n - 0.5 for n in whole)
+    x, y = across[columns][None, :], down[rows][:, None]
     pull = 4 * warp.optical * (x * x + y * y)
     return torch.stack((pull * x, pull * y))
 

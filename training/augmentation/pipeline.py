@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.extent import Extent, Given, extent_of
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.recipe import Recipe
 from goldfold.training.augmentation.warp import Window, warp_image_and_mask
@@ -26,28 +27,28 @@ def augment(
     seed: int,
     epoch: int,
     index: int,
-    size: int | None = None,
+    size: Given | None = None,
     *,
-    crop: int | None = None,
+    crop: Given | None = None,
     soft: bool = False,
     mirror: Sequence[int] = (),
 ) -> tuple[Pixels, Pixels]:
     """Return the image and its mask, changed alike; both are new arrays.
 
     Args:
-        image: (S, S) or (S, S, 3) uint8.
-        mask: (S, S) or (C, S, S) uint8, 0 or 1; with `soft` coverage of 0 to 255.
+        image: (H, W) or (H, W, 3) uint8.
+        mask: (H, W) or (C, H, W) uint8, 0 or 1; with `soft` coverage of 0 to 255.
         recipe: what may happen.
         seed: of the run, not negative.
         epoch: from 0.
         index: of the image.
-        size: height and width of the whole result; the image's own unless given. Down to half
-            the image's size the bilinear sampling sees every pixel.
-        crop: height and width of a random square of the result that is returned instead.
+        size: of the whole result, a side or (height, width); the image's own unless given. Down to
+            half the image's size the bilinear sampling sees every pixel.
+        crop: of a random cut out of the result that is returned instead, likewise.
         soft: leave the mask's values between 0 and 255 as the interpolation gives them.
         mirror: for each of C masks the place of the one that a mirror makes of it; () if all stay.
     """
-    whole = image.shape[0] if size is None else size
+    whole = extent_of(image.shape[:2] if size is None else size)
     changes = draw(recipe, seed, epoch, index, size=whole, crop=crop)
     return apply(image, traded(mask, changes, mirror), changes, whole, crop=crop, soft=soft)
 
@@ -64,24 +65,25 @@ def apply(
     image: Pixels,
     mask: Pixels,
     changes: Draw,
-    size: int,
+    size: Given,
     *,
-    crop: int | None = None,
+    crop: Given | None = None,
     soft: bool = False,
 ) -> tuple[Pixels, Pixels]:
     """Return image and mask after these changes; arguments as in `augment`."""
-    window = _window(changes, size, crop)
-    if changes.warp.is_identity and image.shape[0] == size:
+    whole = extent_of(size)
+    window = _window(changes, whole, crop)
+    if changes.warp.is_identity and image.shape[:2] == whole:
         rows, columns = window.slices
         image, mask = np.array(image[rows, columns]), np.array(mask[..., rows, columns])
     else:
         image, mask = warp_image_and_mask(
-            image, mask, changes.warp, (size, size), window=window, soft=soft
+            image, mask, changes.warp, whole, window=window, soft=soft
         )
     return image if changes.tones is None else cv2.LUT(image, changes.tones), mask
 
 
-def _window(changes: Draw, size: int, crop: int | None) -> Window:
+def _window(changes: Draw, whole: Extent, crop: Given | None) -> Window:
     if changes.corner is None or crop is None:
-        return Window(0, 0, size, size)
-    return Window(*changes.corner, crop, crop)
+        return Window(0, 0, *whole)
+    return Window(*changes.corner, *extent_of(crop))
