@@ -1,4 +1,4 @@
-"""Steel, abdomens, ships and salt from the synthetic files to a checked submission, by the commands."""
+"""Steel, abdomens, ships and salt from the synthetic files to a checked submission."""
 
 import json
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def road(request, tmp_path_factory, invoke):
         MODEL.replace("CHANNELS", "3" if preset == SHIPS else "1").replace(
             "SIZE", EXTENTS[preset]
         ),
-        "folds.count=2",
+        "folds.count=2", "folds.train=[0,1]",
         "inference.checkpoints=1", "ensemble.bootstrap_samples=100", "workers=1",
         *shape_of(data),
     ]  # fmt: skip
