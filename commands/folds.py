@@ -99,7 +99,7 @@ def audit(
     path = table or run.directory.require(run.directory.folds, run.command("folds build"))
     groups = group_column(train, run.settings.folds.group)
     ids = list(train["image_id"])
-    fold_table = read_fold_table(path, id_column, fold_column)
+    fold_table = read_fold_table(path, id_column, fold_column, ids)
     content = _contents(run, train, pixels)
     report = audit_folds(
         fold_table,

@@ -24,9 +24,11 @@ _OWN_OPTIONS = {
 
 
 def init(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run directory to make.")],
     preset: Annotated[
         str | None, typer.Argument(help="Name of a preset, e.g. siim-acr-pneumothorax.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Run directory to make.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder with the competition's files.")
@@ -36,7 +38,8 @@ def init(
         typer.Option("--from", metavar="DATA", help="Folder of files that no preset knows."),
     ] = None,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="With --from: ask what the files do not tell.")
+        bool,
+        typer.Option("--interactive", help="Ask for the folder and what its files do not tell."),
     ] = False,
     recipe: Annotated[str, typer.Option(help="Recipe of the preset.")] = "default",
     assignments: Assignments = None,
@@ -45,7 +48,8 @@ def init(
     """Write goldfold.toml for a competition and say what was found in its folder.
 
     With --from instead of a preset the files are looked at: label tables, mask folders, class
-    folders, sample submissions. What they do not tell stands as a question in goldfold.toml.
+    folders, sample submissions. What they do not tell stands as a question in goldfold.toml, or is
+    asked with --interactive.
 
     Example:
     goldfold init siim-acr-pneumothorax --data data/siim -o runs/first
@@ -56,14 +60,18 @@ def init(
     from goldfold.errors import InputError
     from goldfold.rundirectory import RunDirectory
 
-    target = RunDirectory(output).settings
     if from_data is not None or interactive:
-        if preset is not None or data is not None or from_data is None:
+        if preset is not None or data is not None:
             raise InputError(
-                "--from takes the folder of files instead of a preset and --data: "
-                "`goldfold init --from DATA -o RUN`; --interactive belongs to it."
+                "--from and --interactive look at a folder of files instead of a preset and "
+                "--data: `goldfold init --from DATA -o RUN`."
             )
         _refuse_assignments(assignments)
+        if interactive:
+            from_data = from_data or _ask_for_folder("Folder with the competition's files")
+            output = output or _ask_for_folder("Run directory to make", Path("runs/first"))
+        target = RunDirectory(_required(output)).settings
+        assert from_data is not None
         _init_from(from_data, target, interactive=interactive, overwrite=overwrite)
     else:
         if preset is None or data is None:
@@ -71,8 +79,27 @@ def init(
                 "name a preset and its files, `goldfold init PRESET --data DATA -o RUN`, or the "
                 f"files alone, `goldfold init --from DATA -o RUN`. Presets: {_known_presets()}."
             )
+        target = RunDirectory(_required(output)).settings
         _init_preset(preset, data, target, recipe, assignments or [], overwrite=overwrite)
     show.out(f"next: goldfold check {shlex.quote(str(output))}")
+
+
+def _required(output: Path | None) -> Path:
+    """Return the run directory.
+
+    Raises:
+        InputError: it was not named.
+    """
+    from goldfold.errors import InputError
+
+    if output is None:
+        raise InputError("Missing option '--output' / '-o': the run directory to make.")
+    return output
+
+
+def _ask_for_folder(what: str, guess: Path | None = None) -> Path:
+    """Return a folder that is typed in."""
+    return Path(str(typer.prompt(what, default=None if guess is None else str(guess), err=True)))
 
 
 def _known_presets() -> str:

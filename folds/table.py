@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -58,17 +58,22 @@ def read_folds(path: Path) -> pd.DataFrame:
 
 
 def read_fold_table(
-    path: Path, id_column: str | None = None, fold_column: str | None = None
+    path: Path,
+    id_column: str | None = None,
+    fold_column: str | None = None,
+    known: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return image_id and fold of anyone's fold table, both as text, in the order of the file.
 
-    Endings like .png are taken off the ids, folders only if all the ids stay different. Folds may
-    be any text; `2.0` is read as `2`, a cell without a value as "".
+    Endings like .png are taken off the ids, folders only if all the ids stay different; where
+    known ids have them, they have them. Folds may be any text; `2.0` is read as `2`, a cell without
+    a value as "".
 
     Args:
         path: a CSV with a header.
         id_column: column with the image id; None = the one with a usual name.
         fold_column: column with the fold; None = the one with a usual name.
+        known: ids that are to be found again.
 
     Raises:
         InputError: the file is missing or is no CSV, or a column cannot be told.
@@ -83,7 +88,7 @@ def read_fold_table(
         )
     return pd.DataFrame(
         {
-            "image_id": bare_ids(table[ids]),
+            "image_id": _recognised(table[ids], known),
             "fold": [re.sub(r"^(-?\d+)\.0+$", r"\1", fold.strip()) for fold in table[folds]],
         }
     )
@@ -100,6 +105,16 @@ def bare_ids(names: Iterable[str]) -> list[str]:
     names = [_ENDING.sub("", name.strip()) for name in names]
     without_folder = [re.split(r"[/\\]", name)[-1] for name in names]
     return without_folder if len(set(without_folder)) == len(set(names)) else names
+
+
+def _recognised(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return ids as they are known, whether they stand with or without ending and folder."""
+    given = [name.strip() for name in names]
+    whole, by_bare = set(known), dict(zip(bare_ids(known), known, strict=True))
+    return [
+        name if name in whole else by_bare.get(bare, bare)
+        for name, bare in zip(given, bare_ids(given), strict=True)
+    ]
 
 
 def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:

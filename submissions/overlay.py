@@ -42,7 +42,7 @@ def draw_overlay(
     colour = cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR
     plain = cv2.cvtColor(np.ascontiguousarray(image), colour)
     heat = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
-    share = (levels[:, :, None] > 0) * (0.25 + 0.5 * levels[:, :, None] / 255)
+    share = 0.75 * np.sqrt(levels[:, :, None] / 255)  # low levels are seen, none leave an edge
     warm = (plain * (1 - share) + heat * share).astype(np.uint8)
     outlined = plain.copy()
     width = max(1, max(mask.shape) // 400)

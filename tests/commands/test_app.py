@@ -65,7 +65,7 @@ def test_our_own_bugs_say_so_and_show_where_when_asked(failing, monkeypatch):
     assert "Traceback (most recent call last)" in failing(RuntimeError("a bug")).err
 
 
-@pytest.mark.parametrize("words", [["fold"], ["folds", "bild"], ["run"], ["init", "tgs-salt"]])
+@pytest.mark.parametrize("words", [["fold"], ["folds", "bild"], ["run"], ["init", "--recipes"]])
 def test_wrong_use_ends_with_2_and_the_usage(invoke, words):
     ended = invoke(*words)
     assert ended.code == 2

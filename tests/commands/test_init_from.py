@@ -207,14 +207,26 @@ def test_questions_are_asked(one_class, invoke, tmp_path, monkeypatch):
     assert 'group = "patient"' in text
 
 
+def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    answers = f"{one_class}\n{run}\nRocks\ndice\nkaggle\n\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    done = invoke("init", "--interactive")
+    assert done.code == 0, done.err
+    assert "Folder with the competition's files" in done.err
+    assert 'title = "Rocks"' in (run / "goldfold.toml").read_text()
+    assert invoke("check", run).code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--from", "DATA"], "Missing option"),
+        (["--from", "DATA"], "Missing option '--output'"),
+        (["siim-acr-pneumothorax", "--data", "DATA"], "Missing option '--output'"),
         (["-o", "RUN"], "name a preset and its files"),
         (["siim-acr-pneumothorax", "-o", "RUN"], "name a preset and its files"),
-        (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "--from takes the folder"),
-        (["--interactive", "-o", "RUN"], "--from takes the folder"),
+        (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "instead of a preset"),
+        (["--interactive", "--data", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--from", "DATA", "-o", "RUN", "--set", "folds.count=3"], "--set changes a preset"),
         (["--from", "EMPTY", "-o", "RUN"], "holds no .dcm, .png, .jpg or .jpeg file"),
         (["--from", "BARE", "-o", "RUN"], "nothing that labels them"),

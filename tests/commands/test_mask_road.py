@@ -211,6 +211,11 @@ def test_the_run_says_what_each_class_scores(road):
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
 
 
+def test_the_folds_of_the_run_pass_their_audit(road, invoke):
+    done = invoke("folds", "audit", road.run, "--pixels")
+    assert (done.code, "no leakage found" in done.out) == (0, True), done.out
+
+
 def test_a_second_run_does_nothing_and_another_has_the_same_bytes(road, invoke, tmp_path):
     before = (road.run / "submission.csv").read_bytes()
     again = invoke("run", road.run)

@@ -148,3 +148,13 @@ def test_summary_by_hand():
     assert summary["fraction"].tolist() == [0.75, 0.0]
     assert summary.loc[0, ["area_q25", "area_median", "area_q75"]].tolist() == [15, 20, 25]
     assert summary.loc[1, ["area_q25", "area_median", "area_q75"]].isna().all()
+
+
+@pytest.mark.parametrize("names", [["a.jpg", "b.jpg"], ["a", "b"], ["train/a.jpg", "train/b.jpg"]])
+def test_ids_are_recognised_with_and_without_endings(tmp_path, names):
+    lines = [f"{name},{fold}" for fold, name in enumerate([*names, "other.png"])]
+    (tmp_path / "x.csv").write_text("\n".join(["image_id,fold", *lines]) + "\n")
+    table = read_fold_table(tmp_path / "x.csv", known=["b.jpg", "a.jpg", "c.jpg"])
+    assert table["image_id"].tolist() == ["a.jpg", "b.jpg", "other"]
+    plain = read_fold_table(tmp_path / "x.csv", known=["b", "a"])
+    assert plain["image_id"].tolist() == ["a", "b", "other"]

@@ -18,6 +18,7 @@ from goldfold.training.augmentation.recipe import RECIPES, get_recipe
 from goldfold.training.cache import build_cache
 from goldfold.training.images import PseudoLabelled, TrainingImages
 from goldfold.training.loader import Look, iterate_batches
+from goldfold.training.losses.overlap import soft_dice_loss
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.pseudo_labels import cached_pseudo_labels
 from goldfold.training.resize import resize_mask
@@ -194,6 +195,24 @@ def test_a_cache_of_rectangles(files, texts, masks, tmp_path):
     (batch,) = iterate_batches(images, [np.arange(4)], look, workers=0)
     assert batch.images.shape == (4, 32, 64)
     assert batch.masks.shape == (4, CLASSES, 32, 64)
+
+
+@pytest.mark.parametrize("name", ["dice", "tversky", "bce", "focal"])
+def test_losses_agree_with_the_library_s_for_several_labels(name):
+    from segmentation_models_pytorch import losses
+
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(3, CLASSES, 20, 14, generator=generator)
+    masks = (torch.rand(3, CLASSES, 20, 14, generator=generator) > 0.7).float()  # all have pixels
+    theirs = {
+        "dice": losses.DiceLoss("multilabel", smooth=0.0),
+        "tversky": losses.TverskyLoss("multilabel", smooth=1.0, alpha=0.3, beta=0.7),
+        "bce": losses.SoftBCEWithLogitsLoss(),
+        "focal": losses.FocalLoss("multilabel", gamma=2.0),
+    }[name]
+    ours = WeightedLoss(**{name: 1.0})
+    found = soft_dice_loss(logits, masks, smooth_px=1e-6) if name == "dice" else ours(logits, masks)
+    assert torch.isclose(found, theirs(logits, masks), atol=1e-5)
 
 
 class Shades(nn.Module):
