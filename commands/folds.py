@@ -190,7 +190,7 @@ def _print_classes(folds: pd.DataFrame) -> None:
 
 
 def print_summary(folds: pd.DataFrame) -> None:
-    """Print counts and area quantiles for each fold, or counts of classes."""
+    """Print counts and area quantiles for each fold, counts of classes, or both."""
     from goldfold.commands import show
 
     if not (folds["area_px"] > 0).any() and folds["stratum"].nunique() > 1:
@@ -209,3 +209,5 @@ def print_summary(folds: pd.DataFrame) -> None:
         for row in _summary(folds)
     ]
     show.out(show.table(headers, rows))
+    if not folds["stratum"].str.fullmatch(r"empty|area-\d+").all():
+        _print_classes(folds)  # of several masks an image

@@ -1,6 +1,7 @@
 """Steel, abdomens, ships and salt from the synthetic files to a checked submission."""
 
 import json
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -207,6 +208,8 @@ def test_the_run_says_what_each_class_scores(road):
     for name in report["classes"]:
         assert f"rule of {name}: " in road.out
     folds = pd.read_csv(road.run / "folds.csv", keep_default_na=False)
+    frequent = folds["stratum"].value_counts().index[0]
+    assert re.search(rf"fold  images  groups .*{frequent}", road.out)
     assert set(folds["stratum"]) - {"none", "rare"}
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
 
