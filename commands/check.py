@@ -33,6 +33,7 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.commands.context import collect_anew, open_run
+    from goldfold.competitions.report import count_ids
     from goldfold.errors import plural
 
     run = open_run(run_folder, assignments)
@@ -40,7 +41,12 @@ def check(
     if not report.problems:  # a table with problems lacks images that the folds would have
         report.problems += _impossible_folds(run, images)
     if not headers_only:
-        report.problems += _unreadable(run, list(images.loc[images["path"] != "", "path"]))
+        unreadable, flat = _decoded(run, list(images.loc[images["path"] != "", "path"]))
+        report.problems += unreadable
+        report.notices += count_ids(
+            images.loc[images["path"].isin(flat), "image_id"],
+            "image has", "images have", "one level in all pixels, so nothing is to be seen",
+        )  # fmt: skip
     if as_json:
         show.out_json(
             {"problems": report.problems, "notices": report.notices, "facts": report.facts}
@@ -74,8 +80,8 @@ def _impossible_folds(run: Run, images: pd.DataFrame) -> list[str]:
     return []
 
 
-def _unreadable(run: Run, paths: list[str]) -> list[str]:
-    """Return one line for each image whose pixels cannot be decoded."""
+def _decoded(run: Run, paths: list[str]) -> tuple[list[str], list[str]]:
+    """Return a line for each image that cannot be decoded, and the paths of those of one level."""
     from concurrent.futures import ThreadPoolExecutor
 
     from goldfold.competitions.image import read_image
@@ -83,21 +89,23 @@ def _unreadable(run: Run, paths: list[str]) -> list[str]:
 
     data = run.settings.competition.data
 
-    def fault(path: str) -> str | None:
+    def fault(path: str) -> tuple[str | None, bool]:
         try:
-            read_image(data / path, below=data)
+            pixels = read_image(data / path, below=data)
         except ImageError as error:
-            return str(error)
-        return None
+            return str(error), False
+        return None, bool(pixels.min() == pixels.max())
 
-    problems = []
+    problems, flat = [], []
     pool = ThreadPoolExecutor(max(1, run.workers))
     try:
         with run.progress.task("decoding images", len(paths)) as task:
-            for problem in pool.map(fault, paths):
+            for path, (problem, is_flat) in zip(paths, pool.map(fault, paths), strict=True):
                 task.advance()
                 if problem:
                     problems.append(problem)
+                if is_flat:
+                    flat.append(path)
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt does not wait for thousands of images
-    return problems
+    return problems, flat

@@ -48,7 +48,7 @@ def demo(
     make_synthetic(data, train, test, size, seed, quirks=False, overwrite=overwrite)
     show.out()
     init_command.init(
-        run_folder, PRESET, data, recipe=recipe, assignments=changes, overwrite=overwrite
+        PRESET, run_folder, data, recipe=recipe, assignments=changes, overwrite=overwrite
     )
     show.out()
     run = open_run(run_folder)

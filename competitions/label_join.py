@@ -162,16 +162,19 @@ def _count_rows(labels: Labels, report: DataReport) -> None:
     if OBJECTS in table.columns:
         _note_objects(table, report)
         return
-    several, overlaps = int((table["rows"] > 1).sum()), int((table["overlap_px"] > 0).sum())
+    several, overlapping = int((table["rows"] > 1).sum()), table["overlap_px"] > 0
     if CLASSES in table.columns:
         report.notices += count_ids(
-            table.loc[table["overlap_px"] > 0, "image_id"],
+            table.loc[overlapping, "image_id"],
             "image has", "images have", "rows of one class that overlap; they are united",
         )  # fmt: skip
     elif several:
+        named = count_ids(
+            table.loc[overlapping, "image_id"], "of them", "of them", "the rows overlap"
+        )
         report.notices.append(
             f"{plural(several, 'image has', 'images have')} several label rows; they are united "
-            f"(in {overlaps:,} of them the rows overlap)"
+            f"(in {named[0] if named else '0 of them the rows overlap'})"
         )
 
 

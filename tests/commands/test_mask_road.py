@@ -1,9 +1,10 @@
-"""Steel, abdomens and ships from the synthetic files to a checked submission, by the commands."""
+"""Steel, abdomens, ships and salt from the synthetic files to a checked submission."""
 
 import json
 import re
 import shutil
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -16,14 +17,16 @@ from goldfold.competitions.rle import decode, encode, get_dialect
 from goldfold.inference.reader import MapReader
 
 STEEL, ABDOMEN, SHIPS = "severstal-steel", "uw-madison", "airbus-ship"
+SALT = "tgs-salt"
+ONE_CLASS = (SHIPS, SALT)
 SAMPLES = {STEEL: "sample_submission.csv", ABDOMEN: "sample_submission.csv",
-           SHIPS: "sample_submission_v2.csv"}  # fmt: skip
-SIZES = {STEEL: 320, ABDOMEN: 80, SHIPS: 96}
+           SHIPS: "sample_submission_v2.csv", SALT: "sample_submission.csv"}  # fmt: skip
+SIZES = {STEEL: 320, ABDOMEN: 80, SHIPS: 96, SALT: 101}
 MODEL = (
     'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
     " channels=CHANNELS, stages=[{epochs=3, image_size=SIZE, batch_size=8, learning_rate=5e-3}]}]"
 )
-EXTENTS = {STEEL: "[32, 160], crop_size=[32, 96]", ABDOMEN: "64", SHIPS: "64"}
+EXTENTS = {STEEL: "[32, 160], crop_size=[32, 96]", ABDOMEN: "64", SHIPS: "64", SALT: "64"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def road(request, tmp_path_factory, invoke):
         MODEL.replace("CHANNELS", "3" if preset == SHIPS else "1").replace(
             "SIZE", EXTENTS[preset]
         ),
-        "folds.count=2",
+        "folds.count=2", "folds.train=[0,1]",
         "inference.checkpoints=1", "ensemble.bootstrap_samples=100", "workers=1",
         *shape_of(data),
     ]  # fmt: skip
@@ -105,11 +108,21 @@ def test_the_score_is_that_of_brute_force_over_pixels(road, invoke):
     for key, text in zip(keys(road.submission), road.submission[column], strict=True):
         height, width = road.images.loc[key[0], ["height", "width"]].astype(int)
         one, two = (decode(cell, height, width, dialect) for cell in (text, truth[key]))
-        total = int(one.sum()) + int(two.sum())
-        scores.append(1.0 if not total else 2 * int((one & two).sum()) / total)
+        scores.append(score_of(one, two, road.preset))
     words = ["--solution", road.data / "solution.csv", "--competition", road.run, "--json"]
     found = invoke("submit", "score", road.run / "submission.csv", *words).json
     assert found["overall"]["score"] == pytest.approx(np.mean(scores), abs=1e-12)
+
+
+def score_of(one, two, preset):
+    """Return Dice, or for salt the share of the thresholds that the IoU exceeds."""
+    total, both = int(one.sum()) + int(two.sum()), int((one & two).sum())
+    if not total:
+        return 1.0
+    if preset != SALT:
+        return 2 * both / total
+    thresholds = [Fraction(50 + 5 * step, 100) for step in range(10)]
+    return np.mean([Fraction(both, total - both) > one for one in thresholds])
 
 
 def keys_of(road):
@@ -121,6 +134,8 @@ def keys_of(road):
             "EncodedPixels",
             get_dialect("kaggle"),
         )
+    if road.preset == SALT:
+        return lambda table: [(key, "") for key in table["id"]], "rle_mask", get_dialect("kaggle")
     return (
         lambda table: list(zip(table["id"], table["class"], strict=True)),
         "predicted",
@@ -135,7 +150,7 @@ def test_every_mask_follows_from_its_maps_and_its_class_s_rule(road):
     assert len(stores) == 2
     dialect = get_dialect("row-major" if road.preset == ABDOMEN else "kaggle")
     written = rows_by_key(road)
-    assert len(written) == 8 * {STEEL: 4, ABDOMEN: 3, SHIPS: 1}[road.preset]
+    assert len(written) == 8 * {STEEL: 4, ABDOMEN: 3, SHIPS: 1, SALT: 1}[road.preset]
     for (image_id, name), texts in written.items():
         one = report["classes"][name] if name else report
         rule, members = one["rule"], [MapReader(path, name) for path in stores]
@@ -185,8 +200,9 @@ def test_a_single_image_gets_the_masks_of_the_submission(road, invoke, tmp_path)
 
 def test_the_run_says_what_each_class_scores(road):
     report = json.loads((road.run / "ensemble.json").read_text())
-    if road.preset == SHIPS:
-        assert report["metric"] == "f2-iou-thresholds"
+    if road.preset in ONE_CLASS:
+        metrics = {SHIPS: "f2-iou-thresholds", SALT: "mean-iou-thresholds"}
+        assert report["metric"] == metrics[road.preset]
         return
     honest = [one["honest"]["score"] for one in report["classes"].values()]
     assert report["honest"]["score"] == pytest.approx(np.mean(honest))
@@ -244,7 +260,7 @@ def test_a_second_run_does_nothing_and_another_has_the_same_bytes(road, invoke, 
 
 
 def test_an_unknown_class_in_the_sample_is_named(road, invoke, tmp_path):
-    if road.preset == SHIPS:
+    if road.preset in ONE_CLASS:
         pytest.skip("its rows have no class")
     text = (road.data / SAMPLES[road.preset]).read_text()
     wrong = tmp_path / "sample.csv"

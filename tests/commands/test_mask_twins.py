@@ -1,4 +1,4 @@
-"""Steel, abdomens and ships by the command line: made, described, checked, split."""
+"""Steel, abdomens, ships and salt by the command line: made, described, checked, split."""
 
 import re
 
@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 STEEL, ABDOMEN, SHIPS = "severstal-steel", "uw-madison", "airbus-ship"
-SIZES = {STEEL: 320, ABDOMEN: 90, SHIPS: 128}
+SALT = "tgs-salt"
+SIZES = {STEEL: 320, ABDOMEN: 90, SHIPS: 128, SALT: 101}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,9 @@ def test_the_shape_goes_into_the_next_step(twins, invoke, tmp_path):
                   "--test", 4)  # fmt: skip
     assert "--set" not in made.out  # 1600 px, as the preset expects
     assert cv2.imread(str(next((tmp_path / "x/test_images").iterdir()))).shape == (256, 1600, 3)
+    made = invoke("competition", "synthesize", tmp_path / "y", "--like", SALT, "--train", 4,
+                  "--test", 4, "--size", 80)  # fmt: skip
+    assert "--set 'competition.images.shape=[80,80]'" in made.out
 
 
 def test_init_says_what_is_there(twins):
@@ -95,6 +99,27 @@ def test_check_names_what_is_planted_in_the_sea(twins, invoke):
     name = planted["truncated"].rpartition("/")[2]
     excluded = f"competition.images.exclude=['{name}']"
     assert invoke("check", folder / "run", "--set", excluded).code == 0
+
+
+def test_check_names_what_is_planted_in_the_salt(twins, invoke):
+    folder, planted, _ = twins[SALT]
+    done = invoke("check", folder / "run")
+    assert done.code == 2
+    assert f'(unlabelled = "error"): {planted["image without a row"]}\n' in done.out
+    assert f'(imageless = "error"): {planted["row without an image"]}\n' in done.out
+    twice = planted["row that is there twice"]
+    assert f"(in 1 of them the rows overlap: {twice})\n" in done.out
+    assert (
+        f"one level in all pixels, so nothing is to be seen: {planted['all black']}\n" in done.out
+    )
+    handled = ["competition.unlabelled=drop", "competition.imageless=drop"]
+    words = [word for one in handled for word in ("--set", one)]
+    assert invoke("check", folder / "run", *words).code == 0
+    done = invoke("folds", "build", folder / "run", *words)
+    assert done.code == 0, done.err
+    images = pd.read_csv(folder / "run/images.csv", keep_default_na=False, dtype={"image_id": str})
+    depths = pd.read_csv(folder / "data/depths.csv", index_col="id", dtype={"id": str})["z"]
+    assert (images["depth"].astype(int) == images["image_id"].map(depths)).all()
 
 
 def test_the_days_of_a_case_stay_in_one_fold(twins, invoke):

@@ -12,18 +12,23 @@ import pytest
 from goldfold.competitions.rle import decode, get_dialect
 from goldfold.competitions.synthetic import (
     abdomen,
+    salt,
     sea,
     steel,
     synthesize_abdomen,
+    synthesize_salt,
     synthesize_ships,
     synthesize_steel,
 )
 from goldfold.competitions.synthetic.mask_release import hex_ids, shown_places
 from goldfold.errors import InputError
 
-MAKERS = {"steel": synthesize_steel, "abdomen": synthesize_abdomen, "ships": synthesize_ships}
+MAKERS = {
+    "steel": synthesize_steel, "abdomen": synthesize_abdomen, "ships": synthesize_ships,
+    "salt": synthesize_salt,
+}  # fmt: skip
 ASKED = {"train": 24, "test": 8, "seed": 3}
-SIZES = {"steel": 320, "abdomen": 120, "ships": 160}
+SIZES = {"steel": 320, "abdomen": 120, "ships": 160, "salt": 101}
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +134,33 @@ def test_ships_are_bright_elongated_and_apart():
     assert sea.draw_scene(0, 64, np.random.default_rng(0))[1] == []
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_salt_is_one_side_of_a_border_and_calmer_than_rock(seed):
+    image, mask = salt.draw_section("border", 101, np.random.default_rng(seed))
+    assert (image.dtype, image.shape, mask.shape) == (np.uint8, (101, 101), (101, 101))
+    assert 0.004 <= mask.mean() <= 0.97
+    parts, _, areas, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    assert parts == 2 or areas[1:].max() > 0.6 * areas[1:].sum()
+    rim = cv2.dilate(mask, np.ones((13, 13))) - cv2.erode(mask, np.ones((13, 13)))
+    inside, outside = image[(mask == 1) & (rim == 0)], image[(mask == 0) & (rim == 0)]
+    if min(len(inside), len(outside)) > 200:
+        assert inside.std() < outside.std()
+
+
+def test_sections_without_a_border():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        image, mask = salt.draw_section("none", 80, rng)
+        assert not mask.any()
+        assert image.min() < image.max()
+        _, mask = salt.draw_section("columns", 80, rng)
+        assert (mask == mask[0]).all()
+        assert 0 < mask.mean() < 1
+        image, mask = salt.draw_section("full", 80, rng)
+        assert mask.all()
+        assert image.std() < 30
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -200,12 +232,52 @@ def test_ships_in_airbus_layout(made):
         assert pixels[np.sum(masks, axis=0) > 0].mean() > np.median(pixels)
 
 
+def test_salt_in_tgs_layout(made):
+    folder = made["salt"].folder
+    header, rows = table(folder / "train.csv")
+    assert header == ["id", "rle_mask"]
+    assert len(rows) == made["salt"].label_rows == 24
+    assert all(re.fullmatch(r"[0-9a-f]{10}", name) for name, _ in rows)
+    assert {path.stem for path in (folder / "train/images").iterdir()} == {one for one, _ in rows}
+    for name, text in rows:
+        image, mask = (
+            read(folder / "train" / kind / f"{name}.png") for kind in ("images", "masks")
+        )
+        assert image.shape == (101, 101, 3)
+        assert np.ptp(image.astype(int), axis=2).max() == 0  # gray, stored as colour
+        truth = masks_of([text], (101, 101), "kaggle") or [np.zeros((101, 101))]
+        assert (mask == truth[0].astype(np.uint16) * 65535).all()
+    masks = [masks_of([text], (101, 101), "kaggle")[0] for _, text in rows if text]
+    assert len(masks) == made["salt"].with_mask == 15  # 39 % of 24 are empty
+    assert sum(bool(mask.all()) for mask in masks) == 1
+    assert sum(bool((mask == mask[0]).all() and not mask.all()) for mask in masks) == 1
+    header, depths = table(folder / "depths.csv")
+    assert header == ["id", "z"]
+    assert len({name for name, _ in depths}) == len(depths) == 24 + 8
+    assert all(51 <= int(z) <= 959 for _, z in depths)
+    tests = {path.stem for path in (folder / "test/images").iterdir()}
+    assert tests == {one for one, _ in depths} - {one for one, _ in rows}
+    assert [path.name for path in (folder / "test").iterdir()] == ["images"]
+
+
+def test_black_sections_are_planted_only_on_request(tmp_path):
+    for quirks in (False, True):
+        report = synthesize_salt(
+            tmp_path / str(quirks), train=60, test=4, size=64, seed=0, quirks=quirks
+        )
+        paths = report.folder.glob("train/images/*.png")
+        black = sorted(path.stem for path in paths if not read(path).any())
+        assert len(black) == (1 if quirks else 0)
+        assert not quirks or report.quirks[0] == f"all black: {black[0]}"
+
+
 @pytest.mark.parametrize(
     ("kind", "sample", "key"),
     [
         ("steel", "sample_submission.csv", 1),
         ("abdomen", "sample_submission.csv", 2),
         ("ships", "sample_submission_v2.csv", 1),
+        ("salt", "sample_submission.csv", 1),
     ],
 )
 def test_the_solution_has_the_samples_rows_and_both_parts(made, kind, sample, key):
@@ -227,9 +299,10 @@ def test_the_same_bytes_for_any_number_of_threads(kind, tmp_path):
         MAKERS[kind](tmp_path / name, seed=seed, workers=workers, **asked)
     one, three, other = (files_of(tmp_path / name) for name in ("one", "three", "other"))
     assert one == three
-    assert not {data for name, data in one.items() if name.endswith(("jpg", "png"))} & {
-        *other.values()
+    pictures = {
+        data for name, data in one.items() if name.endswith(("jpg", "png")) and "masks" not in name
     }
+    assert len(pictures & {*other.values()}) == (kind == "salt")  # the black one
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -1,0 +1,175 @@
+"""A synthetic twin of TGS' salt: sections as PNG, a row each in a table, and their depths."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.synthetic.folder import (
+    draw_all,
+    known_report,
+    twin_order,
+    whole_folder,
+    write_report,
+)
+from goldfold.competitions.synthetic.mask_release import (
+    SOLUTION_FILE,
+    Drawn,
+    MaskReport,
+    hex_ids,
+    shown_places,
+    texts_of,
+    usage,
+    write_sheet,
+)
+from goldfold.competitions.synthetic.salt import draw_section
+from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.files import write_bytes, write_text
+from goldfold.progress import SILENT, Progress
+
+Rows = list[tuple[str, str]]
+
+_VERSION = 1  # to be raised whenever the same seed gives other bytes
+_EMPTY = 0.39  # of the images, as in the real set
+_KINDS = {"full": 0.015, "columns": 0.06}  # of the images with salt; the others have a border
+_BLACK = 0.02  # of the images, as in the real set, if its quirks are wanted
+_HEADER = ("id", "rle_mask")
+_SAMPLE = "1 1"  # what the real sample has in every row
+_LOST = "ffffffffff"
+_SHALLOW, _DEEP = 51, 959  # what the real table of depths has at its ends
+
+
+def synthesize_salt(
+    folder: Path,
+    *,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    quirks: bool = False,
+    progress: Progress = SILENT,
+    workers: int | None = None,
+) -> MaskReport:
+    """Return what was written: sections of the earth and masks of salt in TGS' layout.
+
+    Args:
+        folder: where it goes; must not exist, or be empty, or hold the same competition.
+        train: training images.
+        test: test images.
+        size: side in pixels; the real ones have 101.
+        seed: decides everything.
+        quirks: images that are all black, an image without a row, a row without an image, and a
+            row that is there twice.
+        progress: told of each image.
+        workers: threads; None = the number of processor cores. They do not change the result.
+
+    Raises:
+        InputError: an argument is out of its range or the folder holds something else.
+        OutputError: the folder cannot be written.
+    """
+    order = twin_order("salt", _VERSION, train, test, size, seed, quirks)
+    if (there := known_report(folder, order, progress)) is not None:
+        return MaskReport(folder=folder, **there)
+    plan = _plan(train, test, seed, quirks)
+    shown = shown_places([one.kind != "none" for one in plan[:train]])
+    with whole_folder(folder) as partial:
+        draw = functools.partial(_draw, partial, size=size, seed=seed, shown=shown)
+        drawn = draw_all(draw, plan, workers, progress)
+        rows = _rows(plan[:train], drawn[:train])
+        planted: tuple[str, ...] = ()
+        if quirks:
+            rows, planted = _disturbed(plan[:train], rows)
+        write_text(partial / "train.csv", csv_text(_HEADER, rows))
+        depths = [(one.image_id, str(one.depth)) for one in plan]
+        write_text(partial / "depths.csv", csv_text(("id", "z"), depths))
+        _write_test_tables(partial, plan[train:], drawn[train:])
+        write_sheet(partial, drawn)
+        with_mask = sum(not one.empty for one in drawn[:train])
+        report = MaskReport(folder, train, test, with_mask, len(rows), planted)
+        write_report(partial, order, report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Section:
+    """An image to be drawn."""
+
+    number: int
+    split: str
+    image_id: str
+    kind: str
+    """One of `salt.KINDS`, or "black"."""
+    depth: int
+
+
+def _plan(train: int, test: int, seed: int, quirks: bool) -> list[_Section]:
+    rng = np.random.default_rng([seed, 61])
+    ids = hex_ids(train + test, rng, 10)
+    plan: list[_Section] = []
+    for split, count in (("train", train), ("test", test)):
+        kinds = _kinds(count, quirks and split == "train")
+        for place in rng.permutation(count):
+            depth = int(np.clip(round(rng.normal(506, 208)), _SHALLOW, _DEEP))
+            plan.append(_Section(len(plan), split, ids[len(plan)], kinds[place], depth))
+    return plan
+
+
+def _kinds(count: int, black: bool) -> list[str]:
+    """Return what that many images show; half of them have salt at least, two of them none."""
+    with_salt = count - max(2, round(_EMPTY * count))
+    special = [name for name, share in _KINDS.items() for _ in range(round(share * with_salt))]
+    if with_salt >= 10:  # each kind is there as far as there is room
+        special += [name for name in _KINDS if name not in special]
+    kinds = [*special, *["border"] * (with_salt - len(special))]
+    if black:
+        kinds += ["black"] * max(1, round(_BLACK * count))
+    return [*kinds, *["none"] * (count - len(kinds))]
+
+
+def _draw(folder: Path, one: _Section, *, size: int, seed: int, shown: set[int]) -> Drawn:
+    image = mask = np.zeros((size, size), np.uint8)
+    if one.kind != "black":
+        image, mask = draw_section(one.kind, size, np.random.default_rng([seed, 62, one.number]))
+    three = np.repeat(image[..., None], 3, axis=2)  # the real files are gray stored as colour
+    write_bytes(folder / one.split / "images" / f"{one.image_id}.png", _png(three))
+    if one.split == "train":
+        levels = mask.astype(np.uint16) * np.uint16(65535)  # the real masks have 16 bits
+        write_bytes(folder / "train/masks" / f"{one.image_id}.png", _png(levels))
+    sample = (image, mask) if one.number in shown else None
+    return Drawn(texts_of([mask], "kaggle"), sample)
+
+
+def _png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def _rows(plan: list[_Section], drawn: list[Drawn]) -> Rows:
+    return [(one.image_id, image.texts[0]) for one, image in zip(plan, drawn, strict=True)]
+
+
+def _disturbed(plan: list[_Section], rows: Rows) -> tuple[Rows, tuple[str, ...]]:
+    """Return the rows with what is planted, and a line for each."""
+    black = sorted(one.image_id for one in plan if one.kind == "black")
+    bare = next(one.image_id for one in plan if one.kind == "none")
+    twice = next(row for row in rows if row[1])
+    kept = [row for row in rows if row[0] != bare]
+    planted = (
+        f"all black: {', '.join(black)}",
+        f"image without a row: {bare}",
+        f"row without an image: {_LOST}",
+        f"row that is there twice: {twice[0]}",
+    )
+    return [*kept, (_LOST, ""), twice], planted
+
+
+def _write_test_tables(folder: Path, plan: list[_Section], drawn: list[Drawn]) -> None:
+    """Write the sample submission and the hidden solution, in the same order."""
+    sample = [(one.image_id, _SAMPLE) for one in plan]
+    write_text(folder / "sample_submission.csv", csv_text(_HEADER, sample))
+    solution = [(*row, usage(place)) for place, row in enumerate(_rows(plan, drawn))]
+    write_text(folder / SOLUTION_FILE, csv_text((*_HEADER, "Usage"), solution))
