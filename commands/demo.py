@@ -48,7 +48,12 @@ def demo(
     make_synthetic(data, train, test, size, seed, quirks=False, overwrite=overwrite)
     show.out()
     init_command.init(
-        PRESET, run_folder, data, recipe=recipe, assignments=changes, overwrite=overwrite
+        preset=PRESET,
+        data=data,
+        output=run_folder,
+        recipe=recipe,
+        assignments=changes,
+        overwrite=overwrite,
     )
     show.out()
     run = open_run(run_folder)
