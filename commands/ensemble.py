@@ -120,11 +120,10 @@ def average_command(
 
     from goldfold.commands import show
     from goldfold.commands.average_stage import average_all
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, assignments)
-    require_masks(run, "ensemble average")
     images = ensure_images(run)
     found = average_all(run, images, require_folds(run, images))
     if as_json:

@@ -1,0 +1,165 @@
+"""Averages, blends, views, comparisons and explanations of runs that predict classes."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+MODEL = (
+    '{name="NAME", architecture="Classifier", encoder="test_resnet", channels=CHANNELS,'
+    " seeds=[SEED], stages=[{epochs=3, image_size=64, batch_size=8, learning_rate=1e-3, LOSS}]}"
+)
+PNEUMONIA, HEMORRHAGE = "chest-xray-pneumonia", "rsna-intracranial-hemorrhage"
+SOFTMAX, SIGMOID = "loss={bce=0, dice=0, cross_entropy=1}", "loss={bce=1, dice=0}"
+
+
+def models(channels, loss, names):
+    made = [
+        MODEL.replace("NAME", name)
+        .replace("SEED", str(seed))
+        .replace("CHANNELS", str(channels))
+        .replace("LOSS", loss)
+        for seed, name in enumerate(names)
+    ]
+    return f"models=[{', '.join(made)}]"
+
+
+def finished_run(invoke, folder, preset, train, test, channels, loss, names, *more, data=None):
+    """Return the run directory of a finished run on synthetic images."""
+    if data is None:
+        data = folder / "data"
+        made = invoke(
+            "competition", "synthesize", data, "--like", preset, "--train", train, "--test", test,
+            "--size", 96,
+        )  # fmt: skip
+        assert made.code == 0, made.err
+    settings = [models(channels, loss, names), "folds.count=2", "inference.checkpoints=2",
+                "ensemble.bootstrap_samples=100", "workers=1", *more]  # fmt: skip
+    words = [word for one in settings for word in ("--set", one)]
+    run = folder / "run"
+    done = invoke("init", preset, "--data", data, "--recipe", "quick", "-o", run, *words)
+    assert done.code == 0, done.err
+    done = invoke("run", run)
+    assert done.code == 0, done.err
+    return run
+
+
+@pytest.fixture(scope="module")
+def chests_made(tmp_path_factory, invoke):
+    """Return a finished run of two models on two exclusive classes; nobody changes it."""
+    return finished_run(
+        invoke, tmp_path_factory.mktemp("chests"), PNEUMONIA, 30, 12, 1, SOFTMAX, ["one", "two"],
+        "competition.metric=auroc",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def heads_made(tmp_path_factory, invoke):
+    """Return a finished run of one model on six classes that may be together."""
+    return finished_run(
+        invoke, tmp_path_factory.mktemp("heads"), HEMORRHAGE, 40, 12, 3, SIGMOID, ["one"]
+    )
+
+
+@pytest.fixture
+def chests(chests_made, tmp_path):
+    """Return a copy of the run that a test may change."""
+    return shutil.copytree(chests_made, chests_made.parent / tmp_path.name)  # beside its data
+
+
+@pytest.fixture
+def heads(heads_made, tmp_path):
+    return shutil.copytree(heads_made, heads_made.parent / tmp_path.name)
+
+
+def out_of_fold(run, model="one", split="out-of-fold"):
+    """Return the table of a model's probabilities, by image, sorted."""
+    paths = sorted((run / "predictions").glob(f"{model}/seed-*/fold-*/{split}.csv"))
+    table = pd.concat(pd.read_csv(path, dtype={"image_id": str}) for path in paths)
+    return table.groupby("image_id").mean().sort_index()
+
+
+def truth_of(run, table, classes):
+    """Return 0 and 1 (N, C) for the images of a table."""
+    images = pd.read_csv(run / "images.csv", dtype=str, keep_default_na=False)
+    named = images.set_index("image_id").loc[table.index, "classes"].str.split(";")
+    return np.array([[name in one for name in classes] for one in named], int)
+
+
+def weighted_loss(truth, table, classes):
+    """Return the organisers' score: minus the mean loss over classes, `any` twice."""
+    losses = []
+    for place, name in enumerate(classes):
+        one = log_loss(truth[:, place], table[name], labels=[0, 1])
+        losses += [one] * (1 + (name == "any"))
+    return -np.mean(losses)
+
+
+def test_views_are_scored_as_the_metric_does(chests, invoke):
+    done = invoke("predict", "views", chests, "--view", "none", "--view", "hflip", "--json")
+    assert done.code == 0, done.err
+    assert [one["model"] for one in done.json] == ["one", "two"]
+    assert json.loads((chests / "views.json").read_text()) == done.json
+    for one in done.json:
+        sets = {row["views"]: row for row in one["sets"]}
+        assert list(sets) == ["none alone", "hflip alone", "all 2"]
+        assert sets["none alone"]["gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+        for row in one["sets"]:
+            gain = row["gain"]
+            assert gain["low"] <= gain["mean"] <= gain["high"]
+            assert gain["mean"] == pytest.approx(row["honest"] - sets["none alone"]["honest"])
+            assert row["milliseconds_an_image"] > 0
+        # inference.views = "hflip" is what was predicted: the same numbers, scored by scikit-learn
+        table = out_of_fold(chests, one["model"])
+        truth = truth_of(chests, table, ["NORMAL", "PNEUMONIA"])[:, 1]
+        assert sets["all 2"]["honest"] == pytest.approx(roc_auc_score(truth, table["PNEUMONIA"]))
+
+
+def test_views_of_a_loss(heads, invoke):
+    done = invoke("predict", "views", heads, "--view", "none", "--view", "hflip", "--json")
+    assert done.code == 0, done.err
+    (one,) = done.json
+    report = json.loads((heads / "ensemble.json").read_text())
+    table = out_of_fold(heads)
+    score = weighted_loss(truth_of(heads, table, report["classes"]), table, report["classes"])
+    assert one["metric"] == "neg-log-loss"
+    assert {row["views"]: row["honest"] for row in one["sets"]}["all 2"] == pytest.approx(score)
+    shown = invoke("predict", "views", heads, "--view", "none", "--view", "hflip")
+    assert "honest neg-log-loss of 40 held-out images" in shown.out
+
+
+def test_averages_of_weights_are_compared_and_predict(chests, invoke):
+    early = invoke("predict", "run", chests, "--set", "inference.average=greedy")
+    assert (early.code, "goldfold ensemble average" in early.err) == (2, True)
+    done = invoke("ensemble", "average", chests, "--json")
+    assert done.code == 0, done.err
+    for name in ("one", "two"):
+        one = done.json[name]
+        assert set(one["honest"]) == {"best", "predictions", "uniform", "greedy"}
+        assert one["difference"]["predictions"] == [0.0, 0.0, 0.0]
+        for way, (mean, low, high) in one["difference"].items():
+            assert mean == pytest.approx(one["honest"][way] - one["honest"]["predictions"])
+            assert low <= mean <= high
+        assert one["best"] == max(one["honest"], key=one["honest"].get)
+        assert all(1 <= count <= 2 for count in one["taken"])
+    # What the averages are said to score is what they predict with.
+    table = out_of_fold(chests)
+    truth = truth_of(chests, table, ["NORMAL", "PNEUMONIA"])[:, 1]
+    assert done.json["one"]["honest"]["predictions"] == pytest.approx(
+        roc_auc_score(truth, table["PNEUMONIA"]), abs=0.02
+    )
+    made = invoke("predict", "run", chests, "--set", "inference.average=uniform")
+    assert made.code == 0, made.err
+    assert "1 checkpoint, torch on" in made.err
+    averaged = out_of_fold(chests)
+    assert not np.allclose(averaged["PNEUMONIA"], table["PNEUMONIA"])
+    assert done.json["one"]["honest"]["uniform"] == pytest.approx(
+        roc_auc_score(truth, averaged["PNEUMONIA"]), abs=0.02
+    )
+    automatic = invoke("run", chests, "--set", "inference.average=auto")
+    assert automatic.code == 0, automatic.err
+    shown = invoke("ensemble", "average", chests)
+    assert "checkpoints in the greedy average, by fold: " in shown.out
