@@ -71,7 +71,7 @@ def test_labels(
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    from goldfold.commands.label_ensemble import open_label_members
+    from goldfold.commands.label_members import open_label_members
     from goldfold.competitions.label_metric import decide
     from goldfold.ensemble.labels import merge_labels
     from goldfold.files import read_json

@@ -79,10 +79,10 @@ def mean_by_image(
     import numpy as np
 
     names, place = np.unique(np.concatenate([list(one) for one in ids]), return_inverse=True)
-    everything = np.concatenate(tables, axis=1)
-    total = np.zeros((everything.shape[0], len(names), everything.shape[2]))
-    np.add.at(total, (slice(None), place), everything)
-    return names.tolist(), total / np.bincount(place)[None, :, None]
+    by_image = np.concatenate(tables, axis=1).swapaxes(0, 1)
+    total = np.zeros((len(names), *by_image.shape[1:]))
+    np.add.at(total, place, by_image)
+    return names.tolist(), (total / np.bincount(place)[:, None, None]).swapaxes(0, 1)
 
 
 class LabelJudgement:
@@ -138,6 +138,8 @@ def _job_labels(
 
     The probabilities are (sets, n, C). Every view is seen once; sets are merged from what was seen.
     """
+    from functools import partial
+
     import numpy as np
 
     from goldfold.commands.prediction_networks import Networks
@@ -156,17 +158,14 @@ def _job_labels(
     views, device, rows = get_views(names), predictor.device, cache.rows(ids)
     found = np.zeros((len(sets), len(ids), len(form.classes)))
     seconds = np.zeros(len(views))
+    look = partial(see_labels, exclusive=form.exclusive)
     size = run.settings.inference.batch_size
     title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
     with run.progress.task(title, len(rows)) as task:
         for start in range(0, len(rows), size):
             pixels = np.stack([cache.pixels[row] for row in rows[start : start + size]])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen, took = timed_views(
-                predictor,
-                views,
-                lambda net, view, x=inputs: see_labels(net, x, view, device, form.exclusive),
-            )
+            seen, took = timed_views(predictor, views, inputs, look)
             seconds += took
             for number, chosen in enumerate(sets):
                 merger = Merger(predictor.merge)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from goldfold.commands.training_stage import Job
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.inference.views import View
+    from goldfold.training.device import Device
 
 
 def compare_views(
@@ -172,9 +173,7 @@ def _job_histograms(
             places = range(start, min(start + size, len(rows)))
             pixels = np.stack([cache.pixels[rows[place]] for place in places])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen, took = timed_views(
-                predictor, views, lambda net, view, x=inputs: see(net, x, view, device)[0]
-            )
+            seen, took = timed_views(predictor, views, inputs, lambda *given: see(*given)[0])
             seconds += took
             for number, chosen in enumerate(sets):
                 merger = Merger(predictor.merge)
@@ -197,14 +196,18 @@ def held_out_images(job: Job, images: pd.DataFrame, folds: pd.DataFrame) -> pd.D
 
 
 def timed_views(
-    predictor: Predictor, views: Sequence[View], see: Callable[[Network, View], torch.Tensor]
+    predictor: Predictor,
+    views: Sequence[View],
+    inputs: torch.Tensor,
+    look: Callable[[Network, torch.Tensor, View, Device], torch.Tensor],
 ) -> tuple[list[list[torch.Tensor]], NDArray[np.float64]]:
     """Return what every network sees of a batch in every view, views outermost, and seconds.
 
     Args:
-        predictor: its networks see.
+        predictor: its networks look.
         views: V of them.
-        see: what a network gives in a view.
+        inputs: network input, float32 (N, C, H, W).
+        look: what a network gives in a view.
 
     Returns:
         V lists of a tensor a network, and (V,) seconds.
@@ -216,7 +219,7 @@ def timed_views(
     seen, seconds = [], np.zeros(len(views))
     for number, view in enumerate(views):
         begun = time.perf_counter()
-        seen.append([see(network, view) for network in predictor.networks])
+        seen.append([look(one, inputs, view, predictor.device) for one in predictor.networks])
         if predictor.device.device.type == "cuda":
             seen[-1][-1].sum().item()  # waits for the GPU
         seconds[number] = time.perf_counter() - begun

@@ -236,7 +236,6 @@ class Settings(Strict):
             return self
         wrong = {
             "inference.tile": self.inference.tile is not None,
-            "ensemble.runs": bool(self.ensemble.runs),
             "ensemble.thresholds": self.ensemble.thresholds is not None,
             "ensemble.post_processing": self.ensemble.post_processing != "off",
         }

@@ -27,19 +27,20 @@ def models(channels, loss, names):
     return f"models=[{', '.join(made)}]"
 
 
-def finished_run(invoke, folder, preset, train, test, channels, loss, names, *more, data=None):
-    """Return the run directory of a finished run on synthetic images."""
-    if data is None:
-        data = folder / "data"
-        made = invoke(
-            "competition", "synthesize", data, "--like", preset, "--train", train, "--test", test,
-            "--size", 96,
-        )  # fmt: skip
-        assert made.code == 0, made.err
+def synthetic(invoke, data, preset, train, test):
+    made = invoke(
+        "competition", "synthesize", data, "--like", preset, "--train", train, "--test", test,
+        "--size", 96,
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    return data
+
+
+def finished_run(invoke, data, run, preset, channels, loss, names, *more):
+    """Return the run directory of a finished run."""
     settings = [models(channels, loss, names), "folds.count=2", "inference.checkpoints=2",
                 "ensemble.bootstrap_samples=100", "workers=1", *more]  # fmt: skip
     words = [word for one in settings for word in ("--set", one)]
-    run = folder / "run"
     done = invoke("init", preset, "--data", data, "--recipe", "quick", "-o", run, *words)
     assert done.code == 0, done.err
     done = invoke("run", run)
@@ -50,8 +51,10 @@ def finished_run(invoke, folder, preset, train, test, channels, loss, names, *mo
 @pytest.fixture(scope="module")
 def chests_made(tmp_path_factory, invoke):
     """Return a finished run of two models on two exclusive classes; nobody changes it."""
+    folder = tmp_path_factory.mktemp("chests")
+    data = synthetic(invoke, folder / "data", PNEUMONIA, 30, 12)
     return finished_run(
-        invoke, tmp_path_factory.mktemp("chests"), PNEUMONIA, 30, 12, 1, SOFTMAX, ["one", "two"],
+        invoke, data, folder / "run", PNEUMONIA, 1, SOFTMAX, ["one", "two"],
         "competition.metric=auroc",
     )  # fmt: skip
 
@@ -59,9 +62,16 @@ def chests_made(tmp_path_factory, invoke):
 @pytest.fixture(scope="module")
 def heads_made(tmp_path_factory, invoke):
     """Return a finished run of one model on six classes that may be together."""
-    return finished_run(
-        invoke, tmp_path_factory.mktemp("heads"), HEMORRHAGE, 40, 12, 3, SIGMOID, ["one"]
-    )
+    folder = tmp_path_factory.mktemp("heads")
+    data = synthetic(invoke, folder / "data", HEMORRHAGE, 40, 12)
+    return finished_run(invoke, data, folder / "run", HEMORRHAGE, 3, SIGMOID, ["one"])
+
+
+@pytest.fixture(scope="module")
+def other_heads(heads_made, invoke):
+    """Return another finished run on the same images and folds; nobody changes it."""
+    data, run = heads_made.parent / "data", heads_made.parent / "other"
+    return finished_run(invoke, data, run, HEMORRHAGE, 3, SIGMOID, ["two", "three"])
 
 
 @pytest.fixture
@@ -163,3 +173,82 @@ def test_averages_of_weights_are_compared_and_predict(chests, invoke):
     assert automatic.code == 0, automatic.err
     shown = invoke("ensemble", "average", chests)
     assert "checkpoints in the greedy average, by fold: " in shown.out
+
+
+def test_ways_to_blend_are_compared(chests, invoke):
+    done = invoke("ensemble", "blend", chests, "--json")
+    assert done.code == 0, done.err
+    report = done.json
+    assert json.loads((chests / "blends.json").read_text()) == report
+    assert report["members"] == ["one", "two"]
+    ways = {(one["merge"], one["weights_by"]): one for one in report["blends"]}
+    assert len(ways) == 12
+    first, second = out_of_fold(chests, "one"), out_of_fold(chests, "two")
+    truth = truth_of(chests, first, ["NORMAL", "PNEUMONIA"])[:, 1]
+    one, two = first["PNEUMONIA"].to_numpy(), second["PNEUMONIA"].to_numpy()
+    roots = np.sqrt(one * two), np.sqrt((1 - one) * (1 - two))
+    odds = np.sqrt(one * two / (1 - one) / (1 - two))
+    expected = {
+        "mean": one + two,
+        "geometric": roots[0] / sum(roots),
+        "logit": odds,
+        "rank": pd.Series(one).rank() + pd.Series(two).rank(),
+    }
+    for merge, blend in expected.items():
+        found = ways[merge, "equal"]
+        assert found["honest"] == pytest.approx(roc_auc_score(truth, blend))
+        assert found["optimistic"] == pytest.approx(found["honest"])  # nothing is chosen
+        gain = found["gain"]
+        assert gain["mean"] == pytest.approx(found["honest"] - ways["mean", "equal"]["honest"])
+        assert gain["low"] <= gain["mean"] <= gain["high"]
+    without = {row["member"]: row for row in report["without_member"]}
+    assert without["one"]["honest"] == pytest.approx(roc_auc_score(truth, two))
+    assert without["two"]["gain"] == pytest.approx(
+        roc_auc_score(truth, one) - roc_auc_score(truth, one + two)
+    )
+    shown = invoke("ensemble", "blend", chests)
+    assert "better without: " in shown.out
+    assert "next: goldfold ensemble run" in shown.out
+
+
+def test_models_of_another_run_are_blended(heads, other_heads, invoke):
+    compared = invoke("ensemble", "blend", heads, "--with", other_heads, "--json")
+    assert compared.code == 0, compared.err
+    assert compared.json["members"] == ["one", "other/two", "other/three"]
+    given = ["--set", f'ensemble.runs=["{other_heads}"]', "--set", "ensemble.weights=[2, 1, 1]"]
+    done = invoke("ensemble", "run", heads, *given, "--json")
+    assert done.code == 0, done.err
+    classes = done.json["classes"]
+    assert {one["name"]: one["weight"] for one in done.json["members"]} == {
+        "one": 2, "other/two": 1, "other/three": 1,
+    }  # fmt: skip
+    tables = [
+        out_of_fold(heads),
+        out_of_fold(other_heads, "two"),
+        out_of_fold(other_heads, "three"),
+    ]
+    blend = (2 * tables[0] + tables[1] + tables[2]) / 4
+    score = weighted_loss(truth_of(heads, blend, classes), blend, classes)
+    assert done.json["honest"]["score"] == pytest.approx(score)
+    written = invoke("submit", "write", heads, *given)
+    assert written.code == 0, written.err
+    tests = [out_of_fold(heads, "one", "test"), out_of_fold(other_heads, "two", "test"),
+             out_of_fold(other_heads, "three", "test")]  # fmt: skip
+    blend = (2 * tests[0] + tests[1] + tests[2]) / 4
+    submitted = pd.read_csv(heads / "submission.csv").set_index("ID")["Label"]
+    for image_id, row in blend.iterrows():
+        for name in classes:
+            assert submitted[f"{image_id}_{name}"] == pytest.approx(row[name], rel=1e-5)
+
+
+def test_runs_that_do_not_fit_are_not_blended(heads, other_heads, chests, invoke):
+    weights = ["--set", f'ensemble.runs=["{other_heads}"]', "--set", "ensemble.weights=[2, 1]"]
+    done = invoke("ensemble", "run", heads, *weights)
+    assert (done.code, "2 values for 3 members: one, other/two" in done.err) == (2, True)
+    done = invoke("ensemble", "blend", heads, "--with", chests)
+    assert (done.code, "held out in different folds" in done.err) == (2, True)
+    folds = pd.read_csv(heads / "folds.csv")
+    folds.loc[0, "fold"] = 1 - folds.loc[0, "fold"]
+    folds.to_csv(heads / "folds.csv", index=False)
+    done = invoke("ensemble", "blend", other_heads, "--with", heads)
+    assert done.code == 2, done.out

@@ -171,7 +171,7 @@ def test_pneumonia_quirks(tmp_path, invoke):
 
 def test_what_is_for_masks_says_so(chests, invoke):
     folder, _ = chests
-    for words in (["ensemble", "blend"], ["train", "pseudo-label"]):
+    for words in ["train", "pseudo-label"]:
         done = invoke(*words, folder / "run")
         assert done.code == 2
         assert f"`goldfold {' '.join(words)}` is for masks" in done.err
