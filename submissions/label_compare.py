@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from goldfold.competitions.label_metric import decide, scored_classes
 from goldfold.errors import InputError
@@ -157,7 +156,7 @@ def compare_labels(
     named = None if layout.content == "label" else _named(files, layout, shared, classes)
     flags = named or [decide(numbers, exclusive) for numbers in both]
     of_classes = tuple(
-        _of_class(name, *(one[:, place] for one in both), *(one[:, place] for one in flags))
+        _of_class(name, [one[:, place] for one in both], [one[:, place] for one in flags])
         for place, name in enumerate(classes)
     )
     of_images = _of_images(shared, classes, both, flags)
@@ -193,19 +192,25 @@ def _named(
     return found
 
 
-def _of_class(
-    name: str, first: FloatArray, second: FloatArray, said: Flags, other_said: Flags
-) -> ClassAgreement:
-    ranks = [rankdata(one) - (len(one) + 1) / 2 for one in (first, second)]
+def _of_class(name: str, both: Sequence[FloatArray], flags: Sequence[Flags]) -> ClassAgreement:
+    """Return how two submissions' probabilities (N,) and answers (N,) of a class agree."""
+    ranks = [_centred_ranks(one) for one in both]
     size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return ClassAgreement(
         name,
-        float(np.abs(first - second).mean()),
+        float(np.abs(both[0] - both[1]).mean()),
         float((ranks[0] * ranks[1]).sum() / size) if size else None,
-        int(said.sum()),
-        int(other_said.sum()),
-        int((said & other_said).sum()),
+        int(flags[0].sum()),
+        int(flags[1].sum()),
+        int((flags[0] & flags[1]).sum()),
     )
+
+
+def _centred_ranks(values: FloatArray) -> FloatArray:
+    """Return the rank of each value, ties sharing the mean of theirs, minus the mean rank."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - (count + 1) / 2
+    return np.asarray(middle[place] - (len(values) - 1) / 2, float)
 
 
 def _of_images(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.errors import InputError, list_problems
+from goldfold.errors import InputError, list_problems, plural
 from goldfold.submissions.layout import Layout
 from goldfold.submissions.table import read_table
 
@@ -70,4 +70,6 @@ def require_every_class(
     """
     count = int(np.isnan(probability).any(axis=1).sum())
     if count:
-        raise InputError(f"{path}: {count} images lack a row for one of {', '.join(classes)}.")
+        raise InputError(
+            f"{path}: {plural(count, 'image lacks', 'images lack')} a row for one of {', '.join(classes)}."
+        )

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import log_loss, roc_auc_score
 
 MODEL = (
@@ -256,3 +257,59 @@ def test_other_classes_are_not_blended(heads_made, chests_made):
 
     with pytest.raises(InputError, match="it predicts the classes NORMAL, PNEUMONIA, one an image"):
         _require_same_classes(open_run(heads_made), open_run(chests_made))
+
+
+def test_two_tables_of_classes_side_by_side(chests, chests_made, invoke):
+    changed = invoke("submit", "write", chests, "--set", "ensemble.weights=[1, 0]")
+    assert changed.code == 2  # the ensemble is of other weights
+    for words in (["ensemble", "run"], ["submit", "write"]):
+        assert invoke(*words, chests, "--set", "ensemble.weights=[1, 0]").code == 0
+    first, second = chests / "submission.csv", chests_made / "submission.csv"
+    done = invoke("submit", "compare", first, second, "--competition", chests, "--json")
+    assert done.code == 0, done.err
+    ours, theirs = (pd.read_csv(one).set_index("image_id") for one in (first, second))
+    gap = (ours["PNEUMONIA"] - theirs["PNEUMONIA"]).abs()
+    found = done.json
+    assert found["shared_images"] == len(ours) == 12
+    assert found["mean_difference"] == pytest.approx(gap.mean(), abs=2e-6)
+    assert found["same_labels"] == pytest.approx((ours["predicted"] == theirs["predicted"]).mean())
+    assert found["labels_from"] == "the files"
+    assert found["agreement_by"] == "rank correlation"  # the metric is AUROC
+    correlation = spearmanr(ours["PNEUMONIA"], theirs["PNEUMONIA"]).statistic
+    assert found["agreement"] == pytest.approx(correlation)
+    by_class = {one["name"]: one for one in found["classes"]}
+    assert by_class["PNEUMONIA"]["rank_correlation"] == pytest.approx(correlation)
+    assert by_class["PNEUMONIA"]["named_first"] == (ours["predicted"] == "PNEUMONIA").sum()
+    assert found["differing"][0]["image_id"] == gap.idxmax()
+    shown = invoke("submit", "compare", first, second, "--competition", chests, "--images", "3")
+    assert shown.code == 0, shown.err
+    assert "(rank correlation)" in shown.out
+    same = invoke("submit", "compare", second, second, "--competition", chests, "--json").json
+    assert (same["agreement"], same["identical"], same["differing"]) == (pytest.approx(1), 12, [])
+
+
+def test_two_submissions_of_probabilities_side_by_side(heads, other_heads, invoke, tmp_path):
+    first, second = heads / "submission.csv", other_heads / "submission.csv"
+    done = invoke("submit", "compare", first, second, "--json")  # the preset has these columns
+    assert done.code == 0, done.err
+    ours, theirs = (pd.read_csv(one).set_index("ID")["Label"] for one in (first, second))
+    assert done.json["shared_images"] == 12
+    assert done.json["agreement"] == pytest.approx(1 - (ours - theirs).abs().mean())
+    assert done.json["labels_from"] == "one half"
+    short = tmp_path / "short.csv"
+    short.write_text("\n".join(first.read_text().splitlines()[:-1]) + "\n")
+    done = invoke("submit", "compare", short, second)
+    assert (done.code, "1 image lacks a row" in done.err) == (2, True)
+
+
+def test_two_runs_of_classes_are_selected(heads, other_heads, invoke):
+    done = invoke("submit", "select", heads, other_heads, "--tolerance", "9", "--json")
+    assert done.code == 0, done.err
+    files = [heads / "submission.csv", other_heads / "submission.csv"]
+    assert {done.json["best"], done.json["other"]} == {str(one) for one in files}
+    assert done.json["agreement_by"] == "1 - mean difference"
+    honest = [one["honest"] for one in done.json["candidates"]]
+    assert honest == sorted(honest, reverse=True)
+    assert honest[0] < 0  # minus a loss
+    shown = invoke("submit", "select", heads, other_heads, "--tolerance", "0")
+    assert "agrees with the best, 1 - mean difference" in shown.out
