@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
+    from goldfold.commands.label_members import LabelMembers
+    from goldfold.commands.prediction_stage import Split
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
 
@@ -63,10 +66,31 @@ def _named(predicted: NDArray[np.bool_], probability: NDArray[np.float64]) -> in
     return int(np.where(predicted, probability, -1.0).argmax())
 
 
-def test_labels(
-    run: Run, images: pd.DataFrame, folds: pd.DataFrame
-) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return ids, blended probabilities (N, C) and predicted classes (N, C) of the test images.
+@dataclass(frozen=True)
+class DecidedLabels:
+    """What members say of images, and what ensemble.json makes of it.
+
+    Attributes:
+        members: with their probabilities, M arrays (N, C).
+        weights: M of them.
+        merge: on what they are averaged.
+        probability: (N, C) blended.
+        thresholds: (C,).
+        predicted: (N, C).
+    """
+
+    members: LabelMembers
+    weights: list[int]
+    merge: str
+    probability: NDArray[np.float64]
+    thresholds: list[float]
+    predicted: NDArray[np.bool_]
+
+
+def decide_labels(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
+) -> DecidedLabels:
+    """Return the classes of the test images, or of the training images out of fold.
 
     Raises:
         InputError: predictions or ensemble are missing or outdated.
@@ -77,20 +101,34 @@ def test_labels(
     from goldfold.files import read_json
 
     chosen = read_json(run.directory.ensemble)
-    members = open_label_members(run, images, folds, "test")
-    weights = {one["name"]: one["weight"] for one in chosen["members"]}
+    members = open_label_members(run, images, folds, split)
+    by_name = {one["name"]: one["weight"] for one in chosen["members"]}
+    weights = [by_name[name] for name in members.names]
     references = None
-    if chosen["merge"] == "rank":
+    if chosen["merge"] == "rank" and split == "test":
         references = open_label_members(run, images, folds, "out-of-fold").probability
     probability = merge_labels(
         members.probability,
-        [weights[name] for name in members.names],
+        weights,
         chosen["merge"],
         exclusive=chosen["exclusive"],
         references=references,
     )
     thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
-    return members.image_ids, probability, decide(probability, chosen["exclusive"], thresholds)
+    predicted = decide(probability, chosen["exclusive"], thresholds)
+    return DecidedLabels(members, weights, chosen["merge"], probability, thresholds, predicted)
+
+
+def test_labels(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return ids, blended probabilities (N, C) and predicted classes (N, C) of the test images.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    found = decide_labels(run, images, folds, "test")
+    return found.members.image_ids, found.probability, found.predicted
 
 
 test_labels.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

@@ -241,9 +241,9 @@ def explain_command(
     as_json: Json = False,
     assignments: Assignments = None,
 ) -> None:
-    """Say which rule made an image's mask or left it empty, from what every member saw.
+    """Say why an image got its mask or its classes, from what every member saw.
 
-    A training image is explained by its out-of-fold prediction and held against its true mask.
+    A training image is explained by its out-of-fold prediction and held against the truth.
 
     Example:
     goldfold submit explain runs/first ID_0123
@@ -251,16 +251,27 @@ def explain_command(
     import numpy as np
 
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.submit_explain import explain, overlay_path
+    from goldfold.commands.label_explain import explain_labels, print_label_explanation
+    from goldfold.commands.submit_explain import explain, image_row, overlay_path
     from goldfold.submissions.overlay import write_overlay
 
     run = open_run(run_folder, assignments)
-    require_masks(run, "submit explain")
     images = ensure_images(run)
-    found = explain(run, images, require_folds(run, images), image_id)
+    folds = require_folds(run, images)
     path = picture or overlay_path(run, image_id)
+    if run.settings.competition.is_classification:
+        facts, panel = explain_labels(run, images, folds, image_row(run, images, image_id))
+        write_overlay(path, panel)
+        facts["picture"] = str(path)
+        if as_json:
+            show.out_json(facts)
+            return
+        print_label_explanation(facts)
+        show.out(f"picture: {path}")
+        return
+    found = explain(run, images, folds, image_id)
     write_overlay(path, np.concatenate([one.panels for one in found]))
     told = [one.facts | {"picture": str(path)} for one in found]
     if as_json:

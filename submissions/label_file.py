@@ -70,6 +70,5 @@ def require_every_class(
     """
     count = int(np.isnan(probability).any(axis=1).sum())
     if count:
-        raise InputError(
-            f"{path}: {plural(count, 'image lacks', 'images lack')} a row for one of {', '.join(classes)}."
-        )
+        images = plural(count, "image lacks", "images lack")
+        raise InputError(f"{path}: {images} a row for one of {', '.join(classes)}.")

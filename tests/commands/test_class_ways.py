@@ -313,3 +313,45 @@ def test_two_runs_of_classes_are_selected(heads, other_heads, invoke):
     assert honest[0] < 0  # minus a loss
     shown = invoke("submit", "select", heads, other_heads, "--tolerance", "0")
     assert "agrees with the best, 1 - mean difference" in shown.out
+
+
+def test_a_training_image_is_explained_out_of_fold(chests, invoke, tmp_path):
+    report = json.loads((chests / "ensemble.json").read_text())
+    one, two = out_of_fold(chests, "one"), out_of_fold(chests, "two")
+    image_id = one.index[3]
+    done = invoke("submit", "explain", chests, image_id, "-o", tmp_path / "look.png", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert [one["member"] for one in found["members"]] == ["one", "two"]
+    assert found["members"][1]["probability"]["PNEUMONIA"] == pytest.approx(
+        two.loc[image_id, "PNEUMONIA"]
+    )
+    blend = (one.loc[image_id, "PNEUMONIA"] + two.loc[image_id, "PNEUMONIA"]) / 2
+    assert found["blend"]["PNEUMONIA"] == pytest.approx(blend)
+    assert sum(found["blend"].values()) == pytest.approx(1)
+    limit = report["thresholds"]["PNEUMONIA"]
+    assert found["thresholds"] == {"PNEUMONIA": limit}
+    assert found["predicted"] == ["PNEUMONIA" if blend >= limit else "NORMAL"]
+    is_ill = truth_of(chests, one.loc[[image_id]], ["PNEUMONIA"])[0, 0] == 1
+    assert found["true"] == ["PNEUMONIA" if is_ill else "NORMAL"]
+    assert found["right"] == (found["true"] == found["predicted"])
+    assert found["log_loss"] == pytest.approx(-np.log(blend if is_ill else 1 - blend))
+    assert (tmp_path / "look.png").read_bytes()[:4] == b"\x89PNG"
+    shown = invoke("submit", "explain", chests, image_id)
+    assert "true classes: " in shown.out
+    assert (chests / "explained").is_dir()
+
+
+def test_a_test_image_is_explained_as_submitted(heads, invoke):
+    submitted = pd.read_csv(heads / "submission.csv").set_index("ID")["Label"]
+    image_id = submitted.index[0].rsplit("_", 1)[0]
+    done = invoke("submit", "explain", heads, image_id, "--json")
+    assert done.code == 0, done.err
+    assert "true" not in done.json
+    for name, value in done.json["blend"].items():
+        assert value == pytest.approx(submitted[f"{image_id}_{name}"], rel=1e-5)
+    expected = [n for n, p in done.json["blend"].items() if p >= done.json["thresholds"][n]]
+    assert done.json["predicted"] == expected
+    assert done.json["verdict"].startswith(", ".join(expected) or "no class")
+    unknown = invoke("submit", "explain", heads, "nobody")
+    assert (unknown.code, "has no image 'nobody'" in unknown.err) == (2, True)
