@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -43,48 +45,76 @@ def open_label_members(
             from a model that saw the image or its group, or another run has other folds, classes
             or images.
     """
-    from goldfold.commands.ensemble_members import require_weight_each, runs_of
+    from goldfold.commands.ensemble_members import require_weight_each
     from goldfold.ensemble.bookkeeping import check_out_of_fold
-    from goldfold.errors import InputError, list_problems
 
-    tables = _Tables()
-    for one, prefix, its_images, its_folds in runs_of(run, images, folds):
-        _require_same_classes(run, one)
-        _read_own(one, prefix, its_images, its_folds, split, tables)
-    if tables.missing:
-        remedy = f"Run `{run.command('predict run')} --{split}`."
-        raise InputError(
-            list_problems("predictions are missing or outdated:", tables.missing, remedy)
-        )
+    tables = read_tables(run, images, folds, split)
     if split == "out-of-fold":
         check_out_of_fold(
-            tables.stores,
+            [(str(one.path), one.fold, one.ids) for one in tables],
             dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True)),
             dict(zip(folds["image_id"], folds["group"].fillna("").astype(str), strict=True)),
         )
-    means = {name: _mean_over(seeds.values()) for name, seeds in tables.by_model.items()}
+    by_model: dict[str, dict[int, list[pd.DataFrame]]] = {}
+    for one in tables:
+        by_model.setdefault(one.member, {}).setdefault(one.seed, []).append(
+            _frame(one.ids, one.probability)
+        )
+    means = {name: _mean_over(seeds.values()) for name, seeds in by_model.items()}
     _require_same_images(means)
     require_weight_each(run, list(means))
     ids = list(next(iter(means.values())).index)
     arrays = [table.loc[ids].to_numpy() for table in means.values()]
-    return LabelMembers(list(means), ids, arrays, tables.facts)
+    facts = {one.place: one.made_from for one in tables}
+    return LabelMembers(list(means), ids, arrays, facts)
 
 
 @dataclass(frozen=True)
-class _Tables:
-    """What was read of the members.
+class LabelTable:
+    """What one fold's models of a member say.
 
     Attributes:
-        by_model: tables of probabilities, by model and seed.
-        stores: path, fold and ids of each table.
-        facts: what each was made from, by model and place.
-        missing: paths of those that are missing or outdated.
+        member: its name.
+        seed: of the training.
+        fold: of the training.
+        path: of the table.
+        place: member's run, model, seed, fold and file as one text.
+        ids: N.
+        probability: (N, C).
+        made_from: fingerprint of what it was made from.
     """
 
-    by_model: dict[str, dict[int, list[pd.DataFrame]]] = field(default_factory=dict)
-    stores: list[tuple[str, int, list[str]]] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
+    member: str
+    seed: int
+    fold: int
+    path: Path
+    place: str
+    ids: list[str]
+    probability: NDArray[np.float64]
+    made_from: str
+
+
+def read_tables(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
+) -> list[LabelTable]:
+    """Return every table of the members, those of other runs last.
+
+    Raises:
+        InputError: trainings are not finished, predictions are missing or outdated, or another run
+            has other folds or classes.
+    """
+    from goldfold.commands.ensemble_members import runs_of
+    from goldfold.errors import InputError, list_problems
+
+    found: list[LabelTable] = []
+    missing: list[str] = []
+    for one, prefix, its_images, its_folds in runs_of(run, images, folds):
+        require_same_classes(run, one)
+        found += _read_own(one, prefix, its_images, its_folds, split, missing)
+    if missing:
+        remedy = f"Run `{run.command('predict run')} --{split}`."
+        raise InputError(list_problems("predictions are missing or outdated:", missing, remedy))
+    return found
 
 
 def _read_own(
@@ -93,9 +123,12 @@ def _read_own(
     images: pd.DataFrame,
     folds: pd.DataFrame,
     split: Split,
-    tables: _Tables,
-) -> None:
-    """Read the tables of one run's models; their names begin with the prefix."""
+    missing: list[str],
+) -> list[LabelTable]:
+    """Return the tables of one run, whose members' names begin with the prefix.
+
+    Paths of those that are missing or outdated are added to `missing`.
+    """
     from goldfold.commands.prediction_stage import (
         images_fingerprints,
         is_predicted,
@@ -111,21 +144,30 @@ def _read_own(
         job for job in ready_jobs(run, images, folds) if chosen is None or job.model.name in chosen
     ]
     prints = images_fingerprints(run, images, folds, [job.fold for job in jobs], split)
+    found = []
     for job in jobs:
         path = store_of(run, job, split)
         wanted = store_facts(run, job, prints[job.fold], split)
         if not is_predicted(path, wanted):
-            tables.missing.append(str(path))
+            missing.append(str(path))
             continue
         ids, probability = read_labels_table(path, run.settings.competition.classes)
-        tables.stores.append((str(path), job.fold, ids))
-        tables.facts[prefix + "/".join(path.parts[-4:])] = fingerprint(wanted)
-        seeds = tables.by_model.setdefault(prefix + job.model.name, {})
-        seeds.setdefault(job.seed, []).append(_frame(ids, probability))
+        place = prefix + "/".join(path.parts[-4:])
+        found.append(
+            LabelTable(
+                prefix + job.model.name, job.seed, job.fold, path, place, ids, probability,
+                fingerprint(wanted),
+            )
+        )  # fmt: skip
+    return found
 
 
-def _require_same_classes(run: Run, other: Run) -> None:
-    """Raise InputError unless both runs predict the same classes in the same way."""
+def require_same_classes(run: Run, other: Run) -> None:
+    """Accept another run that predicts the same classes in the same way.
+
+    Raises:
+        InputError: it predicts others, or masks.
+    """
     from goldfold.errors import InputError
 
     mine, its = run.settings.competition, other.settings.competition
@@ -137,8 +179,9 @@ def _require_same_classes(run: Run, other: Run) -> None:
             return names if form.is_classification else "masks"
 
         raise InputError(
-            f"{other.directory.root} cannot be blended with {run.directory.root}: it predicts "
-            f"{told(its)}, not {told(mine)}. Leave it out of ensemble.runs."
+            f"{other.directory.root} does not go with {run.directory.root}: it predicts "
+            f"{told(its)}, not {told(mine)}. Leave it out, or give both the same "
+            "competition.classes."
         )
 
 

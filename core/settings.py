@@ -79,8 +79,6 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
     weights = loss.class_weights
     if isinstance(weights, dict) and (bad := [one for one in weights if one not in classes]):
         raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no class")
-    if stage.pseudo_labels is not None:
-        raise ValueError(f"{name}: pseudo_labels are masks")
 
 
 class FoldSettings(Strict):

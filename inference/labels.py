@@ -139,8 +139,15 @@ def write_labels(
     write_json(path.with_suffix(".json"), {"facts": dict(facts), "images": len(table)})
 
 
-def read_labels_table(path: Path, classes: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+def read_labels_table(
+    path: Path, classes: Sequence[str], remedy: str = _REMEDY
+) -> tuple[list[str], NDArray[np.float64]]:
     """Return ids and probabilities (N, C) of a table.
+
+    Args:
+        path: the .csv file.
+        classes: C names.
+        remedy: what to do about a damaged one.
 
     Raises:
         InputError: it is missing, damaged or of other classes.
@@ -148,14 +155,14 @@ def read_labels_table(path: Path, classes: Sequence[str]) -> tuple[list[str], ND
     try:
         table = pd.read_csv(path, dtype={ID_COLUMN: str}, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}. {_REMEDY}") from error
+        raise InputError(f"cannot read {path}: {error}. {remedy}") from error
     if list(table.columns) != [ID_COLUMN, *classes]:
         raise InputError(
             f"{path} has the columns {', '.join(table.columns)}; expected {ID_COLUMN} and the "
-            f"classes {', '.join(classes)}. {_REMEDY}"
+            f"classes {', '.join(classes)}. {remedy}"
         )
     try:
         probability = table[list(classes)].to_numpy(np.float64)
     except ValueError as error:
-        raise InputError(f"{path}: {error}. {_REMEDY}") from None
+        raise InputError(f"{path}: {error}. {remedy}") from None
     return table[ID_COLUMN].tolist(), probability

@@ -252,11 +252,11 @@ def test_runs_that_do_not_fit_are_not_blended(heads, other_heads, chests, invoke
 
 def test_other_classes_are_not_blended(heads_made, chests_made):
     from goldfold.commands.context import open_run
-    from goldfold.commands.label_members import _require_same_classes
+    from goldfold.commands.label_members import require_same_classes
     from goldfold.errors import InputError
 
     with pytest.raises(InputError, match="it predicts the classes NORMAL, PNEUMONIA, one an image"):
-        _require_same_classes(open_run(heads_made), open_run(chests_made))
+        require_same_classes(open_run(heads_made), open_run(chests_made))
 
 
 def test_two_tables_of_classes_side_by_side(chests, chests_made, invoke):
@@ -355,3 +355,46 @@ def test_a_test_image_is_explained_as_submitted(heads, invoke):
     assert done.json["verdict"].startswith(", ".join(expected) or "no class")
     unknown = invoke("submit", "explain", heads, "nobody")
     assert (unknown.code, "has no image 'nobody'" in unknown.err) == (2, True)
+
+
+@pytest.mark.parametrize("labels", ["soft", "hard"])
+def test_a_student_learns_from_pseudo_labels(heads, invoke, labels):
+    student = heads.parent / f"student-{labels}"
+    taught = ', pseudo_labels={name="taught", share=0.4}'
+    settings = [models(3, SIGMOID + taught, ["student"]), "folds.count=2", "workers=1",
+                "inference.checkpoints=1", "ensemble.bootstrap_samples=100"]  # fmt: skip
+    words = [word for one in settings for word in ("--set", one)]
+    data = heads.parent / "data"
+    made = invoke("init", HEMORRHAGE, "--data", data, "--recipe", "quick", "-o", student, *words)
+    assert made.code == 0, made.err
+    assert invoke("folds", "build", student).code == 0
+    early = invoke("train", "run", student)
+    assert (early.code, "there are no pseudo-labels 'taught' for fold 0" in early.err) == (2, True)
+    given = ["--into", student, "--name", "taught", "--labels", labels]
+    least = 0.52  # of a network that hardly knows anything
+    done = invoke("train", "pseudo-label", heads, *given, "--confidence", least)
+    assert done.code == 0, done.err
+    folder = student / "pseudo-labels" / "taught"
+    rows = pd.read_csv(folder / "pseudo-labels.csv", keep_default_na=False)
+    for fold in (0, 1):
+        path = heads / "predictions" / "one" / "seed-0" / f"fold-{fold}" / "test.csv"
+        said = pd.read_csv(path).set_index("image_id")
+        certain = np.maximum(said, 1 - said).min(axis=1)
+        told = rows[rows["fold"] == fold].set_index("image_id")
+        assert told["confidence"].to_numpy() == pytest.approx(certain[told.index], abs=1e-4)
+        assert (told["kept"] == (certain[told.index] >= least)).all()
+        labelled = pd.read_csv(folder / f"fold-{fold}.csv").set_index("image_id")
+        expected = said.loc[labelled.index]
+        expected = (expected >= 0.5).astype(float) if labels == "hard" else expected
+        assert labelled.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)
+        assert list(labelled.index) == list(told.index[told["kept"]])
+    other = invoke("train", "pseudo-label", heads, *given, "--confidence", "0")
+    assert (other.code, "holds other pseudo-labels" in other.err) == (2, True)
+    again = invoke("train", "pseudo-label", heads, *given, "--confidence", "0", "--overwrite")
+    assert again.code == 0, again.err
+    planned = invoke("train", "plan", student)
+    assert planned.code == 0, planned.err
+    trained = invoke("run", student)
+    assert trained.code == 0, trained.err
+    history = pd.read_csv(student / "models/student/seed-0/fold-0/stage-1/history.csv")
+    assert (history["pseudo_labelled"] > 0).all()

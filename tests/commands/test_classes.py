@@ -169,13 +169,6 @@ def test_pneumonia_quirks(tmp_path, invoke):
     assert "of 1 patient with training images" in done.out
 
 
-def test_what_is_for_masks_says_so(chests, invoke):
-    folder, _ = chests
-    done = invoke("train", "pseudo-label", folder / "run")
-    assert done.code == 2
-    assert "`goldfold train pseudo-label` is for masks" in done.err
-
-
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
