@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    import torch
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
     from goldfold.commands.training_stage import Job
-    from goldfold.training.cache import ImageCache
     from goldfold.training.checkpoint import Checkpoint
-    from goldfold.training.device import Device
 
 WAYS = ("best", "predictions", "uniform", "greedy")
 """The best checkpoint; the mean of the best ones' predictions; the two averages of weights."""
-
-STATISTICS_IMAGES = 512
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def averaged_checkpoint(run: Run, job: Job, way: str) -> Checkpoint:
     from goldfold.files import read_json
     from goldfold.training.checkpoint import Checkpoint
 
-    facts_path = _folder(run, job) / f"{way}.json"
+    facts_path = averages_folder(run, job) / f"{way}.json"
     command = run.command("ensemble average")
     if not facts_path.is_file():
         raise InputError(f"{facts_path} does not exist yet. Run `{command}` first.")
@@ -104,31 +98,54 @@ def best_checkpoints(run: Run, job: Job) -> list[Checkpoint]:
 def _average_model(
     run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
 ) -> Compared:
+    from goldfold.commands.average_fold import FoldAverages
+
+    by_way: dict[str, list[NDArray[Any]]] = {way: [] for way in WAYS}
+    held_out: list[pd.DataFrame] = []
+    taken = []
+    for job in jobs:
+        fold = FoldAverages(run, job, images, folds)
+        for way, seen in fold.compare().items():
+            by_way[way].append(seen)
+        taken.append(len(fold.greedy))
+        held_out.append(fold.held_out)
+    judge = _judge_labels if run.settings.competition.is_classification else _judge_masks
+    honest, difference = judge(run, by_way, held_out, images, folds)
+    return Compared(jobs[0].model.name, honest, difference, taken)
+
+
+def _judge_masks(
+    run: Run,
+    by_way: Mapping[str, Sequence[NDArray[Any]]],
+    held_out: Sequence[pd.DataFrame],
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+) -> tuple[dict[str, float], dict[str, tuple[float, float, float]]]:
+    """Return the honest score of each way, and its difference from `predictions`, of masks.
+
+    Args:
+        run: the run.
+        by_way: for each job the histograms of its held-out images.
+        held_out: for each job the rows of images.csv, with fold and group.
+        images: of the run.
+        folds: of the run.
+    """
     import numpy as np
 
     from goldfold.ensemble.honest import group_interval, number_groups, parts_of
     from goldfold.ensemble.several import cross_fit_classes
 
-    by_way: dict[str, list[NDArray[np.int64]]] = {way: [] for way in WAYS}
-    held_out: list[pd.DataFrame] = []
-    taken = []
-    for job in jobs:
-        fold = _Fold(run, job, images, folds)
-        for way, histograms in fold.compare().items():
-            by_way[way].append(histograms)
-        taken.append(len(fold.greedy))
-        held_out.append(fold.held_out)
     fold_of = np.concatenate([one["fold"].to_numpy() for one in held_out])
     groups = [group for one in held_out for group in one["group"]]
-    settings = run.settings.ensemble
+    settings, form = run.settings.ensemble, run.settings.competition
     parts = parts_of(fold_of, groups, settings.seed)
     numbers = number_groups(groups)
     scores = {
         way: cross_fit_classes(
             np.concatenate(histograms),
             parts,
-            run.settings.competition.metric,
-            classes=run.settings.competition.outputs,
+            form.metric,
+            classes=form.outputs,
             choice=settings.rule,
         )
         for way, histograms in by_way.items()
@@ -140,132 +157,36 @@ def _average_model(
             gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
         )
         difference[way] = (float(gap.mean()), interval.low, interval.high)
-    honest = {way: float(one.mean()) for way, one in scores.items()}
-    return Compared(jobs[0].model.name, honest, difference, taken)
+    return {way: float(one.mean()) for way, one in scores.items()}, difference
 
 
-class _Fold:
-    """One fold's checkpoints and the images they were not trained on."""
+def _judge_labels(
+    run: Run,
+    by_way: Mapping[str, Sequence[NDArray[Any]]],
+    held_out: Sequence[pd.DataFrame],
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+) -> tuple[dict[str, float], dict[str, tuple[float, float, float]]]:
+    """Return the same as `_judge_masks`, of probabilities of classes."""
+    import numpy as np
 
-    def __init__(self, run: Run, job: Job, images: pd.DataFrame, folds: pd.DataFrame) -> None:
-        from goldfold.commands.prediction_networks import predicting_device
-        from goldfold.commands.prediction_stage import image_size
-        from goldfold.commands.training_data import training_cache
-        from goldfold.competitions.images_table import training_images
+    from goldfold.commands.label_views import LabelJudgement, mean_by_image
 
-        self.run, self.job = run, job
-        self.device: Device = predicting_device(run)
-        self.checkpoints = best_checkpoints(run, job)
-        size = image_size(run, job)
-        self.cache: ImageCache = training_cache(run, images, size, job.model.channels)
-        train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
-        self.held_out = train[train["fold"] == job.fold].sort_values("image_id", ignore_index=True)
-        self.seen = sorted(train.loc[train["fold"] != job.fold, "image_id"])
-        self.greedy: tuple[int, ...] = ()
-        self._known: dict[tuple[int, ...], NDArray[np.int64]] = {}
-
-    def compare(self) -> dict[str, NDArray[np.int64]]:
-        """Return the histograms of the held-out images by each way; the averages are written."""
-        import numpy as np
-
-        from goldfold.ensemble.honest import number_groups
-        from goldfold.ensemble.soup import greedy_soup, halve_groups, honest_greedy
-
-        metric = self.run.settings.competition.metric
-        count = len(self.checkpoints)
-        halves = halve_groups(
-            number_groups(list(self.held_out["group"])), self.run.settings.ensemble.seed
-        )
-        half = halves.repeat(self.run.settings.competition.outputs)  # an image's masks go together
-        everything = np.ones(len(half), bool)
-        self.run.progress.say(
-            f"average {self.job.model.name} seed-{self.job.seed} fold-{self.job.fold}: "
-            f"{count} checkpoints"
-        )
-        soup = greedy_soup(count, self._soup_histograms, everything, metric)
-        self.greedy = soup.places
-        self._write("uniform", tuple(range(count)))
-        self._write("greedy", soup.places)
-        return {
-            "best": self._soup_histograms((0,)),
-            "predictions": self._predict([self._load(one) for one in self.checkpoints]),
-            "uniform": self._soup_histograms(tuple(range(count))),
-            "greedy": honest_greedy(count, self._soup_histograms, half, metric),
-        }
-
-    def _load(self, checkpoint: Checkpoint) -> torch.nn.Module:
-        from goldfold.training.checkpoint import load_model
-
-        return load_model(checkpoint, self.device.device)
-
-    def _average(self, places: tuple[int, ...]) -> torch.nn.Module:
-        from goldfold.ensemble.soup import average_weights
-
-        models = [self._load(self.checkpoints[place]) for place in places]
-        return average_weights(models, self._statistics, self.device)
-
-    def _soup_histograms(self, places: tuple[int, ...]) -> NDArray[np.int64]:
-        if places not in self._known:
-            self._known[places] = self._predict([self._average(places)])
-        return self._known[places]
-
-    def _statistics(self) -> Iterator[torch.Tensor]:
-        """Yield batches of training images, spread evenly over them."""
-        import numpy as np
-
-        from goldfold.training.batch import network_input
-
-        rows = self.cache.rows(self.seen)
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_IMAGES)).astype(int)]
-        size = self.job.model.stages[-1].batch_size
-        for start in range(0, len(rows), size):
-            pixels = np.stack([self.cache.pixels[row] for row in rows[start : start + size]])
-            yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
-
-    def _predict(self, models: Sequence[torch.nn.Module]) -> NDArray[np.int64]:
-        """Return the histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
-        from goldfold.commands.training_data import encoded_masks
-        from goldfold.competitions.images_table import object_cells
-        from goldfold.competitions.rle import get_dialect
-        from goldfold.inference.held_out import held_out_histograms
-        from goldfold.inference.predictor import Predictor
-        from goldfold.inference.views import get_views
-
-        inference, form = self.run.settings.inference, self.run.settings.competition
-        return held_out_histograms(
-            Predictor(
-                models, self.device, get_views(inference.views, form.mirror), inference.merge
-            ),
-            self.cache,
-            list(self.held_out["image_id"]),
-            sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
-            masks=[text for texts in encoded_masks(form, self.held_out) for text in texts],
-            dialect=get_dialect(form.labels.dialect),
-            objects=object_cells(self.held_out),
-            batch_size=inference.batch_size,
-            progress=self.run.progress,
-        )
-
-    def _write(self, way: str, places: tuple[int, ...]) -> None:
-        """Write averaged weights and their facts, which count only once the .json stands."""
-        from goldfold.files import file_hash, write_json
-        from goldfold.training.checkpoint import save_tensors
-
-        path = _folder(self.run, self.job) / f"{way}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        save_tensors(path, self._average(places).state_dict())
-        facts = dict(self.checkpoints[0].facts)
-        facts |= {
-            "weights": way,
-            "sha256": file_hash(path),
-            "averaged_from": [one.sha256 for one in self.checkpoints],
-            "taken": [self.checkpoints[place].path.stem for place in places],
-        }
-        write_json(path.with_suffix(".json"), facts)
+    jobs = zip(*(by_way[way] for way in WAYS), strict=True)
+    ids = [list(one["image_id"]) for one in held_out]
+    image_ids, seen = mean_by_image(ids, [np.stack(ways) for ways in jobs])
+    judgement = LabelJudgement(run, images, folds, image_ids)
+    judged = {way: judgement.judge(one) for way, one in zip(WAYS, seen, strict=True)}
+    gains = judgement.gains(judged["predictions"], list(judged.values()))
+    difference = {
+        way: (gain["mean"], gain["low"], gain["high"])
+        for way, gain in zip(WAYS, gains, strict=True)
+    }
+    return {way: one.honest for way, one in judged.items()}, difference
 
 
-def _folder(run: Run, job: Job) -> Path:
+def averages_folder(run: Run, job: Job) -> Path:
+    """Return where a fold's averaged weights lie."""
     return job.folder(run) / "averages"
 
 

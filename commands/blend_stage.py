@@ -34,6 +34,10 @@ def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[
             "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
             f"`{run.command('ensemble run')}`."
         )
+    if run.settings.competition.is_classification:
+        report = _compare_labels(run, images, folds)
+        write_json(run.directory.root / "blends.json", report)
+        return report
     classes = run.settings.competition.mask_classes
     found = {name: _compare(run, images, folds, name) for name in classes or [""]}
     report = {"classes": found} if classes else found[""]
@@ -95,6 +99,49 @@ def _compare(run: Run, images: pd.DataFrame, folds: pd.DataFrame, name: str) -> 
                 "honest": float(one.scores.mean()),
                 "gain": one.gain,
             }
+            for one in left_out
+        ],
+    }
+
+
+def _compare_labels(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    """Return the report on members that predict classes."""
+    from goldfold.commands.label_members import open_label_members
+    from goldfold.commands.label_views import LabelJudgement
+    from goldfold.ensemble.label_trials import leave_one_label_member_out, try_label_blends
+    from goldfold.ensemble.labels import MERGES
+
+    members = open_label_members(run, images, folds, "out-of-fold")
+    judgement = LabelJudgement(run, images, folds, members.image_ids)
+    names, truth, merge = members.names, judgement.truth, run.settings.ensemble.merge
+    run.progress.say(f"blend: {len(members.image_ids):,} images, {len(names)} members")
+    several = len(names) > 1
+    trials = try_label_blends(
+        members.probability,
+        truth,
+        judgement.parts,
+        merges=MERGES if several else MERGES[:1],
+        ways=WAYS if several else WAYS[:1],
+    )
+    gains = judgement.gains(trials[0].judged, [one.judged for one in trials])
+    left_out = leave_one_label_member_out(members.probability, truth, judgement.parts, merge)
+    return {
+        "metric": truth.metric,
+        "images": len(members.image_ids),
+        "members": names,
+        "blends": [
+            {
+                "merge": one.merge,
+                "weights_by": one.way,
+                "weights": dict(zip(names, one.weights, strict=True)),
+                "honest": one.judged.honest,
+                "gain": gain,
+                "optimistic": one.optimistic,
+            }
+            for one, gain in zip(trials, gains, strict=True)
+        ],
+        "without_member": [
+            {"member": names[one.member], "merge": merge, "honest": one.honest, "gain": one.gain}
             for one in left_out
         ],
     }

@@ -66,20 +66,6 @@ def open_run(folder: Path, assignments: Sequence[str] | None = None) -> Run:
     return Run(directory, settings, terminal_progress(), tuple(assignments or ()))
 
 
-def require_masks(run: Run, command: str) -> None:
-    """Accept a run that predicts masks.
-
-    Raises:
-        InputError: it predicts classes, and the command is not for them.
-    """
-    from goldfold.errors import InputError
-
-    if run.settings.competition.is_classification:
-        raise InputError(
-            f"`goldfold {command}` is for masks; {run.directory.root} predicts classes."
-        )
-
-
 def ensure_images(run: Run) -> pd.DataFrame:
     """Return images.csv, read anew from the data if its inputs changed.
 

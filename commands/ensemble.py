@@ -82,17 +82,16 @@ def blend_command(
     """
     from goldfold.commands import show
     from goldfold.commands.blend_stage import compare_blends
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, _assign_runs(with_runs, assignments))
-    require_masks(run, "ensemble blend")
     images = ensure_images(run)
     report = compare_blends(run, images, require_folds(run, images))
     if as_json:
         show.out_json(report)
         return
-    by_class = report.get("classes", {"": report})
+    by_class = report.get("classes", {"": report})  # of masks
     for name, one in by_class.items():
         if name:
             show.out(f"class {name}")
@@ -120,11 +119,10 @@ def average_command(
 
     from goldfold.commands import show
     from goldfold.commands.average_stage import average_all
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
 
     run = open_run(run_folder, assignments)
-    require_masks(run, "ensemble average")
     images = ensure_images(run)
     found = average_all(run, images, require_folds(run, images))
     if as_json:

@@ -41,7 +41,7 @@ def open_members(
 
     members: list[Member] = []
     problems: list[str] = []
-    for one, prefix, its_images, its_folds in _runs(run, images, folds):
+    for one, prefix, its_images, its_folds in runs_of(run, images, folds):
         found, missing = _open_own(one, its_images, its_folds, split, prefix, of_class)
         members += found
         problems += missing
@@ -68,7 +68,7 @@ def _check_out_of_fold(members: Sequence[Member], folds: pd.DataFrame) -> None:
     )
 
 
-def _runs(
+def runs_of(
     run: Run, images: pd.DataFrame, folds: pd.DataFrame
 ) -> list[tuple[Run, str, pd.DataFrame, pd.DataFrame]]:
     """Return this run and the others with the prefix of their names, their images and folds."""
@@ -168,20 +168,29 @@ def _choose(run: Run, members: list[Member], weights: Mapping[str, int] | None) 
     """
     from dataclasses import replace
 
-    from goldfold.errors import InputError, plural
-
     given = run.settings.ensemble.weights
     if weights is not None:
         return [replace(one, weight=weights[one.name]) for one in members if one.name in weights]
     if isinstance(given, str):
         return members
-    if len(given) != len(members):
-        names = ", ".join(member.name for member in members)
+    require_weight_each(run, [member.name for member in members])
+    return [replace(one, weight=weight) for one, weight in zip(members, given, strict=True)]
+
+
+def require_weight_each(run: Run, names: Sequence[str]) -> None:
+    """Accept settings that name no weights, or one for each member.
+
+    Raises:
+        InputError: there are not as many weights as members.
+    """
+    from goldfold.errors import InputError, plural
+
+    given = run.settings.ensemble.weights
+    if not isinstance(given, str) and len(given) != len(names):
         raise InputError(
             f"ensemble.weights has {plural(len(given), 'value', 'values')} for "
-            f"{plural(len(members), 'member', 'members')}: {names}."
+            f"{plural(len(names), 'member', 'members')}: {', '.join(names)}."
         )
-    return [replace(one, weight=weight) for one, weight in zip(members, given, strict=True)]
 
 
 def _outdated(

@@ -206,7 +206,7 @@ def _with_quantiles(
 
     import numpy as np
 
-    from goldfold.commands.label_ensemble import open_label_members
+    from goldfold.commands.label_members import open_label_members
 
     known = open_label_members(run, images, folds, "out-of-fold")
     tables = dict(zip(known.names, known.probability, strict=True))

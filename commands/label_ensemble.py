@@ -3,107 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
-    from goldfold.commands.prediction_stage import Split
+    from goldfold.commands.label_members import LabelMembers
     from goldfold.ensemble.label_measures import Bounds
     from goldfold.ensemble.labels import LabelAssessment, Truth
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class LabelMembers:
-    """What the models of a run say of the classes of the same images.
-
-    Attributes:
-        names: M models.
-        image_ids: N ids, sorted.
-        probability: M arrays (N, C): means over seeds, and over folds on test images.
-        facts: what each table was made from, by model and place.
-    """
-
-    names: list[str]
-    image_ids: list[str]
-    probability: list[NDArray[np.float64]]
-    facts: dict[str, str]
-
-
-def open_label_members(
-    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
-) -> LabelMembers:
-    """Return the members of a run.
-
-    Raises:
-        InputError: trainings are not finished, predictions are missing or outdated, or one comes
-            from a model that saw the image or its group.
-    """
-    from goldfold.commands.prediction_stage import (
-        images_fingerprints,
-        is_predicted,
-        ready_jobs,
-        store_facts,
-        store_of,
-    )
-    from goldfold.ensemble.bookkeeping import check_out_of_fold
-    from goldfold.errors import InputError, list_problems
-    from goldfold.files import fingerprint
-    from goldfold.inference.labels import read_labels_table
-
-    chosen = run.settings.ensemble.members
-    jobs = [
-        job for job in ready_jobs(run, images, folds) if chosen is None or job.model.name in chosen
-    ]
-    prints = images_fingerprints(run, images, folds, [job.fold for job in jobs], split)
-    tables: dict[str, dict[int, list[pd.DataFrame]]] = {}
-    stores, missing, facts = [], [], {}
-    for job in jobs:
-        path = store_of(run, job, split)
-        wanted = store_facts(run, job, prints[job.fold], split)
-        if not is_predicted(path, wanted):
-            missing.append(str(path))
-            continue
-        ids, probability = read_labels_table(path, run.settings.competition.classes)
-        stores.append((str(path), job.fold, ids))
-        facts["/".join(path.parts[-4:])] = fingerprint(wanted)
-        tables.setdefault(job.model.name, {}).setdefault(job.seed, []).append(
-            _frame(ids, probability)
-        )
-    if missing:
-        remedy = f"Run `{run.command('predict run')} --{split}`."
-        raise InputError(list_problems("predictions are missing or outdated:", missing, remedy))
-    if split == "out-of-fold":
-        check_out_of_fold(
-            stores,
-            dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True)),
-            dict(zip(folds["image_id"], folds["group"].fillna("").astype(str), strict=True)),
-        )
-    means = {name: _mean_over(seeds.values()) for name, seeds in tables.items()}
-    ids = list(next(iter(means.values())).index)
-    arrays = [table.loc[ids].to_numpy() for table in means.values()]
-    return LabelMembers(list(means), ids, arrays, facts)
-
-
-def _frame(ids: list[str], probability: NDArray[np.float64]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(probability, index=pd.Index(ids, name="image_id"))
-
-
-def _mean_over(seeds: Any) -> pd.DataFrame:
-    """Return the mean over seeds; of one seed, folds are joined, or averaged where they overlap."""
-    import pandas as pd
-
-    per_seed = [pd.concat(tables).groupby(level=0, sort=True).mean() for tables in seeds]
-    mean: pd.DataFrame = pd.concat(per_seed).groupby(level=0, sort=True).mean()
-    return mean
 
 
 def truth_of(run: Run, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
@@ -130,6 +40,8 @@ def label_ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame
     Raises:
         InputError: as `open_label_members`.
     """
+    from goldfold.commands.label_members import open_label_members
+
     members = open_label_members(run, images, folds, "out-of-fold")
     return _made_from(run, images, folds, members)
 
@@ -165,6 +77,7 @@ def make_label_ensemble(
     import numpy as np
     import pandas as pd
 
+    from goldfold.commands.label_members import open_label_members
     from goldfold.ensemble.honest import number_groups, parts_of
     from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
     from goldfold.ensemble.labels import assess_labels

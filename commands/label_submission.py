@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
+    from goldfold.commands.label_members import LabelMembers
+    from goldfold.commands.prediction_stage import Split
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
 
@@ -63,6 +66,59 @@ def _named(predicted: NDArray[np.bool_], probability: NDArray[np.float64]) -> in
     return int(np.where(predicted, probability, -1.0).argmax())
 
 
+@dataclass(frozen=True)
+class DecidedLabels:
+    """What members say of images, and what ensemble.json makes of it.
+
+    Attributes:
+        members: with their probabilities, M arrays (N, C).
+        weights: M of them.
+        merge: on what they are averaged.
+        probability: (N, C) blended.
+        thresholds: (C,).
+        predicted: (N, C).
+    """
+
+    members: LabelMembers
+    weights: list[int]
+    merge: str
+    probability: NDArray[np.float64]
+    thresholds: list[float]
+    predicted: NDArray[np.bool_]
+
+
+def decide_labels(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
+) -> DecidedLabels:
+    """Return the classes of the test images, or of the training images out of fold.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    from goldfold.commands.label_members import open_label_members
+    from goldfold.competitions.label_metric import decide
+    from goldfold.ensemble.labels import merge_labels
+    from goldfold.files import read_json
+
+    chosen = read_json(run.directory.ensemble)
+    members = open_label_members(run, images, folds, split)
+    by_name = {one["name"]: one["weight"] for one in chosen["members"]}
+    weights = [by_name[name] for name in members.names]
+    references = None
+    if chosen["merge"] == "rank" and split == "test":
+        references = open_label_members(run, images, folds, "out-of-fold").probability
+    probability = merge_labels(
+        members.probability,
+        weights,
+        chosen["merge"],
+        exclusive=chosen["exclusive"],
+        references=references,
+    )
+    thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
+    predicted = decide(probability, chosen["exclusive"], thresholds)
+    return DecidedLabels(members, weights, chosen["merge"], probability, thresholds, predicted)
+
+
 def test_labels(
     run: Run, images: pd.DataFrame, folds: pd.DataFrame
 ) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]:
@@ -71,26 +127,8 @@ def test_labels(
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    from goldfold.commands.label_ensemble import open_label_members
-    from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.labels import merge_labels
-    from goldfold.files import read_json
-
-    chosen = read_json(run.directory.ensemble)
-    members = open_label_members(run, images, folds, "test")
-    weights = {one["name"]: one["weight"] for one in chosen["members"]}
-    references = None
-    if chosen["merge"] == "rank":
-        references = open_label_members(run, images, folds, "out-of-fold").probability
-    probability = merge_labels(
-        members.probability,
-        [weights[name] for name in members.names],
-        chosen["merge"],
-        exclusive=chosen["exclusive"],
-        references=references,
-    )
-    thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
-    return members.image_ids, probability, decide(probability, chosen["exclusive"], thresholds)
+    found = decide_labels(run, images, folds, "test")
+    return found.members.image_ids, found.probability, found.predicted
 
 
 test_labels.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

@@ -91,12 +91,11 @@ def views_command(
     Next: goldfold predict run runs/first --set inference.views=hflip
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
     from goldfold.commands.views_stage import compare_views
 
     run = open_run(run_folder, assignments)
-    require_masks(run, "predict views")
     images = ensure_images(run)
     found = compare_views(run, images, require_folds(run, images), views or "d4")
     if as_json:

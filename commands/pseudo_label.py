@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.ensemble.blend import Member
+    from goldfold.errors import InputError
     from goldfold.extent import Given
     from goldfold.inference.reader import MapReader
     from goldfold.training.pseudo_labels import PseudoLabels
@@ -44,7 +45,8 @@ def pseudo_label_command(
     Fold K is taught by the models of fold K alone: the others have seen its labels. Images whose
     group (patient) has labelled images are left out. Confidence is the Dice that a map expects of
     its own mask, or, for an empty mask, one minus its highest probability; of several masks an
-    image, the lowest counts.
+    image, the lowest counts. Of exclusive classes it is the highest probability; of others that of
+    the least certain class, each being as certain as the more likely of yes and no.
 
     Example:
     goldfold train pseudo-label runs/first --into runs/second --confidence 0.9
@@ -53,26 +55,31 @@ def pseudo_label_command(
     train run
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.ensemble_members import open_members
     from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.label_pseudo import label_classes
 
     run = open_run(run_folder, assignments)
-    require_masks(run, "train pseudo-label")
     images = ensure_images(run)
     folds = require_folds(run, images)
     target = run if into is None else open_run(into)
     if into is not None:
         _require_same_folds(run, target, folds)
     wanted = _free_images(run, images)
-    by_class = {
-        one: open_members(run, images, folds, "test", of_class=one)
-        for one in run.settings.competition.mask_classes or [""]
-    }
-    tables = [
-        _write_fold(target, by_class, fold, wanted, folds, name, labels, confidence, overwrite)
-        for fold in _folds_of(next(iter(by_class.values())))
-    ]
+    if run.settings.competition.is_classification:
+        tables = label_classes(
+            run, target, images, folds, wanted, name, labels, confidence, overwrite
+        )
+    else:
+        by_class = {
+            one: open_members(run, images, folds, "test", of_class=one)
+            for one in run.settings.competition.mask_classes or [""]
+        }
+        tables = [
+            _write_fold(target, by_class, fold, wanted, folds, name, labels, confidence, overwrite)
+            for fold in _folds_of(next(iter(by_class.values())))
+        ]
     _write_table(target, name, tables)
     for line in _summary(tables):
         show.out(line)
@@ -88,7 +95,7 @@ def pseudo_labels_fingerprint(run: Run, name: str, fold: int) -> str:
     from goldfold.commands.context import recorded
     from goldfold.files import fingerprint
 
-    facts = recorded(_maps(run, name, fold).with_suffix(".json"), "facts")
+    facts = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "facts")
     return fingerprint(facts) if facts else ""
 
 
@@ -96,8 +103,10 @@ def count_pseudo_labels(run: Run, name: str, fold: int) -> int:
     """Return how many pseudo-labelled images a fold has, 0 where there are none."""
     from goldfold.commands.context import recorded
 
-    count = recorded(_maps(run, name, fold).with_suffix(".json"), "images")
-    return count // run.settings.competition.outputs if isinstance(count, int) else 0
+    count = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "images")
+    form = run.settings.competition
+    maps = 1 if form.is_classification else form.outputs  # of an image
+    return count // maps if isinstance(count, int) else 0
 
 
 def open_pseudo_labels(
@@ -108,27 +117,26 @@ def open_pseudo_labels(
     Raises:
         InputError: there are none, or their models have seen the fold.
     """
+    from goldfold.commands.label_pseudo import read_label_pseudo
     from goldfold.errors import InputError
     from goldfold.inference.reader import MapReader
     from goldfold.training.pseudo_labels import cached_pseudo_labels
 
-    path = _maps(run, name, fold)
+    path = pseudo_path(run, name, fold)
     if not path.with_suffix(".json").is_file():
         raise InputError(
             f"there are no pseudo-labels {name!r} for fold {fold} ({path} does not exist). "
             f"Write them with `goldfold train pseudo-label TEACHER --into {run.directory.root} "
             f"--name {name}`, TEACHER being a run with predictions on the test images."
         )
+    if run.settings.competition.is_classification:
+        return read_label_pseudo(run, path, held_out_print(folds, fold))
     classes = run.settings.competition.mask_classes or [""]
     with ExitStack() as stack:
         readers = [stack.enter_context(MapReader(path, one)) for one in classes]
         reader = readers[0]
-        if reader.facts["held_out_images"] != _held_out(folds, fold):
-            raise InputError(
-                f"the models behind {path} held out other images than fold {fold} of this run: "
-                "they have seen some of its labels. Write the pseudo-labels from a run with the "
-                "same folds.csv."
-            )
+        if reader.facts["held_out_images"] != held_out_print(folds, fold):
+            raise seen_by_models(path, fold)
         return cached_pseudo_labels(
             run.directory.cache,
             f"{name}-fold-{fold}",
@@ -210,7 +218,6 @@ def _write_fold(
     """
     import numpy as np
 
-    from goldfold.errors import InputError
     from goldfold.files import fingerprint
     from goldfold.inference.store import MapWriter, map_name
     from goldfold.training.pseudo_labels import HALF, confidence, label_of
@@ -227,7 +234,7 @@ def _write_fold(
     }
     facts = {
         "fold": fold,
-        "held_out_images": _held_out(folds, fold),
+        "held_out_images": held_out_print(folds, fold),
         "labels": labels,
         "confidence": least,
         "images": fingerprint(list(wanted)),
@@ -237,9 +244,8 @@ def _write_fold(
     }
     if len(readers) > 1:
         facts["classes"] = list(readers)
-    path = _maps(target, name, fold)
-    if path.is_file() and not overwrite and _other(path, facts):
-        raise InputError(f"{path} holds other pseudo-labels. Use --overwrite, or another --name.")
+    path = pseudo_path(target, name, fold)
+    refuse_others(path, facts, overwrite)
     rows = []
     with (
         MapWriter(path, facts, restart=True) as writer,
@@ -275,13 +281,33 @@ def _blended(readers: Sequence[tuple[MapReader, int]], image_id: str) -> NDArray
     return blend_maps((reader.read(image_id) for reader, _ in readers), weights)
 
 
-def _other(path: Path, facts: dict[str, Any]) -> bool:
+def refuse_others(path: Path, facts: dict[str, Any], overwrite: bool) -> None:
+    """Accept a place where there are no pseudo-labels, or the same ones.
+
+    Raises:
+        InputError: there are others, and `overwrite` is not set.
+    """
     from goldfold.commands.context import recorded
+    from goldfold.errors import InputError
 
-    return bool(recorded(path.with_suffix(".json"), "facts") != facts)
+    known = recorded(path.with_suffix(".json"), "facts")
+    if path.is_file() and not overwrite and known != facts:
+        raise InputError(f"{path} holds other pseudo-labels. Use --overwrite, or another --name.")
 
 
-def _held_out(folds: pd.DataFrame, fold: int) -> str:
+def seen_by_models(path: Path, fold: int) -> InputError:
+    """Return the error of pseudo-labels whose models have seen what a fold holds out."""
+    from goldfold.errors import InputError
+
+    return InputError(
+        f"the models behind {path} held out other images than fold {fold} of this run: "
+        "they have seen some of its labels. Write the pseudo-labels from a run with the "
+        "same folds.csv."
+    )
+
+
+def held_out_print(folds: pd.DataFrame, fold: int) -> str:
+    """Return the fingerprint of the images that a fold holds out."""
     from goldfold.files import fingerprint
 
     return fingerprint(sorted(folds.loc[folds["fold"] == fold, "image_id"]))
@@ -291,8 +317,10 @@ def _folder(run: Run, name: str) -> Path:
     return run.directory.root / "pseudo-labels" / name
 
 
-def _maps(run: Run, name: str, fold: int) -> Path:
-    return _folder(run, name) / f"fold-{fold}.maps"
+def pseudo_path(run: Run, name: str, fold: int) -> Path:
+    """Return where the pseudo-labels of a fold lie: maps, or a table of classes."""
+    ending = ".csv" if run.settings.competition.is_classification else ".maps"
+    return _folder(run, name) / f"fold-{fold}{ending}"
 
 
 def _write_table(run: Run, name: str, tables: Sequence[list[dict[str, Any]]]) -> None:
@@ -306,12 +334,19 @@ def _write_table(run: Run, name: str, tables: Sequence[list[dict[str, Any]]]) ->
 
 
 def _summary(tables: Sequence[list[dict[str, Any]]]) -> list[str]:
+    from collections import Counter
+
+    from goldfold.competitions.images_table import JOINT
+
     lines = []
     for table in tables:
         kept = [row for row in table if row["kept"]]
-        non_empty = sum(row["area_px"] > 0 for row in kept)
-        lines.append(
-            f"fold {table[0]['fold']}: {len(kept):,} of {len(table):,} images kept, "
-            f"{non_empty:,} with a mask"
-        )
+        if "area_px" in table[0]:
+            count = sum(row["area_px"] > 0 for row in kept)
+            told = f"{count:,} with a mask"
+        else:
+            named = Counter(name for row in kept for name in row["classes"].split(JOINT))
+            told = ", ".join(f"{count:,} {name or 'of no class'}" for name, count in named.items())
+        images = f"{len(kept):,} of {len(table):,} images kept"
+        lines.append(f"fold {table[0]['fold']}: {images}{', ' + told if told else ''}")
     return lines

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
-    from goldfold.submissions.compare import Comparison
     from goldfold.submissions.label_score import LabelScores
+    from goldfold.submissions.layout import Layout
 
 
 _ENDINGS = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
@@ -82,16 +82,14 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
     return whole == (form.images.id_pattern is not None)
 
 
-def refuse_classes(form: CompetitionSettings, command: str) -> None:
-    """Accept a competition of masks.
+def label_layout(form: CompetitionSettings) -> Layout:
+    """Return the layout of a submission of classes; without a sample that of a run's own table."""
+    from goldfold.commands.submission_stage import layout_of
+    from goldfold.submissions.layout import Layout
 
-    Raises:
-        InputError: it is one of classes.
-    """
-    from goldfold.errors import InputError
-
-    if form.is_classification:
-        raise InputError(f"`goldfold {command}` is for masks; {form.title} is about classes.")
+    if form.submission.sample:
+        return layout_of(form)
+    return Layout(("image_id",), tuple(form.classes), "probability")
 
 
 def score_classes(file: Path, solution: Path, form: CompetitionSettings) -> LabelScores:
@@ -129,28 +127,3 @@ def show_label_score(scores: LabelScores, *, as_json: bool) -> None:
     constant = "n/a" if isnan(scores.constant) else f"{scores.constant:.5f}"
     rows = [[f"{scores.score:.5f}", constant, scores.images]]
     show.out(show.table([scores.metric, "frequencies alone", "images"], rows))
-
-
-def compare_files(first: Path, second: Path, competition: str | None) -> Comparison:
-    """Return where two submissions differ.
-
-    Raises:
-        InputError: a file is malformed, or it is not clear which competition they are for.
-    """
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions.compare import compare_submissions
-    from goldfold.submissions.masks import MaskReader
-
-    form, shapes = find_form(first, competition)
-    refuse_classes(form, "submit compare")
-    told = form.submission
-    reader = MaskReader(
-        told.id_column,
-        told.rle_column,
-        form.images.shape,
-        shapes,
-        told.objects,
-        told.class_column,
-        told.class_separator,
-    )
-    return compare_submissions(first, second, reader, get_dialect(told.dialect))

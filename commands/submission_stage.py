@@ -54,7 +54,7 @@ def submission_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) ->
     """
     from goldfold.commands.ensemble_members import prediction_facts
     from goldfold.commands.ensemble_stage import require_ensemble
-    from goldfold.commands.label_ensemble import open_label_members
+    from goldfold.commands.label_members import open_label_members
     from goldfold.files import file_hash
 
     require_ensemble(run, images, folds)

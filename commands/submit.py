@@ -177,7 +177,7 @@ def compare(
     ] = 10,
     as_json: Json = False,
 ) -> None:
-    """Show where two submissions differ: ids, agreement in Dice, empty masks, images to look at.
+    """Show where two submissions differ: ids, agreement, empty masks or classes, images to look at.
 
     Example:
     goldfold submit compare runs/first/submission.csv runs/second/submission.csv
@@ -185,32 +185,13 @@ def compare(
     Next: goldfold submit explain runs/first ID
     """
     from goldfold.commands import show
-    from goldfold.commands.submission_form import compare_files
+    from goldfold.commands.submit_compare import compare_files, show_comparison
 
     found = compare_files(first, second, competition)
     if as_json:
         show.out_json(found.to_json())
         return
-    for file, ids in ((first, found.only_first), (second, found.only_second)):
-        if ids:
-            some = ", ".join(ids[:3])
-            show.out(f"only in {file}: {len(ids):,} images, such as {some}")
-    shared = len(found.images)
-    show.out(
-        f"agreement on {shared:,} images: mean Dice {found.dice:.4f}, {found.identical:,} identical"
-    )
-    table = found.table()
-    rows = [
-        [f"{first}: empty", table["both_empty"], table["only_first_empty"]],
-        [f"{first}: not empty", table["only_second_empty"], table["neither_empty"]],
-    ]
-    show.out(show.table(["", f"{second}: empty", "not empty"], rows))
-    differing = [one for one in found.images if one.dice < 1][:show_images]
-    if differing:
-        lines = [
-            [one.image_id, f"{one.dice:.4f}", one.first_px, one.second_px] for one in differing
-        ]
-        show.out(show.table(["look at", "Dice", "px", "px of the other"], lines))
+    show_comparison(found, first, second, show_images)
 
 
 @app.command("select")
@@ -244,7 +225,8 @@ def select(
         ]
         for one in found["candidates"]
     ]
-    show.out(show.table(["submission", "honest", "agrees with the best, Dice", ""], rows))
+    agrees = f"agrees with the best, {found['agreement_by']}"
+    show.out(show.table(["submission", "honest", agrees, ""], rows))
     if found["other"] is None:
         show.out(f"no second one within {tolerance:g} of the best: raise --tolerance")
 
@@ -259,9 +241,9 @@ def explain_command(
     as_json: Json = False,
     assignments: Assignments = None,
 ) -> None:
-    """Say which rule made an image's mask or left it empty, from what every member saw.
+    """Say why an image got its mask or its classes, from what every member saw.
 
-    A training image is explained by its out-of-fold prediction and held against its true mask.
+    A training image is explained by its out-of-fold prediction and held against the truth.
 
     Example:
     goldfold submit explain runs/first ID_0123
@@ -269,16 +251,27 @@ def explain_command(
     import numpy as np
 
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run, require_masks
+    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.submit_explain import explain, overlay_path
+    from goldfold.commands.label_explain import explain_labels, print_label_explanation
+    from goldfold.commands.submit_explain import explain, image_row, overlay_path
     from goldfold.submissions.overlay import write_overlay
 
     run = open_run(run_folder, assignments)
-    require_masks(run, "submit explain")
     images = ensure_images(run)
-    found = explain(run, images, require_folds(run, images), image_id)
+    folds = require_folds(run, images)
     path = picture or overlay_path(run, image_id)
+    if run.settings.competition.is_classification:
+        facts, panel = explain_labels(run, images, folds, image_row(run, images, image_id))
+        write_overlay(path, panel)
+        facts["picture"] = str(path)
+        if as_json:
+            show.out_json(facts)
+            return
+        print_label_explanation(facts)
+        show.out(f"picture: {path}")
+        return
+    found = explain(run, images, folds, image_id)
     write_overlay(path, np.concatenate([one.panels for one in found]))
     told = [one.facts | {"picture": str(path)} for one in found]
     if as_json:

@@ -39,14 +39,24 @@ def explain(
     Raises:
         InputError: there is no such image, or predictions or ensemble are missing or outdated.
     """
+    row = image_row(run, images, image_id)
+    classes = run.settings.competition.mask_classes or [""]
+    return [_explain(run, images, folds, row, name) for name in classes]
+
+
+def image_row(run: Run, images: pd.DataFrame, image_id: str) -> pd.Series:
+    """Return the row of an image in images.csv.
+
+    Raises:
+        InputError: there is no such image.
+    """
     from goldfold.errors import InputError, did_you_mean
 
     rows = images[images["image_id"] == image_id]
     if rows.empty:
         hint = did_you_mean(image_id, list(images["image_id"]))
         raise InputError(f"{run.directory.images} has no image {image_id!r}.{hint}")
-    classes = run.settings.competition.mask_classes or [""]
-    return [_explain(run, images, folds, rows.iloc[0], name) for name in classes]
+    return rows.iloc[0]
 
 
 def _explain(

@@ -14,14 +14,16 @@ def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
         InputError: a run has no submission or no honest score, runs are of different competitions,
             or there are fewer than two.
     """
-    from goldfold.commands.submission_form import compare_files
+    from goldfold.commands.submit_compare import compare_files
     from goldfold.submissions.select import select_two
 
     honest, files = _candidates(folders)
     known: dict[str, float] = {}
+    counted: dict[str, str] = {}
 
     def agreement(best: str, name: str) -> float:
-        known[name] = compare_files(files[best], files[name], str(files[best].parent)).dice
+        found = compare_files(files[best], files[name], str(files[best].parent))
+        known[name], counted[name] = found.agreement, found.agreement_by
         return known[name]
 
     chosen = select_two(honest, agreement, tolerance)
@@ -37,6 +39,7 @@ def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
         "best": chosen.best,
         "other": chosen.other,
         "tolerance": tolerance,
+        "agreement_by": next(iter(counted.values())),
         "candidates": [
             {
                 "submission": name,
@@ -51,7 +54,7 @@ def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
 
 def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Path]]:
     """Return honest scores and submission files, by the file's path."""
-    from goldfold.commands.context import open_run, recorded, require_masks
+    from goldfold.commands.context import open_run, recorded
     from goldfold.errors import InputError, list_problems
 
     honest: dict[str, float] = {}
@@ -59,7 +62,6 @@ def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Pa
     problems, metrics = [], set()
     for folder in folders:
         run = open_run(folder)
-        require_masks(run, "submit select")
         path = run.directory.submission(run.settings.submission.file)
         score = recorded(run.directory.ensemble, "honest", "score")
         if not path.is_file():

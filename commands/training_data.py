@@ -49,7 +49,8 @@ def fold_data(
     held_out = sorted(folds.loc[folds["fold"] == one.job.fold, "image_id"])
     form = run.settings.competition
     if form.is_classification:
-        return _label_data(run, one, train, cache, inside, held_out)
+        pseudo = _pseudo_labelled(run, one, images, folds, caches)
+        return _label_data(run, one, train, cache, inside, held_out, pseudo)
     validation = ValidationImages(
         rows=cache.rows(held_out),
         sizes=list(zip(train.loc[held_out, "height"], train.loc[held_out, "width"], strict=True)),
@@ -85,6 +86,7 @@ def _label_data(
     cache: ImageCache,
     inside: list[str],
     held_out: list[str],
+    pseudo: PseudoLabelled | None,
 ) -> FoldData:
     """Return the data of a stage that learns classes; an image of any class is "non-empty"."""
     from goldfold.competitions.images_table import CLASSES
@@ -107,6 +109,7 @@ def _label_data(
         ),
         metric=form.metric,
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
+        pseudo=pseudo,
         labels=targets,
         class_weights=loss_weights(one.settings.loss, form, targets),
     )

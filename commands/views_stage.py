@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import torch
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
     from goldfold.commands.training_stage import Job
+    from goldfold.inference.predictor import Network, Predictor
+    from goldfold.inference.views import View
+    from goldfold.training.device import Device
 
 
 def compare_views(
@@ -65,6 +69,10 @@ def _compare(
     from goldfold.ensemble.honest import group_interval, number_groups, parts_of
     from goldfold.ensemble.several import cross_fit_classes
 
+    if run.settings.competition.is_classification:
+        from goldfold.commands.label_views import compare_label_views
+
+        return compare_label_views(run, jobs, images, folds, names, sets_of(names))
     sets = sets_of(names)
     tables, held_out, seconds = [], [], np.zeros(len(names))
     for job in jobs:
@@ -83,22 +91,41 @@ def _compare(
         cross_fit_classes(one, parts, metric, classes=masks, choice=settings.rule)
         for one in everything
     ]
-    per_image = 1000 * seconds / len(fold_of)  # milliseconds, of each view, all checkpoints
-    rows = []
-    for (name, places), score in zip(sets.items(), scores, strict=True):
+    gains = []
+    for score in scores:
         gap = score - scores[0]
         interval = group_interval(
             gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
         )
-        rows.append(
-            {
-                "views": name,
-                "honest": float(score.mean()),
-                "gain": {"mean": float(gap.mean()), "low": interval.low, "high": interval.high},
-                "milliseconds_an_image": float(per_image[list(places)].sum()),
-            }
-        )
+        gains.append({"mean": float(gap.mean()), "low": interval.low, "high": interval.high})
+    honest = [float(score.mean()) for score in scores]
+    rows = rows_of_sets(sets, honest, gains, seconds / len(fold_of))
     return {"model": jobs[0].model.name, "metric": metric, "images": len(fold_of), "sets": rows}
+
+
+def rows_of_sets(
+    sets: Mapping[str, Sequence[int]],
+    honest: Sequence[float],
+    gains: Sequence[dict[str, float]],
+    seconds: NDArray[np.float64],
+) -> list[dict[str, Any]]:
+    """Return what is told of each set of views, as plain values.
+
+    Args:
+        sets: of `sets_of`.
+        honest: score of each set.
+        gains: of each set over the first.
+        seconds: (V,) an image, of each view, all checkpoints together.
+    """
+    return [
+        {
+            "views": name,
+            "honest": score,
+            "gain": gain,
+            "milliseconds_an_image": float(1000 * seconds[list(places)].sum()),
+        }
+        for (name, places), score, gain in zip(sets.items(), honest, gains, strict=True)
+    ]
 
 
 def _job_histograms(
@@ -114,14 +141,12 @@ def _job_histograms(
     The histograms are (sets, N C, 2, 256), with objects (sets, N, 3, 256). Every view is seen once;
     sets are merged from what was seen.
     """
-    import time
-
     import numpy as np
 
     from goldfold.commands.prediction_networks import Networks
     from goldfold.commands.prediction_stage import image_size
     from goldfold.commands.training_data import encoded_masks, training_cache
-    from goldfold.competitions.images_table import object_cells, training_images
+    from goldfold.competitions.images_table import object_cells
     from goldfold.competitions.rle import get_dialect
     from goldfold.inference.held_out import count_levels, empty_histograms
     from goldfold.inference.merge import Merger
@@ -130,8 +155,7 @@ def _job_histograms(
     from goldfold.training.batch import network_input
 
     cache = training_cache(run, images, image_size(run, job), job.model.channels)
-    train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
-    held_out = train[train["fold"] == job.fold].sort_values("image_id", ignore_index=True)
+    held_out = held_out_images(job, images, folds)
     form = run.settings.competition
     predictor = Networks(run, job).predictor(cache)
     views, device = get_views(names, form.mirror), predictor.device
@@ -149,13 +173,8 @@ def _job_histograms(
             places = range(start, min(start + size, len(rows)))
             pixels = np.stack([cache.pixels[rows[place]] for place in places])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen: list[list[Any]] = []
-            for number, view in enumerate(views):
-                begun = time.perf_counter()
-                seen.append([see(one, inputs, view, device)[0] for one in predictor.networks])
-                if device.device.type == "cuda":
-                    seen[-1][-1].sum().item()  # waits for the GPU
-                seconds[number] += time.perf_counter() - begun
+            seen, took = timed_views(predictor, views, inputs, lambda *given: see(*given)[0])
+            seconds += took
             for number, chosen in enumerate(sets):
                 merger = Merger(predictor.merge)
                 for place in chosen:
@@ -165,3 +184,43 @@ def _job_histograms(
                 count_levels(found[number], places, merged, sizes, masks, dialect, objects)
             task.advance(len(places))
     return found, held_out, seconds
+
+
+def held_out_images(job: Job, images: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of images.csv that a job did not train on, with fold and group, by id."""
+    from goldfold.competitions.images_table import training_images
+
+    train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
+    held_out = train[train["fold"] == job.fold]
+    return held_out.sort_values("image_id", ignore_index=True)
+
+
+def timed_views(
+    predictor: Predictor,
+    views: Sequence[View],
+    inputs: torch.Tensor,
+    look: Callable[[Network, torch.Tensor, View, Device], torch.Tensor],
+) -> tuple[list[list[torch.Tensor]], NDArray[np.float64]]:
+    """Return what every network sees of a batch in every view, views outermost, and seconds.
+
+    Args:
+        predictor: its networks look.
+        views: V of them.
+        inputs: network input, float32 (N, C, H, W).
+        look: what a network gives in a view.
+
+    Returns:
+        V lists of a tensor a network, and (V,) seconds.
+    """
+    import time
+
+    import numpy as np
+
+    seen, seconds = [], np.zeros(len(views))
+    for number, view in enumerate(views):
+        begun = time.perf_counter()
+        seen.append([look(one, inputs, view, predictor.device) for one in predictor.networks])
+        if predictor.device.device.type == "cuda":
+            seen[-1][-1].sum().item()  # waits for the GPU
+        seconds[number] = time.perf_counter() - begun
+    return seen, seconds

@@ -88,9 +88,13 @@ def accuracy(
     targets: NDArray[np.uint8], predicted: Flags, exclusive: bool, weights: FloatArray | None = None
 ) -> float:
     """Return the share of images that are right; not exclusive: of all classes of all images."""
+    return float(np.average(right_images(targets, predicted, exclusive), weights=weights))
+
+
+def right_images(targets: NDArray[np.uint8], predicted: Flags, exclusive: bool) -> FloatArray:
+    """Return how far each image is right, (N,): 0 or 1, or the share of its right classes."""
     right = (targets > 0) == predicted
-    of_images = right.all(axis=1) if exclusive else right.mean(axis=1)
-    return float(np.average(of_images, weights=weights))
+    return np.asarray(right.all(axis=1) if exclusive else right.mean(axis=1), float)
 
 
 def f1(
@@ -152,14 +156,23 @@ def log_loss(
 
     Source: RSNA Intracranial Hemorrhage Detection, evaluation page (2019): `any` counts double.
     """
+    losses = log_losses(targets, probability, exclusive, class_weights)
+    return float(np.average(losses, weights=weights))
+
+
+def log_losses(
+    targets: NDArray[np.uint8],
+    probability: FloatArray,
+    exclusive: bool,
+    class_weights: Sequence[float] | None = None,
+) -> FloatArray:
+    """Return the logarithmic loss of each image, (N,), whose mean is `log_loss`."""
     p = np.clip(probability, CLIP, 1 - CLIP)
     scale = np.ones(p.shape[1]) if class_weights is None else np.asarray(class_weights, float)
     if exclusive:
-        of_images = -(targets * np.log(p)).sum(axis=1)
-    else:
-        binary = -np.where(targets > 0, np.log(p), np.log1p(-p))
-        of_images = binary @ scale / scale.sum()
-    return float(np.average(of_images, weights=weights))
+        return np.asarray(-(targets * np.log(p)).sum(axis=1), float)
+    binary = -np.where(targets > 0, np.log(p), np.log1p(-p))
+    return np.asarray(binary @ scale / scale.sum(), float)
 
 
 class Ranked:

@@ -80,8 +80,6 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
     weights = loss.class_weights
     if isinstance(weights, dict) and (bad := [one for one in weights if one not in classes]):
         raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no class")
-    if stage.pseudo_labels is not None:
-        raise ValueError(f"{name}: pseudo_labels are masks")
 
 
 class FoldSettings(Strict):
@@ -240,8 +238,6 @@ class Settings(Strict):
             return self
         wrong = {
             "inference.tile": self.inference.tile is not None,
-            "inference.average": self.inference.average not in ("off", "best"),
-            "ensemble.runs": bool(self.ensemble.runs),
             "ensemble.thresholds": self.ensemble.thresholds is not None,
             "ensemble.post_processing": self.ensemble.post_processing != "off",
         }

@@ -121,10 +121,10 @@ def bootstrap_labels(
         for place, one in enumerate(measured.measures(weights)):
             ratios[sample, place] = [one[name] for name in RATIOS]
     return Bounds(
-        _bounds(scores, level),
+        known_bounds(scores, level),
         {
             name: {
-                measure: _bounds(ratios[:, place, number], level)
+                measure: known_bounds(ratios[:, place, number], level)
                 for number, measure in enumerate(RATIOS)
             }
             for place, name in enumerate(names)
@@ -132,8 +132,8 @@ def bootstrap_labels(
     )
 
 
-def _bounds(values: FloatArray, level: float) -> tuple[float, float]:
-    """Return the interval of those values that have a meaning."""
+def known_bounds(values: FloatArray, level: float) -> tuple[float, float]:
+    """Return the interval that holds a share `level` of those values that have a meaning."""
     known = values[~np.isnan(values)]
     if not known.size:
         return float("nan"), float("nan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,6 +184,48 @@ def _best_threshold(truth: NDArray[np.bool_], probability: FloatArray, metric: s
 
 
 @dataclass(frozen=True)
+class JudgedLabels:
+    """Probabilities of images, each judged by what was chosen on the other folds.
+
+    Attributes:
+        probability: (N, C).
+        predicted: (N, C) by thresholds that were chosen without the image's fold.
+        honest: score of both.
+        folds: by fold, images and honest score.
+    """
+
+    probability: FloatArray
+    predicted: NDArray[np.bool_]
+    honest: float
+    folds: dict[int, tuple[int, float]]
+
+
+def cross_fit_labels(
+    truth: Truth, parts: IntArray, blend_by: Callable[[NDArray[np.bool_]], FloatArray]
+) -> JudgedLabels:
+    """Return probabilities with thresholds that were chosen on the other parts.
+
+    Args:
+        truth: of N images.
+        parts: (N,) fold of each image, or part of the only fold.
+        blend_by: (N,) images to choose on -> probabilities (N, C) of all images; always the same
+            ones where nothing but thresholds is chosen.
+    """
+    probability = np.empty(truth.targets.shape)
+    predicted = np.zeros(truth.targets.shape, bool)
+    folds = {}
+    for part in np.unique(parts):
+        here = parts == part
+        its = blend_by(~here)
+        limits = best_thresholds(truth.of(~here), its[~here])
+        probability[here] = its[here]
+        predicted[here] = decide(its[here], truth.exclusive, limits)
+        folds[int(part)] = (int(here.sum()), truth.of(here).score(its[here], limits))
+    honest = honest_score(truth, probability, predicted)
+    return JudgedLabels(probability, predicted, honest, folds)
+
+
+@dataclass(frozen=True)
 class LabelAssessment:
     """What to expect of a blend of class probabilities.
 
@@ -239,28 +281,17 @@ def assess_labels(
     chosen = choose(everything)
     whole = blend(chosen)
     thresholds = best_thresholds(truth, whole)
-    probability = np.empty_like(whole)
-    predicted = np.zeros(whole.shape, bool)
-    folds = {}
-
-    for part in np.unique(parts):
-        here = parts == part
-        its = blend(choose(~here))
-        limits = best_thresholds(truth.of(~here), its[~here])
-        probability[here] = its[here]
-        predicted[here] = decide(its[here], truth.exclusive, limits)
-
-        folds[int(part)] = (int(here.sum()), truth.of(here).score(its[here], limits))
+    judged = cross_fit_labels(truth, parts, lambda which: blend(choose(which)))
     frequency = np.broadcast_to(truth.targets.mean(axis=0), whole.shape)
     return LabelAssessment(
         weights=chosen,
         thresholds=thresholds,
-        probability=probability,
-        predicted=predicted,
-        honest=honest_score(truth, probability, predicted),
+        probability=judged.probability,
+        predicted=judged.predicted,
+        honest=judged.honest,
         optimistic=truth.score(whole, thresholds),
         constant=truth.score(np.array(frequency), thresholds=None),
-        folds=folds,
+        folds=judged.folds,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,13 @@ from goldfold.training.batchnorm import has_batchnorm, reestimate_batchnorm
 from goldfold.training.device import Device
 
 IntArray = NDArray[np.int64]
-HistogramsOf = Callable[[tuple[int, ...]], IntArray]
-"""Places of checkpoints, the best first -> histograms (N, 2 or 3, 256) of their average."""
+Flags = NDArray[np.bool_]
+Seen = NDArray[Any]
+SeenBy = Callable[[tuple[int, ...]], Seen]
+"""Places of checkpoints, the best first -> what their average says of N images: histograms
+(N, 2 or 3, 256) of maps, or probabilities (N, C) of classes."""
+ScoreOf = Callable[[Seen, Flags], float]
+"""What is said of N images, and (N,) which of them count -> their score at the best rule."""
 
 
 def average_weights(
@@ -72,49 +78,49 @@ class GreedySoup:
     score: float
 
 
-def greedy_soup(
-    count: int, histograms_of: HistogramsOf, chosen: NDArray[np.bool_], metric: str
-) -> GreedySoup:
+def mask_score(metric: str) -> ScoreOf:
+    """Return what scores histograms of maps.
+
+    Args:
+        metric: name of a metric of masks.
+    """
+    return lambda histograms, chosen: search_rule(histograms[chosen], metric).score
+
+
+def greedy_soup(count: int, seen_by: SeenBy, chosen: Flags, score_of: ScoreOf) -> GreedySoup:
     """Return the soup that grows as long as the score on held-out images rises.
 
     Begins with the best checkpoint; each next one is taken in only if the average with it scores
-    more than without.
+    more than without. A score without a meaning (NaN) takes nothing in.
 
     Args:
         count: of the checkpoints, the best first.
-        histograms_of: of the average of some of them.
+        seen_by: what an average of some of them says.
         chosen: (N,) images that decide.
-        metric: name of a metric of masks.
+        score_of: their score.
     """
-
-    def score(places: tuple[int, ...]) -> float:
-        return search_rule(histograms_of(places)[chosen], metric).score
-
-    soup = GreedySoup((0,), score((0,)))
+    soup = GreedySoup((0,), score_of(seen_by((0,)), chosen))
     for place in range(1, count):
         larger = (*soup.places, place)
-        found = score(larger)
+        found = score_of(seen_by(larger), chosen)
         if found > soup.score:
             soup = GreedySoup(larger, found)
     return soup
 
 
-def honest_greedy(
-    count: int, histograms_of: HistogramsOf, first_half: NDArray[np.bool_], metric: str
-) -> IntArray:
-    """Return histograms (N, 2 or 3, 256), each image predicted by a soup it did not choose.
+def honest_greedy(count: int, seen_by: SeenBy, first_half: Flags, score_of: ScoreOf) -> Seen:
+    """Return what is said of N images, each by a soup it did not choose.
 
     Args:
         count: of the checkpoints.
-        histograms_of: of the average of some of them.
+        seen_by: what an average of some of them says.
         first_half: (N,) whether an image is in the first half; whole groups together.
-        metric: name of a metric of masks.
+        score_of: what soups are chosen by.
     """
-    by_second = greedy_soup(count, histograms_of, ~first_half, metric).places
-    by_first = greedy_soup(count, histograms_of, first_half, metric).places
-    halves: IntArray = np.where(
-        first_half[:, None, None], histograms_of(by_second), histograms_of(by_first)
-    )
+    by_second = seen_by(greedy_soup(count, seen_by, ~first_half, score_of).places)
+    by_first = seen_by(greedy_soup(count, seen_by, first_half, score_of).places)
+    first = first_half.reshape(-1, *[1] * (by_first.ndim - 1))
+    halves: Seen = np.where(first, by_second, by_first)
     return halves
 
 

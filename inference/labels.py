@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from goldfold.errors import InputError
 from goldfold.files import write_json, write_text
 from goldfold.inference.merge import Merger
-from goldfold.inference.predictor import Predictor
+from goldfold.inference.predictor import Network, Predictor
+from goldfold.inference.views import View
 from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
+from goldfold.training.device import Device
 from goldfold.training.label_validation import label_probability
 
 ID_COLUMN = "image_id"
@@ -30,8 +32,6 @@ def label_probabilities(
 ) -> NDArray[np.float32]:
     """Return the probabilities of classes, merged over networks and views, (N, C).
 
-    A view changes nothing about what an image is of, so nothing is turned back.
-
     Args:
         predictor: networks that give logits (N, 1, 1, C).
         pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
@@ -42,12 +42,40 @@ def label_probabilities(
     merger = Merger(predictor.merge)
     for network in predictor.networks:
         for view in predictor.views:
-            looked = view.forward(images)
-            if device.channels_last:
-                looked = looked.contiguous(memory_format=torch.channels_last)
-            with device.autocast():
-                logits = network(looked)
-            merger.add(label_probability(logits, exclusive))
+            merger.add(see_labels(network, images, view, device, exclusive))
+    return merged_labels(merger, exclusive)
+
+
+@torch.inference_mode()
+def see_labels(
+    network: Network, images: torch.Tensor, view: View, device: Device, exclusive: bool
+) -> torch.Tensor:
+    """Return the probabilities that a network gives in a view, float32 (N, C).
+
+    A view changes nothing about what an image is of, so nothing is turned back.
+
+    Args:
+        network: gives logits (N, 1, 1, C).
+        images: network input, float32 (N, channels, H, W).
+        view: one of `get_views`.
+        device: where both are.
+        exclusive: exactly one class an image.
+    """
+    looked = view.forward(images)
+    if device.channels_last:
+        looked = looked.contiguous(memory_format=torch.channels_last)
+    with device.autocast():
+        logits = network(looked)
+    return label_probability(logits, exclusive)
+
+
+def merged_labels(merger: Merger, exclusive: bool) -> NDArray[np.float32]:
+    """Return the mean of a merger as probabilities (N, C), which sum to one where exclusive.
+
+    Args:
+        merger: of probabilities (N, C).
+        exclusive: exactly one class an image.
+    """
     merged = merger.result()
     if exclusive:  # only the plain mean keeps the sum
         merged = merged / merged.sum(dim=1, keepdim=True)
@@ -111,8 +139,15 @@ def write_labels(
     write_json(path.with_suffix(".json"), {"facts": dict(facts), "images": len(table)})
 
 
-def read_labels_table(path: Path, classes: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+def read_labels_table(
+    path: Path, classes: Sequence[str], remedy: str = _REMEDY
+) -> tuple[list[str], NDArray[np.float64]]:
     """Return ids and probabilities (N, C) of a table.
+
+    Args:
+        path: the .csv file.
+        classes: C names.
+        remedy: what to do about a damaged one.
 
     Raises:
         InputError: it is missing, damaged or of other classes.
@@ -120,14 +155,14 @@ def read_labels_table(path: Path, classes: Sequence[str]) -> tuple[list[str], ND
     try:
         table = pd.read_csv(path, dtype={ID_COLUMN: str}, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}. {_REMEDY}") from error
+        raise InputError(f"cannot read {path}: {error}. {remedy}") from error
     if list(table.columns) != [ID_COLUMN, *classes]:
         raise InputError(
             f"{path} has the columns {', '.join(table.columns)}; expected {ID_COLUMN} and the "
-            f"classes {', '.join(classes)}. {_REMEDY}"
+            f"classes {', '.join(classes)}. {remedy}"
         )
     try:
         probability = table[list(classes)].to_numpy(np.float64)
     except ValueError as error:
-        raise InputError(f"{path}: {error}. {_REMEDY}") from None
+        raise InputError(f"{path}: {error}. {remedy}") from None
     return table[ID_COLUMN].tolist(), probability

@@ -51,6 +51,16 @@ class Comparison:
         return float(np.mean([one.dice for one in self.images]))
 
     @property
+    def agreement(self) -> float:
+        """Return how much both agree, 1 for equal ones: the mean Dice."""
+        return self.dice
+
+    @property
+    def agreement_by(self) -> str:
+        """Return what `agreement` is."""
+        return "Dice"
+
+    @property
     def identical(self) -> int:
         """Return how many shared images have the same mask."""
         return sum(one.dice == 1.0 for one in self.images)

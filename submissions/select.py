@@ -15,7 +15,7 @@ class Selection:
     Attributes:
         best: the one with the best honest score.
         other: the one that agrees least with it, among those within the tolerance; None if none is.
-        agreement: by name, mean Dice between each candidate's masks and the best one's.
+        agreement: by name, how much each candidate agrees with the best one.
         too_low: names whose score lies below the tolerance.
     """
 
@@ -35,7 +35,7 @@ def select_two(
 
     Args:
         honest: name -> honest score, in an order that decides between equals.
-        agreement_of: mean Dice between the masks of two submissions.
+        agreement_of: how much two submissions agree, 1 for equal ones.
         tolerance: how far below the best honest score the second may lie.
 
     Raises:

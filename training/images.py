@@ -19,7 +19,7 @@ class PseudoLabelled:
     Attributes:
         cache: where the images are.
         rows: (M,) int64, their rows.
-        masks: (M, H, W) or (M, C, H, W) uint8, coverage 0..255.
+        masks: (M, H, W) or (M, C, H, W) uint8, coverage 0..255; probabilities (M, C) of classes.
     """
 
     cache: ImageCache
@@ -77,7 +77,12 @@ class TrainingImages:
         """Return what a batch of these images is to be: its masks, or (N, 1, C) classes."""
         if self.labels is None:
             return np.stack(masks)
-        return self.labels[numbers][:, None, :]
+        own = numbers < len(self.labels)
+        found = np.empty((len(numbers), self.labels.shape[1]), np.uint8)
+        found[own] = self.labels[numbers[own]]
+        if self.pseudo is not None:
+            found[~own] = self.pseudo.masks[numbers[~own] - len(self.labels)]
+        return found[:, None, :]
 
     def key(self, number: int) -> int:
         """Return what an image's random changes are drawn from: stable when images are added."""

@@ -27,7 +27,8 @@ class PseudoLabels:
 
     Attributes:
         image_ids: of the unlabelled images, M.
-        masks: (M, H, W) uint8 coverage 0..255, memory-mapped; (M, C, H, W) of several an image.
+        masks: (M, H, W) uint8 coverage 0..255, memory-mapped; (M, C, H, W) of several an image;
+            probabilities (M, C) of classes, in the same units.
     """
 
     image_ids: list[str]
@@ -56,6 +57,25 @@ def confidence(levels: Levels) -> float:
     probability = levels.astype(np.int64)
     inside = int(probability[mask].sum())
     return 2.0 * inside / (int(probability.sum()) + TOP * int(mask.sum()))
+
+
+def label_confidence(probability: NDArray[np.float64], *, exclusive: bool) -> NDArray[np.float64]:
+    """Return how certain the classes of images are, (N,), 0 to 1.
+
+    Of exclusive classes the highest probability. Otherwise each class is a yes or a no of its own,
+    as certain as the more likely of both, and the least certain class counts; where nothing is
+    found that is 1 - the highest probability.
+
+    Args:
+        probability: (N, C).
+        exclusive: exactly one class an image.
+
+    >>> label_confidence(np.array([[0.9, 0.4]]), exclusive=False)
+    array([0.6])
+    """
+    certain = probability if exclusive else np.maximum(probability, 1 - probability)
+    found: NDArray[np.float64] = certain.max(axis=1) if exclusive else certain.min(axis=1)
+    return found
 
 
 def label_of(levels: Levels, *, hard: bool) -> Levels:

@@ -169,16 +169,6 @@ def test_pneumonia_quirks(tmp_path, invoke):
     assert "of 1 patient with training images" in done.out
 
 
-def test_what_is_for_masks_says_so(chests, invoke):
-    folder, _ = chests
-    for words in (["predict", "views"], ["ensemble", "blend"], ["ensemble", "average"],
-                  ["train", "pseudo-label"]):  # fmt: skip
-        done = invoke(*words, folder / "run")
-        assert done.code == 2
-        assert f"`goldfold {' '.join(words)}` is for masks" in done.err
-    assert "is for masks" in invoke("submit", "explain", folder / "run", "x").err
-
-
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

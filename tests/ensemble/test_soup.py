@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from goldfold.competitions.histogram import level_histograms
-from goldfold.ensemble.soup import average_weights, greedy_soup, halve_groups, honest_greedy
+from goldfold.ensemble.soup import (
+    average_weights,
+    greedy_soup,
+    halve_groups,
+    honest_greedy,
+    mask_score,
+)
 from goldfold.errors import InputError
 from goldfold.training.device import Device
 
@@ -62,7 +68,7 @@ def test_a_greedy_average_takes_in_only_what_helps() -> None:
         asked.append(places)
         return histograms_of_noise(noise[places])
 
-    found = greedy_soup(4, histograms_of, np.ones(20, bool), "dice")
+    found = greedy_soup(4, histograms_of, np.ones(20, bool), mask_score("dice"))
     assert found.places == (0, 2, 3)
     assert asked == [(0,), (0, 1), (0, 2), (0, 2, 3)]
 
@@ -76,7 +82,7 @@ def test_an_honest_greedy_average_is_chosen_on_the_other_half() -> None:
         middle = histograms_of_noise(50)
         return middle if places == (0,) else np.where(half[:, None, None], good, bad)
 
-    found = honest_greedy(2, histograms_of, half, "dice")
+    found = honest_greedy(2, histograms_of, half, mask_score("dice"))
     # The first half is judged by what the second half chose, and the other way round.
     assert np.array_equal(found[half], histograms_of((0,))[half])
     assert np.array_equal(found[~half], bad[~half])

@@ -1,0 +1,180 @@
+"""One fold's checkpoints, the averages of their weights, and what each says of held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+    from numpy.typing import NDArray
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.training_stage import Job
+    from goldfold.inference.predictor import Predictor
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.checkpoint import Checkpoint
+    from goldfold.training.device import Device
+
+    Seen = NDArray[Any]
+
+STATISTICS_IMAGES = 512
+
+
+class FoldAverages:
+    """One fold's checkpoints and the images they were not trained on."""
+
+    def __init__(self, run: Run, job: Job, images: pd.DataFrame, folds: pd.DataFrame) -> None:
+        from goldfold.commands.average_stage import best_checkpoints
+        from goldfold.commands.prediction_networks import predicting_device
+        from goldfold.commands.prediction_stage import image_size
+        from goldfold.commands.training_data import training_cache
+        from goldfold.competitions.images_table import training_images
+
+        self.run, self.job = run, job
+        self.device: Device = predicting_device(run)
+        self.checkpoints = best_checkpoints(run, job)
+        size = image_size(run, job)
+        self.cache: ImageCache = training_cache(run, images, size, job.model.channels)
+        train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
+        self.held_out = train[train["fold"] == job.fold].sort_values("image_id", ignore_index=True)
+        self.seen = sorted(train.loc[train["fold"] != job.fold, "image_id"])
+        self.greedy: tuple[int, ...] = ()
+        self._known: dict[tuple[int, ...], Seen] = {}
+
+    def compare(self) -> dict[str, Seen]:
+        """Return what each way says of the held-out images; the averages are written.
+
+        Histograms (N C, 2 or 3, 256) of their masks, or probabilities (N, C) of their classes.
+        """
+        import numpy as np
+
+        from goldfold.ensemble.honest import number_groups
+        from goldfold.ensemble.soup import greedy_soup, halve_groups, honest_greedy, mask_score
+
+        form, count = self.run.settings.competition, len(self.checkpoints)
+        halves = halve_groups(
+            number_groups(list(self.held_out["group"])), self.run.settings.ensemble.seed
+        )
+        if form.is_classification:
+            half, score_of = halves, self._label_score()
+        else:
+            half = halves.repeat(form.outputs)  # an image's masks go together
+            score_of = mask_score(form.metric)
+        everything = np.ones(len(half), bool)
+        self.run.progress.say(
+            f"average {self.job.model.name} seed-{self.job.seed} fold-{self.job.fold}: "
+            f"{count} checkpoints"
+        )
+        soup = greedy_soup(count, self._seen_by, everything, score_of)
+        self.greedy = soup.places
+        self._write("uniform", tuple(range(count)))
+        self._write("greedy", soup.places)
+        return {
+            "best": self._seen_by((0,)),
+            "predictions": self._predict([self._load(one) for one in self.checkpoints]),
+            "uniform": self._seen_by(tuple(range(count))),
+            "greedy": honest_greedy(count, self._seen_by, half, score_of),
+        }
+
+    def _label_score(self) -> Callable[[Seen, NDArray[np.bool_]], float]:
+        """Return what scores probabilities of the held-out images, thresholds at their best."""
+        from goldfold.commands.label_ensemble import truth_of
+        from goldfold.ensemble.labels import best_thresholds
+
+        truth = truth_of(self.run, self.held_out, list(self.held_out["image_id"]))
+
+        def score(probability: Seen, chosen: NDArray[np.bool_]) -> float:
+            own = truth.of(chosen)
+            return own.score(probability[chosen], best_thresholds(own, probability[chosen]))
+
+        return score
+
+    def _load(self, checkpoint: Checkpoint) -> torch.nn.Module:
+        from goldfold.training.checkpoint import load_model
+
+        return load_model(checkpoint, self.device.device)
+
+    def _average(self, places: tuple[int, ...]) -> torch.nn.Module:
+        from goldfold.ensemble.soup import average_weights
+
+        models = [self._load(self.checkpoints[place]) for place in places]
+        return average_weights(models, self._statistics, self.device)
+
+    def _seen_by(self, places: tuple[int, ...]) -> Seen:
+        if places not in self._known:
+            self._known[places] = self._predict([self._average(places)])
+        return self._known[places]
+
+    def _statistics(self) -> Iterator[torch.Tensor]:
+        """Yield batches of training images, spread evenly over them."""
+        import numpy as np
+
+        from goldfold.training.batch import network_input
+
+        rows = self.cache.rows(self.seen)
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_IMAGES)).astype(int)]
+        size = self.job.model.stages[-1].batch_size
+        for start in range(0, len(rows), size):
+            pixels = np.stack([self.cache.pixels[row] for row in rows[start : start + size]])
+            yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
+
+    def _predict(self, models: Sequence[torch.nn.Module]) -> Seen:
+        from goldfold.inference.labels import predict_labels
+        from goldfold.inference.predictor import Predictor
+        from goldfold.inference.views import get_views
+
+        inference, form = self.run.settings.inference, self.run.settings.competition
+        views = get_views(inference.views, form.mirror)
+        predictor = Predictor(models, self.device, views, inference.merge)
+        if not form.is_classification:
+            return self._histograms(predictor)
+        return predict_labels(
+            predictor,
+            self.cache,
+            list(self.held_out["image_id"]),
+            exclusive=form.exclusive,
+            batch_size=inference.batch_size,
+            progress=self.run.progress,
+        ).astype("float64")
+
+    def _histograms(self, predictor: Predictor) -> Seen:
+        """Return the histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
+        from goldfold.commands.training_data import encoded_masks
+        from goldfold.competitions.images_table import object_cells
+        from goldfold.competitions.rle import get_dialect
+        from goldfold.inference.held_out import held_out_histograms
+
+        form = self.run.settings.competition
+        return held_out_histograms(
+            predictor,
+            self.cache,
+            list(self.held_out["image_id"]),
+            sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
+            masks=[text for texts in encoded_masks(form, self.held_out) for text in texts],
+            dialect=get_dialect(form.labels.dialect),
+            objects=object_cells(self.held_out),
+            batch_size=self.run.settings.inference.batch_size,
+            progress=self.run.progress,
+        )
+
+    def _write(self, way: str, places: tuple[int, ...]) -> None:
+        """Write averaged weights and their facts, which count only once the .json stands."""
+        from goldfold.commands.average_stage import averages_folder
+        from goldfold.files import file_hash, write_json
+        from goldfold.training.checkpoint import save_tensors
+
+        path = averages_folder(self.run, self.job) / f"{way}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        save_tensors(path, self._average(places).state_dict())
+        facts = dict(self.checkpoints[0].facts)
+        facts |= {
+            "weights": way,
+            "sha256": file_hash(path),
+            "averaged_from": [one.sha256 for one in self.checkpoints],
+            "taken": [self.checkpoints[place].path.stem for place in places],
+        }
+        write_json(path.with_suffix(".json"), facts)

@@ -1,0 +1,145 @@
+"""Why an image got its classes: what every member says of it, the blend, thresholds, the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.label_submission import DecidedLabels
+    from goldfold.settings import CompetitionSettings
+
+
+def explain_labels(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, row: pd.Series
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return plain values for --json, and a picture: the image and its probabilities beside it.
+
+    A test image is explained as it is submitted, a training image by what is said of it out of
+    fold, held against its true classes.
+
+    Args:
+        run: the run.
+        images: of the run.
+        folds: of the run.
+        row: of images.csv.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    from goldfold.commands.ensemble_stage import require_ensemble
+    from goldfold.commands.label_submission import decide_labels
+    from goldfold.competitions.image import Reading, read_image
+    from goldfold.submissions.label_picture import draw_classes
+
+    require_ensemble(run, images, folds)
+    labelled = bool(row["split"] == "train" and row["labelled"])
+    decided = decide_labels(run, images, folds, "out-of-fold" if labelled else "test")
+    form = run.settings.competition
+    facts = _facts(form, decided, str(row["image_id"]))
+    if labelled:
+        facts |= _against_truth(run, images, decided, facts)
+    reading = Reading(stretch=form.images.stretch == "image")
+    picture = draw_classes(
+        read_image(form.data / row["path"], reading=reading),
+        facts["blend"],
+        facts["thresholds"],
+        facts.get("true"),
+    )
+    return facts, picture
+
+
+def _facts(form: CompetitionSettings, decided: DecidedLabels, image_id: str) -> dict[str, Any]:
+    """Return what is said of an image, and what comes of it.
+
+    Raises:
+        InputError: nothing is predicted of it.
+    """
+    from goldfold.errors import InputError
+
+    members, classes = decided.members, form.classes
+    if image_id not in members.image_ids:
+        raise InputError(f"{image_id} has no prediction: the trained folds do not hold it out.")
+    place = members.image_ids.index(image_id)
+
+    def by_class(values: NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(classes, values.tolist(), strict=True))
+
+    blend = by_class(decided.probability[place])
+    cut = not (form.exclusive and len(classes) > 2)
+    scored = classes[1:] if form.exclusive else classes  # of two exclusive ones only the second
+    limits = dict(zip(classes, decided.thresholds, strict=True))
+    thresholds = {name: limits[name] for name in scored} if cut else {}
+    flags = decided.predicted[place].tolist()
+    predicted = [name for name, yes in zip(classes, flags, strict=True) if yes]
+    return {
+        "image_id": image_id,
+        "members": [
+            {"member": name, "weight": weight, "probability": by_class(table[place])}
+            for name, weight, table in zip(
+                members.names, decided.weights, members.probability, strict=True
+            )
+        ],
+        "merge": decided.merge,
+        "blend": blend,
+        "thresholds": thresholds,
+        "predicted": predicted,
+        "verdict": _verdict(blend, thresholds, predicted),
+    }
+
+
+def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: list[str]) -> str:
+    """Return in words why these classes are predicted."""
+    if not thresholds:
+        first, second = sorted(blend, key=lambda name: -blend[name])[:2]
+        return (
+            f"{first}: the most likely class, {blend[first]:.3f}; next {second} {blend[second]:.3f}"
+        )
+    told = ", ".join(
+        f"{name} {blend[name]:.3f} is {'at least' if name in predicted else 'below'} {limit:.3f}"
+        for name, limit in thresholds.items()
+    )
+    return f"{', '.join(predicted) or 'no class'}: {told}"
+
+
+def _against_truth(
+    run: Run, images: pd.DataFrame, decided: DecidedLabels, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the true classes of a training image and how far it is right."""
+    from goldfold.commands.label_ensemble import truth_of
+    from goldfold.competitions.label_metric import log_losses
+
+    place = decided.members.image_ids.index(facts["image_id"])
+    truth = truth_of(run, images, [facts["image_id"]])
+    here = decided.probability[place : place + 1]
+    flags = truth.targets[0] > 0
+    true = [name for name, yes in zip(truth.classes, flags.tolist(), strict=True) if yes]
+    losses = log_losses(truth.targets, here, truth.exclusive, truth.class_weights)
+    return {"true": true, "right": true == facts["predicted"], "log_loss": float(losses[0])}
+
+
+def print_label_explanation(facts: dict[str, Any]) -> None:
+    """Print why an image got its classes."""
+    from goldfold.commands import show
+
+    classes = list(facts["blend"])
+    lines = [(one["member"], one["weight"], one["probability"]) for one in facts["members"]] + [
+        (f"blend ({facts['merge']})", "", facts["blend"])
+    ]
+    rows = [
+        [name, weight, *(f"{told[one]:.3f}" for one in classes)] for name, weight, told in lines
+    ]
+    if facts["thresholds"]:
+        limits = facts["thresholds"]
+        shown = (f"{limits[one]:.3f}" if one in limits else "" for one in classes)
+        rows.append(["threshold", "", *shown])
+    show.out(show.table(["", "weight", *classes], rows))
+    show.out(f"{facts['image_id']}: {facts['verdict']}")
+    if "true" in facts:
+        verdict = "right" if facts["right"] else "wrong"
+        true = ", ".join(facts["true"]) or "none"
+        show.out(f"true classes: {true}; {verdict}, logarithmic loss {facts['log_loss']:.4f}")

@@ -1,0 +1,157 @@
+"""Pseudo-labels of runs that predict classes: a table of probabilities for each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.label_members import LabelTable
+    from goldfold.commands.pseudo_label import Kind
+    from goldfold.training.pseudo_labels import PseudoLabels
+
+
+def label_classes(
+    run: Run,
+    target: Run,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    wanted: Sequence[str],
+    name: str,
+    labels: Kind,
+    least: float,
+    overwrite: bool,
+) -> list[list[dict[str, Any]]]:
+    """Write pseudo-labels of every fold, and return for each a row for each image.
+
+    Args:
+        run: whose models label.
+        target: the run that will learn from them.
+        images: of the run.
+        folds: of the run.
+        wanted: ids of the images to label.
+        name: of the pseudo-labels.
+        labels: probabilities, or 0 and 1.
+        least: confidence of an image that is kept.
+        overwrite: others of that name.
+
+    Raises:
+        InputError: predictions are missing or outdated, the other run has other classes, or there
+            are other pseudo-labels.
+    """
+    from goldfold.commands.label_members import read_tables, require_same_classes
+
+    require_same_classes(run, target)
+    tables = read_tables(run, images, folds, "test")
+    found = []
+    for fold in sorted({one.fold for one in tables}):
+        own = [one for one in tables if one.fold == fold]
+        found.append(_write_fold(run, target, own, folds, wanted, name, labels, least, overwrite))
+    return found
+
+
+def _write_fold(
+    run: Run,
+    target: Run,
+    tables: Sequence[LabelTable],
+    folds: pd.DataFrame,
+    wanted: Sequence[str],
+    name: str,
+    labels: Kind,
+    least: float,
+    overwrite: bool,
+) -> list[dict[str, Any]]:
+    """Write the labels of one fold from that fold's tables, and return a row for each image."""
+    import numpy as np
+
+    from goldfold.commands.pseudo_label import held_out_print, pseudo_path, refuse_others
+    from goldfold.competitions.images_table import JOINT
+    from goldfold.competitions.label_metric import decide
+    from goldfold.ensemble.labels import merge_labels
+    from goldfold.files import fingerprint
+    from goldfold.inference.labels import write_labels
+    from goldfold.training.pseudo_labels import label_confidence
+
+    form, fold = run.settings.competition, tables[0].fold
+    weights = _weights(run, tables)
+    facts = {
+        "fold": fold,
+        "held_out_images": held_out_print(folds, fold),
+        "labels": labels,
+        "confidence": least,
+        "images": fingerprint(list(wanted)),
+        "predictions": [
+            [one.made_from, weight] for one, weight in zip(tables, weights, strict=True)
+        ],
+        "classes": form.classes,
+    }
+    path = pseudo_path(target, name, fold)
+    refuse_others(path, facts, overwrite)
+    said = []
+    for one in tables:
+        place = {image_id: row for row, image_id in enumerate(one.ids)}
+        said.append(one.probability[[place[image_id] for image_id in wanted]])
+    blend = merge_labels(said, weights, "mean", exclusive=form.exclusive)
+    flags = decide(blend, form.exclusive)
+    certain = label_confidence(blend, exclusive=form.exclusive)
+    kept = certain >= least
+    ids = [image_id for image_id, one in zip(wanted, kept.tolist(), strict=True) if one]
+    taught = flags.astype(np.float32) if labels == "hard" else blend.astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_labels(path, ids, form.classes, taught[kept], facts)
+    return [
+        {
+            "image_id": image_id,
+            "fold": fold,
+            "kept": bool(kept[row]),
+            "confidence": round(float(certain[row]), 4),
+            "classes": JOINT.join(np.array(form.classes)[flags[row]].tolist()),
+        }
+        for row, image_id in enumerate(wanted)
+    ]
+
+
+def _weights(run: Run, tables: Sequence[LabelTable]) -> list[int]:
+    """Return the weight of each table's member: as the settings give it, or 1.
+
+    Raises:
+        InputError: there are not as many weights as members.
+    """
+    from goldfold.commands.ensemble_members import require_weight_each
+
+    names = list(dict.fromkeys(one.member for one in tables))
+    given = run.settings.ensemble.weights
+    if isinstance(given, str):
+        return [1] * len(tables)
+    require_weight_each(run, names)
+    return [given[names.index(one.member)] for one in tables]
+
+
+def read_label_pseudo(run: Run, path: Path, held_out: str) -> PseudoLabels:
+    """Return the pseudo-labels of a fold, as probabilities in units of 1/255.
+
+    Args:
+        run: the run that learns.
+        path: of the table.
+        held_out: fingerprint of the images that the fold holds out.
+
+    Raises:
+        InputError: the table is damaged, of other classes, or its models have seen the fold.
+    """
+    import numpy as np
+
+    from goldfold.commands.context import recorded
+    from goldfold.commands.pseudo_label import seen_by_models
+    from goldfold.inference.labels import read_labels_table
+    from goldfold.training.pseudo_labels import TOP, PseudoLabels
+
+    facts = recorded(path.with_suffix(".json"), "facts") or {}
+    if facts.get("held_out_images") != held_out:
+        raise seen_by_models(path, int(path.stem.removeprefix("fold-")))
+    remedy = "Write the pseudo-labels again: `goldfold train pseudo-label` with --overwrite."
+    ids, probability = read_labels_table(path, run.settings.competition.classes, remedy)
+    return PseudoLabels(ids, np.rint(probability * TOP).astype(np.uint8))

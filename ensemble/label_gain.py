@@ -1,0 +1,98 @@
+"""What one way to predict classes gains over another, with an interval over groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from goldfold.competitions.label_metric import Ranked, log_losses, right_images, scored_classes
+from goldfold.ensemble.honest import INTERVAL_LEVEL, group_interval
+from goldfold.ensemble.label_measures import known_bounds
+from goldfold.ensemble.labels import FloatArray, IntArray, JudgedLabels, Truth, honest_score
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Difference of two honest scores, with a bootstrap interval over groups.
+
+    Attributes:
+        mean: the difference itself.
+        low: of the interval; NaN where no resampling had a score.
+        high: of the interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def label_gains(
+    truth: Truth,
+    base: JudgedLabels,
+    others: Sequence[JudgedLabels],
+    groups: IntArray,
+    *,
+    samples: int,
+    seed: int,
+    level: float = INTERVAL_LEVEL,
+) -> list[Gain]:
+    """Return what each of several ways to predict gains over a first one.
+
+    A logarithmic loss and the accuracy are means over images: their differences are resampled.
+    F1 and AUROC belong to the whole set, so both scores are computed anew for every drawing.
+
+    Args:
+        truth: of N images.
+        base: what all are compared with.
+        others: judged on the same images.
+        groups: (N,) group numbers from 0.
+        samples: resamplings; each draws as many groups as there are, with replacement.
+        seed: of the drawing.
+        level: share of the resampled differences inside.
+    """
+    points = [one.honest - base.honest for one in others]
+    if truth.metric in ("accuracy", "neg-log-loss"):
+        first = _image_scores(truth, base)
+        found = []
+        for point, one in zip(points, others, strict=True):
+            gap = _image_scores(truth, one) - first
+            interval = group_interval(gap, groups, samples=samples, seed=seed, level=level)
+            found.append(Gain(point, interval.low, interval.high))
+        return found
+    scores = [_weighted_score(truth, one) for one in (base, *others)]
+    rng = np.random.default_rng(seed)
+    count = int(groups.max()) + 1
+    gaps = np.full((samples, len(others)), np.nan)
+    for sample in range(samples):
+        times = np.bincount(rng.integers(0, count, count), minlength=count)
+        weights = times[groups].astype(float)
+        first_score = scores[0](weights)
+        gaps[sample] = [score(weights) - first_score for score in scores[1:]]
+    return [
+        Gain(point, *known_bounds(gaps[:, number], level)) for number, point in enumerate(points)
+    ]
+
+
+def _image_scores(truth: Truth, judged: JudgedLabels) -> FloatArray:
+    """Return the score of each image, (N,), where the metric is their mean."""
+    if truth.metric == "accuracy":
+        return right_images(truth.targets, judged.predicted, truth.exclusive)
+    return -log_losses(truth.targets, judged.probability, truth.exclusive, truth.class_weights)
+
+
+def _weighted_score(truth: Truth, judged: JudgedLabels) -> Callable[[FloatArray], float]:
+    """Return what scores the whole set under weights (N,) of the images, NaN without a meaning."""
+    if truth.metric != "auroc":
+        return lambda weights: honest_score(truth, judged.probability, judged.predicted, weights)
+    ranked = [  # sorted once, not for every drawing
+        Ranked(truth.targets[:, place] > 0, judged.probability[:, place])
+        for place in scored_classes(len(truth.classes), truth.exclusive)
+    ]
+
+    def mean(weights: FloatArray) -> float:
+        found = [area for one in ranked if not np.isnan(area := one.auroc(weights))]
+        return float(np.mean(found)) if found else float("nan")
+
+    return mean

@@ -1,0 +1,118 @@
+"""Ways to blend class probabilities, each judged by what was chosen on the other folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.ensemble.labels import (
+    FloatArray,
+    IntArray,
+    JudgedLabels,
+    LabelObjective,
+    Truth,
+    best_thresholds,
+    cross_fit_labels,
+    merge_labels,
+)
+from goldfold.ensemble.weights import choose_weights
+
+
+@dataclass(frozen=True)
+class LabelTrial:
+    """A way to blend and what it scores.
+
+    Attributes:
+        merge: on what probabilities are averaged.
+        way: how weights are chosen.
+        weights: those chosen on all images.
+        judged: by weights and thresholds that were chosen on the other parts.
+        optimistic: score with both chosen on the same images.
+    """
+
+    merge: str
+    way: str
+    weights: tuple[int, ...]
+    judged: JudgedLabels
+    optimistic: float
+
+
+@dataclass(frozen=True)
+class MemberLeftOut:
+    """What happens without a member, all others weighted equally.
+
+    Attributes:
+        member: place of the member that is left out.
+        honest: score without it.
+        gain: `honest` minus the score with all members; positive where leaving it out helps.
+    """
+
+    member: int
+    honest: float
+    gain: float
+
+
+def try_label_blends(
+    members: Sequence[FloatArray],
+    truth: Truth,
+    parts: IntArray,
+    *,
+    merges: Sequence[str],
+    ways: Sequence[str],
+) -> list[LabelTrial]:
+    """Return a trial of every merge with every way to weigh.
+
+    Args:
+        members: M arrays (N, C) of out-of-fold probabilities.
+        truth: of the N images.
+        parts: (N,) part of each image (`parts_of`).
+        merges: names of merges of `merge_labels`.
+        ways: `equal`, `hill-climb`, `simplex`.
+    """
+    return [_try_one(members, truth, parts, merge, way) for merge in merges for way in ways]
+
+
+def _try_one(
+    members: Sequence[FloatArray], truth: Truth, parts: IntArray, merge: str, way: str
+) -> LabelTrial:
+    def choose(which: NDArray[np.bool_]) -> list[int]:
+        own = [one[which] for one in members]
+        return choose_weights(way, LabelObjective(own, truth.of(which), merge))
+
+    def blend(weights: Sequence[int]) -> FloatArray:
+        return merge_labels(members, weights, merge, exclusive=truth.exclusive)
+
+    weights = choose(np.ones(len(parts), bool))
+    whole = blend(weights)
+    judged = cross_fit_labels(truth, parts, lambda which: blend(choose(which)))
+    optimistic = truth.score(whole, best_thresholds(truth, whole))
+    return LabelTrial(merge, way, tuple(weights), judged, optimistic)
+
+
+def leave_one_label_member_out(
+    members: Sequence[FloatArray], truth: Truth, parts: IntArray, merge: str
+) -> list[MemberLeftOut]:
+    """Return the honest scores without each member, equal weights; nothing for a single member.
+
+    Args:
+        members: M arrays (N, C) of out-of-fold probabilities.
+        truth: of the N images.
+        parts: (N,) part of each image.
+        merge: name of a merge of `merge_labels`.
+    """
+    if len(members) < 2:
+        return []
+
+    def honest(those: Sequence[FloatArray]) -> float:
+        blend = merge_labels(those, [1] * len(those), merge, exclusive=truth.exclusive)
+        return cross_fit_labels(truth, parts, lambda _: blend).honest
+
+    everything = honest(members)
+    scores = [
+        honest([one for place, one in enumerate(members) if place != left])
+        for left in range(len(members))
+    ]
+    return [MemberLeftOut(left, score, score - everything) for left, score in enumerate(scores)]
