@@ -12,7 +12,7 @@ import typer
 from goldfold.commands.options import Assignments, Overwrite
 
 if TYPE_CHECKING:
-    from goldfold.settings import CompetitionSettings, Settings
+    from goldfold.settings import Settings
 
 MOST_STEPS_UP = 3
 """Folders that a relative data folder may go up before an absolute one says it better."""
@@ -130,16 +130,17 @@ def _init_preset(
         InputError: unknown preset or recipe, missing files, or another goldfold.toml is there.
     """
     from goldfold.commands import show
+    from goldfold.commands.init_describe import describe, recipe_lines, warn_without_images
 
     _refuse_own_options(assignments)
     settings, text = _settings_and_text(preset, recipe, data, target, assignments)
-    found = _describe(settings.competition)
+    found = describe(settings.competition)
     _write(target, text, overwrite=overwrite)
     show.out(settings.competition.title)
-    for line in [*_recipes(preset, recipe), *found]:
+    for line in [*recipe_lines(preset, recipe), *found]:
         show.out(f"  {line}")
     show.out(f"wrote {target}")
-    _warn_without_images(settings.competition)
+    warn_without_images(settings.competition)
 
 
 def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) -> None:
@@ -239,98 +240,6 @@ def _difference(above: dict[str, Any], beneath: dict[str, Any]) -> dict[str, Any
         elif key not in beneath or value != old:
             found[key] = value
     return found
-
-
-def _recipes(preset: str, chosen: str) -> list[str]:
-    """Return which recipe was taken, and which others there are."""
-    from goldfold.competitions.preset import recipe_description, recipe_names
-
-    def described(name: str) -> str:
-        text = recipe_description(preset, name)
-        return f"{name} ({text})" if text else name
-
-    others = [described(name) for name in recipe_names(preset) if name != chosen]
-    lines = [f"recipe: {described(chosen)}"]
-    return [*lines, "other recipes:", *(f"  {other}" for other in others)] if others else lines
-
-
-def _warn_without_images(competition: CompetitionSettings) -> None:
-    from goldfold.commands import show
-    from goldfold.competitions.find import find_images
-
-    globs = competition.images.train
-    if not find_images(competition.data, globs):
-        show.terminal_progress().warn(
-            f"no training images in {competition.data}: competition.images.train looks for "
-            f"{' or '.join(globs) or 'nothing'}"
-        )
-
-
-def _describe(competition: CompetitionSettings) -> list[str]:
-    """Return what is there, without opening an image.
-
-    Raises:
-        InputError: the folder or the label table is missing.
-    """
-    from goldfold.competitions.find import (
-        find_images,
-        find_table,
-        require_folder,
-    )
-
-    data = require_folder(competition.data)
-    lines = [
-        f"{split} images: {len(find_images(data, globs)):,}"
-        for split, globs in (
-            ("training", competition.images.train),
-            ("test", competition.images.test),
-        )
-    ]
-    lines.append(_describe_labels(data, competition))
-    sample = find_table(data, competition.submission.sample)
-    lines.append(f"sample submission: {sample.name if sample else 'none'}")
-    for extra in competition.tables:
-        missing = f"not there; {extra.note}" if extra.note else "not there"
-        state = "found" if find_table(data, [extra.file]) else missing
-        lines.append(f"{extra.file} ({', '.join(extra.columns)}): {state}")
-    return lines
-
-
-def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
-    """Return how many labels there are.
-
-    Raises:
-        InputError: the label table is missing.
-    """
-    from goldfold.competitions.find import find_images, require_table
-    from goldfold.competitions.images_table import mask_columns
-    from goldfold.competitions.labels import read_class_masks, read_labels
-    from goldfold.competitions.mask_files import mask_globs
-    from goldfold.competitions.rle import get_dialect
-
-    names = competition.labels
-    if names.kind == "masks":
-        patterns = mask_globs([*names.masks, *names.class_masks.values()])
-        return f"labels: {len(find_images(data, patterns)):,} mask files"
-    if names.kind == "folders":
-        return f"labels: folders named {', '.join(competition.classes)}"
-    path = require_table(data, names.files, "label table", "competition.labels.files")
-    if competition.is_classification:
-        return f"labels: {path.name}, classes {', '.join(competition.classes)}"
-    dialect = get_dialect(names.dialect)
-    if classes := competition.mask_classes:
-        labels = read_class_masks(path, names, classes, dialect).table
-        areas = [int((labels[mask_columns(name)[1]] > 0).sum()) for name in classes]
-        counts = ", ".join(
-            f"{name} ({count:,})" for name, count in zip(classes, areas, strict=True)
-        )
-        return f"labels: {path.name}, masks of {len(labels):,} images: {counts}"
-    labels = read_labels(path, names.id_column, names.rle_column, dialect).table
-    empty = int((labels["area_px"] == 0).sum())
-    share = f"{empty / len(labels):.1%} empty" if len(labels) else "none"
-    rows = int(labels["rows"].sum())
-    of = f", masks of {', '.join(classes)}" if classes else ""
-    return f"labels: {path.name}, {rows:,} rows of {len(labels):,} images, {share}{of}"
 
 
 def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:

@@ -51,7 +51,7 @@ def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) ->
     """
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images
-    from goldfold.commands.ensemble import print_ensemble
+    from goldfold.commands.ensemble_print import print_ensemble
     from goldfold.commands.ensemble_stage import ensure_ensemble
     from goldfold.commands.folds import print_summary
     from goldfold.commands.folds_stage import ensure_folds

@@ -27,7 +27,7 @@ def find_form(
         InputError: there is no such preset or run, or no preset (or several) has these columns.
     """
     from goldfold.commands.context import open_run
-    from goldfold.commands.submission_stage import test_shapes
+    from goldfold.commands.sample import test_shapes
     from goldfold.competitions.images_table import read_images
 
     if name is None or not Path(name).is_dir():
@@ -39,7 +39,7 @@ def find_form(
 
 
 def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
-    from goldfold.commands.submission_stage import layout_of
+    from goldfold.commands.sample import layout_of
     from goldfold.competitions.preset import load_preset, preset_names
     from goldfold.errors import InputError, did_you_mean
     from goldfold.settings import CompetitionSettings
@@ -84,7 +84,7 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
 
 def label_layout(form: CompetitionSettings) -> Layout:
     """Return the layout of a submission of classes; without a sample that of a run's own table."""
-    from goldfold.commands.submission_stage import layout_of
+    from goldfold.commands.sample import layout_of
     from goldfold.submissions.layout import Layout
 
     if form.submission.sample:
@@ -98,7 +98,7 @@ def score_classes(file: Path, solution: Path, form: CompetitionSettings) -> Labe
     Raises:
         InputError: a file is malformed, or they are not about the same images.
     """
-    from goldfold.commands.submission_stage import layout_of
+    from goldfold.commands.sample import layout_of
     from goldfold.competitions.label_metric import class_weight_list
     from goldfold.submissions.label_score import score_labels
 

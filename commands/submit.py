@@ -74,7 +74,7 @@ def check_command(run: Run, path: Path) -> str:
     """Return the command that checks the submission of a run."""
     import shlex
 
-    from goldfold.commands.submission_stage import sample_path
+    from goldfold.commands.sample import sample_path
 
     found, here = sample_path(run), Path.cwd()
     inside = found.is_relative_to(here)
@@ -96,8 +96,8 @@ def check(
     goldfold submit check runs/first/submission.csv --sample data/sample_submission.csv
     """
     from goldfold.commands import show
+    from goldfold.commands.sample import layout_of
     from goldfold.commands.submission_form import find_form
-    from goldfold.commands.submission_stage import layout_of
     from goldfold.submissions.check import check_submission
 
     form, shapes = find_form(sample, competition)

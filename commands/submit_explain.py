@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.commands.context import Run
-    from goldfold.commands.submission_stage import DecidedMasks
+    from goldfold.commands.mask_submission import DecidedMasks
     from goldfold.ensemble.blend import Blend
 
 
@@ -64,7 +64,7 @@ def _explain(
 ) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
     from goldfold.commands.blender import true_masks
-    from goldfold.commands.submission_stage import open_masks
+    from goldfold.commands.mask_submission import open_masks
     from goldfold.competitions.image import Reading, read_image
     from goldfold.competitions.images_table import of_class
     from goldfold.submissions.overlay import draw_overlay

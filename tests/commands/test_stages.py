@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from goldfold.commands.ensemble import print_ensemble
+from goldfold.commands.ensemble_print import print_ensemble
 
 
 def test_training_prints_the_best_checkpoint_of_each_fold(finished, invoke):
