@@ -27,20 +27,20 @@ class FoldAverages:
     """One fold's checkpoints and the images they were not trained on."""
 
     def __init__(self, run: Run, job: Job, images: pd.DataFrame, folds: pd.DataFrame) -> None:
+        """Take a finished training of the run; its checkpoints are loaded when they are needed."""
         from goldfold.commands.average_stage import best_checkpoints
         from goldfold.commands.prediction_networks import predicting_device
         from goldfold.commands.prediction_stage import image_size
         from goldfold.commands.training_data import training_cache
-        from goldfold.competitions.images_table import training_images
+        from goldfold.commands.views_stage import held_out_images
 
         self.run, self.job = run, job
         self.device: Device = predicting_device(run)
         self.checkpoints = best_checkpoints(run, job)
         size = image_size(run, job)
         self.cache: ImageCache = training_cache(run, images, size, job.model.channels)
-        train = training_images(images).merge(folds[["image_id", "fold", "group"]], on="image_id")
-        self.held_out = train[train["fold"] == job.fold].sort_values("image_id", ignore_index=True)
-        self.seen = sorted(train.loc[train["fold"] != job.fold, "image_id"])
+        self.held_out = held_out_images(job, images, folds)
+        self.seen = sorted(folds.loc[folds["fold"] != job.fold, "image_id"])
         self.greedy: tuple[int, ...] = ()
         self._known: dict[tuple[int, ...], Seen] = {}
 

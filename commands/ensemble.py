@@ -69,7 +69,7 @@ def blend_command(
 ) -> None:
     """Compare ways to blend, and say which members do not help.
 
-    Maps are averaged as probabilities, their logarithms, logits or ranks, with weights that are
+    Members are averaged as probabilities, their logarithms, logits or ranks, with weights that are
     equal, found by hill climbing, or by a search of the simplex. Every way is judged by weights
     and thresholds that were chosen on the other folds.
 
