@@ -17,25 +17,18 @@ from goldfold.competitions.synthetic.abdomen import (
     draw_build,
     on_a_day,
 )
-from goldfold.competitions.synthetic.folder import (
-    draw_all,
-    known_report,
-    twin_order,
-    whole_folder,
-    write_report,
-)
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
     MaskReport,
+    finish,
     texts_of,
     united,
     usage,
-    write_sheet,
 )
 from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
-from goldfold.progress import SILENT, Progress
 
 Rows = list[tuple[str, str, str]]
 
@@ -53,52 +46,24 @@ _LOST = "case999_day9_slice_0001"
 _SHOWN = 16
 
 
-def synthesize_abdomen(
-    folder: Path,
-    *,
-    train: int,
-    test: int,
-    size: int,
-    seed: int,
-    quirks: bool = False,
-    progress: Progress = SILENT,
-    workers: int | None = None,
-) -> MaskReport:
-    """Return what was written: 16-bit slices and masks of three organs in UW-Madison's layout.
+def _write(folder: Path, order: Order) -> MaskReport:
+    """16-bit slices and masks of three organs in UW-Madison's layout.
 
-    Args:
-        folder: where it goes; must not exist, or be empty, or hold the same competition.
-        train: training slices, of cases with one to three days of eight slices.
-        test: test slices, of other cases.
-        size: longer side of the largest slices in pixels; the others are smaller, as in the
-            real set, where it is 360.
-        seed: decides everything.
-        quirks: a slice without rows, rows without a slice, a row that is there twice, and masks
-            of two organs that overlap.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
-
-    Raises:
-        InputError: an argument is out of its range or the folder holds something else.
-        OutputError: the folder cannot be written.
+    Slices are of cases with one to three days of eight slices, test slices of other cases. `size`
+    is the longer side of the largest slices in pixels; the others are smaller, as in the real set,
+    where it is 360. Quirks: a slice without rows, rows without a slice, a row that is there twice,
+    and masks of two organs that overlap.
     """
-    order = twin_order("abdomen", _VERSION, train, test, size, seed, quirks)
-    if (there := known_report(folder, order, progress)) is not None:
-        return MaskReport(folder=folder, **there)
-    plan = _plan(train, test, size, seed)
-    with whole_folder(folder) as partial:
-        drawn = draw_all(functools.partial(_draw, partial, seed=seed), plan, workers, progress)
-        rows = _rows(plan[:train], drawn[:train])
-        planted: tuple[str, ...] = ()
-        if quirks:
-            rows, planted = _disturbed(rows)
-        write_text(partial / "train.csv", csv_text((*_HEADER, "segmentation"), rows))
-        _write_test_tables(partial, plan[train:], drawn[train:])
-        write_sheet(partial, drawn)
-        with_mask = sum(not one.empty for one in drawn[:train])
-        report = MaskReport(folder, train, test, with_mask, len(rows), planted)
-        write_report(partial, order, report)
-    return report
+    plan = _plan(order.train, order.test, order.size, order.seed)
+    train, test = slice(None, order.train), slice(order.train, None)
+    drawn = order.draw_all(functools.partial(_draw, folder, seed=order.seed), plan)
+    rows = _rows(plan[train], drawn[train])
+    planted: tuple[str, ...] = ()
+    if order.quirks:
+        rows, planted = _disturbed(rows)
+    write_text(folder / "train.csv", csv_text((*_HEADER, "segmentation"), rows))
+    _write_test_tables(folder, plan[test], drawn[test])
+    return finish(folder, order, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
@@ -208,3 +173,6 @@ def _write_test_tables(folder: Path, plan: list[_Slice], drawn: list[Drawn]) -> 
     part = {one.image_id: usage(cases.index(one.case)) for one in plan}
     solution = [(*row, part[row[0]]) for row in rows]
     write_text(folder / SOLUTION_FILE, csv_text((*_HEADER, "predicted", "Usage"), solution))
+
+
+synthesize_abdomen = Twin("abdomen", _VERSION, MaskReport, _write)

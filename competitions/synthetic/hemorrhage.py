@@ -10,16 +10,9 @@ import numpy as np
 
 from goldfold.competitions.synthetic.class_report import ClassReport
 from goldfold.competitions.synthetic.ct import HEMORRHAGES, CtFile, ct_bytes, draw_slice
-from goldfold.competitions.synthetic.folder import (
-    draw_all,
-    known_report,
-    twin_order,
-    whole_folder,
-    write_report,
-)
 from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
-from goldfold.progress import SILENT, Progress
 
 _VERSION = 1  # to be raised whenever the same seed gives other bytes
 _BLEEDING = 0.4
@@ -27,45 +20,17 @@ _SEVERAL = 0.3  # of the slices with a hemorrhage: a second kind
 _WRONG_INTERCEPT = 0.06
 
 
-def synthesize_hemorrhage(
-    folder: Path,
-    *,
-    train: int,
-    test: int,
-    size: int,
-    seed: int,
-    quirks: bool = False,
-    progress: Progress = SILENT,
-    workers: int | None = None,
-) -> ClassReport:
-    """Return what was written: CT slices as DICOM and a long label table of six rows an image.
+def _write(folder: Path, order: Order) -> ClassReport:
+    """CT slices as DICOM, `size` their side in pixels, and a long label table of six rows an image.
 
-    Args:
-        folder: where it goes; must not exist, or be empty, or hold the same set.
-        train: training slices.
-        test: test slices.
-        size: side in pixels.
-        seed: decides everything.
-        quirks: rows that repeat, a slice without a file, a file without rows and a broken file.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
-
-    Raises:
-        InputError: an argument is out of its range or the folder holds something else.
-        OutputError: the folder cannot be written.
+    Quirks: rows that repeat, a slice without a file, a file without rows and a broken file.
     """
-    order = twin_order("hemorrhage", _VERSION, train, test, size, seed, quirks)
-    if (there := known_report(folder, order, progress)) is not None:
-        return ClassReport(folder=folder, **there)
-    plan = _plan_slices(train, test, seed)
-    with whole_folder(folder) as partial:
-        draw = functools.partial(_write_slice, partial, size=size, seed=seed)
-        draw_all(draw, plan, workers, progress)
-        planted = _write_tables(partial, plan, seed, quirks)
-        people = len({one.file.patient for one in plan})
-        report = ClassReport(folder, train, test, people, planted)
-        write_report(partial, order, report)
-    return report
+    plan = _plan_slices(order.train, order.test, order.seed)
+    draw = functools.partial(_write_slice, folder, size=order.size, seed=order.seed)
+    order.draw_all(draw, plan)
+    planted = _write_tables(folder, plan, order.seed, order.quirks)
+    people = len({one.file.patient for one in plan})
+    return ClassReport(order.folder, order.train, order.test, people, planted)
 
 
 @dataclass(frozen=True)
@@ -150,3 +115,6 @@ def _write_tables(folder: Path, plan: list[_Slice], seed: int, quirks: bool) -> 
 
 def _holds(name: str, kinds: tuple[str, ...]) -> bool:
     return bool(kinds) if name == "any" else name in kinds
+
+
+synthesize_hemorrhage = Twin("hemorrhage", _VERSION, ClassReport, _write)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
+from goldfold.competitions.synthetic.twin import Order
 
 ByteImage = NDArray[np.uint8]
 
@@ -49,6 +50,26 @@ class Drawn:
     def empty(self) -> bool:
         """Whether the image has no mask at all."""
         return not any(self.texts)
+
+
+def finish(
+    folder: Path, order: Order, drawn: Sequence[Drawn], label_rows: int, planted: tuple[str, ...]
+) -> MaskReport:
+    """Write the contact sheet and return what the competition holds.
+
+    Args:
+        folder: of the competition in the making.
+        order: what it is made with.
+        drawn: of all images, training images first.
+        label_rows: rows of the label table.
+        planted: one line each.
+
+    Raises:
+        OutputError: the sheet cannot be written.
+    """
+    write_sheet(folder, drawn)
+    with_mask = sum(not one.empty for one in drawn[: order.train])
+    return MaskReport(order.folder, order.train, order.test, with_mask, label_rows, planted)
 
 
 def texts_of(masks: Sequence[ByteImage], dialect: str) -> tuple[str, ...]:

@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
 from goldfold.competitions.synthetic.class_report import ClassReport
-from goldfold.competitions.synthetic.folder import (
-    draw_all,
-    known_report,
-    twin_order,
-    whole_folder,
-    write_report,
-)
 from goldfold.competitions.synthetic.phantom import lung_masks, render_phantom
 from goldfold.competitions.synthetic.projection import Projection, draw_projection
+from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes
-from goldfold.progress import SILENT, Progress
 
 ByteImage = NDArray[np.uint8]
 
@@ -30,53 +23,23 @@ _VERSION = 1  # to be raised whenever the same seed gives other bytes
 _PNEUMONIA = 0.7  # of the training images, as in the real set
 
 
-def synthesize_pneumonia(
-    folder: Path,
-    *,
-    train: int,
-    test: int,
-    size: int,
-    seed: int,
-    quirks: bool = False,
-    progress: Progress = SILENT,
-    workers: int | None = None,
-) -> ClassReport:
-    """Return what was written: JPEGs of chests in class folders, some with cloudy lungs.
+def _write(folder: Path, order: Order) -> ClassReport:
+    """JPEGs of chests in class folders, some with cloudy lungs.
 
-    Names tell the patient as in the real set; sizes differ; `val` has some images of training
-    patients.
-
-    Args:
-        folder: where it goes; must not exist, or be empty, or hold the same set.
-        train: images in train and val.
-        test: images in test.
-        size: about the shorter side in pixels.
-        seed: decides everything.
-        quirks: a truncated file, and a patient of the training set among the test images.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
-
-    Raises:
-        InputError: an argument is out of its range or the folder holds something else.
-        OutputError: the folder cannot be written.
+    Names tell the patient as in the real set; sizes differ, `size` is about the shorter side; `val`
+    has some images of training patients. Quirks: a truncated file, and a patient of the training
+    set among the test images.
     """
-    order = twin_order("pneumonia", _VERSION, train, test, size, seed, quirks)
-    if (there := known_report(folder, order, progress)) is not None:
-        return ClassReport(folder=folder, **there)
-    plan = _plan_chests(train, test, size, seed, quirks)
-    with whole_folder(folder) as partial:
-        draw = functools.partial(_write_chest, partial, seed=seed)
-        draw_all(draw, plan, workers, progress)
-        planted: tuple[str, ...] = ()
-        if quirks:
-            bad = partial / plan[0].path
-            bad.write_bytes(bad.read_bytes()[:-200])
-            both = sum(one.path.startswith("test/") and one.person == 1 for one in plan)
-            planted = (f"truncated: {plan[0].path}", f"test images of person1: {both}")
-        people = len({(one.person, one.ill) for one in plan})
-        report = ClassReport(folder, train, test, people, planted)
-        write_report(partial, order, report)
-    return report
+    plan = _plan_chests(order.train, order.test, order.size, order.seed, order.quirks)
+    order.draw_all(functools.partial(_write_chest, folder, seed=order.seed), plan)
+    planted: tuple[str, ...] = ()
+    if order.quirks:
+        bad = folder / plan[0].path
+        bad.write_bytes(bad.read_bytes()[:-200])
+        both = sum(one.path.startswith("test/") and one.person == 1 for one in plan)
+        planted = (f"truncated: {plan[0].path}", f"test images of person1: {both}")
+    people = len({(one.person, one.ill) for one in plan})
+    return ClassReport(order.folder, order.train, order.test, people, planted)
 
 
 @dataclass(frozen=True)
@@ -149,3 +112,6 @@ def _clouded(
     blur = cv2.GaussianBlur(grain, (0, 0), side * 0.02) * np.float32(side * 0.06)
     bright = cloud * (rng.uniform(45, 85) + 12 * blur)
     return np.asarray(np.clip(image + bright, 0, 255), dtype=np.uint8)
+
+
+synthesize_pneumonia = Twin("pneumonia", _VERSION, ClassReport, _write)

@@ -10,27 +10,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.synthetic.folder import (
-    draw_all,
-    known_report,
-    twin_order,
-    whole_folder,
-    write_report,
-)
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
     MaskReport,
+    finish,
     hex_ids,
     shown_places,
     texts_of,
     usage,
-    write_sheet,
 )
 from goldfold.competitions.synthetic.salt import draw_section
 from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
-from goldfold.progress import SILENT, Progress
 
 Rows = list[tuple[str, str]]
 
@@ -44,55 +37,26 @@ _LOST = "ffffffffff"
 _SHALLOW, _DEEP = 51, 959  # what the real table of depths has at its ends
 
 
-def synthesize_salt(
-    folder: Path,
-    *,
-    train: int,
-    test: int,
-    size: int,
-    seed: int,
-    quirks: bool = False,
-    progress: Progress = SILENT,
-    workers: int | None = None,
-) -> MaskReport:
-    """Return what was written: sections of the earth and masks of salt in TGS' layout.
+def _write(folder: Path, order: Order) -> MaskReport:
+    """Sections of the earth and masks of salt in TGS' layout.
 
-    Args:
-        folder: where it goes; must not exist, or be empty, or hold the same competition.
-        train: training images.
-        test: test images.
-        size: side in pixels; the real ones have 101.
-        seed: decides everything.
-        quirks: images that are all black, an image without a row, a row without an image, and a
-            row that is there twice.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
-
-    Raises:
-        InputError: an argument is out of its range or the folder holds something else.
-        OutputError: the folder cannot be written.
+    `size` is the side in pixels; the real ones have 101. Quirks: images that are all black, an
+    image without a row, a row without an image, and a row that is there twice.
     """
-    order = twin_order("salt", _VERSION, train, test, size, seed, quirks)
-    if (there := known_report(folder, order, progress)) is not None:
-        return MaskReport(folder=folder, **there)
-    plan = _plan(train, test, seed, quirks)
-    shown = shown_places([one.kind != "none" for one in plan[:train]])
-    with whole_folder(folder) as partial:
-        draw = functools.partial(_draw, partial, size=size, seed=seed, shown=shown)
-        drawn = draw_all(draw, plan, workers, progress)
-        rows = _rows(plan[:train], drawn[:train])
-        planted: tuple[str, ...] = ()
-        if quirks:
-            rows, planted = _disturbed(plan[:train], rows)
-        write_text(partial / "train.csv", csv_text(_HEADER, rows))
-        depths = [(one.image_id, str(one.depth)) for one in plan]
-        write_text(partial / "depths.csv", csv_text(("id", "z"), depths))
-        _write_test_tables(partial, plan[train:], drawn[train:])
-        write_sheet(partial, drawn)
-        with_mask = sum(not one.empty for one in drawn[:train])
-        report = MaskReport(folder, train, test, with_mask, len(rows), planted)
-        write_report(partial, order, report)
-    return report
+    plan = _plan(order.train, order.test, order.seed, order.quirks)
+    train, test = slice(None, order.train), slice(order.train, None)
+    shown = shown_places([one.kind != "none" for one in plan[train]])
+    draw = functools.partial(_draw, folder, size=order.size, seed=order.seed, shown=shown)
+    drawn = order.draw_all(draw, plan)
+    rows = _rows(plan[train], drawn[train])
+    planted: tuple[str, ...] = ()
+    if order.quirks:
+        rows, planted = _disturbed(plan[train], rows)
+    write_text(folder / "train.csv", csv_text(_HEADER, rows))
+    depths = [(one.image_id, str(one.depth)) for one in plan]
+    write_text(folder / "depths.csv", csv_text(("id", "z"), depths))
+    _write_test_tables(folder, plan[test], drawn[test])
+    return finish(folder, order, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
@@ -173,3 +137,6 @@ def _write_test_tables(folder: Path, plan: list[_Section], drawn: list[Drawn]) -
     write_text(folder / "sample_submission.csv", csv_text(_HEADER, sample))
     solution = [(*row, usage(place)) for place, row in enumerate(_rows(plan, drawn))]
     write_text(folder / SOLUTION_FILE, csv_text((*_HEADER, "Usage"), solution))
+
+
+synthesize_salt = Twin("salt", _VERSION, MaskReport, _write)

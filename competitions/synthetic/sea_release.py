@@ -9,29 +9,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from goldfold.competitions.synthetic.folder import (
-    draw_all,
-    known_report,
-    twin_order,
-    whole_folder,
-    write_report,
-)
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
     MaskReport,
+    finish,
     hex_ids,
     jpeg_bytes,
     shown_places,
     texts_of,
     united,
     usage,
-    write_sheet,
 )
 from goldfold.competitions.synthetic.sea import draw_scene
 from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
-from goldfold.progress import SILENT, Progress
 
 Rows = list[tuple[str, str]]
 
@@ -43,53 +36,25 @@ _SAMPLE = "1 2"  # what the real sample has in every row
 _LOST = "fffffffff.jpg"
 
 
-def synthesize_ships(
-    folder: Path,
-    *,
-    train: int,
-    test: int,
-    size: int,
-    seed: int,
-    quirks: bool = False,
-    progress: Progress = SILENT,
-    workers: int | None = None,
-) -> MaskReport:
-    """Return what was written: images of the sea and masks of ships in Airbus' layout.
+def _write(folder: Path, order: Order) -> MaskReport:
+    """Images of the sea and masks of ships in Airbus' layout.
 
-    Args:
-        folder: where it goes; must not exist, or be empty, or hold the same competition.
-        train: training images.
-        test: test images.
-        size: side in pixels; the real ones have 768.
-        seed: decides everything.
-        quirks: a truncated file, rows without an image, and a ship whose row is there twice.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
-
-    Raises:
-        InputError: an argument is out of its range or the folder holds something else.
-        OutputError: the folder cannot be written.
+    `size` is the side in pixels; the real ones have 768. Quirks: a truncated file, rows without an
+    image, and a ship whose row is there twice.
     """
-    order = twin_order("ships", _VERSION, train, test, size, seed, quirks)
-    if (there := known_report(folder, order, progress)) is not None:
-        return MaskReport(folder=folder, **there)
-    plan = _plan(train, test, seed)
-    shown = shown_places([bool(one.ships) for one in plan[:train]])
-    with whole_folder(folder) as partial:
-        draw = functools.partial(_draw, partial, size=size, seed=seed, shown=shown)
-        drawn = draw_all(draw, plan, workers, progress)
-        rows = _rows(plan[:train], drawn[:train])
-        planted: tuple[str, ...] = ()
-        if quirks:
-            rows, planted = _disturbed(partial, plan[:train], rows)
-        header = ("ImageId", "EncodedPixels")
-        write_text(partial / "train_ship_segmentations_v2.csv", csv_text(header, rows))
-        _write_test_tables(partial, plan[train:], drawn[train:])
-        write_sheet(partial, drawn)
-        with_mask = sum(not one.empty for one in drawn[:train])
-        report = MaskReport(folder, train, test, with_mask, len(rows), planted)
-        write_report(partial, order, report)
-    return report
+    plan = _plan(order.train, order.test, order.seed)
+    train, test = slice(None, order.train), slice(order.train, None)
+    shown = shown_places([bool(one.ships) for one in plan[train]])
+    draw = functools.partial(_draw, folder, size=order.size, seed=order.seed, shown=shown)
+    drawn = order.draw_all(draw, plan)
+    rows = _rows(plan[train], drawn[train])
+    planted: tuple[str, ...] = ()
+    if order.quirks:
+        rows, planted = _disturbed(folder, plan[train], rows)
+    header = ("ImageId", "EncodedPixels")
+    write_text(folder / "train_ship_segmentations_v2.csv", csv_text(header, rows))
+    _write_test_tables(folder, plan[test], drawn[test])
+    return finish(folder, order, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
@@ -162,3 +127,6 @@ def _write_test_tables(folder: Path, plan: list[_Scene], drawn: list[Drawn]) -> 
     part = {one.image_id: usage(place) for place, one in enumerate(plan)}
     solution = [(*row, part[row[0]]) for row in _rows(plan, drawn)]
     write_text(folder / SOLUTION_FILE, csv_text((*header, "Usage"), solution))
+
+
+synthesize_ships = Twin("ships", _VERSION, MaskReport, _write)

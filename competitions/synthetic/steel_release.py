@@ -8,29 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from goldfold.competitions.synthetic.folder import (
-    draw_all,
-    known_report,
-    twin_order,
-    whole_folder,
-    write_report,
-)
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
     MaskReport,
+    finish,
     hex_ids,
     jpeg_bytes,
     shown_places,
     texts_of,
     united,
     usage,
-    write_sheet,
 )
 from goldfold.competitions.synthetic.steel import CLASSES, draw_strip
 from goldfold.competitions.synthetic.tables import csv_text
+from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
-from goldfold.progress import SILENT, Progress
 
 Rows = list[tuple[str, str]]
 
@@ -43,53 +36,25 @@ _SAMPLE = "1 1"  # what the real sample has in every row
 _LOST = "fffffffff.jpg"
 
 
-def synthesize_steel(
-    folder: Path,
-    *,
-    train: int,
-    test: int,
-    size: int,
-    seed: int,
-    quirks: bool = False,
-    progress: Progress = SILENT,
-    workers: int | None = None,
-) -> MaskReport:
-    """Return what was written: strips of steel and masks of four defects in Severstal's layout.
+def _write(folder: Path, order: Order) -> MaskReport:
+    """Strips of steel and masks of four defects in Severstal's layout.
 
-    Args:
-        folder: where it goes; must not exist, or be empty, or hold the same competition.
-        train: training images.
-        test: test images.
-        size: width in pixels; the height is 256 where the width is 1600.
-        seed: decides everything.
-        quirks: an image without a row for a class, one without any, rows without an image, and a
-            row that is there twice.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
-
-    Raises:
-        InputError: an argument is out of its range or the folder holds something else.
-        OutputError: the folder cannot be written.
+    `size` is the width in pixels; the height is 256 where the width is 1600. Quirks: an image
+    without a row for a class, one without any, rows without an image, and a row that is there
+    twice.
     """
-    order = twin_order("steel", _VERSION, train, test, size, seed, quirks)
-    if (there := known_report(folder, order, progress)) is not None:
-        return MaskReport(folder=folder, **there)
-    plan = _plan(train, test, seed)
-    shown = shown_places([bool(one.kinds) for one in plan[:train]])
-    with whole_folder(folder) as partial:
-        draw = functools.partial(_draw, partial, size=size, seed=seed, shown=shown)
-        drawn = draw_all(draw, plan, workers, progress)
-        rows = _rows(plan[:train], drawn[:train])
-        planted: tuple[str, ...] = ()
-        if quirks:
-            rows, planted = _disturbed(plan[:train], drawn[:train], rows)
-        write_text(partial / "train.csv", csv_text(("ImageId_ClassId", "EncodedPixels"), rows))
-        _write_test_tables(partial, plan[train:], drawn[train:])
-        write_sheet(partial, drawn)
-        with_mask = sum(not one.empty for one in drawn[:train])
-        report = MaskReport(folder, train, test, with_mask, len(rows), planted)
-        write_report(partial, order, report)
-    return report
+    plan = _plan(order.train, order.test, order.seed)
+    train, test = slice(None, order.train), slice(order.train, None)
+    shown = shown_places([bool(one.kinds) for one in plan[train]])
+    draw = functools.partial(_draw, folder, size=order.size, seed=order.seed, shown=shown)
+    drawn = order.draw_all(draw, plan)
+    rows = _rows(plan[train], drawn[train])
+    planted: tuple[str, ...] = ()
+    if order.quirks:
+        rows, planted = _disturbed(plan[train], drawn[train], rows)
+    write_text(folder / "train.csv", csv_text(("ImageId_ClassId", "EncodedPixels"), rows))
+    _write_test_tables(folder, plan[test], drawn[test])
+    return finish(folder, order, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
@@ -174,3 +139,6 @@ def _write_test_tables(folder: Path, plan: list[_Strip], drawn: list[Drawn]) -> 
         (name, text, usage(place // len(CLASSES))) for place, (name, text) in enumerate(rows)
     ]
     write_text(folder / SOLUTION_FILE, csv_text((*header, "Usage"), solution))
+
+
+synthesize_steel = Twin("steel", _VERSION, MaskReport, _write)
