@@ -1,11 +1,14 @@
 """Every shipped recipe: it loads, and trains a tiny epoch of each of its stages."""
 
+from math import prod
+
 import numpy as np
 import pytest
 import torch
 
 from goldfold.competitions.preset import preset_names, read_recipe, recipe_names, resolve_settings
 from goldfold.competitions.rle import get_dialect
+from goldfold.extent import extent_of
 from goldfold.settings_file import tomllib
 from goldfold.training.averages import STATISTICS_IMAGES
 from goldfold.training.checkpoint import list_checkpoints, load_model
@@ -25,6 +28,9 @@ SIZES = {
     "montgomery-lungs": (138, 1.0),
     "chest-xray-pneumonia": (5_232, 0.74),
     "rsna-intracranial-hemorrhage": (752_802, 0.14),
+    "severstal-steel": (12_568, 0.53),
+    "uw-madison": (38_496, 0.43),
+    "airbus-ship": (192_555, 0.22),
 }
 """Images of a competition, and the share of those in which there is something to be found."""
 TINY = {"epochs": 1, "image_size": 64, "batch_size": 2, "validate_from": 1, "warmup_epochs": 0.0}
@@ -82,7 +88,7 @@ def test_the_fourth_places_network(tmp_path):
 
 @pytest.fixture(scope="module")
 def caches(tmp_path_factory, masks, mask_texts):
-    """Return a function channels -> cache of 14 images at 64 px."""
+    """Return a function (channels, masks of an image) -> cache of 14 images at 64 px."""
     import cv2
 
     from goldfold.training.cache import build_cache
@@ -93,10 +99,10 @@ def caches(tmp_path_factory, masks, mask_texts):
     for path, mask in zip(paths, masks, strict=True):
         cv2.imwrite(str(path), (random.integers(0, 90, mask.shape) + 120 * mask).astype(np.uint8))
 
-    def build(channels):
+    def build(channels, classes):
         return build_cache(
-            folder, image_ids=[p.stem for p in paths], paths=paths,
-            sizes=[mask.shape for mask in masks], masks=mask_texts,
+            folder / f"{classes}", image_ids=[p.stem for p in paths], paths=paths,
+            sizes=[mask.shape for mask in masks], masks=[(text,) * classes for text in mask_texts],
             dialect=get_dialect("siim"), size=64, channels=channels,
         )  # fmt: skip
 
@@ -128,11 +134,12 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
         before = None
         for number, stage in enumerate(model.stages[:2], 1):
             small = stage.model_copy(update={**TINY, "crop_size": None, "pseudo_labels": None})
-            cache = caches(model.channels)
+            masks = max(1, len(form.mask_classes))
+            cache = caches(model.channels, masks)
             rows, held_out = np.arange(4), np.arange(4, 7)
-            validation = ValidationImages(
-                held_out, [(40, 56)] * 3, [mask_texts[i] for i in held_out], get_dialect("siim")
-            )
+            texts = [mask_texts[i] for i in held_out for _ in range(masks)]
+            sizes = [(40, 56)] * 3
+            validation = ValidationImages(held_out, sizes, texts, get_dialect("siim"), masks)
             data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
             if form.is_classification:
                 data = label_data(cache, form)
@@ -146,8 +153,8 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
         with torch.inference_mode():
             images = torch.zeros(1, model.channels, 64, 64)
             logits, presence = split_output(network(images))
-        classes = len(form.classes)
-        assert logits.shape == ((1, 1, 1, classes) if classes else (1, 1, 64, 64))
+        seen = (1, 1, 1, len(form.classes)) if form.is_classification else (1, masks, 64, 64)
+        assert logits.shape == seen
         assert (presence is not None) == model.presence_head
 
 
@@ -166,7 +173,8 @@ def test_validation_costs_a_tenth_of_the_epochs_at_most(preset, recipe, tmp_path
         for number, stage in enumerate(model.stages, 1):
             plan = StagePlan(stage, non_empty, seed=0)
             trained = sum(sum(plan.counts(epoch)) for epoch in range(plan.epochs))
-            whole = (stage.image_size / (stage.crop_size or stage.image_size)) ** 2
+            whole = prod(extent_of(stage.image_size))
+            whole /= prod(extent_of(stage.crop_size or stage.image_size))
             networks = 1 + (stage.ema is not None)
             one = networks * held_out * whole + (STATISTICS_IMAGES if stage.ema else 0)
             due = [
