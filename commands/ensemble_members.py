@@ -74,6 +74,7 @@ def runs_of(
     """Return this run and the others with the prefix of their names, their images and folds."""
     from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.same_classes import require_same_classes
     from goldfold.errors import InputError
 
     found = [(run, "", images, folds)]
@@ -85,6 +86,7 @@ def runs_of(
                 f"counts from {run.directory.root}."
             )
         other = open_run(folder)
+        require_same_classes(run, other)
         its_images = ensure_images(other)
         its_folds = require_folds(other, its_images)
         _require_same_folds(run, folds, other, its_folds)

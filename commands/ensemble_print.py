@@ -74,13 +74,29 @@ def _print_classes(report: dict[str, Any]) -> None:
     show.out(show.table(headers, rows))
     for name, one in report["classes"].items():
         show.out(f"rule of {name}: {_rule_in_words(one['rule'])}{_gate_in_words(one['rule'])}")
-        if one["honest"]["score"] < one["all_empty"]:
-            show.out(
-                f"  masks of {name} cost more than they bring; leave them empty: "
-                f"--set 'ensemble.leave_empty=[\"{name}\"]'"
-            )
         for line in _post_processing_in_words(one):
             show.out(f"  {line}")
+    _advise_to_leave_empty(report["classes"])
+
+
+def _advise_to_leave_empty(classes: dict[str, Any]) -> None:
+    """Name the classes whose masks cost more than they bring, and the setting that empties them."""
+    import json
+
+    from goldfold.commands import show
+
+    bad = [name for name, one in classes.items() if one["honest"]["score"] < one["all_empty"]]
+    if not bad:
+        return
+    empty = [
+        name
+        for name, one in classes.items()
+        if name in bad or one["rule"]["bottom"]["level"] == HIGHEST_LEVEL
+    ]
+    show.out(
+        f"masks of {', '.join(bad)} cost more than they bring; leave them empty: "
+        f"--set 'ensemble.leave_empty={json.dumps(empty)}'"
+    )
 
 
 def _print_scores(report: dict[str, Any]) -> None:

@@ -111,10 +111,10 @@ def _facts(run: Run, chosen: dict[str, Any]) -> dict[str, Any]:
         "images": chosen["images"],
     }
     if form.mask_classes:
-        facts["masks"] = {
-            name: describe_choice(_choice(run, chosen["classes"][name], name))
+        facts["masks"] = [  # in the order of the network's outputs
+            {"name": name, **describe_choice(_choice(run, chosen["classes"][name], name))}
             for name in form.mask_classes
-        }
+        ]
         facts["overlap"] = [
             {"class": name, **row}
             for name in form.mask_classes

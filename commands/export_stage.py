@@ -16,7 +16,7 @@ SETTINGS_FILE = "goldfold.toml"
 def write_model(
     run: Run, model: ImageModel, folder: Path, *, onnx: bool, overwrite: bool
 ) -> list[Path]:
-    """Write a model into a folder of its own, model.json last, and return the files.
+    """Write a model into a folder of its own, whole or not at all, and return the files.
 
     Args:
         run: whose model it is.
@@ -29,13 +29,26 @@ def write_model(
         InputError: the folder holds something else, or packages for ONNX are missing.
         OutputError: a file cannot be written.
     """
+    import shutil
+
+    from goldfold.files import whole_folder
+
+    _refuse_others(folder, overwrite)
+    if onnx:
+        require_onnx()
+    with whole_folder(folder) as partial:
+        written = _write_files(run, model, partial, onnx=onnx)
+        if folder.exists():
+            shutil.rmtree(folder)  # an older model, which is replaced
+    return [folder / path.relative_to(partial) for path in written]
+
+
+def _write_files(run: Run, model: ImageModel, folder: Path, *, onnx: bool) -> list[Path]:
+    """Write all files of a model and return them."""
     from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
     from goldfold.files import write_bytes, write_json, write_text
     from goldfold.settings_text import to_toml
 
-    _make_room(folder, overwrite)
-    if onnx:
-        require_onnx()
     names: dict[Path, str] = {}
     written = []
     for member in model.members:
@@ -59,14 +72,12 @@ def write_model(
     return [*written, folder / FACTS_FILE]
 
 
-def _make_room(folder: Path, overwrite: bool) -> None:
-    """Remove an older model if that is wanted.
+def _refuse_others(folder: Path, overwrite: bool) -> None:
+    """Accept a new or empty folder, or one with a model that may be replaced.
 
     Raises:
         InputError: the folder holds something else.
     """
-    import shutil
-
     from goldfold.ensemble.image_model import FACTS_FILE
     from goldfold.errors import InputError
 
@@ -79,7 +90,6 @@ def _make_room(folder: Path, overwrite: bool) -> None:
         hint = "Add --overwrite to replace it, or choose" if ours else "Choose"
         content = "an exported model" if ours else "other files"
         raise InputError(f"{folder} holds {content}. {hint} another folder.")
-    shutil.rmtree(folder)
 
 
 def model_card(facts: dict[str, Any]) -> str:
@@ -87,7 +97,7 @@ def model_card(facts: dict[str, Any]) -> str:
     honest = facts["scores"]["honest"]
     interval = honest["interval"]
     classes = facts["classes"]
-    masks = list(facts.get("masks", {}))
+    masks = [one["name"] for one in facts.get("masks", [])]
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
     what = f"a mask of each of {', '.join(masks)}" if masks else what

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
     from goldfold.commands.prediction_stage import Split
-    from goldfold.settings import CompetitionSettings
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,6 @@ def read_tables(
     found: list[LabelTable] = []
     missing: list[str] = []
     for one, prefix, its_images, its_folds in runs_of(run, images, folds):
-        require_same_classes(run, one)
         found += _read_own(one, prefix, its_images, its_folds, split, missing)
     if missing:
         remedy = f"Run `{run.command('predict run')} --{split}`."
@@ -160,29 +158,6 @@ def _read_own(
             )
         )  # fmt: skip
     return found
-
-
-def require_same_classes(run: Run, other: Run) -> None:
-    """Accept another run that predicts the same classes in the same way.
-
-    Raises:
-        InputError: it predicts others, or masks.
-    """
-    from goldfold.errors import InputError
-
-    mine, its = run.settings.competition, other.settings.competition
-    if (mine.task, mine.classes, mine.exclusive) != (its.task, its.classes, its.exclusive):
-
-        def told(form: CompetitionSettings) -> str:
-            one = "one an image" if form.exclusive else "any number an image"
-            names = f"the classes {', '.join(form.classes)}, {one}"
-            return names if form.is_classification else "masks"
-
-        raise InputError(
-            f"{other.directory.root} does not go with {run.directory.root}: it predicts "
-            f"{told(its)}, not {told(mine)}. Leave it out, or give both the same "
-            "competition.classes."
-        )
 
 
 def _require_same_images(means: Mapping[str, pd.DataFrame]) -> None:

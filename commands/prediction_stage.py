@@ -306,6 +306,7 @@ def store_facts(run: Run, job: Job, images: str, split: Split) -> dict[str, Any]
         "checkpoints": [checkpoint.sha256 for checkpoint in predicting_checkpoints(run, job)],
         "views": inference.views,
         **({"mirror": list(form.mirror)} if form.mirror else {}),
+        **({"classes": form.classes} if form.classes else {}),
         "merge": inference.merge,
         "image_size": compact(image_size(run, job)),
         "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],

@@ -59,12 +59,14 @@ def pseudo_label_command(
     from goldfold.commands.ensemble_members import open_members
     from goldfold.commands.folds_stage import require_folds
     from goldfold.commands.label_pseudo import label_classes
+    from goldfold.commands.same_classes import require_same_classes
 
     run = open_run(run_folder, assignments)
     images = ensure_images(run)
     folds = require_folds(run, images)
     target = run if into is None else open_run(into)
     if into is not None:
+        require_same_classes(run, target)
         _require_same_folds(run, target, folds)
     wanted = _free_images(run, images)
     if run.settings.competition.is_classification:
@@ -119,6 +121,7 @@ def open_pseudo_labels(
     """
     from goldfold.commands.label_pseudo import read_label_pseudo
     from goldfold.errors import InputError
+    from goldfold.files import fingerprint
     from goldfold.inference.reader import MapReader
     from goldfold.training.pseudo_labels import cached_pseudo_labels
 
@@ -143,7 +146,7 @@ def open_pseudo_labels(
             size,
             image_ids=reader.image_ids,
             read=[one.read for one in readers],
-            made_from=pseudo_labels_fingerprint(run, name, fold),
+            made_from=fingerprint([pseudo_labels_fingerprint(run, name, fold), *classes]),
         )
 
 

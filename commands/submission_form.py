@@ -43,6 +43,7 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     from goldfold.competitions.preset import load_preset, preset_names
     from goldfold.errors import InputError, did_you_mean
     from goldfold.settings import CompetitionSettings
+    from goldfold.submissions.score import USAGE_COLUMN
     from goldfold.submissions.table import read_table, show_header
 
     if preset is not None and preset not in preset_names():
@@ -55,7 +56,10 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     columns = {column.strip() for column in read_table(table).columns}
     known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
     fitting = [
-        one for one in known if one.submission.sample and set(layout_of(one).columns) <= columns
+        one
+        for one in known
+        if one.submission.sample
+        and set(layout_of(one).columns) <= columns <= {*layout_of(one).columns, USAGE_COLUMN}
     ]
     if len(fitting) > 1:
         fitting = [one for one in fitting if _ids_fit(table, one)]

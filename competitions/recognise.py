@@ -303,11 +303,14 @@ def _add_mask_sample(found: Recognised, sample: Table, classes: Sequence[str]) -
     form, columns = found.competition["submission"], [str(name) for name in sample.rows.columns]
     form["dialect"] = found.competition["labels"].get("dialect", "kaggle")
     rest = columns[1:]
-    joined = sample.rows.iloc[:, 0].str.strip().str.rsplit("_", n=1).str[-1]
-    if classes and joined.isin(classes).all():
+    of_labels = found.competition["labels"].get("class_column")
+    joined = sample.rows.iloc[:, 0].str.strip().str.rsplit("_", n=1).str[-1].isin(classes)
+    bare = sample.rows.empty  # a header alone, as where the test set is hidden
+    if classes and (of_labels is None if bare else joined.all()):
         form["class_separator"] = "_"
     elif classes:
-        named = [one for one in rest if sample.rows[one].str.strip().isin(classes).all()]
+        told = [one for one in rest if sample.rows[one].str.strip().isin(classes).all()]
+        named = [one for one in told if one == of_labels] if bare else told
         form |= {"class_column": named[0]} if named else {}
         rest = [one for one in rest if one not in named[:1]]
         if not named:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -183,3 +184,28 @@ def fingerprint(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder` that takes its place when the block ends well.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial")
+    try:
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {folder}: {error.strerror or error}. "
+            "Free some space or choose a folder you may write to."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

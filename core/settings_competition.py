@@ -277,10 +277,26 @@ class CompetitionSettings(Strict):
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("exclusive classes must be two at least")
         self._check_masks()
+        self._check_separators()
         self._check_objects()
         if unknown := [name for name in self.metric_weights if name not in self.classes]:
             raise ValueError(f"metric_weights names {unknown[0]!r}, which is no class")
         return self
+
+    def _check_separators(self) -> None:
+        """Raise ValueError where image and class are joined by what a class's name contains."""
+        labels, form = self.labels, self.submission
+        in_labels = labels.kind == "long" or (labels.kind == "rle" and bool(self.mask_classes))
+        joints = [
+            ("labels", labels.class_separator if in_labels and not labels.class_column else ""),
+            ("submission", form.class_separator),
+        ]
+        for table, joint in joints:
+            if joint and (bad := [name for name in self.classes if joint in name]):
+                raise ValueError(
+                    f"class {bad[0]!r} contains {joint!r}, which parts image and class in "
+                    f"{table}.id_column; set {table}.class_column, or rename the class"
+                )
 
     def _check_masks(self) -> None:
         """Raise ValueError unless the masks of each class can be found."""

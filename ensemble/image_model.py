@@ -130,13 +130,13 @@ class ImageModel:
     @property
     def mask_classes(self) -> list[str]:
         """Names of the masks where an image has several."""
-        return list(self.facts.get("masks", {}))
+        return [str(one["name"]) for one in self.facts.get("masks", [])]
 
     @cached_property
     def choices(self) -> dict[str, MaskChoice]:
         """Blend and rule by class; "" where an image has one mask."""
         if self.mask_classes:
-            return {name: read_choice(one) for name, one in self.facts["masks"].items()}
+            return {one["name"]: read_choice(one) for one in self.facts["masks"]}
         weights = {member.name: member.weight for member in self.members}
         counts = {member.name: member.level_counts for member in self.members}
         only = {**self.facts, "weights": weights, "level_counts": counts}

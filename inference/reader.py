@@ -58,6 +58,10 @@ class MapReader:
         self._entries: dict[str, Entry] = {
             name.removesuffix(end): entry for name, entry in found.items() if name.endswith(end)
         }
+        if found and not self._entries:
+            raise InputError(
+                f"{path} has no maps of class {of_class!r}. Run `goldfold predict run` again."
+            )
         self.image_ids = list(self._entries)
 
     def __enter__(self) -> Self:

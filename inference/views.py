@@ -28,14 +28,30 @@ NAMED_VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 """Name -> its views; `d4` holds all symmetries of a square."""
 
+
+class QuarterTurns:
+    """Quarter turns out of flips and a transposition, which ONNX knows; as ttach's Rotate90."""
+
+    def apply_aug_image(self, images: torch.Tensor, angle: int) -> torch.Tensor:
+        """Return images (N, C, H, W) turned by 90, 180 or 270 degrees, counter-clockwise."""
+        if angle == 180:
+            return images.flip(2, 3)
+        turned = images.transpose(2, 3)
+        return turned.flip(2) if angle == 90 else turned.flip(3)
+
+    def apply_deaug_mask(self, maps: torch.Tensor, angle: int) -> torch.Tensor:
+        """Return maps turned back."""
+        return self.apply_aug_image(maps, (360 - angle) % 360)
+
+
 # Part of a view -> ttach's transform and its parameter, which turn there and back.
 _PARTS: Mapping[str, tuple[Callable[[], ttach.base.DualTransform], object]] = MappingProxyType(
     {
         "hflip": (ttach.HorizontalFlip, True),
         "vflip": (ttach.VerticalFlip, True),
-        "rot90": (lambda: ttach.Rotate90(angles=[90]), 90),
-        "rot180": (lambda: ttach.Rotate90(angles=[180]), 180),
-        "rot270": (lambda: ttach.Rotate90(angles=[270]), 270),
+        "rot90": (QuarterTurns, 90),
+        "rot180": (QuarterTurns, 180),
+        "rot270": (QuarterTurns, 270),
     }
 )
 

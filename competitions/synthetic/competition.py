@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.competitions.synthetic.cohort import ImagePlan
-from goldfold.competitions.synthetic.folder import known_report, whole_folder, write_report
+from goldfold.competitions.synthetic.folder import known_report, write_report
 from goldfold.competitions.synthetic.release import ReleasePlan, plan_release, write_release
 from goldfold.errors import InputError, list_problems
+from goldfold.files import whole_folder
 from goldfold.progress import SILENT, Progress
 
 _VERSION = 1  # to be raised whenever the same seed gives other bytes

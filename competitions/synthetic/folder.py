@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from goldfold.errors import InputError, OutputError
+from goldfold.errors import InputError
 from goldfold.files import read_json, write_json
 from goldfold.progress import Progress
 
@@ -114,28 +112,3 @@ def _existing_report(folder: Path, order: dict[str, Any]) -> dict[str, Any] | No
         f"{folder} holds {content}; a synthetic competition needs a folder of its own. "
         "Choose another folder or remove this one."
     )
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside `folder` that takes its place when the block ends well.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial")
-    try:
-        if partial.exists():
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        yield partial
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {folder}: {error.strerror or error}. "
-            "Free some space or choose a folder you may write to."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -16,13 +16,12 @@ from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
 from goldfold.competitions.synthetic.folder import (
     draw_all,
     known_report,
-    whole_folder,
     write_report,
 )
 from goldfold.competitions.synthetic.phantom import lung_masks, render_phantom
 from goldfold.competitions.synthetic.projection import draw_projection
 from goldfold.errors import InputError
-from goldfold.files import write_bytes, write_text
+from goldfold.files import whole_folder, write_bytes, write_text
 from goldfold.progress import SILENT, Progress
 
 ByteImage = NDArray[np.uint8]

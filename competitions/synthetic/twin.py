@@ -14,9 +14,9 @@ from goldfold.competitions.synthetic.folder import (
     draw_all,
     known_report,
     twin_order,
-    whole_folder,
     write_report,
 )
+from goldfold.files import whole_folder
 from goldfold.progress import SILENT, Progress
 
 if TYPE_CHECKING:

@@ -131,7 +131,7 @@ def test_weights_that_changed_are_refused(finished, exported, invoke, tmp_path):
     assert "SHA-256" in done.err
 
 
-@pytest.mark.parametrize("views", ["none", "hflip"])
+@pytest.mark.parametrize("views", ["none", "hflip", "d4"])
 def test_onnx_agrees_with_torch(finished, invoke, tmp_path, views):
     runtime = pytest.importorskip("onnxruntime")
     import torch

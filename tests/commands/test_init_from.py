@@ -172,6 +172,16 @@ def test_a_mask_of_each_class_runs_as_it_was_recognised(
     assert "6 rows" in checked.out
 
 
+def test_a_sample_of_a_header_alone_tells_its_columns(invoke, tmp_path):
+    data = tmp_path / "data"
+    of_classes(data, lambda *cells: ",".join(cells), "id,class,segmentation")
+    (data / "sample_submission.csv").write_text("id,class,predicted\n")
+    _, competition, _ = made(invoke, data, tmp_path / "run")
+    assert competition["submission"]["class_column"] == "class"
+    assert competition["submission"]["rle_column"] == "predicted"
+    assert "class_separator" not in competition["submission"]
+
+
 def test_rows_that_are_objects_are_asked_about(one_class, invoke, tmp_path):
     table = one_class / "train.csv"
     table.write_text(table.read_text() + "i01,1991 3\n")

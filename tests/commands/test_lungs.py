@@ -1,6 +1,7 @@
 """The lungs' preset from files to the table of measures, through the command line."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -92,7 +93,7 @@ def test_like_what(invoke, tmp_path):
 
 
 TWO_LUNGS = [
-    'competition.classes=["left", "right"]',
+    'competition.classes=["right", "left"]',  # not in the alphabet's order
     'competition.mirrored=[["left", "right"]]',
     "competition.labels.masks=[]",
     'competition.labels.class_masks={left=["ManualMask/leftMask/{id}.png"],'
@@ -140,13 +141,15 @@ def test_a_single_x_ray_gets_both_lungs_from_an_export(lungs, two_lungs, invoke,
     done = invoke("export", run, "-o", tmp_path / "model")
     assert done.code == 0, done.err
     card = (tmp_path / "model/README.md").read_text()
-    assert "a mask of each of left, right" in card
+    assert "a mask of each of right, left" in card
     assert "| left over images |" in card
     path = next((lungs / "data/CXR_png").glob("MCUCXR*.png"))
     seen = invoke("predict", "image", tmp_path / "model", path, "--json", "-o", tmp_path / "p")
     assert seen.code == 0, seen.err
     found = seen.json["images"][0]
-    assert list(found["masks"]) == ["left", "right"]
+    assert set(found["masks"]) == {"right", "left"}
+    own = invoke("predict", "image", run, path, "--json").json["images"][0]
+    assert own["masks"] == found["masks"]  # the run itself says the same
     height, width = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).shape
     for one in found["masks"].values():
         assert (one["height"], one["width"]) == (height, width)
@@ -162,7 +165,7 @@ def test_both_lungs_are_explained_and_compared(two_lungs, invoke):
     image_id = pd.read_csv(run / "folds.csv")["image_id"][0]
     done = invoke("submit", "explain", run, image_id, "--json")
     assert done.code == 0, done.err
-    assert [one["class"] for one in done.json] == ["left", "right"]
+    assert [one["class"] for one in done.json] == ["right", "left"]
     report = json.loads((run / "ensemble.json").read_text())
     for one in done.json:
         assert one["rule"] == report["classes"][one["class"]]["rule"]
@@ -171,6 +174,39 @@ def test_both_lungs_are_explained_and_compared(two_lungs, invoke):
         assert done.code == 0, done.err
     views = json.loads((run / "views.json").read_text())
     assert views[0]["images"] == len(pd.read_csv(run / "folds.csv"))
+
+
+def test_renamed_classes_are_predicted_anew(two_lungs, invoke, tmp_path):
+    """The weights are the same, byte by byte, but the maps have other names."""
+    run, _ = two_lungs
+    other = tmp_path / "renamed"
+    shutil.copytree(run, other)
+    renamed = [one.replace('right', 'dexter') if "masks" not in one or "class_masks" in one else one
+               for one in TWO_LUNGS]  # fmt: skip
+    renamed = [one.replace("dexterMask", "rightMask") for one in renamed]
+    data = ["--set", f"competition.data={run.parent / 'data'}"]
+    words = [*data, *(word for one in renamed for word in ("--set", one))]
+    assert invoke("folds", "build", other, *words, "--overwrite").code == 0
+    assert invoke("train", "run", other, *words, "--overwrite").code == 0
+    for command in (["predict", "run"], ["ensemble", "run"]):
+        done = invoke(*command, other, *words)
+        assert done.code == 0, done.err
+    assert "rule of dexter: " in done.out
+
+
+def test_runs_of_other_masks_are_not_blended(two_lungs, invoke, tmp_path):
+    run, _ = two_lungs
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    toml = other / "goldfold.toml"
+    text = toml.read_text().replace('"right"', '"dexter"').replace("right = [", "dexter = [")
+    toml.write_text(text.replace("../data", str(run.parent / "data")))
+    for words in (["ensemble", "run"], ["ensemble", "blend"]):
+        done = invoke(*words, run, "--with", other)
+        assert done.code == 2
+        assert "it predicts masks of dexter, left, not masks of right, left" in done.err
+    into = invoke("train", "pseudo-label", run, "--into", other)
+    assert (into.code, "does not go with" in into.err) == (2, True)
 
 
 def test_a_pair_that_a_mirror_exchanges_is_noticed(lungs, two_lungs, invoke):

@@ -122,6 +122,9 @@ MASKS = {"left": ["l/{id}.png"], "right": ["r/{id}.png"]}
         ({"classes": ["a", "b"], "mirrored": [["a", "c"]]}, "'c', which is no class"),
         ({"classes": ["a", "b"], "mirrored": [["a", "b"], ["b", "a"]]}, "a class twice"),
         ({"exclusive": True}, "belong to classification"),
+        ({"classes": ["large_bowel"]}, "contains '_', which parts image and class in labels"),
+        ({"classes": ["a-b"], "labels": {"class_separator": "."},
+          "submission": {"class_separator": "-"}}, "in submission.id_column; set"),
         ({"images": {"id_pattern": "abc"}}, "no .group. to keep"),
     ],
 )  # fmt: skip

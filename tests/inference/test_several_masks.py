@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from goldfold.errors import InputError
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
 from goldfold.inference.tiles import TiledNetwork
-from goldfold.inference.views import get_views
+from goldfold.inference.views import QuarterTurns, get_views
 from goldfold.training.device import Device
 
 CPU = Device(torch.device("cpu"), None, "CPU")
@@ -93,3 +94,17 @@ def test_masks_that_a_mirror_exchanges_come_back_to_their_places(names):
         back = view.inverse(view.forward(maps), 8, 8)
         mirrored = (view.name.count("hflip") + view.name.count("vflip")) % 2 == 1
         assert back[0, 0].mean() == (1.0 if mirrored else 0.0)
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270])
+def test_quarter_turns_are_torch_s(angle):
+    images = torch.rand(2, 3, 5, 7)
+    turned = QuarterTurns().apply_aug_image(images, angle)
+    assert torch.equal(turned, torch.rot90(images, angle // 90, (2, 3)))
+    assert torch.equal(QuarterTurns().apply_deaug_mask(turned, angle), images)
+
+
+def test_a_class_without_maps_is_missed_at_once(tmp_path):
+    predict(tmp_path / "both.maps", two, NAMES)
+    with pytest.raises(InputError, match="no maps of class 'lung'"):
+        MapReader(tmp_path / "both.maps", "lung")
