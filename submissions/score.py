@@ -109,7 +109,8 @@ def score_submission(
     Args:
         file: the submission.
         solution: the truth, one or several rows an image (united), with or without a column
-            `Usage` of Public, Private and Ignored; a competition's label table will do.
+            `Usage` of Public, Private and Ignored; a label table with the same columns and a row
+            for each key will do.
         metric: a name in `goldfold.competitions.metric.METRICS` or `OBJECT_METRICS`; with one of
             these each row that is not empty is an object, of the submission and of the solution.
         id_column: column with the image ids, in both files.
