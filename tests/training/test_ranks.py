@@ -69,6 +69,7 @@ train_fold(FoldRun(out / "stage-1", 0, {"a": 1}), settings, stage, data,
            machine=Machine(device, 1, ranks=ranks))
 facts["seen"] = seen
 (out / f"rank-{ranks.rank}.json").write_text(json.dumps(facts))
+ranks.barrier()  # who leaves first takes the connection of the other down
 ranks.close()
 """
 
