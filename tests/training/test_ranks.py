@@ -71,6 +71,8 @@ facts["seen"] = seen
 (out / f"rank-{ranks.rank}.json").write_text(json.dumps(facts))
 ranks.barrier()  # who leaves first takes the connection of the other down
 ranks.close()
+import os
+os._exit(0)  # the library's threads may still run, and abort a process that ends as usual
 """
 
 
