@@ -85,7 +85,7 @@ def run_command(
     if machine.ranks.is_writer:
         print_results(run, jobs, stage)
         show.out(f"next: {run.command('predict run')}")
-    machine.ranks.close()
+    machine.ranks.end_process()
 
 
 app.command("plan")(plan_command)

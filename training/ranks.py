@@ -7,6 +7,7 @@ pixels are added exactly. One rank writes.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -133,6 +134,19 @@ class Ranks:
         """Leave the others."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
+
+    def end_process(self) -> None:
+        """Leave the others and end this process well, where it is one of several; else nothing.
+
+        The library's threads may outlive its connections, and then abort a process that ends as
+        usual after all work is done; so it ends at once, its output written.
+        """
+        if self.world < 2:
+            return
+        self.barrier()  # who leaves first takes the connections of the others down
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
     def _device(self) -> torch.device:
         return (

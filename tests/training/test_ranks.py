@@ -69,10 +69,7 @@ train_fold(FoldRun(out / "stage-1", 0, {"a": 1}), settings, stage, data,
            machine=Machine(device, 1, ranks=ranks))
 facts["seen"] = seen
 (out / f"rank-{ranks.rank}.json").write_text(json.dumps(facts))
-ranks.barrier()  # who leaves first takes the connection of the other down
-ranks.close()
-import os
-os._exit(0)  # the library's threads may still run, and abort a process that ends as usual
+ranks.end_process()
 """
 
 
@@ -167,6 +164,7 @@ def test_alone_there_is_nothing_to_do(monkeypatch):
     assert alone.sum_array(array) is array
     alone.barrier()
     alone.close()
+    alone.end_process()
 
 
 def test_the_command_under_torchrun(tmp_path):
