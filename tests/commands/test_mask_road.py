@@ -98,9 +98,9 @@ def test_the_submission_is_correct_and_scored(road, invoke):
     assert same.json["dice"] == 1
 
 
+# Objects have their own brute force: tests/competitions/test_objects.py.
+@pytest.mark.parametrize("road", [STEEL, ABDOMEN, SALT], indirect=True, scope="module")
 def test_the_score_is_that_of_brute_force_over_pixels(road, invoke):
-    if road.preset == SHIPS:
-        pytest.skip("objects have their own brute force in tests/competitions/test_objects.py")
     keys, column, dialect = keys_of(road)
     solution = pd.read_csv(road.data / "solution.csv", dtype=str, keep_default_na=False)
     truth = dict(zip(keys(solution), solution[column], strict=True))
@@ -260,9 +260,8 @@ def test_a_second_run_does_nothing_and_another_has_the_same_bytes(road, invoke, 
     assert (other / "submission.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize("road", [STEEL, ABDOMEN], indirect=True, scope="module")
 def test_an_unknown_class_in_the_sample_is_named(road, invoke, tmp_path):
-    if road.preset in ONE_CLASS:
-        pytest.skip("its rows have no class")
     text = (road.data / SAMPLES[road.preset]).read_text()
     wrong = tmp_path / "sample.csv"
     wrong.write_text(text.replace("_4,", "_7,").replace(",stomach,", ",spleen,"))
