@@ -3,6 +3,7 @@
 #   make demo     install, then run everything on a synthetic competition
 #   make test     install, then run the tests          (make test ARGS="-k rle")
 #   make lint     install, then check format, style and types
+#   make gpu-check  install, then measure goldfold on this machine's GPU into gpu-check/
 #   make clean    remove what these made: .venv, demo/ and the tools' caches
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=DIR another place for the packages.
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint clean
+.PHONY: demo test lint gpu-check clean
 
 demo: $(VENV)/installed
 	$(BIN)/goldfold demo demo
@@ -31,8 +32,11 @@ lint: $(VENV)/installed-tools
 	cd $(VENV)/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
 		--cache-dir $(CURDIR)/.mypy_cache -p goldfold
 
+gpu-check: $(VENV)/installed-tools
+	$(BIN)/python benchmarks/gpu_check.py gpu-check $(ARGS)
+
 clean:
-	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo gpu-check build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/created:
 	@python=; for name in $(PYTHONS); do \

@@ -1,0 +1,82 @@
+"""What a part of gpu_check.py reports: one line per value, judged against a limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+OK, FAIL, NOTE, NOT_RUN = "ok", "FAIL", "note", "not run"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One value of a part, the limit it is judged by, and the verdict."""
+
+    name: str
+    value: str
+    limit: str
+    verdict: str
+
+    def __str__(self) -> str:
+        return f"PART {self.name} | {self.value} | {self.limit} | {self.verdict}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part finds its data, how large it may be, and whether there is a GPU.
+
+    Attributes:
+        folder: scratch folder shared by all parts.
+        bundle: folder with the TGS competition and encoder weights, None without.
+        small: sizes for a GPU of 16 GB.
+        cuda: whether PyTorch sees a GPU.
+    """
+
+    folder: Path
+    bundle: Path | None
+    small: bool
+    cuda: bool
+
+    @property
+    def size(self) -> int:
+        """Height and width of the network's images in the large speed part."""
+        return 256 if self.small else 512
+
+    @property
+    def batch(self) -> int:
+        """Images per step in the large speed part."""
+        return 8 if self.small else 32
+
+
+@dataclass
+class Report:
+    """The lines of a part, written to JSON after each so that a killed part still tells its own."""
+
+    path: Path
+    lines: list[Line] = field(default_factory=list)
+
+    def judge(self, name: str, value: str, limit: str, ok: bool) -> None:
+        """Add a value with its verdict."""
+        self._add(Line(name, value, limit, OK if ok else FAIL))
+
+    def note(self, name: str, value: str) -> None:
+        """Add a value that has no limit."""
+        self._add(Line(name, value, "-", NOTE))
+
+    def not_run(self, name: str, reason: str) -> None:
+        """Say why a value is missing."""
+        self._add(Line(name, reason, "-", NOT_RUN))
+
+    def _add(self, line: Line) -> None:
+        self.lines.append(line)
+        self.path.write_text(json.dumps([asdict(each) for each in self.lines], indent=1))
+
+
+Part = Callable[[Place, Report], None]
+
+
+def read_lines(path: Path) -> list[Line]:
+    """Return the lines that a part has written so far."""
+    return [Line(**each) for each in json.loads(path.read_text())] if path.is_file() else []

@@ -1,0 +1,259 @@
+"""Training speed: goldfold's loop against the GPU alone and against the plain medal loop."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gpu.report import Place, Report
+from gpu.setting import (
+    WORKERS,
+    fold_data,
+    median,
+    model_settings,
+    phantoms,
+    stage_settings,
+    train,
+)
+
+from goldfold.training.assembly import build_network
+from goldfold.training.batch import network_input
+from goldfold.training.device import Device, choose_device
+from goldfold.training.losses.weighted import WeightedLoss
+from goldfold.training.step import Step
+
+WARM_STEPS, TIMED_STEPS = 8, 25
+
+
+def check_speed_large(place: Place, report: Report) -> None:
+    """Measure at the size of a serious run."""
+    _speed(place, report, place.size, place.batch, share=0.90, plain=True)
+
+
+def check_speed_small(place: Place, report: Report) -> None:
+    """Measure at half the size and half the batch, where launches count for more."""
+    _speed(place, report, place.size // 2, place.batch // 2, share=0.80, plain=False)
+
+
+def _speed(
+    place: Place, report: Report, size: int, batch: int, *, share: float, plain: bool
+) -> None:
+    label = f"{size} px, batch {batch}"
+    if not place.cuda:
+        report.not_run(f"speed at {label}", "no GPU")
+        return
+    device = choose_device()
+    alone = alone_per_second(device, size, batch)
+    report.note(f"{label}, the GPU alone", f"{alone:.0f} images/s")
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    limit = 12.0
+    report.judge(f"{label}, peak memory", f"{peak:.2f} GiB", f"< {limit:.0f} GiB", peak < limit)
+    data = fold_data(place, size)
+    variants: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "default": ({}, {}),
+        "augment_on cpu": ({}, {"augment_on": "cpu"}),
+        "augment_on device": ({}, {"augment_on": "device"}),
+        "ema": ({"ema": 0.998}, {}),
+        "compile": ({}, {"compile": True}),
+    }
+    for name, (stage_changes, training) in variants.items():
+        stage = stage_settings(size, batch, 5, **stage_changes)
+        folder = place.folder / f"speed-{size}-{name.replace(' ', '-')}"
+        shutil.rmtree(folder, ignore_errors=True)
+        with BusyProfile(folder.with_suffix(".txt"), wanted=name == "default") as profile:
+            history = train(folder, data, stage, **training)
+        later = history[history["epoch"] > 3]
+        speed = median(later["images_per_second"])
+        waited = float(later["waiting_seconds"].sum() / later["seconds"].sum())
+        limited = name == "default"
+        told = f"{speed:.0f} images/s, {speed / alone:.2f} of the GPU alone, waits {waited:.0%}"
+        if limited:
+            report.judge(f"{label}, {name}", told, f">= {share:.2f}", speed / alone >= share)
+        else:
+            report.note(f"{label}, {name}", told)
+        profile.tell(report, label)
+        shutil.rmtree(folder, ignore_errors=True)
+    if plain:
+        _plain(place, report, size, batch, label)
+    again = alone_per_second(device, size, batch)
+    report.judge(
+        f"{label}, the GPU alone again",
+        f"{again:.0f} images/s",
+        "within 3 %",
+        abs(again / alone - 1) < 0.03,
+    )
+
+
+def alone_per_second(device: Device, size: int, batch: int) -> float:
+    """Return images per second of forward, backward and AdamW on one resident batch, no waits."""
+    torch.manual_seed(0)
+    model = build_network(model_settings()).to(device.device, memory_format=torch.channels_last)
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=device.device.type == "cuda")
+    loss = WeightedLoss(bce=1, dice=1)
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, size, size)).astype(np.uint8)
+    images = network_input(pixels, device.device)
+    masks = (images > 1).float()
+    torch.cuda.reset_peak_memory_stats()
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with device.autocast():
+            logits = model(images)
+        loss(logits.float(), masks, None).backward()
+        optimizer.step()
+
+    for _ in range(WARM_STEPS):
+        step()
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        step()
+    torch.cuda.synchronize()
+    return batch * TIMED_STEPS / (time.perf_counter() - began)
+
+
+class BusyProfile:
+    """Profiles steps 24 to 33 of a training: how long the GPU works, and what it is asked to do."""
+
+    FIRST, COUNT = 24, 10
+
+    def __init__(self, path: Path, *, wanted: bool) -> None:
+        """Take the file for the table of operators."""
+        self._wanted, self._path = wanted, path
+        self._real = Step.take
+        self._step, self._profile, self._wall = 0, None, 0.0
+        self._began = 0.0
+
+    def __enter__(self) -> BusyProfile:
+        """Put a counter into every step."""
+        if not self._wanted:
+            return self
+        real, watch = self._real, self
+
+        def take(step: Step, *words: Any, **named: Any) -> Any:
+            watch.before()
+            return real(step, *words, **named)
+
+        Step.take = take
+        return self
+
+    def before(self) -> None:
+        """Start and stop the profiler at its steps."""
+        self._step += 1
+        if self._step == self.FIRST:
+            torch.cuda.synchronize()
+            activities = [torch.profiler.ProfilerActivity.CUDA, torch.profiler.ProfilerActivity.CPU]
+            self._profile = torch.profiler.profile(activities=activities)
+            self._profile.__enter__()
+            self._began = time.perf_counter()
+        if self._step == self.FIRST + self.COUNT and self._profile is not None:
+            torch.cuda.synchronize()
+            self._wall = time.perf_counter() - self._began
+            self._profile.__exit__(None, None, None)
+
+    def __exit__(self, *error: object) -> None:
+        """Take the counter out."""
+        Step.take = self._real
+
+    def tell(self, report: Report, label: str) -> None:
+        """Report the union of the kernels' times and the calls per step."""
+        if self._profile is None:
+            return
+        kernels, calls = [], {}
+        for event in self._profile.events():
+            if event.device_type == torch.autograd.DeviceType.CUDA:
+                kernels.append((event.time_range.start, event.time_range.end))
+            else:
+                calls[event.name] = calls.get(event.name, 0) + 1
+        busy, longest = _union(kernels)
+        share = busy / 1e6 / self._wall
+        # The profiler itself slows the host, so this is a lower bound.
+        report.judge(
+            f"{label}, GPU busy (profiled)",
+            f"{share:.0%}, longest gap {longest / 1e3:.1f} ms",
+            ">= 90%",
+            share >= 0.90,
+        )
+        wanted = (
+            "cudaLaunchKernel",
+            "cudaLaunchKernelExC",
+            "cudaMemcpyAsync",
+            "cudaStreamSynchronize",
+            "cudaMemsetAsync",
+            "aten::_local_scalar_dense",
+        )
+        told = ", ".join(f"{name} {calls.get(name, 0) / self.COUNT:.1f}" for name in wanted)
+        report.note(f"{label}, calls per step", told)
+        table = self._profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=30)
+        self._path.write_text(table)
+
+
+def _union(intervals: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the length that the intervals cover and the longest gap, in their unit."""
+    covered = longest = 0.0
+    end = None
+    for start, stop in sorted(intervals):
+        if end is None:
+            covered, end = stop - start, stop
+            continue
+        longest = max(longest, start - end)
+        covered += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return covered, longest
+
+
+def _plain(place: Place, report: Report, size: int, batch: int, label: str) -> None:
+    try:
+        from loops.plain import train_plain
+    except ImportError as error:
+        report.not_run(f"{label}, plain loop", f"albumentations is not installed ({error})")
+        return
+    pngs, _ = phantoms(place, size)
+    torch.manual_seed(0)
+    model = build_network(model_settings()).cuda()
+    few = pngs.files[: 8 * batch]
+    curve = train_plain(
+        model,
+        few,
+        few[:batch],
+        size=size,
+        epochs=3,
+        batch=batch,
+        workers=WORKERS,
+        learning_rate=1e-3,
+        device=torch.device("cuda"),
+        say=lambda _: None,
+    )
+    speed = len(few) / median(curve.trained[1:])
+    report.note(f"{label}, plain loop (float32, albumentations)", f"{speed:.0f} images/s")
+
+
+def check_epoch(place: Place, report: Report) -> None:
+    """Measure what validation and state cost beside an epoch's training."""
+    if not place.cuda:
+        report.not_run("epoch", "no GPU")
+        return
+    data = fold_data(place, place.size)
+    stage = stage_settings(place.size, place.batch, 3, ema=0.998, validate_from=1)
+    folder = place.folder / "epoch"
+    shutil.rmtree(folder, ignore_errors=True)
+    began = time.perf_counter()
+    history = train(folder, data, stage, state_seconds=0.0)
+    whole = time.perf_counter() - began
+    last = history.iloc[-1]
+    trained, validated = float(last["seconds"]), float(last["validation_seconds"])
+    held_out = len(data.validation.rows) if hasattr(data.validation, "rows") else 0
+    # As if as many images were held out as were trained on: the parts are linear in them.
+    scaled = validated * len(data.rows) / max(1, held_out)
+    share = scaled / (scaled + trained)
+    report.note(
+        "epoch",
+        f"{trained:.2f} s training {len(data.rows)} images, {validated:.2f} s validating "
+        f"{held_out} twice (raw, EMA), {whole:.1f} s for 3 epochs with start and states",
+    )
+    report.judge("epoch, validation at equal images", f"{share:.0%}", "<= 25%", share <= 0.25)
