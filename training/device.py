@@ -10,6 +10,7 @@ import torch
 
 from goldfold.errors import InputError
 from goldfold.training.allocator import keep_freed_memory
+from goldfold.training.gpu_build import refuse_gpu_without_kernels
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ def choose_device(
 
     `auto` is bf16 where it is native, as it needs no loss scaling. GPUs from Volta to before
     Ampere (V100, T4) have tensor cores for fp16 only and take that, with loss scaling. Older GPUs
-    (P100), and processors without AVX-512-BF16 or AMX, compute in float32. On a processor the
-    process also keeps memory that it frees (`keep_freed_memory`).
+    (P100), and processors without AVX-512-BF16 or AMX, compute in float32. A GPU that the
+    installed PyTorch has no kernels for is refused: current builds begin at sm_75 (T4). On a
+    processor the process also keeps memory that it frees (`keep_freed_memory`).
 
     Args:
         precision: auto, bf16, fp16 or float32.
@@ -50,9 +52,10 @@ def choose_device(
         local_rank: number of the GPU.
 
     Raises:
-        InputError: the device has no such precision.
+        InputError: the device has no such precision, or PyTorch no kernels for it.
     """
     if torch.cuda.is_available():
+        refuse_gpu_without_kernels(local_rank)
         capability = torch.cuda.get_device_capability(local_rank)
         dtype = _gpu_dtype(capability) if precision == "auto" else _asked(precision)
         if dtype is torch.bfloat16 and capability < (8, 0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 from gpu.report import Place
-from loops.images import DIALECT, Pngs, make_cache, make_pngs
+from loops.goldfold_loop import fold_of
+from loops.images import Pngs, make_cache, make_pngs
 
 from goldfold.competitions.synthetic import synthetic_example
 from goldfold.progress import SILENT, Progress
@@ -61,16 +63,18 @@ def phantoms(place: Place, size: int) -> tuple[Pngs, ImageCache]:
 def fold_data(place: Place, size: int, images: int | None = None) -> FoldData:
     """Return a fold of the phantoms: four fifths to learn from, the rest held out."""
     pngs, cache = phantoms(place, size)
-    rows = np.arange(len(cache), dtype=np.int64)
-    inside, held_out = rows[: pngs.train][:images], rows[pngs.train :]
-    held_out = held_out[: None if images is None else max(8, images // 4)]
-    validation = ValidationImages(
-        rows=held_out,
-        sizes=[(SOURCE_PX, SOURCE_PX)] * len(held_out),
-        masks=[pngs.masks[row] for row in held_out],
-        dialect=DIALECT,
+    data = fold_of(cache, pngs)
+    if images is None:
+        return data
+    assert isinstance(data.validation, ValidationImages)
+    held_out = max(8, images // 4)
+    few = ValidationImages(
+        rows=data.validation.rows[:held_out],
+        sizes=data.validation.sizes[:held_out],
+        masks=data.validation.masks[:held_out],
+        dialect=data.validation.dialect,
     )
-    return FoldData(cache, inside, cache.non_empty[inside], validation, "dice")
+    return replace(data, rows=data.rows[:images], non_empty=data.non_empty[:images], validation=few)
 
 
 def model_settings(encoder: str = "resnet34") -> ModelSettings:

@@ -62,15 +62,7 @@ def train_goldfold(
     say: Callable[[str], None],
 ) -> Curve:
     """Train with goldfold's loop and return the curve."""
-    rows = np.arange(len(cache), dtype=np.int64)
-    inside, held_out = rows[: pngs.train], rows[pngs.train :]
-    validation = ValidationImages(
-        rows=held_out,
-        sizes=[(pngs.side, pngs.side)] * len(held_out),
-        masks=pngs.masks[pngs.train :],
-        dialect=DIALECT,
-    )
-    data = FoldData(cache, inside, cache.non_empty[inside], validation, "dice")
+    data = fold_of(cache, pngs)
     machine = Machine(choose_device(), options.workers, TrainingSettings())
     watch = Watch(machine.device.device, say)
     real = Step.take
@@ -89,6 +81,19 @@ def train_goldfold(
     finally:
         Step.take = real  # type: ignore[method-assign]
     return _curve(folder, watch, pngs, options)
+
+
+def fold_of(cache: ImageCache, pngs: Pngs) -> FoldData:
+    """Return the fold that is trained on the first images and held out on the others."""
+    rows = np.arange(len(cache), dtype=np.int64)
+    inside, held_out = rows[: pngs.train], rows[pngs.train :]
+    validation = ValidationImages(
+        rows=held_out,
+        sizes=[(pngs.side, pngs.side)] * len(held_out),
+        masks=pngs.masks[pngs.train :],
+        dialect=DIALECT,
+    )
+    return FoldData(cache, inside, cache.non_empty[inside], validation, "dice")
 
 
 def _curve(folder: Path, watch: Watch, pngs: Pngs, options: argparse.Namespace) -> Curve:

@@ -1,0 +1,116 @@
+"""Two trainings at once on the same cores against one after the other, by OpenMP wait policy.
+
+    python benchmarks/side_by_side.py [--images 64] [--size 128] [--epochs 4] [--repeats 3]
+
+Each training is a process of its own: a resnet18 U-Net as `goldfold demo` trains it, on cached
+phantoms, with PyTorch's default number of threads. Rows differ in how OpenMP's threads wait:
+`passive` is what goldfold sets, `spin 300000` is what GNU's library does when nothing is set,
+the others lie between. Prints medians of the seconds alone, the seconds until both of two
+trainings that began together have ended, and what two at once cost relative to one after the
+other. Wants the machine for itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+WAYS = {
+    "passive": {"OMP_WAIT_POLICY": "passive"},
+    "spin 1000": {"GOMP_SPINCOUNT": "1000"},
+    "spin 10000": {"GOMP_SPINCOUNT": "10000"},
+    "spin 300000": {"GOMP_SPINCOUNT": "300000"},
+}
+CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
+
+def train_once(folder: Path, cache: Path, options: argparse.Namespace) -> None:
+    """Train a stage in this process and print its seconds."""
+    from loops.goldfold_loop import fold_of
+    from loops.images import make_cache, make_pngs
+
+    from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
+    from goldfold.training.device import choose_device
+    from goldfold.training.fold_run import FoldRun, train_fold
+    from goldfold.training.machine import Machine
+
+    pngs = make_pngs(cache / "pngs", options.images, 256)
+    data = fold_of(make_cache(cache / "cache", pngs, options.size, 1), pngs)
+    model = ModelSettings(
+        encoder="resnet18", channels=1, options={"decoder_channels": [128, 64, 48, 32, 16]}
+    )
+    stage = StageSettings(epochs=options.epochs, image_size=options.size, batch_size=8)
+    machine = Machine(choose_device(), os.cpu_count() or 1, TrainingSettings())
+    began = time.perf_counter()
+    train_fold(FoldRun(folder, 0, {}), model, stage, data, machine=machine)
+    print(f"seconds {time.perf_counter() - began:.3f}")
+
+
+def seconds(count: int, way: str, cache: Path, arguments: list[str]) -> float:
+    """Return the seconds of the slowest of `count` trainings that begin together."""
+    environment = {name: value for name, value in os.environ.items() if name not in CHOICES}
+    with tempfile.TemporaryDirectory() as scratch:
+        children = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, __file__, *arguments),
+                    *("--child", str(Path(scratch) / str(number)), "--cache", str(cache)),
+                ],
+                env={**environment, **WAYS[way]},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(count)
+        ]
+        printed = [child.communicate()[0] for child in children]
+    if any(child.returncode for child in children):
+        sys.exit("error: a training failed; its message stands above.")
+    return max(float(text.split("seconds ")[1]) for text in printed)
+
+
+def main() -> None:
+    """Run the command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--images", type=int, default=64, help="phantoms to train on")
+    parser.add_argument("--size", type=int, default=128, help="height and width in pixels")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child is not None:
+        train_once(options.child, options.cache, options)
+        return
+    from loops.processor import processor
+
+    print(processor())
+    arguments = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as cache:
+        seconds(1, "passive", Path(cache), arguments)  # draws the phantoms
+        alone: dict[str, list[float]] = {way: [] for way in WAYS}
+        both: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(options.repeats):
+            for way in WAYS:
+                alone[way].append(seconds(1, way, Path(cache), arguments))
+                both[way].append(seconds(2, way, Path(cache), arguments))
+    print("\n| threads wait | alone, s | against spinning | two at once, s | against one after "
+          "the other |\n|---|---:|---:|---:|---:|")  # fmt: skip
+    spinning = float(np.median(alone["spin 300000"]))
+    for way in WAYS:
+        single, pair = float(np.median(alone[way])), float(np.median(both[way]))
+        print(
+            f"| {way} | {single:.1f} | {single / spinning:.2f} | {pair:.1f} | "
+            f"{pair / (2 * single):.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
