@@ -29,7 +29,7 @@ from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.competitions.mask_files import mask_globs
+from goldfold.competitions.mask_paths import mask_globs
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError
 from goldfold.files import file_hash
