@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from goldfold.competitions.find import find_images, path_in
 from goldfold.errors import plural
@@ -67,7 +67,8 @@ def index_masks(data: Path, alternatives: Alternatives, known: Collection[str]) 
         InputError: a pattern is malformed.
     """
     matches: dict[tuple[str, str], list[Path]] = {}
-    claimed, lost, shared = set(), {}, []
+    lost: dict[Path, str] = {}
+    claimed, shared = set(), []
     for pattern in dict.fromkeys(pattern for group in alternatives for pattern in group):
         fits = _PatternFits(pattern, known)
         several = {}
@@ -101,7 +102,7 @@ class _PatternFits:
     """Finds the known ids in the paths that a pattern matches."""
 
     def __init__(self, pattern: str, known: Collection[str]) -> None:
-        before, _, after = pattern.removeprefix("./").partition(ID)
+        before, _, after = PurePosixPath(pattern).as_posix().partition(ID)
         self._before = re.compile(_expression(before))
         self._after = re.compile(_expression(after))
         self._any = re.compile(f"{_expression(before)}(.+?){_expression(after)}")

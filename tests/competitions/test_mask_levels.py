@@ -164,6 +164,12 @@ def test_a_jpeg_may_stray_along_edges(tmp_path, quality):
     assert read_mask(jpeg(tmp_path / "s.jpg", soft, quality)).mask.sum() == (soft > 127).sum()
 
 
+def test_a_jpeg_of_a_few_pixels(tmp_path):
+    dots = np.zeros((32, 32), np.uint8)
+    dots[5, 9] = dots[20, 20:22] = 255
+    assert np.array_equal(read_mask(jpeg(tmp_path / "m.jpg", dots, 75)).mask, dots > 0)
+
+
 @pytest.mark.parametrize("level", [0, 255])
 def test_a_jpeg_of_one_level(tmp_path, level):
     read = read_mask(jpeg(tmp_path / "m.jpg", np.full((20, 20), level, np.uint8), 75))
@@ -178,7 +184,7 @@ def third(level):
 
 @pytest.mark.parametrize(("pixels", "words"), [
     (third(128), "levels (0, "), (third(30), "levels (0, "), (third(220), "levels (0, "),
-    (ellipse(9), "levels (0, "), (ellipse(100), "levels (0, "),
+    (ellipse(9), "not both dark and bright"), (ellipse(100), "levels (0, "),
     (np.full((20, 20), 90, np.uint8), "1 levels (90; none is 0)"),
     (painted(ellipse(), RED), "colours ("),
 ])  # fmt: skip

@@ -25,6 +25,8 @@ def names(index, pattern, image_id):
     ("m*/{id}.png", ["m1/a.png", "m2/a.png"], "a"),
     ("**/{id}.png", ["a.png", "x/y/a.png"], "a"),
     ("./m/{id}_?.png", ["m/a_1.png", "m/a_2.png"], "a"),
+    ("m//{id}_*.png", ["m/a_1.png", "m/a_2.png"], "a"),
+    ("x/../m/{id}_*.png", ["x/../m/a_1.png"], "a"),
     ("m[12]/{id}.png", ["m1/a.png", "m2/a.png"], "a"),
     ("m[!3]/{id}.png", ["m1/a.png", "m2/a.png"], "a"),
     ("m*/{id}_seg.png", ["m/scan[1]_seg.png"], "scan[1]"),
