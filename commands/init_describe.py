@@ -74,7 +74,7 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     from goldfold.competitions.find import find_images, require_table
     from goldfold.competitions.images_table import mask_columns
     from goldfold.competitions.labels import read_class_masks, read_labels
-    from goldfold.competitions.mask_files import mask_globs
+    from goldfold.competitions.mask_paths import mask_globs
     from goldfold.competitions.rle import get_dialect
 
     names = competition.labels

@@ -29,7 +29,8 @@ from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.competitions.mask_files import mask_globs
+from goldfold.competitions.mask_levels import MASK_READING
+from goldfold.competitions.mask_paths import mask_globs
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError
 from goldfold.files import file_hash
@@ -59,7 +60,9 @@ def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
         *(find_table(data, [extra.file]) for extra in settings.tables),
     ]
     stats = [(path, path.stat()) for path in images]
+    reading = {"mask reading": MASK_READING} if settings.labels.kind == "masks" else {}
     return {
+        **reading,
         "competition": settings.model_dump(mode="json", exclude={"data", "title"}),
         "images": [[path_in(data, p), s.st_size, s.st_mtime_ns] for p, s in stats],
         "tables": [[table.name, file_hash(table)] if table else None for table in tables],

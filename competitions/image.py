@@ -1,17 +1,16 @@
 """Any image file of a competition: its header, and its pixels as 8-bit gray or RGB.
 
 What a file is, its first bytes say, not its name. DICOM is read in `goldfold.competitions.dicom`;
-PNG and JPEG are decoded here by OpenCV.
+PNG and JPEG in `goldfold.competitions.raster`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,18 +21,13 @@ from goldfold.competitions.codestream import (
     LEAVE_OUT,
     MAX_PIXELS,
     PNG_SIGNATURE,
-    Claim,
     UnreadableError,
-    jpeg_claim,
-    png_claim,
-    require_plausible_size,
-    require_whole_jpeg,
-    require_whole_png,
 )
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
 from goldfold.competitions.find import path_in
 from goldfold.competitions.head import crop_to_head
+from goldfold.competitions.raster import Stored, decode_raster, decode_stored, raster_claim
 from goldfold.competitions.window import Window, get_window
 from goldfold.errors import ImageError
 from goldfold.settings import ImageFiles
@@ -47,11 +41,9 @@ __all__ = [
     "read_header",
     "read_image",
     "read_levels",
+    "read_stored",
     "reading_of",
 ]
-
-_HEAD_BYTES = 1 << 16
-_TAIL_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ def read_header(path: Path, below: Path | None = None) -> ImageHeader:
         if kind == "DICOM":
             header = read_dicom_header(file)
             return ImageHeader(header.height, header.width, header.facts)
-        claim = _raster_claim(file, kind)
+        claim = raster_claim(file, kind)
         return ImageHeader(
             claim.height, claim.width, dict.fromkeys(FACTS, "") | {"transfer_syntax": kind}
         )
@@ -181,13 +173,37 @@ def read_levels(
         ImageError: as `read_image`.
     """
     with _naming(path, below):
-        with path.open("rb") as file:
-            kind = _kind(file.read(132))
-            file.seek(0)
-            data = file.read()
+        data, kind = _read_bytes(path)
         if kind == "DICOM":
             return read_dicom_pixels(data, windows, bits, repair)
-        return _decode_raster(data, kind, bits, stretch)
+        return decode_raster(data, kind, bits, stretch)
+
+
+def read_stored(path: Path, below: Path | None = None) -> Stored:
+    """Return the pixels of an image as its file stores them: no level is changed, none dropped.
+
+    DICOM alone is spread over 16 bits, as `read_levels` does; equal levels stay equal.
+
+    Args:
+        path: a DICOM, PNG or JPEG file.
+        below: see `read_header`.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with _naming(path, below):
+        data, kind = _read_bytes(path)
+        if kind == "DICOM":
+            return Stored(read_dicom_pixels(data, (), 16, False), kind)
+        return decode_stored(data, kind)
+
+
+def _read_bytes(path: Path) -> tuple[bytes, str]:
+    """Return a file's bytes and kind; of a file of no known kind only the first are read."""
+    with path.open("rb") as file:
+        kind = _kind(file.read(132))
+        file.seek(0)
+        return file.read(), kind
 
 
 @contextmanager
@@ -228,71 +244,3 @@ def _kind(start: bytes) -> str:
         f"it is no DICOM (no DICM at byte 128), PNG or JPEG file; it begins with {begins}",
         f"Copy or download it again, convert it, or {LEAVE_OUT}.",
     )
-
-
-def _raster_claim(file: BinaryIO, kind: str) -> Claim:
-    """Return what a PNG or JPEG file claims, once its end mark is seen.
-
-    The whole file is read only if the size or the mark is not where it usually is.
-    """
-    head = file.read(_HEAD_BYTES)
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _TAIL_BYTES, 0))
-    tail = file.read()
-    try:
-        claim = png_claim(head) if kind == "PNG" else jpeg_claim(head)
-        whole = tail.endswith(b"IEND\xaeB`\x82" if kind == "PNG" else b"\xff\xd9")
-    except UnreadableError:
-        whole = False
-    if not whole:
-        file.seek(0)
-        return _checked_claim(file.read(), kind)
-    require_plausible_size(claim.height, claim.width)
-    return claim
-
-
-def _checked_claim(data: bytes, kind: str) -> Claim:
-    """Return what the bytes of a whole PNG or JPEG file claim."""
-    claim = png_claim(data) if kind == "PNG" else jpeg_claim(data)
-    require_plausible_size(claim.height, claim.width)
-    if kind == "PNG":
-        require_whole_png(data)
-    else:
-        require_whole_jpeg(data)
-    return claim
-
-
-def _decode_raster(
-    data: bytes, kind: str, bits: Literal[8, 16] = 8, stretch: bool = False
-) -> NDArray[np.uint8 | np.uint16]:
-    """Return (H, W) gray or (H, W, 3) RGB of the bytes of a PNG or JPEG file.
-
-    16-bit PNG keeps its levels where 16 bits are asked for.
-    """
-    claim = _checked_claim(data, kind)
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise UnreadableError(f"the {kind} is damaged and cannot be decoded") from error
-    if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
-        raise UnreadableError(f"the {kind} is damaged and cannot be decoded")
-    if stretch and bits == 8 and decoded.dtype in (np.uint8, np.uint16):
-        decoded = _stretched(decoded)
-    if decoded.dtype == np.uint16 and bits == 8:
-        decoded = ((decoded.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if decoded.dtype not in (np.uint8, np.uint16):
-        raise UnreadableError(
-            f"the {kind} holds {decoded.dtype} pixels, 8 or 16 bits were expected"
-        )
-    if decoded.ndim == 3 and decoded.shape[2] < 3:  # gray with transparency
-        decoded = decoded[..., 0]
-    if decoded.ndim == 3:
-        return np.ascontiguousarray(decoded[..., 2::-1])
-    return np.ascontiguousarray(decoded)
-
-
-def _stretched(levels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return levels spread over 0 to 255, the lowest to the highest; 0 where all are the same."""
-    low, high = int(levels.min()), int(levels.max())
-    spread = levels.astype(np.float32) - np.float32(low)
-    return np.asarray(np.rint(spread * np.float32(255 / max(1, high - low))), dtype=np.uint8)

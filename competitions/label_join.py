@@ -11,7 +11,8 @@ from goldfold.competitions.find import require_table
 from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS, mask_columns
 from goldfold.competitions.label_tables import read_class_labels
 from goldfold.competitions.labels import REPEATED, Labels, read_class_masks, read_labels
-from goldfold.competitions.mask_files import masks_without_image, read_mask_files
+from goldfold.competitions.mask_files import read_mask_files
+from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.report import CommonCause, DataReport, count_ids
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.errors import plural
@@ -105,10 +106,10 @@ def _add_classes(join: _Join) -> pd.DataFrame:
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
     settings, report = join.settings, join.report
     dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
-    patterns = [*settings.labels.masks, *named.values()]
+    index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
     labels = read_mask_files(
         join.train,
-        join.data,
+        index,
         settings.labels.masks,
         dialect,
         classes={name: named[name] for name in settings.mask_classes},
@@ -116,17 +117,17 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
         progress=progress,
     )
     report.facts["mask files"] = int(labels.table["rows"].sum())
+    report.notices += labels.notices
     overlaps = int((labels.table["overlap_px"] > 0).sum())
     if overlaps:
         report.notices.append(
-            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; they are "
-            "united"
+            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; each pixel "
+            "counts once"
         )
     report.problems += labels.problems
     joined = _join(join.images, labels.table, "the mask files", report)
     joined = _without_labels(joined, settings, report, "mask file")
-    lost = masks_without_image(join.data, patterns, join.known)
-    lines = count_ids(lost, "mask has", "masks have", "no image")
+    lines = count_ids(index.lost, "mask has", "masks have", "no image")
     (report.notices if settings.imageless == "drop" else report.problems).extend(lines)
     return joined
 

@@ -1,9 +1,8 @@
-"""Labels that are mask images: one file an image, or several that are united."""
+"""Labels that are mask images: one file or several per image, merged."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,51 +11,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.competitions.find import find_images, path_in
-from goldfold.competitions.image import read_image
+from goldfold.competitions.find import path_in
 from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
 from goldfold.competitions.labels import COLUMNS, Labels
+from goldfold.competitions.mask_faults import (
+    LevelRead,
+    note_merged,
+    refuse_levels,
+    refuse_unlike_levels,
+)
+from goldfold.competitions.mask_levels import NotAMaskError, read_mask
+from goldfold.competitions.mask_paths import ID, Alternatives, MaskIndex
 from goldfold.competitions.rle import Dialect, encode
 from goldfold.errors import ImageError
 from goldfold.progress import SILENT, Progress
 
-ID = "{id}"
-_DARK = 127  # a pixel of a mask is brighter, unless the file holds 0 and 1 only
-
-Alternatives = Sequence[Sequence[str]]
-
-
-def mask_globs(alternatives: Alternatives) -> list[str]:
-    """Return globs that match every mask file.
-
-    >>> mask_globs([["masks/{id}_mask.png"]])
-    ['masks/*_mask.png']
-    """
-    return [pattern.replace(ID, "*") for group in alternatives for pattern in group]
-
-
-def masks_without_image(data: Path, alternatives: Alternatives, known: set[str]) -> list[str]:
-    """Return the ids, sorted, that mask files have and no image has."""
-    found = set()
-    for pattern in (pattern for group in alternatives for pattern in group):
-        before, _, after = pattern.partition(ID)
-        named = re.compile(f"{_glob_pattern(before)}(.+?){_glob_pattern(after)}")
-        for path in find_images(data, [pattern.replace(ID, "*")]):
-            if match := named.fullmatch(path_in(data, path)):
-                found.add(match.group(1))
-    return sorted(found - known)
-
-
-def _glob_pattern(glob: str) -> str:
-    """Return the regular expression of a piece of a glob; `**/` may stand for no folder at all."""
-    parts = re.split(r"(\*\*/|\*|\?)", glob)
-    means = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return "".join(means.get(part, re.escape(part)) for part in parts)
-
 
 def read_mask_files(
     images: pd.DataFrame,
-    data: Path,
+    index: MaskIndex,
     alternatives: Alternatives,
     dialect: Dialect,
     *,
@@ -64,43 +37,57 @@ def read_mask_files(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Labels:
-    """Return the labels of the images that have masks, the files of an image united.
+    """Return the labels of the images that have masks, all files of an image merged.
 
-    With classes the table has, beside `COLUMNS` of all masks united, `CLASSES` and `mask_columns`.
+    With classes the table has `CLASSES` and `mask_columns` beside `COLUMNS`, which hold all masks
+    merged.
 
     Args:
         images: image_id, height and width.
-        data: folder from which the patterns count.
+        index: of the mask files, for at least these patterns and images.
         alternatives: each a list of patterns with `{id}`, all of which belong to an image; the
-            first alternative of which a file is there counts for it.
+            first alternative that matches a file is used.
         dialect: in which the masks are kept.
         classes: patterns by class, in place of the alternatives; all belong to an image.
         workers: threads that decode.
         progress: where a step is counted for each image.
     """
-    rows, problems = [], []
     columns = zip(images["image_id"], images["height"], images["width"], strict=True)
     wanted = [_Wanted(name, int(height), int(width)) for name, height, width in columns]
     named = classes or {}
-    columns_of_classes = [column for name in named for column in mask_columns(name)]
 
-    def read(one: _Wanted) -> _Found:
-        if named:
-            return _read_classes(one, data, named, dialect)
-        return _read(one, data, alternatives, dialect)
+    def read(image: _Wanted) -> _ImageMasks:
+        files = (
+            _files_of_classes(image.image_id, index, named)
+            if named
+            else _files_of_image(image.image_id, index, alternatives)
+        )
+        return _read_image(image, index.data, files, list(named), dialect)
 
+    masks = []
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         with progress.task("reading masks", len(wanted)) as task:
-            for found in pool.map(read, wanted):
+            for image in pool.map(read, wanted):
                 task.advance()
-                problems += found.problems
-                if found.files:
-                    rows.append((*found.row(), *found.of_classes))
+                masks.append(image)
     finally:
         pool.shutdown(cancel_futures=True)
-    own = [CLASSES, *columns_of_classes] if named else []
-    return Labels(pd.DataFrame(rows, columns=[*COLUMNS, *own]), problems, [], len(rows))
+    own = [CLASSES, *(column for name in named for column in mask_columns(name))] if named else []
+    rows = [(*image.row(), *image.of_classes) for image in masks if image.files]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *own])
+    return Labels(table, _problems(index, masks), [], len(rows), note_merged(masks))
+
+
+def _problems(index: MaskIndex, masks: Sequence[_ImageMasks]) -> list[str]:
+    """Return what is wrong with the files: one line each, or one for all of a kind."""
+    total = sum(image.files for image in masks)
+    return [
+        *index.shared,
+        *(problem for image in masks for problem in image.problems),
+        *refuse_levels([fault for image in masks for fault in image.refused], total),
+        *refuse_unlike_levels([level for image in masks for level in image.levels]),
+    ]
 
 
 @dataclass(frozen=True)
@@ -113,12 +100,25 @@ class _Wanted:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What its files hold."""
+class _Files:
+    """The mask files of an image."""
+
+    masks: dict[Path, dict[str, str]]
+    """Of each file, the pattern that found it by the class it belongs to ("" without classes)."""
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class _ImageMasks:
+    """What the mask files of an image hold."""
 
     image_id: str
     files: int
+    merged: int
+    """The most files that were merged into one mask."""
     problems: list[str]
+    refused: list[NotAMaskError]
+    levels: list[LevelRead]
     mask_rle: str = ""
     area_px: int = 0
     overlap_px: int = 0
@@ -130,101 +130,104 @@ class _Found:
         return self.image_id, self.mask_rle, self.area_px, self.files, self.overlap_px, 0, 0
 
 
-def _read(wanted: _Wanted, data: Path, alternatives: Alternatives, dialect: Dialect) -> _Found:
-    """Return an image's united mask."""
-    paths, problems = _paths(wanted.image_id, data, alternatives)
-    united, total, bad = _united(wanted, data, paths)
-    area = int(np.count_nonzero(united))
-    text = encode(united, dialect) if area else ""
-    return _Found(wanted.image_id, len(paths), [*problems, *bad], text, area, total - area)
+def _files_of_image(image_id: str, index: MaskIndex, alternatives: Alternatives) -> _Files:
+    """Return the files of the first alternative that has any."""
+    for group in alternatives:
+        matched = {pattern: index.files(pattern, image_id) for pattern in group}
+        if any(matched.values()):
+            masks = {path: {"": pattern} for pattern, paths in matched.items() for path in paths}
+            return _Files(masks, _missing(image_id, index.data, matched))
+    return _Files({}, [])
 
 
-def _read_classes(
-    wanted: _Wanted, data: Path, classes: Mapping[str, Sequence[str]], dialect: Dialect
-) -> _Found:
-    """Return an image's mask of each class, and all of them united."""
-    patterns = [pattern for group in classes.values() for pattern in group]
-    there, problems = _paths(wanted.image_id, data, [patterns])
-    everything = np.zeros((wanted.height, wanted.width), np.uint8)
-    cells: list[str | int] = []
-    seen, overlap = [], 0
+def _files_of_classes(
+    image_id: str, index: MaskIndex, classes: Mapping[str, Sequence[str]]
+) -> _Files:
+    """Return the files of all classes."""
+    masks: dict[Path, dict[str, str]] = {}
+    matched = {}
     for name, group in classes.items():
-        found = [_first(data, pattern.replace(ID, wanted.image_id)) for pattern in group]
-        mask, total, bad = _united(wanted, data, [path for path in found if path is not None])
-        area = int(np.count_nonzero(mask))
-        problems += bad
-        everything |= mask
-        overlap += total - area
-        cells += [encode(mask, dialect) if area else "", area]
-        seen += [name] if area else []
-    area = int(np.count_nonzero(everything))
-    text = encode(everything, dialect) if area else ""
-    of_classes = (JOINT.join(seen), *cells)
-    return _Found(wanted.image_id, len(there), problems, text, area, overlap, of_classes)
+        for pattern in group:
+            matched[pattern] = index.files(pattern, image_id)
+            for path in matched[pattern]:
+                masks.setdefault(path, {})[name] = pattern
+    return _Files(masks, _missing(image_id, index.data, matched))
 
 
-def _united(
-    wanted: _Wanted, data: Path, paths: Sequence[Path]
-) -> tuple[NDArray[np.uint8], int, list[str]]:
-    """Return the union of mask files, uint8 (H, W), the sum of their pixels, and what is wrong."""
-    united = np.zeros((wanted.height, wanted.width), np.uint8)
-    total, problems = 0, []
-    for path in paths:
+def _missing(image_id: str, data: Path, matched: Mapping[str, list[Path]]) -> list[str]:
+    """Return a line for each pattern without a file, beside others that have some."""
+    there = [paths[0] for paths in matched.values() if paths]
+    return [
+        f"{image_id} has {path_in(data, there[0])}, but no {pattern.replace(ID, image_id)}"
+        for pattern, paths in matched.items()
+        if there and not paths
+    ]
+
+
+def _read_image(
+    wanted: _Wanted, data: Path, files: _Files, classes: Sequence[str], dialect: Dialect
+) -> _ImageMasks:
+    """Return the masks of an image, each file decoded once and merged into its classes' masks."""
+    shape = wanted.height, wanted.width
+    merged = {name: np.zeros(shape, np.uint8) for name in classes or [""]}
+    added = 0
+    problems, refused, levels = list(files.problems), [], []
+    for path, patterns in files.masks.items():
         try:
-            mask = read_mask(path, data)
+            read = read_mask(path, data)
+        except NotAMaskError as error:
+            refused.append(error)
+            continue
         except ImageError as error:
             problems.append(str(error))
             continue
-        if mask.shape != united.shape:
-            problems.append(
-                f"{path_in(data, path)} is {mask.shape[0]} x {mask.shape[1]}, its image "
-                f"{wanted.height} x {wanted.width} (height x width)"
-            )
+        if read.mask.shape != shape:
+            problems.append(_other_size(path_in(data, path), read.mask, wanted))
             continue
-        total += int(np.count_nonzero(mask))
-        united |= mask
-    return united, total, problems
+        levels += [
+            LevelRead(pattern, path_in(data, path), read.level, read.full)
+            for pattern in patterns.values()
+            if read.level
+        ]
+        added += int(np.count_nonzero(read.mask)) * len(patterns)
+        for name in patterns:
+            merged[name] |= read.mask
+    counts = [sum(name in patterns for patterns in files.masks.values()) for name in merged]
+    head = wanted.image_id, len(files.masks), max(counts), problems, refused, levels
+    return _ImageMasks(*head, *_cells(merged, added, classes, dialect))
 
 
-def _paths(image_id: str, data: Path, alternatives: Alternatives) -> tuple[list[Path], list[str]]:
-    """Return the mask files of an image, and a line for each that is missing beside others."""
-    for group in alternatives:
-        found = {pattern: _first(data, pattern.replace(ID, image_id)) for pattern in group}
-        there = [path for path in found.values() if path is not None]
-        if there:
-            missing = [
-                f"{image_id} has {path_in(data, there[0])}, but no {pattern.replace(ID, image_id)}"
-                for pattern, path in found.items()
-                if path is None
-            ]
-            return there, missing
-    return [], []
+def _other_size(name: str, mask: NDArray[np.uint8], wanted: _Wanted) -> str:
+    return (
+        f"{name} is {mask.shape[0]} x {mask.shape[1]}, its image {wanted.height} x "
+        f"{wanted.width} (height x width)"
+    )
 
 
-def _first(data: Path, name: str) -> Path | None:
-    if (data / name).is_file():
-        return data / name
-    if not set("*?[") & set(name):
-        return None
-    return next(iter(find_images(data, [name])), None)
+def _cells(
+    merged: Mapping[str, NDArray[np.uint8]], added: int, classes: Sequence[str], dialect: Dialect
+) -> tuple[str, int, int, tuple[str | int, ...]]:
+    """Return mask, area, overlap and cells of classes: the last four fields of `_ImageMasks`.
 
-
-def read_mask(path: Path, below: Path | None = None) -> NDArray[np.uint8]:
-    """Return a mask file as (H, W) uint8 of 0 and 1.
-
-    A file of 0 and 1 is taken as it stands; of any other, pixels of 128 and more are the mask, so
-    that soft or compressed edges do no harm.
-
-    Raises:
-        ImageError: it cannot be read, or its brightest pixel is neither 1 nor 128 and more.
+    Args:
+        merged: masks by class, uint8 (H, W).
+        added: pixels of all files, those of overlaps as often as they occur.
+        classes: names, none for a single mask.
+        dialect: of the cells.
     """
-    gray = read_image(path, below=below)
-    brightest = int(gray.max())
-    if 1 < brightest <= _DARK:
-        name = path_in(below, path) if below is not None else path
-        raise ImageError(
-            f"{name} is no mask: its brightest pixel is {brightest}; expected 0 and 255, or 0 "
-            "and 1. Files with a number for each class have to be taken apart first."
-        )
-    mask: NDArray[np.uint8] = (gray > (_DARK if brightest > 1 else 0)).astype(np.uint8)
-    return mask
+    own: list[tuple[str, int]] = [_encoded(mask, dialect) for mask in merged.values()]
+    overlap = added - sum(area for _, area in own)
+    if not classes:
+        return *own[0], overlap, ()
+    everything = np.bitwise_or.reduce(list(merged.values()))
+    seen = JOINT.join(name for name, (_, area) in zip(classes, own, strict=True) if area)
+    return *_encoded(everything, dialect), overlap, (seen, *_flat(own))
+
+
+def _encoded(mask: NDArray[np.uint8], dialect: Dialect) -> tuple[str, int]:
+    area = int(np.count_nonzero(mask))
+    return encode(mask, dialect) if area else "", area
+
+
+def _flat(cells: Iterable[tuple[str, int]]) -> list[str | int]:
+    return [cell for pair in cells for cell in pair]

@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def _globs(folders: Sequence[Path], pictures: dict[Path, list[Path]], data: Path
     """Return globs of the images in folders, nested ones as `TOP/**/*.dcm`."""
     found = []
     for folder in folders:
-        inner = folder.relative_to(data).as_posix()
+        inner = escape(folder.relative_to(data).as_posix())
         for ending in sorted({path.suffix for path in pictures[folder]}):
             parts = inner.split("/")
             nested = len(pictures[folder]) <= 2 and len(parts) > 1
@@ -218,9 +219,10 @@ def _from_masks(
     for folder in sorted(masks):
         inner = folder.relative_to(data).as_posix()
         forms = Counter(
-            f"{inner}/{path.name.replace(_bare(path.stem), '{id}', 1)}"
+            f"{escape(inner)}/{escape(before)}{{id}}{escape(after)}"
             for path in folder.iterdir()
             if _bare(path.stem) in stems
+            for before, after in [path.name.split(_bare(path.stem), 1)]
         )
         patterns += [form for form, _ in forms.most_common(1)]
     found.competition |= {"task": "segmentation", "metric": "dice"}
@@ -228,7 +230,7 @@ def _from_masks(
     found.seen.append(f"mask files: {', '.join(patterns)}")
     if len(patterns) > 1:
         found.questions.append(
-            "The mask files of an image are united. Are they alternatives instead? Then write "
+            "The mask files of an image are merged. Are they alternatives instead? Then write "
             "labels.masks = [[first], [second]]. Or is each folder a class of its own? Then set "
             "competition.classes and labels.class_masks in place of labels.masks."
         )
@@ -281,7 +283,7 @@ def _add_sample(found: Recognised, sample: Table | None) -> None:
             found.questions.append("Where is the sample submission? submission.sample is empty.")
         return
     columns = [str(name) for name in sample.rows.columns]
-    form |= {"sample": [f"**/{sample.path.name}"], "id_column": columns[0]}
+    form |= {"sample": [f"**/{escape(sample.path.name)}"], "id_column": columns[0]}
     found.seen.append(f"sample submission: {sample.path.name}, columns {', '.join(columns)}")
     classes = found.competition.get("classes", [])
     if found.competition["task"] == "segmentation":

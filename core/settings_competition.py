@@ -104,10 +104,11 @@ class LabelTable(Strict):
     named by the image's folder; `column` = a name a row; `wide` = 0 or 1 in a column a class;
     `long` = a row an image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
-    """Mask files with {id} for the image's name: [["left/{id}.png", "right/{id}.png"]] unites two;
-    of several such lists the first of which a file is there counts for an image."""
+    """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
+    [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
+    matches a file."""
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
-    """Several masks an image: the mask file of each class, or several that are united:
+    """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""

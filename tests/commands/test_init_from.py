@@ -76,6 +76,21 @@ def test_mask_files(tmp_path, invoke):
     assert competition["images"]["train"] == ["images/*.png"]
 
 
+def test_signs_of_a_glob_in_names_of_folders(tmp_path, invoke):
+    data, names = tmp_path / "data", [f"x{n}" for n in range(6)]
+    write_images(data / "set [1]" / "images", names)
+    masks = data / "set [1]" / "masks*"
+    masks.mkdir()
+    for name in names:
+        mask = np.zeros((40, 50), np.uint8)
+        mask[4:9, 4:9] = 1
+        cv2.imwrite(str(masks / f"{name}_mask.png"), mask)
+    _, competition, _ = made(invoke, data, tmp_path / "run")
+    assert competition["labels"]["masks"] == [["set [[]1]/masks[*]/{id}_mask.png"]]
+    done = invoke("check", tmp_path / "run", "--headers-only")
+    assert "non-empty masks: 6\n" in done.out
+
+
 def test_class_folders(tmp_path, invoke):
     data = tmp_path / "data"
     for split in ("train", "test"):

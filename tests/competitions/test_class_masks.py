@@ -7,6 +7,7 @@ import pytest
 from goldfold.competitions.images_table import mask_columns, of_class, read_images, write_images
 from goldfold.competitions.labels import read_class_masks, read_labels
 from goldfold.competitions.mask_files import read_mask_files
+from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.rle import decode, get_dialect
 from goldfold.errors import InputError, SettingsError
 from goldfold.settings import CompetitionSettings, LabelTable
@@ -83,7 +84,8 @@ def test_mask_files_by_class_are_kept_apart(tmp_path):
     cv2.imwrite(str(tmp_path / "left" / "y.png"), np.zeros((6, 8), np.uint8))
     images = pd.DataFrame({"image_id": ["x", "y", "z"], "height": 6, "width": 8})
     classes = {"left": ["left/{id}.png"], "right": ["right/{id}.png"]}
-    labels = read_mask_files(images, tmp_path, [], KAGGLE, classes=classes)
+    index = index_masks(tmp_path, [*classes.values()], {"x", "y", "z"})
+    labels = read_mask_files(images, index, [], KAGGLE, classes=classes)
     assert labels.problems == ["y has left/y.png, but no right/y.png"]
     table = labels.table.set_index("image_id")
     assert table.loc["x", ["area_px:left", "area_px:right", "area_px"]].tolist() == [24, 30, 48]

@@ -353,6 +353,17 @@ def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(dat
     assert made_from(moved) not in (first, touched)
 
 
+def test_masks_are_read_again_when_their_reading_changes(data, monkeypatch):
+    def made_from(**labels):
+        settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, "labels": labels})
+        return fingerprint(inputs_of(settings))
+
+    before = made_from(kind="masks", masks=[["train/{id}.png"]]), made_from(kind="rle")
+    monkeypatch.setattr("goldfold.competitions.collect.MASK_READING", 99)
+    after = made_from(kind="masks", masks=[["train/{id}.png"]]), made_from(kind="rle")
+    assert (before[0] == after[0], before[1] == after[1]) == (False, True)
+
+
 # --- the synthetic competition with all its quirks -----------------------------------------------
 
 

@@ -1,39 +1,36 @@
-"""Labels that are mask images: found, united, checked."""
+"""Labels that are mask images: merged, checked, and told in one line where they are no masks."""
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldfold.competitions.mask_files import (
-    mask_globs,
-    masks_without_image,
-    read_mask,
-    read_mask_files,
-)
+from goldfold.competitions.mask_files import read_mask_files
+from goldfold.competitions.mask_levels import REWRITE
+from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.rle import decode, get_dialect
-from goldfold.errors import ImageError
 
 KAGGLE = get_dialect("kaggle")
 SIDES = [["left/{id}.png", "right/{id}.png"], ["mask/{id}_mask.png"]]
 
 
-def write(path, pixels):
+def write(path, pixels, dtype=np.uint8):
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.asarray(pixels, np.uint8))
+    assert cv2.imwrite(str(path), np.asarray(pixels, dtype))
 
 
 def images_of(*ids, height=2, width=3):
     return pd.DataFrame({"image_id": ids, "height": height, "width": width})
 
 
-def read(tmp_path, *ids, patterns=SIDES):
-    return read_mask_files(images_of(*ids), tmp_path, patterns, KAGGLE, workers=2)
+def read(tmp_path, *ids, patterns=SIDES, **other):
+    index = index_masks(tmp_path, patterns, ids)
+    return read_mask_files(images_of(*ids), index, patterns, KAGGLE, workers=2, **other)
 
 
-def test_the_files_of_an_image_are_united(tmp_path):
+def test_the_files_of_an_image_are_merged(tmp_path):
     write(tmp_path / "left/a.png", [[255, 255, 0], [0, 0, 0]])
     write(tmp_path / "right/a.png", [[0, 255, 255], [0, 0, 0]])
     labels = read(tmp_path, "a")
@@ -58,17 +55,12 @@ def test_all_that_is_wrong_is_listed(tmp_path):
     problems = read(tmp_path, "a", "b", "c", "d").problems
     assert problems[0] == "a has left/a.png, but no right/a.png"
     assert problems[1] == "mask/b_mask.png is 2 x 2, its image 2 x 3 (height x width)"
-    assert "mask/c_mask.png is no mask: its brightest pixel is 2" in problems[2]
-    assert problems[3].startswith("cannot read mask/d_mask.png: it is no DICOM")
+    assert problems[2].startswith("cannot read mask/d_mask.png: it is no DICOM")
+    assert problems[3] == (
+        "1 of 4 mask files cannot be read as a mask of two levels: 3 levels (0, 1, 2) in "
+        f"mask/c_mask.png. {REWRITE}"
+    )
     assert len(problems) == 4
-
-
-def test_soft_edges_count_from_the_middle_gray(tmp_path):
-    write(tmp_path / "m.png", [[0, 127, 128, 255]])
-    assert read_mask(tmp_path / "m.png").tolist() == [[0, 0, 1, 1]]
-    write(tmp_path / "dark.png", [[0, 90]])
-    with pytest.raises(ImageError, match="expected 0 and 255, or 0 and 1"):
-        read_mask(tmp_path / "dark.png")
 
 
 def test_an_empty_mask_is_a_label(tmp_path):
@@ -77,27 +69,129 @@ def test_an_empty_mask_is_a_label(tmp_path):
     assert (row["mask_rle"], row["area_px"]) == ("", 0)
 
 
-def test_masks_without_an_image(tmp_path):
-    for name in ("a", "b.c", "[d]"):
-        write(tmp_path / f"mask/{name}_mask.png", [[0]])
-    write(tmp_path / "deep/x/left/e.png", [[0]])
-    patterns = [*SIDES, ["deep/**/left/{id}.png"]]
-    assert masks_without_image(tmp_path, patterns, {"a"}) == ["[d]", "b.c", "e"]
-    assert mask_globs(patterns)[-1] == "deep/**/left/*.png"
-
-
 def test_an_id_with_the_signs_of_a_glob(tmp_path):
     write(tmp_path / "mask/[d]_mask.png", [[255, 0, 0], [0, 0, 0]])
     assert read(tmp_path, "[d]").table["area_px"].tolist() == [1]
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_any_mask_comes_back(tmp_path_factory, seed):
+NUCLEI = [["{id}/masks/*.png"]]
+
+
+def test_all_files_that_a_pattern_matches_are_merged(tmp_path):
+    for number in range(5):
+        mask = np.zeros(6, np.uint8)
+        mask[number] = 255
+        write(tmp_path / f"a/masks/{number}.png", mask.reshape(2, 3))
+    write(tmp_path / "b/masks/0.png", [[0, 0, 255], [0, 0, 0]])
+    labels = read(tmp_path, "a", "b", patterns=NUCLEI)
+    assert labels.table["area_px"].tolist() == [5, 1]
+    assert labels.table["rows"].tolist() == [5, 1]
+    assert labels.table["overlap_px"].tolist() == [0, 0]
+    assert labels.notices == ["1 image has several mask files, 5 in all; they are merged"]
+
+
+def test_single_files_are_not_called_merged(tmp_path):
+    write(tmp_path / "mask/a_mask.png", [[255, 0, 0], [0, 0, 0]])
+    assert read(tmp_path, "a").notices == []
+
+
+def test_files_of_classes_are_merged_by_class(tmp_path):
+    for name, column in (("l/a_1", 0), ("l/a_2", 1), ("r/a_1", 1)):
+        mask = np.zeros((2, 3), np.uint8)
+        mask[:, column] = 1
+        write(tmp_path / f"{name}.png", mask)
+    classes = {"l": ["l/{id}_*.png"], "r": ["r/{id}_*.png"], "any": ["?/{id}_*.png"]}
+    labels = read(tmp_path, "a", patterns=[*classes.values()], classes=classes)
+    row = labels.table.iloc[0]
+    assert row[["area_px:l", "area_px:r", "area_px:any", "area_px"]].tolist() == [4, 2, 4, 4]
+    assert (row["rows"], row["overlap_px"]) == (3, 2)
+    assert labels.notices == ["1 image has several mask files, 3 in all; they are merged"]
+    write(tmp_path / "l/b_1.png", np.zeros((2, 3)))
+    write(tmp_path / "r/b_1.png", np.zeros((2, 3)))
+    one = {"l": ["l/{id}_*.png"], "r": ["r/{id}_*.png"]}
+    assert read(tmp_path, "b", patterns=[*one.values()], classes=one).notices == []
+
+
+def test_each_file_is_decoded_once(tmp_path, monkeypatch):
+    from goldfold.competitions import mask_levels
+
+    write(tmp_path / "l/a_1.png", [[0, 1, 0], [0, 0, 0]])
+    seen, really = [], mask_levels.read_stored
+    monkeypatch.setattr(
+        mask_levels,
+        "read_stored",
+        lambda path, below: seen.append(path.name) or really(path, below),
+    )
+    classes = {"l": ["l/{id}_*.png"], "any": ["?/{id}_*.png"]}
+    read(tmp_path, "a", patterns=[*classes.values()], classes=classes)
+    assert seen == ["a_1.png"]
+
+
+def levels_of(tmp_path, levels, patterns=(("m/{id}.png",),)):
+    for name, level in levels.items():
+        dtype = np.uint16 if level > 255 else np.uint8
+        write(tmp_path / f"m/{name}.png", [[0, level, 0], [0, 0, 0]], dtype)
+    return read(tmp_path, *levels, patterns=patterns)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [{"a": 1, "b": 255, "c": 65535}, {"a": 38, "b": 38, "c": 0}, {"a": 300, "b": 300}],
+)
+def test_levels_that_may_stand_beside_each_other(tmp_path, levels):
+    labels = levels_of(tmp_path, levels)
+    assert labels.problems == []
+    assert labels.table["area_px"].tolist() == [int(level > 0) for level in levels.values()]
+
+
+def test_other_levels_by_file_number_objects_or_classes(tmp_path):
+    problems = levels_of(tmp_path, {"a": 1, "b": 2, "c": 2, "d": 3}).problems
+    assert problems == [
+        "the mask files m/{id}.png use 3 different levels for the mask: 2 in 2 files (m/b.png, "
+        f"m/c.png); 1 in m/a.png; 3 in m/d.png. {REWRITE}"
+    ]
+    assert len(levels_of(tmp_path, {"a": 255, "b": 38, "c": 38, "d": 38}).problems) == 1
+
+
+def test_each_pattern_may_have_a_level_of_its_own(tmp_path):
+    write(tmp_path / "left/a.png", [[0, 2, 0], [0, 0, 0]])
+    write(tmp_path / "right/a.png", [[0, 3, 0], [0, 0, 0]])
+    assert read(tmp_path, "a").problems == []
+
+
+def test_refused_files_are_counted_and_the_first_named(tmp_path):
+    for number in range(9):
+        write(tmp_path / f"m/{number}.png", [[0, 1, 2], [0, 0, 0]])
+    for number in range(9, 14):
+        write(tmp_path / f"m/{number}.png", [[0, 1, 2], [0, 0, number]])
+    write(tmp_path / "m/x.png", [[0, 1, 0], [0, 0, 0]])
+    ids = [*map(str, range(14)), "x"]
+    (problem,) = read(tmp_path, *ids, patterns=[["m/{id}.png"]]).problems
+    assert problem.startswith(
+        "14 of 15 mask files cannot be read as a mask of two levels: 3 levels (0, 1, 2) in 9 files "
+        "(m/0.png, m/1.png, m/2.png, ...); 4 levels (0, 1, 2, 9) in m/9.png; 4 levels (0, 1, 2, 10)"
+        " in m/10.png; others in 3 more. Expected 0 and one other level"
+    )
+
+
+USUAL = ((1, np.uint8), (255, np.uint8), (1, np.uint16), (65535, np.uint16))
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), own=st.none() | st.integers(1, 255))
+def test_a_mask_that_is_split_over_files_comes_back(tmp_path_factory, seed, own):
     rng = np.random.default_rng(seed)
-    mask = (rng.random((int(rng.integers(1, 9)), int(rng.integers(1, 9)))) < 0.5).astype(np.uint8)
-    folder = tmp_path_factory.mktemp("mask")
-    write(folder / "mask/a_mask.png", mask * 255)
-    images = images_of("a", height=mask.shape[0], width=mask.shape[1])
-    row = read_mask_files(images, folder, SIDES, KAGGLE).table.iloc[0]
+    mask = (rng.random(rng.integers(1, 9, 2)) < 0.5).astype(np.uint8)
+    mask[0, 0] = 0  # a full mask of an unusual level is refused
+    part = rng.integers(0, 4, mask.shape)  # the file of each pixel
+    folder = tmp_path_factory.mktemp("masks")
+    for number in range(4):
+        level, dtype = (own, np.uint8) if own else USUAL[int(rng.integers(4))]
+        write(folder / f"a[1]/{number}.png", mask * (part == number).astype(dtype) * level, dtype)
+    index = index_masks(folder, [["{id}/*.png"]], ["a[1]", "a1"])
+    images = images_of("a[1]", height=mask.shape[0], width=mask.shape[1])
+    labels = read_mask_files(images, index, [["{id}/*.png"]], KAGGLE)
+    assert labels.problems == []
+    row = labels.table.iloc[0]
     found = decode(row["mask_rle"], *mask.shape, KAGGLE) if row["area_px"] else np.zeros_like(mask)
     assert np.array_equal(found, mask)

@@ -1,0 +1,106 @@
+"""What is said of many mask files at once: those that are no masks, and those that are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from goldfold.competitions.mask_levels import REWRITE, NotAMaskError
+from goldfold.errors import plural
+
+_NAMED = 3  # contents, and files of each, that a message names
+
+
+@dataclass(frozen=True)
+class LevelRead:
+    """The level of a mask's pixels in a file."""
+
+    pattern: str
+    """That found the file."""
+    file: str
+    level: str
+    full: bool
+    """Whether any mask may have this level (see `LevelMask`)."""
+
+
+class MergedImage(Protocol):
+    """How many mask files an image has."""
+
+    @property
+    def files(self) -> int:
+        """All of them."""
+
+    @property
+    def merged(self) -> int:
+        """The most of them that were merged into one mask."""
+
+
+def refuse_levels(faults: Sequence[NotAMaskError], total: int) -> list[str]:
+    """Return one problem for each remedy: how many files need it, and what the first of them hold.
+
+    Args:
+        faults: the files that hold no mask.
+        total: number of all mask files.
+    """
+    problems = []
+    for remedy in dict.fromkeys(fault.remedy for fault in faults):
+        files: dict[str, list[str]] = {}
+        for fault in faults:
+            if fault.remedy == remedy:
+                files.setdefault(fault.found, []).append(fault.name)
+        count = sum(len(names) for names in files.values())
+        problems.append(
+            f"{count:,} of {total:,} mask files cannot be read as a mask of two levels: "
+            f"{_by_content(files)}. {remedy}"
+        )
+    return problems
+
+
+def _by_content(files: dict[str, list[str]]) -> str:
+    """Return what files hold, most common first, each with the first files that hold it."""
+    common = sorted(files.items(), key=lambda item: -len(item[1]))
+    texts = [f"{found} in {_first(names)}" for found, names in common[:_NAMED]]
+    more = [f"others in {sum(len(names) for _, names in common[_NAMED:]):,} more"]
+    return "; ".join(texts + (more if len(common) > _NAMED else []))
+
+
+def _first(names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return f"{len(names):,} files ({shown})"
+
+
+def refuse_unlike_levels(levels: Sequence[LevelRead]) -> list[str]:
+    """Return one problem for each pattern whose files mark their masks by different levels.
+
+    Such levels number objects or classes. 1, 255, 65535 and white may be mixed with each other.
+    """
+    problems = []
+    for pattern in dict.fromkeys(read.pattern for read in levels):
+        by_level: dict[str, list[LevelRead]] = {}
+        for read in levels:
+            if read.pattern == pattern:
+                by_level.setdefault(read.level, []).append(read)
+        if len(by_level) > 1 and not all(reads[0].full for reads in by_level.values()):
+            problems.append(_unlike(pattern, by_level))
+    return problems
+
+
+def _unlike(pattern: str, by_level: dict[str, list[LevelRead]]) -> str:
+    files = {level: [read.file for read in reads] for level, reads in by_level.items()}
+    return (
+        f"the mask files {pattern} use {len(files)} different levels for the mask: "
+        f"{_by_content(files)}. {REWRITE}"
+    )
+
+
+def note_merged(images: Sequence[MergedImage]) -> list[str]:
+    """Return a notice of how many images have several files of one mask, none if no image has."""
+    several = [image for image in images if image.merged > 1]
+    if not several:
+        return []
+    files = sum(image.files for image in several)
+    images_have = plural(len(several), "image has", "images have")
+    return [f"{images_have} several mask files, {files:,} in all; they are merged"]
