@@ -22,6 +22,7 @@ OUR_ARGUMENTS = ("encoder_name", "encoder_weights", "in_channels", "classes", "a
 """Arguments of an architecture that follow from other settings than `options`."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PUBLISHED_SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9+_-]{0,99}")  # a dot would end a file's name
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -218,9 +219,11 @@ def encoder_problems(encoder: str, encoder_weights: str = "none") -> list[str]:
             "and '-', as in resnet34 or tu-convnext_tiny. Folders and model hubs are not read; "
             "encoder_weights may name a .safetensors file"
         )
-    if not encoder_weights.endswith(".safetensors") and not _PLAIN_NAME.fullmatch(encoder_weights):
+    if not encoder_weights.endswith(".safetensors") and not _PUBLISHED_SET.fullmatch(
+        encoder_weights
+    ):
         problems.append(
-            f"encoder_weights {_shown(repr(encoder_weights))}: expected \"none\", a published set "
+            f'encoder_weights {_shown(repr(encoder_weights))}: expected "none", a published set '
             'such as "imagenet", or a .safetensors file'
         )
     return problems

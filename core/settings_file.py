@@ -14,6 +14,7 @@ from goldfold.errors import SettingsError, list_problems, plural
 from goldfold.schema_errors import explain_errors
 from goldfold.settings import Settings
 
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file.
 

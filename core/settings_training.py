@@ -232,7 +232,8 @@ class ModelSettings(Strict):
     presence_head: bool = False
     """A branch on the encoder that says how likely the image has a mask at all."""
     options: dict[str, str | int | float | bool | list[int]] = Field({})
-    """Further arguments of the architecture, e.g. decoder_attention_type = "scse"."""
+    """Further arguments of the architecture, from a fixed vocabulary, e.g.
+    decoder_attention_type = "scse"; a wrong one is answered with those that there are."""
     seeds: list[Seed] = Field([0], min_length=1)
     """One training of every fold a seed."""
     stages: list[StageSettings] = Field([StageSettings()], min_length=1)

@@ -45,7 +45,11 @@ class Reading(Strict):
     """How images are read."""
 
     windows: Annotated[
-        list[tuple[float, Annotated[float, Field(gt=0)], Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]]],
+        list[
+            tuple[
+                float, Annotated[float, Field(gt=0)], Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+            ]
+        ],
         Field(max_length=3),
     ]
     repair: bool
@@ -142,15 +146,15 @@ class ModelFile(Strict):
     task: Literal["segmentation", "classification"]
     classes: Annotated[list[Words], Field(max_length=1000)]
     exclusive: bool
-    mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_MASKS)] = []
+    mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_MASKS)] = Field([])
     metric: Metric
     dialect: DialectName
     reading: Reading
     inference: Inference
     scores: Scores
     images: Annotated[int, Field(ge=0)] | dict[str, JsonValue]
-    overlap: Table = []
-    measures: Table = []
+    overlap: Table = Field([])
+    measures: Table = Field([])
     merge: MergeName | None = None
     rule: Thresholds | None = None
     post_processing: Steps | None = None
@@ -181,11 +185,10 @@ class ModelFile(Strict):
 
     def _blend_problems(self) -> list[str]:
         """Return what does not belong to the task, or is missing for it."""
+        needed: dict[str, object] = {}
         if self.task == "classification":
             needed = {"classes": self.classes, "thresholds": self.thresholds, "merge": self.merge}
-        elif self.masks is not None:
-            needed = {}
-        else:
+        elif self.masks is None:
             needed = {
                 "merge": self.merge,
                 "rule": self.rule,
@@ -209,7 +212,10 @@ class ModelFile(Strict):
     def _member_problems(self) -> list[str]:
         names = [one.name for one in self.members]
         problems = [] if len(set(names)) == len(names) else ["members have the same name"]
-        if sum(len(one.weights) for member in self.members for one in member.networks) > MOST_NETWORKS:
+        if (
+            sum(len(one.weights) for member in self.members for one in member.networks)
+            > MOST_NETWORKS
+        ):
             problems.append(f"members name more than {MOST_NETWORKS:,} networks")
         windows = len(self.reading.windows)
         for member in self.members:
@@ -221,7 +227,8 @@ class ModelFile(Strict):
                 problems += self._rank_problems(member)
         for mask in self.masks or []:
             problems += _weight_problems(f"mask {mask.name!r}", mask.weights, names)
-            if mask.merge == "rank" and (lost := set(mask.weights) - set(mask.level_counts)):
+            counted = {name for name, weight in mask.weights.items() if weight}
+            if mask.merge == "rank" and (lost := counted - set(mask.level_counts)):
                 problems.append(f"mask {mask.name!r} lacks level_counts of {min(lost)}")
         if self.masks is None:
             weights = {one.name: one.weight for one in self.members}
@@ -239,8 +246,13 @@ class ModelFile(Strict):
 
 
 def _weight_problems(where: str, weights: dict[str, int], names: list[str]) -> list[str]:
-    problems = [f"{where} weighs {name!r}, which is no member" for name in weights if name not in names]
-    if sum(weights.values()) < 1:
+    """Return what is wrong with the weights of members; one of weight 0 may have been left out."""
+    problems = [
+        f"{where} weighs {name!r}, which is no member"
+        for name, weight in weights.items()
+        if weight and name not in names
+    ]
+    if not any(weights.values()):
         problems.append(f"{where} needs a weight above 0")
     return problems
 

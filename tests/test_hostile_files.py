@@ -50,9 +50,7 @@ def attack(tmp_path, monkeypatch):
 
     load = torch.load
     # As timm before 1.0.26 and torch before 2.6 do.
-    monkeypatch.setattr(
-        torch, "load", lambda *a, **k: load(*a, **(k | {"weights_only": False}))
-    )
+    monkeypatch.setattr(torch, "load", lambda *a, **k: load(*a, **(k | {"weights_only": False})))
     monkeypatch.setattr(socket.socket, "connect", watched("connect"))
     monkeypatch.setattr(urllib.request, "urlopen", watched("urlopen"))
     for module in (huggingface_hub, timm.models._hub):
@@ -129,7 +127,9 @@ def test_options_in_a_run_directory_load_nothing(attack, copied, invoke, command
 
 def test_options_of_the_settings_load_nothing(attack, fresh, invoke):
     checkpoint, _ = attack
-    done = invoke("train", "run", fresh, "--set", f'models.0.options.checkpoint_path="{checkpoint}"')
+    done = invoke(
+        "train", "run", fresh, "--set", f'models.0.options.checkpoint_path="{checkpoint}"'
+    )
     assert done.code == 2
     assert "models.0: Unet has no option checkpoint_path; it has encoder_depth" in done.err
 

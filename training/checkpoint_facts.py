@@ -36,8 +36,8 @@ class CheckpointFacts(Strict):
     score: float
     non_empty_score: float = 0.0
     sha256: Digest
-    averaged_from: Annotated[list[Digest], Field(max_length=10_000)] = []
-    taken: Annotated[list[Name], Field(max_length=10_000)] = []
+    averaged_from: Annotated[list[Digest], Field(max_length=10_000)] = Field([])
+    taken: Annotated[list[Name], Field(max_length=10_000)] = Field([])
 
     @field_validator("encoder")
     @classmethod

@@ -55,7 +55,9 @@ def read_weights(path: Path, shapes: Shapes | None, remedy: str) -> dict[str, to
         name for name, one in weights.items() if one.is_floating_point() and not _is_finite(one)
     ]
     if wrong:
-        title = f"{path} has numbers that are not finite in {plural(len(wrong), 'tensor', 'tensors')}:"
+        title = (
+            f"{path} has numbers that are not finite in {plural(len(wrong), 'tensor', 'tensors')}:"
+        )
         raise InputError(list_problems(title, wrong, remedy, limit=5))
     return weights
 

@@ -1,8 +1,8 @@
 import pytest
 
 from goldfold.errors import SettingsError
-from goldfold.settings import Settings
 from goldfold.schema_errors import _PATTERNS
+from goldfold.settings import Settings
 from goldfold.settings_file import merge, override, read_toml, validate_settings
 
 

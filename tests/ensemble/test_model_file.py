@@ -235,7 +235,7 @@ def test_a_huge_model_file_is_not_read(folder):
 
 def test_json_that_is_too_deep_is_refused(folder):
     (folder / "model.json").write_text("[" * 100_000)
-    with pytest.raises(InputError, match="cannot read .* as JSON"):
+    with pytest.raises(InputError, match=r"cannot read .* as JSON"):
         read_model(folder)
 
 
@@ -383,13 +383,14 @@ MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(changes(MODEL))
 def test_a_changed_model_file_is_a_model_or_refused(whole, spare, change):
     path, model = change
+    same = json.dumps(model) == json.dumps(MODEL)  # to Python, False and 0 are the same
     facts = json.loads((whole / "model" / "weights" / f"{WEIGHTS}.json").read_text())
     found = predict_changed(whole, spare, model, facts)
     if found is None:
-        assert model != MODEL
+        assert not same
         return
     assert set(np.unique(found.mask)) <= {0, 1}
-    if model == MODEL or path[0] in SHOWN_ONLY:
+    if same or path[0] in SHOWN_ONLY:
         expected = read_model(whole / "model").predict(whole / "image.png")
         np.testing.assert_array_equal(found.levels, expected.levels)
         np.testing.assert_array_equal(found.mask, expected.mask)
