@@ -49,7 +49,7 @@ def attack(tmp_path, monkeypatch):
         return call
 
     load = torch.load
-    # As timm before 1.0.26 and torch before 2.6 do.
+    # As timm 1.0.25 loads a checkpoint.
     monkeypatch.setattr(torch, "load", lambda *a, **k: load(*a, **(k | {"weights_only": False})))
     monkeypatch.setattr(socket.socket, "connect", watched("connect"))
     monkeypatch.setattr(urllib.request, "urlopen", watched("urlopen"))
@@ -87,6 +87,11 @@ def test_the_payload_runs_when_it_is_loaded(tmp_path):
     marker = tmp_path / "marker"
     pickle.loads(pickle.dumps(Payload(marker)))
     assert marker.exists()
+
+
+def test_a_whole_model_needs_no_network(attack, model, image, invoke):
+    done = invoke("predict", "image", model, image)
+    assert done.code == 0, done.err
 
 
 # --- options that load files ---------------------------------------------------------------------
