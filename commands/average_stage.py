@@ -73,14 +73,14 @@ def averaged_checkpoint(run: Run, job: Job, way: str) -> Checkpoint:
         InputError: they are not made yet, or from other checkpoints.
     """
     from goldfold.errors import InputError
-    from goldfold.files import read_json
     from goldfold.training.checkpoint import Checkpoint
+    from goldfold.training.checkpoint_facts import read_facts
 
     facts_path = averages_folder(run, job) / f"{way}.json"
     command = run.command("ensemble average")
     if not facts_path.is_file():
         raise InputError(f"{facts_path} does not exist yet. Run `{command}` first.")
-    facts = read_json(facts_path)
+    facts = read_facts(facts_path, f"Run `{command}` again.")
     present = [one.sha256 for one in best_checkpoints(run, job)]
     if facts.get("averaged_from") != present:
         raise InputError(f"{facts_path} was made from other checkpoints. Run `{command}` again.")

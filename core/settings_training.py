@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from goldfold.errors import plural
 from goldfold.extent import extent_name, extent_of
+from goldfold.network_options import OPTIONS, encoder_problems, option_problems
 from goldfold.settings_competition import Strict
 
 # The recipes of goldfold.training.augmentation.
@@ -231,7 +232,8 @@ class ModelSettings(Strict):
     presence_head: bool = False
     """A branch on the encoder that says how likely the image has a mask at all."""
     options: dict[str, str | int | float | bool | list[int]] = Field({})
-    """Further arguments of the architecture, e.g. decoder_attention_type = "scse"."""
+    """Further arguments of the architecture, from a fixed vocabulary, e.g.
+    decoder_attention_type = "scse"; a wrong one is answered with those that there are."""
     seeds: list[Seed] = Field([0], min_length=1)
     """One training of every fold a seed."""
     stages: list[StageSettings] = Field([StageSettings()], min_length=1)
@@ -243,6 +245,15 @@ class ModelSettings(Strict):
         if len(set(seeds)) != len(seeds):
             raise ValueError(f"seeds must be different, found {seeds}")
         return seeds
+
+    @model_validator(mode="after")
+    def _network_is_known(self) -> Self:
+        problems = encoder_problems(self.encoder, self.encoder_weights)
+        if self.architecture in OPTIONS:  # a misspelled one is named when it is built
+            problems += option_problems(self.architecture, self.encoder, self.options)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Self:

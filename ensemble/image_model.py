@@ -10,7 +10,9 @@ a folder that needs neither the run nor its data:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,21 +21,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.checked_json import check_json, read_bounded
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
 from goldfold.ensemble.labels import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
-from goldfold.errors import InputError
-from goldfold.extent import Extent, compact, extent_of
-from goldfold.files import read_json
+from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
+from goldfold.errors import InputError, list_problems
+from goldfold.extent import Extent, compact, extent_name, extent_of
 from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
+from goldfold.settings import CLASSIFIERS
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
+from goldfold.training.checkpoint_facts import read_facts
 from goldfold.training.device import Device, choose_device
 from goldfold.training.probability import levels_at_size
 from goldfold.training.resize import resize_image
@@ -163,7 +168,8 @@ class ImageModel:
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
             for one in member.networks:
-                seen, presence = self._predictor(member, one).probability(pixels[None])
+                with _naming(member):
+                    seen, presence = self._predictor(member, one).probability(pixels[None])
                 for name, levels in zip(names, levels_at_size(seen, [size]), strict=True):
                     maps[name].setdefault(member.name, []).append(levels)
                 if presence is not None:
@@ -181,10 +187,11 @@ class ImageModel:
         found, references = [], []
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
-            per_fold = [
-                label_probabilities(self._predictor(member, one), pixels[None], exclusive)
-                for one in member.networks
-            ]
+            with _naming(member):
+                per_fold = [
+                    label_probabilities(self._predictor(member, one), pixels[None], exclusive)
+                    for one in member.networks
+                ]
             found.append(np.mean(per_fold, axis=0).astype(np.float64))
             references.append(np.array(member.level_counts, np.float64))
         merge = self.facts["merge"]
@@ -227,6 +234,22 @@ class ImageModel:
         return self._predictors[key]
 
 
+@contextmanager
+def _naming(member: ModelMember) -> Iterator[None]:
+    """Turn what a network cannot do into an InputError that names the member.
+
+    Facts that pass one by one may still not go together, such as an image size and the depth of a
+    network.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise InputError(
+            f"the networks of {member.name} cannot look at images of "
+            f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
+        ) from error
+
+
 def describe_members(
     members: Sequence[ModelMember], names: Mapping[Path, str]
 ) -> list[dict[str, Any]]:
@@ -267,22 +290,48 @@ def read_model(folder: Path) -> ImageModel:
         raise InputError(
             f"{folder} holds no {FACTS_FILE}. `goldfold export RUN -o MODEL` writes such a folder."
         )
-    facts = read_json(path)
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else None
-        raise InputError(
-            f"{path} has format {found}; this version of goldfold reads {FORMAT}. Export the run "
-            "again."
-        )
+    content = read_bounded(path, MOST_BYTES, REMEDY)
+    _require_format(path, content)
+    checked = check_json(content, ModelFile, path, REMEDY)
+    check_weight_files(folder, path, checked)
+    facts = checked.model_dump(mode="json", exclude_unset=True)
+    members = [_member(folder, one) for one in facts["members"]]
+    _require_outputs(path, members, checked)
+    return ImageModel({key: value for key, value in facts.items() if key != "members"}, members)
+
+
+def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFile) -> None:
+    """Raise InputError unless every network takes and gives what the model file says."""
+    outputs = len(model.classes) or len(model.masks or [None])
+    problems = []
+    for member in members:
+        expected = (bool(model.classes), member.channels, outputs)
+        for checkpoint in (one for part in member.networks for one in part.checkpoints):
+            facts = checkpoint.facts
+            classifies = facts["architecture"] in CLASSIFIERS
+            if (classifies, facts["channels"], facts.get("classes", 1)) != expected:
+                problems.append(
+                    f"{checkpoint.path.with_suffix('.json').name}: {facts['architecture']} with "
+                    f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is no "
+                    f"network for {member.channels} channels, {outputs} outputs, {model.task}"
+                )
+    if problems:
+        title = f"{path} and the files beside the weights differ:"
+        raise InputError(list_problems(title, problems, REMEDY))
+
+
+def _require_format(path: Path, content: bytes) -> None:
+    """Raise InputError if another version of goldfold wrote the model."""
     try:
-        members = [_member(folder, one) for one in facts["members"]]
-        model = ImageModel(
-            {key: value for key, value in facts.items() if key != "members"}, members
+        facts = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {path} as JSON: {error}. {REMEDY}") from error
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT:
+        raise InputError(
+            f"{path} has format {found!r:.60}; this version of goldfold reads {FORMAT}. Export the "
+            "run again."
         )
-        _ = model.reading, facts["inference"], facts["merge"] if model.classes else model.choices
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}). Export the run again.") from error
-    return model
 
 
 def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
@@ -304,7 +353,5 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
 
 
 def _checkpoint(path: Path) -> Checkpoint:
-    facts = read_json(path.with_suffix(".json"))
-    if not path.is_file():
-        raise InputError(f"{path} is missing. Export the run again.")
-    return Checkpoint(path, facts["epoch"], facts["score"], facts["sha256"], facts)
+    facts = read_facts(path.with_suffix(".json"), REMEDY)
+    return Checkpoint(path, facts["epoch"], facts["score"], facts["sha256"], facts, REMEDY)

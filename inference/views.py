@@ -14,6 +14,7 @@ from goldfold.errors import InputError, did_you_mean
 
 # Networks halve their input five times; a scaled view is rounded to the next such size.
 _STRIDE = 32
+_LEAST_SCALE, _MOST_SCALE = 0.25, 4.0
 
 NAMED_VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -162,6 +163,11 @@ def _make_view(name: str) -> View:
                 f"unknown part {part!r} of view {name!r}; there are {', '.join(_PARTS)} and "
                 f"scale-F, such as scale-1.25, joined by +.{hint}"
             )
+    if not _LEAST_SCALE <= scale <= _MOST_SCALE:
+        raise InputError(
+            f"view {name!r}: expected factors whose product is {_LEAST_SCALE} to {_MOST_SCALE:g}, "
+            f"found {scale:g}."
+        )
     return View(name, tuple(turns), scale)
 
 
@@ -170,7 +176,7 @@ def _factor(part: str, name: str) -> float:
         factor = float(part.removeprefix("scale-"))
     except ValueError:
         factor = 0.0
-    if not 0.25 <= factor <= 4.0:
+    if not _LEAST_SCALE <= factor <= _MOST_SCALE:
         raise InputError(
             f"view {name!r}: expected a factor of 0.25 to 4 in {part!r}, such as scale-1.25."
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.files import atomic_path, file_hash, read_json, write_json
+from goldfold.training.checkpoint_facts import check_facts, read_facts
 from goldfold.training.networks.build import build_model
+from goldfold.training.weights_file import Shapes, read_weights, require_plausible_size
 
 RESULT = "result.json"  # stands in a fold folder once its training is finished
 _AGAIN = "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
@@ -33,6 +35,7 @@ class Checkpoint:
     score: float
     sha256: str
     facts: dict[str, Any]
+    remedy: str = _AGAIN  # what to do where the files are bad
 
     @property
     def weights(self) -> str:
@@ -141,10 +144,7 @@ def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
     """
     found = []
     for facts_path in sorted((fold_folder / "checkpoints").glob("epoch-*.json")):
-        facts = read_json(facts_path)
-        lacking = [name for name in ("epoch", "score", "sha256") if name not in facts]
-        if lacking:
-            raise InputError(f"{facts_path} lacks {', '.join(lacking)}. {_AGAIN}")
+        facts = read_facts(facts_path, _AGAIN)
         weights = facts_path.with_suffix(".safetensors")
         if weights.is_file():
             found.append(
@@ -191,43 +191,61 @@ def keep_best(
 def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
     """Return the network of a checkpoint in eval mode on the device, channels_last.
 
+    Facts and weights may come from a stranger: the facts are checked against their schema, and the
+    header of the weights against the network, before memory is taken for either.
+
     Raises:
         GoldfoldError: the weights differ from what was written.
-        InputError: the network cannot be built, or the weights do not fit it.
+        InputError: the facts are bad, the network cannot be built, or the weights do not fit it.
     """
-    if file_hash(checkpoint.path) != checkpoint.sha256:
+    path, remedy = checkpoint.path, checkpoint.remedy
+    facts_path = path.with_suffix(".json")
+    what = json.dumps(check_facts(checkpoint.facts, facts_path, remedy).network, sort_keys=True)
+    with _naming(facts_path):
+        shapes = _shapes(what)
+    if shapes is not None:
+        require_plausible_size(path, shapes, remedy)
+    if file_hash(path) != checkpoint.sha256:
         raise GoldfoldError(
-            f"{checkpoint.path} is not the file that was written (its SHA-256 differs from the "
-            f".json beside it). {_AGAIN}"
+            f"{path} is not the file that was written (its SHA-256 differs from the .json beside "
+            f"it). {remedy}"
         )
-    facts = checkpoint.facts
-    missing = [k for k in ("architecture", "encoder", "channels", "options") if k not in facts]
-    if missing:
-        facts_path = checkpoint.path.with_suffix(".json")
-        raise InputError(f"{facts_path} lacks {', '.join(missing)}. {_AGAIN}")
-    model = _unfilled(facts)
+    weights = read_weights(path, shapes, remedy)
+    with _naming(facts_path):
+        model = deepcopy(_pattern(what))
     try:
-        model.load_state_dict(load_file(checkpoint.path))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
-            f"{checkpoint.path} does not fit {facts['architecture']} with encoder "
-            f"{facts['encoder']} as the installed libraries build them: {error}. {_AGAIN}"
+            f"{path} does not fit the network of {facts_path} as the installed libraries build it: "
+            f"{error}. {remedy}"
         ) from error
     model.eval()
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _unfilled(facts: Mapping[str, Any]) -> nn.Module:
-    """Return the network that a checkpoint belongs to, its weights yet to be filled in."""
-    what = {
-        "architecture": facts["architecture"],
-        "encoder": facts["encoder"],
-        "channels": facts["channels"],
-        "presence_head": facts.get("presence_head", False),
-        "classes": facts.get("classes", 1),
-        "options": facts["options"],
-    }
-    return deepcopy(_pattern(json.dumps(what, sort_keys=True)))
+@contextmanager
+def _naming(facts_path: Path) -> Iterator[None]:
+    """Begin the message of an InputError with the file whose facts cannot be built."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{facts_path}: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _shapes(what: str) -> Shapes | None:
+    """Return the shapes of a network's tensors, which are only described, not allocated.
+
+    None where the libraries can build it with real tensors alone.
+    """
+    # Some layers of the libraries are made outside the device, and draw random weights.
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        try:
+            model = build_model(**json.loads(what))
+        except InputError:
+            return None
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 @lru_cache(maxsize=1)

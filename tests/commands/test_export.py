@@ -108,8 +108,8 @@ def test_what_export_refuses(finished, exported, invoke, tmp_path):
     ("spoil", "words"),
     [
         (lambda m: m | {"format": 99}, "has format 99"),
-        (lambda m: {k: v for k, v in m.items() if k != "merge"}, "is damaged"),
-        (lambda m: m | {"members": [{"name": "x"}]}, "is damaged"),
+        (lambda m: {k: v for k, v in m.items() if k != "merge"}, "merge is missing"),
+        (lambda m: m | {"members": [{"name": "x"}]}, "members.0.weight: is missing"),
     ],
 )
 def test_damaged_models(exported, invoke, tmp_path, spoil, words):

@@ -1,8 +1,9 @@
 import pytest
 
 from goldfold.errors import SettingsError
+from goldfold.schema_errors import _PATTERNS
 from goldfold.settings import Settings
-from goldfold.settings_file import _PATTERNS, merge, override, read_toml, validate_settings
+from goldfold.settings_file import merge, override, read_toml, validate_settings
 
 
 def problems(content):
@@ -169,14 +170,18 @@ def test_good_settings_come_typed():
     settings = validate_settings(
         {
             "competition": {"data": "x/y", "images": {"shape": [5, 6]}},
-            "models": [{"options": {"a": [1, 2], "b": True, "c": 1.5, "d": "x", "e": 3}}],
+            "models": [
+                {"architecture": "FPN", "options": {"decoder_dropout": 0.5, "upsampling": 4}},
+                {"name": "b", "options": {"decoder_channels": [2, 1], "decoder_use_norm": True}},
+            ],
         },
         "a.toml",
     )
     assert settings.competition.data.as_posix() == "x/y"
     assert settings.competition.images.shape == (5, 6)
-    assert settings.models[0].options == {"a": [1, 2], "b": True, "c": 1.5, "d": "x", "e": 3}
-    assert settings.models[0].options["b"] is True
+    assert settings.models[0].options == {"decoder_dropout": 0.5, "upsampling": 4}
+    assert settings.models[1].options == {"decoder_channels": [2, 1], "decoder_use_norm": True}
+    assert settings.models[1].options["decoder_use_norm"] is True
 
 
 # --- --set and presets ---------------------------------------------------------------------------

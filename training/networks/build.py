@@ -12,8 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from goldfold.errors import InputError, did_you_mean
-from goldfold.training.networks.classifier import Classifier, PlainCnn
+from goldfold.errors import InputError, did_you_mean, list_problems
+from goldfold.network_options import TIMM_OPTIONS, encoder_problems, option_problems
+from goldfold.training.networks.classifier import (
+    Classifier,
+    PlainCnn,
+    require_timm_network,
+)
 from goldfold.training.networks.double_unet import DoubleUnet
 from goldfold.training.networks.vanilla_unet import VanillaUnet
 
@@ -27,9 +32,6 @@ OURS = {
 
 SELF_MADE = ("VanillaUnet", "PlainCnn")
 """Those of them that have no encoder by name."""
-
-OUR_ARGUMENTS = ("encoder_name", "encoder_weights", "in_channels", "classes", "aux_params")
-"""Arguments of an architecture that follow from other settings than `options`."""
 
 PRESENCE_DROPOUT = 0.2
 """Of the presence head, between pooled features and its one output."""
@@ -63,7 +65,7 @@ def build_model(
         classes: outputs.
         presence_head: a classifier on the encoder's last features, the auxiliary head of
             segmentation_models_pytorch (4th place of SIIM-ACR Pneumothorax).
-        options: further arguments of the architecture.
+        options: further arguments of the architecture, from `goldfold.network_options`.
 
     Raises:
         InputError: unknown name or option, or weights that cannot be had.
@@ -73,10 +75,9 @@ def build_model(
     known = {name: getattr(smp, name) for name in _architectures(smp)} | OURS
     if architecture not in known:
         raise InputError(_unknown("architecture", architecture, list(known)))
-    named = architecture not in (*SELF_MADE, "Classifier") and not encoder.startswith("tu-")
-    if named and encoder not in smp.encoders.get_encoder_names():
-        raise InputError(_unknown("encoder", encoder, smp.encoders.get_encoder_names()))
-    _check_options(known[architecture], architecture, encoder, options or {})
+    _check_names(architecture, encoder, encoder_weights, options or {})
+    _check_encoder(architecture, encoder)
+    _check_signature(known[architecture], architecture, options or {})
     from_file = encoder_weights.endswith(".safetensors")
     published = None if from_file or encoder_weights == "none" else encoder_weights
     arguments: dict[str, Any] = {"in_channels": channels, "classes": classes}
@@ -92,7 +93,9 @@ def build_model(
         arguments["aux_params"] = {"classes": 1, "pooling": "avg", "dropout": PRESENCE_DROPOUT}
     try:
         model: nn.Module = known[architecture](**arguments)
-    except (TypeError, ValueError, KeyError, OSError, RuntimeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # the libraries raise anything for arguments that do not fit
         raise InputError(_cannot_build(architecture, encoder, published, error)) from error
     if from_file:
         load_encoder(model, Path(encoder_weights))
@@ -125,20 +128,38 @@ def _fit(kernel: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
     return kernel.sum(dim=1, keepdim=True) if whole else kernel
 
 
-def _check_options(kind: Any, architecture: str, encoder: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that smp would swallow; timm encoders may take arguments of their own."""
-    taken = [name for name in options if name in OUR_ARGUMENTS]
-    if taken:
+def _check_names(
+    architecture: str, encoder: str, encoder_weights: str, options: Mapping[str, Any]
+) -> None:
+    """Raise InputError unless names are plain and options are of the vocabulary."""
+    problems = encoder_problems(encoder, encoder_weights)
+    problems += option_problems(architecture, encoder, options)
+    if len(problems) == 1:
+        raise InputError(problems[0] if problems[0].endswith("?") else f"{problems[0]}.")
+    if problems:
+        title = f"{architecture} cannot be built with these settings:"
+        raise InputError(list_problems(title, problems))
+
+
+def _check_encoder(architecture: str, encoder: str) -> None:
+    """Raise InputError unless the library that builds the encoder has it."""
+    from segmentation_models_pytorch.encoders import get_encoder_names
+
+    if architecture in SELF_MADE:
+        return
+    if architecture == "Classifier" or encoder.startswith("tu-"):
+        require_timm_network(encoder.removeprefix("tu-"))
+    elif encoder not in get_encoder_names():
+        raise InputError(_unknown("encoder", encoder, get_encoder_names()))
+
+
+def _check_signature(kind: Any, architecture: str, options: Mapping[str, Any]) -> None:
+    """Raise InputError where the installed version lacks an option, which it might swallow."""
+    known = [name for name in signature(kind).parameters if name not in ("self", "kwargs")]
+    if lacking := [name for name in options if name not in known and name not in TIMM_OPTIONS]:
         raise InputError(
-            f"options must not set {', '.join(taken)}: goldfold does (encoder, encoder_weights, "
-            "channels and presence_head of the model)."
-        )
-    known = [one for one in signature(kind).parameters if one not in ("self", "kwargs", "options")]
-    unknown = [name for name in options if name not in known]
-    if unknown and not encoder.startswith("tu-") and architecture != "Classifier":
-        raise InputError(
-            f"{architecture} has no option {', '.join(unknown)}; it has {', '.join(known)}."
-            f"{did_you_mean(unknown[0], known)}"
+            f"the installed segmentation_models_pytorch has no option {', '.join(lacking)} of "
+            f"{architecture}; it has {', '.join(known)}. Update it, or leave the option out."
         )
 
 

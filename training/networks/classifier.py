@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
+from goldfold.network_options import encoder_problems
 
 
 class Classifier(nn.Module):
@@ -34,7 +35,7 @@ class Classifier(nn.Module):
             in_channels: of the images; published kernels of three are summed down to one.
             classes: outputs.
             dropout: before the last layer.
-            options: further arguments of `timm.create_model`.
+            options: further arguments of `timm.create_model`, checked by `build_model`.
 
         Raises:
             InputError: timm has no such network.
@@ -42,11 +43,7 @@ class Classifier(nn.Module):
         import timm
 
         super().__init__()
-        known = timm.list_models() + timm.list_pretrained()
-        if encoder_name not in known:
-            raise InputError(
-                f"timm has no network {encoder_name!r}.{did_you_mean(encoder_name, known)}"
-            )
+        require_timm_network(encoder_name)
         self.encoder = timm.create_model(
             encoder_name,
             pretrained=encoder_weights is not None,
@@ -64,6 +61,21 @@ class Classifier(nn.Module):
         """Return logits (N, 1, 1, C)."""
         logits: torch.Tensor = self.head(self.encoder(images))
         return logits[:, None, None, :]
+
+
+def require_timm_network(name: str) -> None:
+    """Accept the name of a network that timm itself defines, with or without a tag.
+
+    timm would fetch other names from a folder or a model hub.
+
+    Raises:
+        InputError: it defines no such network.
+    """
+    import timm
+
+    if encoder_problems(name) or not timm.is_model(name):
+        hint = did_you_mean(name, timm.list_models() + timm.list_pretrained())
+        raise InputError(f"timm has no network {name!r}.{hint}")
 
 
 class PlainCnn(nn.Module):
