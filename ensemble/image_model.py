@@ -40,6 +40,7 @@ from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
 from goldfold.training.checkpoint_facts import read_facts
 from goldfold.training.device import Device, choose_device
+from goldfold.training.memory import is_out_of_memory
 from goldfold.training.probability import levels_at_size
 from goldfold.training.resize import resize_image
 
@@ -244,6 +245,8 @@ def _naming(member: ModelMember) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
         raise InputError(
             f"the networks of {member.name} cannot look at images of "
             f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
