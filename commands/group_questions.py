@@ -26,10 +26,11 @@ def group_problems(run: Run, images: pd.DataFrame) -> tuple[list[str], list[str]
     train, settings = training_images(images), run.settings.folds
     if train.empty or settings.group not in ("none", *train.columns):
         return [], []
-    problems, notices = _misspelled(settings.not_groups, train), []
+    problems = _misspelled(settings.not_groups, train)
+    notices: list[str] = []
     if settings.group != "none":
-        bad, said = unknown_values(settings.group, list(train[settings.group]))
-        problems, notices = problems + bad, notices + said
+        bad, notices = unknown_values(settings.group, list(train[settings.group]))
+        problems += bad
     candidates = group_candidates(train)
     groups = list(group_column(train, settings.group))
     asked = open_columns(candidates, groups, settings.not_groups)

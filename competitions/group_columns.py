@@ -15,7 +15,7 @@ import pandas as pd
 from goldfold.competitions.csv_text import read_other_columns
 from goldfold.competitions.find import find_table
 from goldfold.competitions.group_rule import WORDS, is_group, naming
-from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS, training_images
+from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS
 from goldfold.settings import CompetitionSettings, LabelTable
 
 HEADER_GROUPS = ("patient", "study", "series")
@@ -97,17 +97,17 @@ def add_group_columns(
     Raises:
         InputError: a table is unreadable.
     """
-    added = images.copy()
-    paths = path_groups(list(images["path"]))
-    for name, values in paths.items():
+    columns = {str(name): list(images[name]) for name in images.columns}
+    for name, values in path_groups(list(images["path"])).items():
         if is_group(name, _of_training(values, images)):
-            _add(added, name, values, f"{name}_in_path")
-    for path, columns in _tables(data, settings):
-        for name, known in columns.items():
+            columns[free_name(columns, name, values, "path")] = values
+    for table in _tables(data, settings):
+        for name, known in table.items():
             values = [known.get(image_id, "") for image_id in images["image_id"]]
             if naming(name) == "certain" or is_group(name, _of_training(values, images)):
-                _add(added, name, values, f"{name}_in_{path.stem}")
-    return added
+                columns[free_name(columns, name, values, "table")] = values
+    new = {name: values for name, values in columns.items() if name not in images.columns}
+    return images.join(pd.DataFrame(new, index=images.index, dtype=str))
 
 
 def add_header_groups(
@@ -118,10 +118,8 @@ def add_header_groups(
     Args:
         images: with the column split.
         facts: of each image's header.
-        settings: of the competition; a column that they define comes from there alone.
+        settings: of the competition; a fact of the path may have the name of one of the header.
     """
-    named = {*images.columns, *settings.images.facts}
-    named |= {name for table in settings.tables for name in table.columns}
     added = images.copy()
     for name in HEADER_GROUPS:
         values = [fact.get(name, "") for fact in facts]
@@ -130,18 +128,23 @@ def add_header_groups(
             for value, split in zip(values, images["split"], strict=True)
             if split == "train"
         ]  # fmt: skip
-        if name not in named and is_group(name, train):
-            added[name] = pd.Series(values, index=added.index, dtype=str)
+        if name not in added.columns and is_group(name, train):
+            free = f"header_{name}" if name in settings.images.facts else name
+            added[free] = pd.Series(values, index=added.index, dtype=str)
     return added
 
 
-def _add(images: pd.DataFrame, name: str, values: list[str], other_name: str) -> None:
-    """Add a column in place; one that is there under this name is kept beside it, unless equal."""
-    if name in images.columns:
-        if list(images[name]) == values:
-            return
-        name = other_name
-    images[name] = pd.Series(values, index=images.index, dtype=str)
+def free_name(
+    columns: Mapping[str, Sequence[object]], name: str, values: list[str], origin: str
+) -> str:
+    """Return a name for a column: its own, or one with its origin if other values have that.
+
+    >>> free_name({"patient": ["a"]}, "patient", ["b"], "path")
+    'path_patient'
+    """
+    while name in columns and list(columns[name]) != values:
+        name = f"{origin}_{name}"
+    return name
 
 
 def _of_training(values: Sequence[str], images: pd.DataFrame) -> list[str]:
@@ -149,10 +152,8 @@ def _of_training(values: Sequence[str], images: pd.DataFrame) -> list[str]:
     return [value for value, is_used in zip(values, used, strict=True) if is_used]
 
 
-def _tables(
-    data: Path, settings: CompetitionSettings
-) -> list[tuple[Path, dict[str, dict[str, str]]]]:
-    """Return each table with the columns that no setting uses: name -> image -> value."""
+def _tables(data: Path, settings: CompetitionSettings) -> list[dict[str, dict[str, str]]]:
+    """Return of each table the columns that no setting uses: name -> image -> value."""
     found = []
     labels = settings.labels
     if labels.files and labels.kind not in ("masks", "folders"):
@@ -161,20 +162,20 @@ def _tables(
             joined = labels.kind == "long" or (labels.kind == "rle" and bool(settings.mask_classes))
             joint = labels.class_separator if joined and labels.class_column is None else ""
             used = _used_columns(labels, settings.classes)
-            found.append((path, other_columns(path, labels.id_column, used, joint)))
+            found.append(other_columns(path, labels.id_column, used, joint))
     for extra in settings.tables:
         path = find_table(data, [extra.file])
         if path is not None:
             used = set(extra.columns.values())
-            found.append((path, other_columns(path, extra.id_column, used)))
+            found.append(other_columns(path, extra.id_column, used))
     return found
 
 
 def _used_columns(labels: LabelTable, classes: Sequence[str]) -> set[str]:
-    used = {
+    used: dict[str, set[str | None]] = {
         "rle": {labels.rle_column, labels.class_column},
         "column": {labels.class_column},
-        "wide": set(classes),
+        "wide": {*classes},
         "long": {labels.value_column, labels.class_column},
     }
     return {name for name in used[labels.kind] if name is not None}

@@ -10,8 +10,9 @@ A column is a group column by its name and its values, judged on the training im
     (`number_of_lesion`). Of their values it is enough that there are two, that one of them has
     several images, and that they are neither flags nor fractions.
 2.  **Possible names** are the other group words alone or with a number, name or code (`case`,
-    `study`, `scan_number`). Their values must look like ids, or contain a digit and be more than
-    a class has. Whole numbers in a column `volume` are a measure.
+    `study`, `scan_number`). Their values must look like ids, be a group word with a number
+    (`case12`), or contain a digit and be more than a class has. Whole numbers in a column
+    `volume` are a measure.
 3.  **Any other column** must hold values that look like ids, many of which have several images:
     at least ten values, as many as the square root of the number of images, and 5 % of the images
     must share their value. Whole numbers look like ids only with leading zeros, or in a column
@@ -52,6 +53,7 @@ _WHOLE = re.compile(r"\d+(\.0+)?")
 _PADDED = re.compile(r"\d{3,}")
 _UID = re.compile(r"\d+(\.\d+){3,}")
 _HASH = re.compile(r"(?=.*[a-f])(?=.*\d)[0-9a-f-]{8,}", re.IGNORECASE)
+_NUMBERED = re.compile(rf"(.*/)?({'|'.join(sorted(WORDS))})[_-]?\d+", re.IGNORECASE)
 _CODE = re.compile(r"(?=(.*\d){3})[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*")
 
 Naming = Literal["certain", "possible", "none"]
@@ -95,16 +97,18 @@ def is_group(name: str, values: Sequence[str]) -> bool:
     how = naming(name)
     if how == "certain":
         return True
-    if how == "possible" and (_look_like_ids(images) or _are_codes(name, images, len(known))):
+    if how == "possible" and _name_things(name, images, len(known)):
         return True
     ids = _look_like_ids(images) or (_ends_in_id(name) and _share(images, _WHOLE) >= MOSTLY)
     many = len(images) >= max(FEWEST_UNNAMED, sqrt(len(known)))
     return ids and many and sum(repeated) >= SHARED * len(known)
 
 
-def _are_codes(name: str, values: Iterable[str], images: int) -> bool:
-    """Return whether short values are too many for a class, and no measure."""
+def _name_things(name: str, values: Iterable[str], images: int) -> bool:
+    """Return whether values under a possible name are ids, or too many for a class."""
     different = list(values)
+    if _look_like_ids(different) or _share(different, _NUMBERED) >= MOSTLY:
+        return True
     if name.strip().lower() in MEASURES and _share(different, _WHOLE) >= MOSTLY:
         return False
     with_digit = sum(any(sign.isdigit() for sign in value) for value in different)

@@ -16,6 +16,7 @@ from goldfold.competitions.find import image_id_of, path_in, require_folder
 from goldfold.competitions.group_columns import path_groups
 from goldfold.competitions.group_rule import is_group
 from goldfold.competitions.image import read_header
+from goldfold.competitions.recognise_groups import add_groups_of_tables, without_groups
 from goldfold.competitions.recognise_tables import (
     Ids,
     Table,
@@ -28,8 +29,6 @@ from goldfold.competitions.recognise_tables import (
     open_table,
     rle_column,
     sample_table,
-    table_groups,
-    without_groups,
 )
 from goldfold.errors import ImageError, InputError, plural
 
@@ -167,7 +166,18 @@ def _from_table(
     found.seen.append(
         f"{table.path.name}: {len(table.rows):,} rows, {ids.share:.0%} of them of these images"
     )
-    _add_table_groups(found, table.path, ids, train, data, tables)
+    images = [image_id_of(data, path, ids.pattern) for path in train]
+    extras = add_groups_of_tables(found.groups, tables, labels=table, images=images, ids=ids)
+    if extras:
+        found.competition["tables"] = [
+            {
+                "file": path_in(data, extra.path),
+                "id_column": extra.id_column,
+                "columns": extra.columns,
+            }
+            for extra in extras
+        ]
+        found.seen += [f"{extra.path.name}: further facts of the images" for extra in extras]
     column = rle_column(table)
     if column is not None:
         _rle_labels(found, table, column, train, ids)
@@ -187,29 +197,6 @@ def _from_table(
     elif names is not None:
         labels |= {"kind": "column", "class_column": names}
         _class_questions(found, sorted(set(table.rows[names].str.strip())), exclusive=True)
-
-
-def _add_table_groups(
-    found: Recognised,
-    labels: Path,
-    ids: Ids,
-    train: Sequence[Path],
-    data: Path,
-    tables: Sequence[Table],
-) -> None:
-    """Add the columns of tables that look like groups; those beside the labels are to be joined."""
-    images = [image_id_of(data, path, ids.pattern) for path in train]
-    for table in tables:
-        columns = table_groups(table, images, joined=ids.joined and table.path == labels)
-        own = {
-            name if found.groups.get(name, values) == values else f"{name}_in_{table.path.stem}": name
-            for name, values in columns.items()
-        }
-        found.groups |= {name: columns[old] for name, old in own.items()}
-        if columns and table.path != labels:
-            extra = {"file": path_in(data, table.path), "id_column": str(table.rows.columns[0])}
-            found.competition.setdefault("tables", []).append({**extra, "columns": own})
-            found.seen.append(f"{table.path.name}: further facts of the images")
 
 
 def _rle_labels(

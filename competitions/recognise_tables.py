@@ -12,8 +12,6 @@ import pandas as pd
 
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.find import image_id_of
-from goldfold.competitions.group_columns import values_by_image
-from goldfold.competitions.group_rule import FLAGS, is_group, naming
 from goldfold.competitions.image import read_header
 from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
 from goldfold.errors import ImageError, InputError, RunLengthError
@@ -42,38 +40,6 @@ def open_table(path: Path) -> Table | None:
         return Table(path, read_csv_text(path, columns))
     except (InputError, OSError, UnicodeDecodeError):
         return None
-
-
-def without_groups(table: Table) -> Table:
-    """Return the table without the columns that look like groups, which are never labels."""
-    first = table.rows.iloc[:, 0].str.strip()
-    groups = []
-    for name in map(str, table.rows.columns[1:]):
-        values = list(values_by_image(first, table.rows[name]).values())
-        flags = {value.lower() for value in values} <= FLAGS
-        if is_group(name, values) or (naming(name) == "certain" and not flags):
-            groups.append(name)
-    return Table(table.path, table.rows.drop(columns=groups))
-
-
-def table_groups(table: Table, images: Sequence[str], *, joined: bool) -> dict[str, list[str]]:
-    """Return the columns that look like groups: name -> value of each image, "" = unknown.
-
-    Args:
-        table: its first column has the ids.
-        images: ids.
-        joined: whether a class stands behind the last "_" of the table's ids.
-    """
-    ids = table.rows.iloc[:, 0].str.strip()
-    if joined:
-        ids = ids.str.rsplit("_", n=1).str[0]
-    found = {}
-    for name in table.rows.columns[1:]:
-        known = values_by_image(ids, table.rows[name])
-        values = [known.get(image, "") for image in images]
-        if is_group(str(name), values):
-            found[str(name)] = values
-    return found
 
 
 def label_table(tables: Sequence[Table]) -> Table | None:

@@ -91,7 +91,7 @@ class FoldSettings(Strict):
     """Seed of the split."""
     group: str = "patient"
     """Column of images.csv whose equal values stay together; `none` for no groups."""
-    not_groups: list[str] = []
+    not_groups: list[str] = Field([])
     """Columns of images.csv that look like groups but whose images are independent of each other:
     images with equal values may be in different folds."""
     area_bins: Annotated[int, Field(ge=1, le=20)] = 4

@@ -71,6 +71,7 @@ def _spread_case(key: str, part: pd.DataFrame, what: str) -> str:
 
 
 def ids_finding(kind: str, message: str, cases: Collection[str]) -> Finding | None:
+    """Return the finding, None if there are no cases."""
     return Finding(kind, message, tuple(cases)) if len(cases) else None
 
 

@@ -54,6 +54,8 @@ GROUPS = {
     "OSIC Patient": ("Patient", drawn([f"ID{n:05d}6372" for n in range(9)], 90)),
     "short codes of cases": ("case", drawn([f"case{n}" for n in range(30)], 900)),
     "numbered cases": ("case", drawn([str(n) for n in range(25)], 2000)),
+    "a few named cases": ("case", drawn(["case1", "case2", "case_3"], 90)),
+    "a few named studies": ("study", drawn(["patient1/study1", "patient1/study2"], 90)),
     "no name, ids": ("who", drawn(PEOPLE, 200)),
     "no name, hashes": ("origin", drawn(HASHES, 200)),
     "no name, UIDs": ("reference", drawn(UIDS, 200)),
