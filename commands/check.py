@@ -33,13 +33,16 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.commands.context import collect_anew, open_run
+    from goldfold.commands.group_questions import group_problems
     from goldfold.competitions.report import count_ids
     from goldfold.errors import plural
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
     if not report.problems:  # a table with problems lacks images that the folds would have
-        report.problems += _impossible_folds(run, images)
+        problems, notices = group_problems(run, images)
+        report.problems += [*problems, *_impossible_folds(run, images)]
+        report.notices += notices
     if not headers_only:
         unreadable, flat = _decoded(run, list(images.loc[images["path"] != "", "path"]))
         report.problems += unreadable

@@ -90,6 +90,7 @@ def audit(
     """
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run
+    from goldfold.competitions.group_columns import group_candidates
     from goldfold.competitions.images_table import group_column, training_images
     from goldfold.folds.audit import audit_folds
     from goldfold.folds.table import read_fold_table
@@ -97,7 +98,8 @@ def audit(
     run = open_run(run_folder, assignments)
     train = training_images(ensure_images(run))
     path = table or run.directory.require(run.directory.folds, run.command("folds build"))
-    groups = group_column(train, run.settings.folds.group)
+    used = run.settings.folds.group
+    groups = group_column(train, used)
     ids = list(train["image_id"])
     fold_table = read_fold_table(path, id_column, fold_column, ids)
     content = _contents(run, train, pixels)
@@ -109,6 +111,12 @@ def audit(
         if run.settings.competition.is_classification
         else dict(zip(ids, train["area_px"] > 0, strict=True)),
         content=content,
+        columns={
+            name: dict(zip(ids, values, strict=True))
+            for name, values in group_candidates(train).items()
+            if name != used
+        },
+        declined=run.settings.folds.not_groups,
     )
     if as_json:
         show.out_json({"pixels_compared": content is not None, **report.to_json()})

@@ -21,7 +21,8 @@ def folds_made_from(run: Run, images: pd.DataFrame) -> dict[str, Any]:
     rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
     if CLASSES in train.columns:
         rows.append(list(train[CLASSES]))
-    settings = run.settings.folds.model_dump(mode="json", exclude={"train"})
+    # What is declined changes no fold.
+    settings = run.settings.folds.model_dump(mode="json", exclude={"train", "not_groups"})
     return {"images": fingerprint(rows), "settings": settings}
 
 
@@ -39,8 +40,8 @@ def ensure_folds(
         retrain: replace a table of ours although trainings used it: they are made again.
 
     Raises:
-        InputError: the split is impossible, folds.csv was put there or changed by hand, or
-            trainings were made with it.
+        InputError: a column looks like a group and is neither used nor declined, the split is
+            impossible, folds.csv was put there or changed by hand, or trainings were made with it.
     """
     from goldfold.files import file_hash
     from goldfold.folds.table import write_folds
@@ -64,10 +65,12 @@ def plan_folds(
     Raises:
         InputError: as `ensure_folds`.
     """
+    from goldfold.commands.group_questions import refuse_open_groups
     from goldfold.files import file_hash
     from goldfold.folds.table import read_folds
 
     made_from = folds_made_from(run, images)
+    refuse_open_groups(run, images)
     path = run.directory.folds
     there = file_hash(path) if path.is_file() else None
     if there and not overwrite:

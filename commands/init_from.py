@@ -31,13 +31,63 @@ def settings_of_folder(data: Path, target: Path, *, interactive: bool) -> tuple[
     from goldfold.competitions.recognise import recognise
 
     found = recognise(data.resolve())
+    folds = _choose_group(found, interactive=interactive)
     if interactive:
-        _ask(found)
-    return _text(data, target, found), found
+        folds = _ask(found, folds)
+    return _text(data, target, found, folds), found
 
 
-def _ask(found: Recognised) -> None:
-    """Ask for what matters most, the guess as the default."""
+def _choose_group(found: Recognised, *, interactive: bool) -> dict[str, Any]:
+    """Return group and not_groups of [folds] as the files tell, and say what they do not."""
+    from goldfold.competitions.group_rule import coarsest
+
+    tops = coarsest(found.groups)
+    if not tops:
+        dicom = found.competition["images"].get("metadata") == "dicom"
+        return {"group": "patient" if dicom else "none"}
+    for name in tops:
+        found.seen.append(f"{name} looks like a group: {_counts(found.groups[name])}")
+    if len(tops) == 1:
+        return {"group": next(iter(tops))}
+    if not interactive:
+        found.questions.append(
+            f"Which column keeps images together: {', '.join(tops)}? Set it as group in [folds] "
+            "and list the others in not_groups; until then `goldfold check` stops."
+        )
+    return {"group": "none"}
+
+
+def _counts(values: list[str]) -> str:
+    from collections import Counter
+
+    from goldfold.errors import plural
+
+    images = Counter(value for value in values if value)
+    repeated = sum(count > 1 for count in images.values())
+    return f"{plural(len(images), 'value', 'values')}, {repeated:,} with several images"
+
+
+def _ask_for_group(found: Recognised, guess: str) -> dict[str, Any]:
+    """Return group and not_groups of [folds] as they are typed in."""
+    import typer
+
+    from goldfold.competitions.group_rule import coarsest, keeps_whole
+
+    tops = coarsest(found.groups)
+    default = guess if guess in tops else next(iter(tops))
+    question = "Column whose equal values stay in one fold (none: images are independent)"
+    group = _choose(question, (*found.groups, "none"), default)
+    if group == "none":
+        return {"group": "none", "not_groups": list(found.groups)}
+    kept = found.groups[group]
+    others = [name for name, values in found.groups.items() if not keeps_whole(kept, values)]
+    independent = 'May images with the same "{}" be in different folds?'
+    declined = [name for name in others if typer.confirm(independent.format(name), err=True)]
+    return {"group": group, "not_groups": declined}
+
+
+def _ask(found: Recognised, folds: dict[str, Any]) -> dict[str, Any]:
+    """Ask for what matters most, the guess as the default; return group and not_groups."""
     import typer
 
     from goldfold.commands import show
@@ -57,6 +107,8 @@ def _ask(found: Recognised) -> None:
         competition["labels"]["dialect"] = dialect
         if "dialect" in competition["submission"]:
             competition["submission"]["dialect"] = dialect
+    if found.groups:
+        return _ask_for_group(found, folds["group"])
     if competition["images"].get("metadata") != "dicom":
         pattern = typer.prompt(
             "Regular expression whose first group is the patient in an image's path (empty: none)",
@@ -66,6 +118,8 @@ def _ask(found: Recognised) -> None:
         )
         if pattern:
             competition["images"]["facts"] = {"patient": pattern}
+            return {"group": "patient"}
+    return folds
 
 
 def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
@@ -81,7 +135,7 @@ def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
         typer.echo(f"{said!r} is none of them.{did_you_mean(said, known)}", err=True)
 
 
-def _text(data: Path, target: Path, found: Recognised) -> str:
+def _text(data: Path, target: Path, found: Recognised, folds: dict[str, Any]) -> str:
     from goldfold.commands.init import portable
     from goldfold.competitions.preset import read_recipe
     from goldfold.settings_text import to_toml
@@ -92,9 +146,8 @@ def _text(data: Path, target: Path, found: Recognised) -> str:
     competition["data"] = portable(data, target.parent)
     kind = "one class" if competition.get("exclusive") else "classes"
     recipe = read_recipe(*RECIPES["masks" if competition["task"] == "segmentation" else kind])
-    images = competition["images"]
-    grouped = images.get("metadata") == "dicom" or "patient" in images.get("facts", {})
-    recipe = re.sub(r'group = "\w+"', f'group = "{"patient" if grouped else "none"}"', recipe)
+    lines_of_folds = to_toml({key: value for key, value in folds.items() if value}).strip()
+    recipe = re.sub(r'(?m)^group = "\w+".*$', lambda _: lines_of_folds, recipe)
     recipe = re.sub(r", class_weights = \{[^}]*\}", "", recipe)
     questions = [f"#   - {line}" for line in found.questions] or ["#   none"]
     lines = [

@@ -24,12 +24,12 @@ from goldfold.competitions.find import (
     path_in,
     require_folder,
 )
+from goldfold.competitions.group_columns import add_group_columns, add_header_groups
 from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.competitions.mask_levels import MASK_READING
 from goldfold.competitions.mask_paths import mask_globs
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError
@@ -40,7 +40,8 @@ from goldfold.settings import CompetitionSettings, ImageFiles
 __all__ = ["DataReport", "collect_images", "excluded_test_ids", "inputs_of"]
 
 METADATA = ("patient", "sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
-_ENOUGH = 50  # images among which some of one patient are to be expected
+IMAGES_FORM = 2
+"""To be raised when the same files give another images.csv: old runs then read their files again."""
 
 
 def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
@@ -60,9 +61,8 @@ def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
         *(find_table(data, [extra.file]) for extra in settings.tables),
     ]
     stats = [(path, path.stat()) for path in images]
-    reading = {"mask reading": MASK_READING} if settings.labels.kind == "masks" else {}
     return {
-        **reading,
+        "form": IMAGES_FORM,
         "competition": settings.model_dump(mode="json", exclude={"data", "title"}),
         "images": [[path_in(data, p), s.st_size, s.st_mtime_ns] for p, s in stats],
         "tables": [[table.name, file_hash(table)] if table else None for table in tables],
@@ -98,6 +98,7 @@ def collect_images(
     )
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
+    images = add_group_columns(images, data, settings)
     compare_with_sample(images, found[1].excluded, data, settings, report)
     count_images(images, settings, report)
     note_hidden_patients(training_images(images), report)
@@ -214,6 +215,7 @@ def _add_headers(
     if settings.images.metadata == "dicom":
         for name in METADATA:
             images[name] = pd.Series([header.facts.get(name, "") for header in read], dtype=str)
+    images = add_header_groups(images, [header.facts for header in read], settings)
     several = [header.facts.get("frames", "") not in ("", "0", "1") for header in read]
     report.notices += count_ids(
         images.loc[several, "image_id"],

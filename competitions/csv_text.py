@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -42,6 +42,24 @@ def read_csv_text(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
         picked, index=pd.Index(lines, dtype="int64"), columns=list(picked), dtype=str
     )
+
+
+def read_other_columns(path: Path, known: Collection[str]) -> pd.DataFrame:
+    """Return as text the columns that are not known, as `read_csv_text` does.
+
+    A column without a name, or with the name of another one, is left out. Cells behind the
+    header's last are ignored.
+
+    Raises:
+        InputError: unreadable.
+    """
+    header, lines, rows = _read(path)
+    picked = {
+        column: [cells[place] if place < len(cells) else "" for cells in rows]
+        for place, column in enumerate(header)
+        if column and column not in known and header.count(column) == 1
+    }
+    return pd.DataFrame(picked, index=pd.Index(lines, dtype="int64"), dtype=str)
 
 
 def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:

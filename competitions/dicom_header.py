@@ -35,6 +35,8 @@ FACTS = (
     "transfer_syntax",
     "photometric",
     "sop_instance_uid",
+    "study",
+    "series",
     "frames",
 )
 """Names of the facts of an image; one that is not known is ""."""
@@ -48,6 +50,8 @@ _TAGS = {
     keyword: Tag(keyword)
     for keyword in (
         "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
         "PatientID",
         "PatientSex",
         "PatientAge",
@@ -283,6 +287,8 @@ def _facts(elements: _Elements, syntax: str) -> dict[str, str]:
         "transfer_syntax": syntax_name(syntax),
         "photometric": elements.text("PhotometricInterpretation"),
         "sop_instance_uid": elements.text("SOPInstanceUID"),
+        "study": elements.text("StudyInstanceUID"),
+        "series": elements.text("SeriesInstanceUID"),
         "frames": elements.text("NumberOfFrames"),
     }
 

@@ -21,8 +21,6 @@ from goldfold.competitions.image import read_header, read_stored
 from goldfold.competitions.raster import Stored
 from goldfold.errors import ImageError
 
-MASK_READING = 2
-"""To be raised whenever the same mask files give other masks, so that runs read them again."""
 REWRITE = (
     "Expected 0 and one other level, whatever it is. If the levels number objects or soften edges, "
     "write the mask as 255 and everything else as 0. If they are classes, write one file per class "

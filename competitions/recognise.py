@@ -13,8 +13,11 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from goldfold.competitions.find import require_folder
+from goldfold.competitions.find import image_id_of, path_in, require_folder
+from goldfold.competitions.group_columns import path_groups
+from goldfold.competitions.group_rule import is_group
 from goldfold.competitions.image import read_header
+from goldfold.competitions.recognise_groups import add_groups_of_tables, without_groups
 from goldfold.competitions.recognise_tables import (
     Ids,
     Table,
@@ -44,11 +47,13 @@ class Recognised:
         competition: its content.
         seen: what was found, one line each.
         questions: what nobody can tell from the files, one line each.
+        groups: columns that look like groups: name -> value of each training image, "" = unknown.
     """
 
     competition: dict[str, Any]
     seen: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
 
 def recognise(data: Path) -> Recognised:
@@ -75,10 +80,10 @@ def recognise(data: Path) -> Recognised:
     found = Recognised({"title": data.name, "images": {}, "labels": {}, "submission": {}})
     masks = {one for one in folders if _is_mask_folder(one, data, folders)}
     pictures = {one: paths for one, paths in folders.items() if one not in masks}
-    labels = label_table(known)
+    labels = label_table([without_groups(table) for table in known])
     sample = sample_table(known, labels)
     if labels is not None:
-        _from_table(found, labels, pictures, data)
+        _from_table(found, labels, pictures, data, known)
     elif masks:
         _from_masks(found, masks, pictures, data)
     elif classes := _class_folders(pictures, data):
@@ -88,6 +93,11 @@ def recognise(data: Path) -> Recognised:
             f"{data} holds images, but nothing that labels them: no CSV table whose ids are their "
             "names, no folder of masks, no folders named by classes. Put the labels there, or "
             "begin with a preset."
+        )
+    if not found.groups and found.competition["images"].get("metadata") != "dicom":
+        found.questions.append(
+            "Which images are of one patient? If names tell, set images.facts, e.g. "
+            '{ patient = "/(p\\\\d+)_" }, and folds.group = "patient"; if not, folds may leak.'
         )
     _add_sample(found, sample)
     _add_shape(found, images[:1] if labels is None else next(iter(pictures.values())), data)
@@ -135,16 +145,18 @@ def _add_images(found: Recognised, pictures: dict[Path, list[Path]], data: Path)
         found.questions.append("Are some of the images test images? images.test is empty.")
     if any(path.suffix.lower() == ".dcm" for paths in pictures.values() for path in paths):
         images["metadata"] = "dicom"
-    else:
-        found.questions.append(
-            "Which images are of one patient? If names tell, set images.facts, e.g. "
-            '{ patient = "/(p\\\\d+)_" }, and folds.group = "patient"; if not, folds may leak.'
-        )
-    return [path for one in train for path in pictures[one]]
+    paths = [path for one in train for path in pictures[one]]
+    of_paths = path_groups([path_in(data, path) for path in paths])
+    found.groups |= {name: values for name, values in of_paths.items() if is_group(name, values)}
+    return paths
 
 
 def _from_table(
-    found: Recognised, table: Table, pictures: dict[Path, list[Path]], data: Path
+    found: Recognised,
+    table: Table,
+    pictures: dict[Path, list[Path]],
+    data: Path,
+    tables: Sequence[Table],
 ) -> None:
     train = _add_images(found, pictures, data)
     labels, id_column = found.competition["labels"], str(table.rows.columns[0])
@@ -155,6 +167,18 @@ def _from_table(
     found.seen.append(
         f"{table.path.name}: {len(table.rows):,} rows, {ids.share:.0%} of them of these images"
     )
+    images = [image_id_of(data, path, ids.pattern) for path in train]
+    extras = add_groups_of_tables(found.groups, tables, labels=table, images=images, ids=ids)
+    if extras:
+        found.competition["tables"] = [
+            {
+                "file": path_in(data, extra.path),
+                "id_column": extra.id_column,
+                "columns": extra.columns,
+            }
+            for extra in extras
+        ]
+        found.seen += [f"{extra.path.name}: further facts of the images" for extra in extras]
     column = rle_column(table)
     if column is not None:
         _rle_labels(found, table, column, train, ids)

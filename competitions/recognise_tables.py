@@ -66,13 +66,14 @@ def rle_column(table: Table) -> str | None:
 
 
 def flag_columns(table: Table) -> list[str]:
-    """Return the columns that hold 0 and 1 alone."""
+    """Return the columns that hold 0 and 1 alone; none if each holds the same value throughout."""
     flags = {"0", "1", "0.0", "1.0"}
-    return [
-        str(name)
+    values = {
+        str(name): set(table.rows[name].head(LOOKED_AT).str.strip())
         for name in table.rows.columns[1:]
-        if set(table.rows[name].head(LOOKED_AT).str.strip()) <= flags and len(table.rows)
-    ]
+    }
+    found = [name for name, cells in values.items() if cells and cells <= flags]
+    return found if any(len(set(map(float, values[name]))) > 1 for name in found) else []
 
 
 def names_column(table: Table) -> str | None:

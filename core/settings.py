@@ -91,10 +91,19 @@ class FoldSettings(Strict):
     """Seed of the split."""
     group: str = "patient"
     """Column of images.csv whose equal values stay together; `none` for no groups."""
+    not_groups: list[str] = Field([])
+    """Columns of images.csv that look like groups but whose images are independent of each other:
+    images with equal values may be in different folds."""
     area_bins: Annotated[int, Field(ge=1, le=20)] = 4
     """Quantiles of the mask area that are spread evenly, beside presence."""
     train: list[int] | None = None
     """Folds to train and to score; all unless given. The others are only ever trained on."""
+
+    @model_validator(mode="after")
+    def _group_is_not_declined(self) -> FoldSettings:
+        if self.group in self.not_groups:
+            raise ValueError(f"group and not_groups both name {self.group!r}")
+        return self
 
     @model_validator(mode="after")
     def _train_exists(self) -> FoldSettings:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
+
+from goldfold.folds.audit_columns import ColumnCount, count_columns
+from goldfold.folds.finding import Finding, ids_finding, natural, several_folds
 
 TOLERANCE = 0.10
 """A fold is uneven if it is off its even share by more than this fraction ..."""
@@ -16,18 +18,6 @@ TOLERANCE_IMAGES = 2
 MOST_FOLDS = 50
 """With more folds than this, another column was probably taken for the fold."""
 _NO_COMMON_ID = "no-common-id"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of fault, with every case of it."""
-
-    kind: str
-    """Short name for machines, e.g. `group-in-several-folds`."""
-    message: str
-    """What was found and how often, in a sentence."""
-    cases: tuple[str, ...]
-    """Every case in a few words, the largest or first first."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,8 @@ class AuditReport:
     rows: int
     images: int
     folds: tuple[FoldCount, ...]
+    columns: tuple[ColumnCount, ...] = ()
+    """Columns that look like groups, whole or not."""
 
     @property
     def leaking(self) -> bool:
@@ -89,6 +81,7 @@ class AuditReport:
                 lines += [f"  {case}" for case in finding.cases[:limit]]
                 if len(finding.cases) > limit:
                     lines.append(f"  ... and {len(finding.cases) - limit} more")
+        lines += [line for column in self.columns if (line := column.text())]
         return "\n".join(lines)
 
 
@@ -99,6 +92,8 @@ def audit_folds(
     expected_ids: Iterable[str] | None = None,
     non_empty: Mapping[str, bool] | None = None,
     content: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    declined: Collection[str] = (),
 ) -> AuditReport:
     """Return everything that is wrong with a fold table, at once.
 
@@ -113,15 +108,23 @@ def audit_folds(
         expected_ids: the images that the table should have.
         non_empty: image_id -> whether its mask is non-empty (an area will do).
         content: image_id -> hash of the pixels (`content_hashes`); "" is not compared.
+        columns: further columns that look like groups, by name: image_id -> value; "" is not
+            compared.
+        declined: names of those whose images are independent: they are counted, and do not leak.
     """
     rows = pd.DataFrame(
         {"image_id": table["image_id"].astype(str), "fold": table["fold"].astype(str)}
     )
     placed = rows[rows["fold"] != ""].drop_duplicates(ignore_index=True)
     leaks = [
-        _several_folds(placed, placed["image_id"], "id"),
-        _several_folds(placed, _looked_up(placed, groups), "group"),
-        _several_folds(placed, _looked_up(placed, content), "content"),
+        several_folds(placed, placed["image_id"], "id"),
+        several_folds(placed, _looked_up(placed, groups), "group"),
+        several_folds(placed, _looked_up(placed, content), "content"),
+        *(
+            several_folds(placed, _looked_up(placed, values), "column", name)
+            for name, values in (columns or {}).items()
+            if name not in declined
+        ),
     ]
     problems = [
         _without_fold(rows),
@@ -144,15 +147,8 @@ def audit_folds(
         rows=len(rows),
         images=rows["image_id"].nunique(),
         folds=_fold_counts(placed, groups, non_empty),
+        columns=count_columns(placed, columns or {}, declined),
     )
-
-
-_NOUNS = {"id": "ids", "group": "groups", "content": "pictures"}
-_MEANING = {
-    "id": "the same image would be trained on and validated",
-    "group": "the same patient would be trained on and validated",
-    "content": "the same pixels would be trained on and validated",
-}
 
 
 def _found(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
@@ -166,45 +162,15 @@ def _looked_up(placed: pd.DataFrame, values: Mapping[str, str] | None) -> pd.Ser
     return pd.Series(found, index=placed.index, dtype=object)
 
 
-def _several_folds(placed: pd.DataFrame, keys: pd.Series, what: str) -> Finding | None:
-    """Return the keys (ids, groups, hashes) whose images stand in more than one fold."""
-    known = placed.assign(key=keys).dropna(subset=["key"])
-    spread = known.groupby("key")["fold"].nunique()
-    leaking = spread.index[spread > 1]
-    if leaking.empty:
-        return None
-    hit = known[known["key"].isin(leaking)]
-    by_key = {str(key): part for key, part in hit.groupby("key", sort=True)}
-    largest_first = sorted(by_key, key=lambda key: -len(by_key[key]))
-    images = hit["image_id"].nunique()
-    return Finding(
-        kind=f"{what}-in-several-folds",
-        message=f"{_NOUNS[what]} in more than one fold: {len(leaking)} of {len(spread)} "
-        f"({images} images); {_MEANING[what]}.",
-        cases=tuple(_spread_case(key, by_key[key], what) for key in largest_first),
-    )
-
-
-def _spread_case(key: str, part: pd.DataFrame, what: str) -> str:
-    if what == "content":
-        ids = zip(part["image_id"], part["fold"], strict=True)
-        return ", ".join(f"{image_id} in fold {fold}" for image_id, fold in ids)
-    count = Counter(part["fold"])
-    folds = sorted(count, key=_natural)
-    if what == "id":
-        return f"{key} in folds {', '.join(folds)}"
-    return f"{key}: " + ", ".join(f"{count[fold]} in fold {fold}" for fold in folds)
-
-
 def _without_fold(rows: pd.DataFrame) -> Finding | None:
     ids = rows.loc[rows["fold"] == "", "image_id"]
-    return _ids_finding("fold-missing", f"rows without a fold: {len(ids)}.", ids)
+    return ids_finding("fold-missing", f"rows without a fold: {len(ids)}.", ids)
 
 
 def _twice(rows: pd.DataFrame) -> Finding | None:
     """Return the ids that have several rows with the same fold; several folds are a leak."""
     ids = rows.loc[rows.duplicated(["image_id", "fold"]), "image_id"].drop_duplicates()
-    return _ids_finding("id-twice", f"ids with several rows in one fold: {len(ids)}.", ids)
+    return ids_finding("id-twice", f"ids with several rows in one fold: {len(ids)}.", ids)
 
 
 def _unexpected(rows: pd.DataFrame, expected_ids: Iterable[str] | None) -> list[Finding | None]:
@@ -218,12 +184,12 @@ def _unexpected(rows: pd.DataFrame, expected_ids: Iterable[str] | None) -> list[
             f"none of the {len(present)} ids of the table is one of the {len(expected)} images; "
             f"these have ids such as {next(iter(expected))}."
         )
-        return [_ids_finding(_NO_COMMON_ID, message, unknown)]
+        return [ids_finding(_NO_COMMON_ID, message, unknown)]
     text = f"images missing from the table: {len(missing)} of {len(expected)}."
     strange = f"ids in the table that are no known images: {len(unknown)} of {len(present)}."
     return [
-        _ids_finding("id-missing", text, missing),
-        _ids_finding("id-unknown", strange, unknown),
+        ids_finding("id-missing", text, missing),
+        ids_finding("id-unknown", strange, unknown),
     ]
 
 
@@ -236,9 +202,9 @@ def _without_positives(
     positive = _positive(placed, non_empty).groupby(placed["fold"]).sum()
     if not positive.sum():
         return None
-    folds = sorted((str(fold) for fold in positive.index[positive == 0]), key=_natural)
+    folds = sorted((str(fold) for fold in positive.index[positive == 0]), key=natural)
     text = f"folds without a non-empty mask, not to be scored: {len(folds)} of {len(positive)}."
-    return _ids_finding("fold-without-positives", text, [f"fold {fold}" for fold in folds])
+    return ids_finding("fold-without-positives", text, [f"fold {fold}" for fold in folds])
 
 
 def _single_fold(placed: pd.DataFrame) -> Finding | None:
@@ -254,7 +220,7 @@ def _many_folds(placed: pd.DataFrame) -> Finding | None:
     if len(folds) <= MOST_FOLDS:
         return None
     text = f"{len(folds)} different folds: is it the fold column? Name it with --fold-column."
-    return Finding("many-folds", text, tuple(sorted(folds, key=_natural)))
+    return Finding("many-folds", text, tuple(sorted(folds, key=natural)))
 
 
 def _uneven_images(placed: pd.DataFrame) -> Finding | None:
@@ -276,13 +242,13 @@ def _uneven(what: str, count: pd.Series, share: pd.Series) -> Finding | None:
     uneven = count.index[(off > TOLERANCE * share) & (off > TOLERANCE_IMAGES)]
     cases = [
         f"fold {fold}: {int(count[fold])} {what}, an even share is {share[fold]:.1f}"
-        for fold in sorted(uneven, key=_natural)
+        for fold in sorted(uneven, key=natural)
     ]
     message = (
         f"folds off their even share of {what} by more than {TOLERANCE:.0%}: "
         f"{len(cases)} of {len(count)}."
     )
-    return _ids_finding(f"uneven-{what.replace(' ', '-')}", message, cases)
+    return ids_finding(f"uneven-{what.replace(' ', '-')}", message, cases)
 
 
 def _unknown(placed: pd.DataFrame, values: Mapping[str, str] | None, what: str) -> Finding | None:
@@ -291,11 +257,7 @@ def _unknown(placed: pd.DataFrame, values: Mapping[str, str] | None, what: str) 
         return None
     ids = [name for name in dict.fromkeys(placed["image_id"]) if name not in values]
     text = f"images without a known {what}, not compared by it: {len(ids)}."
-    return _ids_finding(f"{what}-unknown", text, ids)
-
-
-def _ids_finding(kind: str, message: str, cases: Collection[str]) -> Finding | None:
-    return Finding(kind, message, tuple(cases)) if len(cases) else None
+    return ids_finding(f"{what}-unknown", text, ids)
 
 
 def _positive(placed: pd.DataFrame, non_empty: Mapping[str, bool]) -> pd.Series:
@@ -319,9 +281,4 @@ def _fold_counts(
                 non_empty=None if non_empty is None else int(positive[part.index].sum()),
             )
         )
-    return tuple(sorted(counts, key=lambda count: _natural(count.fold)))
-
-
-def _natural(fold: str) -> tuple[int, int, str]:
-    """Sort folds by number, then the others by name."""
-    return (0, int(fold), "") if fold.lstrip("-").isdigit() else (1, 0, fold)
+    return tuple(sorted(counts, key=lambda count: natural(count.fold)))

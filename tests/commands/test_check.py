@@ -57,3 +57,39 @@ def test_the_next_command_keeps_the_assignments(fresh, invoke):
     assert done.out.splitlines()[-1] == (
         f"next: goldfold folds build {fresh} --set folds.seed=3 --set 'competition.title=My own'"
     )
+
+
+def without_patients(run, every):
+    """Empty the PatientID of every image whose place is a multiple of `every`."""
+    import pydicom
+
+    folder = run.parents[1] / "data" / "dicom-images-train"
+    for place, path in enumerate(sorted(folder.rglob("*.dcm"))):
+        if place % every == 0:
+            header = pydicom.dcmread(path)
+            header.PatientID = ""
+            header.save_as(path)
+
+
+def test_a_group_column_without_values_is_a_problem(fresh, invoke):
+    without_patients(fresh, every=1)
+    done = invoke("check", fresh, "--headers-only")
+    assert done.code == 2
+    assert 'PROBLEM: folds.group = "patient", but 23 of 23 training images have no' in done.out
+    done = invoke("folds", "build", fresh)
+    assert (done.code, "cannot be split before its groups are settled" in done.err) == (2, True)
+    assert invoke("folds", "build", fresh, "--set", "folds.group=none").code == 0
+
+
+def test_some_images_without_a_group_are_said(fresh, invoke):
+    without_patients(fresh, every=4)
+    done = invoke("check", fresh, "--headers-only")
+    assert done.code == 0
+    assert "have no value in the column patient (folds.group); each of them" in done.out
+
+
+def test_patients_of_headers_are_asked_about_without_metadata(fresh, invoke):
+    words = ["--set", "competition.images.metadata=none", "--set", "folds.group=none"]
+    done = invoke("check", fresh, "--headers-only", *words)
+    assert done.code == 2
+    assert 'PROBLEM: column "patient" of images.csv looks like a group: 10 values' in done.out

@@ -265,3 +265,113 @@ def test_what_init_refuses(one_class, invoke, tmp_path, words, message):
     done = invoke("init", *(places.get(word, word) for word in words))
     assert done.code == 2
     assert message in done.err
+
+
+def with_people(folder, header, row, count=12):
+    """Write images of classes 0 and 1 and a label table, two images of each patient."""
+    names = [f"i{n:02d}" for n in range(count)]
+    write_images(folder / "images", names, size=(16, 16))
+    rows = [row(n, name) for n, name in enumerate(names)]
+    (folder / "train.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def folds_of(text):
+    return tomllib.loads(text)["folds"]
+
+
+def test_a_patient_column_is_the_group_and_never_the_class(tmp_path, invoke):
+    data, run = tmp_path / "data", tmp_path / "run"
+    with_people(
+        data, "Image Index,Follow-up #,Patient ID,Patient Age,Finding Labels",
+        lambda n, name: f"{name}.png,0,{n // 2},{50 + n % 4},{'Mass' if n % 3 else 'No Finding'}",
+    )  # fmt: skip
+    done, competition, text = made(invoke, data, run)
+    assert competition["labels"]["class_column"] == "Finding Labels"
+    assert folds_of(text)["group"] == "Patient ID"
+    assert "Patient ID looks like a group: 6 values, 6 with several images" in done.out
+    assert "Which images are of one patient?" not in done.out
+    two = ["--set", "folds.count=2"]
+    assert invoke("check", run, *two).code == 0
+    assert invoke("folds", "build", run, *two).code == 0
+    # The same data under settings that forget the patients: nothing goes on past the question.
+    forgetful = [*two, "--set", "folds.group=none"]
+    done = invoke("check", run, *forgetful, "--headers-only")
+    assert done.code == 2
+    assert 'PROBLEM: column "Patient ID" of images.csv looks like a group: 6 values' in done.out
+    for words in (
+        ["folds", "build"],
+        ["folds", "build", "--overwrite"],
+        ["run"],
+        ["run", "--dry-run"],
+    ):
+        done = invoke(*words, run, *forgetful)
+        assert (done.code, 'group = "Patient ID" keeps each of them' in done.err) == (2, True), (
+            words
+        )
+    declined = [*forgetful, "--set", 'folds.not_groups=["Patient ID"]']
+    assert invoke("check", run, *declined, "--headers-only").code == 0
+    assert invoke("folds", "build", run, *declined).code == 0
+    done = invoke("folds", "audit", run, *declined)
+    assert done.code == 0
+    assert 'notice: column "Patient ID" was declined (folds.not_groups): 6 values' in done.out
+    done = invoke("folds", "audit", run, *forgetful)
+    assert (done.code, 'LEAK: values of the column "Patient ID"' in done.out) == (1, True)
+    misspelled = [*forgetful, "--set", 'folds.not_groups=["Patint ID"]']
+    done = invoke("check", run, *misspelled, "--headers-only")
+    assert done.code == 2
+    assert "folds.not_groups names 'Patint ID'" in done.out
+    assert "Did you mean 'Patient ID'?" in done.out
+
+
+def test_columns_that_nest_need_one_answer_and_others_are_asked_about(tmp_path, invoke):
+    data = tmp_path / "data"
+    with_people(
+        data, "image,study_id,patient_id,target",
+        lambda n, name: f"{name},s{n // 2},p{n // 4},{n % 2}",
+    )  # fmt: skip
+    done, _, text = made(invoke, data, tmp_path / "nested")
+    assert folds_of(text)["group"] == "patient_id"
+    assert invoke("check", tmp_path / "nested", "--set", "folds.count=3").code == 0
+    with_people(
+        data, "image,lesion_id,patient_id,target",
+        lambda n, name: f"{name},l{(n + 1) // 2},p{n // 2},{n % 2}",
+    )  # fmt: skip
+    done, _, text = made(invoke, data, tmp_path / "crossed")
+    assert folds_of(text)["group"] == "none"
+    assert "open: Which column keeps images together: lesion_id, patient_id?" in done.out
+    done = invoke("check", tmp_path / "crossed", "--set", "folds.count=2", "--headers-only")
+    assert (done.code, done.out.splitlines()[-1]) == (2, "2 problems")
+
+
+def test_a_table_beside_the_labels_tells_the_patients(tmp_path, invoke):
+    data = tmp_path / "data"
+    with_people(data, "image,target", lambda n, name: f"{name},{n % 2}")
+    rows = [f"i{n:02d},{40 + n},p{n // 2}" for n in range(12)]
+    (data / "metadata.csv").write_text("\n".join(["image,age,patient_id", *rows]) + "\n")
+    _, competition, text = made(invoke, data, tmp_path / "run")
+    assert competition["tables"] == [
+        {"file": "metadata.csv", "id_column": "image", "columns": {"patient_id": "patient_id"}}
+    ]
+    assert folds_of(text)["group"] == "patient_id"
+    assert invoke("check", tmp_path / "run", "--set", "folds.count=2").code == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "folds"),
+    [
+        ("Skin\nauroc\npatient_id\ny\n", ("patient_id", ["lesion_id"])),
+        ("Skin\nauroc\npatint\nlesion_id\nn\n", ("lesion_id", None)),
+        ("Skin\nauroc\nnone\n", ("none", ["lesion_id", "patient_id"])),
+    ],
+)
+def test_groups_are_asked_for(tmp_path, invoke, monkeypatch, answers, folds):
+    data = tmp_path / "data"
+    with_people(
+        data, "image,lesion_id,patient_id,target",
+        lambda n, name: f"{name},l{(n + 1) // 2},p{n // 2},{n % 2}",
+    )  # fmt: skip
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    done = invoke("init", "--from", data, "-o", tmp_path / "run", "--interactive")
+    assert done.code == 0, done.err
+    written = folds_of((tmp_path / "run/goldfold.toml").read_text())
+    assert (written["group"], written.get("not_groups")) == folds

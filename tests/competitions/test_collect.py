@@ -353,15 +353,12 @@ def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(dat
     assert made_from(moved) not in (first, touched)
 
 
-def test_masks_are_read_again_when_their_reading_changes(data, monkeypatch):
-    def made_from(**labels):
-        settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, "labels": labels})
-        return fingerprint(inputs_of(settings))
-
-    before = made_from(kind="masks", masks=[["train/{id}.png"]]), made_from(kind="rle")
-    monkeypatch.setattr("goldfold.competitions.collect.MASK_READING", 99)
-    after = made_from(kind="masks", masks=[["train/{id}.png"]]), made_from(kind="rle")
-    assert (before[0] == after[0], before[1] == after[1]) == (False, True)
+def test_files_are_read_again_by_a_version_that_reads_them_otherwise(data, monkeypatch):
+    settings = CompetitionSettings.model_validate({**SETTINGS, "data": data})
+    before = fingerprint(inputs_of(settings))
+    assert fingerprint(inputs_of(settings)) == before
+    monkeypatch.setattr("goldfold.competitions.collect.IMAGES_FORM", 99)
+    assert fingerprint(inputs_of(settings)) != before
 
 
 # --- the synthetic competition with all its quirks -----------------------------------------------

@@ -233,6 +233,8 @@ def test_facts() -> None:
         "transfer_syntax": "JPEG Baseline (Process 1)",
         "photometric": "MONOCHROME2",
         "sop_instance_uid": "1.2.3",
+        "study": "",
+        "series": "",
         "frames": "",
     }
     oblong = make(GRAY.tobytes(), ImagerPixelSpacing=[0.2, 0.3])

@@ -1,0 +1,206 @@
+"""Columns of images.csv that may tell which images belong together, wherever the files say so.
+
+They are taken from the label table and the further tables, from the images' paths and from DICOM
+headers, whether a setting names them or not: folds are asked about each of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.competitions.csv_text import read_other_columns
+from goldfold.competitions.find import find_table
+from goldfold.competitions.group_rule import WORDS, is_group, naming
+from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS
+from goldfold.settings import CompetitionSettings, LabelTable
+
+HEADER_GROUPS = ("patient", "study", "series")
+"""Facts of a DICOM header that name a group: PatientID, StudyInstanceUID, SeriesInstanceUID."""
+_ATTRIBUTES = ("sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
+_UNKNOWN = frozenset({"nan", "none", "null", "na", "n/a", "unknown"})
+_DISAGREEING = 0.05  # images whose rows name several values; with more it is a fact of the rows
+_IN_PATHS = WORDS - {"pid", "mrn", "accession"}
+_PART = re.compile(
+    rf"(?:^|[/_.\s-])(({'|'.join(sorted(_IN_PATHS))})[_-]?\d+)(?=[/_.\s-]|$)", re.IGNORECASE
+)
+
+
+def group_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the group columns of images.csv: name -> value of each image, "" = unknown.
+
+    Args:
+        train: labelled training images.
+    """
+    other = {*FIXED, *_ATTRIBUTES, CLASSES, OBJECTS}
+    columns = {
+        str(name): [str(value) for value in train[name]]
+        for name in train.columns
+        if name not in other and not str(name).startswith(("mask_rle:", "area_px:"))
+    }
+    return {name: values for name, values in columns.items() if is_group(name, values)}
+
+
+def path_groups(paths: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each group word with a number in some path its value in every path.
+
+    A study, series or other part of a patient is named together with the parts above it.
+
+    >>> path_groups(["a/patient1/study2/x.png", "a/y.png"])
+    {'patient': ['patient1', ''], 'study': ['patient1/study2', '']}
+    """
+    found: dict[str, list[str]] = {}
+    for place, path in enumerate(paths):
+        above: dict[str, str] = {}
+        for match in _PART.finditer(path.rpartition(".")[0] or path):
+            word = match[2].lower()
+            if word not in above:
+                above[word] = match[1]
+                values = found.setdefault(word, [""] * len(paths))
+                values[place] = "/".join(above.values())
+    return found
+
+
+def values_by_image(ids: pd.Series, cells: pd.Series) -> dict[str, str]:
+    """Return the value of each image from rows that may be several, {} for a fact of the rows.
+
+    Args:
+        ids: image of each row.
+        cells: text of each row; an unknown value is "", or a word such as nan.
+    """
+    rows = pd.DataFrame({"image": ids.to_numpy(), "value": cells.str.strip().to_numpy()})
+    rows = rows[(rows["value"] != "") & ~rows["value"].str.lower().isin(_UNKNOWN)]
+    pairs = rows.drop_duplicates()
+    several = pairs.loc[pairs["image"].duplicated(), "image"].nunique()
+    if several > _DISAGREEING * max(1, pairs["image"].nunique()):
+        return {}
+    first = pairs.drop_duplicates("image")
+    return dict(zip(first["image"], first["value"], strict=True))
+
+
+def add_group_columns(
+    images: pd.DataFrame, data: Path, settings: CompetitionSettings
+) -> pd.DataFrame:
+    """Return the images with the columns that may tell their groups and are not there yet.
+
+    Columns of tables that are certain by their name are added whatever they hold, so that
+    `folds.group` can name them and be told that they are empty.
+
+    Args:
+        images: all images, with labels and the columns that settings name.
+        data: folder of the tables.
+        settings: of the competition.
+
+    Raises:
+        InputError: a table is unreadable.
+    """
+    columns = {str(name): list(images[name]) for name in images.columns}
+    for name, values in path_groups(list(images["path"])).items():
+        if is_group(name, _of_training(values, images)):
+            columns[free_name(columns, name, values, "path")] = values
+    for table in _tables(data, settings):
+        for name, known in table.items():
+            values = [known.get(image_id, "") for image_id in images["image_id"]]
+            if naming(name) == "certain" or is_group(name, _of_training(values, images)):
+                columns[free_name(columns, name, values, "table")] = values
+    new = {name: values for name, values in columns.items() if name not in images.columns}
+    return images.join(pd.DataFrame(new, index=images.index, dtype=str))
+
+
+def add_header_groups(
+    images: pd.DataFrame, facts: Sequence[Mapping[str, str]], settings: CompetitionSettings
+) -> pd.DataFrame:
+    """Return the images with what their DICOM headers say of groups and no setting asks for.
+
+    Args:
+        images: with the column split.
+        facts: of each image's header.
+        settings: of the competition; a fact of the path may have the name of one of the header.
+    """
+    added = images.copy()
+    for name in HEADER_GROUPS:
+        values = [fact.get(name, "") for fact in facts]
+        train = [
+            value
+            for value, split in zip(values, images["split"], strict=True)
+            if split == "train"
+        ]  # fmt: skip
+        if name not in added.columns and is_group(name, train):
+            free = f"header_{name}" if name in settings.images.facts else name
+            added[free] = pd.Series(values, index=added.index, dtype=str)
+    return added
+
+
+def free_name(
+    columns: Mapping[str, Sequence[object]], name: str, values: list[str], origin: str
+) -> str:
+    """Return a name for a column: its own, or one with its origin if other values have that.
+
+    >>> free_name({"patient": ["a"]}, "patient", ["b"], "path")
+    'path_patient'
+    """
+    while name in columns and list(columns[name]) != values:
+        name = f"{origin}_{name}"
+    return name
+
+
+def _of_training(values: Sequence[str], images: pd.DataFrame) -> list[str]:
+    used = (images["split"] == "train") & images["labelled"]
+    return [value for value, is_used in zip(values, used, strict=True) if is_used]
+
+
+def _tables(data: Path, settings: CompetitionSettings) -> list[dict[str, dict[str, str]]]:
+    """Return of each table the columns that no setting uses: name -> image -> value."""
+    found = []
+    labels = settings.labels
+    if labels.files and labels.kind not in ("masks", "folders"):
+        path = find_table(data, labels.files)
+        if path is not None:
+            joined = labels.kind == "long" or (labels.kind == "rle" and bool(settings.mask_classes))
+            joint = labels.class_separator if joined and labels.class_column is None else ""
+            used = _used_columns(labels, settings.classes)
+            found.append(other_columns(path, labels.id_column, used, joint))
+    for extra in settings.tables:
+        path = find_table(data, [extra.file])
+        if path is not None:
+            used = set(extra.columns.values())
+            found.append(other_columns(path, extra.id_column, used))
+    return found
+
+
+def _used_columns(labels: LabelTable, classes: Sequence[str]) -> set[str]:
+    used: dict[str, set[str | None]] = {
+        "rle": {labels.rle_column, labels.class_column},
+        "column": {labels.class_column},
+        "wide": {*classes},
+        "long": {labels.value_column, labels.class_column},
+    }
+    return {name for name in used[labels.kind] if name is not None}
+
+
+def other_columns(
+    path: Path, id_column: str, used: Collection[str], joint: str = ""
+) -> dict[str, dict[str, str]]:
+    """Return the columns of a table that are not used: name -> image -> value, known ones alone.
+
+    Args:
+        path: of the table.
+        id_column: with the id of the image.
+        used: further columns to leave out.
+        joint: what parts image and class in the id column; "" = nothing is joined.
+
+    Raises:
+        InputError: unreadable.
+    """
+    rows = read_other_columns(path, used)
+    if id_column not in rows.columns or len(rows.columns) == 1:
+        return {}
+    ids = rows[id_column].str.strip()
+    if joint:
+        ids = ids.str.rsplit(joint, n=1).str[0]
+    return {
+        str(name): values_by_image(ids, rows[name]) for name in rows.columns if name != id_column
+    }

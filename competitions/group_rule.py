@@ -1,0 +1,178 @@
+"""Which columns tell what images belong together, such as those of one patient.
+
+A column is a group column by its name and its values, judged on the training images:
+
+1.  **Certain names** say patient, subject, person or participant, or end a group word (also study,
+    case, lesion, scan, volume, series, exam) with an identifier: `patient_id`, `SubjectID`,
+    `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Capitals and separators do not
+    matter. Words behind the group word other than those of an identifier make it an attribute
+    (`Patient Age`, `study_date`, `lesion_location`), and so do words of counting in front of it
+    (`number_of_lesion`). Of their values it is enough that there are two, that one of them has
+    several images, and that they are neither flags nor fractions.
+2.  **Possible names** are the other group words alone or with a number, name or code (`case`,
+    `study`, `scan_number`). Their values must look like ids, be a group word with a number
+    (`case12`), or contain a digit and be more than a class has. Whole numbers in a column
+    `volume` are a measure.
+3.  **Any other column** must hold values that look like ids, many of which have several images:
+    at least ten values, as many as the square root of the number of images, and 5 % of the images
+    must share their value. Whole numbers look like ids only with leading zeros, or in a column
+    whose name ends in `id`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
+from typing import Literal
+
+PEOPLE = frozenset({"patient", "subject", "person", "participant", "pid", "mrn", "accession"})
+WORDS = PEOPLE | {"study", "case", "lesion", "scan", "volume", "series", "exam"}
+MEASURES = frozenset({"volume"})
+IDENTIFIERS = frozenset({"id", "uid", "uuid", "guid", "instance", "identifier"})
+LABELS = frozenset({"number", "no", "nr", "num", "name", "code", "key", "hash", "index"})
+COUNTING = frozenset({"number", "num", "n", "nb", "no", "count", "of", "has", "is", "any"})
+FLAGS = frozenset({"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", "t", "f"})
+
+FEWEST_OF_A_CODE = 5
+"""A class has about as many values; short codes that mean groups have more ..."""
+ENOUGH_OF_A_CODE = 20
+"""... and as many as this, or half the square root of the images, prove it."""
+FEWEST_UNNAMED = 10
+"""Values of a column that no name tells."""
+SHARED = 0.05
+"""Share of the images that must have their value in common with others where no name tells."""
+MOSTLY = 0.95
+"""Share of the values that must look like ids."""
+
+_TOKENS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_GLUED = re.compile(r"([a-z]+?)(id|uid|uuid)")
+_FRACTION = re.compile(r"-?\d*\.\d*[1-9]\d*(e[-+]?\d+)?", re.IGNORECASE)
+_WHOLE = re.compile(r"\d+(\.0+)?")
+_PADDED = re.compile(r"\d{3,}")
+_UID = re.compile(r"\d+(\.\d+){3,}")
+_HASH = re.compile(r"(?=.*[a-f])(?=.*\d)[0-9a-f-]{8,}", re.IGNORECASE)
+_NUMBERED = re.compile(rf"(.*/)?({'|'.join(sorted(WORDS))})[_-]?\d+", re.IGNORECASE)
+_CODE = re.compile(r"(?=(.*\d){3})[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*")
+
+Naming = Literal["certain", "possible", "none"]
+
+
+def naming(name: str) -> Naming:
+    """Return how surely the name of a column says that it is a group column.
+
+    >>> naming("StudyInstanceUID"), naming("case"), naming("Patient Age")
+    ('certain', 'possible', 'none')
+    """
+    tokens = [part for token in _TOKENS.findall(name) for part in _unglued(token.lower())]
+    places = [place for place, token in enumerate(tokens) if token in WORDS]
+    if not places:
+        return "none"
+    word, before, behind = tokens[places[-1]], tokens[: places[-1]], set(tokens[places[-1] + 1 :])
+    if COUNTING & set(before) or behind - IDENTIFIERS - LABELS:
+        return "none"
+    return "certain" if word in PEOPLE or behind & IDENTIFIERS else "possible"
+
+
+def _unglued(token: str) -> list[str]:
+    """Return the parts of a token such as `seriesuid`."""
+    match = _GLUED.fullmatch(token)
+    return [*match.groups()] if match and match[1] in WORDS else [token]
+
+
+def is_group(name: str, values: Sequence[str]) -> bool:
+    """Return whether a column is a group column, by the rule of this module.
+
+    Args:
+        name: of the column.
+        values: one for each training image; "" = unknown.
+    """
+    known = [value for value in values if value]
+    images = Counter(known)
+    repeated = [count for count in images.values() if count > 1]
+    measured = any(_FRACTION.fullmatch(value) for value in images)
+    if len(images) < 2 or not repeated or measured or {value.lower() for value in images} <= FLAGS:
+        return False
+    how = naming(name)
+    if how == "certain":
+        return True
+    if how == "possible" and _name_things(name, images, len(known)):
+        return True
+    ids = _look_like_ids(images) or (_ends_in_id(name) and _share(images, _WHOLE) >= MOSTLY)
+    many = len(images) >= max(FEWEST_UNNAMED, sqrt(len(known)))
+    return ids and many and sum(repeated) >= SHARED * len(known)
+
+
+def _name_things(name: str, values: Iterable[str], images: int) -> bool:
+    """Return whether values under a possible name are ids, or too many for a class."""
+    different = list(values)
+    if _look_like_ids(different) or _share(different, _NUMBERED) >= MOSTLY:
+        return True
+    if name.strip().lower() in MEASURES and _share(different, _WHOLE) >= MOSTLY:
+        return False
+    with_digit = sum(any(sign.isdigit() for sign in value) for value in different)
+    enough = len(different) >= min(ENOUGH_OF_A_CODE, sqrt(images) / 2)
+    return len(different) >= FEWEST_OF_A_CODE and enough and with_digit >= MOSTLY * len(different)
+
+
+def _look_like_ids(values: Iterable[str]) -> bool:
+    different = list(values)
+    if any(_share(different, form) >= MOSTLY for form in (_UID, _HASH, _CODE)):
+        return True
+    widths = {len(value) for value in different}
+    padded = len(widths) == 1 and any(value.startswith("0") for value in different)
+    return padded and _share(different, _PADDED) >= MOSTLY
+
+
+def _ends_in_id(name: str) -> bool:
+    return (_TOKENS.findall(name) or [""])[-1].lower() in IDENTIFIERS
+
+
+def _share(values: Iterable[str], form: re.Pattern[str]) -> float:
+    different = list(values)
+    return sum(form.fullmatch(value) is not None for value in different) / len(different)
+
+
+def keeps_whole(groups: Sequence[str], values: Sequence[str]) -> bool:
+    """Return whether no value is spread over several groups.
+
+    Args:
+        groups: (N,) group of each image; "" = the image is a group of its own.
+        values: (N,) value of each image in another column; "" = unknown, which is not compared.
+    """
+    group_of: dict[str, str | int] = {}
+    for place, (group, value) in enumerate(zip(groups, values, strict=True)):
+        if value and group_of.setdefault(value, group or place) != (group or place):
+            return False
+    return True
+
+
+def coarsest(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the columns that no other one keeps whole, each with those that it keeps whole.
+
+    Of columns that say the same the first one is returned.
+
+    Args:
+        columns: name -> values, one for each image, "" = unknown.
+
+    >>> coarsest({"study": ["a", "a", "b"], "patient": ["p", "p", "p"]})
+    {'patient': ['study']}
+    """
+    names = list(columns)
+    whole = {
+        (one, other): keeps_whole(columns[one], columns[other])
+        for one in names
+        for other in names
+        if one != other
+    }
+    top = [
+        name
+        for place, name in enumerate(names)
+        if not any(
+            whole[other, name] and (not whole[name, other] or names.index(other) < place)
+            for other in names
+            if other != name
+        )
+    ]
+    return {name: [other for other in names if whole.get((name, other))] for name in top}
