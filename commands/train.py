@@ -47,6 +47,7 @@ def run_command(
     from goldfold.commands import show
     from goldfold.commands.context import ensure_images, open_run, peek_images
     from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.group_questions import refuse_open_groups
     from goldfold.commands.plan import plan_training
     from goldfold.commands.training_stage import (
         choose_jobs,
@@ -72,6 +73,7 @@ def run_command(
     with writer_first(machine.ranks):
         images = ensure_images(quiet)
         folds = require_folds(quiet, images)
+        refuse_open_groups(quiet, images)  # folds.csv may be older than the question
     train_jobs(
         run,
         jobs,

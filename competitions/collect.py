@@ -41,7 +41,7 @@ __all__ = ["DataReport", "collect_images", "excluded_test_ids", "inputs_of"]
 
 METADATA = ("patient", "sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
 IMAGES_FORM = 2
-"""To be raised when the same files give another images.csv: old runs then read their files again."""
+"""Raise it when the same files give another images.csv: old runs then read their files again."""
 
 
 def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
