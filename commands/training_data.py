@@ -244,6 +244,7 @@ def _built(
 ) -> ImageCache:
     """Return the cache of the images of a table, with their masks or without labels."""
     from goldfold.competitions.image import reading_of
+    from goldfold.competitions.images_table import CONTENT
     from goldfold.competitions.rle import get_dialect
     from goldfold.training.cache import build_cache
 
@@ -253,6 +254,7 @@ def _built(
         split,
         image_ids=list(table["image_id"]),
         paths=[form.data / path for path in table["path"]],
+        contents=list(table[CONTENT]),
         sizes=list(zip(table["height"].tolist(), table["width"].tolist(), strict=True)),
         masks=masks,
         dialect=None if masks is None else get_dialect(form.labels.dialect),
