@@ -18,17 +18,20 @@ def remove_stale_trainings(
     """Remove the trainings whose images changed, so that they are made again, and say so.
 
     Raises:
-        InputError: a folder holds a training made from other settings or labels; nothing is
-            removed then.
+        InputError: a folder holds a training made from other settings or labels, or pseudo-labels
+            are out of date; nothing is removed then.
         OutputError: one cannot be removed.
     """
     from goldfold.commands.changed_images import stale_because
+    from goldfold.commands.pseudo_label import require_pseudo_labels
     from goldfold.commands.training_stage import remove_training, stage_runs
 
     stale = []
     for one in stage_runs(run, jobs, images, folds):
         reason = stale_because(run, one, images)
         if reason:
+            if (wanted := one.settings.pseudo_labels) is not None:
+                require_pseudo_labels(run, images, wanted.name, one.job.fold)
             stale.append((one, reason))
         else:
             one.fold_run.refuse_other()

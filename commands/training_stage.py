@@ -317,33 +317,14 @@ def _data_facts(run: Run, images: pd.DataFrame) -> dict[str, str]:
     Copying the data folder changes nothing.
     """
     from goldfold.commands.changed_images import images_fingerprint
+    from goldfold.commands.training_data import labels_fingerprint
     from goldfold.competitions.images_table import test_images, training_images
 
     return {
-        "data": _labels_fingerprint(run, training_images(images)),
+        "data": labels_fingerprint(run, training_images(images)),
         "images": images_fingerprint(training_images(images)),
         "test_images": images_fingerprint(test_images(images)),
     }
-
-
-def _labels_fingerprint(run: Run, train: pd.DataFrame) -> str:
-    """Return what changes when labels do, or what is read of the training images."""
-    from goldfold.commands.training_data import encoded_masks
-    from goldfold.competitions.image import PLAIN, reading_of
-    from goldfold.competitions.images_table import CLASSES, object_cells
-    from goldfold.files import fingerprint
-
-    parts: list[object] = [list(train["image_id"]), list(train["mask_rle"])]
-    form = run.settings.competition
-    if form.is_classification:
-        parts += [list(train[CLASSES]), form.classes, form.exclusive]
-    elif form.mask_classes:
-        parts += [form.classes, encoded_masks(form, train), form.mirror]
-    if (objects := object_cells(train)) is not None:
-        parts.append(objects)
-    if reading_of(form.images) != PLAIN:
-        parts.append(str(reading_of(form.images)))
-    return fingerprint(parts)
 
 
 def _fold_run(

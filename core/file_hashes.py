@@ -52,7 +52,7 @@ def hash_file(path: Path) -> str:
         OSError: it cannot be read.
     """
     with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # type: ignore[arg-type]
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def hash_files(
@@ -79,7 +79,7 @@ def hash_files(
             memory cannot be written.
     """
     known = {} if memory is None else _read_memory(memory)
-    names = [os.path.relpath(path, root) for path in paths]
+    names = _names_below(root, paths)
     states = dict(zip(names, map(_state_of, paths), strict=True))
     kept = {name: known[name] for name in names if name in known and known[name][1] == states[name]}
     new = {name: path for name, path in zip(names, paths, strict=True) if name not in kept}
@@ -90,6 +90,12 @@ def hash_files(
     if memory is not None and keep and kept != known:
         _write_memory(memory, kept, progress)
     return [hashed[name].hash if name in hashed else kept[name][0] for name in names]
+
+
+def _names_below(root: Path, paths: Sequence[Path]) -> list[str]:
+    """Return each path as seen from a folder, or whole if it lies elsewhere."""
+    begin = f"{root}{os.sep}"  # pathlib would take longer than all of the rest
+    return [str(path).removeprefix(begin) for path in paths]
 
 
 class _Hashed(NamedTuple):

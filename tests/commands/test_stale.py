@@ -13,19 +13,6 @@ from goldfold.training.resize import resize_image
 TRAINED = "images changed since it was trained"
 
 
-def change_in_place(path):
-    """Double the contrast of a DICOM's JPEG; its size and its modification time stay."""
-    before, pixels = path.stat(), read_image(path)
-    content = bytearray(path.read_bytes())
-    table = content.index(b"\xff\xdb") + 5  # behind marker, length and number: the coefficients
-    content[table : table + 64] = bytes(min(2 * one, 255) for one in content[table : table + 64])
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    after = path.stat()
-    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    assert (read_image(path) != pixels).any()
-
-
 def first_image(run, split):
     """Return id and path of the first labelled training image, or of the first test image."""
     images = pd.read_csv(run / "images.csv", dtype=str, keep_default_na=False)
@@ -33,7 +20,9 @@ def first_image(run, split):
     return chosen.iloc[0]["image_id"], chosen.iloc[0]["path"]
 
 
-def test_a_changed_training_image_makes_everything_again(copied, data, invoke, contents):
+def test_a_changed_training_image_makes_everything_again(
+    copied, data, invoke, contents, change_in_place
+):
     image_id, path = first_image(copied, "train")
     assert invoke("run", copied).err.count("up to date") >= 2 + 4  # trainings, predictions
     before = contents(copied)
@@ -67,7 +56,9 @@ def test_a_changed_training_image_makes_everything_again(copied, data, invoke, c
         assert (copied / name).read_bytes() != before[name]
 
 
-def test_a_changed_test_image_makes_predictions_and_submission_again(copied, data, invoke):
+def test_a_changed_test_image_makes_predictions_and_submission_again(
+    copied, data, invoke, change_in_place
+):
     image_id, path = first_image(copied, "test")
     assert invoke("run", copied).code == 0
     change_in_place(data / path)
@@ -112,7 +103,7 @@ def test_what_answers_from_the_ensemble_refuses_a_stale_one(copied, invoke, tmp_
     assert invoke("submit", "explain", copied, image_id, *words).code == 0
 
 
-def test_a_stale_submission_is_not_selected(copied, finished, data, invoke):
+def test_a_stale_submission_is_not_selected(copied, finished, data, invoke, change_in_place):
     assert invoke("submit", "select", copied, finished, "--tolerance", "1").code == 0
     change_in_place(data / first_image(copied, "test")[1])
     done = invoke("submit", "select", copied, finished, "--tolerance", "1")
