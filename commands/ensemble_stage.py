@@ -82,12 +82,14 @@ def require_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> Non
         raise InputError(f"{path} has no record of what it was made from. Run `{command}` first.")
     new = _beside_predictions(run, images, folds)
     changed = [name for name in new if old.get(name) != new[name]]
-    if not changed:  # else the trainings may be of other folds, too, which is not the first fault
-        expected = expected_predictions(run, images, folds, "out-of-fold")
-        changed = [OUT_OF_FOLD] if old.get(OUT_OF_FOLD) != expected else []
-    if changed:
+    if changed:  # the trainings may be of other folds, too, which is not the first fault
         raise InputError(
             f"{path} was made from other {' and '.join(changed)}. Run `{command}` first."
+        )
+    if old.get(OUT_OF_FOLD) != expected_predictions(run, images, folds, "out-of-fold"):
+        raise InputError(
+            f"{path} was made from other {OUT_OF_FOLD}. Run `{run.command('predict run')}`, then "
+            f"`{command}`."
         )
 
 
