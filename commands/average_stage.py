@@ -56,9 +56,24 @@ def average_all(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> list[Com
     found = []
     for name in dict.fromkeys(job.model.name for job in jobs):
         found.append(_average_model(run, [j for j in jobs if j.model.name == name], images, folds))
-    content = {one.model: {**asdict(one), "best": one.best} for one in found}
+    content = {
+        one.model: {
+            **asdict(one),
+            "best": one.best,
+            "made_from": _compared_checkpoints(run, [j for j in jobs if j.model.name == one.model]),
+        }
+        for one in found
+    }
     write_json(averages_path(run), content)
     return found
+
+
+def _compared_checkpoints(run: Run, jobs: Sequence[Job]) -> dict[str, list[str]]:
+    """Return the hashes of the checkpoints that are compared, by seed and fold."""
+    return {
+        f"seed-{job.seed}/fold-{job.fold}": [one.sha256 for one in best_checkpoints(run, job)]
+        for job in jobs
+    }
 
 
 def averages_path(run: Run) -> Path:
@@ -190,11 +205,12 @@ def averages_folder(run: Run, job: Job) -> Path:
     return job.folder(run) / "averages"
 
 
-def chosen_way(run: Run, model: str) -> str:
-    """Return how a model's checkpoints are used, one of `WAYS`.
+def chosen_way(run: Run, job: Job) -> str:
+    """Return how a job's checkpoints are used, one of `WAYS`.
 
     Raises:
-        InputError: the settings say `auto`, and the averages have not been compared yet.
+        InputError: the settings say `auto`, and the averages have not been compared yet, or those
+            of other checkpoints.
     """
     from goldfold.commands.context import recorded
     from goldfold.errors import InputError
@@ -204,10 +220,19 @@ def chosen_way(run: Run, model: str) -> str:
         return "predictions"
     if way != "auto":
         return way
-    found: Any = recorded(averages_path(run), model, "best")
+    model, path = job.model.name, averages_path(run)
+    found: Any = recorded(path, model, "best")
+    present = _compared_checkpoints(run, [job])
+    if found in WAYS and any(
+        recorded(path, model, "made_from", name) != hashes for name, hashes in present.items()
+    ):
+        raise InputError(
+            f"{path} compares other checkpoints of {model}. Run "
+            f"`{run.command('ensemble average')}` again."
+        )
     if found not in WAYS:
         raise InputError(
-            f'inference.average is "auto", but {averages_path(run)} does not say what is best for '
+            f'inference.average is "auto", but {path} does not say what is best for '
             f"{model}. Run `{run.command('ensemble average')}` first."
         )
     return str(found)

@@ -93,10 +93,15 @@ def peek_images(run: Run) -> tuple[pd.DataFrame, bool]:
     from goldfold.competitions.collect import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
-    if _images_are_current(run, _images_made_from(run)):
+    made_from = _images_made_from(run, keep=False)
+    if _images_are_current(run, made_from):
         return read_images(run.directory.images), True
+    _say_what_changed(run, made_from)
     images, report = collect_images(
-        run.settings.competition, workers=run.workers, progress=run.progress
+        run.settings.competition,
+        hashes=made_from["files"]["images"],
+        workers=run.workers,
+        progress=run.progress,
     )
     report.stop_on_problems(str(run.settings.competition.data))
     with TemporaryDirectory() as folder:  # a table that was read has other types than a new one
@@ -114,11 +119,36 @@ def collect_anew(run: Run) -> tuple[pd.DataFrame, DataReport]:
     return _collect(run, _images_made_from(run), stop=False)
 
 
-def _images_made_from(run: Run) -> dict[str, Any]:
-    from goldfold.competitions.collect import inputs_of
+def _images_made_from(run: Run, keep: bool = True) -> dict[str, Any]:
+    """Return what images.csv is made from; `keep` = hashes of files may be written to the run."""
+    from goldfold.competitions.inputs import input_files, inputs_of
     from goldfold.files import fingerprint
 
-    return {"inputs": fingerprint(inputs_of(run.settings.competition))}
+    form = run.settings.competition
+    files = input_files(
+        form,
+        memory=run.directory.file_hashes,
+        keep=keep,
+        workers=run.workers,
+        progress=run.progress,
+    )
+    return {"inputs": fingerprint(inputs_of(form, files)), "files": files}
+
+
+def _say_what_changed(run: Run, made_from: dict[str, Any]) -> None:
+    """Name the files that changed since images.csv was written."""
+    from goldfold.competitions.inputs import describe_changes
+
+    record = run.directory.stage("images")
+    before = recorded(record.path, "made_from", "files")
+    if isinstance(before, dict):
+        for line in describe_changes(before, made_from["files"]):
+            run.progress.say(line)
+    elif recorded(record.path, "fingerprint") is not None:
+        run.progress.say(
+            "images.csv is made again: an earlier version of goldfold wrote it, without hashes of "
+            "the files' content"
+        )
 
 
 def _images_are_current(run: Run, made_from: dict[str, Any]) -> bool:
@@ -131,8 +161,12 @@ def _collect(
     from goldfold.competitions.collect import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
+    _say_what_changed(run, made_from)
     images, report = collect_images(
-        run.settings.competition, workers=run.workers, progress=run.progress
+        run.settings.competition,
+        hashes=made_from["files"]["images"],
+        workers=run.workers,
+        progress=run.progress,
     )
     if stop:
         for notice in report.notices:

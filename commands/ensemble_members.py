@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from goldfold.commands.prediction_stage import Split
     from goldfold.ensemble.blend import Member
 
+OUT_OF_FOLD = "out-of-fold predictions"
+"""What an ensemble is made from, as its record and messages call it."""
+
 
 def open_members(
     run: Run,
@@ -237,6 +240,42 @@ def prediction_facts(
                 place = "/".join(reader.path.parts[-3:])
                 facts[f"{member.name}/{place}"] = fingerprint(summary)
     return facts
+
+
+def expected_predictions(
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, split: Split
+) -> dict[str, str]:
+    """Return the fingerprint of what each prediction of the blend is to be made from, by place.
+
+    They are those of this run and of the runs that are blended with it. Whether they are there is
+    not looked at.
+
+    Raises:
+        InputError: a training is not finished or out of date, or another run has other folds.
+    """
+    from goldfold.commands.prediction_stage import (
+        finished_jobs,
+        images_fingerprints,
+        store_facts,
+        store_of,
+    )
+    from goldfold.commands.training_stage import choose_jobs, refuse_other_trainings
+    from goldfold.files import fingerprint
+
+    found = {}
+    for one, prefix, its_images, its_folds in runs_of(run, images, folds):
+        chosen = one.settings.ensemble.members
+        jobs = [
+            job
+            for job in finished_jobs(one, choose_jobs(one))
+            if chosen is None or job.model.name in chosen
+        ]
+        refuse_other_trainings(one, jobs, its_images, its_folds)
+        prints = images_fingerprints(one, its_images, its_folds, [job.fold for job in jobs], split)
+        for job in jobs:
+            place = prefix + "/".join(store_of(one, job, split).parts[-4:])
+            found[place] = fingerprint(store_facts(one, job, prints[job.fold], split))
+    return found
 
 
 def close_members(members: Sequence[Member]) -> None:

@@ -20,14 +20,22 @@ def ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> d
     Raises:
         InputError: as `open_members`.
     """
-    from goldfold.commands.ensemble_members import prediction_facts
+    from goldfold.commands.ensemble_members import (
+        OUT_OF_FOLD,
+        expected_predictions,
+        prediction_facts,
+    )
 
     if run.settings.competition.is_classification:
         from goldfold.commands.label_ensemble import label_ensemble_made_from
 
         return label_ensemble_made_from(run, images, folds)
     predictions = prediction_facts(run, images, folds, "out-of-fold")
-    return {"predictions": predictions, **_beside_predictions(run, images, folds)}
+    return {
+        "predictions": predictions,
+        OUT_OF_FOLD: expected_predictions(run, images, folds, "out-of-fold"),
+        **_beside_predictions(run, images, folds),
+    }
 
 
 def _beside_predictions(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
@@ -58,22 +66,30 @@ def _masks(run: Run, images: pd.DataFrame) -> list[list[str]]:
 
 
 def require_ensemble(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> None:
-    """Raise InputError unless ensemble.json is there, made from the present labels and settings.
+    """Raise InputError unless ensemble.json is there and is what `ensemble run` would make now.
 
-    The out-of-fold maps behind it are not looked at; they may be gone.
+    Whoever answers from ensemble.json asks this first. The out-of-fold maps behind it may be gone:
+    what they are to be made from (trainings, images, views) is compared with the record.
     """
     from goldfold.commands.context import recorded
+    from goldfold.commands.ensemble_members import OUT_OF_FOLD, expected_predictions
     from goldfold.errors import InputError
 
     command = run.command("ensemble run")
     path = run.directory.require(run.directory.ensemble, command)
     old = recorded(run.directory.stage("ensemble").path, "made_from")
-    new = _beside_predictions(run, images, folds)
     if not isinstance(old, dict):
         raise InputError(f"{path} has no record of what it was made from. Run `{command}` first.")
-    if changed := [name for name in new if old.get(name) != new[name]]:
+    new = _beside_predictions(run, images, folds)
+    changed = [name for name in new if old.get(name) != new[name]]
+    if changed:  # the trainings may be of other folds, too, which is not the first fault
         raise InputError(
             f"{path} was made from other {' and '.join(changed)}. Run `{command}` first."
+        )
+    if old.get(OUT_OF_FOLD) != expected_predictions(run, images, folds, "out-of-fold"):
+        raise InputError(
+            f"{path} was made from other {OUT_OF_FOLD}. Run `{run.command('predict run')}`, then "
+            f"`{command}`."
         )
 
 

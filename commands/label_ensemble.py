@@ -49,7 +49,13 @@ def label_ensemble_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame
 def _made_from(
     run: Run, images: pd.DataFrame, folds: pd.DataFrame, members: LabelMembers
 ) -> dict[str, Any]:
-    return {"predictions": members.facts, **label_ensemble_settings(run, images, folds)}
+    from goldfold.commands.ensemble_members import OUT_OF_FOLD, expected_predictions
+
+    return {
+        "predictions": members.facts,
+        OUT_OF_FOLD: expected_predictions(run, images, folds, "out-of-fold"),
+        **label_ensemble_settings(run, images, folds),
+    }
 
 
 def label_ensemble_settings(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def label_classes(
     images: pd.DataFrame,
     folds: pd.DataFrame,
     wanted: Sequence[str],
+    contents: str,
     name: str,
     labels: Kind,
     least: float,
@@ -34,6 +35,7 @@ def label_classes(
         images: of the run.
         folds: of the run.
         wanted: ids of the images to label.
+        contents: fingerprint of the test images of the run that will learn.
         name: of the pseudo-labels.
         labels: probabilities, or 0 and 1.
         least: confidence of an image that is kept.
@@ -49,7 +51,9 @@ def label_classes(
     found = []
     for fold in sorted({one.fold for one in tables}):
         own = [one for one in tables if one.fold == fold]
-        found.append(_write_fold(run, target, own, folds, wanted, name, labels, least, overwrite))
+        found.append(
+            _write_fold(run, target, own, folds, wanted, contents, name, labels, least, overwrite)
+        )
     return found
 
 
@@ -59,6 +63,7 @@ def _write_fold(
     tables: Sequence[LabelTable],
     folds: pd.DataFrame,
     wanted: Sequence[str],
+    contents: str,
     name: str,
     labels: Kind,
     least: float,
@@ -83,6 +88,7 @@ def _write_fold(
         "labels": labels,
         "confidence": least,
         "images": fingerprint(list(wanted)),
+        "test_images": contents,
         "predictions": [
             [one.made_from, weight] for one, weight in zip(tables, weights, strict=True)
         ],

@@ -69,7 +69,7 @@ def predicting_checkpoints(run: Run, job: Job) -> list[Checkpoint]:
     """
     from goldfold.commands.average_stage import averaged_checkpoint, best_checkpoints, chosen_way
 
-    way = chosen_way(run, job.model.name)
+    way = chosen_way(run, job)
     if way in ("uniform", "greedy"):
         return [averaged_checkpoint(run, job, way)]
     return best_checkpoints(run, job)[: 1 if way == "best" else None]

@@ -263,28 +263,18 @@ def images_fingerprints(
     """
     if split == "test":
         chosen = _images_of(run, images, folds, 0, split)
-        return dict.fromkeys(numbers, _fingerprint_of(run, chosen))
+        return dict.fromkeys(numbers, _fingerprint_of(chosen))
     return {
-        number: _fingerprint_of(run, _images_of(run, images, folds, number, split))
+        number: _fingerprint_of(_images_of(run, images, folds, number, split))
         for number in set(numbers)
     }
 
 
-def _fingerprint_of(run: Run, chosen: pd.DataFrame) -> str:
+def _fingerprint_of(chosen: pd.DataFrame) -> str:
+    from goldfold.competitions.images_table import CONTENT
     from goldfold.files import fingerprint
 
-    data = run.settings.competition.data
-    rows = [
-        [image_id, height, width, (data / path).stat().st_size]
-        for image_id, height, width, path in zip(
-            chosen["image_id"],
-            chosen["height"].tolist(),
-            chosen["width"].tolist(),
-            chosen["path"],
-            strict=True,
-        )
-    ]
-    return fingerprint(rows)
+    return fingerprint([list(chosen[name]) for name in ("image_id", "height", "width", CONTENT)])
 
 
 def store_facts(run: Run, job: Job, images: str, split: Split) -> dict[str, Any]:

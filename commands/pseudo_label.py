@@ -69,9 +69,10 @@ def pseudo_label_command(
         require_same_classes(run, target)
         _require_same_folds(run, target, folds)
     wanted = _free_images(run, images)
+    contents = _test_contents(images if into is None else ensure_images(target))
     if run.settings.competition.is_classification:
         tables = label_classes(
-            run, target, images, folds, wanted, name, labels, confidence, overwrite
+            run, target, images, folds, wanted, contents, name, labels, confidence, overwrite
         )
     else:
         by_class = {
@@ -79,7 +80,9 @@ def pseudo_label_command(
             for one in run.settings.competition.mask_classes or [""]
         }
         tables = [
-            _write_fold(target, by_class, fold, wanted, folds, name, labels, confidence, overwrite)
+            _write_fold(
+                target, by_class, fold, wanted, contents, folds, name, labels, confidence, overwrite
+            )
             for fold in _folds_of(next(iter(by_class.values())))
         ]
     _write_table(target, name, tables)
@@ -112,26 +115,20 @@ def count_pseudo_labels(run: Run, name: str, fold: int) -> int:
 
 
 def open_pseudo_labels(
-    run: Run, folds: pd.DataFrame, name: str, fold: int, size: Given
+    run: Run, images: pd.DataFrame, folds: pd.DataFrame, name: str, fold: int, size: Given
 ) -> PseudoLabels:
     """Return the pseudo-labels that the training of a fold may learn from.
 
     Raises:
-        InputError: there are none, or their models have seen the fold.
+        InputError: there are none, the test images changed since they were written, or their
+            models have seen the fold.
     """
     from goldfold.commands.label_pseudo import read_label_pseudo
-    from goldfold.errors import InputError
     from goldfold.files import fingerprint
     from goldfold.inference.reader import MapReader
     from goldfold.training.pseudo_labels import cached_pseudo_labels
 
-    path = pseudo_path(run, name, fold)
-    if not path.with_suffix(".json").is_file():
-        raise InputError(
-            f"there are no pseudo-labels {name!r} for fold {fold} ({path} does not exist). "
-            f"Write them with `goldfold train pseudo-label TEACHER --into {run.directory.root} "
-            f"--name {name}`, TEACHER being a run with predictions on the test images."
-        )
+    path = require_pseudo_labels(run, images, name, fold)
     if run.settings.competition.is_classification:
         return read_label_pseudo(run, path, held_out_print(folds, fold))
     classes = run.settings.competition.mask_classes or [""]
@@ -148,6 +145,39 @@ def open_pseudo_labels(
             read=[one.read for one in readers],
             made_from=fingerprint([pseudo_labels_fingerprint(run, name, fold), *classes]),
         )
+
+
+def require_pseudo_labels(run: Run, images: pd.DataFrame, name: str, fold: int) -> Path:
+    """Return where the pseudo-labels of a fold lie, which are of the present test images.
+
+    Raises:
+        InputError: there are none, or the test images changed since they were written.
+    """
+    from goldfold.commands.context import recorded
+    from goldfold.errors import InputError
+
+    path = pseudo_path(run, name, fold)
+    write = f"goldfold train pseudo-label TEACHER --into {run.directory.root} --name {name}"
+    teacher = "TEACHER being a run with predictions on the test images."
+    if not path.with_suffix(".json").is_file():
+        raise InputError(
+            f"there are no pseudo-labels {name!r} for fold {fold} ({path} does not exist). "
+            f"Write them with `{write}`, {teacher}"
+        )
+    then = recorded(path.with_suffix(".json"), "facts", "test_images")
+    if then != _test_contents(images):
+        raise InputError(
+            f"the test images changed since {path} was written. Write it again with "
+            f"`{write} --overwrite`, {teacher}"
+        )
+    return path
+
+
+def _test_contents(images: pd.DataFrame) -> str:
+    from goldfold.commands.changed_images import images_fingerprint
+    from goldfold.competitions.images_table import test_images
+
+    return images_fingerprint(test_images(images))
 
 
 def _require_same_folds(run: Run, target: Run, folds: pd.DataFrame) -> None:
@@ -208,6 +238,7 @@ def _write_fold(
     members: Mapping[str, Sequence[Member]],
     fold: int,
     wanted: Sequence[str],
+    contents: str,
     folds: pd.DataFrame,
     name: str,
     labels: Kind,
@@ -241,6 +272,7 @@ def _write_fold(
         "labels": labels,
         "confidence": least,
         "images": fingerprint(list(wanted)),
+        "test_images": contents,
         "predictions": [
             [fingerprint(reader.facts), weight] for reader, weight in next(iter(readers.values()))
         ],

@@ -34,6 +34,22 @@ def ensure_submission(
     return path
 
 
+def require_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> Path:
+    """Return the submission, which is what `submit write` would write now.
+
+    Raises:
+        InputError: it is missing, outdated or not written here, or what it is made from is.
+    """
+    from goldfold.errors import InputError
+
+    write = run.command("submit write")
+    path = run.directory.require(run.directory.submission(run.settings.submission.file), write)
+    refuse_foreign_submission(run, path)
+    if not run.directory.stage("submission").is_current(submission_made_from(run, images, folds)):
+        raise InputError(f"{path} was made from other input. Run `{write}` first.")
+    return path
+
+
 def submission_made_from(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
     """Return what the submission and submission.json depend on.
 

@@ -39,7 +39,10 @@ def explain(
     Raises:
         InputError: there is no such image, or predictions or ensemble are missing or outdated.
     """
+    from goldfold.commands.ensemble_stage import require_ensemble
+
     row = image_row(run, images, image_id)
+    require_ensemble(run, images, folds)
     classes = run.settings.competition.mask_classes or [""]
     return [_explain(run, images, folds, row, name) for name in classes]
 

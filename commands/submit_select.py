@@ -11,8 +11,8 @@ def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
     """Return the two submissions to hand in, and what each candidate scores, as plain values.
 
     Raises:
-        InputError: a run has no submission or no honest score, runs are of different competitions,
-            or there are fewer than two.
+        InputError: a run has no submission, or one that is out of date, runs are of different
+            competitions, or there are fewer than two.
     """
     from goldfold.commands.submit_compare import compare_files
     from goldfold.submissions.select import select_two
@@ -54,7 +54,9 @@ def select_runs(folders: Sequence[Path], tolerance: float) -> dict[str, Any]:
 
 def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Path]]:
     """Return honest scores and submission files, by the file's path."""
-    from goldfold.commands.context import open_run, recorded
+    from goldfold.commands.context import ensure_images, open_run, recorded
+    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.submission_stage import require_submission
     from goldfold.errors import InputError, list_problems
 
     honest: dict[str, float] = {}
@@ -62,17 +64,15 @@ def _candidates(folders: Sequence[Path]) -> tuple[dict[str, float], dict[str, Pa
     problems, metrics = [], set()
     for folder in folders:
         run = open_run(folder)
-        path = run.directory.submission(run.settings.submission.file)
-        score = recorded(run.directory.ensemble, "honest", "score")
-        if not path.is_file():
-            problems.append(f"{path} does not exist: `{run.command('submit write')}`")
-        elif not isinstance(score, float):
-            problems.append(
-                f"{run.directory.ensemble} has no honest score: `{run.command('ensemble run')}`"
-            )
-        else:
-            honest[str(path)], files[str(path)] = score, path
-            metrics.add((run.settings.competition.metric, run.settings.competition.title))
+        try:
+            images = ensure_images(run)
+            path = require_submission(run, images, require_folds(run, images))
+        except InputError as error:
+            problems.append(" ".join(str(error).split()))
+            continue
+        honest[str(path)] = recorded(run.directory.ensemble, "honest", "score")
+        files[str(path)] = path
+        metrics.add((run.settings.competition.metric, run.settings.competition.title))
     if problems:
         raise InputError(list_problems("not every run can be selected from:", problems))
     if len(metrics) > 1:

@@ -71,6 +71,25 @@ def fold_data(
     )
 
 
+def labels_fingerprint(run: Run, train: pd.DataFrame) -> str:
+    """Return what changes when labels do, or what is read of the training images."""
+    from goldfold.competitions.image import PLAIN, reading_of
+    from goldfold.competitions.images_table import CLASSES, object_cells
+    from goldfold.files import fingerprint
+
+    parts: list[object] = [list(train["image_id"]), list(train["mask_rle"])]
+    form = run.settings.competition
+    if form.is_classification:
+        parts += [list(train[CLASSES]), form.classes, form.exclusive]
+    elif form.mask_classes:
+        parts += [form.classes, encoded_masks(form, train), form.mirror]
+    if (objects := object_cells(train)) is not None:
+        parts.append(objects)
+    if reading_of(form.images) != PLAIN:
+        parts.append(str(reading_of(form.images)))
+    return fingerprint(parts)
+
+
 def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return the run-length encodings of each image's masks, in the order of the outputs."""
     from goldfold.competitions.images_table import mask_columns
@@ -201,7 +220,9 @@ def _pseudo_labelled(
     wanted = one.settings.pseudo_labels
     if wanted is None:
         return None
-    labels = open_pseudo_labels(run, folds, wanted.name, one.job.fold, one.settings.image_size)
+    labels = open_pseudo_labels(
+        run, images, folds, wanted.name, one.job.fold, one.settings.image_size
+    )
     cache = _cache(run, images, "test", one, caches)
     return PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
 
@@ -244,6 +265,7 @@ def _built(
 ) -> ImageCache:
     """Return the cache of the images of a table, with their masks or without labels."""
     from goldfold.competitions.image import reading_of
+    from goldfold.competitions.images_table import CONTENT
     from goldfold.competitions.rle import get_dialect
     from goldfold.training.cache import build_cache
 
@@ -253,6 +275,7 @@ def _built(
         split,
         image_ids=list(table["image_id"]),
         paths=[form.data / path for path in table["path"]],
+        contents=list(table[CONTENT]),
         sizes=list(zip(table["height"].tolist(), table["width"].tolist(), strict=True)),
         masks=masks,
         dialect=None if masks is None else get_dialect(form.labels.dialect),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +121,7 @@ def stage_runs(
     stage: int | None = None,
 ) -> list[StageRun]:
     """Return the stages of each job with what they are made from, as far as that is known now."""
-    data = _data_fingerprint(run, images)
+    data = _data_facts(run, images)
     return [
         StageRun(job, number, _fold_run(run, job, number, folds, data))
         for job, number in stage_numbers(jobs, stage)
@@ -154,6 +154,7 @@ def train_jobs(
     Raises:
         InputError: images are missing, or a folder holds a training made from other input.
     """
+    from goldfold.commands.changed_images import keep_contents
     from goldfold.commands.training_data import fold_data
     from goldfold.training.fold_run import train_fold
 
@@ -162,17 +163,19 @@ def train_jobs(
     with writer_first(machine.ranks):
         if overwrite and machine.ranks.is_writer:
             for job, number in stage_numbers(jobs, stage):
-                _remove_training(job.stage_folder(run, number))
+                remove_training(job.stage_folder(run, number))
         waiting = _waiting(run, jobs, images, folds, stage, extend_epochs > 0)
         if waiting:
             run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
             _say_idle_schedules(run, waiting, images)
+            if machine.ranks.is_writer:
+                keep_contents(run, images)
         _try_networks(waiting, outputs(run))
     caches: dict[tuple[str, Extent, int], ImageCache] = {}
-    data_fingerprint = _data_fingerprint(run, images)
+    data_facts = _data_facts(run, images)
     for one in waiting:
         # Only now is the stage before finished, and what this one is made from known.
-        fold_run = _fold_run(run, one.job, one.number, folds, data_fingerprint)
+        fold_run = _fold_run(run, one.job, one.number, folds, data_facts)
         with writer_first(machine.ranks):
             data = fold_data(run, one, images, folds, caches)
         train_fold(
@@ -238,8 +241,11 @@ def _waiting(
     extend: bool,
 ) -> list[StageRun]:
     """Return the stages that are to be trained, and say which are not."""
+    from goldfold.commands.changed_images import refuse_other
+
     waiting = []
     for one in stage_runs(run, jobs, images, folds, stage):
+        refuse_other(run, one, images)
         if one.fold_run.finished() and not extend:
             run.progress.say(f"train {one.name}: up to date")
         else:
@@ -277,11 +283,13 @@ def refuse_other_trainings(
     run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     """Raise InputError if a folder holds a training made from other settings or data."""
+    from goldfold.commands.changed_images import refuse_other
+
     for one in stage_runs(run, jobs, images, folds):
-        one.fold_run.refuse_other()
+        refuse_other(run, one, images)
 
 
-def _remove_training(folder: Path) -> None:
+def remove_training(folder: Path) -> None:
     """Remove a stage's training, result and state first: what a kill leaves counts for nothing.
 
     Raises:
@@ -303,31 +311,24 @@ def _remove_training(folder: Path) -> None:
         raise OutputError(f"cannot remove {folder}: {error.strerror or error}.") from error
 
 
-def _data_fingerprint(run: Run, images: pd.DataFrame) -> str:
-    """Return what changes when images or masks do; copying the data folder changes nothing."""
-    from goldfold.commands.training_data import encoded_masks
-    from goldfold.competitions.image import PLAIN, reading_of
-    from goldfold.competitions.images_table import CLASSES, object_cells, training_images
-    from goldfold.files import fingerprint
+def _data_facts(run: Run, images: pd.DataFrame) -> dict[str, str]:
+    """Return fingerprints of the labels and of the content of training and test images.
 
-    train = training_images(images)
-    data = run.settings.competition.data
-    sizes = [(data / path).stat().st_size if path else 0 for path in train["path"]]
-    parts: list[object] = [list(train["image_id"]), list(train["mask_rle"]), sizes]
-    form = run.settings.competition
-    if form.is_classification:
-        parts += [list(train[CLASSES]), form.classes, form.exclusive]
-    elif form.mask_classes:
-        parts += [form.classes, encoded_masks(form, train), form.mirror]
-    if (objects := object_cells(train)) is not None:
-        parts.append(objects)
-    if reading_of(form.images) != PLAIN:
-        parts.append(str(reading_of(form.images)))
-    return fingerprint(parts)
+    Copying the data folder changes nothing.
+    """
+    from goldfold.commands.changed_images import images_fingerprint
+    from goldfold.commands.training_data import labels_fingerprint
+    from goldfold.competitions.images_table import test_images, training_images
+
+    return {
+        "data": labels_fingerprint(run, training_images(images)),
+        "images": images_fingerprint(training_images(images)),
+        "test_images": images_fingerprint(test_images(images)),
+    }
 
 
 def _fold_run(
-    run: Run, job: Job, number: int, folds: pd.DataFrame, data_fingerprint: str
+    run: Run, job: Job, number: int, folds: pd.DataFrame, data_facts: Mapping[str, str]
 ) -> FoldRun:
     from goldfold.commands.pseudo_label import pseudo_labels_fingerprint
     from goldfold.files import fingerprint
@@ -344,7 +345,8 @@ def _fold_run(
         **stages,
         "metric": _metric(run),
         "seed": job.seed,
-        "data": data_fingerprint,
+        "data": data_facts["data"],
+        "images": data_facts["images"],
         "held_out_images": fingerprint(held_out),
     }
     before = job.stage_folder(run, number - 1) if number > 1 else None
@@ -352,6 +354,7 @@ def _fold_run(
         made_from["weights_of_the_stage_before"] = start_fingerprint(before)
     pseudo = job.model.stages[number - 1].pseudo_labels
     if pseudo is not None:
+        made_from["test_images"] = data_facts["test_images"]
         made_from["pseudo_labels"] = pseudo_labels_fingerprint(run, pseudo.name, job.fold)
     return FoldRun(job.stage_folder(run, number), job.seed, made_from, before)
 

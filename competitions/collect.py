@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from goldfold.competitions.extra_table import add_table
 from goldfold.competitions.find import (
     find_excluded,
     find_images,
-    find_table,
     image_id_of,
     path_in,
     require_folder,
@@ -28,53 +27,37 @@ from goldfold.competitions.group_columns import add_group_columns, add_header_gr
 from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
-from goldfold.competitions.images_table import training_images
+from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.competitions.mask_paths import mask_globs
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError
-from goldfold.files import file_hash
+from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings, ImageFiles
 
-__all__ = ["DataReport", "collect_images", "excluded_test_ids", "inputs_of"]
+__all__ = ["DataReport", "collect_images", "excluded_test_ids"]
 
 METADATA = ("patient", "sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
-IMAGES_FORM = 2
-"""Raise it when the same files give another images.csv: old runs then read their files again."""
-
-
-def inputs_of(settings: CompetitionSettings) -> dict[str, object]:
-    """Return what images.csv is made from: settings, files with size and time, table hashes.
-
-    The place of the data folder is left out: a folder that moved is the same folder.
-
-    Raises:
-        InputError: the data folder is missing.
-    """
-    data = require_folder(settings.data)
-    masks = mask_globs([*settings.labels.masks, *settings.labels.class_masks.values()])
-    images = find_images(data, [*settings.images.train, *settings.images.test, *masks])
-    tables = [
-        find_table(data, settings.labels.files),
-        find_table(data, settings.submission.sample),
-        *(find_table(data, [extra.file]) for extra in settings.tables),
-    ]
-    stats = [(path, path.stat()) for path in images]
-    return {
-        "form": IMAGES_FORM,
-        "competition": settings.model_dump(mode="json", exclude={"data", "title"}),
-        "images": [[path_in(data, p), s.st_size, s.st_mtime_ns] for p, s in stats],
-        "tables": [[table.name, file_hash(table)] if table else None for table in tables],
-    }
 
 
 def collect_images(
-    settings: CompetitionSettings, *, workers: int = 1, progress: Progress = SILENT
+    settings: CompetitionSettings,
+    *,
+    hashes: Mapping[str, str] | None = None,
+    workers: int = 1,
+    progress: Progress = SILENT,
 ) -> tuple[pd.DataFrame, DataReport]:
     """Return the table of images (columns of images.csv) and the report.
 
     All problems are collected; the table holds what could be read.
+
+    Args:
+        settings: of the competition.
+        hashes: of the images' content by path in the data folder, from before anything is read,
+            so that a file which changes meanwhile is noticed the next time; of the present files
+            unless given.
+        workers: threads that read.
+        progress: told of every image.
 
     Raises:
         InputError: the data folder is missing, or a table is missing or unreadable.
@@ -88,6 +71,8 @@ def collect_images(
     _note_idle_excludes(data, settings.images, report)
     _note_ids_of_both(found[0].images, found[1].images, report)
     everything = pd.concat([one.images for one in found], ignore_index=True)
+    contents = _content_hashes(everything, data, hashes, workers)
+    everything[CONTENT] = pd.Series(contents, dtype=str)
     images = _add_headers(everything, data, settings, workers, progress, report)
     images = add_path_facts(images, settings.images.facts, report)
     images = add_window_share(images, data, settings.images, workers, progress, report)
@@ -104,6 +89,15 @@ def collect_images(
     note_hidden_patients(training_images(images), report)
     note_patients_of_both(images, report)
     return images, report
+
+
+def _content_hashes(
+    images: pd.DataFrame, data: Path, hashes: Mapping[str, str] | None, workers: int
+) -> list[str]:
+    """Return the hash of each image's content: as given, or of the present file."""
+    if hashes is not None:
+        return [hashes.get(path, "") for path in images["path"]]
+    return hash_files([data / path for path in images["path"]], root=data, workers=workers)
 
 
 def excluded_test_ids(settings: CompetitionSettings) -> set[str]:

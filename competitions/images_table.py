@@ -20,7 +20,10 @@ FIXED = (
     "mask_rle",
     "area_px",
     "rows",
+    "content_hash",
 )
+CONTENT = "content_hash"
+"""Column with the hash of the image's file, "" without a file."""
 CLASSES = "classes"
 """Further column of competitions with classes: their names, joined by `JOINT`."""
 JOINT = ";"

@@ -76,6 +76,16 @@ def plural(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
+def in_all(names: Sequence[str], limit: int = 5) -> str:
+    """Return up to `limit` names and how many there are.
+
+    >>> in_all(["a.png", "b.png", "c.png"], limit=2)
+    'a.png, b.png ..., 3 in all'
+    """
+    more = " ..." if len(names) > limit else ""
+    return f"{', '.join(names[:limit])}{more}, {len(names):,} in all"
+
+
 def list_problems(title: str, problems: Sequence[str], remedy: str = "", limit: int = 20) -> str:
     """Return one message that shows up to `limit` problems, counts all, and ends with the remedy.
 

@@ -47,6 +47,11 @@ class RunDirectory:
         return self.root / "cache"
 
     @property
+    def file_hashes(self) -> Path:
+        """Hashes of the competition's files, remembered."""
+        return self.root / "stages" / "file-hashes.txt"
+
+    @property
     def ensemble(self) -> Path:
         """Members, weights, thresholds and scores."""
         return self.root / "ensemble.json"

@@ -125,6 +125,26 @@ def copied(finished, data, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def change_in_place():
+    """Return a function that changes the pixels of a DICOM, but not its size nor its time."""
+    from goldfold.competitions.image import read_image
+
+    def change(path):
+        before, pixels = path.stat(), read_image(path)
+        content = bytearray(path.read_bytes())
+        start = content.index(b"\xff\xdb") + 5  # behind marker, length and number of the table
+        doubled = bytes(min(2 * level, 255) for level in content[start : start + 64])
+        content[start : start + 64] = doubled  # twice the contrast
+        path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = path.stat()
+        assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        assert (read_image(path) != pixels).any()
+
+    return change
+
+
+@pytest.fixture(scope="session")
 def contents():
     """Return a function that gives the bytes of every file below a folder."""
 

@@ -357,10 +357,12 @@ def test_predictions_of_an_older_training_are_not_blended(copied, invoke):
     words = ["--set", "models.0.stages.0.learning_rate=0.002"]
     assert invoke("train", "run", copied, "--overwrite", *words).code == 0
     before = (copied / "submission.csv").read_bytes()
-    for stage, split in ((["ensemble", "run"], "out-of-fold"), (["submit", "write"], "test")):
+    again = f"predict run {copied} --set models.0.stages.0.learning_rate=0.002"
+    for stage, found in (
+        (["ensemble", "run"], "fold-0/out-of-fold.maps was made from other checkpoints."),
+        (["submit", "write"], "ensemble.json was made from other out-of-fold predictions."),
+    ):
         stopped = invoke(*stage, copied, *words)
-        found = f"fold-0/{split}.maps was made from other checkpoints."
-        again = f"predict run {copied} --set models.0.stages.0.learning_rate=0.002 --{split}"
         refused(stopped, TWO, found, again)
         # With the settings of the older training, the newer one is refused.
         refused(invoke(*stage, copied), TWO, "holds a training made from other input", "0.002")

@@ -24,6 +24,7 @@ from goldfold.competitions.image import PLAIN, Reading
 from goldfold.competitions.rle import Dialect, is_empty
 from goldfold.errors import InputError, list_problems
 from goldfold.extent import Extent, Given, extent_name, extent_of
+from goldfold.file_hashes import hash_files
 from goldfold.files import read_json
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache_writer import (
@@ -146,6 +147,7 @@ def build_cache(
     masks: Sequence[str] | Sequence[Sequence[str]] | None,
     dialect: Dialect | None,
     size: Given,
+    contents: Sequence[str] | None = None,
     channels: int = 1,
     reading: Reading = PLAIN,
     workers: int = 1,
@@ -166,6 +168,7 @@ def build_cache(
             labels.
         dialect: their dialect; needed with `masks`.
         size: to which images and masks are resized: a side, or (height, width), in pixels.
+        contents: hashes of the files; of the present files unless given.
         channels: 1 or 3.
         reading: windows and the like.
         workers: threads that decode.
@@ -179,7 +182,9 @@ def build_cache(
     if masks is not None and dialect is None:
         raise ValueError("masks need a dialect")
     name = f"{split}-{extent_name(size)}-{'gray' if channels == 1 else 'rgb'}"
-    rows = _list_rows(image_ids, paths, sizes, masks, dialect)
+    if contents is None:
+        contents = hash_files(paths, root=Path(), workers=workers, progress=progress)
+    rows = _list_rows(image_ids, paths, contents, sizes, masks, dialect)
     classes = len(rows[0].masks)
     plan = CachePlan(
         name, rows, masks is not None, dialect, extent_of(size), channels, reading, classes
@@ -198,6 +203,7 @@ def build_cache(
 def _list_rows(
     image_ids: Sequence[str],
     paths: Sequence[Path],
+    contents: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     masks: Sequence[str] | Sequence[Sequence[str]] | None,
     dialect: Dialect | None,
@@ -215,16 +221,17 @@ def _list_rows(
         known = dialect.empty if dialect is not None else ""
         return "" if is_empty(text) or text.strip() == known else text
 
-    columns = zip(image_ids, paths, sizes, masks, strict=True)
+    columns = zip(image_ids, paths, contents, sizes, masks, strict=True)
     return [
         CacheRow(
             image_id,
             Path(path),
+            content,
             int(height),
             int(width),
             tuple(cleaned(one) for one in ([texts] if isinstance(texts, str) else texts)),
         )
-        for image_id, path, (height, width), texts in columns
+        for image_id, path, content, (height, width), texts in columns
     ]
 
 

@@ -35,10 +35,20 @@ _LEFTOVER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CacheRow:
-    """One image to be cached; `masks` are its run-length encodings, "" for an empty one."""
+    """One image to be cached.
+
+    Attributes:
+        image_id: of the image.
+        path: of its file.
+        content: hash of the file.
+        height: of the original, in pixels.
+        width: of the original, in pixels.
+        masks: run-length encodings, "" for an empty one.
+    """
 
     image_id: str
     path: Path
+    content: str
     height: int
     width: int
     masks: tuple[str, ...]
@@ -58,14 +68,8 @@ class CachePlan:
     classes: int = 1
 
     def fingerprint(self) -> str:
-        """Return what changes with any input; a file counts by its name, time and length.
-
-        The folder does not count, so a run that was moved with its data keeps its cache.
-        """
-        rows = [
-            [row.image_id, row.path.name, *_file_state(row.path), row.height, row.width, *row.masks]
-            for row in self.rows
-        ]
+        """Return what changes with any input; of a file its content counts, not place or time."""
+        rows = [[row.image_id, row.content, row.height, row.width, *row.masks] for row in self.rows]
         how = [_FORMAT, compact(self.extent), self.channels, self.labelled, str(self.dialect)]
         if self.reading != PLAIN:
             how.append(str(self.reading))
@@ -139,14 +143,6 @@ def remove_leftovers(folder: Path, name: str) -> None:
                 pixels.unlink()
         except OSError:
             continue  # another process was faster, or owns it
-
-
-def _file_state(path: Path) -> tuple[int, int]:
-    try:
-        facts = path.stat()
-    except OSError:
-        return -1, -1  # reading it will say what is wrong
-    return facts.st_mtime_ns, facts.st_size
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:

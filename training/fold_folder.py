@@ -59,29 +59,43 @@ class FoldRun:
             return False
         return not read_json(self.state_folder / "state.json").get("finished", False)
 
-    def refuse_other(self) -> None:
-        """Raise InputError if the folder holds a training made from something else."""
+    def differences(self) -> dict[str, tuple[Any, Any]]:
+        """Return every input that the training in the folder was not made from, if there is one.
+
+        By name (nested tables: dotted), what it was made from, then what it should be made from.
+        """
         here = json.loads(json.dumps(dict(self.made_from), default=str))
         for path in (self.state_folder / "state.json", self.result_path):
             there = read_made_from(path)
             if there is not None and there != here:
-                raise InputError(
-                    list_problems(
-                        f"{self.folder} holds a training made from other input:",
-                        _differences(there, here),
-                        "Train it again with --overwrite, set these back, or use another run "
-                        "directory.",
-                    )
+                return _differences(there, here)
+        return {}
+
+    def refuse_other(self) -> None:
+        """Raise InputError if the folder holds a training made from something else."""
+        if different := self.differences():
+            raise InputError(
+                list_problems(
+                    f"{self.folder} holds a training made from other input:",
+                    [
+                        f"{key}: it was {old!r}, now {new!r}"
+                        for key, (old, new) in different.items()
+                    ],
+                    "Train it again with --overwrite, set these back, or use another run "
+                    "directory.",
                 )
+            )
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], path: str = "") -> list[str]:
-    """Return one line for every value that differs, nested tables by dotted name."""
-    lines = []
+def _differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], path: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Return the old and new value of everything that differs, nested tables by dotted name."""
+    found: dict[str, tuple[Any, Any]] = {}
     for key in sorted(set(there) | set(here)):
         old, new = there.get(key), here.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            lines += _differences(old, new, f"{path}{key}.")
+            found |= _differences(old, new, f"{path}{key}.")
         elif old != new:
-            lines.append(f"{path}{key}: it was {old!r}, now {new!r}")
-    return lines
+            found[f"{path}{key}"] = (old, new)
+    return found

@@ -103,6 +103,12 @@ def test_averages_are_compared_and_used(two, invoke):
         assert invoke("predict", "run", two, *words).code == 0
         assert invoke("ensemble", "run", two, *words).code == 0
     assert "checkpoints in the greedy average" in invoke("ensemble", "average", two).out
+    other = ["--set", "inference.average=auto", "--set", "inference.checkpoints=1"]
+    stale = invoke("predict", "run", two, *other)
+    assert (stale.code, "averages.json compares other checkpoints of one." in stale.err) == (
+        2,
+        True,
+    )
 
 
 def test_the_gain_of_each_view_is_shown(two, invoke):

@@ -199,6 +199,23 @@ def test_each_fold_is_taught_by_its_own_models_alone(copied, pupil, invoke):
     assert (pupil / "pseudo-labels/from-first/fold-0.maps").read_bytes() == first
 
 
+def test_labels_of_test_images_that_changed_are_refused(
+    copied, pupil, data, invoke, change_in_place
+):
+    invoke("folds", "build", pupil)
+    words = ["--into", pupil, "--name", "from-first", "--confidence", "0.0"]
+    assert invoke("train", "pseudo-label", copied, *words).code == 0
+    images = pd.read_csv(pupil / "images.csv")
+    change_in_place(data / images.loc[images["split"] == "test", "path"].iloc[0])
+    done = invoke("train", "run", pupil, "--fold", "0")
+    labels = pupil / "pseudo-labels/from-first/fold-0.maps"
+    assert (done.code, f"the test images changed since {labels} was" in done.err) == (2, True)
+    assert not (pupil / FOLD / "stage-1" / "checkpoints").exists()
+    assert invoke("predict", "run", copied, "--test").code == 0
+    assert invoke("train", "pseudo-label", copied, *words, "--overwrite").code == 0
+    assert invoke("train", "run", pupil, "--fold", "0", "--dry-run").code == 0
+
+
 def test_labels_of_models_that_have_seen_the_fold_are_refused(copied, pupil, invoke):
     settings = pupil / "goldfold.toml"
     settings.write_text(settings.read_text().replace("seed = 0\ngroup", "seed = 5\ngroup"))

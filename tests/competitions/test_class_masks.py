@@ -97,6 +97,7 @@ def test_the_table_of_a_class_and_of_none(tmp_path):
     row = {
         "image_id": "a", "split": "train", "path": "a.png", "height": 4, "width": 4,
         "labelled": True, "mask_rle": "1 6", "area_px": 6, "rows": 2, "classes": "1",
+        "content_hash": "a1",
         "mask_rle:1": "1 6", "area_px:1": 6, "mask_rle:2": "", "area_px:2": 0,
     }  # fmt: skip
     path = tmp_path / "images.csv"

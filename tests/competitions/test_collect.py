@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from goldfold.competitions.collect import collect_images, excluded_test_ids, inputs_of
+from goldfold.competitions.collect import collect_images, excluded_test_ids
 from goldfold.competitions.images_table import FIXED, read_images, write_images
+from goldfold.competitions.inputs import describe_changes, input_files, inputs_of
 from goldfold.competitions.preset import load_preset
 from goldfold.competitions.report import DataReport, count_ids
 from goldfold.competitions.synthetic import synthesize
 from goldfold.errors import InputError
+from goldfold.file_hashes import hash_file
 from goldfold.files import fingerprint
 from goldfold.settings import CompetitionSettings
 
@@ -61,6 +63,8 @@ def test_the_table_and_the_counts_of_a_folder_in_order(data):
     assert images["mask_rle"].tolist() == ["1 3 7 2", "", "23 2", "", ""]
     assert images["area_px"].tolist() == [5, 0, 2, 0, 0]
     assert images["rows"].tolist() == [2, 1, 1, 0, 0]
+    files = [data / path for path in images["path"]]
+    assert images["content_hash"].tolist() == [hash_file(path) for path in files]
     assert set(zip(images["height"], images["width"], strict=True)) == {(4, 6)}
     assert report.problems == []
     assert report.notices == [
@@ -337,7 +341,7 @@ def test_patients_that_are_perhaps_hidden_are_noticed(tmp_path, patients, words)
 def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(data, tmp_path):
     def made_from(folder=data, **changes):
         settings = CompetitionSettings.model_validate({**SETTINGS, "data": folder, **changes})
-        return fingerprint(inputs_of(settings))
+        return fingerprint(inputs_of(settings, input_files(settings)))
 
     first = made_from()
     assert made_from() == first
@@ -346,19 +350,42 @@ def test_inputs_change_with_files_tables_and_settings_but_not_with_the_place(dat
     moved = tmp_path.with_name("moved")
     data.rename(moved)
     assert made_from(moved) == first
-    os.utime(moved / "train" / "a.png", ns=(1, 1))
-    touched = made_from(moved)
-    assert touched != first
+    image = moved / "train" / "a.png"
+    os.utime(image, ns=(1, 1))
+    assert made_from(moved) == first
+    content = image.read_bytes()
+    image.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(image, ns=(1, 1))
+    changed = made_from(moved)
+    assert changed != first
     (moved / "train.csv").write_text("id,rle\n")
-    assert made_from(moved) not in (first, touched)
+    assert made_from(moved) not in (first, changed)
+
+
+def test_mask_files_and_tables_count_by_their_content(data):
+    (data / "masks").mkdir()
+    (data / "masks" / "a.png").write_bytes(b"1")
+    labels = {"kind": "masks", "masks": [["masks/{id}.png"]]}
+    settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, "labels": labels})
+    before = input_files(settings)
+    assert set(before) == {"images", "mask files", "tables"}
+    (data / "masks" / "a.png").write_bytes(b"2")
+    (data / "masks" / "b.png").write_bytes(b"2")
+    (data / "train" / "a.png").unlink()
+    assert describe_changes(before, input_files(settings)) == [
+        "images removed since images.csv was written: train/a.png, 1 in all",
+        "mask files changed since images.csv was written: masks/a.png, 1 in all",
+        "mask files added since images.csv was written: masks/b.png, 1 in all",
+    ]
 
 
 def test_files_are_read_again_by_a_version_that_reads_them_otherwise(data, monkeypatch):
     settings = CompetitionSettings.model_validate({**SETTINGS, "data": data})
-    before = fingerprint(inputs_of(settings))
-    assert fingerprint(inputs_of(settings)) == before
-    monkeypatch.setattr("goldfold.competitions.collect.IMAGES_FORM", 99)
-    assert fingerprint(inputs_of(settings)) != before
+    files = input_files(settings)
+    before = fingerprint(inputs_of(settings, files))
+    assert fingerprint(inputs_of(settings, files)) == before
+    monkeypatch.setattr("goldfold.competitions.inputs.IMAGES_FORM", 99)
+    assert fingerprint(inputs_of(settings, files)) != before
 
 
 # --- the synthetic competition with all its quirks -----------------------------------------------

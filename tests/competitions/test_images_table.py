@@ -24,6 +24,7 @@ def images():
             "mask_rle": ["1 2", "", "", ""],
             "area_px": [2, 0, 0, 0],
             "rows": [2, 1, 0, 0],
+            "content_hash": ["a1", "b2", "c3", ""],
             "patient": ["01", "", "nan", "01"],
         }
     )

@@ -1,0 +1,94 @@
+"""Which images a training was made from, so that images changed since are named, not just noticed.
+
+A training records one fingerprint of its images. What that fingerprint stands for, the hash of each
+image, is kept once for each state of the images in stages/contents/.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.commands.context import Run
+    from goldfold.commands.training_stage import StageRun
+
+KEYS = ("images", "test_images")
+"""What a training is made from that is the content of images."""
+
+
+def images_fingerprint(images: pd.DataFrame) -> str:
+    """Return what changes with the content of any image of a table."""
+    from goldfold.files import fingerprint
+
+    return fingerprint(_contents(images))
+
+
+def keep_contents(run: Run, images: pd.DataFrame) -> None:
+    """Write down what the fingerprint of the training images stands for.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from goldfold.competitions.images_table import training_images
+    from goldfold.files import write_json
+
+    train = training_images(images)
+    path = _contents_path(run, images_fingerprint(train))
+    if not path.is_file():
+        write_json(path, _contents(train))
+
+
+def stale_because(run: Run, one: StageRun, images: pd.DataFrame) -> str:
+    """Return in words how images changed since a stage was trained.
+
+    "" if they did not, or not they alone: a stage with other settings or labels is not for us to
+    train again unasked.
+    """
+    changed = one.fold_run.differences()
+    if not changed or not set(changed) <= {*KEYS, "data"}:
+        return ""
+    if "images" in changed and changed["images"][0] is None:
+        return "an earlier version of goldfold trained it, without hashes of the images' content"
+    if "data" in changed:
+        return ""
+    if "images" not in changed:
+        return "test images changed since its pseudo-labels were written"
+    return _words(run, changed["images"][0], images)
+
+
+def refuse_other(run: Run, one: StageRun, images: pd.DataFrame) -> None:
+    """Raise InputError if a stage's folder holds a training made from something else."""
+    from goldfold.errors import InputError
+
+    if reason := stale_because(run, one, images):
+        raise InputError(
+            f"{one.fold_run.folder} is out of date: {reason}. Train it again: "
+            f"`{run.command('run')}`, or `{run.command('train run')} --overwrite`."
+        )
+    one.fold_run.refuse_other()
+
+
+def _words(run: Run, before: object, images: pd.DataFrame) -> str:
+    from goldfold.commands.context import recorded
+    from goldfold.competitions.images_table import training_images
+    from goldfold.errors import in_all
+
+    then = recorded(_contents_path(run, str(before)))
+    if not isinstance(then, dict):
+        return "images changed since it was trained"
+    now = _contents(training_images(images))
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return f"images changed since it was trained: {in_all(names)}"
+
+
+def _contents(images: pd.DataFrame) -> dict[str, str]:
+    from goldfold.competitions.images_table import CONTENT
+
+    return dict(zip(images["image_id"], images[CONTENT], strict=True))
+
+
+def _contents_path(run: Run, fingerprint: str) -> Path:
+    return run.directory.root / "stages" / "contents" / f"{fingerprint}.json"
