@@ -95,7 +95,8 @@ class FoldAverages:
     def _load(self, checkpoint: Checkpoint) -> torch.nn.Module:
         from goldfold.training.checkpoint import load_model
 
-        return load_model(checkpoint, self.device.device)
+        layout = self.device.channels_last
+        return load_model(checkpoint, self.device.device, channels_last=layout)
 
     def _average(self, places: tuple[int, ...]) -> torch.nn.Module:
         from goldfold.ensemble.soup import average_weights

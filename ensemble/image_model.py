@@ -215,7 +215,8 @@ class ImageModel:
             )
             networks: list[Network] = []
             for checkpoint in one.checkpoints:
-                model = load_model(checkpoint, self.device.device)
+                layout = self.device.channels_last
+                model = load_model(checkpoint, self.device.device, channels_last=layout)
                 network = start_engine(model, self.device, example, "torch")
                 if how["tile"] is not None:
                     network = TiledNetwork(

@@ -188,8 +188,16 @@ def keep_best(
     return ranked[:count]
 
 
-def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
-    """Return the network of a checkpoint in eval mode on the device, channels_last.
+def load_model(
+    checkpoint: Checkpoint, device: torch.device, *, channels_last: bool = True
+) -> nn.Module:
+    """Return the network of a checkpoint in eval mode on the device.
+
+    Args:
+        checkpoint: weights and facts on disk.
+        device: where the network goes.
+        channels_last: memory layout of its weights. That of the training repeats its scores
+            exactly; the other one rounds differently, which shows in bf16 and fp16.
 
     Raises:
         GoldfoldError: the weights differ from what was written.
@@ -214,7 +222,8 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
             f"{facts['encoder']} as the installed libraries build them: {error}. {_AGAIN}"
         ) from error
     model.eval()
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
 def _unfilled(facts: Mapping[str, Any]) -> nn.Module:
