@@ -64,7 +64,14 @@ class Networks:
         number = plural(len(checkpoints), "checkpoint", "checkpoints")
         self.description = f"{number}, {engine} on {device.description}"
         views = get_views(inference.views, self.run.settings.competition.mirror)
-        return Predictor(networks, device, views, inference.merge)
+        return Predictor(
+            networks,
+            device,
+            views,
+            inference.merge,
+            names=[str(checkpoint.path) for checkpoint in checkpoints],
+            progress=self.run.progress,
+        )
 
 
 def predicting_checkpoints(run: Run, job: Job) -> list[Checkpoint]:

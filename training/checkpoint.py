@@ -18,10 +18,13 @@ from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.files import atomic_path, file_hash, read_json, write_json
+from goldfold.training.finite import RETRAIN, refuse_bad_weights
 from goldfold.training.networks.build import build_model
 
 RESULT = "result.json"  # stands in a fold folder once its training is finished
 _AGAIN = "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
+
+_EXPORT_AGAIN = "If it belongs to an exported model, export another run."
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,13 @@ def save_checkpoint(
         non_empty_score: the metric on the non-empty images, which decides between equal scores.
         facts: what `load_model` needs (architecture, encoder, channels, options, image_size,
             presence_head).
+
+    Raises:
+        NotFiniteError: weights are NaN or infinite; nothing is written.
+        OutputError: the file cannot be written.
     """
     path = folder / f"{checkpoint_name(epoch, weights)}.safetensors"
+    refuse_bad_weights(model.state_dict(), f"{path} is not written")
     save_tensors(path, model.state_dict())
     sha256 = file_hash(path)
     scores = {"score": score, "non_empty_score": non_empty_score}
@@ -201,6 +209,7 @@ def load_model(
 
     Raises:
         GoldfoldError: the weights differ from what was written.
+        NotFiniteError: weights are NaN or infinite.
         InputError: the network cannot be built, or the weights do not fit it.
     """
     if file_hash(checkpoint.path) != checkpoint.sha256:
@@ -214,8 +223,10 @@ def load_model(
         facts_path = checkpoint.path.with_suffix(".json")
         raise InputError(f"{facts_path} lacks {', '.join(missing)}. {_AGAIN}")
     model = _unfilled(facts)
+    weights = load_file(checkpoint.path)
+    refuse_bad_weights(weights, checkpoint.path, f"{RETRAIN} {_EXPORT_AGAIN}")
     try:
-        model.load_state_dict(load_file(checkpoint.path))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
             f"{checkpoint.path} does not fit {facts['architecture']} with encoder "

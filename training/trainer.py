@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from goldfold.errors import GoldfoldError, Stopped
+from goldfold.errors import GoldfoldError, NotFiniteError, Stopped
 from goldfold.extent import compact
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 0.1
 """Share of its time that a GPU may wait for batches before it augments them itself."""
+
+
+DIVERGED = 'Lower learning_rate, or set training.precision = "float32", and train the fold again'
 
 
 class Trainer:
@@ -289,17 +292,31 @@ class Trainer:
             last=last, batches=lambda: self._statistics_batches(epoch), device=self.machine.device
         )
         for kind, model in {RAW: self.model, **averages}.items():
-            scores[kind] = self._validate(model)
-            self._keep_if_good(kind, model, finished, scores[kind])
+            try:
+                scores[kind] = self._validate(kind, model)
+            except NotFiniteError as error:
+                self._warn_unscored(kind, finished, error)
+            else:
+                self._keep_if_good(kind, model, finished, scores[kind])
         return scores
 
-    def _validate(self, model: nn.Module) -> ValidationScore:
+    def _validate(self, kind: str, model: nn.Module) -> ValidationScore:
         return score_held_out(
             model,
             self.data,
             batch_size=self.stage.batch_size,
             machine=self.machine,
             check=self._stop_if_asked,
+            warn=lambda text: self._warn(
+                f"{self.name}: epoch {len(self.history) + 1}: {kind} {text}"
+            ),
+        )
+
+    def _warn_unscored(self, kind: str, finished: int, error: NotFiniteError) -> None:
+        """Say that weights have no score: as empty masks they would score what those do."""
+        self._warn(
+            f"{self.name}: epoch {finished}: the {kind} weights are not scored and not kept. "
+            f"{error}\n{DIVERGED}."
         )
 
     def _keep_if_good(
@@ -366,9 +383,7 @@ class Trainer:
         if self.ranks.is_writer:
             kept = keep_best(self.run.folder, self.stage.keep_checkpoints, len(self.history))
             if not kept:
-                raise GoldfoldError(
-                    f"{self.run.folder} has no checkpoint; train it with --overwrite."
-                )
+                raise self._no_checkpoint()
             result = {
                 "checkpoints": [one.summary for one in kept],
                 "epochs": len(self.history),
@@ -383,6 +398,14 @@ class Trainer:
         self.ranks.barrier()
         return result
 
+    def _no_checkpoint(self) -> GoldfoldError:
+        if any(best_score(row) is not None for row in self.history):
+            return GoldfoldError(f"{self.run.folder} has no checkpoint; train it with --overwrite.")
+        return GoldfoldError(
+            f"{self.run.folder} has no checkpoint: in no validated epoch were weights and logits "
+            f"finite. {DIVERGED} with --overwrite."
+        )
+
     def _say_best(self, kept: str) -> None:
         best = best_by_kind(self.history)
         if len(best) > 1:
@@ -395,3 +418,7 @@ class Trainer:
     def _say(self, text: str) -> None:
         if self.ranks.is_writer:
             self.progress.say(text)
+
+    def _warn(self, text: str) -> None:
+        if self.ranks.is_writer:
+            self.progress.warn(text)
