@@ -183,7 +183,7 @@ def read_labels_table(
         InputError: it is missing, damaged or of other classes, or holds what is no probability.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype={ID_COLUMN: str}, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}. {remedy}") from error
     if list(table.columns) != [ID_COLUMN, *classes]:
@@ -194,12 +194,25 @@ def read_labels_table(
     values = table[list(classes)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     bad = ~((values >= 0) & (values <= 1))  # NaN is neither
     if bad.any():
-        problems = [
-            f"line {row + 2}, {table[ID_COLUMN][row]}: {classes[place]} is "
-            f"{table[classes[place]][row]!r}"
-            for row, place in np.argwhere(bad).tolist()
-        ]
-        rows = plural(int(bad.any(axis=1).sum()), "row has", "rows have")
-        title = f"{path}: {rows} values that are not probabilities from 0 to 1:"
-        raise InputError(list_problems(title, problems, remedy))
+        raise InputError(_bad_cells(path, classes, bad, remedy))
     return table[ID_COLUMN].tolist(), values
+
+
+def _bad_cells(path: Path, classes: Sequence[str], bad: NDArray[np.bool_], remedy: str) -> str:
+    """Return the message that names the cells of a table that hold no probability.
+
+    Args:
+        path: the .csv file.
+        classes: C names.
+        bad: (N, C).
+        remedy: what to do about it.
+    """
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    problems = [
+        f"line {row + 2}, {cells[ID_COLUMN][row]}: {classes[place]} is "
+        f"{cells[classes[place]][row]!r}"
+        for row, place in np.argwhere(bad).tolist()
+    ]
+    rows = plural(int(bad.any(axis=1).sum()), "row has", "rows have")
+    title = f"{path}: {rows} values that are not probabilities from 0 to 1:"
+    return list_problems(title, problems, remedy)
