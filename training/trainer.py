@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from goldfold.errors import GoldfoldError, NotFiniteError, Stopped
+from goldfold.errors import NotFiniteError, Stopped
 from goldfold.extent import compact
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
@@ -18,12 +18,13 @@ from goldfold.training.assembly import build_step, prepare_model
 from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
+from goldfold.training.divergence import no_checkpoint, not_scored
 from goldfold.training.epoch import EpochPart, EpochSoFar, train_epoch
 from goldfold.training.held_out import score_held_out
 from goldfold.training.history import (
     RAW,
     Row,
-    best_by_kind,
+    best_of_each_kind,
     best_score,
     history_row,
     scores_so_far,
@@ -51,9 +52,6 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 0.1
 """Share of its time that a GPU may wait for batches before it augments them itself."""
-
-
-DIVERGED = 'Lower learning_rate, or set training.precision = "float32", and train the fold again'
 
 
 class Trainer:
@@ -295,7 +293,7 @@ class Trainer:
             try:
                 scores[kind] = self._validate(kind, model)
             except NotFiniteError as error:
-                self._warn_unscored(kind, finished, error)
+                self._warn(not_scored(kind, finished, error))
             else:
                 self._keep_if_good(kind, model, finished, scores[kind])
         return scores
@@ -307,16 +305,7 @@ class Trainer:
             batch_size=self.stage.batch_size,
             machine=self.machine,
             check=self._stop_if_asked,
-            warn=lambda text: self._warn(
-                f"{self.name}: epoch {len(self.history) + 1}: {kind} {text}"
-            ),
-        )
-
-    def _warn_unscored(self, kind: str, finished: int, error: NotFiniteError) -> None:
-        """Say that weights have no score: as empty masks they would score what those do."""
-        self._warn(
-            f"{self.name}: epoch {finished}: the {kind} weights are not scored and not kept. "
-            f"{error}\n{DIVERGED}."
+            warn=lambda text: self._warn(f"epoch {len(self.history) + 1}: {kind} {text}"),
         )
 
     def _keep_if_good(
@@ -383,7 +372,7 @@ class Trainer:
         if self.ranks.is_writer:
             kept = keep_best(self.run.folder, self.stage.keep_checkpoints, len(self.history))
             if not kept:
-                raise self._no_checkpoint()
+                raise no_checkpoint(self.run.folder, self.history)
             result = {
                 "checkpoints": [one.summary for one in kept],
                 "epochs": len(self.history),
@@ -398,22 +387,9 @@ class Trainer:
         self.ranks.barrier()
         return result
 
-    def _no_checkpoint(self) -> GoldfoldError:
-        if any(best_score(row) is not None for row in self.history):
-            return GoldfoldError(f"{self.run.folder} has no checkpoint; train it with --overwrite.")
-        return GoldfoldError(
-            f"{self.run.folder} has no checkpoint: in no validated epoch were weights and logits "
-            f"finite. {DIVERGED} with --overwrite."
-        )
-
     def _say_best(self, kept: str) -> None:
-        best = best_by_kind(self.history)
-        if len(best) > 1:
-            scores = ", ".join(f"{kind} {score:.4f}" for kind, score in best.items())
-            self._say(
-                f"{self.name}: best {self.data.metric} by kind of weights: {scores}; "
-                f"{kept} is kept first"
-            )
+        if line := best_of_each_kind(self.history, self.data.metric):
+            self._say(f"{self.name}: {line}; {kept} is kept first")
 
     def _say(self, text: str) -> None:
         if self.ranks.is_writer:
@@ -421,4 +397,4 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         if self.ranks.is_writer:
-            self.progress.warn(text)
+            self.progress.warn(f"{self.name}: {text}")
