@@ -74,7 +74,10 @@ class FoldAverages:
         self._write("greedy", soup.places)
         return {
             "best": self._seen_by((0,)),
-            "predictions": self._predict([self._load(one) for one in self.checkpoints]),
+            "predictions": self._predict(
+                [self._load(one) for one in self.checkpoints],
+                [str(one.path) for one in self.checkpoints],
+            ),
             "uniform": self._seen_by(tuple(range(count))),
             "greedy": honest_greedy(count, self._seen_by, half, score_of),
         }
@@ -95,7 +98,8 @@ class FoldAverages:
     def _load(self, checkpoint: Checkpoint) -> torch.nn.Module:
         from goldfold.training.checkpoint import load_model
 
-        return load_model(checkpoint, self.device.device)
+        layout = self.device.channels_last
+        return load_model(checkpoint, self.device.device, channels_last=layout)
 
     def _average(self, places: tuple[int, ...]) -> torch.nn.Module:
         from goldfold.ensemble.soup import average_weights
@@ -105,7 +109,8 @@ class FoldAverages:
 
     def _seen_by(self, places: tuple[int, ...]) -> Seen:
         if places not in self._known:
-            self._known[places] = self._predict([self._average(places)])
+            paths = ", ".join(str(self.checkpoints[place].path) for place in places)
+            self._known[places] = self._predict([self._average(places)], [f"average of {paths}"])
         return self._known[places]
 
     def _statistics(self) -> Iterator[torch.Tensor]:
@@ -121,14 +126,16 @@ class FoldAverages:
             pixels = np.stack([self.cache.pixels[row] for row in rows[start : start + size]])
             yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
 
-    def _predict(self, models: Sequence[torch.nn.Module]) -> Seen:
+    def _predict(self, models: Sequence[torch.nn.Module], names: Sequence[str]) -> Seen:
         from goldfold.inference.labels import predict_labels
         from goldfold.inference.predictor import Predictor
         from goldfold.inference.views import get_views
 
         inference, form = self.run.settings.inference, self.run.settings.competition
         views = get_views(inference.views, form.mirror)
-        predictor = Predictor(models, self.device, views, inference.merge)
+        predictor = Predictor(
+            models, self.device, views, inference.merge, names=names, progress=self.run.progress
+        )
         if not form.is_classification:
             return self._histograms(predictor)
         return predict_labels(
@@ -165,11 +172,14 @@ class FoldAverages:
         from goldfold.commands.average_stage import averages_folder
         from goldfold.files import file_hash, write_json
         from goldfold.training.checkpoint import save_tensors
+        from goldfold.training.finite import refuse_bad_weights
 
         path = averages_folder(self.run, self.job) / f"{way}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)
-        save_tensors(path, self._average(places).state_dict())
+        weights = self._average(places).state_dict()
+        refuse_bad_weights(weights, f"the {way} average of the weights, {path},")
+        save_tensors(path, weights)
         facts = dict(self.checkpoints[0].facts)
         facts |= {
             "weights": way,

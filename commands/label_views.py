@@ -165,7 +165,8 @@ def _job_labels(
         for start in range(0, len(rows), size):
             pixels = np.stack([cache.pixels[row] for row in rows[start : start + size]])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen, took = timed_views(predictor, views, inputs, look)
+            batch_ids = ids[start : start + size]
+            seen, took = timed_views(predictor, views, inputs, look, batch_ids)
             seconds += took
             for number, chosen in enumerate(sets):
                 merger = Merger(predictor.merge)

@@ -36,6 +36,7 @@ def image_command(
     from goldfold.errors import ImageError
 
     model = open_model(model_folder)
+    model.progress = show.terminal_progress()
     found, problems = [], []
     for path in files:
         try:

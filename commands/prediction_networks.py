@@ -52,13 +52,26 @@ class Networks:
         checkpoints = predicting_checkpoints(self.run, self.job)
         example = _example(self.run, cache, device)
         networks = [
-            _start(self.run, load_model(checkpoint, device.device), device, example, engine)
+            _start(
+                self.run,
+                load_model(checkpoint, device.device, channels_last=device.channels_last),
+                device,
+                example,
+                engine,
+            )
             for checkpoint in checkpoints
         ]
         number = plural(len(checkpoints), "checkpoint", "checkpoints")
         self.description = f"{number}, {engine} on {device.description}"
         views = get_views(inference.views, self.run.settings.competition.mirror)
-        return Predictor(networks, device, views, inference.merge)
+        return Predictor(
+            networks,
+            device,
+            views,
+            inference.merge,
+            names=[str(checkpoint.path) for checkpoint in checkpoints],
+            progress=self.run.progress,
+        )
 
 
 def predicting_checkpoints(run: Run, job: Job) -> list[Checkpoint]:
@@ -117,7 +130,8 @@ def resolve_engine(
     passes = max(1, int(batches * len(get_views(inference.views))))  # of each network
     size = inference.tile or inference.image_size or first.model.stages[-1].image_size
     example = _noise(device, first, extent_of(size), inference.batch_size)
-    model = load_model(predicting_checkpoints(run, first)[0], device.device)
+    checkpoint = predicting_checkpoints(run, first)[0]
+    model = load_model(checkpoint, device.device, channels_last=device.channels_last)
     choice = choose_engine(model, device, example, passes=passes, say=run.progress.say)
     if _engine_path(run).is_file():  # another process that shares the work was faster
         return

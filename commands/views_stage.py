@@ -150,7 +150,6 @@ def _job_histograms(
     from goldfold.competitions.rle import get_dialect
     from goldfold.inference.held_out import count_levels, empty_histograms
     from goldfold.inference.merge import Merger
-    from goldfold.inference.predictor import see
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
 
@@ -159,7 +158,8 @@ def _job_histograms(
     form = run.settings.competition
     predictor = Networks(run, job).predictor(cache)
     views, device = get_views(names, form.mirror), predictor.device
-    rows = cache.rows(list(held_out["image_id"]))
+    image_ids = list(held_out["image_id"])
+    rows = cache.rows(image_ids)
     sizes = list(zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True))
     masks = [text for texts in encoded_masks(form, held_out) for text in texts]
     dialect = get_dialect(form.labels.dialect)
@@ -173,7 +173,8 @@ def _job_histograms(
             places = range(start, min(start + size, len(rows)))
             pixels = np.stack([cache.pixels[rows[place]] for place in places])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen, took = timed_views(predictor, views, inputs, lambda *given: see(*given)[0])
+            ids = [image_ids[place] for place in places]
+            seen, took = timed_views(predictor, views, inputs, _look, ids)
             seconds += took
             for number, chosen in enumerate(sets):
                 merger = Merger(predictor.merge)
@@ -195,11 +196,22 @@ def held_out_images(job: Job, images: pd.DataFrame, folds: pd.DataFrame) -> pd.D
     return held_out.sort_values("image_id", ignore_index=True)
 
 
+def _look(
+    network: Network, inputs: torch.Tensor, view: View, device: Device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mask's probability, and for which images all logits are finite."""
+    from goldfold.inference.predictor import see
+
+    sight = see(network, inputs, view, device)
+    return sight.mask, sight.finite
+
+
 def timed_views(
     predictor: Predictor,
     views: Sequence[View],
     inputs: torch.Tensor,
-    look: Callable[[Network, torch.Tensor, View, Device], torch.Tensor],
+    look: Callable[[Network, torch.Tensor, View, Device], tuple[torch.Tensor, torch.Tensor]],
+    image_ids: Sequence[str],
 ) -> tuple[list[list[torch.Tensor]], NDArray[np.float64]]:
     """Return what every network sees of a batch in every view, views outermost, and seconds.
 
@@ -207,20 +219,36 @@ def timed_views(
         predictor: its networks look.
         views: V of them.
         inputs: network input, float32 (N, C, H, W).
-        look: what a network gives in a view.
+        look: what a network gives in a view, and for which images its logits are finite.
+        image_ids: of the batch, for messages.
 
     Returns:
         V lists of a tensor a network, and (V,) seconds.
+
+    Raises:
+        NotFiniteError: logits are NaN or infinite, in float32 too.
     """
     import time
 
     import numpy as np
+    import torch
 
-    seen, seconds = [], np.zeros(len(views))
-    for number, view in enumerate(views):
-        begun = time.perf_counter()
-        seen.append([look(one, inputs, view, predictor.device) for one in predictor.networks])
-        if predictor.device.device.type == "cuda":
-            seen[-1][-1].sum().item()  # waits for the GPU
-        seconds[number] = time.perf_counter() - begun
-    return seen, seconds
+    from goldfold.inference.retry import finite_or_retried
+
+    seconds = np.zeros(len(views))
+
+    def attempt(
+        networks: Sequence[Network], device: Device
+    ) -> tuple[list[list[torch.Tensor]], torch.Tensor]:
+        seen, finite = [], []
+        for number, view in enumerate(views):
+            begun = time.perf_counter()
+            looks = [look(one, inputs, view, device) for one in networks]
+            seen.append([probability for probability, _ in looks])
+            finite.append(torch.stack([flags for _, flags in looks]))
+            if device.device.type == "cuda":
+                seen[-1][-1].sum().item()  # waits for the GPU
+            seconds[number] = time.perf_counter() - begun
+        return seen, torch.stack(finite).all(dim=0)
+
+    return finite_or_retried(attempt, predictor, image_ids)(), seconds

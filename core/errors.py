@@ -6,6 +6,7 @@
     │   ├── ImageError           ... in an image file
     │   └── RunLengthError       ... in a run-length encoding
     ├── OutputError          exit code 1: a file cannot be written
+    ├── NotFiniteError       exit code 1: weights or logits are NaN or infinite
     └── Stopped              exit code 143 (SIGTERM), 130 (SIGINT) or 75 (--stop-after): saved
 
 A message says what was expected, what was found (file, row, id, how many in all) and what to do.
@@ -43,6 +44,10 @@ class RunLengthError(InputError):
 
 class OutputError(GoldfoldError):
     """A file cannot be written (full disk, no permission)."""
+
+
+class NotFiniteError(GoldfoldError):
+    """Weights or logits are NaN or infinite; the message names the tensors or the images."""
 
 
 class Stopped(GoldfoldError):  # noqa: N818 - it tells of an event, and is caught as one

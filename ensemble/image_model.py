@@ -35,6 +35,7 @@ from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
+from goldfold.progress import SILENT, Progress
 from goldfold.settings import CLASSIFIERS
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
@@ -110,12 +111,14 @@ class ImageModel:
     Attributes:
         facts: the content of model.json but for the members.
         members: what is blended.
+        progress: is warned where an image had to be predicted again in float32.
     """
 
     def __init__(
         self, facts: Mapping[str, Any], members: Sequence[ModelMember], device: Device | None = None
     ) -> None:
         """Take the parts; networks are loaded when the first image comes."""
+        self.progress: Progress = SILENT
         self.facts, self.members = dict(facts), list(members)
         self.device = device if device is not None else choose_device()
         self._predictors: dict[tuple[str, int, int], Predictor] = {}
@@ -153,14 +156,16 @@ class ImageModel:
 
         Raises:
             ImageError: the file cannot be read.
+            NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
         """
         channels = {member.channels for member in self.members}
         images = {one: read_image(path, one, reading=self.reading) for one in channels}
         shown = images[max(channels)]
-        return self._classes(images, shown) if self.classes else self._masks(images, shown)
+        how = self._classes if self.classes else self._masks
+        return how(images, shown, str(path))
 
     def _masks(
-        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8]
+        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
     ) -> ImagePrediction:
         size = (shown.shape[0], shown.shape[1])
         names = list(self.choices)
@@ -170,7 +175,9 @@ class ImageModel:
             pixels = resize_image(images[member.channels], *member.image_size)
             for one in member.networks:
                 with _naming(member):
-                    seen, presence = self._predictor(member, one).probability(pixels[None])
+                    seen, presence = self._predictor(member, one).probability(
+                        pixels[None], [image_id]
+                    )
                 for name, levels in zip(names, levels_at_size(seen, [size]), strict=True):
                     maps[name].setdefault(member.name, []).append(levels)
                 if presence is not None:
@@ -182,7 +189,7 @@ class ImageModel:
         return ImagePrediction(shown, masks=found) if self.mask_classes else found[""]
 
     def _classes(
-        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8]
+        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
     ) -> ImagePrediction:
         exclusive = bool(self.facts["exclusive"])
         found, references = [], []
@@ -190,7 +197,9 @@ class ImageModel:
             pixels = resize_image(images[member.channels], *member.image_size)
             with _naming(member):
                 per_fold = [
-                    label_probabilities(self._predictor(member, one), pixels[None], exclusive)
+                    label_probabilities(
+                        self._predictor(member, one), pixels[None], exclusive, [image_id]
+                    )
                     for one in member.networks
                 ]
             found.append(np.mean(per_fold, axis=0).astype(np.float64))
@@ -223,7 +232,8 @@ class ImageModel:
             )
             networks: list[Network] = []
             for checkpoint in one.checkpoints:
-                model = load_model(checkpoint, self.device.device)
+                layout = self.device.channels_last
+                model = load_model(checkpoint, self.device.device, channels_last=layout)
                 network = start_engine(model, self.device, example, "torch")
                 if how["tile"] is not None:
                     network = TiledNetwork(
@@ -231,7 +241,10 @@ class ImageModel:
                     )
                 networks.append(network)
             views = get_views(how["views"], tuple(self.facts.get("mirror", ())))
-            self._predictors[key] = Predictor(networks, self.device, views, how["merge"])
+            names = [str(checkpoint.path) for checkpoint in one.checkpoints]
+            self._predictors[key] = Predictor(
+                networks, self.device, views, how["merge"], names=names, progress=self.progress
+            )
         return self._predictors[key]
 
 

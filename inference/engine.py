@@ -12,7 +12,7 @@ from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
 from goldfold.inference.fold_batchnorm import fold_batchnorms
-from goldfold.inference.predictor import Network
+from goldfold.inference.network import Network, WrappedNetwork
 from goldfold.training.device import Device
 
 ENGINES = ("torch", "compile", "openvino")
@@ -49,11 +49,11 @@ def start_engine(model: nn.Module, device: Device, images: torch.Tensor, engine:
     if device.channels_last:
         folded = folded.to(memory_format=torch.channels_last)
     if engine == "compile":
-        return _SameBatch(_compile(folded))
+        return _SameBatch(_compile(folded), folded)
     if engine == "openvino":
         from goldfold.inference.openvino_network import OpenvinoNetwork
 
-        return _SameBatch(OpenvinoNetwork(folded, device))
+        return _SameBatch(OpenvinoNetwork(folded, device), folded)
     return folded
 
 
@@ -132,12 +132,16 @@ def _compile(model: nn.Module) -> Network:
     return call
 
 
-class _SameBatch:
+class _SameBatch(WrappedNetwork):
     """Fills a smaller last batch up to the size of the others: a new shape costs a start-up."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, plain: nn.Module) -> None:
+        self._network, self._plain = network, plain
         self._largest = 0
+
+    @property
+    def plain(self) -> Network:
+        return self._plain
 
     def __call__(self, images: torch.Tensor) -> Any:
         count = len(images)

@@ -53,7 +53,7 @@ def held_out_histograms(
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
             pixels = np.stack([cache.pixels[rows[place]] for place in places])
-            seen = predictor.probability(pixels)
+            seen = predictor.probability(pixels, [image_ids[place] for place in places])
             count_levels(found, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))
     return found

@@ -11,15 +11,18 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, NotFiniteError, list_problems, plural
 from goldfold.files import write_json, write_text
 from goldfold.inference.merge import Merger
-from goldfold.inference.predictor import Network, Predictor
+from goldfold.inference.network import Network
+from goldfold.inference.predictor import Predictor
+from goldfold.inference.retry import finite_or_retried
 from goldfold.inference.views import View
 from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
+from goldfold.training.finite import finite_images
 from goldfold.training.label_validation import label_probability
 
 ID_COLUMN = "image_id"
@@ -28,7 +31,10 @@ _REMEDY = "Run `goldfold predict run RUN` again."
 
 @torch.inference_mode()
 def label_probabilities(
-    predictor: Predictor, pixels: NDArray[np.uint8], exclusive: bool
+    predictor: Predictor,
+    pixels: NDArray[np.uint8],
+    exclusive: bool,
+    image_ids: Sequence[str] = (),
 ) -> NDArray[np.float32]:
     """Return the probabilities of classes, merged over networks and views, (N, C).
 
@@ -36,21 +42,34 @@ def label_probabilities(
         predictor: networks that give logits (N, 1, 1, C).
         pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
         exclusive: exactly one class an image: probabilities sum to one.
+        image_ids: N ids, for messages.
+
+    Raises:
+        NotFiniteError: logits are NaN or infinite, in float32 too.
     """
-    device = predictor.device
-    images = network_input(pixels, device.device, channels_last=device.channels_last)
-    merger = Merger(predictor.merge)
-    for network in predictor.networks:
-        for view in predictor.views:
-            merger.add(see_labels(network, images, view, device, exclusive))
-    return merged_labels(merger, exclusive)
+
+    def attempt(networks: Sequence[Network], device: Device) -> tuple[Merger, torch.Tensor]:
+        images = network_input(pixels, device.device, channels_last=device.channels_last)
+        merger, finite = Merger(predictor.merge), []
+        for network in networks:
+            flags = []
+            for view in predictor.views:
+                probability, of_view = see_labels(network, images, view, device, exclusive)
+                merger.add(probability)
+                flags.append(of_view)
+            finite.append(torch.stack(flags).all(dim=0))
+        return merger, torch.stack(finite)
+
+    return merged_labels(finite_or_retried(attempt, predictor, image_ids)(), exclusive)
 
 
 @torch.inference_mode()
 def see_labels(
     network: Network, images: torch.Tensor, view: View, device: Device, exclusive: bool
-) -> torch.Tensor:
-    """Return the probabilities that a network gives in a view, float32 (N, C).
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the probabilities that a network gives in a view, float32 (N, C), and bool (N,).
+
+    The latter tells for which images all logits are finite.
 
     A view changes nothing about what an image is of, so nothing is turned back.
 
@@ -66,7 +85,7 @@ def see_labels(
         looked = looked.contiguous(memory_format=torch.channels_last)
     with device.autocast():
         logits = network(looked)
-    return label_probability(logits, exclusive)
+    return label_probability(logits, exclusive), finite_images(logits)
 
 
 def merged_labels(merger: Merger, exclusive: bool) -> NDArray[np.float32]:
@@ -105,8 +124,9 @@ def predict_labels(
     found = []
     with progress.task("predict", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
-            pixels = np.stack([cache.pixels[row] for row in rows[start : start + batch_size]])
-            found.append(label_probabilities(predictor, pixels, exclusive))
+            part = slice(start, start + batch_size)
+            pixels = np.stack([cache.pixels[row] for row in rows[part]])
+            found.append(label_probabilities(predictor, pixels, exclusive, image_ids[part]))
             task.advance(len(pixels))
     return np.concatenate(found)
 
@@ -131,7 +151,17 @@ def write_labels(
         classes: C names.
         probability: (N, C), written so that reading gives the same numbers.
         facts: what they were made from.
+
+    Raises:
+        NotFiniteError: a probability is NaN or infinite; nothing is written.
     """
+    bad = [
+        name for name, row in zip(image_ids, probability, strict=True) if not np.isfinite(row).all()
+    ]
+    if bad:
+        raise NotFiniteError(
+            list_problems(f"{path} is not written: NaN or infinite probabilities of", bad)
+        )
     path.with_suffix(".json").unlink(missing_ok=True)
     table = pd.DataFrame(probability, columns=list(classes))
     table.insert(0, ID_COLUMN, list(image_ids))
@@ -150,7 +180,7 @@ def read_labels_table(
         remedy: what to do about a damaged one.
 
     Raises:
-        InputError: it is missing, damaged or of other classes.
+        InputError: it is missing, damaged or of other classes, or holds what is no probability.
     """
     try:
         table = pd.read_csv(path, dtype={ID_COLUMN: str}, keep_default_na=False)
@@ -161,8 +191,28 @@ def read_labels_table(
             f"{path} has the columns {', '.join(table.columns)}; expected {ID_COLUMN} and the "
             f"classes {', '.join(classes)}. {remedy}"
         )
-    try:
-        probability = table[list(classes)].to_numpy(np.float64)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}. {remedy}") from None
-    return table[ID_COLUMN].tolist(), probability
+    values = table[list(classes)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    bad = ~((values >= 0) & (values <= 1))  # NaN is neither
+    if bad.any():
+        raise InputError(_bad_cells(path, classes, bad, remedy))
+    return table[ID_COLUMN].tolist(), values
+
+
+def _bad_cells(path: Path, classes: Sequence[str], bad: NDArray[np.bool_], remedy: str) -> str:
+    """Return the message that names the cells of a table that hold no probability.
+
+    Args:
+        path: the .csv file.
+        classes: C names.
+        bad: (N, C).
+        remedy: what to do about it.
+    """
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    problems = [
+        f"line {row + 2}, {cells[ID_COLUMN][row]}: {classes[place]} is "
+        f"{cells[classes[place]][row]!r}"
+        for row, place in np.argwhere(bad).tolist()
+    ]
+    rows = plural(int(bad.any(axis=1).sum()), "row has", "rows have")
+    title = f"{path}: {rows} values that are not probabilities from 0 to 1:"
+    return list_problems(title, problems, remedy)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError
-from goldfold.inference.predictor import Predictor
+from goldfold.inference.predictor import Predictor, Seen
 from goldfold.inference.store import MapWriter, map_name
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache import ImageCache
@@ -51,6 +50,7 @@ def predict_maps(
 
     Raises:
         InputError: an image twice or not in the cache, or not one size for each image.
+        NotFiniteError: logits of an image are NaN or infinite, in float32 too.
         OutputError: the store cannot be written.
     """
     _check_request(image_ids, sizes)
@@ -65,9 +65,10 @@ def predict_maps(
         stored, writing = 0, None
         for block, pixels in _read_ahead(cache, rows, blocks, named, writer):
             if pixels is not None:
-                seen, presence = predictor.probability(pixels)
+                ids = [image_ids[place] for place in block]
+                wait_for_seen = predictor.begin(pixels, ids)
                 stored += _stored(writing)
-                writing = store.submit(_store, writer, block, named, seen, presence)
+                writing = store.submit(_store, writer, block, named, wait_for_seen)
             task.advance(len(block))
     return stored + _stored(writing)
 
@@ -112,10 +113,10 @@ def _store(
     writer: MapWriter,
     block: range,
     named: _Named,
-    probability: torch.Tensor,
-    presence: torch.Tensor | None,
+    wait_for_seen: Callable[[], Seen],
 ) -> int:
     """Append a batch's maps at their original sizes and return how many were new."""
+    probability, presence = wait_for_seen()
     told = [None] * len(block) if presence is None else presence.tolist()
     maps = levels_at_size(probability, [named.sizes[place] for place in block])
     new = 0

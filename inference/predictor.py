@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +12,32 @@ from numpy.typing import NDArray
 
 from goldfold.errors import InputError
 from goldfold.inference.merge import Merger
+from goldfold.inference.network import Network
+from goldfold.inference.retry import finite_or_retried
 from goldfold.inference.views import View, get_views
+from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
+from goldfold.training.finite import finite_images
 from goldfold.training.networks.output import split_output
 
-Network = Callable[[torch.Tensor], Any]
-"""Images (N, C, H, W) -> logits (N, M, H, W) of M masks; and presence logits (N, 1) with a head."""
+__all__ = ["Network", "Predictor", "Seen", "Sight", "see"]
 
 Seen = tuple[torch.Tensor, torch.Tensor | None]
+
+
+class Sight(NamedTuple):
+    """What a network sees in a view.
+
+    Attributes:
+        mask: probability, float32 (N, M, H, W) in 0..1.
+        presence: probability of a mask at all, float32 (N,), None without a head.
+        finite: whether all logits of an image are finite, bool (N,).
+    """
+
+    mask: torch.Tensor
+    presence: torch.Tensor | None
+    finite: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -32,12 +49,18 @@ class Predictor:
         device: its autocast holds for the networks alone; means are taken in float32.
         views: test-time augmentation.
         merge: name of the mean over checkpoints and views.
+        names: of the networks' checkpoints, for messages.
+        progress: is warned where a batch had to be predicted again in float32.
+        warned: filled once it was.
     """
 
     networks: Sequence[Network]
     device: Device
     views: Sequence[View] = field(default_factory=lambda: get_views("none"))
     merge: str = "mean"
+    names: Sequence[str] = ()
+    progress: Progress = SILENT
+    warned: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a predictor that has nothing to predict with."""
@@ -47,8 +70,9 @@ class Predictor:
             raise InputError("expected at least one view, found none.")
         Merger(self.merge)
 
-    @torch.inference_mode()
-    def probability(self, pixels: NDArray[np.uint8] | torch.Tensor) -> Seen:
+    def probability(
+        self, pixels: NDArray[np.uint8] | torch.Tensor, image_ids: Sequence[str] = ()
+    ) -> Seen:
         """Return the merged probability, float32 (N, M, S, S), and the presence's, (N,).
 
         The presence probability is merged over the networks that have a head for it; None where
@@ -56,35 +80,55 @@ class Predictor:
 
         Args:
             pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
-        """
-        mask, presence = Merger(self.merge), Merger(self.merge)
-        for seen, told in self.every_view(pixels):
-            mask.add(seen)
-            if told is not None:
-                presence.add(told)
-        return mask.result(), presence.result() if len(presence) else None
+            image_ids: N ids, for messages.
 
-    def every_view(self, pixels: NDArray[np.uint8] | torch.Tensor) -> Iterator[Seen]:
-        """Yield what each network sees in each view, views innermost: as `probability`."""
-        images = network_input(pixels, self.device.device, channels_last=self.device.channels_last)
-        for network in self.networks:
+        Raises:
+            NotFiniteError: logits are NaN or infinite, in float32 too.
+        """
+        return self.begin(pixels, image_ids)()
+
+    @torch.inference_mode()
+    def begin(
+        self, pixels: NDArray[np.uint8] | torch.Tensor, image_ids: Sequence[str] = ()
+    ) -> Callable[[], Seen]:
+        """Start a batch and return a call that gives its `probability`, waiting for a GPU."""
+
+        def attempt(networks: Sequence[Network], device: Device) -> tuple[Seen, torch.Tensor]:
+            images = network_input(pixels, device.device, channels_last=device.channels_last)
+            return self._merged(networks, images, device)
+
+        return finite_or_retried(attempt, self, image_ids)
+
+    def _merged(
+        self, networks: Sequence[Network], images: torch.Tensor, device: Device
+    ) -> tuple[Seen, torch.Tensor]:
+        """Return what networks see over all views, views innermost, and which logits are finite."""
+        mask, presence = Merger(self.merge), Merger(self.merge)
+        finite = []
+        for network in networks:
+            flags = []
             for view in self.views:
-                yield see(network, images, view, self.device)
+                sight = see(network, images, view, device)
+                mask.add(sight.mask)
+                if sight.presence is not None:
+                    presence.add(sight.presence)
+                flags.append(sight.finite)
+            finite.append(torch.stack(flags).all(dim=0))
+        told = presence.result() if len(presence) else None
+        return (mask.result(), told), torch.stack(finite)
 
 
 @torch.inference_mode()
-def see(network: Network, images: torch.Tensor, view: View, device: Device) -> Seen:
+def see(network: Network, images: torch.Tensor, view: View, device: Device) -> Sight:
     """Return the probability that a network gives in a view, laid back onto the images.
+
+    A view changes nothing about whether there is something to see.
 
     Args:
         network: gives logits.
         images: network input, float32 (N, C, H, W).
         view: one of `get_views`.
         device: where both are.
-
-    Returns:
-        float32 (N, M, H, W) in 0..1, and the presence's float32 (N,), None without a head: a view
-        changes nothing about whether there is something to see.
     """
     looked = view.forward(images)
     if device.channels_last:
@@ -94,4 +138,5 @@ def see(network: Network, images: torch.Tensor, view: View, device: Device) -> S
     probability = torch.sigmoid(logits.float())
     height, width = images.shape[-2:]
     presence = None if told is None else torch.sigmoid(told.float())
-    return view.inverse(probability, height, width), presence
+    mask = view.inverse(probability, height, width)
+    return Sight(mask, presence, finite_images(logits, told))

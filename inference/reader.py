@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, list_problems, plural
 from goldfold.files import fingerprint, read_json
 from goldfold.inference.record import HEADER_BYTES, Entry, pack_header, scan_records, unpack_map
 from goldfold.inference.store import map_name
@@ -33,7 +33,7 @@ class MapReader:
         """Open a store.
 
         Raises:
-            InputError: there is no finished store.
+            InputError: there is no finished store, or only some of its maps have a presence.
         """
         self.path, self.of_class = path, of_class
         summary_path = path.with_suffix(".json")
@@ -63,6 +63,19 @@ class MapReader:
                 f"{path} has no maps of class {of_class!r}. Run `goldfold predict run` again."
             )
         self.image_ids = list(self._entries)
+        self._refuse_lost_presence()
+
+    def _refuse_lost_presence(self) -> None:
+        """Raise InputError where some maps have a presence: that of the others was NaN.
+
+        Older versions stored logits that were not finite as an empty map.
+        """
+        lost = [name for name, entry in self._entries.items() if entry.presence is None]
+        if 0 < len(lost) < len(self._entries):
+            count = plural(len(lost), "image", "images")
+            title = f"{self.path}: the probability of presence was NaN for {count}:"
+            remedy = f"Remove {self.path.name} and run `goldfold predict run` again."
+            raise InputError(list_problems(title, lost, remedy))
 
     def __enter__(self) -> Self:
         """Return the reader."""

@@ -12,6 +12,7 @@ of the records is then that of their arrival, and so are the bytes; what a reade
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.errors import InputError, OutputError
+from goldfold.errors import InputError, NotFiniteError, OutputError
 from goldfold.files import fingerprint, lock, read_json, turn, write_json
 from goldfold.inference.record import (
     HEADER_BYTES,
@@ -141,6 +142,7 @@ class MapWriter:
 
         Raises:
             InputError: the image is stored already, or the map is of another form.
+            NotFiniteError: the presence is NaN or infinite; NaN in a record means no presence.
             OutputError: the disk is full or the file cannot be written, or another process has
                 begun the store anew.
         """
@@ -151,6 +153,11 @@ class MapWriter:
             )
         if image_id in self._stored:
             raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
+        if presence is not None and not math.isfinite(presence):
+            raise NotFiniteError(
+                f"{image_id}: the probability of its presence is {presence}. Look for NaN in the "
+                "weights and logits it comes from."
+            )
         record = pack_record(image_id, levels, presence)
         with self._turn():
             self._catch_up()

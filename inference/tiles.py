@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from goldfold.errors import InputError
-from goldfold.inference.predictor import Network
+from goldfold.inference.network import Network, WrappedNetwork, plain_network
 from goldfold.training.networks.output import split_output
 
 _SPREAD = 8
@@ -17,7 +17,7 @@ _MARGIN = 16
 border instead of the image."""
 
 
-class TiledNetwork:
+class TiledNetwork(WrappedNetwork):
     """Sees an image tile by tile; memory for activations is that of a batch of tiles.
 
     Each pixel is the weighted mean of the logits of all tiles that hold it, the weight a Gaussian
@@ -50,7 +50,16 @@ class TiledNetwork:
                 f"found tile {tile} and overlap {overlap}."
             )
         self.network, self.tile, self.batch_size = network, tile, batch_size
+        self.overlap = overlap
         self.step = max(1, int(tile * (1 - overlap)))
+
+    @property
+    def plain(self) -> Network:
+        """The network itself where it is plain, else one that tiles the plain network."""
+        plain = plain_network(self.network)
+        if plain is self.network:
+            return self
+        return TiledNetwork(plain, self.tile, overlap=self.overlap, batch_size=self.batch_size)
 
     def __call__(self, images: torch.Tensor) -> Any:
         """Return logits float32 (N, M, H, W), and presence logits (N, 1) if there is a head.

@@ -19,6 +19,7 @@ from torch import nn
 from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.files import atomic_path, file_hash, read_json, write_json
 from goldfold.training.checkpoint_facts import check_facts, read_facts
+from goldfold.training.finite import RETRAIN, refuse_bad_weights
 from goldfold.training.networks.build import build_model
 from goldfold.training.weights_file import Shapes, read_weights, require_plausible_size
 
@@ -116,8 +117,13 @@ def save_checkpoint(
         non_empty_score: the metric on the non-empty images, which decides between equal scores.
         facts: what `load_model` needs (architecture, encoder, channels, options, image_size,
             presence_head).
+
+    Raises:
+        NotFiniteError: weights are NaN or infinite; nothing is written.
+        OutputError: the file cannot be written.
     """
     path = folder / f"{checkpoint_name(epoch, weights)}.safetensors"
+    refuse_bad_weights(model.state_dict(), f"{path} is not written")
     save_tensors(path, model.state_dict())
     sha256 = file_hash(path)
     scores = {"score": score, "non_empty_score": non_empty_score}
@@ -188,14 +194,23 @@ def keep_best(
     return ranked[:count]
 
 
-def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
-    """Return the network of a checkpoint in eval mode on the device, channels_last.
+def load_model(
+    checkpoint: Checkpoint, device: torch.device, *, channels_last: bool = True
+) -> nn.Module:
+    """Return the network of a checkpoint in eval mode on the device.
+
+    Args:
+        checkpoint: weights and facts on disk.
+        device: where the network goes.
+        channels_last: memory layout of its weights. That of the training repeats its scores
+            exactly; the other one rounds differently, which shows in bf16 and fp16.
 
     Facts and weights may come from a stranger: the facts are checked against their schema, and the
     header of the weights against the network, before memory is taken for either.
 
     Raises:
         GoldfoldError: the weights differ from what was written.
+        NotFiniteError: weights are NaN or infinite.
         InputError: the facts are bad, the network cannot be built, or the weights do not fit it.
     """
     path, remedy = checkpoint.path, checkpoint.remedy
@@ -211,6 +226,7 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
             f"it). {remedy}"
         )
     weights = read_weights(path, shapes, remedy)
+    refuse_bad_weights(weights, path, RETRAIN if remedy == _AGAIN else remedy)
     with _naming(facts_path):
         model = deepcopy(_pattern(what))
     try:
@@ -221,7 +237,8 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
             f"{error}. {remedy}"
         ) from error
     model.eval()
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from goldfold.errors import NotFiniteError, list_problems, plural
+from goldfold.training.finite import bad_tensors
 from goldfold.training.label_validation import LabelledImages, validate_labels
 from goldfold.training.machine import Machine
 from goldfold.training.validation import ValidationScore, validate
@@ -22,6 +24,7 @@ def score_held_out(
     batch_size: int,
     machine: Machine,
     check: Callable[[], None],
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ValidationScore:
     """Return what the network scores on the images that it is not trained on.
 
@@ -31,7 +34,33 @@ def score_held_out(
         batch_size: images in a forward pass.
         machine: device, threads and ranks.
         check: called after every batch; may raise to break off.
+        warn: takes a line where images were scored in float32.
+
+    Raises:
+        NotFiniteError: weights are NaN or infinite, or logits are, in float32 too. All ranks raise.
     """
+    bad = bad_tensors(model.state_dict())
+    if machine.ranks.any(bool(bad)):
+        raise NotFiniteError(list_problems("NaN or infinite weights:", bad, limit=5))
+    retried: list[int] = []
+    score = _score(model, data, batch_size, machine, check, retried.append)
+    if retried:
+        images = plural(sum(retried), "image was", "images were")
+        warn(
+            f"logits of {images} NaN or infinite on {machine.device.description}; scored in "
+            "float32 instead"
+        )
+    return score
+
+
+def _score(
+    model: nn.Module,
+    data: FoldData,
+    batch_size: int,
+    machine: Machine,
+    check: Callable[[], None],
+    retried: Callable[[int], None],
+) -> ValidationScore:
     if isinstance(data.validation, LabelledImages):
         return validate_labels(
             model,
@@ -42,6 +71,7 @@ def score_held_out(
             device=machine.device,
             ranks=machine.ranks,
             check=check,
+            retried=retried,
         )
     return validate(
         model,
@@ -53,4 +83,5 @@ def score_held_out(
         workers=machine.workers,
         ranks=machine.ranks,
         check=check,
+        retried=retried,
     )

@@ -104,6 +104,15 @@ def best_by_kind(history: Sequence[Row]) -> dict[str, float]:
     return {kind: max(scores) for kind, scores in found.items() if scores}
 
 
+def best_of_each_kind(history: Sequence[Row], metric: str) -> str:
+    """Return the best score of each kind of weights in words, "" where there is but one kind."""
+    best = best_by_kind(history)
+    if len(best) < 2:
+        return ""
+    scores = ", ".join(f"{kind} {score:.4f}" for kind, score in best.items())
+    return f"best {metric} by kind of weights: {scores}"
+
+
 def validations_without_gain(history: Sequence[Row]) -> int:
     """Return how many validations have passed since the one with the best score.
 

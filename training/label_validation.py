@@ -15,6 +15,7 @@ from goldfold.errors import InputError
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
+from goldfold.training.finite import Flags, checked_logits, refuse_unseen
 from goldfold.training.ranks import Ranks
 from goldfold.training.validation import HALF, ValidationScore
 
@@ -46,6 +47,7 @@ def validate_labels(
     device: Device,
     ranks: Ranks | None = None,
     check: Callable[[], None] = lambda: None,
+    retried: Callable[[int], None] = lambda _: None,
 ) -> ValidationScore:
     """Return the score of the whole fold; among equal ones the lower logarithmic loss decides.
 
@@ -58,9 +60,11 @@ def validate_labels(
         device: where the model is.
         ranks: of a distributed training; each predicts its share, and all return the same score.
         check: called after every batch; may raise to break off.
+        retried: takes the number of images of a batch that needed float32.
 
     Raises:
         InputError: there are no images, or one class alone, so that AUROC has no meaning.
+        NotFiniteError: logits of some images are NaN or infinite, in float32 too: on all ranks.
     """
     if not len(images.rows):
         raise InputError("expected images to validate on, found none: the held-out fold is empty.")
@@ -68,13 +72,16 @@ def validate_labels(
     model.eval()
     mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
     probability = np.zeros(images.targets.shape, dtype=np.float64)
+    unseen = np.zeros(len(images.rows), dtype=np.int64)
     # As many batches on every rank, as all of them have to ask `check` together.
     for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
         batch = mine[start : start + batch_size]
         if len(batch):
             pixels = np.stack([cache.pixels[row] for row in images.rows[batch]])
-            probability[batch] = _predict(model, pixels, images.exclusive, device)
+            probability[batch], finite = _predict(model, pixels, images.exclusive, device, retried)
+            unseen[batch] = ~finite
         check()
+    refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
     probability = ranks.sum_array(probability)
     how = {"exclusive": images.exclusive, "class_weights": images.class_weights}
     score = label_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
@@ -89,12 +96,16 @@ def validate_labels(
 
 @torch.inference_mode()
 def _predict(
-    model: nn.Module, pixels: NDArray[np.uint8], exclusive: bool, device: Device
-) -> NDArray[np.float64]:
-    with device.autocast():
-        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-        logits = model(inputs)
-    return label_probability(logits, exclusive).double().cpu().numpy()
+    model: nn.Module,
+    pixels: NDArray[np.uint8],
+    exclusive: bool,
+    device: Device,
+    retried: Callable[[int], None],
+) -> tuple[NDArray[np.float64], Flags]:
+    """Return the probabilities (N, C), and for which images the logits are finite."""
+    inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+    logits, finite = checked_logits(model, inputs, device, retried)
+    return label_probability(logits, exclusive).double().cpu().numpy(), finite
 
 
 def label_probability(logits: torch.Tensor, exclusive: bool) -> torch.Tensor:

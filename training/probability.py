@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from goldfold.errors import NotFiniteError
+
 _GPU_PIXELS = 1 << 26  # of the maps that a GPU resizes at once, 256 MiB in float32
 
 
@@ -34,9 +36,20 @@ def resize_probability(probability: torch.Tensor, height: int, width: int) -> to
 def quantise(probability: torch.Tensor) -> torch.Tensor:
     """Return levels q = min(floor(256 p), 255), uint8, same shape.
 
+    Raises:
+        NotFiniteError: a probability is NaN or infinite, which would become level 0 or 255. A GPU
+            is waited for here instead of where the levels are copied.
+
     >>> quantise(torch.tensor([0.0, 0.5, 1.0])).tolist()
     [0, 128, 255]
     """
+    # One reduction: a sum of numbers from 0 to 1 is finite if and only if all of them are.
+    if not torch.isfinite(probability.sum()):
+        bad = int((~probability.isfinite()).sum())
+        raise NotFiniteError(
+            f"{bad:,} of {probability.numel():,} probabilities are NaN or infinite; a map of them "
+            "would be an empty mask. Look for NaN in the weights and logits they come from."
+        )
     return probability.mul(256.0).floor().clamp(0, 255).to(torch.uint8)
 
 

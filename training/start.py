@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from goldfold.errors import InputError
 from goldfold.files import fingerprint, read_json
 from goldfold.training.checkpoint import RESULT, list_checkpoints
+from goldfold.training.finite import refuse_bad_weights
 from goldfold.training.history import best_score
 from goldfold.training.state import load_last_weights, read_progressed
 
@@ -37,7 +38,14 @@ def starting_weights(before: Path, start: Start) -> dict[str, torch.Tensor]:
 
     Raises:
         InputError: the stage before is not finished, or its files are damaged.
+        NotFiniteError: the weights are NaN or infinite.
     """
+    weights = _weights_of(before, start)
+    refuse_bad_weights(weights, f"the {start} weights of {before}")
+    return weights
+
+
+def _weights_of(before: Path, start: Start) -> dict[str, torch.Tensor]:
     if not (before / RESULT).is_file():
         raise InputError(
             f"{before} is not finished, and the next stage begins with its weights. "

@@ -23,6 +23,7 @@ from goldfold.errors import InputError
 from goldfold.files import read_json, write_json
 from goldfold.training.checkpoint import save_tensors
 from goldfold.training.epoch import EpochSoFar
+from goldfold.training.finite import refuse_bad_weights
 
 Averages = Mapping[str, Any]
 """Averages of the weights by name: objects with state_tensors() and load_state_tensors()."""
@@ -113,10 +114,12 @@ def load_state(folder: Path, trained: Trained) -> Progressed:
 
     Raises:
         InputError: the state is damaged, or does not fit the network as it is built now.
+        NotFiniteError: its weights are NaN or infinite, so that no step could mend them.
     """
     content = read_json(folder / "state.json")
     try:
         tensors = load_file(folder / content["file"])
+        refuse_bad_weights(_below(tensors, "model."), f"the state in {folder}")
         trained.model.load_state_dict(_below(tensors, "model."))
         trained.optimizer.load_state_dict(_optimizer_state(tensors, trained.optimizer))
         for kind, average in trained.averages.items():

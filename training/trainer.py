@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from goldfold.errors import GoldfoldError, Stopped
+from goldfold.errors import NotFiniteError, Stopped
 from goldfold.extent import compact
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
@@ -18,12 +18,13 @@ from goldfold.training.assembly import build_step, prepare_model
 from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
+from goldfold.training.divergence import no_checkpoint, not_scored
 from goldfold.training.epoch import EpochPart, EpochSoFar, train_epoch
 from goldfold.training.held_out import score_held_out
 from goldfold.training.history import (
     RAW,
     Row,
-    best_by_kind,
+    best_of_each_kind,
     best_score,
     history_row,
     scores_so_far,
@@ -289,17 +290,22 @@ class Trainer:
             last=last, batches=lambda: self._statistics_batches(epoch), device=self.machine.device
         )
         for kind, model in {RAW: self.model, **averages}.items():
-            scores[kind] = self._validate(model)
-            self._keep_if_good(kind, model, finished, scores[kind])
+            try:
+                scores[kind] = self._validate(kind, model)
+            except NotFiniteError as error:
+                self._warn(not_scored(kind, finished, error))
+            else:
+                self._keep_if_good(kind, model, finished, scores[kind])
         return scores
 
-    def _validate(self, model: nn.Module) -> ValidationScore:
+    def _validate(self, kind: str, model: nn.Module) -> ValidationScore:
         return score_held_out(
             model,
             self.data,
             batch_size=self.stage.batch_size,
             machine=self.machine,
             check=self._stop_if_asked,
+            warn=lambda text: self._warn(f"epoch {len(self.history) + 1}: {kind} {text}"),
         )
 
     def _keep_if_good(
@@ -366,9 +372,7 @@ class Trainer:
         if self.ranks.is_writer:
             kept = keep_best(self.run.folder, self.stage.keep_checkpoints, len(self.history))
             if not kept:
-                raise GoldfoldError(
-                    f"{self.run.folder} has no checkpoint; train it with --overwrite."
-                )
+                raise no_checkpoint(self.run.folder, self.history)
             result = {
                 "checkpoints": [one.summary for one in kept],
                 "epochs": len(self.history),
@@ -384,14 +388,13 @@ class Trainer:
         return result
 
     def _say_best(self, kept: str) -> None:
-        best = best_by_kind(self.history)
-        if len(best) > 1:
-            scores = ", ".join(f"{kind} {score:.4f}" for kind, score in best.items())
-            self._say(
-                f"{self.name}: best {self.data.metric} by kind of weights: {scores}; "
-                f"{kept} is kept first"
-            )
+        if line := best_of_each_kind(self.history, self.data.metric):
+            self._say(f"{self.name}: {line}; {kept} is kept first")
 
     def _say(self, text: str) -> None:
         if self.ranks.is_writer:
             self.progress.say(text)
+
+    def _warn(self, text: str) -> None:
+        if self.ranks.is_writer:
+            self.progress.warn(f"{self.name}: {text}")

@@ -26,7 +26,7 @@ from goldfold.errors import InputError
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.networks.output import split_output
+from goldfold.training.finite import Flags, checked_logits, refuse_unseen
 from goldfold.training.probability import levels_at_size
 from goldfold.training.ranks import Ranks
 
@@ -76,6 +76,7 @@ def validate(
     workers: int = 1,
     ranks: Ranks | None = None,
     check: Callable[[], None] = lambda: None,
+    retried: Callable[[int], None] = lambda _: None,
 ) -> ValidationScore:
     """Return the score of the whole fold, a mean over images and never of batches.
 
@@ -94,9 +95,11 @@ def validate(
         ranks: of a distributed training; each predicts its share, and all return the same score,
             exact as counts of pixels are added.
         check: called after every batch; may raise to break off.
+        retried: takes the number of images of a batch that needed float32.
 
     Raises:
         InputError: there are no images.
+        NotFiniteError: logits of some images are NaN or infinite, in float32 too: on all ranks.
     """
     if not len(images.rows):
         raise InputError("expected images to validate on, found none: the held-out fold is empty.")
@@ -105,22 +108,29 @@ def validate(
     mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
     counted = PIXEL_ROWS if images.objects is None else OBJECT_ROWS
     histograms = np.zeros((len(images.masks), counted, LEVELS), dtype=np.int64)
+    unseen = np.zeros(len(images.rows), dtype=np.int64)
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
         counting: list[Future[None]] = []
         # As many batches on every rank, as all of them have to ask `check` together.
         for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
             batch = mine[start : start + batch_size].tolist()
-            maps = _predict_levels(model, cache, images, batch, device) if batch else []
+            maps: list[NDArray[np.uint8]] = []
+            if batch:
+                maps, finite = _predict_levels(model, cache, images, batch, device, retried)
+                unseen[batch] = ~finite
             # Waiting for the batch before bounds the maps that are held.
             for one in counting:
                 one.result()
             counting = [
                 pool.submit(_count, histograms, images, place, levels)
-                for place, levels in zip(_masks_of(images, batch), maps, strict=True)
+                for place, levels in zip(
+                    _masks_of(images, batch if maps else []), maps, strict=True
+                )
             ]
             check()
         for one in counting:
             one.result()
+    refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
     return _score(ranks.sum_array(histograms), metric)
 
 
@@ -131,14 +141,19 @@ def _predict_levels(
     images: ValidationImages,
     batch: Sequence[int],
     device: Device,
-) -> list[NDArray[np.uint8]]:
-    """Return the uint8 maps (H, W) of a batch at original size, image by image."""
+    retried: Callable[[int], None],
+) -> tuple[list[NDArray[np.uint8]], Flags]:
+    """Return the uint8 maps (H, W) of a batch at original size, and which images are finite.
+
+    No maps where some image is not: there is no score then.
+    """
     pixels = np.stack([cache.pixels[images.rows[place]] for place in batch])
-    with device.autocast():
-        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-        logits, _ = split_output(model(inputs))
+    inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+    logits, finite = checked_logits(model, inputs, device, retried)
+    if not finite.all():
+        return [], finite
     probability = torch.sigmoid(logits.float())
-    return list(levels_at_size(probability, [images.sizes[place] for place in batch]))
+    return list(levels_at_size(probability, [images.sizes[place] for place in batch])), finite
 
 
 def _masks_of(images: ValidationImages, batch: Sequence[int]) -> list[int]:

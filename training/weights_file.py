@@ -42,8 +42,7 @@ def read_weights(path: Path, shapes: Shapes | None, remedy: str) -> dict[str, to
         remedy: what to do about a bad file.
 
     Raises:
-        InputError: the file is damaged, its tensors have other names or shapes, or a number in
-            them is not finite.
+        InputError: the file is damaged, or its tensors have other names or shapes.
     """
     try:
         if shapes is not None:
@@ -51,14 +50,6 @@ def read_weights(path: Path, shapes: Shapes | None, remedy: str) -> dict[str, to
         weights: dict[str, torch.Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read the weights {path}: {error}. {remedy}") from error
-    wrong = [
-        name for name, one in weights.items() if one.is_floating_point() and not _is_finite(one)
-    ]
-    if wrong:
-        title = (
-            f"{path} has numbers that are not finite in {plural(len(wrong), 'tensor', 'tensors')}:"
-        )
-        raise InputError(list_problems(title, wrong, remedy, limit=5))
     return weights
 
 
@@ -75,7 +66,3 @@ def _require_shapes(path: Path, shapes: Shapes, remedy: str) -> None:
     if problems:
         title = f"{path} does not fit its network ({plural(len(problems), 'tensor', 'tensors')}):"
         raise InputError(list_problems(title, problems, remedy, limit=5))
-
-
-def _is_finite(tensor: torch.Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())

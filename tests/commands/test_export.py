@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 from goldfold.competitions.image import read_image
 from goldfold.competitions.rle import decode, get_dialect
+from goldfold.files import file_hash, read_json, write_json
 from goldfold.training.resize import resize_image
 
 
@@ -129,6 +131,30 @@ def test_weights_that_changed_are_refused(finished, exported, invoke, tmp_path):
     done = invoke("predict", "image", folder, next(iter(files_of(finished).values())))
     assert done.code == 1
     assert "SHA-256" in done.err
+
+
+@pytest.mark.parametrize(
+    ("factor", "named"), [(float("nan"), "decoder.blocks.0.conv1.0.weight: "), (1e38, "IMAGE")]
+)
+def test_weights_and_logits_that_are_not_finite_are_no_empty_mask(
+    finished, exported, invoke, tmp_path, factor, named
+):
+    """As a teammate may export it: the files are whole, the numbers are not."""
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    weights = sorted((folder / "weights").glob("*.safetensors"))[0]
+    tensors = load_file(weights)
+    for name, value in tensors.items():
+        if name.endswith("weight"):
+            value.mul_(factor)
+    save_file(tensors, weights)
+    facts = weights.with_suffix(".json")
+    write_json(facts, {**read_json(facts), "sha256": file_hash(weights)})
+    image = next(iter(files_of(finished).values()))
+    done = invoke("predict", "image", folder, image)
+    assert (done.code, done.out) == (1, "")
+    assert str(weights) in done.err.replace("\n", "")
+    assert named.replace("IMAGE", str(image)) in done.err.replace("\n", "")
 
 
 @pytest.mark.parametrize("views", ["none", "hflip", "d4"])

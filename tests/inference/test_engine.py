@@ -143,7 +143,7 @@ def test_a_smaller_last_batch_is_filled_up() -> None:
         shapes.append(tuple(images.shape))
         return images * 2
 
-    same = engine_module._SameBatch(network)
+    same = engine_module._SameBatch(network, nn.Identity())
     for count in (4, 4, 3):
         images = torch.rand(count, 1, 8, 8)
         assert torch.equal(same(images), images * 2)

@@ -250,15 +250,14 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_presence_comes_back_with_the_map(tmp_path: Path) -> None:
-    path = tmp_path / "a.maps"
-    with MapWriter(path, {"a": 1}) as writer:
-        writer.append("told", make_map(1), 0.625)
-        writer.append("not told", make_map(2))
-        writer.finish()
-    with MapReader(path) as reader:
-        assert reader.presence("told") == 0.625
-        assert reader.presence("not told") is None
-        assert (reader.read("told") == make_map(1)).all()
+    for presence in (0.625, None):
+        path = tmp_path / f"{presence}.maps"
+        with MapWriter(path, {"a": 1}) as writer:
+            writer.append("a", make_map(1), presence)
+            writer.finish()
+        with MapReader(path) as reader:
+            assert reader.presence("a") == presence
+            assert (reader.read("a") == make_map(1)).all()
 
 
 SHARING_WRITER = """

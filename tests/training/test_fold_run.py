@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from goldfold.competitions.rle import get_dialect
-from goldfold.errors import GoldfoldError, InputError, OutputError, Stopped
+from goldfold.errors import GoldfoldError, InputError, NotFiniteError, OutputError, Stopped
 from goldfold.files import locked_folder, read_json
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_run as fold_run_module
@@ -781,3 +782,85 @@ def test_the_record_has_every_epochs_draw(first):
     assert [len(row["draw"]) for row in rows] == [12, 12, 12]
     assert len({row["draw"] for row in rows}) == 3
     assert all(row["skipped"] == [] for row in rows)
+
+
+# --- NaN and infinity ----------------------------------------------------------------------------
+
+DIVERGING = STAGE.model_copy(update={"learning_rate": 1e30, "warmup_epochs": 0, "ema": 0.9})
+
+
+@pytest.fixture(scope="module")
+def diverged(tmp_path_factory, data):
+    """Return the folder, the error and the lines of a training whose weights became huge."""
+    folder, heard = tmp_path_factory.mktemp("diverged") / "fold-0", Stopper()
+    with pytest.raises(GoldfoldError) as error:
+        train(folder, data, stage=DIVERGING, progress=heard)
+    return folder, str(error.value), heard.said
+
+
+def test_a_network_that_diverged_is_never_scored_as_empty_masks(diverged):
+    """It had the all-empty score, and its checkpoints were kept among the good ones."""
+    folder, message, _ = diverged
+    history = pd.read_csv(folder / "history.csv")
+    assert history[["score", "ema_score"]].isna().all(axis=None)
+    assert list_checkpoints(folder) == []
+    assert not (folder / "result.json").exists()
+    assert "has no checkpoint: in no validated epoch were weights and logits finite" in message
+    assert "Lower learning_rate" in message
+
+
+def test_what_is_not_scored_is_said_with_epoch_kind_and_images(diverged, data):
+    _, _, said = diverged
+    refused = [line for line in said if "not scored and not kept" in line]
+    assert len(refused) == 6  # three epochs of raw weights and their average
+    assert "epoch 2: the ema weights are not scored and not kept. NaN or infinite" in refused[3]
+    ids = [data.cache.image_ids[row] for row in data.validation.rows]
+    assert "logits, in float32 too, on 4 held-out images:" in refused[0]
+    assert all(f"\n  {image_id}\n" in refused[0] for image_id in ids)
+
+
+def test_a_broken_average_costs_only_itself(tmp_path, data, monkeypatch):
+    """Weights are looked at, too: validation does not see a presence head's."""
+
+    def broken_from_epoch_2(averages, model, epoch, epochs):
+        if epoch == 1:
+            next(averages.by_name["ema"].model.parameters()).fill_(torch.inf)
+
+    monkeypatch.setattr("goldfold.training.averages.Averages.end_of_epoch", broken_from_epoch_2)
+    heard = Stopper()
+    stage = STAGE.model_copy(update={"ema": 0.9, "keep_checkpoints": 9})
+    train(tmp_path, data, stage=stage, progress=heard)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["score"].notna().all()
+    assert history["ema_score"].notna().tolist() == [True, False, False]
+    kept = {(one.epoch, one.weights) for one in list_checkpoints(tmp_path)}
+    assert kept == {(1, "raw"), (2, "raw"), (3, "raw"), (1, "ema")}
+    refused = [line for line in heard.said if "not scored" in line]
+    assert (
+        "epoch 2: the ema weights are not scored and not kept. NaN or infinite weights:"
+        in (refused[0])
+    )
+    assert "encoder" in refused[0]
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory, first):
+    """Return a finished stage with NaN in all its convolutions."""
+    folder = tmp_path_factory.mktemp("spoiled") / "before"
+    shutil.copytree(first, folder)
+    for path in folder.rglob("*.safetensors"):
+        tensors = load_file(path)
+        spoiled = {k: v.fill_(torch.nan) if v.ndim == 4 else v for k, v in tensors.items()}
+        save_file(spoiled, path)
+    return folder
+
+
+@pytest.mark.parametrize("start", ["best", "last", "averaged"])
+def test_a_stage_does_not_begin_with_weights_that_are_not_finite(spoiled, start):
+    with pytest.raises(NotFiniteError, match=rf"the {start} weights of .*before: \d+ tensors"):
+        starting_weights(spoiled, start)
+
+
+def test_a_training_does_not_go_on_with_weights_that_are_not_finite(spoiled, data):
+    with pytest.raises(NotFiniteError, match=r"the state in .*: \d+ tensors have NaN or infinite"):
+        train(spoiled, data, stage=AVERAGED, extend_epochs=1)

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -255,3 +257,38 @@ def test_checkpointing_stores_less(monkeypatch):
             model(torch.rand(2, 1, 64, 64))
         sizes.append(stored[0])
     assert sizes[1] < 0.5 * sizes[0]
+
+
+COPIED = [
+    ("Unet", "resnet18", {"options": SMALL, "presence_head": True}),
+    ("Unet", "tu-lcnet_050", {"options": SMALL}),
+    ("DoubleUnet", "tu-lcnet_050", {}),
+    ("VanillaUnet", "none", {}),
+    ("Classifier", "test_resnet", {}),
+    ("PlainCnn", "none", {}),
+]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize(("architecture", "encoder", "more"), COPIED)
+def test_a_copy_shares_nothing_with_its_original(architecture, encoder, more, twice):
+    """Averages are copies: they must not call a block of the network that is trained."""
+    torch.manual_seed(2)
+    images = torch.rand(2, 1, 64, 64)
+    model = build_model(architecture, encoder, **more).eval()
+    freeze(model, ["batchnorm"])
+    if twice:
+        enable_gradient_checkpointing(model)
+    with torch.no_grad():
+        expected = split_output(model(images))[0]
+    copied = deepcopy(model)
+    with torch.no_grad():
+        for value in [*model.parameters(), *model.buffers()]:
+            if value.is_floating_point():
+                value.fill_(torch.nan)
+        torch.testing.assert_close(split_output(copied(images))[0], expected)
+    set_training_mode(copied, ["batchnorm"])
+    split_output(copied(images))[0].sum().backward()
+    assert any(weight.grad is not None for weight in copied.parameters())
+    assert all(weight.grad is None for weight in model.parameters())
+    assert list(copied.state_dict()) == list(model.state_dict())

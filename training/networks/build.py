@@ -14,6 +14,7 @@ from torch import nn
 
 from goldfold.errors import InputError, did_you_mean, list_problems
 from goldfold.network_options import TIMM_OPTIONS, encoder_problems, option_problems
+from goldfold.training.finite import refuse_bad_weights
 from goldfold.training.networks.classifier import (
     Classifier,
     PlainCnn,
@@ -110,13 +111,16 @@ def load_encoder(model: nn.Module, path: Path) -> None:
 
     Raises:
         InputError: the file is missing or does not fit.
+        NotFiniteError: its weights are NaN or infinite.
     """
     encoder = model.get_submodule("encoder")
     if not path.is_file():
         raise InputError(f"encoder weights {path} do not exist; set encoder_weights to a file.")
     try:
         own = encoder.state_dict()
-        encoder.load_state_dict({k: _fit(t, own.get(k)) for k, t in load_file(path).items()})
+        weights = load_file(path)
+        refuse_bad_weights(weights, f"encoder weights {path}", "Take another file.")
+        encoder.load_state_dict({k: _fit(t, own.get(k)) for k, t in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(f"encoder weights {path} do not fit this encoder: {error}") from error
 

@@ -23,7 +23,7 @@ def enable_gradient_checkpointing(model: nn.Module) -> None:
     """
     for block in _blocks(model):
         if any(p.requires_grad for p in block.parameters()):
-            block.forward = _twice(block, block.forward)
+            block.forward = _Recomputed(block)
 
 
 def _blocks(model: nn.Module) -> Iterator[nn.Module]:
@@ -42,22 +42,30 @@ def _is_list_of_blocks(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and not leaves
 
 
-def _twice(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-    def called(*arguments: Any, **keywords: Any) -> Any:
-        if not (block.training and torch.is_grad_enabled()):
-            return forward(*arguments, **keywords)
+class _Recomputed:
+    """A block's forward that stores no activations.
+
+    An object that holds its block, and no closure: the deep copy of a network then holds the
+    copied block, while a closure would go on calling the original's.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self._block = block
+        self._forward: Callable[..., Any] = block.forward  # bound, so a copy binds its own block
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        if not (self._block.training and torch.is_grad_enabled()):
+            return self._forward(*arguments, **keywords)
         first = [True]
 
         def once_or_again(*inner: Any, **named: Any) -> Any:
             if first[0]:
                 first[0] = False
-                return forward(*inner, **named)
-            with _statistics_kept(block):
-                return forward(*inner, **named)
+                return self._forward(*inner, **named)
+            with _statistics_kept(self._block):
+                return self._forward(*inner, **named)
 
         return checkpoint(once_or_again, *arguments, use_reentrant=False, **keywords)
-
-    return called
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""NaN or infinite logits: one retry in float32, then an error naming checkpoint and images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from goldfold.errors import NotFiniteError, plural
+from goldfold.inference.network import Network, plain_network
+from goldfold.training.device import Device
+from goldfold.training.finite import RETRAIN
+
+if TYPE_CHECKING:
+    from goldfold.inference.predictor import Predictor
+
+T = TypeVar("T")
+Flags = NDArray[np.bool_]
+
+Attempt = Callable[[Sequence[Network], Device], tuple[T, torch.Tensor]]
+"""K networks and where they run -> what they give of a batch of N images, and whether all logits of
+an image are finite, bool (K, N)."""
+
+_NAMED = 10  # images or checkpoints of one message
+
+
+def finite_or_retried(
+    attempt: Attempt[T], predictor: Predictor, image_ids: Sequence[str]
+) -> Callable[[], T]:
+    """Start predicting a batch, and return what waits for it.
+
+    The call that is returned gives the result. It reads one flag for each network and image, so
+    that a GPU is waited for once a batch and only where its result is needed. If logits are NaN or
+    infinite it predicts the batch again in float32 without autocast; a network that is compiled or
+    runs in OpenVINO is run by PyTorch then, as the precision of those is fixed.
+
+    Args:
+        attempt: predicts the batch.
+        predictor: whose networks, names of checkpoints and warnings.
+        image_ids: N ids for the message; () if there are none.
+
+    Raises:
+        NotFiniteError: logits are NaN or infinite in float32 too (raised by the returned call).
+    """
+    found, finite = attempt(predictor.networks, predictor.device)
+
+    @torch.inference_mode()
+    def result() -> T:
+        broken: Flags = ~finite.cpu().numpy()
+        if not broken.any():
+            return found
+        plain = [plain_network(one) for one in predictor.networks]
+        changed = any(a is not b for a, b in zip(plain, predictor.networks, strict=True))
+        if predictor.device.autocast_dtype is None and not changed:
+            raise _not_finite(broken, predictor, image_ids)
+        again, now_finite = attempt(plain, replace(predictor.device, autocast_dtype=None))
+        still: Flags = ~now_finite.cpu().numpy()
+        if still.any():
+            raise _not_finite(still, predictor, image_ids)
+        _warn_once(broken, predictor, image_ids)
+        return again
+
+    return result
+
+
+def _warn_once(broken: Flags, predictor: Predictor, image_ids: Sequence[str]) -> None:
+    """Tell of the first batch that needed float32: there may be thousands."""
+    if not predictor.warned:
+        predictor.warned.append(True)
+        predictor.progress.warn(
+            f"{_where(broken, predictor, image_ids)} are NaN or infinite in "
+            f"{predictor.device.description}; the batch was predicted again in float32. Further "
+            "batches are treated alike without a line."
+        )
+
+
+def _not_finite(broken: Flags, predictor: Predictor, image_ids: Sequence[str]) -> NotFiniteError:
+    return NotFiniteError(
+        f"{_where(broken, predictor, image_ids)} are NaN or infinite, in float32 too; they would "
+        f"become empty masks. {RETRAIN}"
+    )
+
+
+def _where(broken: Flags, predictor: Predictor, image_ids: Sequence[str]) -> str:
+    """Return which checkpoints' logits of which images, in words."""
+    count = broken.shape[1]
+    ids = list(image_ids) or [f"number {place + 1} of the batch" for place in range(count)]
+    images = [ids[place] for place in np.flatnonzero(broken.any(axis=0))]
+    names = list(predictor.names) or [
+        f"checkpoint {place + 1} of {len(broken)}" for place in range(len(broken))
+    ]
+    checkpoints = [names[place] for place in np.flatnonzero(broken.any(axis=1))]
+    what = plural(len(images), "image", "images")
+    return f"{_listed(checkpoints)}: the logits of {what} ({_listed(images)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,282 @@
+"""Planted NaN and infinity: one retry in float32, else an error naming checkpoint and image."""
+
+from contextlib import nullcontext
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from goldfold.commands.views_stage import _look, timed_views
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError, NotFiniteError
+from goldfold.inference.engine import _SameBatch
+from goldfold.inference.held_out import held_out_histograms
+from goldfold.inference.labels import (
+    predict_labels,
+    read_labels_table,
+    see_labels,
+    write_labels,
+)
+from goldfold.inference.predict import predict_maps
+from goldfold.inference.predictor import Predictor
+from goldfold.inference.reader import MapReader
+from goldfold.inference.store import MapWriter
+from goldfold.inference.tiles import TiledNetwork
+from goldfold.inference.views import get_views
+from goldfold.training.batch import network_input
+from goldfold.training.device import Device
+
+CPU = Device(torch.device("cpu"), None, "CPU, float32")
+HALF = Device(torch.device("cpu"), torch.float16, "CPU, fp16 autocast")
+IDS = [f"image-{place}" for place in range(6)]
+SPOILED = 4  # the one white image
+
+
+class Heard:
+    """A progress that keeps what it is warned of."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def task(self, *_):
+        return nullcontext(self)
+
+    def advance(self, *_, **__):
+        pass
+
+    def say(self, text):
+        pass
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+class Images:
+    """Stands in for the image cache: gray noise, and one white image."""
+
+    def __init__(self):
+        self.pixels = np.random.default_rng(0).integers(0, 200, (len(IDS), 16, 16), np.uint8)
+        self.pixels[SPOILED] = 255
+
+    def rows(self, image_ids):
+        return np.array([IDS.index(name) for name in image_ids], np.int64)
+
+
+class Dots(nn.Module):
+    """Logits of each pixel, or of two classes: 0.1 times the image."""
+
+    def __init__(self, of_classes=False, factor=0.1):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, 1, bias=False)
+        self.of_classes, self.calls = of_classes, 0
+        with torch.no_grad():
+            self.layer.weight.fill_(factor)
+
+    def forward(self, images):
+        self.calls += 1
+        logits = self.layer(images)
+        if not self.of_classes:
+            return logits
+        mean = logits.mean((1, 2, 3))
+        return torch.stack([mean, -mean], dim=1)[:, None, None]
+
+
+class Overflowing(Dots):
+    """Finite in float32, infinite in fp16, whose largest number is 65,504."""
+
+    def __init__(self, of_classes=False):
+        super().__init__(of_classes, factor=1e6)
+
+
+class Spoiling(Dots):
+    """Spoils the logits of a white image, in any precision."""
+
+    def __init__(self, of_classes=False, value=torch.nan):
+        super().__init__(of_classes)
+        self.value = value
+
+    def forward(self, images):
+        logits = super().forward(images).clone()
+        logits[images.amin((1, 2, 3)) > 2.0] = self.value
+        return logits
+
+
+def to_store(predictor, folder):
+    with MapWriter(folder / "a.maps", {}) as writer:
+        predict_maps(predictor, Images(), IDS, [(20, 20)] * 6, writer, batch_size=3)
+        writer.finish()
+    with MapReader(folder / "a.maps") as reader:
+        return np.stack([reader.read(name) for name in IDS])
+
+
+def to_histograms(predictor, _):
+    how = {"sizes": [(20, 20)] * 6, "masks": [""] * 6, "dialect": get_dialect("siim")}
+    return held_out_histograms(predictor, Images(), IDS, batch_size=3, **how)
+
+
+def to_views(predictor, _, look=_look):
+    found = []
+    for start in (0, 3):
+        inputs = network_input(Images().pixels[start : start + 3], CPU.device)
+        ids = IDS[start : start + 3]
+        seen, _ = timed_views(predictor, predictor.views, inputs, look, ids)
+        found.append(torch.stack([torch.stack(of_view) for of_view in seen]))
+    return torch.cat(found, dim=2).numpy()
+
+
+def to_classes(predictor, _):
+    return predict_labels(predictor, Images(), IDS, exclusive=True, batch_size=3)
+
+
+def to_class_views(predictor, _):
+    return to_views(predictor, _, partial(see_labels, exclusive=True))
+
+
+ROADS = {
+    "store": (to_store, False),
+    "histograms": (to_histograms, False),
+    "views": (to_views, False),
+    "classes": (to_classes, True),
+    "views of classes": (to_class_views, True),
+}
+
+
+@pytest.fixture(params=ROADS)
+def road(request):
+    """Return a way from a predictor to numbers, and whether they are of classes."""
+    return ROADS[request.param]
+
+
+def predictor_of(networks, device=CPU, progress=None):
+    names = [f"epoch-{place}.safetensors" for place in range(len(networks))]
+    return Predictor(
+        networks, device, get_views("hflip"), names=names, progress=progress or Heard()
+    )
+
+
+def test_what_overflows_in_half_precision_is_predicted_in_float32(road, tmp_path):
+    predict, of_classes = road
+    network, heard = Overflowing(of_classes), Heard()
+    expected = predict(predictor_of([network]), tmp_path)
+    (tmp_path / "half").mkdir()
+    found = predict(predictor_of([network], HALF, heard), tmp_path / "half")
+    np.testing.assert_array_equal(found, expected)
+    assert len(heard.warnings) == 1  # of two batches
+    assert (
+        "epoch-0.safetensors: the logits of 3 images (image-0, image-1, image-2)"
+        in (heard.warnings[0])
+    )
+    assert "predicted again in float32" in heard.warnings[0]
+
+
+@pytest.mark.parametrize("device", [CPU, HALF], ids=["float32", "fp16"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_only_the_image_and_the_checkpoint_at_fault_are_named(road, tmp_path, device, value):
+    predict, of_classes = road
+    networks = [Dots(of_classes), Spoiling(of_classes, value)]
+    with pytest.raises(NotFiniteError) as error:
+        predict(predictor_of(networks, device), tmp_path)
+    assert "epoch-1.safetensors: the logits of 1 image (image-4) are NaN or infinite" in (
+        str(error.value)
+    )
+    assert "epoch-0" not in str(error.value)
+    assert "Train with a lower learning_rate" in str(error.value)
+    assert error.value.exit_code == 1
+
+
+def test_a_store_with_such_an_image_is_never_finished(tmp_path):
+    with pytest.raises(NotFiniteError):
+        to_store(predictor_of([Spoiling()]), tmp_path)
+    with pytest.raises(InputError, match="is not finished"):
+        MapReader(tmp_path / "a.maps")
+    with MapWriter(tmp_path / "a.maps", {}) as writer:
+        assert [name in writer for name in IDS] == [True] * 3 + [False] * 3  # the batch before
+
+
+def test_what_is_finite_passes_once_and_float32_is_not_tried_twice(tmp_path):
+    network = Dots()
+    to_store(predictor_of([network]), tmp_path)
+    assert network.calls == 4  # two batches, two views
+    broken = Spoiling()
+    with pytest.raises(NotFiniteError):
+        predictor_of([broken]).probability(Images().pixels, IDS)
+    assert broken.calls == 2
+
+
+def test_an_engine_is_replaced_by_pytorch_in_the_retry():
+    """A compiled network and OpenVINO have a precision of their own."""
+    pixels, heard = Images().pixels, Heard()
+    engine = _SameBatch(Spoiling(), Dots())
+    expected = predictor_of([Dots()]).probability(pixels)[0]
+    assert torch.equal(predictor_of([engine], CPU, heard).probability(pixels, IDS)[0], expected)
+    assert "(image-4)" in heard.warnings[0]
+    tiled = TiledNetwork(engine, 16)
+    found = predictor_of([tiled]).probability(pixels)[0]
+    torch.testing.assert_close(found, expected)
+    plain = TiledNetwork(Dots(), 16)
+    assert plain.plain is plain
+
+
+def test_the_presence_counts_too():
+    class Told(Spoiling):
+        def forward(self, images):
+            logits = super().forward(images)
+            return torch.zeros_like(images), logits.amax((1, 2, 3))[:, None]
+
+    with pytest.raises(NotFiniteError, match=r"checkpoint 1 of 1.*\(image-4\)"):
+        Predictor([Told()], CPU).probability(Images().pixels, IDS)
+    with pytest.raises(NotFiniteError, match=r"\(number 5 of the batch\)"):
+        Predictor([Told()], CPU).probability(Images().pixels)
+
+
+# --- what is stored ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_store_takes_no_presence_that_is_not_finite(tmp_path, value):
+    """NaN in a record means that no head told."""
+    with MapWriter(tmp_path / "a.maps", {}) as writer:
+        with pytest.raises(NotFiniteError, match="image-0: the probability of its presence is"):
+            writer.append("image-0", np.zeros((4, 4), np.uint8), value)
+        assert len(writer) == 0
+
+
+def test_a_store_of_an_older_version_with_such_a_presence_is_refused(tmp_path, monkeypatch):
+    with MapWriter(tmp_path / "a.maps", {}) as writer:
+        monkeypatch.setattr("goldfold.inference.store.math.isfinite", lambda _: True)
+        for name, presence in [("image-0", 0.25), ("image-1", np.nan), ("image-2", 0.5)]:
+            writer.append(name, np.zeros((4, 4), np.uint8), presence)
+        writer.finish()
+    with pytest.raises(
+        InputError, match=r"presence was NaN for 1 image:\n  image-1\nRemove a\.maps"
+    ):
+        MapReader(tmp_path / "a.maps")
+
+
+def test_a_table_of_classes_is_not_written_with_nan(tmp_path):
+    probability = np.array([[0.5, 0.5], [np.nan, 1.0], [0.0, 1.0]], np.float32)
+    with pytest.raises(NotFiniteError, match=r"a\.csv is not written.*\n  image-1$"):
+        write_labels(tmp_path / "a.csv", IDS[:3], ["x", "y"], probability, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cell", ["nan", "", "inf", "1.5", "-0.1", "x"])
+def test_a_table_of_an_older_version_with_such_cells_is_refused(tmp_path, cell):
+    path = tmp_path / "a.csv"
+    path.write_text(f"image_id,x,y\n007,0,1\nb,0.25,{cell}\nc,{cell},1\n")
+    with pytest.raises(InputError) as error:
+        read_labels_table(path, ["x", "y"])
+    lines = str(error.value).splitlines()
+    assert lines[0].endswith("a.csv: 2 rows have values that are not probabilities from 0 to 1:")
+    assert lines[1:3] == [f"  line 3, b: y is {cell!r}", f"  line 4, c: x is {cell!r}"]
+    assert "goldfold predict run" in lines[3]
+
+
+def test_a_sound_table_is_read_exactly(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("image_id,x,y\n007,0,1\nb,0.123456789,1e-9\n")
+    ids, probability = read_labels_table(path, ["x", "y"])
+    assert ids == ["007", "b"]
+    assert probability.tolist() == [[0.0, 1.0], [0.123456789, 1e-9]]
