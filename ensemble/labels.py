@@ -15,6 +15,7 @@ from goldfold.competitions.label_metric import (
     label_score,
     scored_classes,
 )
+from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
 
@@ -75,16 +76,20 @@ def merge_labels(
     exclusive: bool,
     references: Sequence[FloatArray] | None = None,
 ) -> FloatArray:
-    """Return the weighted mean of members' probabilities, (N, C).
+    """Return the weighted mean of members' probabilities, float64 (N, C).
+
+    The plain mean is not scaled to a sum of one: members' rows sum to one up to float32 rounding,
+    and a single member is its own blend, to the last bit.
 
     Args:
-        members: M arrays (N, C).
+        members: M arrays (N, C); where classes are exclusive, each row sums to one.
         weights: (M,) whole numbers.
         merge: `mean`, `geometric`, `logit`, or `rank`: a probability counts as the share of the
             reference's images that lie below it.
-        exclusive: the result sums to one in each image.
+        exclusive: exactly one class an image: other merges are scaled to a sum of one.
         references: for ranks, each member's out-of-fold probabilities.
     """
+    members = [np.asarray(one, np.float64) for one in members]
     share = np.array(weights, float) / sum(weights)
     held = [np.clip(one, CLIP, 1 - CLIP) for one in members]
     match merge:
@@ -102,7 +107,7 @@ def merge_labels(
         case _:
             raise InputError(f"unknown merge {merge!r}; there are {', '.join(MERGES)}.")
     result: FloatArray = np.asarray(merged, float)
-    if exclusive:
+    if exclusive and merge != "mean":
         result = result / np.maximum(result.sum(axis=1, keepdims=True), CLIP)
     return result
 
@@ -146,9 +151,8 @@ class LabelObjective:
 def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
     """Return the threshold of each class that is best on these images.
 
-    For the metric accuracy the one of the most right answers, for any other that of the highest
-    F1; every threshold between two neighbouring probabilities is tried, and of equally good ones
-    the one nearest 1/2 is taken. Of two exclusive classes only the second has one.
+    Each is `best_threshold` of its class. Of two exclusive classes only the second has one; of
+    more than two the most likely class counts, whatever the thresholds.
 
     Args:
         truth: of N images.
@@ -158,29 +162,10 @@ def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
     if truth.exclusive and len(truth.classes) > 2:
         return thresholds  # the most likely class counts
     for place in scored_classes(len(truth.classes), truth.exclusive):
-        thresholds[place] = _best_threshold(
+        thresholds[place] = best_threshold(
             truth.targets[:, place] > 0, probability[:, place], truth.metric
         )
     return thresholds
-
-
-def _best_threshold(truth: NDArray[np.bool_], probability: FloatArray, metric: str) -> float:
-    values, place = np.unique(probability, return_inverse=True)
-    positive = np.bincount(place, weights=truth)
-    everything = np.bincount(place)
-    # From threshold k on, all images of values[k:] are a yes; k = len(values) is none.
-    hits = np.append(np.cumsum(positive[::-1])[::-1], 0)
-    said = np.append(np.cumsum(everything[::-1])[::-1], 0)
-    if metric == "accuracy":
-        wrong = (said - hits) + (truth.sum() - hits)
-        score = -wrong
-    else:
-        score = 2 * hits / np.maximum(said + truth.sum(), 1)
-    middles = (values[1:] + values[:-1]) / 2
-    limits = np.concatenate([[min(values[0], HALF)], middles, [max(1.0, values[-1] + CLIP)]])
-    best = np.flatnonzero(score == score.max())
-    chosen = best[np.argmin(np.abs(limits[best] - HALF))]
-    return float(limits[chosen])
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def write_labels(
 def read_labels_table(
     path: Path, classes: Sequence[str], remedy: str = _REMEDY
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Return ids and probabilities (N, C) of a table.
+    """Return ids and probabilities (N, C) of a table: the float32 numbers written, as float64.
 
     Args:
         path: the .csv file.
@@ -153,7 +153,9 @@ def read_labels_table(
         InputError: it is missing, damaged or of other classes.
     """
     try:
-        table = pd.read_csv(path, dtype={ID_COLUMN: str}, keep_default_na=False)
+        table = pd.read_csv(
+            path, dtype={ID_COLUMN: str}, keep_default_na=False, float_precision="round_trip"
+        )
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}. {remedy}") from error
     if list(table.columns) != [ID_COLUMN, *classes]:
@@ -162,7 +164,8 @@ def read_labels_table(
             f"classes {', '.join(classes)}. {remedy}"
         )
     try:
-        probability = table[list(classes)].to_numpy(np.float64)
+        # Nine digits name a float32 exactly, but are no float64 that equals it.
+        probability = table[list(classes)].to_numpy(np.float64).astype(np.float32)
     except ValueError as error:
         raise InputError(f"{path}: {error}. {remedy}") from None
-    return table[ID_COLUMN].tolist(), probability
+    return table[ID_COLUMN].tolist(), probability.astype(np.float64)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score
@@ -37,6 +37,7 @@ def make(seed, count=40, classes=2, metric="f1", exclusive=False):
     return make_truth(targets, metric, exclusive), probability
 
 
+@settings(max_examples=20)  # each is 800 scores by scikit-learn
 @given(st.integers(0, 10_000), st.sampled_from(["f1", "accuracy"]))
 def test_thresholds_are_the_best_of_all(seed, metric):
     truth, probability = make(seed, metric=metric)
