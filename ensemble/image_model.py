@@ -185,7 +185,7 @@ class ImageModel:
                 label_probabilities(self._predictor(member, one), pixels[None], exclusive)
                 for one in member.networks
             ]
-            found.append(np.mean(per_fold, axis=0, dtype=np.float64))
+            found.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
             references.append(np.array(member.level_counts, np.float64))
         merge = self.facts["merge"]
         probability = merge_labels(

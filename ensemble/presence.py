@@ -43,7 +43,7 @@ def presence_level(weights: Sequence[int], told: Sequence[Sequence[float]]) -> i
     mean, total = Fraction(0), 0
     for weight, probabilities in zip(weights, told, strict=True):
         if probabilities:
-            mean += weight * sum(map(Fraction, probabilities)) / len(probabilities)
+            mean += weight * sum(map(Fraction, probabilities), Fraction()) / len(probabilities)
             total += weight
     return min(int(LEVELS * mean / total), LEVELS - 1) if total else None
 
