@@ -121,6 +121,7 @@ def test_the_reported_score_is_that_of_the_labels_that_are_submitted(question, m
         flags = decide(blend, truth.exclusive, kept["thresholds"])
         assert truth.score(flags.astype(float)) == found.optimistic
         assert scored(truth, flags) == pytest.approx(found.optimistic, abs=1e-12)
+        assert scored(truth, found.predicted) == pytest.approx(found.honest, abs=1e-12)
         if truth.exclusive:
             assert score_as_submitted(folder, truth, flags) == found.optimistic
 
