@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
-from goldfold.ensemble.labels import merge_labels
+from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.errors import InputError
 from goldfold.extent import Extent, compact, extent_of

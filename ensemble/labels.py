@@ -9,21 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.label_metric import (
-    CLIP,
     HALF,
     decide,
     label_score,
     scored_classes,
 )
+from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.weights import choose_weights
-from goldfold.errors import InputError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Targets = NDArray[np.uint8]
-
-MERGES = ("mean", "geometric", "logit", "rank")
 
 
 @dataclass(frozen=True)
@@ -66,61 +63,6 @@ class Truth:
             thresholds=thresholds,
             weights=weights,
         )
-
-
-def merge_labels(
-    members: Sequence[FloatArray],
-    weights: Sequence[int],
-    merge: str,
-    *,
-    exclusive: bool,
-    references: Sequence[FloatArray] | None = None,
-) -> FloatArray:
-    """Return the weighted mean of members' probabilities, float64 (N, C).
-
-    The plain mean is not scaled to a sum of one: members' rows sum to one up to float32 rounding,
-    and a single member is its own blend, to the last bit.
-
-    Args:
-        members: M arrays (N, C); where classes are exclusive, each row sums to one.
-        weights: (M,) whole numbers.
-        merge: `mean`, `geometric`, `logit`, or `rank`: a probability counts as the share of the
-            reference's images that lie below it.
-        exclusive: exactly one class an image: other merges are scaled to a sum of one.
-        references: for ranks, each member's out-of-fold probabilities.
-    """
-    members = [np.asarray(one, np.float64) for one in members]
-    share = np.array(weights, float) / sum(weights)
-    held = [np.clip(one, CLIP, 1 - CLIP) for one in members]
-    match merge:
-        case "mean":
-            merged = sum(w * one for w, one in zip(share, members, strict=True))
-        case "geometric":
-            merged = np.exp(sum(w * np.log(one) for w, one in zip(share, held, strict=True)))
-        case "logit":
-            logits = (np.log(one) - np.log1p(-one) for one in held)
-            merged = 1 / (1 + np.exp(-sum(w * one for w, one in zip(share, logits, strict=True))))
-        case "rank":
-            known = members if references is None else references
-            ranks = [_ranks(one, own) for one, own in zip(members, known, strict=True)]
-            merged = sum(w * one for w, one in zip(share, ranks, strict=True))
-        case _:
-            raise InputError(f"unknown merge {merge!r}; there are {', '.join(MERGES)}.")
-    result: FloatArray = np.asarray(merged, float)
-    if exclusive and merge != "mean":
-        result = result / np.maximum(result.sum(axis=1, keepdims=True), CLIP)
-    return result
-
-
-def _ranks(probability: FloatArray, reference: FloatArray) -> FloatArray:
-    """Return the share of the reference that lies below each value, ties counting half, (N, C)."""
-    ranks = np.empty_like(probability)
-    for place in range(probability.shape[1]):
-        ordered = np.sort(reference[:, place])
-        below = np.searchsorted(ordered, probability[:, place], side="left")
-        upto = np.searchsorted(ordered, probability[:, place], side="right")
-        ranks[:, place] = (below + upto) / (2 * len(ordered))
-    return ranks
 
 
 class LabelObjective:

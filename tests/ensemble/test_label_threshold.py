@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from goldfold.competitions.label_metric import decide
+from goldfold.ensemble.label_merge import MERGES, merge_labels
 from goldfold.ensemble.label_threshold import best_threshold
-from goldfold.ensemble.labels import MERGES, Truth, assess_labels, best_thresholds, merge_labels
+from goldfold.ensemble.labels import Truth, assess_labels, best_thresholds
 from goldfold.files import read_json, write_json
 from goldfold.inference.labels import read_labels_table, write_labels
 from goldfold.submissions.label_score import score_labels
@@ -214,10 +215,3 @@ def test_float32_and_float64_have_the_same_thresholds_and_labels():
     blends = [merge_labels([one, one[::-1]], [1, 2], "mean", exclusive=False)
               for one in (own, own.astype(float))]  # fmt: skip
     assert (blends[0] == blends[1]).all()
-
-
-def test_a_single_member_is_its_own_blend():
-    table = np.array([[0.52120829, 0.47879168], [0.25, 0.75]], F32)
-    assert table[0].astype(float).sum() != 1
-    blend = merge_labels([table], [3], "mean", exclusive=True)
-    assert (blend == table.astype(float)).all()
