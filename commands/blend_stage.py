@@ -108,8 +108,8 @@ def _compare_labels(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict
     """Return the report on members that predict classes."""
     from goldfold.commands.label_members import open_label_members
     from goldfold.commands.label_views import LabelJudgement
+    from goldfold.ensemble.label_merge import MERGES
     from goldfold.ensemble.label_trials import leave_one_label_member_out, try_label_blends
-    from goldfold.ensemble.labels import MERGES
 
     members = open_label_members(run, images, folds, "out-of-fold")
     judgement = LabelJudgement(run, images, folds, members.image_ids)

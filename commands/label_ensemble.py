@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from goldfold.ensemble.label_measures import Bounds
     from goldfold.ensemble.labels import LabelAssessment, Truth
 
-FORMAT = 1
+FORMAT = 2
+"""Of ensemble.json; up to 1, thresholds could lie on a probability. Older files are made anew."""
 
 
 def truth_of(run: Run, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
@@ -65,6 +66,7 @@ def label_ensemble_settings(run: Run, images: pd.DataFrame, folds: pd.DataFrame)
 
     form = run.settings.competition
     return {
+        "format": FORMAT,
         "settings": run.settings.ensemble.model_dump(mode="json"),
         "metric": [form.metric, form.metric_weights, form.classes, form.exclusive],
         "folds": fingerprint(folds.to_dict(orient="list")),

@@ -75,7 +75,7 @@ def _write_fold(
     from goldfold.commands.pseudo_label import held_out_print, pseudo_path, refuse_others
     from goldfold.competitions.images_table import JOINT
     from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.labels import merge_labels
+    from goldfold.ensemble.label_merge import merge_labels
     from goldfold.files import fingerprint
     from goldfold.inference.labels import write_labels
     from goldfold.training.pseudo_labels import label_confidence

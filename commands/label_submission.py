@@ -97,7 +97,7 @@ def decide_labels(
     """
     from goldfold.commands.label_members import open_label_members
     from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.labels import merge_labels
+    from goldfold.ensemble.label_merge import merge_labels
     from goldfold.files import read_json
 
     chosen = read_json(run.directory.ensemble)

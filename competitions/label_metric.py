@@ -67,12 +67,18 @@ def decide(
 ) -> Flags:
     """Return which classes are predicted, bool (N, C).
 
+    This is the only place where probabilities of classes meet thresholds. Both are compared in
+    float64: in float32 a threshold could round to a probability beside it.
+
     Args:
-        probability: (N, C).
+        probability: (N, C), any floating dtype.
         exclusive: exactly one class an image.
         thresholds: (C,); a probability of at least its threshold is a yes.
     """
-    limits = np.full(probability.shape[1], HALF) if thresholds is None else np.asarray(thresholds)
+    probability = np.asarray(probability, np.float64)
+    limits = np.full(probability.shape[1], HALF)
+    if thresholds is not None:
+        limits = np.asarray(thresholds, np.float64)
     if not exclusive:
         above: Flags = probability >= limits
         return above

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import fsum, gcd, lcm
+from math import gcd, lcm
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from goldfold.competitions.histogram import (
     level_histograms,
 )
 from goldfold.competitions.objects import TrueObjects
+from goldfold.ensemble.presence import presence_level
 from goldfold.ensemble.scale import Scale
 from goldfold.errors import InputError, list_problems
 from goldfold.inference.reader import MapReader
@@ -210,25 +211,19 @@ class Blend:
             raise InputError(f"{image_id}: {error}") from error
 
     def presence(self, image_id: str) -> int | None:
-        """Return the presence of an image as an 8-bit level, q = min(floor(256 p), 255).
-
-        p is the weighted mean over the members whose networks have a presence head; None where
-        none has.
+        """Return the presence level of an image (`presence_level`), None without a presence head.
 
         Raises:
             InputError: some member has no map of the image.
         """
-        total, weights = 0.0, 0
+        told = []
         for member in self.members:
             found = [
                 self._find(choice, image_id, member).presence(image_id)
                 for choice in self._choices(member)
             ]
-            told = [one for one in found if one is not None]
-            if told:
-                total += member.weight * fsum(told) / len(told)
-                weights += member.weight
-        return min(int(LEVELS * total / weights), LEVELS - 1) if weights else None
+            told.append([one for one in found if one is not None])
+        return presence_level([member.weight for member in self.members], told)
 
     def of_member(self, number: int) -> Blend:
         """Return one member's own maps; the stores are this blend's, which closes them."""

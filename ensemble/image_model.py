@@ -25,7 +25,7 @@ from goldfold.checked_json import check_json, read_bounded
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
-from goldfold.ensemble.labels import merge_labels
+from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
 from goldfold.errors import InputError, list_problems
@@ -202,7 +202,7 @@ class ImageModel:
                     )
                     for one in member.networks
                 ]
-            found.append(np.mean(per_fold, axis=0).astype(np.float64))
+            found.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
             references.append(np.array(member.level_counts, np.float64))
         merge = self.facts["merge"]
         probability = merge_labels(

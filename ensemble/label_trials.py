@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.labels import (
     FloatArray,
     IntArray,
@@ -16,7 +17,6 @@ from goldfold.ensemble.labels import (
     Truth,
     best_thresholds,
     cross_fit_labels,
-    merge_labels,
 )
 from goldfold.ensemble.weights import choose_weights
 

@@ -9,20 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.label_metric import (
-    CLIP,
     HALF,
     decide,
     label_score,
     scored_classes,
 )
+from goldfold.ensemble.label_merge import merge_labels
+from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.weights import choose_weights
-from goldfold.errors import InputError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Targets = NDArray[np.uint8]
-
-MERGES = ("mean", "geometric", "logit", "rank")
 
 
 @dataclass(frozen=True)
@@ -67,57 +65,6 @@ class Truth:
         )
 
 
-def merge_labels(
-    members: Sequence[FloatArray],
-    weights: Sequence[int],
-    merge: str,
-    *,
-    exclusive: bool,
-    references: Sequence[FloatArray] | None = None,
-) -> FloatArray:
-    """Return the weighted mean of members' probabilities, (N, C).
-
-    Args:
-        members: M arrays (N, C).
-        weights: (M,) whole numbers.
-        merge: `mean`, `geometric`, `logit`, or `rank`: a probability counts as the share of the
-            reference's images that lie below it.
-        exclusive: the result sums to one in each image.
-        references: for ranks, each member's out-of-fold probabilities.
-    """
-    share = np.array(weights, float) / sum(weights)
-    held = [np.clip(one, CLIP, 1 - CLIP) for one in members]
-    match merge:
-        case "mean":
-            merged = sum(w * one for w, one in zip(share, members, strict=True))
-        case "geometric":
-            merged = np.exp(sum(w * np.log(one) for w, one in zip(share, held, strict=True)))
-        case "logit":
-            logits = (np.log(one) - np.log1p(-one) for one in held)
-            merged = 1 / (1 + np.exp(-sum(w * one for w, one in zip(share, logits, strict=True))))
-        case "rank":
-            known = members if references is None else references
-            ranks = [_ranks(one, own) for one, own in zip(members, known, strict=True)]
-            merged = sum(w * one for w, one in zip(share, ranks, strict=True))
-        case _:
-            raise InputError(f"unknown merge {merge!r}; there are {', '.join(MERGES)}.")
-    result: FloatArray = np.asarray(merged, float)
-    if exclusive:
-        result = result / np.maximum(result.sum(axis=1, keepdims=True), CLIP)
-    return result
-
-
-def _ranks(probability: FloatArray, reference: FloatArray) -> FloatArray:
-    """Return the share of the reference that lies below each value, ties counting half, (N, C)."""
-    ranks = np.empty_like(probability)
-    for place in range(probability.shape[1]):
-        ordered = np.sort(reference[:, place])
-        below = np.searchsorted(ordered, probability[:, place], side="left")
-        upto = np.searchsorted(ordered, probability[:, place], side="right")
-        ranks[:, place] = (below + upto) / (2 * len(ordered))
-    return ranks
-
-
 class LabelObjective:
     """The score of a blend of members, for the search of weights."""
 
@@ -146,9 +93,8 @@ class LabelObjective:
 def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
     """Return the threshold of each class that is best on these images.
 
-    For the metric accuracy the one of the most right answers, for any other that of the highest
-    F1; every threshold between two neighbouring probabilities is tried, and of equally good ones
-    the one nearest 1/2 is taken. Of two exclusive classes only the second has one.
+    Each is `best_threshold` of its class. Of two exclusive classes only the second has one; of
+    more than two the most likely class counts, whatever the thresholds.
 
     Args:
         truth: of N images.
@@ -158,29 +104,10 @@ def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
     if truth.exclusive and len(truth.classes) > 2:
         return thresholds  # the most likely class counts
     for place in scored_classes(len(truth.classes), truth.exclusive):
-        thresholds[place] = _best_threshold(
+        thresholds[place] = best_threshold(
             truth.targets[:, place] > 0, probability[:, place], truth.metric
         )
     return thresholds
-
-
-def _best_threshold(truth: NDArray[np.bool_], probability: FloatArray, metric: str) -> float:
-    values, place = np.unique(probability, return_inverse=True)
-    positive = np.bincount(place, weights=truth)
-    everything = np.bincount(place)
-    # From threshold k on, all images of values[k:] are a yes; k = len(values) is none.
-    hits = np.append(np.cumsum(positive[::-1])[::-1], 0)
-    said = np.append(np.cumsum(everything[::-1])[::-1], 0)
-    if metric == "accuracy":
-        wrong = (said - hits) + (truth.sum() - hits)
-        score = -wrong
-    else:
-        score = 2 * hits / np.maximum(said + truth.sum(), 1)
-    middles = (values[1:] + values[:-1]) / 2
-    limits = np.concatenate([[min(values[0], HALF)], middles, [max(1.0, values[-1] + CLIP)]])
-    best = np.flatnonzero(score == score.max())
-    chosen = best[np.argmin(np.abs(limits[best] - HALF))]
-    return float(limits[chosen])
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import fsum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
 from goldfold.ensemble.post_processing import PostProcessing, post_process
+from goldfold.ensemble.presence import presence_level
 from goldfold.ensemble.scale import make_scale
 from goldfold.ensemble.threshold import Rule, apply_rule
 
@@ -61,14 +60,8 @@ class MaskChoice:
             }
             owners = [scales[name] for name in names for _ in maps[name]]
             levels = merge_maps(found, spread, owners)
-        told = [name for name in names if presences.get(name)]
-        total = sum(self.weights[name] for name in told)
-        level = None
-        if total:
-            means = fsum(
-                self.weights[name] * fsum(presences[name]) / len(presences[name]) for name in told
-            )
-            level = min(int(LEVELS * means / total), LEVELS - 1)
+        told = [presences.get(name, ()) for name in names]
+        level = presence_level([self.weights[name] for name in names], told)
         return levels, post_process(apply_rule(levels, self.rule, level), self.steps), level
 
 

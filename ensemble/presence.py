@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,30 @@ IntArray = NDArray[np.int64]
 
 MOST_GATES = 32
 """Gates tried beside none; at most one in so many of the images lies between two of them."""
+
+
+def presence_level(weights: Sequence[int], told: Sequence[Sequence[float]]) -> int | None:
+    """Return the presence of an image as an 8-bit level, q = min(floor(256 p), 255).
+
+    p is the weighted mean over the members whose networks have a presence head, computed exactly:
+    near a level, a sum of floats would depend on the order of the members and of their trainings.
+
+    Args:
+        weights: of M members.
+        told: of each member, the probabilities of its trainings; none without such a head.
+
+    Returns:
+        The level, None where no member of positive weight has a head.
+
+    >>> presence_level([1, 3, 2], [[0.25, 0.75], [0.5], []])
+    128
+    """
+    mean, total = Fraction(0), 0
+    for weight, probabilities in zip(weights, told, strict=True):
+        if probabilities:
+            mean += weight * sum(map(Fraction, probabilities), Fraction()) / len(probabilities)
+            total += weight
+    return min(int(LEVELS * mean / total), LEVELS - 1) if total else None
 
 
 def search_gated_rule(

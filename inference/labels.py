@@ -172,7 +172,7 @@ def write_labels(
 def read_labels_table(
     path: Path, classes: Sequence[str], remedy: str = _REMEDY
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Return ids and probabilities (N, C) of a table.
+    """Return ids and probabilities (N, C) of a table: the float32 numbers written, as float64.
 
     Args:
         path: the .csv file.
@@ -183,7 +183,9 @@ def read_labels_table(
         InputError: it is missing, damaged or of other classes, or holds what is no probability.
     """
     try:
-        table = pd.read_csv(path, dtype={ID_COLUMN: str}, keep_default_na=False)
+        table = pd.read_csv(
+            path, dtype={ID_COLUMN: str}, keep_default_na=False, float_precision="round_trip"
+        )
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}. {remedy}") from error
     if list(table.columns) != [ID_COLUMN, *classes]:
@@ -195,7 +197,8 @@ def read_labels_table(
     bad = ~((values >= 0) & (values <= 1))  # NaN is neither
     if bad.any():
         raise InputError(_bad_cells(path, classes, bad, remedy))
-    return table[ID_COLUMN].tolist(), values
+    # Nine digits name a float32 exactly, but are no float64 that equals it.
+    return table[ID_COLUMN].tolist(), values.astype(np.float32).astype(np.float64)
 
 
 def _bad_cells(path: Path, classes: Sequence[str], bad: NDArray[np.bool_], remedy: str) -> str:

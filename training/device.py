@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import torch
 from goldfold.errors import InputError
 from goldfold.training.allocator import keep_freed_memory
 from goldfold.training.gpu_build import refuse_gpu_without_kernels
+
+BF16_VARIABLE = "GOLDFOLD_BF16"
+"""Environment variable: `off` makes any processor behave like one without bf16."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,19 @@ def _say(name: str, dtype: torch.dtype | None, channels_last: bool) -> str:
 
 
 def _cpu_has_bf16() -> bool:
-    """Return whether the processor multiplies bf16 natively (otherwise autocast is slower)."""
+    """Return whether the processor multiplies bf16 natively (otherwise autocast is slower).
+
+    Raises:
+        InputError: GOLDFOLD_BF16 is neither auto nor off.
+    """
+    wanted = os.environ.get(BF16_VARIABLE) or "auto"
+    if wanted not in ("auto", "off"):
+        raise InputError(
+            f"{BF16_VARIABLE} is {wanted!r}; expected auto (bf16 where the processor has it) or "
+            "off (as on a processor without bf16)."
+        )
+    if wanted == "off":
+        return False
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:

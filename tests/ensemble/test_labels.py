@@ -2,19 +2,19 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score
 
 from goldfold.competitions.label_metric import decide
 from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
+from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.labels import (
     Truth,
     assess_labels,
     best_thresholds,
     honest_score,
-    merge_labels,
 )
 from goldfold.errors import InputError
 
@@ -37,6 +37,7 @@ def make(seed, count=40, classes=2, metric="f1", exclusive=False):
     return make_truth(targets, metric, exclusive), probability
 
 
+@settings(max_examples=20)  # each is 800 scores by scikit-learn
 @given(st.integers(0, 10_000), st.sampled_from(["f1", "accuracy"]))
 def test_thresholds_are_the_best_of_all(seed, metric):
     truth, probability = make(seed, metric=metric)
@@ -86,6 +87,24 @@ def test_ranks_are_those_of_the_reference():
     other = np.array([[own.min() - 1], [own.max() + 1]])
     found = merge_labels([other], [1], "rank", exclusive=False, references=[own])
     assert found[:, 0].tolist() == [0, 1]
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 7), min_size=2, max_size=4))
+def test_equal_mean_ranks_are_equal_numbers(seed, weights):
+    rng = np.random.default_rng(seed)
+    members = [rng.permutation(30)[:, None] / 30 for _ in weights]
+    found = merge_labels(members, weights, "rank", exclusive=False)
+    sums = sum(w * rankdata(one) for w, one in zip(weights, members, strict=True))
+    assert len(np.unique(found)) == len(np.unique(sums))
+    assert (np.argsort(found[:, 0], kind="stable") == np.argsort(sums, kind="stable")).all()
+
+
+def test_a_blend_of_equal_members_is_that_member():
+    table = np.array([[0.52120829, 0.47879168], [0.9, 0.1], [0.25, 0.75]], np.float32)
+    assert table[0].astype(float).sum() != 1  # softmax in float32
+    for weights in ([3], [1, 1, 1], [2, 5], [0, 4]):
+        blend = merge_labels([table] * len(weights), weights, "mean", exclusive=True)
+        assert (blend == table.astype(float)).all()
 
 
 def test_a_fold_has_no_say_in_its_own_judgement():

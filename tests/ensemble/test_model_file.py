@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goldfold.ensemble.image_model import read_model
-from goldfold.errors import GoldfoldError, InputError
+from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
 from goldfold.training.networks.build import build_model
@@ -298,7 +298,9 @@ def test_weights_that_are_not_finite_are_refused(folder, whole):
     weights = load_file(folder / "weights" / f"{WEIGHTS}.safetensors")
     weights["head.weight"][0] = torch.nan
     replace_weights(folder, save(weights))
-    with pytest.raises(InputError, match=r"not finite in 1 tensor:\s+head\.weight"):
+    with pytest.raises(
+        NotFiniteError, match=r"1 tensor has NaN or infinite values:\s+head\.weight"
+    ):
         read_model(folder).predict(whole / "image.png")
 
 

@@ -1,6 +1,7 @@
 """The presence gate: against brute force, and only where it helps."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,10 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.histogram import level_histograms
+from goldfold.ensemble.blend import Blend, open_member
 from goldfold.ensemble.honest import assess, cross_fit
-from goldfold.ensemble.presence import MOST_GATES, emptied, gates, search_gated_rule
+from goldfold.ensemble.mask_choice import MaskChoice
+from goldfold.ensemble.post_processing import NOTHING
+from goldfold.ensemble.presence import (
+    MOST_GATES,
+    emptied,
+    gates,
+    presence_level,
+    search_gated_rule,
+)
 from goldfold.ensemble.threshold import Rule, apply_rule, rule_scores, search_rule
 from goldfold.errors import InputError
+from goldfold.inference.store import MapWriter, maps_path
 
 LEVELS = (0, 60, 200)
 
@@ -135,3 +146,57 @@ def test_the_rule_of_the_other_folds_judges():
 def test_a_gate_needs_presence():
     with pytest.raises(InputError, match="has a presence gate, but no network of the blend has"):
         apply_rule(np.zeros((2, 2), np.uint8), Rule(0, 0, 0, 9))
+
+
+# Running sums of these means end a hair below 144/256, which is what they are.
+ON_A_LEVEL = {"x": [0.5, 0.25, 0.875], "y": [0.125, 0.75, 1.0], "z": [0.25, 0.25, 0.75]}
+WEIGHTS = {"x": 2, "y": 3, "z": 1}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("xyz")))
+def test_a_presence_on_a_level_is_that_level_in_any_order(order):
+    told = {name: ON_A_LEVEL[name] for name in order}
+    assert presence_level([WEIGHTS[name] for name in order], list(told.values())) == 144
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 300),
+            st.lists(st.floats(0, 1, width=32), max_size=4),
+        ),
+        max_size=5,
+    )
+)
+def test_presence_levels_are_those_of_fractions(members):
+    known = [(weight, told) for weight, told in members if told]
+    found = presence_level([weight for weight, _ in members], [told for _, told in members])
+    if not known:
+        assert found is None
+        return
+    total = sum(weight for weight, _ in known)
+    sums = [Fraction(weight, total * len(p)) * sum(map(Fraction, p)) for weight, p in known]
+    assert found == min(int(256 * sum(sums)), 255)
+
+
+def test_an_exported_model_closes_the_gate_where_the_stores_do(tmp_path):
+    levels = np.full((2, 3), 200, np.uint8)
+    members = []
+    for name, told in ON_A_LEVEL.items():
+        for seed, presence in enumerate(told):
+            path = maps_path(tmp_path, name, seed, 0, "test")
+            with MapWriter(path, {}) as writer:
+                writer.append("image", levels, presence)
+                writer.finish()
+        members.append(
+            open_member(
+                tmp_path, name, weight=WEIGHTS[name], seeds=[0, 1, 2], folds=[0], split="test"
+            )
+        )
+    blend = Blend(members, "test")
+    stored = blend.presence("image")
+    blend.close()
+    choice = MaskChoice("mean", WEIGHTS, Rule(100, 0, 100, gate=144), NOTHING)
+    _, mask, exported = choice.decide({name: [levels] * 3 for name in WEIGHTS}, ON_A_LEVEL)
+    assert (stored, exported) == (144, 144)
+    assert mask.all()

@@ -68,10 +68,39 @@ def test_autocast_is_on_only_where_there_is_a_fast_dtype():
     [("flags : fpu avx512_bf16 x", True), ("flags : amx_bf16", True), ("flags : avx512f", False)],
 )
 def test_bf16_is_read_from_the_flags_of_the_processor(monkeypatch, tmp_path, text, native):
+    monkeypatch.delenv("GOLDFOLD_BF16", raising=False)
     flags = tmp_path / "cpuinfo"
     flags.write_text(text)
     monkeypatch.setattr(device_module, "Path", lambda _: flags)
     assert device_module._cpu_has_bf16() is native
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "words"),
+    [
+        ("off", None, "float32"),
+        ("auto", torch.bfloat16, "bf16 autocast"),
+        ("", torch.bfloat16, "bf16 autocast"),
+    ],
+)
+def test_bf16_can_be_switched_off(monkeypatch, tmp_path, value, dtype, words):
+    flags = tmp_path / "cpuinfo"
+    flags.write_text("flags : avx512_bf16")
+    monkeypatch.setattr(device_module, "Path", lambda _: flags)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("GOLDFOLD_BF16", value)
+    device = choose_device()
+    assert device.autocast_dtype is dtype
+    assert f", {words}, " in device.description
+    assert choose_device("bf16").autocast_dtype is torch.bfloat16  # asked for by name
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_an_unknown_value_of_the_bf16_switch_is_an_error(monkeypatch, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("GOLDFOLD_BF16", "no")
+    with pytest.raises(InputError, match=r"GOLDFOLD_BF16 is 'no'; expected auto \(.*\) or off \("):
+        choose_device(precision)
 
 
 def test_a_system_without_cpuinfo_has_no_known_bf16(monkeypatch, tmp_path):
