@@ -6,6 +6,7 @@ image, is kept once for each state of the images in stages/contents/.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,28 @@ def keep_contents(run: Run, images: pd.DataFrame) -> None:
         write_json(path, _contents(train))
 
 
-def stale_because(run: Run, one: StageRun, images: pd.DataFrame) -> str:
-    """Return in words how images changed since a stage was trained.
+def refuse_others(run: Run, stages: Sequence[StageRun], images: pd.DataFrame) -> None:
+    """Raise InputError if folders hold trainings made from something else.
 
-    "" if they did not, or not they alone: a stage with other settings or labels is not for us to
-    train again unasked.
+    A training is hours of work, so it is never made again unasked.
     """
-    changed = one.fold_run.differences()
+    from goldfold.errors import InputError, list_problems, plural
+
+    reasons = {stage.name: _stale_because(run, stage, images) for stage in stages}
+    stale = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+    if stale:
+        title = f"{plural(len(stale), 'training is', 'trainings are')} out of date:"
+        remedy = (
+            f"Train again with `{run.command('run')} --overwrite`, or put the former images back."
+        )
+        raise InputError(list_problems(title, stale, remedy))
+    for stage in stages:
+        stage.fold_run.refuse_other()
+
+
+def _stale_because(run: Run, stage: StageRun, images: pd.DataFrame) -> str:
+    """Return in words how images changed since a stage was trained, "" if not they alone did."""
+    changed = stage.fold_run.differences()
     if not changed or not set(changed) <= {*KEYS, "data"}:
         return ""
     if "images" in changed and changed["images"][0] is None:
@@ -57,18 +73,6 @@ def stale_because(run: Run, one: StageRun, images: pd.DataFrame) -> str:
     if "images" not in changed:
         return "test images changed since its pseudo-labels were written"
     return _words(run, changed["images"][0], images)
-
-
-def refuse_other(run: Run, one: StageRun, images: pd.DataFrame) -> None:
-    """Raise InputError if a stage's folder holds a training made from something else."""
-    from goldfold.errors import InputError
-
-    if reason := stale_because(run, one, images):
-        raise InputError(
-            f"{one.fold_run.folder} is out of date: {reason}. Train it again: "
-            f"`{run.command('run')}`, or `{run.command('train run')} --overwrite`."
-        )
-    one.fold_run.refuse_other()
 
 
 def _words(run: Run, before: object, images: pd.DataFrame) -> str:

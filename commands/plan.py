@@ -26,7 +26,6 @@ def plan_run(run: Run, overwrite: bool = False) -> list[str]:
     """
     from goldfold.commands.context import peek_images
     from goldfold.commands.folds_stage import plan_folds
-    from goldfold.commands.stale_trainings import stale_jobs
     from goldfold.commands.training_stage import choose_jobs
     from goldfold.competitions.images_table import test_images
 
@@ -37,14 +36,10 @@ def plan_run(run: Run, overwrite: bool = False) -> list[str]:
     lines = [
         f"images: {_state(images_stand, directory.images.is_file(), 'read')}",
         f"folds: {_state(folds_stand, directory.folds.is_file(), 'split')}",
-        *(
-            f"train {line}"
-            for line in plan_training(run, jobs, images, folds, overwrite, retrain=True)
-        ),
+        *(f"train {line}" for line in plan_training(run, jobs, images, folds, overwrite)),
     ]
-    retrained = jobs if overwrite else stale_jobs(run, jobs, images, folds)
     splits: list[Split] = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
-    predictions = plan_predictions(run, jobs, images, folds, splits, retrained)
+    predictions = plan_predictions(run, jobs, images, folds, splits, retrained=overwrite)
     lines += [f"predict {line}" for line in predictions]
     ready = all(line.endswith(UP_TO_DATE) for line in predictions) and folds_stand
     ensemble_stands = ready and _ensemble_stands(run, images, folds)
@@ -61,7 +56,6 @@ def plan_training(
     folds: pd.DataFrame,
     overwrite: bool,
     stage: int | None = None,
-    retrain: bool = False,
 ) -> list[str]:
     """Return one line for each stage of a fold training: its folder, and what would happen to it.
 
@@ -72,25 +66,17 @@ def plan_training(
         folds: of the run.
         overwrite: all are trained again.
         stage: only this one, from 1; all unless given.
-        retrain: those whose images changed are trained again.
 
     Raises:
-        InputError: a folder holds a training made from other input, and neither `overwrite` nor
-            `retrain` covers it.
+        InputError: a folder holds a training made from other input, and `overwrite` is not set.
     """
-    from goldfold.commands.changed_images import refuse_other, stale_because
+    from goldfold.commands.changed_images import refuse_others
     from goldfold.commands.training_stage import stage_runs
 
-    lines = []
-    for one in stage_runs(run, jobs, images, folds, stage):
-        if retrain and not overwrite and (reason := stale_because(run, one, images)):
-            state = f"would be deleted and trained again, because {reason}"
-        else:
-            if not overwrite:
-                refuse_other(run, one, images)
-            state = _training_state(one, overwrite)
-        lines.append(f"{one.fold_run.folder}: {state}")
-    return lines
+    stages = stage_runs(run, jobs, images, folds, stage)
+    if not overwrite:
+        refuse_others(run, stages, images)
+    return [f"{stage.fold_run.folder}: {_training_state(stage, overwrite)}" for stage in stages]
 
 
 def _training_state(one: StageRun, overwrite: bool) -> str:
@@ -122,7 +108,7 @@ def plan_predictions(
     images: pd.DataFrame,
     folds: pd.DataFrame,
     splits: Sequence[Split],
-    retrained: Sequence[Job] = (),
+    retrained: bool = False,
 ) -> list[str]:
     """Return one line for each store of maps, and what would happen to it.
 
@@ -132,7 +118,7 @@ def plan_predictions(
         images: of the run.
         folds: of the run.
         splits: which maps.
-        retrained: jobs that are trained again before.
+        retrained: all jobs are trained again before.
     """
     from goldfold.commands.prediction_stage import (
         discarded_because,
@@ -149,7 +135,7 @@ def plan_predictions(
             path = store_of(run, job, split)
             finished = (job.folder(run) / "result.json").is_file()
             facts = store_facts(run, job, prints[job.fold], split) if finished else {}
-            if job in retrained and path.is_file():
+            if retrained and path.is_file():
                 state = "would be predicted anew if its checkpoints change"
             elif finished and is_predicted(path, facts):
                 state = UP_TO_DATE

@@ -56,7 +56,6 @@ def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) ->
     from goldfold.commands.folds import print_summary
     from goldfold.commands.folds_stage import ensure_folds
     from goldfold.commands.prediction_stage import Split, predict_all
-    from goldfold.commands.stale_trainings import remove_stale_trainings
     from goldfold.commands.submission_stage import ensure_submission
     from goldfold.commands.training_stage import (
         choose_jobs,
@@ -77,8 +76,6 @@ def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) ->
     folds = ensure_folds(run, images, retrain=overwrite)
     print_summary(folds)
     jobs = choose_jobs(run)
-    if not overwrite:
-        remove_stale_trainings(run, jobs, images, folds)
     train_jobs(run, jobs, images, folds, overwrite=overwrite, machine=machine)
     show.out()
     print_results(run, jobs)

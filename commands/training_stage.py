@@ -163,7 +163,7 @@ def train_jobs(
     with writer_first(machine.ranks):
         if overwrite and machine.ranks.is_writer:
             for job, number in stage_numbers(jobs, stage):
-                remove_training(job.stage_folder(run, number))
+                _remove_training(job.stage_folder(run, number))
         waiting = _waiting(run, jobs, images, folds, stage, extend_epochs > 0)
         if waiting:
             run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
@@ -241,11 +241,12 @@ def _waiting(
     extend: bool,
 ) -> list[StageRun]:
     """Return the stages that are to be trained, and say which are not."""
-    from goldfold.commands.changed_images import refuse_other
+    from goldfold.commands.changed_images import refuse_others
 
     waiting = []
-    for one in stage_runs(run, jobs, images, folds, stage):
-        refuse_other(run, one, images)
+    stages = stage_runs(run, jobs, images, folds, stage)
+    refuse_others(run, stages, images)
+    for one in stages:
         if one.fold_run.finished() and not extend:
             run.progress.say(f"train {one.name}: up to date")
         else:
@@ -283,13 +284,12 @@ def refuse_other_trainings(
     run: Run, jobs: Sequence[Job], images: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     """Raise InputError if a folder holds a training made from other settings or data."""
-    from goldfold.commands.changed_images import refuse_other
+    from goldfold.commands.changed_images import refuse_others
 
-    for one in stage_runs(run, jobs, images, folds):
-        refuse_other(run, one, images)
+    refuse_others(run, stage_runs(run, jobs, images, folds), images)
 
 
-def remove_training(folder: Path) -> None:
+def _remove_training(folder: Path) -> None:
     """Remove a stage's training, result and state first: what a kill leaves counts for nothing.
 
     Raises:
