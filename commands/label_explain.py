@@ -92,6 +92,21 @@ def _facts(form: CompetitionSettings, decided: DecidedLabels, image_id: str) -> 
     }
 
 
+def _compared(name: str, above: bool, value: str, limit: str) -> str:
+    return f"{name} {value} is {'at least' if above else 'below'} {limit}"
+
+
+def told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Return both numbers in the fewest digits, three at least, that show which is larger.
+
+    >>> told_apart(0.47879168, 0.47879171)
+    ('0.47879168', '0.47879171')
+    """
+    pairs = ((f"{value:.{digits}f}", f"{limit:.{digits}f}") for digits in range(3, 18))
+    told = (pair for pair in pairs if pair[0] != pair[1] or value == limit)
+    return next(told, (repr(value), repr(limit)))
+
+
 def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: list[str]) -> str:
     """Return in words why these classes are predicted."""
     if not thresholds:
@@ -100,7 +115,7 @@ def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: l
             f"{first}: the most likely class, {blend[first]:.3f}; next {second} {blend[second]:.3f}"
         )
     told = ", ".join(
-        f"{name} {blend[name]:.3f} is {'at least' if name in predicted else 'below'} {limit:.3f}"
+        _compared(name, name in predicted, *told_apart(blend[name], limit))
         for name, limit in thresholds.items()
     )
     return f"{', '.join(predicted) or 'no class'}: {told}"
