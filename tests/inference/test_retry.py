@@ -279,4 +279,5 @@ def test_a_sound_table_is_read_exactly(tmp_path):
     path.write_text("image_id,x,y\n007,0,1\nb,0.123456789,1e-9\n")
     ids, probability = read_labels_table(path, ["x", "y"])
     assert ids == ["007", "b"]
-    assert probability.tolist() == [[0.0, 1.0], [0.123456789, 1e-9]]
+    # Nine digits name the float32 number that was written.
+    assert probability.tolist() == np.float32([[0, 1], [0.123456789, 1e-9]]).tolist()

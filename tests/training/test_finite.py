@@ -1,5 +1,7 @@
 """NaN and infinity in weights and in held-out logits are named, never scored as empty masks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -173,7 +175,10 @@ def test_a_file_with_a_planted_nan_is_refused_naming_file_and_tensor(tmp_path):
     assert title == f"{path}: 1 tensor has NaN or infinite values:"
     assert named == "  decoder.0.1.running_var: 3 of 16 values"
     assert "lower learning_rate" in remedy[0]
-    assert "export" in remedy[0]
+
+    of_a_model = replace(list_checkpoints(tmp_path)[0], remedy="Ask for another copy.")
+    with pytest.raises(NotFiniteError, match=r"\nAsk for another copy\.$"):
+        load_model(of_a_model, torch.device("cpu"))
 
 
 def test_encoder_weights_with_nan_are_refused(tmp_path):
