@@ -65,10 +65,16 @@ def model_of_run(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> ImageMo
     from goldfold.commands.ensemble_stage import require_ensemble
     from goldfold.commands.prediction_networks import predicting_device
     from goldfold.ensemble.image_model import ImageModel
+    from goldfold.errors import InputError
     from goldfold.files import read_json
 
     require_ensemble(run, images, folds)
     chosen = read_json(run.directory.ensemble)
+    if "honest" not in chosen:
+        raise InputError(
+            f"{run.directory.ensemble} holds no honest score, so it is not whole. Run "
+            f"`{run.command('ensemble run')}` again."
+        )
     members = _members(run, images, folds, chosen)
     return ImageModel(_facts(run, chosen), members, predicting_device(run))
 

@@ -23,7 +23,7 @@ HEADER_GROUPS = ("patient", "study", "series")
 _ATTRIBUTES = ("sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
 _UNKNOWN = frozenset({"nan", "none", "null", "na", "n/a", "unknown"})
 _DISAGREEING = 0.05  # images whose rows name several values; with more it is a fact of the rows
-_IN_PATHS = WORDS - {"pid", "mrn", "accession"}
+_IN_PATHS = WORDS - {"pid", "ptid", "subjid", "usubjid", "mrn", "accession"}
 _PART = re.compile(
     rf"(?:^|[/_.\s-])(({'|'.join(sorted(_IN_PATHS))})[_-]?\d+)(?=[/_.\s-]|$)", re.IGNORECASE
 )

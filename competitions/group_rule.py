@@ -7,8 +7,9 @@ A column is a group column by its name and its values, judged on the training im
     `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Capitals and separators do not
     matter. Words behind the group word other than those of an identifier make it an attribute
     (`Patient Age`, `study_date`, `lesion_location`), and so do words of counting in front of it
-    (`number_of_lesion`). Of their values it is enough that there are two, that one of them has
-    several images, and that they are neither flags nor fractions.
+    (`number_of_lesion`). What follows an identifier changes nothing (`patient_id_x`, as merged
+    tables have it, or `Patient ID (anon.)`). Of their values it is enough that there are two, that
+    one of them has several images, and that they are neither flags nor fractions.
 2.  **Possible names** are the other group words alone or with a number, name or code (`case`,
     `study`, `scan_number`). Their values must look like ids, be a group word with a number
     (`case12`), or contain a digit and be more than a class has. Whole numbers in a column
@@ -27,7 +28,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from typing import Literal
 
-PEOPLE = frozenset({"patient", "subject", "person", "participant", "pid", "mrn", "accession"})
+PEOPLE = frozenset(
+    {
+        *("patient", "subject", "person", "participant"),
+        *("pid", "ptid", "subjid", "usubjid", "mrn", "accession"),
+    }
+)
 WORDS = PEOPLE | {"study", "case", "lesion", "scan", "volume", "series", "exam"}
 MEASURES = frozenset({"volume"})
 IDENTIFIERS = frozenset({"id", "uid", "uuid", "guid", "instance", "identifier"})
@@ -69,10 +75,14 @@ def naming(name: str) -> Naming:
     places = [place for place, token in enumerate(tokens) if token in WORDS]
     if not places:
         return "none"
-    word, before, behind = tokens[places[-1]], tokens[: places[-1]], set(tokens[places[-1] + 1 :])
-    if COUNTING & set(before) or behind - IDENTIFIERS - LABELS:
+    word, before, behind = tokens[places[-1]], tokens[: places[-1]], tokens[places[-1] + 1 :]
+    if COUNTING & set(before):
         return "none"
-    return "certain" if word in PEOPLE or behind & IDENTIFIERS else "possible"
+    if behind and behind[0] in IDENTIFIERS and not COUNTING & set(behind):
+        return "certain"
+    if set(behind) - IDENTIFIERS - LABELS:
+        return "none"
+    return "certain" if word in PEOPLE or IDENTIFIERS & set(behind) else "possible"
 
 
 def _unglued(token: str) -> list[str]:

@@ -12,7 +12,7 @@ from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS, mask_col
 from goldfold.competitions.label_tables import read_class_labels
 from goldfold.competitions.labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.competitions.mask_files import read_mask_files
-from goldfold.competitions.mask_paths import index_masks
+from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.report import CommonCause, DataReport, count_ids
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.errors import plural
@@ -117,6 +117,12 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
         progress=progress,
     )
     report.facts["mask files"] = int(labels.table["rows"].sum())
+    if labels.table.empty and len(join.train):
+        globs = mask_globs([*settings.labels.masks, *named.values()])
+        report.problems.append(
+            f"no file in {join.data} is the mask of a training image (searched for "
+            f"{', '.join(globs)}). Correct competition.labels in goldfold.toml."
+        )
     report.notices += labels.notices
     overlaps = int((labels.table["overlap_px"] > 0).sum())
     if overlaps:

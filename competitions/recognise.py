@@ -18,6 +18,7 @@ from goldfold.competitions.group_columns import path_groups
 from goldfold.competitions.group_rule import is_group
 from goldfold.competitions.image import read_header
 from goldfold.competitions.recognise_groups import add_groups_of_tables, without_groups
+from goldfold.competitions.recognise_masks import is_mask_folder, mask_pattern
 from goldfold.competitions.recognise_tables import (
     Ids,
     Table,
@@ -34,7 +35,6 @@ from goldfold.competitions.recognise_tables import (
 from goldfold.errors import ImageError, InputError, plural
 
 IMAGES = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
-_MASKS = re.compile(r"mask|annotation|segmentation|label", re.IGNORECASE)
 _TEST, _TRAIN = re.compile(r"test", re.IGNORECASE), re.compile(r"train|val", re.IGNORECASE)
 _SPLITS = re.compile(r"(train|test|val|valid|validation)([_-].*)?", re.IGNORECASE)
 
@@ -78,7 +78,7 @@ def recognise(data: Path) -> Recognised:
     for path in images:
         folders[path.parent].append(path)
     found = Recognised({"title": data.name, "images": {}, "labels": {}, "submission": {}})
-    masks = {one for one in folders if _is_mask_folder(one, data, folders)}
+    masks = {one for one in folders if is_mask_folder(one, data, folders)}
     pictures = {one: paths for one, paths in folders.items() if one not in masks}
     labels = label_table([without_groups(table) for table in known])
     sample = sample_table(known, labels)
@@ -102,19 +102,6 @@ def recognise(data: Path) -> Recognised:
     _add_sample(found, sample)
     _add_shape(found, images[:1] if labels is None else next(iter(pictures.values())), data)
     return found
-
-
-def _is_mask_folder(folder: Path, data: Path, folders: dict[Path, list[Path]]) -> bool:
-    if not _MASKS.search(folder.relative_to(data).as_posix()):
-        return False
-    others = {path.stem for one, paths in folders.items() if one != folder for path in paths}
-    stems = [_bare(path.stem) for path in folders[folder]]
-    return sum(stem in others for stem in stems) > len(stems) / 2
-
-
-def _bare(stem: str) -> str:
-    """Return the name of the image that a mask belongs to."""
-    return re.sub(r"[_-]?(mask|label|seg|annotation)$", "", stem, flags=re.IGNORECASE)
 
 
 def _globs(folders: Sequence[Path], pictures: dict[Path, list[Path]], data: Path) -> list[str]:
@@ -239,19 +226,21 @@ def _from_masks(
 ) -> None:
     train = _add_images(found, pictures, data)
     stems = {path.stem for path in train}
-    patterns = []
-    for folder in sorted(masks):
-        inner = folder.relative_to(data).as_posix()
-        forms = Counter(
-            f"{escape(inner)}/{escape(before)}{{id}}{escape(after)}"
-            for path in folder.iterdir()
-            if _bare(path.stem) in stems
-            for before, after in [path.name.split(_bare(path.stem), 1)]
+    named = [mask_pattern(folder, data, stems) for folder in sorted(masks)]
+    patterns = list(dict.fromkeys(pattern.text for pattern in named if pattern is not None))
+    if not patterns:
+        raise InputError(
+            f"the mask files in {data} have no names of training images (in folders that are not "
+            "of the test). Name each mask after its image, or begin with a preset."
         )
-        patterns += [form for form, _ in forms.most_common(1)]
     found.competition |= {"task": "segmentation", "metric": "dice"}
     found.competition["labels"] = {"kind": "masks", "masks": [patterns]}
     found.seen.append(f"mask files: {', '.join(patterns)}")
+    if any(pattern is not None and pattern.several for pattern in named):
+        found.questions.append(
+            "Images have several mask files, which are merged. Is each a class of "
+            "its own? Then set competition.classes and labels.class_masks in place of labels.masks."
+        )
     if len(patterns) > 1:
         found.questions.append(
             "The mask files of an image are merged. Are they alternatives instead? Then write "

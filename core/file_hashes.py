@@ -140,12 +140,14 @@ def _state_of(path: Path) -> FileState | None:
 
 def _read_memory(path: Path) -> Memory:
     """Return what is remembered; nothing if the file is missing or damaged."""
+    if not path.is_file():  # a pipe or a device would be read for ever
+        return {}
     try:
         check, _, text = path.read_text(encoding="utf-8").partition("\n")
         if check != _check(text):
             return {}
         return {name: (one[0], FileState(*one[1:])) for name, one in json.loads(text).items()}
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, AttributeError, IndexError):  # of another form
         return {}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, OutputError
 from goldfold.files import fingerprint, read_json, write_json
 
 
@@ -127,5 +127,15 @@ class StageRecord:
         write_json(self.path, {"fingerprint": fingerprint(made_from), "made_from": made_from})
 
     def forget(self) -> None:
-        """Mark the stage as not done, before its results are changed."""
-        self.path.unlink(missing_ok=True)
+        """Mark the stage as not done, before its results are changed.
+
+        Raises:
+            OutputError: the record cannot be removed.
+        """
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove {self.path}: {error.strerror or error}. Make the run directory "
+                "writable, or copy it to a folder you may write to."
+            ) from error

@@ -11,11 +11,12 @@ from goldfold.competitions.rle import encode, get_dialect
 
 
 def write_images(folder, names, ending="png", size=(40, 50)):
-    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for name in names:
         pixels = rng.integers(0, 255, size).astype(np.uint8)
-        cv2.imwrite(str(folder / f"{name}.{ending}"), pixels)
+        path = folder / f"{name}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), pixels)
 
 
 def made(invoke, data, run):
@@ -74,6 +75,35 @@ def test_mask_files(tmp_path, invoke):
     _, competition, _ = made(invoke, data, tmp_path / "run")
     assert competition["labels"] == {"kind": "masks", "masks": [["masks/{id}_mask.png"]]}
     assert competition["images"]["train"] == ["images/*.png"]
+
+
+@pytest.mark.parametrize(
+    ("tails", "pattern"),
+    [
+        (["_left", "_right"], "masks/{id}_*.png"),
+        (["", "_2"], "masks/{id}*.png"),
+        (["-1", "-2"], "masks/{id}-*.png"),
+        (["/m1", "/m2", "/m3", "/m4"], "masks/{id}/*.png"),
+    ],
+)
+def test_several_mask_files_of_an_image_are_no_class(tmp_path, invoke, tails, pattern):
+    data, names = tmp_path / "data", [f"x{n}" for n in range(6)]
+    write_images(data / "images", names)
+    write_images(data / "masks", [f"{name}{tail}" for name in names for tail in tails])
+    done, competition, _ = made(invoke, data, tmp_path / "run")
+    assert competition["labels"] == {"kind": "masks", "masks": [[pattern]]}
+    assert competition["images"]["train"] == ["images/*.png"]
+    assert "several mask files, which are merged" in done.out
+
+
+def test_masks_of_test_images_alone_are_refused(tmp_path, invoke):
+    data = tmp_path / "data"
+    write_images(data / "train", [f"x{n}" for n in range(6)])
+    write_images(data / "test", [f"y{n}" for n in range(6)])
+    write_images(data / "masks", [f"y{n}_mask" for n in range(6)])
+    done = invoke("init", "--from", data, "-o", tmp_path / "run")
+    assert done.code == 2
+    assert "have no names of training images" in done.err
 
 
 def test_signs_of_a_glob_in_names_of_folders(tmp_path, invoke):

@@ -89,3 +89,12 @@ def test_files_that_are_no_masks_are_refused_all_at_once(cells, invoke):
         "masks/a.png; 7 in masks/f.png. Expected 0"
     )
     assert "2 problems" in done.out
+
+
+def test_a_pattern_that_matches_no_file_is_named(cells, invoke):
+    run = cells(["a", "b"], "masks/{id}_[12.png")
+    save(run / "data/masks/a_1.png", square(2, 255))
+    done = invoke("check", run)
+    assert done.code == 2
+    assert "is the mask of a training image (searched for masks/*_[12.png)" in done.out
+    assert "Correct competition.labels" in done.out

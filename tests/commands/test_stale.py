@@ -132,3 +132,13 @@ def test_a_run_without_hashes_has_to_be_made_again(copied, invoke):
 def _settled(monkeypatch):
     """Remember the hashes of files that have just been written, as of older ones."""
     monkeypatch.setattr("goldfold.file_hashes.SETTLED_NS", 0)
+
+
+def test_an_ensemble_that_is_not_whole_is_made_again(copied, invoke, tmp_path):
+    before = (copied / "ensemble.json").read_text()
+    (copied / "ensemble.json").write_text("{}")
+    done = invoke("export", copied, "-o", tmp_path / "model")
+    assert done.code == 2
+    assert "holds no honest score" in done.err
+    assert invoke("ensemble", "run", copied).code == 0
+    assert (copied / "ensemble.json").read_text() == before

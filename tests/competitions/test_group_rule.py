@@ -15,7 +15,8 @@ from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole, na
             "lesion_id", "StudyInstanceUID", "seriesuid", "SeriesInstanceUID", "pid", "PID", "mrn",
             "MRN", "AccessionNumber", "accession", "patient", "Subject", "person", "participant_id",
             "anon_patient_id", "BraTS_2020_subject_ID", "case_id", "volume-id", "scanId", "exam_id",
-            "Patient", "patient_name",
+            "Patient", "patient_name", "patient_id_x", "Patient ID (anon.)", "PTID", "SUBJID",
+            "usubjid", "study_id_y",
         )),
         *((name, "possible") for name in (
             "study", "case", "lesion", "scan", "volume", "series", "SeriesNumber", "case_no",
@@ -23,7 +24,8 @@ from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole, na
         *((name, "none") for name in (
             "Patient Age", "Patient Gender", "PatientSex", "Follow-up #", "Finding Labels", "age",
             "study_date", "StudyDescription", "lesion_location", "number_of_lesions",
-            "num_lesion", "has_lesion", "patient_image_id", "image_id", "site_id", "NIH_ID",
+            "num_lesion", "has_lesion", "patient_id_count",
+            "patient_image_id", "image_id", "site_id", "NIH_ID",
             "BraTS21ID", "fold", "ID", "SOPInstanceUID", "rapid", "stupid", "casette", "",
         )),
     ],

@@ -175,6 +175,24 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(folder, tmp_path
     assert hashes(folder, tmp_path / "memory") == [xxhash.xxh3_128_hexdigest(b"changed")] * 3
 
 
+OTHER_FORMS = ["[]", "null", "1", '{"a": 1}', '{"a": []}', '{"a": ["x", 1]}']
+
+
+@pytest.mark.parametrize("text", OTHER_FORMS)
+def test_a_memory_of_another_form_is_made_again(folder, tmp_path, read, text):
+    memory = tmp_path / "memory"
+    memory.write_text(f"goldfold-hashes-1 {xxhash.xxh3_128_hexdigest(text.encode())}\n{text}")
+    assert len(hashes(folder, memory)) == 3
+    assert read.take() == ["a", "b", "c"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_memory(folder, tmp_path, read):
+    os.mkfifo(tmp_path / "memory")
+    assert len(hashes(folder, tmp_path / "memory")) == 3
+    assert read.take() == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("harm", ["", "{}", "[1]", "cut", "digit", "bytes", "folder"])
 def test_a_damaged_memory_is_made_again(folder, tmp_path, read, monkeypatch, harm):
     settle(monkeypatch)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from goldfold.errors import InputError
+from goldfold.errors import InputError, OutputError
 from goldfold.rundirectory import RunDirectory
 
 
@@ -53,3 +53,14 @@ def test_a_damaged_record_vouches_for_nothing(tmp_path, text):
     stage.write({"a": 1})
     stage.path.write_text(text)
     assert not stage.is_current({"a": 1})
+
+
+def test_a_record_that_cannot_be_removed_is_named(tmp_path, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(
+        OutputError, match=r"cannot remove .*images\.json: Permission denied\. Make"
+    ):
+        RunDirectory(tmp_path).stage("images").forget()

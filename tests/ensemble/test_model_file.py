@@ -14,8 +14,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from goldfold.ensemble.image_model import read_model
+from goldfold.ensemble.label_threshold import best_threshold
+from goldfold.ensemble.model_file import Threshold
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
@@ -113,6 +116,13 @@ def test_a_whole_model_predicts(whole):
 
 
 # --- the schema ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1 - 1e-9, 1.0])
+@pytest.mark.parametrize("of_class", [True, False])
+def test_every_threshold_that_is_chosen_can_be_read_again(level, of_class):
+    chosen = best_threshold(np.full(4, of_class), np.full(4, level), "accuracy")
+    assert TypeAdapter(Threshold).validate_json(json.dumps(chosen)) == chosen
 
 
 @pytest.mark.parametrize(
