@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.histogram import level_histograms
@@ -34,6 +34,7 @@ def make_histograms(seed: int, count: int = 24) -> np.ndarray:
 
 
 @settings(max_examples=15, deadline=None)
+@example(seed=7973, slack=0.01)  # a rule lies just at the limit
 @given(seed=st.integers(0, 10_000), slack=st.sampled_from([0.0005, 0.01, 0.05]))
 def test_the_plateau_is_that_of_a_loop_over_all_rules(seed: int, slack: float) -> None:
     histograms = make_histograms(seed)
@@ -42,19 +43,24 @@ def test_the_plateau_is_that_of_a_loop_over_all_rules(seed: int, slack: float) -
     assert found.best == pytest.approx(best)
     if found.centre == ALL_EMPTY:
         return
-    near = [
-        (top, bottom, area)
+    scores = {
+        (top, bottom, area): rule_scores(histograms, Rule(top, area, bottom), "dice").mean()
         for top in TOPS[:-1]
         for bottom in TOPS[:-1]
         for area in range(1, 37)
-        if rule_scores(histograms, Rule(top, area, bottom), "dice").mean() >= best - slack + 1e-9
-    ]
-    # Levels come in steps of 40: q and q + 1 are the same rule until the next step.
-    assert {(found.tops[0] // 40, found.bottoms[0] // 40)} <= {
-        (min(top for top, _, _ in near) // 40, min(bottom for _, bottom, _ in near) // 40)
     }
-    assert found.min_areas[0] == min(area for _, _, area in near)
-    assert found.min_areas[1] >= max(area for _, _, area in near)
+    # Scores are whole multiples of 2**-40: a rule just at the limit may be in or out.
+    inside = [rule for rule, score in scores.items() if score >= best - slack + 1e-9]
+    around = [rule for rule, score in scores.items() if score >= best - slack - 1e-9]
+
+    def least(rules: list[tuple[int, int, int]], part: int, step: int = 1) -> int:
+        return min(rule[part] for rule in rules) // step
+
+    # Levels come in steps of 40: q and q + 1 are the same rule until the next step.
+    for part, lowest in enumerate((found.tops[0], found.bottoms[0])):
+        assert least(around, part, 40) <= lowest // 40 <= least(inside, part, 40)
+    assert least(around, 2) <= found.min_areas[0] <= least(inside, 2)
+    assert found.min_areas[1] >= max(area for _, _, area in inside)
     assert found.score == pytest.approx(
         rule_scores(histograms, found.centre, "dice").mean(), abs=1e-12
     )
