@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from goldfold.competitions.histogram import LEVELS
+from goldfold.competitions.label_metric import CLIP
 from goldfold.ensemble.scale import MergeName
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
@@ -33,6 +34,7 @@ Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 Pixels = Annotated[int, Field(ge=0, lt=2**40)]
 Counts = Annotated[list[Pixels], Field(min_length=LEVELS, max_length=LEVELS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(ge=0, le=1 + 2 * CLIP)]  # above 1: never (`best_threshold`)
 Quantiles = Annotated[
     list[Annotated[list[Share], Field(min_length=1, max_length=1000)]],
     Field(min_length=2, max_length=10_000),
@@ -158,7 +160,7 @@ class ModelFile(Strict):
     merge: MergeName | None = None
     rule: Thresholds | None = None
     post_processing: Steps | None = None
-    thresholds: Annotated[list[Share], Field(max_length=1000)] | None = None
+    thresholds: Annotated[list[Threshold], Field(max_length=1000)] | None = None
     masks: Annotated[list[ClassMask], Field(min_length=1, max_length=MOST_MASKS)] | None = None
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
 

@@ -15,7 +15,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from goldfold.checked_json import check_json
 from goldfold.ensemble.image_model import read_model
+from goldfold.ensemble.label_threshold import best_threshold
+from goldfold.ensemble.model_file import ModelFile
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
@@ -221,6 +224,16 @@ def test_a_folder_of_weights_may_not_lie_elsewhere(folder, tmp_path):
 
 
 # --- claimed sizes -------------------------------------------------------------------------------
+
+
+def test_a_threshold_that_no_probability_reaches_is_read(tmp_path):
+    never = best_threshold(np.array([False, False]), np.array([1.0, 1.0]), "accuracy")
+    assert never > 1
+    kind = {"task": "classification", "metric": "accuracy", "classes": ["a"]}
+    content = json.dumps({**MODEL, **kind, "thresholds": [never]})
+    assert check_json(content, ModelFile, tmp_path, "").thresholds == [never]
+    with pytest.raises(InputError, match=r"thresholds.0: expected at most 1"):
+        check_json(json.dumps({**MODEL, **kind, "thresholds": [1.1]}), ModelFile, tmp_path, "")
 
 
 def test_a_huge_model_file_is_not_read(folder):
