@@ -320,7 +320,7 @@ def test_weights_that_are_not_finite_are_refused(folder, whole):
 def test_networks_of_another_task_are_refused(folder):
     facts = folder / "weights" / f"{WEIGHTS}.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"classes": 3}))
-    with pytest.raises(InputError, match="with 1 channels and 3 outputs is no network for"):
+    with pytest.raises(InputError, match="with 1 channels and 3 outputs is not a network for"):
         read_model(folder)
 
 
