@@ -58,7 +58,7 @@ def _misspelled(declined: list[str], train: pd.DataFrame) -> list[str]:
 
     columns = [str(name) for name in train.columns]
     return [
-        f"folds.not_groups names {name!r}, which is no column of images.csv."
+        f"folds.not_groups names {name!r}, which is not a column of images.csv."
         f"{did_you_mean(name, columns)}"
         for name in declined
         if name not in columns

@@ -53,7 +53,7 @@ MOSTLY = 0.95
 """Share of the values that must look like ids."""
 
 _TOKENS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_GLUED = re.compile(r"([a-z]+?)(id|uid|uuid)")
+_GLUED = re.compile(rf"([a-z]+?)({'|'.join(sorted(IDENTIFIERS | LABELS))})")
 _FRACTION = re.compile(r"-?\d*\.\d*[1-9]\d*(e[-+]?\d+)?", re.IGNORECASE)
 _WHOLE = re.compile(r"\d+(\.0+)?")
 _PADDED = re.compile(r"\d{3,}")
@@ -86,7 +86,7 @@ def naming(name: str) -> Naming:
 
 
 def _unglued(token: str) -> list[str]:
-    """Return the parts of a token such as `seriesuid`."""
+    """Return the parts of a token such as `seriesuid` or `patientcode`."""
     match = _GLUED.fullmatch(token)
     return [*match.groups()] if match and match[1] in WORDS else [token]
 

@@ -21,7 +21,7 @@ def read_bounded(path: Path, most_bytes: int, remedy: str) -> bytes:
     """
     try:
         if not path.is_file():
-            problem = "is no regular file" if path.exists() else "does not exist"
+            problem = "is not a regular file" if path.exists() else "does not exist"
             raise InputError(f"{path} {problem}. {remedy}")
         size = path.stat().st_size
         if size > most_bytes:

@@ -215,8 +215,8 @@ def encoder_problems(encoder: str, encoder_weights: str = "none") -> list[str]:
     problems = []
     if not _PLAIN_NAME.fullmatch(encoder):
         problems.append(
-            f"encoder {_shown(repr(encoder))} is no plain name: expected letters, digits, '.', '_' "
-            "and '-', as in resnet34 or tu-convnext_tiny. Folders and model hubs are not read; "
+            f"encoder {_shown(repr(encoder))} is not a plain name: expected letters, digits, '.', "
+            "'_' and '-', as in resnet34 or tu-convnext_tiny. Folders and model hubs are not read; "
             "encoder_weights may name a .safetensors file"
         )
     if not encoder_weights.endswith(".safetensors") and not _PUBLISHED_SET.fullmatch(

@@ -328,7 +328,7 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
             if (classifies, facts["channels"], facts.get("classes", 1)) != expected:
                 problems.append(
                     f"{checkpoint.path.with_suffix('.json').name}: {facts['architecture']} with "
-                    f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is no "
+                    f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is not a "
                     f"network for {member.channels} channels, {outputs} outputs, {model.task}"
                 )
     if problems:

@@ -34,7 +34,7 @@ Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 Pixels = Annotated[int, Field(ge=0, lt=2**40)]
 Counts = Annotated[list[Pixels], Field(min_length=LEVELS, max_length=LEVELS)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Threshold = Annotated[float, Field(ge=0, le=1 + CLIP)]
+Threshold = Annotated[float, Field(ge=0, le=1 + 2 * CLIP)]
 """Of a probability; just above 1 says no to all images (see `best_threshold`)."""
 Quantiles = Annotated[
     list[Annotated[list[Share], Field(min_length=1, max_length=1000)]],
@@ -251,7 +251,7 @@ class ModelFile(Strict):
 def _weight_problems(where: str, weights: dict[str, int], names: list[str]) -> list[str]:
     """Return what is wrong with the weights of members; one of weight 0 may have been left out."""
     problems = [
-        f"{where} weighs {name!r}, which is no member"
+        f"{where} weighs {name!r}, which is not a member"
         for name, weight in weights.items()
         if weight and name not in names
     ]
@@ -296,6 +296,6 @@ def _file_problem(path: Path, folder: Path) -> str:
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             return f"{path} is a link out of the folder; copy the file itself there"
-        return "" if path.is_file() else f"{path} is missing, or no regular file"
+        return "" if path.is_file() else f"{path} is missing, or not a regular file"
     except (OSError, RuntimeError) as error:  # a circle of links
         return f"{path} cannot be read: {error}"

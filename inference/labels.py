@@ -22,7 +22,7 @@ from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.finite import finite_images
+from goldfold.training.finite import RETRAIN, finite_images
 from goldfold.training.label_validation import label_probability
 
 ID_COLUMN = "image_id"
@@ -160,7 +160,7 @@ def write_labels(
     ]
     if bad:
         raise NotFiniteError(
-            list_problems(f"{path} is not written: NaN or infinite probabilities of", bad)
+            list_problems(f"{path} is not written: NaN or infinite probabilities of", bad, RETRAIN)
         )
     path.with_suffix(".json").unlink(missing_ok=True)
     table = pd.DataFrame(probability, columns=list(classes))

@@ -74,14 +74,14 @@ def _warn_once(broken: Flags, predictor: Predictor, image_ids: Sequence[str]) ->
         predictor.progress.warn(
             f"{_where(broken, predictor, image_ids)} are NaN or infinite in "
             f"{predictor.device.description}; the batch was predicted again in float32. Further "
-            "batches are treated alike without a line."
+            "batches like it are predicted again without a warning."
         )
 
 
 def _not_finite(broken: Flags, predictor: Predictor, image_ids: Sequence[str]) -> NotFiniteError:
     return NotFiniteError(
-        f"{_where(broken, predictor, image_ids)} are NaN or infinite, in float32 too; they would "
-        f"become empty masks. {RETRAIN}"
+        f"{_where(broken, predictor, image_ids)} are NaN or infinite, in float32 too, so "
+        f"nothing can be predicted from them. {RETRAIN}"
     )
 
 

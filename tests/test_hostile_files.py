@@ -163,7 +163,7 @@ def test_encoders_of_an_exported_model_are_names(attack, model, image, invoke, n
     done = invoke("predict", "image", model, image)
     assert done.code == 2
     assert f"encoder {encoder!r}"[:60] in done.err
-    assert "is no plain name" in done.err
+    assert "is not a plain name" in done.err
     assert str(facts) in done.err
 
 
@@ -173,5 +173,5 @@ def test_encoders_are_names_wherever_a_network_is_built(attack, tmp_path, archit
     from goldfold.errors import InputError
     from goldfold.training.networks.build import build_model
 
-    with pytest.raises(InputError, match="is no plain name"):
+    with pytest.raises(InputError, match="is not a plain name"):
         build_model(architecture, name.format(folder=tmp_path))

@@ -254,7 +254,7 @@ def _naming(facts_path: Path) -> Iterator[None]:
 def _shapes(what: str) -> Shapes | None:
     """Return the shapes of a network's tensors, which are only described, not allocated.
 
-    None where the libraries can build it with real tensors alone.
+    None where the libraries cannot build it without allocating its tensors.
     """
     # Some layers of the libraries are made outside the device, and draw random weights.
     with torch.random.fork_rng(devices=[]), torch.device("meta"):

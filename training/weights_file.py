@@ -21,10 +21,10 @@ def require_plausible_size(path: Path, shapes: Shapes, remedy: str) -> None:
     """Accept a file that is no larger than tensors of these shapes can be.
 
     Raises:
-        InputError: it is larger, or no regular file.
+        InputError: it is larger, or not a regular file.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing, or no regular file. {remedy}")
+        raise InputError(f"{path} is missing, or not a regular file. {remedy}")
     numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
     most, size = _HEADER_BYTES + numbers * _NUMBER_BYTES, path.stat().st_size
     if size > most:

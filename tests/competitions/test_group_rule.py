@@ -17,9 +17,11 @@ from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole, na
             "anon_patient_id", "BraTS_2020_subject_ID", "case_id", "volume-id", "scanId", "exam_id",
             "Patient", "patient_name", "patient_id_x", "Patient ID (anon.)", "PTID", "SUBJID",
             "usubjid", "study_id_y",
+            "patientcode", "subjectkey", "patientnumber",
         )),
         *((name, "possible") for name in (
             "study", "case", "lesion", "scan", "volume", "series", "SeriesNumber", "case_no",
+            "caseno",
         )),
         *((name, "none") for name in (
             "Patient Age", "Patient Gender", "PatientSex", "Follow-up #", "Finding Labels", "age",

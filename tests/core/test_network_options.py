@@ -77,7 +77,7 @@ def test_settings_name_every_problem():
     with pytest.raises(SettingsError) as caught:
         validate_settings({"models": [model]}, "a.toml")
     for words in (
-        "encoder 'tu-local-dir:x' is no plain name",
+        "encoder 'tu-local-dir:x' is not a plain name",
         "encoder_weights 'own.pth'",
         "no option checkpoint_path",
         "option decoder_channels of Unet: expected",
