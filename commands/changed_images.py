@@ -62,14 +62,17 @@ def refuse_others(run: Run, stages: Sequence[StageRun], images: pd.DataFrame) ->
 
 
 def _stale_because(run: Run, stage: StageRun, images: pd.DataFrame) -> str:
-    """Return in words how images changed since a stage was trained, "" if not they alone did."""
+    """Return in words how images and labels changed since a stage was trained.
+
+    "" if they did not, or settings changed as well: the differences are then listed one by one.
+    """
     changed = stage.fold_run.differences()
     if not changed or not set(changed) <= {*KEYS, "data"}:
         return ""
     if "images" in changed and changed["images"][0] is None:
         return "an earlier version of goldfold trained it, without hashes of the images' content"
     if "data" in changed:
-        return ""
+        return "ids, masks or classes of training images changed since it was trained"
     if "images" not in changed:
         return "test images changed since its pseudo-labels were written"
     return _words(run, changed["images"][0], images)

@@ -26,7 +26,8 @@ def write_model(
         overwrite: replace an exported model.
 
     Raises:
-        InputError: the folder holds something else, or packages for ONNX are missing.
+        InputError: the folder holds something else, packages for ONNX are missing, or a title or
+            class name is one that no reader of models accepts.
         OutputError: a file cannot be written.
     """
     import shutil
@@ -45,7 +46,9 @@ def write_model(
 
 def _write_files(run: Run, model: ImageModel, folder: Path, *, onnx: bool) -> list[Path]:
     """Write all files of a model and return them."""
+    from goldfold.checked_json import check_json
     from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
+    from goldfold.ensemble.model_file import ModelFile
     from goldfold.files import write_bytes, write_json, write_text
     from goldfold.settings_text import to_toml
 
@@ -69,6 +72,9 @@ def _write_files(run: Run, model: ImageModel, folder: Path, *, onnx: bool) -> li
     if onnx:
         written += write_onnx(run, model, folder)
     write_json(folder / FACTS_FILE, facts)
+    content = (folder / FACTS_FILE).read_bytes()
+    remedy = "Correct title and classes of [competition] in goldfold.toml, and export again."
+    check_json(content, ModelFile, Path(FACTS_FILE), remedy)  # what is written can be read
     return [*written, folder / FACTS_FILE]
 
 

@@ -397,7 +397,7 @@ def without_an_empty_image(rows):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (with_one_pixel_moved, "holds a training made from other input"),
+        (with_one_pixel_moved, "ids, masks or classes of training images changed since"),
         (without_the_first_mask, "ids, groups or mask areas of the images changed"),
         (without_an_empty_image, "ids, groups or mask areas of the images changed"),
     ],

@@ -101,6 +101,10 @@ def test_what_export_refuses(finished, exported, invoke, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "x").write_text("x")
     assert "holds other files" in invoke("export", finished, "-o", tmp_path / "other").err
+    title = ["--set", f"competition.title={'x' * 201}"]
+    unreadable = invoke("export", finished, "-o", tmp_path / "long", *title)
+    assert (unreadable.code, "title: expected at most 200" in unreadable.err) == (2, True)
+    assert not (tmp_path / "long").exists()
     nothing = invoke("predict", "image", tmp_path, "x.png")
     assert nothing.code == 2
     assert "is neither a run directory nor an exported model" in nothing.err
