@@ -16,8 +16,9 @@ def let_waiting_threads_sleep(
 
     Between two parallel loops OpenMP's threads spin, for as long as a millisecond or more. Where
     another process needs the core, a thread spins for one that is not running, and two trainings
-    on the same cores take over twice as long as one after the other
-    (benchmarks/side_by_side.py). Threads that sleep cost a training that is alone a few per cent.
+    on the same cores take up to 1.7 times as long as one after the other. Threads that sleep cost
+    a training that is alone 4 to 8 % at 256 px, more at smaller sizes, whose parallel loops are
+    shorter (benchmarks/side_by_side.py).
 
     Nothing is set where the user has chosen (one of `CHOICES`), or where PyTorch was imported
     before: its OpenMP library reads the environment once, when it is loaded. Processes started
