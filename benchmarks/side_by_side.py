@@ -5,9 +5,10 @@
 Each training is a process of its own: a resnet18 U-Net as `goldfold demo` trains it, on cached
 phantoms, with PyTorch's default number of threads. Rows differ in how OpenMP's threads wait:
 `passive` is what goldfold sets, `spin 300000` is what GNU's library does when nothing is set,
-others lie between; `one thread each` is `OMP_NUM_THREADS=1`, which leaves nobody to wait for. Prints medians of the seconds alone, the seconds until both of two
-trainings that began together have ended, and what two at once cost relative to one after the
-other. Wants the machine for itself.
+others lie between; `one thread each` is `OMP_NUM_THREADS=1`, which leaves nobody to wait for.
+Prints medians of the seconds alone, the seconds until both of two trainings that began together
+have ended, and what two at once cost relative to two spinning ones, one after the other. Wants
+the machine for itself.
 """
 
 from __future__ import annotations
