@@ -157,7 +157,7 @@ def _verbs(name: str, goldfold: Runner, folder: Path) -> Iterator[Row]:
     yield _row(name, "export", _files(folder / "model", ("**/*",)))
     told = goldfold.json_bytes("predict", "image", "model", f"data/{image['path']}", "-o", "seen")
     yield _row(name, "predict image", {"printed": told, **_files(folder / "seen", ("**/*",))})
-    both = ("--set", 'ensemble.runs=["second"]')
+    both = ("--set", 'ensemble.runs=["../second"]')
     goldfold("ensemble", "run", "first", *both)
     goldfold("submit", "write", "first", *both, "--overwrite")
     for kind in ("ensemble.json", "submission.csv"):
