@@ -172,17 +172,19 @@ def _settings(competition: Competition, data: Path, seed: int) -> list[str]:
         "inference.checkpoints=2",
         "ensemble.bootstrap_samples=100",
         "workers=1",
-        *(each.replace("SHAPE", _shape(data)) for each in competition.more),
+        *(_with_shape(setting, data) for setting in competition.more),
     ]
     return [word for setting in settings for word in ("--set", setting)]
 
 
-def _shape(data: Path) -> str:
-    """Return the height and width of the first JPEG, which all of a competition have."""
+def _with_shape(setting: str, data: Path) -> str:
+    """Return a setting with the height and width of the JPEGs, which are all of one size."""
+    if "SHAPE" not in setting:
+        return setting
     import cv2
 
     height, width = cv2.imread(str(next(data.rglob("*.jpg")))).shape[:2]
-    return f"[{height},{width}]"
+    return setting.replace("SHAPE", f"[{height},{width}]")
 
 
 def _files(folder: Path, globs: Sequence[str]) -> dict[str, bytes]:
