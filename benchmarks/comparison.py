@@ -47,16 +47,16 @@ from compared.statistics import (
 from compared.variants import VARIANTS, HeldOut, variant_histograms
 from numpy.typing import NDArray
 
-from goldfold.commands.context import Run, ensure_images, open_run
-from goldfold.commands.folds_stage import require_folds, split_images
-from goldfold.commands.training_data import training_cache
-from goldfold.commands.training_stage import Job, choose_jobs
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.synthetic import synthesize
 from goldfold.ensemble.honest import assess, number_groups
 from goldfold.errors import GoldfoldError, InputError, plural
 from goldfold.files import write_text
+from goldfold.pipeline.image_caches import training_cache
+from goldfold.pipeline.jobs import Job, choose_jobs
+from goldfold.pipeline.open_run import OpenRun
+from goldfold.pipeline.split import split_images
 from goldfold.settings_text import to_toml
 from goldfold.training.device import choose_device
 from goldfold.training.sampler import EpochPlan
@@ -106,7 +106,7 @@ def make_source(options: argparse.Namespace) -> Path:
     return run
 
 
-def make_run(source: Run, options: argparse.Namespace) -> Run:
+def make_run(source: OpenRun, options: argparse.Namespace) -> OpenRun:
     """Write the goldfold.toml of the comparison, one model a sampling schedule; return its run."""
     content = source.settings.model_dump(mode="json", exclude_none=True)
     content["competition"].pop("preset", None)  # its values are all there
@@ -130,7 +130,7 @@ def make_run(source: Run, options: argparse.Namespace) -> Run:
     path = options.out / "run" / "goldfold.toml"
     write_text(path, to_toml(content))
     _set_epochs(content, path, options.epochs)
-    return open_run(path.parent)
+    return OpenRun.open(path.parent)
 
 
 def _stage(base: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -148,9 +148,8 @@ def _stage(base: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
 
 def _set_epochs(content: dict[str, Any], path: Path, epochs: int) -> None:
     """Write goldfold.toml again: as many epochs as show what `epochs` natural ones do."""
-    run = open_run(path.parent)
-    images = ensure_images(run)
-    folds = split_images(run, images)
+    run = OpenRun.open(path.parent)
+    folds = split_images(run)
     held_out = min(run.settings.folds.train or range(run.settings.folds.count))
     flags = (folds.loc[folds["fold"] != held_out, "area_px"] > 0).to_numpy()
     for model, words in zip(content["models"], SAMPLINGS.values(), strict=True):
@@ -171,9 +170,9 @@ def _images_shown(flags: NDArray[np.bool_], words: Mapping[str, Any]) -> Any:
 # --- the scores ---------------------------------------------------------------------------------
 
 
-def held_out_images(run: Run, cache: ImageCache, folds: pd.DataFrame, fold: int) -> HeldOut:
+def held_out_images(run: OpenRun, cache: ImageCache, folds: pd.DataFrame, fold: int) -> HeldOut:
     """Return the images of a fold, sorted by id."""
-    train = training_images(ensure_images(run)).set_index("image_id")
+    train = training_images(run.images).set_index("image_id")
     chosen = folds[folds["fold"] == fold].sort_values("image_id")
     ids = list(chosen["image_id"])
     images = ValidationImages(
@@ -186,11 +185,10 @@ def held_out_images(run: Run, cache: ImageCache, folds: pd.DataFrame, fold: int)
     return HeldOut(cache, images, groups, run.settings.competition.metric)
 
 
-def all_outcomes(run: Run) -> tuple[list[Outcome], Images]:
+def all_outcomes(run: OpenRun) -> tuple[list[Outcome], Images]:
     """Return the honest scores of every sampling, seed and variant, and the images' folds."""
-    table = ensure_images(run)
-    folds, stage = require_folds(run, table), run.settings.models[0].stages[0]
-    cache = training_cache(run, table, stage.image_size, run.settings.models[0].channels)
+    folds, stage = run.folds, run.settings.models[0].stages[0]
+    cache = training_cache(run, stage.image_size, run.settings.models[0].channels)
     numbers = sorted(run.settings.folds.train or range(run.settings.folds.count))
     parts = {fold: held_out_images(run, cache, folds, fold) for fold in numbers}
     order = folds[folds["fold"].isin(numbers)].sort_values(["fold", "image_id"])
@@ -208,7 +206,7 @@ def all_outcomes(run: Run) -> tuple[list[Outcome], Images]:
     return outcomes, images
 
 
-def _trainings(run: Run) -> Iterator[tuple[str, int, list[Job]]]:
+def _trainings(run: OpenRun) -> Iterator[tuple[str, int, list[Job]]]:
     """Yield sampling, seed and the trainings of all folds, in the folds' order."""
     for sampling in SAMPLINGS:
         jobs = choose_jobs(run, model=model_name(sampling))
@@ -217,14 +215,14 @@ def _trainings(run: Run) -> Iterator[tuple[str, int, list[Job]]]:
             yield sampling, seed, sorted(mine, key=lambda job: job.fold)
 
 
-def _variants(run: Run, job: Job, held_out: HeldOut) -> dict[str, NDArray[np.int64]]:
+def _variants(run: OpenRun, job: Job, held_out: HeldOut) -> dict[str, NDArray[np.int64]]:
     name = f"{job.model.name}-seed-{job.seed}-fold-{job.fold}"
     run.progress.say(f"predicting with all checkpoints of {name}")
     kept = run.directory.root.parent / "histograms" / f"{name}.npz"
     return variant_histograms(job.folder(run), held_out, choose_device(), kept)
 
 
-def images_seen(run: Run) -> dict[str, str]:
+def images_seen(run: OpenRun) -> dict[str, str]:
     """Return, for each sampling, epochs and images seen in one training, in words."""
     words = {}
     for sampling, _, jobs in _trainings(run):
@@ -287,7 +285,7 @@ def write_csvs(
 
 
 def print_tables(
-    run: Run,
+    run: OpenRun,
     outcomes: Sequence[Outcome],
     images: Images,
     differences: Sequence[tuple[str, str, str, Difference]],
@@ -337,7 +335,7 @@ def main() -> None:
     if len(options.seeds) < 3:
         print("warning: fewer than three seeds are no ground for a claim", file=sys.stderr)
     try:
-        run = make_run(open_run(make_source(options)), options)
+        run = make_run(OpenRun.open(make_source(options)), options)
         goldfold("folds", "build", run.directory.root)
         goldfold("train", "run", run.directory.root)
         outcomes, images = all_outcomes(run)

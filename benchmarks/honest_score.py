@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from threshold_search import make_histograms
 
-from goldfold.commands.blender import Blender
-from goldfold.commands.context import ensure_images, open_run
-from goldfold.commands.ensemble_members import close_members, open_members
-from goldfold.commands.folds_stage import require_folds
 from goldfold.ensemble.honest import assess, number_groups
 from goldfold.ensemble.threshold import rule_scores
+from goldfold.pipeline.blender import Blender
+from goldfold.pipeline.members import close_members, open_members
+from goldfold.pipeline.open_run import OpenRun
 
 
 def interval(values: list[float]) -> str:
@@ -57,11 +56,9 @@ def made_up(count: int, private: int) -> Callable[[int], Sets]:
 
 def of_run(folder: Path, count: int) -> Callable[[int], Sets]:
     """Return a function seed -> sets drawn from a run's out-of-fold predictions."""
-    run = open_run(folder)
-    images = ensure_images(run)
-    folds = require_folds(run, images)
-    members = open_members(run, images, folds, "out-of-fold")
-    blender = Blender(run, images, folds, members)
+    run = OpenRun.open(folder)
+    members = open_members(run, "out-of-fold")
+    blender = Blender(run, run.images, members)
     histograms = blender.histograms(members)
     close_members(members)
     numbers = number_groups(blender.groups)
@@ -92,7 +89,7 @@ def main() -> None:
     for count in options.images:
         private: dict[str, list[float]] = {}
         draw = of_run(options.run, count) if options.run else made_up(count, options.private)
-        metric = open_run(options.run).settings.competition.metric if options.run else "dice"
+        metric = OpenRun.open(options.run).settings.competition.metric if options.run else "dice"
         for choice in ("peak", "centre"):
             honest, optimistic, scores = [], [], []
             for seed in range(options.seeds):

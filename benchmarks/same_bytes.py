@@ -49,6 +49,8 @@ class Competition:
     channels: int = 1
     loss: str = ""
     more: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Verbs that are not for this competition."""
 
     def models(self, seed: int) -> str:
         """Return the setting of the run's models."""
@@ -63,7 +65,13 @@ COMPETITIONS = (
     Competition("siim-acr-pneumothorax", 96, more=("competition.images.shape=[96,96]",)),
     Competition("tgs-salt", 101),
     Competition("severstal-steel", 320, "[32, 160]", more=("competition.images.shape=SHAPE",)),
-    Competition("airbus-ship", 96, channels=3, more=("competition.images.shape=SHAPE",)),
+    Competition(
+        "airbus-ship",
+        96,
+        channels=3,
+        more=("competition.images.shape=SHAPE",),
+        refused=("ensemble blend",),
+    ),
     Competition("chest-xray-pneumonia", 96, channels=3, loss="{bce=0, dice=0, cross_entropy=1}"),
     Competition("rsna-intracranial-hemorrhage", 96, channels=3, loss="{bce=1, dice=0}"),
 )
@@ -130,11 +138,12 @@ def results(competition: Competition, folder: Path) -> Iterator[Row]:
         goldfold("run", run)
         for kind, globs in FILES.items():
             yield _row(name, f"{run}: {kind}", _files(folder / run, globs))
-    yield from _verbs(name, goldfold, folder)
+    yield from _verbs(competition, goldfold, folder)
 
 
-def _verbs(name: str, goldfold: Runner, folder: Path) -> Iterator[Row]:
+def _verbs(competition: Competition, goldfold: Runner, folder: Path) -> Iterator[Row]:
     """Yield one row for each verb that compares, combines or explains what was run."""
+    name = competition.preset
     listed = list(csv.DictReader((folder / "first" / "images.csv").open(encoding="utf-8")))
     tested = [row for row in listed if row["split"] == "test"]
     image = tested[0]
@@ -148,6 +157,8 @@ def _verbs(name: str, goldfold: Runner, folder: Path) -> Iterator[Row]:
         "submit explain": ("submit", "explain", "first", image["image_id"], "-o", "explained.png"),
     }  # fmt: skip
     for verb, words in printed.items():
+        if verb in competition.refused:
+            continue
         yield _row(name, verb, {"printed": goldfold.json_bytes(*words)})
     yield _row(name, "submit explain: picture", _files(folder, ("explained.png",)))
     goldfold("train", "pseudo-label", "first")

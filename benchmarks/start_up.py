@@ -96,9 +96,9 @@ def make_run(folder: Path, options: argparse.Namespace) -> Path:
 
 
 def _data_of(run: Path) -> Path:
-    from goldfold.commands.context import open_run
+    from goldfold.pipeline.open_run import OpenRun
 
-    return open_run(run).settings.competition.data
+    return OpenRun.open(run).settings.competition.data
 
 
 def read_options() -> argparse.Namespace:

@@ -9,9 +9,7 @@ import typer
 from goldfold.commands.options import Assignments, Json, RunFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from goldfold.commands.context import Run
+    from goldfold.pipeline.open_run import OpenRun
 
 
 def check(
@@ -32,16 +30,18 @@ def check(
     Next: goldfold folds build runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import collect_anew, open_run
-    from goldfold.commands.group_questions import group_problems
+    from goldfold.commands.opening import open_run
     from goldfold.competitions.report import count_ids
     from goldfold.errors import plural
+    from goldfold.pipeline.group_questions import group_problems
+    from goldfold.pipeline.images_stage import collect_anew
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
+    run.take_tables(images)
     if not report.problems:  # a table with problems lacks images that the folds would have
-        problems, notices = group_problems(run, images)
-        report.problems += [*problems, *_impossible_folds(run, images)]
+        problems, notices = group_problems(run)
+        report.problems += [*problems, *_impossible_folds(run)]
         report.notices += notices
     if not headers_only:
         unreadable, flat = _decoded(run, list(images.loc[images["path"] != "", "path"]))
@@ -71,19 +71,19 @@ def check(
         raise typer.Exit(2)
 
 
-def _impossible_folds(run: Run, images: pd.DataFrame) -> list[str]:
+def _impossible_folds(run: OpenRun) -> list[str]:
     """Return why the images cannot be split as the settings ask for."""
-    from goldfold.commands.folds_stage import split_images
     from goldfold.errors import InputError
+    from goldfold.pipeline.split import split_images
 
     try:
-        split_images(run, images)
+        split_images(run)
     except InputError as error:
         return [" ".join(line.strip() for line in str(error).splitlines())]
     return []
 
 
-def _decoded(run: Run, paths: list[str]) -> tuple[list[str], list[str]]:
+def _decoded(run: OpenRun, paths: list[str]) -> tuple[list[str], list[str]]:
     """Return a line for each image that cannot be decoded, and the paths of those of one level."""
     from concurrent.futures import ThreadPoolExecutor
 

@@ -26,7 +26,7 @@ def show_command(
     goldfold config show runs/first --set folds.count=10
     """
     from goldfold.commands import show
-    from goldfold.commands.context import open_run
+    from goldfold.commands.opening import open_run
     from goldfold.settings_text import to_toml
 
     content = open_run(run_folder, assignments).settings.model_dump(mode="json")

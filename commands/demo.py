@@ -36,7 +36,7 @@ def demo(
     from goldfold.commands import init as init_command
     from goldfold.commands import show
     from goldfold.commands.competition import make_synthetic
-    from goldfold.commands.context import open_run
+    from goldfold.commands.opening import open_run
     from goldfold.commands.run import run_all
     from goldfold.commands.submit import check_command, print_scores
     from goldfold.competitions.rle import get_dialect

@@ -44,14 +44,12 @@ def run_command(
     Next: goldfold submit write runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.ensemble_print import print_ensemble
-    from goldfold.commands.ensemble_stage import ensure_ensemble
-    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.ensemble_stage import ensure_ensemble
 
     run = open_run(run_folder, _assign_runs(with_runs, assignments))
-    images = ensure_images(run)
-    report = ensure_ensemble(run, images, require_folds(run, images))
+    report = ensure_ensemble(run)
     if as_json:
         show.out_json(report)
         return
@@ -79,14 +77,12 @@ def blend_command(
     Next: goldfold ensemble run runs/first --set ensemble.weights=hill-climb
     """
     from goldfold.commands import show
-    from goldfold.commands.blend_stage import compare_blends
-    from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.ensemble_print import print_blends
-    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.blend_stage import compare_blends
 
     run = open_run(run_folder, _assign_runs(with_runs, assignments))
-    images = ensure_images(run)
-    report = compare_blends(run, images, require_folds(run, images))
+    report = compare_blends(run)
     if as_json:
         show.out_json(report)
         return
@@ -117,13 +113,11 @@ def average_command(
     from dataclasses import asdict
 
     from goldfold.commands import show
-    from goldfold.commands.average_stage import average_all
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.average_stage import average_all
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
-    found = average_all(run, images, require_folds(run, images))
+    found = average_all(run)
     if as_json:
         show.out_json({one.model: {**asdict(one), "best": one.best} for one in found})
         return

@@ -39,7 +39,7 @@ def print_blends(report: dict[str, Any]) -> None:
 
 def print_ensemble(report: dict[str, Any]) -> None:
     """Print the scores, the honest one first, and the thresholds."""
-    from goldfold.commands.label_ensemble import print_label_ensemble
+    from goldfold.commands.class_print import print_label_ensemble
 
     if report.get("task") == "classification":
         print_label_ensemble(report)

@@ -12,8 +12,8 @@ from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.commands.context import Run
     from goldfold.folds.audit import AuditReport
+    from goldfold.pipeline.open_run import OpenRun
 
 PIXELS_UP_TO = 2_000_000_000
 """Bytes of image files that an audit decodes without being asked to."""
@@ -46,11 +46,11 @@ def build(
     Next: goldfold train run runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import ensure_folds
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.folds_stage import ensure_folds
 
     run = open_run(run_folder, assignments)
-    folds = ensure_folds(run, ensure_images(run), overwrite=overwrite)
+    folds = ensure_folds(run, overwrite=overwrite)
     if as_json:
         show.out_json(_summary(folds))
         return
@@ -89,14 +89,14 @@ def audit(
     goldfold folds audit runs/first --table other_folds.csv --fold-column fold
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
+    from goldfold.commands.opening import open_run
     from goldfold.competitions.group_columns import group_candidates
     from goldfold.competitions.images_table import group_column, training_images
     from goldfold.folds.audit import audit_folds
     from goldfold.folds.table import read_fold_table
 
     run = open_run(run_folder, assignments)
-    train = training_images(ensure_images(run))
+    train = training_images(run.images)
     path = table or run.directory.require(run.directory.folds, run.command("folds build"))
     used = run.settings.folds.group
     groups = group_column(train, used)
@@ -151,7 +151,7 @@ def _verdict(report: AuditReport, pixels: bool) -> str:
     return verdict if pixels else f"{verdict}; pixels not compared"
 
 
-def _contents(run: Run, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
+def _contents(run: OpenRun, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
     """Return pixel hashes of the images that are there, or None if they are not to be compared."""
     from goldfold.competitions.image import Reading
     from goldfold.folds.content import content_hashes

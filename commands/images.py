@@ -49,10 +49,10 @@ def convert(
     goldfold images convert data/dicom -o data/png --window brain --window subdural --window bone
     """
     from goldfold.commands import show
-    from goldfold.commands.context import MOST_WORKERS, cores
     from goldfold.competitions.convert import convert_images, plan_conversion
     from goldfold.competitions.window import get_window
     from goldfold.errors import InputError, plural
+    from goldfold.workers import default_workers
 
     if bits not in (8, 16):
         raise InputError(f"--bits {bits}: a gray PNG has 8 or 16.")
@@ -64,7 +64,7 @@ def convert(
         bits=16 if bits == 16 else 8,
         windows=windows,
         overwrite=overwrite,
-        workers=workers or min(cores(), MOST_WORKERS),
+        workers=workers or default_workers(),
         progress=show.terminal_progress(),
     )
     if as_json:

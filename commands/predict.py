@@ -47,24 +47,24 @@ def run_command(
     Next: goldfold ensemble run runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run, peek_images
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.plan import plan_predictions
-    from goldfold.commands.prediction_stage import Split, predict_all, ready_jobs
-    from goldfold.competitions.images_table import test_images
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.images_stage import peek_images
+    from goldfold.pipeline.plan import plan_predictions
+    from goldfold.pipeline.prediction_stage import predict_all
+    from goldfold.pipeline.predictions import Split, ready_jobs, splits_of
 
     run = open_run(run_folder, assignments)
-    images = peek_images(run)[0] if dry_run else ensure_images(run)
+    if dry_run:
+        run.take_tables(peek_images(run)[0])
     wanted: dict[Split, bool] = {"out-of-fold": out_of_fold, "test": test}
     splits = [split for split, asked in wanted.items() if asked]
     if not splits:
-        splits = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
-    folds = require_folds(run, images)
+        splits = splits_of(run)
     if dry_run:
-        for line in plan_predictions(run, ready_jobs(run, images, folds), images, folds, splits):
+        for line in plan_predictions(run, ready_jobs(run), splits):
             show.out(line)
         return
-    predict_all(run, images, folds, splits, parse_share(share))
+    predict_all(run, splits, parse_share(share))
     show.out(f"predicted {' and '.join(splits)}: {run.directory.root / 'predictions'}")
     show.out(f"next: {run.command('ensemble run')}")
 
@@ -91,13 +91,11 @@ def views_command(
     Next: goldfold predict run runs/first --set inference.views=hflip
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.views_stage import compare_views
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.views_stage import compare_views
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
-    found = compare_views(run, images, require_folds(run, images), views or "d4")
+    found = compare_views(run, views or "d4")
     if as_json:
         show.out_json(found)
         return

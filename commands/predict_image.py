@@ -10,7 +10,7 @@ import typer
 from goldfold.commands.options import Json
 
 if TYPE_CHECKING:
-    from goldfold.ensemble.image_model import ImageModel, ImagePrediction
+    from goldfold.ensemble.image_model import ImagePrediction
 
 
 def image_command(
@@ -34,9 +34,9 @@ def image_command(
     """
     from goldfold.commands import show
     from goldfold.errors import ImageError
+    from goldfold.pipeline.image_models import describe, open_model
 
-    model = open_model(model_folder)
-    model.progress = show.terminal_progress()
+    model = open_model(model_folder, show.terminal_progress())
     found, problems = [], []
     for path in files:
         try:
@@ -58,62 +58,6 @@ def image_command(
             show.out(f"PROBLEM: {problem}")
     if problems:
         raise typer.Exit(2)
-
-
-def open_model(folder: Path) -> ImageModel:
-    """Return the model of an exported folder or of a run.
-
-    Raises:
-        InputError: it is neither, or the run is not finished.
-    """
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.export import model_of_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.ensemble.image_model import FACTS_FILE, read_model
-    from goldfold.errors import InputError
-
-    if (folder / FACTS_FILE).is_file():
-        return read_model(folder)
-    if not (folder / "goldfold.toml").is_file():
-        raise InputError(
-            f"{folder} is neither a run directory nor an exported model. `goldfold export RUN -o "
-            "MODEL` writes one."
-        )
-    run = open_run(folder)
-    images = ensure_images(run)
-    return model_of_run(run, images, require_folds(run, images))
-
-
-def describe(model: ImageModel, prediction: ImagePrediction) -> dict[str, Any]:
-    """Return what was predicted of an image, plain values."""
-    import numpy as np
-
-    from goldfold.competitions.rle import encode, get_dialect
-
-    if model.classes:
-        return {
-            "classes": {
-                name: round(float(p), 6)
-                for name, p in zip(model.classes, prediction.probability, strict=True)
-            },
-            "predicted": [
-                name for name, yes in zip(model.classes, prediction.predicted, strict=True) if yes
-            ],
-        }
-    if prediction.masks:
-        return {"masks": {name: describe(model, one) for name, one in prediction.masks.items()}}
-    assert prediction.mask is not None
-    assert prediction.levels is not None
-    height, width = prediction.mask.shape
-    return {
-        "height": height,
-        "width": width,
-        "mask_px": int(np.count_nonzero(prediction.mask)),
-        "highest_probability": (int(prediction.levels.max()) + 0.5) / 256,
-        "presence": None if prediction.presence is None else (prediction.presence + 0.5) / 256,
-        "rle": encode(prediction.mask, get_dialect(model.facts["dialect"])),
-        "dialect": model.facts["dialect"],
-    }
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from goldfold.commands.options import Assignments, DryRun, Overwrite, RunFolder, StopAfter
 
 if TYPE_CHECKING:
-    from goldfold.commands.context import Run
+    from goldfold.pipeline.open_run import OpenRun
 
 
 def run(
@@ -29,10 +29,9 @@ def run(
     Next: goldfold submit check runs/first/submission.csv --sample sample_submission.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.plan import plan_run
+    from goldfold.commands.opening import open_run
     from goldfold.commands.submit import tell_what_next
+    from goldfold.pipeline.plan import plan_run
 
     whole = open_run(run_folder, assignments)
     if dry_run:
@@ -40,31 +39,29 @@ def run(
             show.out(line)
         return
     if path := run_all(whole, overwrite=overwrite, stop_after=stop_after):
-        images = ensure_images(whole)
-        tell_what_next(whole, images, require_folds(whole, images), path)
+        tell_what_next(whole, path)
 
 
-def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) -> Path | None:
+def run_all(run: OpenRun, overwrite: bool = False, stop_after: str | None = None) -> Path | None:
     """Run every stage: images, folds, train, predict, ensemble, submission.
 
     Returns the submission, or None where there are no test images.
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images
     from goldfold.commands.ensemble_print import print_ensemble
-    from goldfold.commands.ensemble_stage import ensure_ensemble
     from goldfold.commands.folds import print_summary
-    from goldfold.commands.folds_stage import ensure_folds
-    from goldfold.commands.prediction_stage import Split, predict_all
-    from goldfold.commands.submission_stage import ensure_submission
-    from goldfold.commands.training_stage import (
-        choose_jobs,
+    from goldfold.commands.training_print import print_results
+    from goldfold.errors import InputError
+    from goldfold.pipeline.ensemble_stage import ensure_ensemble
+    from goldfold.pipeline.folds_stage import ensure_folds
+    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.prediction_stage import predict_all
+    from goldfold.pipeline.predictions import splits_of
+    from goldfold.pipeline.submission_stage import ensure_submission
+    from goldfold.pipeline.training_stage import (
         choose_machine,
-        print_results,
         train_jobs,
     )
-    from goldfold.competitions.images_table import test_images
-    from goldfold.errors import InputError
 
     machine = choose_machine(run, stop_after)
     if machine.ranks.world > 1:
@@ -72,21 +69,20 @@ def run_all(run: Run, overwrite: bool = False, stop_after: str | None = None) ->
             "`goldfold run` is one process; under torchrun use `goldfold train run RUN`, then "
             "`goldfold run RUN` without it for the rest."
         )
-    images = ensure_images(run)
-    folds = ensure_folds(run, images, retrain=overwrite)
+    folds = ensure_folds(run, retrain=overwrite)
     print_summary(folds)
     jobs = choose_jobs(run)
-    train_jobs(run, jobs, images, folds, overwrite=overwrite, machine=machine)
+    train_jobs(run, jobs, overwrite=overwrite, machine=machine)
     show.out()
     print_results(run, jobs)
-    splits: list[Split] = ["out-of-fold", "test"] if len(test_images(images)) else ["out-of-fold"]
-    predict_all(run, images, folds, splits)
+    splits = splits_of(run)
+    predict_all(run, splits)
     show.out()
-    print_ensemble(ensure_ensemble(run, images, folds))
+    print_ensemble(ensure_ensemble(run))
     if "test" not in splits:
         run.progress.warn("no test images, so there is no submission to write")
         return None
-    path = ensure_submission(run, images, folds)
+    path = ensure_submission(run)
     show.out()
     show.out(f"submission: {path}")
     return path

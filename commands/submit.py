@@ -10,9 +10,7 @@ import typer
 from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from goldfold.commands.context import Run
+    from goldfold.pipeline.open_run import OpenRun
 
 app = typer.Typer(
     help="Write, check, score, compare and explain submissions.\n\n"
@@ -44,37 +42,35 @@ def write(
     Next: goldfold submit check runs/first/submission.csv --sample sample_submission.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.submission_stage import ensure_submission
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.submission_stage import ensure_submission
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
-    folds = require_folds(run, images)
-    path = ensure_submission(run, images, folds, overwrite=overwrite)
+    path = ensure_submission(run, overwrite=overwrite)
     show.out(f"submission: {path}")
-    tell_what_next(run, images, folds, path)
+    tell_what_next(run, path)
 
 
-def tell_what_next(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
+def tell_what_next(run: OpenRun, path: Path) -> None:
     """Print what known test images say of a submission, and how to check it."""
     from goldfold.commands import show
-    from goldfold.commands.label_submission import judge_test_images, print_test_judgement
+    from goldfold.commands.class_print import print_test_judgement
+    from goldfold.pipeline.class_submission import judge_test_images
 
     if not run.settings.competition.is_classification:
         show.out(f"next: {check_command(run, path)}")
         return
-    if (found := judge_test_images(run, images, folds)) is not None:
+    if (found := judge_test_images(run)) is not None:
         print_test_judgement(found)
     if run.settings.competition.submission.sample:
         show.out(f"next: {check_command(run, path)}")
 
 
-def check_command(run: Run, path: Path) -> str:
+def check_command(run: OpenRun, path: Path) -> str:
     """Return the command that checks the submission of a run."""
     import shlex
 
-    from goldfold.commands.sample import sample_path
+    from goldfold.pipeline.submission_layout import sample_path
 
     found, here = sample_path(run), Path.cwd()
     inside = found.is_relative_to(here)
@@ -96,8 +92,8 @@ def check(
     goldfold submit check runs/first/submission.csv --sample data/sample_submission.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.sample import layout_of
-    from goldfold.commands.submission_form import find_form
+    from goldfold.pipeline.submission_form import find_form
+    from goldfold.pipeline.submission_layout import layout_of
     from goldfold.submissions.check import check_submission
 
     form, shapes = find_form(sample, competition)
@@ -137,8 +133,9 @@ def score(
     goldfold submit score runs/first/submission.csv --solution data/solution.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.submission_form import find_form, score_classes, show_label_score
+    from goldfold.commands.class_print import show_label_score
     from goldfold.competitions.rle import get_dialect
+    from goldfold.pipeline.submission_form import find_form, score_classes
     from goldfold.submissions.score import score_submission
 
     form, shapes = find_form(solution, competition)
@@ -185,7 +182,8 @@ def compare(
     Next: goldfold submit explain runs/first ID
     """
     from goldfold.commands import show
-    from goldfold.commands.submit_compare import compare_files, show_comparison
+    from goldfold.commands.submit_compare import show_comparison
+    from goldfold.pipeline.comparison import compare_files
 
     found = compare_files(first, second, competition)
     if as_json:
@@ -210,9 +208,9 @@ def select(
     goldfold submit select runs/first runs/second runs/third --tolerance 0.01
     """
     from goldfold.commands import show
-    from goldfold.commands.submit_select import select_runs
+    from goldfold.pipeline.selection import select_runs
 
-    found = select_runs(run_folders, tolerance)
+    found = select_runs(run_folders, tolerance, show.terminal_progress())
     if as_json:
         show.out_json(found)
         return
@@ -251,18 +249,16 @@ def explain_command(
     import numpy as np
 
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.label_explain import explain_labels, print_label_explanation
-    from goldfold.commands.submit_explain import explain, image_row, overlay_path
+    from goldfold.commands.class_print import print_label_explanation
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.class_explanation import explain_labels
+    from goldfold.pipeline.explanation import explain, image_row, overlay_path
     from goldfold.submissions.overlay import write_overlay
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
-    folds = require_folds(run, images)
     path = picture or overlay_path(run, image_id)
     if run.settings.competition.is_classification:
-        facts, panel = explain_labels(run, images, folds, image_row(run, images, image_id))
+        facts, panel = explain_labels(run, image_row(run, image_id))
         write_overlay(path, panel)
         facts["picture"] = str(path)
         if as_json:
@@ -271,7 +267,7 @@ def explain_command(
         print_label_explanation(facts)
         show.out(f"picture: {path}")
         return
-    found = explain(run, images, folds, image_id)
+    found = explain(run, image_id)
     write_overlay(path, np.concatenate([one.panels for one in found]))
     told = [one.facts | {"picture": str(path)} for one in found]
     if as_json:

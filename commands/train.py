@@ -45,16 +45,15 @@ def run_command(
     Next: goldfold predict run runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run, peek_images
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.group_questions import refuse_open_groups
-    from goldfold.commands.plan import plan_training
-    from goldfold.commands.training_stage import (
-        choose_jobs,
+    from goldfold.commands.opening import open_run
+    from goldfold.commands.training_print import print_results
+    from goldfold.pipeline.group_questions import refuse_open_groups
+    from goldfold.pipeline.images_stage import peek_images
+    from goldfold.pipeline.jobs import choose_jobs, stage_numbers
+    from goldfold.pipeline.plan import plan_training
+    from goldfold.pipeline.training_stage import (
         choose_machine,
-        print_results,
         quiet_unless_writer,
-        stage_numbers,
         train_jobs,
         writer_first,
     )
@@ -63,22 +62,18 @@ def run_command(
     jobs = choose_jobs(run, fold, model)
     stage_numbers(jobs, stage)  # refuses a stage that there is not
     if dry_run:
-        images, _ = peek_images(run)
-        folds = require_folds(run, images)
-        for line in plan_training(run, jobs, images, folds, overwrite, stage):
+        run.take_tables(peek_images(run)[0])
+        for line in plan_training(run, jobs, overwrite, stage):
             show.out(line)
         return
     machine = choose_machine(run, stop_after)
     quiet = quiet_unless_writer(run, machine)
     with writer_first(machine.ranks):
-        images = ensure_images(quiet)
-        folds = require_folds(quiet, images)
-        refuse_open_groups(quiet, images)  # folds.csv may be older than the question
+        run.take_tables(quiet.images, quiet.folds)
+        refuse_open_groups(quiet)  # folds.csv may be older than the question
     train_jobs(
         run,
         jobs,
-        images,
-        folds,
         stage=stage,
         overwrite=overwrite,
         extend_epochs=extend_epochs,

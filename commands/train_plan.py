@@ -13,10 +13,8 @@ import typer
 from goldfold.commands.options import Assignments, RunFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from goldfold.commands.context import Run
-    from goldfold.commands.training_stage import StageRun
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.pipeline.stage_runs import StageRun
     from goldfold.settings import CompetitionSettings
     from goldfold.training.machine import Machine
     from goldfold.training.stage_plan import StagePlan
@@ -68,13 +66,12 @@ def plan_command(
     Next: goldfold train run runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
+    from goldfold.commands.opening import open_run
+    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.stage_runs import stage_runs
+    from goldfold.pipeline.training_stage import choose_machine
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
-    folds = require_folds(run, images)
     machine = choose_machine(run) if measure else None
     if machine is not None:
         run.progress.say(f"device: {machine.device.description}")
@@ -82,11 +79,7 @@ def plan_command(
     names = [one.name for one in run.settings.models if model in (None, one.name)]
     for name in names:
         job = next(one for one in jobs if one.model.name == name)
-        rows = [
-            row
-            for one in stage_runs(run, [job], images, folds)
-            for row in _planned(run, one, images, folds, machine)
-        ]
+        rows = [row for one in stage_runs(run, [job]) for row in _planned(run, one, machine)]
         show.out(f"{name}, fold {job.fold}:")
         _print(rows)
         path = plot or run.directory.root / f"train-plan-{name}.png"
@@ -99,14 +92,12 @@ def plan_command(
 
 
 def _planned(
-    run: Run,
+    run: OpenRun,
     one: StageRun,
-    images: pd.DataFrame,
-    folds: pd.DataFrame,
     machine: Machine | None,
 ) -> list[PlannedEpoch]:
     """Return a row for every epoch of a stage."""
-    plan, held_out = _stage_plan(run, one, images, folds)
+    plan, held_out = _stage_plan(run, one)
     form = run.settings.competition
     speed = _measured(one, machine, form) if machine is not None else None
     rows = []
@@ -131,16 +122,15 @@ def _planned(
     return rows
 
 
-def _stage_plan(
-    run: Run, one: StageRun, images: pd.DataFrame, folds: pd.DataFrame
-) -> tuple[StagePlan, int]:
+def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
     """Return the plan of a stage, and how many images it is validated on; no cache is needed."""
-    from goldfold.commands.pseudo_label import count_pseudo_labels
-    from goldfold.commands.training_data import non_empty_flags, sampling_weights_of
     from goldfold.competitions.images_table import training_images
+    from goldfold.pipeline.pseudo_labels import count_pseudo_labels
+    from goldfold.pipeline.training_data import non_empty_flags, sampling_weights_of
     from goldfold.training.stage_plan import StagePlan
 
-    train = training_images(images).set_index("image_id")
+    train = training_images(run.images).set_index("image_id")
+    folds = run.folds
     inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
     pseudo = one.settings.pseudo_labels
     plan = StagePlan(

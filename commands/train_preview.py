@@ -43,17 +43,15 @@ def preview_command(
     import numpy as np
 
     from goldfold.commands import show
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.training_data import fold_data
-    from goldfold.commands.training_stage import choose_jobs, stage_runs
+    from goldfold.commands.opening import open_run
     from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
+    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.stage_runs import stage_runs
+    from goldfold.pipeline.training_data import fold_data
 
     run = open_run(run_folder, assignments)
-    images = ensure_images(run)
-    folds = require_folds(run, images)
-    one = stage_runs(run, choose_jobs(run, model=model)[:1], images, folds, stage)[0]
-    data = fold_data(run, one, images, folds, {})
+    one = stage_runs(run, choose_jobs(run, model=model)[:1], stage)[0]
+    data = fold_data(run, one, {})
     order = np.argsort(~data.non_empty, kind="stable")
     empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]
     some = [*order[: count - len(empty)].tolist(), *empty.tolist()]

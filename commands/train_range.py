@@ -12,8 +12,8 @@ from goldfold.commands.options import Assignments, RunFolder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goldfold.commands.context import Run
-    from goldfold.commands.training_stage import StageRun
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.pipeline.stage_runs import StageRun
     from goldfold.training.rate_range import RateRange
 
 
@@ -37,7 +37,7 @@ def range_command(
     Next: goldfold train run runs/first --set models.0.stages.0.learning_rate=RATE
     """
     from goldfold.commands import show
-    from goldfold.commands.context import open_run
+    from goldfold.commands.opening import open_run
     from goldfold.training.rate_range import RULE, rate_range
 
     run = open_run(run_folder, assignments)
@@ -61,25 +61,23 @@ def range_command(
 
 
 def _stepper(
-    run: Run, model: str | None, fold: int | None, stage: int
+    run: OpenRun, model: str | None, fold: int | None, stage: int
 ) -> tuple[StageRun, Callable[[float], float]]:
     """Return a fresh training and how to take its next step at a learning rate."""
     import torch
 
-    from goldfold.commands.context import ensure_images
-    from goldfold.commands.folds_stage import require_folds
-    from goldfold.commands.training_data import fold_data
-    from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
+    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.stage_runs import stage_runs
+    from goldfold.pipeline.training_data import fold_data
+    from goldfold.pipeline.training_stage import choose_machine
     from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.augmentation.recipe import get_recipe
     from goldfold.training.loader import Look, iterate_batches
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
 
-    images = ensure_images(run)
-    folds = require_folds(run, images)
-    one = stage_runs(run, choose_jobs(run, fold, model)[:1], images, folds, stage)[0]
-    data = fold_data(run, one, images, folds, {})
+    one = stage_runs(run, choose_jobs(run, fold, model)[:1], stage)[0]
+    data = fold_data(run, one, {})
     machine = choose_machine(run)
     settings, seed = one.job.model, one.job.seed
     torch.manual_seed(seed)

@@ -139,3 +139,14 @@ class StageRecord:
                 f"cannot remove {self.path}: {error.strerror or error}. Make the run directory "
                 "writable, or copy it to a folder you may write to."
             ) from error
+
+
+def recorded(path: Path, *keys: str) -> Any:
+    """Return a value of a JSON file by its keys, None if file or value is missing or damaged."""
+    try:
+        value = read_json(path)
+    except InputError:
+        return None
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

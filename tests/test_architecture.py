@@ -22,6 +22,7 @@ ROOMS = [  # data runs downward through this list and never back
     "inference",
     "ensemble",
     "submissions",
+    "pipeline",
     "commands",
 ]
 NOT_PACKAGED = {"tests", "benchmarks", "docs", "build", "dist"}

@@ -251,12 +251,12 @@ def test_runs_that_do_not_fit_are_not_blended(heads, other_heads, chests, invoke
 
 
 def test_other_classes_are_not_blended(heads_made, chests_made):
-    from goldfold.commands.context import open_run
-    from goldfold.commands.same_classes import require_same_classes
     from goldfold.errors import InputError
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.pipeline.same_classes import require_same_classes
 
     with pytest.raises(InputError, match="it predicts the classes NORMAL, PNEUMONIA, one an image"):
-        require_same_classes(open_run(heads_made), open_run(chests_made))
+        require_same_classes(OpenRun.open(heads_made), OpenRun.open(chests_made))
 
 
 def test_two_tables_of_classes_side_by_side(chests, chests_made, invoke):

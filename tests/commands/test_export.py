@@ -166,9 +166,9 @@ def test_onnx_agrees_with_torch(finished, invoke, tmp_path, views):
     runtime = pytest.importorskip("onnxruntime")
     import torch
 
-    from goldfold.commands.context import open_run
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.views import get_views
+    from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.checkpoint import list_checkpoints, load_model
     from goldfold.training.device import Device
 
@@ -182,7 +182,7 @@ def test_onnx_agrees_with_torch(finished, invoke, tmp_path, views):
     done = invoke("export", run, "-o", tmp_path / "model", "--onnx", *change)
     assert done.code == 0, done.err
     session = runtime.InferenceSession(tmp_path / "model" / "tiny.onnx")
-    settings = open_run(run, change[1::2]).settings
+    settings = OpenRun.open(run, change[1::2]).settings
     path = next(iter(files_of(finished).values()))
     pixels = np.stack([resize_image(read_image(path), 64, 64)] * 2)
     (found,) = session.run(None, {"images": pixels[:, None].astype(np.float32)})
@@ -199,15 +199,13 @@ def test_onnx_agrees_with_torch(finished, invoke, tmp_path, views):
 
 
 def test_onnx_refuses_scales(finished, invoke, tmp_path):
-    from goldfold.commands.context import ensure_images, open_run
-    from goldfold.commands.export import model_of_run
-    from goldfold.commands.export_stage import write_onnx
-    from goldfold.commands.folds_stage import require_folds
     from goldfold.errors import InputError
+    from goldfold.pipeline.exported_files import write_onnx
+    from goldfold.pipeline.exported_model import model_of_run
+    from goldfold.pipeline.open_run import OpenRun
 
-    run = open_run(finished)
-    images = ensure_images(run)
-    model = model_of_run(run, images, require_folds(run, images))
+    run = OpenRun.open(finished)
+    model = model_of_run(run)
     model.facts["inference"] = {**model.facts["inference"], "views": "multiscale"}
     with pytest.raises(InputError, match="plain means over flips and turns"):
         write_onnx(run, model, tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldfold.commands.label_explain import told_apart
+from goldfold.pipeline.class_explanation import told_apart
 
 
 @pytest.mark.parametrize(

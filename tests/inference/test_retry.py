@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from goldfold.commands.views_stage import _look, timed_views
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError, NotFiniteError
 from goldfold.inference.engine import _SameBatch
@@ -25,6 +24,8 @@ from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
+from goldfold.pipeline.view_sets import timed_views
+from goldfold.pipeline.views_stage import _look
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 

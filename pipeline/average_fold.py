@@ -1,0 +1,189 @@
+"""One fold's checkpoints, the averages of their weights, and what each says of held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from goldfold.inference.predictor import Predictor
+    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.checkpoint import Checkpoint
+    from goldfold.training.device import Device
+
+    Seen = NDArray[Any]
+
+STATISTICS_IMAGES = 512
+
+
+class FoldAverages:
+    """One fold's checkpoints and the images they were not trained on."""
+
+    def __init__(self, run: OpenRun, job: Job) -> None:
+        """Take a finished training of the run; its checkpoints are loaded when they are needed."""
+        from goldfold.pipeline.checkpoint_choice import best_checkpoints
+        from goldfold.pipeline.engine_choice import predicting_device
+        from goldfold.pipeline.held_out import held_out_images
+        from goldfold.pipeline.image_caches import training_cache
+        from goldfold.pipeline.predictions import image_size
+
+        self.run, self.job = run, job
+        self.device: Device = predicting_device(run)
+        self.checkpoints = best_checkpoints(run, job)
+        size = image_size(run, job)
+        self.cache: ImageCache = training_cache(run, size, job.model.channels)
+        self.held_out = held_out_images(run, job)
+        self.seen = sorted(run.folds.loc[run.folds["fold"] != job.fold, "image_id"])
+        self.greedy: tuple[int, ...] = ()
+        self._known: dict[tuple[int, ...], Seen] = {}
+
+    def compare(self) -> dict[str, Seen]:
+        """Return what each way says of the held-out images; the averages are written.
+
+        Histograms (N C, 2 or 3, 256) of their masks, or probabilities (N, C) of their classes.
+        """
+        import numpy as np
+
+        from goldfold.ensemble.honest import number_groups
+        from goldfold.ensemble.soup import greedy_soup, halve_groups, honest_greedy, mask_score
+
+        form, count = self.run.settings.competition, len(self.checkpoints)
+        halves = halve_groups(
+            number_groups(list(self.held_out["group"])), self.run.settings.ensemble.seed
+        )
+        if form.is_classification:
+            half, score_of = halves, self._label_score()
+        else:
+            half = halves.repeat(form.outputs)  # an image's masks go together
+            score_of = mask_score(form.metric)
+        everything = np.ones(len(half), bool)
+        self.run.progress.say(
+            f"average {self.job.model.name} seed-{self.job.seed} fold-{self.job.fold}: "
+            f"{count} checkpoints"
+        )
+        soup = greedy_soup(count, self._seen_by, everything, score_of)
+        self.greedy = soup.places
+        self._write("uniform", tuple(range(count)))
+        self._write("greedy", soup.places)
+        return {
+            "best": self._seen_by((0,)),
+            "predictions": self._predict(
+                [self._load(one) for one in self.checkpoints],
+                [str(one.path) for one in self.checkpoints],
+            ),
+            "uniform": self._seen_by(tuple(range(count))),
+            "greedy": honest_greedy(count, self._seen_by, half, score_of),
+        }
+
+    def _label_score(self) -> Callable[[Seen, NDArray[np.bool_]], float]:
+        """Return what scores probabilities of the held-out images, thresholds at their best."""
+        from goldfold.ensemble.labels import best_thresholds
+        from goldfold.pipeline.class_ensemble import truth_of
+
+        truth = truth_of(self.run, self.held_out, list(self.held_out["image_id"]))
+
+        def score(probability: Seen, chosen: NDArray[np.bool_]) -> float:
+            own = truth.of(chosen)
+            return own.score(probability[chosen], best_thresholds(own, probability[chosen]))
+
+        return score
+
+    def _load(self, checkpoint: Checkpoint) -> torch.nn.Module:
+        from goldfold.training.checkpoint import load_model
+
+        layout = self.device.channels_last
+        return load_model(checkpoint, self.device.device, channels_last=layout)
+
+    def _average(self, places: tuple[int, ...]) -> torch.nn.Module:
+        from goldfold.ensemble.soup import average_weights
+
+        models = [self._load(self.checkpoints[place]) for place in places]
+        return average_weights(models, self._statistics, self.device)
+
+    def _seen_by(self, places: tuple[int, ...]) -> Seen:
+        if places not in self._known:
+            paths = ", ".join(str(self.checkpoints[place].path) for place in places)
+            self._known[places] = self._predict([self._average(places)], [f"average of {paths}"])
+        return self._known[places]
+
+    def _statistics(self) -> Iterator[torch.Tensor]:
+        """Yield batches of training images, spread evenly over them."""
+        import numpy as np
+
+        from goldfold.training.batch import network_input
+
+        rows = self.cache.rows(self.seen)
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_IMAGES)).astype(int)]
+        size = self.job.model.stages[-1].batch_size
+        for start in range(0, len(rows), size):
+            pixels = np.stack([self.cache.pixels[row] for row in rows[start : start + size]])
+            yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
+
+    def _predict(self, models: Sequence[torch.nn.Module], names: Sequence[str]) -> Seen:
+        from goldfold.inference.labels import predict_labels
+        from goldfold.inference.predictor import Predictor
+        from goldfold.inference.views import get_views
+
+        inference, form = self.run.settings.inference, self.run.settings.competition
+        views = get_views(inference.views, form.mirror)
+        predictor = Predictor(
+            models, self.device, views, inference.merge, names=names, progress=self.run.progress
+        )
+        if not form.is_classification:
+            return self._histograms(predictor)
+        return predict_labels(
+            predictor,
+            self.cache,
+            list(self.held_out["image_id"]),
+            exclusive=form.exclusive,
+            batch_size=inference.batch_size,
+            progress=self.run.progress,
+        ).astype("float64")
+
+    def _histograms(self, predictor: Predictor) -> Seen:
+        """Return the histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
+        from goldfold.competitions.images_table import object_cells
+        from goldfold.competitions.rle import get_dialect
+        from goldfold.inference.held_out import held_out_histograms
+        from goldfold.pipeline.image_caches import encoded_masks
+
+        form = self.run.settings.competition
+        return held_out_histograms(
+            predictor,
+            self.cache,
+            list(self.held_out["image_id"]),
+            sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
+            masks=[text for texts in encoded_masks(form, self.held_out) for text in texts],
+            dialect=get_dialect(form.labels.dialect),
+            objects=object_cells(self.held_out),
+            batch_size=self.run.settings.inference.batch_size,
+            progress=self.run.progress,
+        )
+
+    def _write(self, way: str, places: tuple[int, ...]) -> None:
+        """Write averaged weights and their facts, which count only once the .json stands."""
+        from goldfold.files import file_hash, write_json
+        from goldfold.pipeline.checkpoint_choice import averages_folder
+        from goldfold.training.checkpoint import save_tensors
+        from goldfold.training.finite import refuse_bad_weights
+
+        path = averages_folder(self.run, self.job) / f"{way}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        weights = self._average(places).state_dict()
+        refuse_bad_weights(weights, f"the {way} average of the weights, {path},")
+        save_tensors(path, weights)
+        facts = dict(self.checkpoints[0].facts)
+        facts |= {
+            "weights": way,
+            "sha256": file_hash(path),
+            "averaged_from": [one.sha256 for one in self.checkpoints],
+            "taken": [self.checkpoints[place].path.stem for place in places],
+        }
+        write_json(path.with_suffix(".json"), facts)

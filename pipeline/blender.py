@@ -1,0 +1,358 @@
+"""Out-of-fold maps of a run's members, blended in any way and held against the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.competitions.objects import TrueObjects
+    from goldfold.ensemble.blend import Blend, Member
+    from goldfold.ensemble.honest import Assessment
+    from goldfold.ensemble.post_search import PostSearch
+    from goldfold.ensemble.scale import Scale
+    from goldfold.ensemble.threshold import Rule
+    from goldfold.ensemble.weights import Pixels
+    from goldfold.pipeline.open_run import OpenRun
+
+MOST_IMAGES = 2000
+"""Images on which weights and ways to blend are searched; of more, a random sample."""
+
+TrueMask = Callable[[str], "NDArray[np.uint8] | None"]
+
+
+class Blender:
+    """Out-of-fold maps of a run's members, blended in any way and held against the labels."""
+
+    def __init__(
+        self,
+        run: OpenRun,
+        images: pd.DataFrame,
+        members: Sequence[Member],
+        of_class: str = "",
+    ) -> None:
+        """Find the images that all members have.
+
+        Args:
+            run: the run.
+            images: with the masks that are judged, those of a class where an image has several.
+            members: with the maps of that class.
+            of_class: its name.
+        """
+        from goldfold.ensemble.honest import parts_of
+
+        self.run, self.members, self.of_class = run, list(members), of_class
+        self.true_mask = true_masks(run, images)
+        self.true_objects = true_objects(run, images)
+        self.level_counts: dict[str, list[int]] = {}
+        self.image_ids = self.blend(self.members).image_ids
+        table = run.folds.set_index("image_id").loc[self.image_ids]
+        self.folds: NDArray[np.int64] = table["fold"].to_numpy()
+        self.groups = list(table["group"])
+        self.parts = parts_of(self.folds, self.groups, run.settings.ensemble.seed)
+
+    def blend(self, members: Sequence[Member], merge: str | None = None) -> Blend:
+        """Return a blend of members, on the scale of the settings unless another is given."""
+        from goldfold.ensemble.blend import Blend
+
+        scales = self.scales(merge or self.run.settings.ensemble.merge)
+        return Blend(
+            members,
+            "out-of-fold",
+            partial=self.run.settings.inference.allow_missing_folds,
+            scales=scales,
+        )
+
+    def scales(self, merge: str) -> dict[str, Scale] | None:
+        """Return each member's scale; None for the plain mean."""
+        from goldfold.ensemble.scale import make_scale
+
+        if merge == "mean":
+            return None
+        if merge == "rank" and not self.level_counts:
+            self.level_counts = self._count_levels()
+        import numpy as np
+
+        return {
+            member.name: make_scale(
+                merge,
+                np.array(self.level_counts[member.name], np.int64) if merge == "rank" else None,
+            )
+            for member in self.members
+        }
+
+    def weigh(self) -> tuple[list[Member], dict[int, NDArray[np.int64]] | None]:
+        """Return the members with their weights, chosen as the settings say.
+
+        Where weights are searched for, there are also, by part, the histograms of the blend whose
+        weights were chosen without it. At most `MOST_IMAGES` images are searched on.
+        """
+        from dataclasses import replace
+
+        import numpy as np
+
+        from goldfold.ensemble.weights import Objective, choose_weights
+
+        way = self.run.settings.ensemble.weights
+        if not isinstance(way, str) or way == "equal" or len(self.members) == 1:
+            return self.members, None
+        sample = self.sample()
+        pixels, metric = self.pixels(sample), self.run.settings.competition.metric
+        parts = self.parts[sample]
+        scales = self.scale_list(self.run.settings.ensemble.merge)
+
+        def weighed(weights: Sequence[int]) -> list[Member]:
+            pairs = zip(self.members, weights, strict=True)
+            return [replace(member, weight=weight) for member, weight in pairs]
+
+        without = {}
+        made: dict[tuple[int, ...], NDArray[np.int64]] = {}
+        for part in np.unique(self.parts):
+            objective = Objective(pixels.of(parts != part), scales, metric)
+            weights = tuple(choose_weights(way, objective))
+            if weights not in made:
+                made[weights] = self.histograms(weighed(weights))
+            without[int(part)] = made[weights]
+        return weighed(choose_weights(way, Objective(pixels, scales, metric))), without
+
+    def scale_list(self, merge: str) -> list[Scale]:
+        """Return a scale for each member in their order, the plain mean's included."""
+        from goldfold.ensemble.scale import make_scale
+
+        scales = self.scales(merge)
+        if scales is None:
+            return [make_scale("mean")] * len(self.members)
+        return [scales[member.name] for member in self.members]
+
+    def sample(self) -> NDArray[np.int64]:
+        """Return the places of the images on which blends are searched, rising."""
+        import numpy as np
+
+        order = np.random.default_rng(self.run.settings.ensemble.seed).permutation(
+            len(self.image_ids)
+        )
+        return np.sort(order[:MOST_IMAGES])
+
+    def pixels(self, sample: NDArray[np.int64]) -> Pixels:
+        """Return what the members say of the pixels that matter, of some images."""
+        from goldfold.ensemble.weights import pack
+
+        single = [self.blend([_alone(member)], "mean") for member in self.members]
+        ids = [self.image_ids[place] for place in sample]
+        return pack(
+            lambda place: [one.read(ids[place]) for one in single],
+            lambda place: self.true_mask(ids[place]),
+            len(ids),
+        )
+
+    def histograms(self, members: Sequence[Member]) -> NDArray[np.int64]:
+        """Return the histograms of the blended maps, int64 (N, 2, 256), with objects (N, 3, 256).
+
+        Objects are judged at the level of given thresholds as well.
+        """
+        from goldfold.competitions.histogram import JUDGED
+        from goldfold.ensemble.blend import blend_histograms
+        from goldfold.ensemble.choice import given_rule
+
+        given, judged = self.run.settings.ensemble.thresholds, JUDGED
+        if given is not None:
+            rule = given_rule(given.top, 0, given.bottom, at_size=None, pixels=0)
+            judged = (*JUDGED, rule.bottom)
+        return blend_histograms(
+            self.blend(members),
+            self.image_ids,
+            self.true_mask,
+            objects_of=self.true_objects,
+            judged=judged,
+            workers=self.run.workers,
+            progress=self.run.progress,
+        )
+
+    def assess(
+        self,
+        histograms: NDArray[np.int64],
+        members: Sequence[Member],
+        without: dict[int, NDArray[np.int64]] | None = None,
+    ) -> Assessment:
+        """Return the rule and what to expect of it."""
+        from goldfold.ensemble.honest import assess
+
+        settings = self.run.settings.ensemble
+        presence, given = None, self._given_rule()
+        if settings.presence_gate == "auto" and given is None:
+            presence = _presence(self.blend(members), self.image_ids)
+        return assess(
+            histograms,
+            self.folds,
+            self.groups,
+            metric=self.run.settings.competition.metric,
+            samples=settings.bootstrap_samples,
+            seed=settings.seed,
+            min_area_candidates=settings.min_area_candidates,
+            presence=presence,
+            choice=settings.rule,
+            given=given,
+            without=without,
+        )
+
+    def _given_rule(self) -> Rule | None:
+        """Return the thresholds of the settings, areas at the images' original size."""
+        import numpy as np
+
+        from goldfold.ensemble.choice import given_rule
+        from goldfold.ensemble.threshold import ALL_EMPTY
+
+        if self.of_class in self.run.settings.ensemble.leave_empty:
+            return ALL_EMPTY
+        given = self.run.settings.ensemble.thresholds
+        if given is None:
+            return None
+        readers = [reader for seeds in self.members for seed in seeds.seeds for reader in seed]
+        areas = [int(np.prod(reader.size(name))) for reader in readers for name in reader.image_ids]
+        rule = given_rule(
+            given.top,
+            given.min_area,
+            given.bottom,
+            at_size=given.at_size,
+            pixels=int(np.median(areas)),
+        )
+        if given.at_size is not None and rule.min_area != given.min_area:
+            self.run.progress.say(
+                f"min_area {given.min_area:,} px at {given.at_size} x {given.at_size} is "
+                f"{rule.min_area:,} px at the original size"
+            )
+        return rule
+
+    def post_processing(
+        self, members: Sequence[Member], assessment: Assessment
+    ) -> PostSearch | None:
+        """Return the steps that honestly help; None where they are not asked for."""
+        from goldfold.ensemble.post_search import search_steps
+        from goldfold.ensemble.threshold import apply_rule
+
+        if self.run.settings.ensemble.post_processing == "off":
+            return None
+        blend, ids, objects_of = self.blend(members), self.image_ids, self.true_objects
+        rules = {fold.fold: fold.rule for fold in assessment.folds}
+
+        def mask_of(place: int) -> NDArray[np.uint8]:
+            rule = rules[int(self.parts[place])]
+            presence = blend.presence(ids[place]) if rule.gate else None
+            return apply_rule(blend.read(ids[place]), rule, presence)
+
+        readers = [reader for member in members for seed in member.seeds for reader in seed]
+        sizes = [reader.size(name) for reader in readers for name in reader.image_ids]
+        return search_steps(
+            mask_of,
+            lambda place: self.true_mask(ids[place]),
+            self.parts,
+            self.run.settings.competition.metric,
+            largest_px=max(height * width for height, width in sizes),
+            objects_of=None if objects_of is None else lambda place: objects_of(ids[place]),
+            workers=self.run.workers,
+            progress=self.run.progress,
+        )
+
+    def overlap(
+        self,
+        histograms: NDArray[np.int64],
+        members: Sequence[Member],
+        assessment: Assessment,
+        without: dict[int, NDArray[np.int64]] | None = None,
+    ) -> pd.DataFrame:
+        """Return Dice, IoU, precision and recall under the honest rules, before post-processing."""
+        from goldfold.ensemble.overlap import overlap_table
+
+        honest = histograms.copy()
+        for part, blend in (without or {}).items():
+            honest[self.parts == part] = blend[self.parts == part]
+        rules = {one.fold: one.rule for one in assessment.folds}
+        gated = any(rule.gate for rule in rules.values())
+        presence = _presence(self.blend(members), self.image_ids) if gated else None
+        return overlap_table(honest, self.parts, rules, presence)
+
+    def draw(
+        self, histograms: NDArray[np.int64], assessment: Assessment, of_class: str = ""
+    ) -> None:
+        """Write the heat maps of the score around the rule, of each class a file of its own."""
+        from goldfold.ensemble.heat_map import draw_heat_maps
+
+        draw_heat_maps(
+            self.run.directory.heat_maps(of_class),
+            histograms,
+            assessment.chosen,
+            self.run.settings.competition.metric,
+        )
+
+    def _count_levels(self) -> dict[str, list[int]]:
+        """Return how many pixels of each member's out-of-fold maps have each level."""
+        import numpy as np
+
+        from goldfold.competitions.histogram import LEVELS, level_histograms
+
+        found = {}
+        for member in self.members:
+            counts = np.zeros(LEVELS, np.int64)
+            for readers in member.seeds:
+                for reader in readers:
+                    for image_id in reader.image_ids:
+                        counts += level_histograms(reader.read(image_id))[0]
+            found[member.name] = counts.tolist()
+        return found
+
+
+def true_masks(run: OpenRun, images: pd.DataFrame) -> TrueMask:
+    """Return a function image id -> true mask, uint8 (H, W), None where it is empty."""
+    from goldfold.competitions.images_table import training_images
+    from goldfold.competitions.rle import decode, get_dialect
+
+    dialect = get_dialect(run.settings.competition.labels.dialect)
+    train = training_images(images)
+    columns = (train[name].tolist() for name in ("image_id", "mask_rle", "height", "width"))
+    masks = {
+        name: (text, height, width) for name, text, height, width in zip(*columns, strict=True)
+    }
+
+    def true_mask(image_id: str) -> NDArray[np.uint8] | None:
+        text, height, width = masks[image_id]
+        return decode(text, height, width, dialect) if text else None
+
+    return true_mask
+
+
+def true_objects(run: OpenRun, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
+    """Return a function image id -> true objects, None unless the metric compares objects."""
+    from goldfold.competitions.images_table import OBJECTS, training_images
+    from goldfold.competitions.objects import read_objects
+    from goldfold.competitions.rle import get_dialect
+
+    if not run.settings.competition.compares_objects:
+        return None
+    dialect = get_dialect(run.settings.competition.labels.dialect)
+    rows = training_images(images).set_index("image_id")[[OBJECTS, "height", "width"]]
+    cells = dict(zip(rows.index, rows.itertuples(index=False, name=None), strict=True))
+
+    def objects_of(image_id: str) -> TrueObjects:
+        text, height, width = cells[image_id]
+        return read_objects(text, height, width, dialect)
+
+    return objects_of
+
+
+def _alone(member: Member) -> Member:
+    from dataclasses import replace
+
+    return replace(member, weight=1)
+
+
+def _presence(blend: Blend, image_ids: Sequence[str]) -> NDArray[np.int64] | None:
+    """Return the presence levels of images, None unless networks tell that of all."""
+    import numpy as np
+
+    levels = [blend.presence(image_id) for image_id in image_ids]
+    known = [level for level in levels if level is not None]
+    return np.array(known, dtype=np.int64) if len(known) == len(levels) else None

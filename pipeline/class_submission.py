@@ -1,0 +1,222 @@
+"""The submission of a run that predicts classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from goldfold.pipeline.class_members import LabelMembers
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.pipeline.predictions import Split
+    from goldfold.settings import CompetitionSettings
+    from goldfold.submissions.layout import Layout
+
+ANY = "any"
+"""A class of this name holds wherever another one does; it should not be less likely."""
+
+
+def label_cells(run: OpenRun, keys: Sequence[str], layout: Layout) -> list[tuple[str, Any]]:
+    """Return what each row of the sample holds.
+
+    Raises:
+        InputError: predictions are missing or outdated, or a row has none.
+    """
+    from goldfold.competitions.label_metric import CLIP
+    from goldfold.submissions.layout import format_probability
+
+    form = run.settings.competition
+    ids, probability, predicted = test_labels(run)
+    place = {image_id: row for row, image_id in enumerate(ids)}
+    _refuse_missing(run, keys, layout, place)
+    _tell_of_any(run, form, probability)
+    column = {name: number for number, name in enumerate(form.classes)}
+    cells: list[tuple[str, Any]] = []
+    for key in keys:
+        row = place[layout.image_of(key)]
+        if layout.content == "label":
+            cells.append((key, form.classes[_named(predicted[row], probability[row])]))
+            continue
+        held = [min(max(float(p), CLIP), 1 - CLIP) for p in probability[row]]
+        if len(layout.value_columns) > 1 or not layout.class_of(key):
+            wanted = [column[name] for name in _classes_of(layout, form)]
+            cells.append((key, [format_probability(held[number]) for number in wanted]))
+        else:
+            cells.append((key, format_probability(held[column[layout.class_of(key)]])))
+    return cells
+
+
+def _classes_of(layout: Layout, form: CompetitionSettings) -> Sequence[str]:
+    """Return the class of each column of probabilities; a single one is that of the last class."""
+    return layout.value_columns if len(layout.value_columns) > 1 else form.classes[-1:]
+
+
+def _named(predicted: NDArray[np.bool_], probability: NDArray[np.float64]) -> int:
+    """Return the class to name: the predicted one, of several the most likely."""
+    import numpy as np
+
+    return int(np.where(predicted, probability, -1.0).argmax())
+
+
+@dataclass(frozen=True)
+class DecidedLabels:
+    """What members say of images, and what ensemble.json makes of it.
+
+    Attributes:
+        members: with their probabilities, M arrays (N, C).
+        weights: M of them.
+        merge: on what they are averaged.
+        probability: (N, C) blended.
+        thresholds: (C,).
+        predicted: (N, C).
+    """
+
+    members: LabelMembers
+    weights: list[int]
+    merge: str
+    probability: NDArray[np.float64]
+    thresholds: list[float]
+    predicted: NDArray[np.bool_]
+
+
+def decide_labels(run: OpenRun, split: Split) -> DecidedLabels:
+    """Return the classes of the test images, or of the training images out of fold.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    from goldfold.competitions.label_metric import decide
+    from goldfold.ensemble.label_merge import merge_labels
+    from goldfold.files import read_json
+    from goldfold.pipeline.class_members import open_label_members
+
+    chosen = read_json(run.directory.ensemble)
+    members = open_label_members(run, split)
+    by_name = {one["name"]: one["weight"] for one in chosen["members"]}
+    weights = [by_name[name] for name in members.names]
+    references = None
+    if chosen["merge"] == "rank" and split == "test":
+        references = open_label_members(run, "out-of-fold").probability
+    probability = merge_labels(
+        members.probability,
+        weights,
+        chosen["merge"],
+        exclusive=chosen["exclusive"],
+        references=references,
+    )
+    thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
+    predicted = decide(probability, chosen["exclusive"], thresholds)
+    return DecidedLabels(members, weights, chosen["merge"], probability, thresholds, predicted)
+
+
+def test_labels(run: OpenRun) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return ids, blended probabilities (N, C) and predicted classes (N, C) of the test images.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    found = decide_labels(run, "test")
+    return found.members.image_ids, found.probability, found.predicted
+
+
+test_labels.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it
+
+
+def _refuse_missing(
+    run: OpenRun, keys: Sequence[str], layout: Layout, place: dict[str, int]
+) -> None:
+    from goldfold.errors import InputError, list_problems
+
+    classes = run.settings.competition.classes
+    problems = [f"{key}: no prediction" for key in keys if layout.image_of(key) not in place]
+    problems += [
+        f"{key}: {layout.class_of(key)!r} is no class"
+        for key in keys
+        if layout.class_of(key) and layout.class_of(key) not in classes
+    ]
+    if problems:
+        raise InputError(
+            list_problems(
+                f"{len(problems)} of {len(keys)} rows of the sample submission cannot be filled:",
+                problems,
+                f"Are their files in {run.settings.competition.data}? `{run.command('check')}`",
+                limit=5,
+            )
+        )
+
+
+def _tell_of_any(run: OpenRun, form: CompetitionSettings, probability: NDArray[np.float64]) -> None:
+    """Say how many images have `any` less likely than one of the classes that it stands for."""
+    if ANY not in form.classes or len(form.classes) < 3 or form.exclusive:
+        return
+    place = form.classes.index(ANY)
+    others = [number for number in range(len(form.classes)) if number != place]
+    below = probability[:, others].max(axis=1) - probability[:, place]
+    count = int((below > 0).sum())
+    run.progress.say(
+        f"consistency: in {count:,} of {len(probability):,} images `{ANY}` is less likely than one "
+        f"of its classes, at most by {max(float(below.max()), 0.0):.3f}"
+    )
+
+
+def write_plain_table(run: OpenRun, path: Path) -> None:
+    """Write probabilities and the predicted classes where there is no sample submission."""
+    import pandas as pd
+
+    from goldfold.competitions.images_table import JOINT
+    from goldfold.files import write_text
+
+    classes = run.settings.competition.classes
+    ids, probability, predicted = test_labels(run)
+    table = pd.DataFrame(probability, columns=classes)
+    table.insert(0, "image_id", ids)
+    table["predicted"] = [
+        JOINT.join(name for name, yes in zip(classes, row, strict=True) if yes)
+        for row in predicted.tolist()
+    ]
+    write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+
+
+def judge_test_images(run: OpenRun) -> dict[str, Any] | None:
+    """Return score and measures of the test images where their folders name their classes.
+
+    Writes test-metrics.csv. None where nothing is known of them.
+    """
+    import pandas as pd
+
+    from goldfold.competitions.images_table import CLASSES, test_images
+    from goldfold.ensemble.honest import number_groups
+    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
+    from goldfold.ensemble.labels import honest_score
+    from goldfold.files import write_text
+    from goldfold.pipeline.class_ensemble import truth_of, with_bounds
+
+    test = test_images(run.images)
+    if run.settings.competition.labels.kind != "folders" or (test[CLASSES] == "").any():
+        return None
+    ids, probability, predicted = test_labels(run)
+    truth = truth_of(run, test, ids)
+    rows = measures_of_classes(truth, probability, predicted)
+    group = run.settings.folds.group
+    known = test.set_index("image_id").loc[ids]
+    groups = list(known[group]) if group in known.columns else [""] * len(ids)
+    settings = run.settings.ensemble
+    bounds = bootstrap_labels(
+        truth,
+        probability,
+        predicted,
+        number_groups(groups),
+        samples=settings.bootstrap_samples,
+        seed=settings.seed,
+    )
+    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    write_text(run.directory.root / "test-metrics.csv", text)
+    score = honest_score(truth, probability, predicted)
+    low, high = bounds.score
+    measures = with_bounds(rows, bounds)
+    return {"metric": truth.metric, "score": score, "low": low, "high": high, "measures": measures}

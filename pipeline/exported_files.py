@@ -1,0 +1,234 @@
+"""The files of an exported model: weights, facts, settings, model card, ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goldfold.ensemble.image_model import ImageModel
+    from goldfold.pipeline.open_run import OpenRun
+
+CARD_FILE = "README.md"
+SETTINGS_FILE = "goldfold.toml"
+
+
+def write_model(
+    run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool, overwrite: bool
+) -> list[Path]:
+    """Write a model into a folder of its own, whole or not at all, and return the files.
+
+    Args:
+        run: whose model it is.
+        model: of `model_of_run`.
+        folder: must be new, empty, or (with `overwrite`) hold an exported model.
+        onnx: write an ONNX file of each member, too.
+        overwrite: replace an exported model.
+
+    Raises:
+        InputError: the folder holds something else, packages for ONNX are missing, or a title or
+            class name is one that no reader of models accepts.
+        OutputError: a file cannot be written.
+    """
+    import shutil
+
+    from goldfold.files import whole_folder
+
+    _refuse_others(folder, overwrite)
+    if onnx:
+        require_onnx()
+    with whole_folder(folder) as partial:
+        written = _write_files(run, model, partial, onnx=onnx)
+        if folder.exists():
+            shutil.rmtree(folder)  # an older model, which is replaced
+    return [folder / path.relative_to(partial) for path in written]
+
+
+def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -> list[Path]:
+    """Write all files of a model and return them."""
+    from goldfold.checked_json import check_json
+    from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
+    from goldfold.ensemble.model_file import ModelFile
+    from goldfold.files import write_bytes, write_json, write_text
+    from goldfold.settings_text import to_toml
+
+    names: dict[Path, str] = {}
+    written = []
+    for member in model.members:
+        for one in member.networks:
+            for checkpoint in one.checkpoints:
+                name = f"{member.name}-seed-{one.seed}-fold-{one.fold}-{checkpoint.path.name}"
+                names[checkpoint.path] = name
+                target = folder / WEIGHTS_FOLDER / name
+                write_bytes(target, checkpoint.path.read_bytes())
+                write_json(target.with_suffix(".json"), checkpoint.facts)
+                written += [target, target.with_suffix(".json")]
+    settings = run.settings.model_dump(mode="json")
+    settings["competition"]["data"] = run.settings.competition.data.name
+    write_text(folder / SETTINGS_FILE, to_toml(settings))
+    facts = {**model.facts, "members": describe_members(model.members, names)}
+    write_text(folder / CARD_FILE, model_card(facts))
+    written += [folder / SETTINGS_FILE, folder / CARD_FILE]
+    if onnx:
+        written += write_onnx(run, model, folder)
+    write_json(folder / FACTS_FILE, facts)
+    content = (folder / FACTS_FILE).read_bytes()
+    remedy = "Correct title and classes of [competition] in goldfold.toml, and export again."
+    check_json(content, ModelFile, Path(FACTS_FILE), remedy)  # what is written can be read
+    return [*written, folder / FACTS_FILE]
+
+
+def _refuse_others(folder: Path, overwrite: bool) -> None:
+    """Accept a new or empty folder, or one with a model that may be replaced.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    from goldfold.ensemble.image_model import FACTS_FILE
+    from goldfold.errors import InputError
+
+    if folder.is_file():
+        raise InputError(f"{folder} is a file, not a folder. Choose another name.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    ours = (folder / FACTS_FILE).is_file()
+    if not (ours and overwrite):
+        hint = "Add --overwrite to replace it, or choose" if ours else "Choose"
+        content = "an exported model" if ours else "other files"
+        raise InputError(f"{folder} holds {content}. {hint} another folder.")
+
+
+def model_card(facts: dict[str, Any]) -> str:
+    """Return the text that says what a model is, how good, and how to use it."""
+    honest = facts["scores"]["honest"]
+    interval = honest["interval"]
+    classes = facts["classes"]
+    masks = [one["name"] for one in facts.get("masks", [])]
+    count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
+    what = f"the classes {', '.join(classes)}" if classes else "a mask"
+    what = f"a mask of each of {', '.join(masks)}" if masks else what
+    networks = sum(len(one["weights"]) for member in facts["members"] for one in member["networks"])
+    lines = [
+        f"# {facts['title'] or 'A model'}",
+        "",
+        f"Predicts {what} of an image. Exported by goldfold {facts['goldfold']}; "
+        f"{networks} networks: {', '.join(member['name'] for member in facts['members'])}.",
+        "",
+        "## Scores",
+        "",
+        f"Out of fold, on {count:,} training images: {facts['metric']} **{honest['score']:.4f}** "
+        f"({interval['level']:.0%} interval {interval['low']:.4f} to {interval['high']:.4f}); "
+        f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those "
+        "of all folds together, which no labelled image has judged.",
+        "",
+        *_measure_lines(facts),
+        "## Use",
+        "",
+        "```",
+        "pip install goldfold",
+        "goldfold predict image THIS_FOLDER IMAGE.dcm --json",
+        "```",
+        "",
+        "```python",
+        "from pathlib import Path",
+        "from goldfold.ensemble import read_model",
+        "",
+        'model = read_model(Path("THIS_FOLDER"))',
+        'prediction = model.predict(Path("IMAGE.dcm"))',
+        "```",
+        "",
+        "## Limits",
+        "",
+        "It knows images like those of its competition and no others: other devices, other views, "
+        "other ages and other diseases were not looked at. Nothing here is a medical device; do "
+        "not use it to decide on a patient's care. The competition's terms hold for what was "
+        "learnt from its data.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _measure_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the table of measures, as far as there is one."""
+    if facts["classes"]:
+        names = ["precision", "recall", "f1", "auroc", "average_precision"]
+        rows = [[one["class"], *(one[name] for name in names)] for one in facts["measures"]]
+        head = ["class", *names]
+    else:
+        names = ["dice", "iou", "precision", "recall"]
+        everything = [one for one in facts["overlap"] if one["fold"] == "all"]
+        rows = [
+            [f"{one.get('class', '')} over {one['over']}".strip(), *(one[n] for n in names)]
+            for one in everything
+        ]
+        head = ["out of fold", *names]
+    if not rows:
+        return []
+    cells = [[row[0], *("" if v is None else f"{v:.4f}" for v in row[1:])] for row in rows]
+    table = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)]
+    return [*table, ""]
+
+
+def require_onnx() -> None:
+    """Raise InputError unless the packages that write and run ONNX files are there."""
+    from importlib.util import find_spec
+
+    from goldfold.errors import InputError
+
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"--onnx needs {' and '.join(missing)}: `pip install 'goldfold[onnx]'`.")
+
+
+def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
+    """Write an ONNX file for each member: images to probabilities, all networks and views in one.
+
+    Input `images`, float32 (N, C, H, W), gray levels from 0 to 255; output `probability`, float32
+    (N, M, H, W) of M masks or (N, C) of classes, the mean over networks and views.
+
+    Raises:
+        InputError: views change the scale, or the mean is not the plain one.
+    """
+    import torch
+
+    from goldfold.ensemble.onnx_network import MeanNetwork
+    from goldfold.errors import InputError
+    from goldfold.files import atomic_path
+    from goldfold.inference.views import get_views
+    from goldfold.training.checkpoint import load_model
+
+    how = model.facts["inference"]
+    views = get_views(how["views"], tuple(model.facts.get("mirror", ())))
+    if how["merge"] != "mean" or any(view.scale != 1 for view in views) or how["tile"]:
+        raise InputError(
+            "--onnx writes plain means over flips and turns, not other merges, scales or tiles. "
+            'Leave it out, or set inference.merge = "mean" and inference.views = "hflip".'
+        )
+    written = []
+    for member in model.members:
+        networks = [
+            load_model(checkpoint, torch.device("cpu"))
+            for one in member.networks
+            for checkpoint in one.checkpoints
+        ]
+        mean = MeanNetwork(
+            networks,
+            views,
+            classes=len(model.classes),
+            exclusive=bool(model.facts["exclusive"]),
+        ).eval()
+        example = torch.zeros(1, member.channels, *member.image_size)
+        path = folder / f"{member.name}.onnx"
+        with atomic_path(path) as temporary:
+            torch.onnx.export(
+                mean,
+                (example,),
+                str(temporary),
+                input_names=["images"],
+                output_names=["probability"],
+                dynamic_axes={"images": {0: "n"}, "probability": {0: "n"}},
+                opset_version=17,
+                dynamo=False,
+            )
+        written.append(path)
+    return written

@@ -1,0 +1,182 @@
+"""The fold table of a run: made, required, and never replaced under the trainings that used it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.pipeline.open_run import OpenRun
+
+
+def folds_made_from(run: OpenRun) -> dict[str, Any]:
+    """Return what folds.csv is made from: ids, groups, areas and the settings of the split."""
+    from goldfold.competitions.images_table import CLASSES, group_column, training_images
+    from goldfold.files import fingerprint
+
+    train = training_images(run.images)
+    groups = group_column(train, run.settings.folds.group)
+    rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
+    if CLASSES in train.columns:
+        rows.append(list(train[CLASSES]))
+    # What is declined changes no fold.
+    settings = run.settings.folds.model_dump(mode="json", exclude={"train", "not_groups"})
+    return {"images": fingerprint(rows), "settings": settings}
+
+
+def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -> pd.DataFrame:
+    """Return the fold table, split anew if images or settings of the split changed.
+
+    Only for `folds build` and `run`; the other stages require a table that fits.
+
+    Args:
+        run: the run.
+        overwrite: replace whatever folds.csv there is.
+        retrain: replace a table of ours although trainings used it: they are made again.
+
+    Raises:
+        InputError: a column looks like a group and is neither used nor declined, the split is
+            impossible, folds.csv was put there or changed by hand, or trainings were made with it.
+    """
+    from goldfold.files import file_hash
+    from goldfold.folds.table import write_folds
+
+    folds, current = plan_folds(run, overwrite, retrain)
+    run.take_tables(run.images, folds)
+    if current:
+        run.progress.say("folds: up to date")
+        return folds
+    path = run.directory.folds
+    write_folds(path, folds)
+    made_from = folds_made_from(run)
+    run.directory.stage("folds").write({**made_from, "sha256": file_hash(path)})
+    return folds
+
+
+def plan_folds(
+    run: OpenRun, overwrite: bool = False, retrain: bool = False
+) -> tuple[pd.DataFrame, bool]:
+    """Return what `ensure_folds` would, writing nothing, and whether folds.csv is up to date.
+
+    Raises:
+        InputError: as `ensure_folds`.
+    """
+    from goldfold.files import file_hash
+    from goldfold.folds.table import read_folds
+    from goldfold.pipeline.group_questions import refuse_open_groups
+    from goldfold.pipeline.split import split_images
+
+    made_from = folds_made_from(run)
+    refuse_open_groups(run)
+    path = run.directory.folds
+    there = file_hash(path) if path.is_file() else None
+    if there and not overwrite:
+        if run.directory.stage("folds").is_current({**made_from, "sha256": there}):
+            return read_folds(path), True
+        folds = split_images(run)
+        # The same table without its record is what a kill between the two leaves.
+        if _hash_of(folds) != there:
+            _refuse_foreign(run, there)
+            if not retrain:
+                _refuse_used(run, made_from)
+        return folds, False
+    return split_images(run), False
+
+
+def require_folds(run: OpenRun) -> pd.DataFrame:
+    """Return folds.csv as it stands; it is never written.
+
+    Raises:
+        InputError: it is not there, was changed by hand, or is not the split of the present
+            images and settings.
+    """
+    from goldfold.errors import InputError
+    from goldfold.files import file_hash
+    from goldfold.folds.table import read_folds
+
+    build = run.command("folds build")
+    path = run.directory.require(run.directory.folds, build)
+    made_from = folds_made_from(run)
+    if run.directory.stage("folds").is_current({**made_from, "sha256": file_hash(path)}):
+        return read_folds(path)
+    _refuse_foreign(run, file_hash(path), unrecorded=True)
+    raise InputError(
+        f"{path} is not the split of the present images and settings "
+        f"({_changes(run, made_from)}). Set these back, or run `{build}`."
+    )
+
+
+def _changes(run: OpenRun, made_from: dict[str, Any]) -> str:
+    """Return in words why folds.csv is not up to date."""
+    from goldfold.rundirectory import recorded
+
+    record = run.directory.stage("folds").path
+    if recorded(record, "fingerprint") is None:
+        return "what it was made from is not recorded"
+    old = recorded(record, "made_from", "settings")
+    old = old if isinstance(old, dict) else {}
+    changes = [
+        f"folds.{name}: it was {old.get(name)!r}, now {value!r}"
+        for name, value in made_from["settings"].items()
+        if old.get(name) != value
+    ]
+    if recorded(record, "made_from", "images") != made_from["images"]:
+        changes.append("ids, groups or mask areas of the images changed")
+    return "; ".join(changes)
+
+
+def _refuse_foreign(run: OpenRun, there: str, unrecorded: bool = False) -> None:
+    """Raise InputError if folds.csv, of hash `there`, is not the one that was recorded.
+
+    Without a record it counts as foreign, too, or as ours where `unrecorded` is set.
+    """
+    from goldfold.errors import InputError
+    from goldfold.rundirectory import recorded
+
+    known = recorded(run.directory.stage("folds").path, "made_from", "sha256")
+    if known == there or (known is None and unrecorded):
+        return
+    raise InputError(
+        f"{run.directory.folds} is not the table that goldfold wrote. Move it away, or add "
+        f"--overwrite to `{run.command('folds build')}` to replace it."
+    )
+
+
+def _refuse_used(run: OpenRun, made_from: dict[str, Any]) -> None:
+    """Raise InputError if trainings of this run held out the folds of the present folds.csv."""
+    from goldfold.errors import InputError, plural
+    from goldfold.files import fingerprint
+    from goldfold.folds.table import read_folds
+    from goldfold.rundirectory import recorded
+
+    folds = read_folds(run.directory.folds)
+    held_out = {fingerprint(sorted(part["image_id"])) for _, part in folds.groupby("fold")}
+    used = [
+        folder
+        for folder in sorted((run.directory.root / "models").glob("*/seed-*/fold-*/stage-*"))
+        for record in (folder / "result.json", folder / "state" / "state.json")
+        if recorded(record, "made_from", "held_out_images") in held_out
+    ]
+    if used:
+        count = plural(len(set(used)), "fold training was", "fold trainings were")
+        raise InputError(
+            f"{run.directory.folds} would be another table ({_changes(run, made_from)}), but "
+            f"{count} made with the present one, such as {used[0]}. Set these back, use another "
+            f"run directory, or add --overwrite to `{run.command('folds build')}` and then to "
+            f"`{run.command('train run')}`."
+        )
+
+
+def _hash_of(folds: pd.DataFrame) -> str:
+    """Return the hash that folds.csv has if it is this table."""
+    from tempfile import TemporaryDirectory
+
+    from goldfold.files import file_hash
+    from goldfold.folds.table import write_folds
+
+    with TemporaryDirectory() as folder:
+        built = Path(folder) / "folds.csv"
+        write_folds(built, folds)
+        return file_hash(built)

@@ -1,0 +1,78 @@
+"""What settings and data leave open about the groups of a run; nothing is split before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.pipeline.open_run import OpenRun
+
+
+def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
+    """Return problems and notices about the groups: open questions, unknown values, typos.
+
+    A group column that does not exist is left to the split, which refuses it.
+
+    Args:
+        run: the run.
+    """
+    from goldfold.competitions.group_columns import group_candidates
+    from goldfold.competitions.images_table import group_column, training_images
+    from goldfold.folds.open_groups import count_open, open_columns, question, unknown_values
+
+    train, settings = training_images(run.images), run.settings.folds
+    if train.empty or settings.group not in ("none", *train.columns):
+        return [], []
+    problems = _misspelled(settings.not_groups, train)
+    notices: list[str] = []
+    if settings.group != "none":
+        bad, notices = unknown_values(settings.group, list(train[settings.group]))
+        problems += bad
+    candidates = group_candidates(train)
+    groups = list(group_column(train, settings.group))
+    asked = open_columns(candidates, groups, settings.not_groups)
+    folds = _planned_folds(run) if asked else None
+    for name, finer in asked.items():
+        group = count_open(name, candidates[name], finer, folds)
+        problems.append(question(group, settings.not_groups))
+    return problems, notices
+
+
+def refuse_open_groups(run: OpenRun) -> None:
+    """Raise InputError unless it is known which images belong together; say what is noticed."""
+    from goldfold.errors import InputError, list_problems
+
+    problems, notices = group_problems(run)
+    if problems:
+        title = f"{run.directory.root} cannot be split before its groups are settled:"
+        raise InputError(list_problems(title, problems))
+    for notice in notices:
+        run.progress.warn(notice)
+
+
+def _misspelled(declined: list[str], train: pd.DataFrame) -> list[str]:
+    from goldfold.errors import did_you_mean
+
+    columns = [str(name) for name in train.columns]
+    return [
+        f"folds.not_groups names {name!r}, which is not a column of images.csv."
+        f"{did_you_mean(name, columns)}"
+        for name in declined
+        if name not in columns
+    ]
+
+
+def _planned_folds(run: OpenRun) -> list[int] | None:
+    """Return the fold of each training image in the order of images.csv, None if none are made."""
+    from goldfold.competitions.images_table import training_images
+    from goldfold.errors import InputError
+    from goldfold.pipeline.split import split_images
+
+    try:
+        folds = split_images(run)
+    except InputError:  # said by the split itself
+        return None
+    fold_of = dict(zip(folds["image_id"], folds["fold"], strict=True))
+    return [int(fold_of[image_id]) for image_id in training_images(run.images)["image_id"]]

@@ -1,0 +1,82 @@
+"""The decoded images of a run at a size, with their masks or without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.extent import Given
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.settings import CompetitionSettings
+    from goldfold.training.cache import ImageCache
+
+
+def training_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
+    """Return the cache of all labelled training images.
+
+    Raises:
+        InputError: some of them have no image file.
+    """
+    from goldfold.competitions.images_table import training_images
+    from goldfold.errors import InputError
+
+    train = training_images(run.images)
+    bare = train[train["path"] == ""]
+    if len(bare):
+        raise InputError(
+            f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
+            f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
+        )
+    form = run.settings.competition
+    masks = None if form.is_classification else encoded_masks(form, train)
+    return _built(run, "train", train, masks, size, channels)
+
+
+def unlabelled_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
+    """Return the cache of all test images."""
+    from goldfold.competitions.images_table import test_images
+
+    return _built(run, "test", test_images(run.images), None, size, channels)
+
+
+def _built(
+    run: OpenRun,
+    split: str,
+    table: pd.DataFrame,
+    masks: Sequence[tuple[str, ...]] | None,
+    size: Given,
+    channels: int,
+) -> ImageCache:
+    """Return the cache of the images of a table, with their masks or without labels."""
+    from goldfold.competitions.image import reading_of
+    from goldfold.competitions.images_table import CONTENT
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.training.cache import build_cache
+
+    form = run.settings.competition
+    return build_cache(
+        run.directory.cache,
+        split,
+        image_ids=list(table["image_id"]),
+        paths=[form.data / path for path in table["path"]],
+        contents=list(table[CONTENT]),
+        sizes=list(zip(table["height"].tolist(), table["width"].tolist(), strict=True)),
+        masks=masks,
+        dialect=None if masks is None else get_dialect(form.labels.dialect),
+        size=size,
+        channels=channels,
+        reading=reading_of(form.images),
+        workers=run.workers,
+        progress=run.progress,
+    )
+
+
+def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the run-length encodings of each image's masks, in the order of the outputs."""
+    from goldfold.competitions.images_table import mask_columns
+
+    columns = [mask_columns(name)[0] for name in form.mask_classes] or ["mask_rle"]
+    return list(zip(*(images[column].tolist() for column in columns), strict=True))

@@ -1,0 +1,85 @@
+"""The fold trainings of a run: every model, seed and fold, each with its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model, one seed, one fold: all stages of it."""
+
+    model: ModelSettings
+    seed: int
+    fold: int
+
+    def folder(self, run: OpenRun) -> Path:
+        """Return the folder of the last stage, whose checkpoints predict."""
+        return self.stage_folder(run, len(self.model.stages))
+
+    def stage_folder(self, run: OpenRun, number: int) -> Path:
+        """Return the folder of a stage, counted from 1."""
+        return run.directory.training(self.model.name, self.seed, self.fold, number)
+
+
+def choose_jobs(run: OpenRun, fold: int | None = None, model: str | None = None) -> list[Job]:
+    """Return the fold trainings of the settings, or the asked for among them.
+
+    Raises:
+        InputError: there is no such model or fold.
+    """
+    from goldfold.errors import InputError
+
+    names = [one.name for one in run.settings.models]
+    if model is not None and model not in names:
+        raise InputError(f"there is no model {model!r}; goldfold.toml has {', '.join(names)}.")
+    folds = trained_folds(run)
+    if fold is not None and fold not in folds:
+        count = run.settings.folds.count
+        if not 0 <= fold < count:
+            raise InputError(
+                f"there is no fold {fold}: folds.count = {count} makes the folds 0 to {count - 1}."
+            )
+        raise InputError(
+            f"fold {fold} is not trained in this run: folds.train = {folds}. Name one of these, "
+            "or add it to folds.train."
+        )
+    return [
+        Job(one, seed, number)
+        for one in run.settings.models
+        if model in (None, one.name)
+        for seed in one.seeds
+        for number in folds
+        if fold in (None, number)
+    ]
+
+
+def trained_folds(run: OpenRun) -> list[int]:
+    """Return the folds that are trained: all, or those of folds.train."""
+    return sorted(run.settings.folds.train or range(run.settings.folds.count))
+
+
+def stage_numbers(jobs: Sequence[Job], stage: int | None) -> list[tuple[Job, int]]:
+    """Return each job with each of its stages, from 1, or with the asked for alone.
+
+    Raises:
+        InputError: no job has such a stage.
+    """
+    from goldfold.errors import InputError
+
+    most = max(len(job.model.stages) for job in jobs)
+    if stage is not None and not 1 <= stage <= most:
+        raise InputError(f"there is no stage {stage}: stages count from 1 to {most}.")
+    return [
+        (job, number)
+        for job in jobs
+        for number in range(1, len(job.model.stages) + 1)
+        if stage in (None, number)
+    ]

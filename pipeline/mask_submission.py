@@ -1,0 +1,155 @@
+"""The masks of a submission: thresholds on blended maps, class by class, encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from goldfold.ensemble.blend import Blend
+    from goldfold.ensemble.post_processing import PostProcessing
+    from goldfold.ensemble.threshold import Rule
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.pipeline.predictions import Split
+    from goldfold.submissions.layout import Layout
+    from goldfold.submissions.table import Sample
+
+
+def write_masks(run: OpenRun, path: Path) -> None:
+    """Write a submission of masks.
+
+    Raises:
+        InputError: predictions, ensemble or sample are missing, outdated or do not fit.
+        OutputError: the file cannot be written.
+    """
+    from goldfold.pipeline.submission_layout import layout_of, sample_path, test_shapes
+    from goldfold.submissions.table import read_sample
+    from goldfold.submissions.write import write_submission
+
+    layout = layout_of(run.settings.competition)
+    sample = read_sample(sample_path(run), layout)
+    with ExitStack() as stack:
+        decided = {}
+        for name in run.settings.competition.mask_classes or [""]:
+            decided[name] = open_masks(run, "test", name)
+            stack.callback(decided[name].blend.close)
+        write_submission(
+            path,
+            sample.image_ids,
+            list(_masks(run, decided, sample, layout)),
+            layout=layout,
+            columns=sample.columns,
+            shapes=test_shapes(run.images),
+        )
+
+
+@dataclass(frozen=True)
+class DecidedMasks:
+    """Blended maps and what makes masks of them, as ensemble.json says."""
+
+    blend: Blend
+    rule: Rule
+    steps: PostProcessing
+
+    def mask(self, image_id: str) -> NDArray[np.uint8]:
+        """Return the mask of an image, uint8 (H, W) of 0 and 1."""
+        from goldfold.ensemble.post_processing import post_process
+        from goldfold.ensemble.threshold import apply_rule
+
+        presence = self.blend.presence(image_id) if self.rule.gate else None
+        return post_process(apply_rule(self.blend.read(image_id), self.rule, presence), self.steps)
+
+
+def open_masks(run: OpenRun, split: Split, of_class: str = "") -> DecidedMasks:
+    """Return the masks of the test images, or of the training images out of fold.
+
+    They are those of a class, where an image has several. The caller closes the blend.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    from goldfold.ensemble.blend import Blend
+    from goldfold.ensemble.report import (
+        read_post_processing,
+        read_rule,
+        read_scales,
+        read_weights,
+    )
+    from goldfold.pipeline.members import open_members
+
+    path = run.directory.ensemble
+    members = open_members(run, split, read_weights(path, of_class), of_class)
+    partial = split == "out-of-fold" and run.settings.inference.allow_missing_folds
+    blend = Blend(members, split, partial=partial, scales=read_scales(path, of_class))
+    return DecidedMasks(blend, read_rule(path, of_class), read_post_processing(path, of_class))
+
+
+def _masks(
+    run: OpenRun, decided: Mapping[str, DecidedMasks], sample: Sample, layout: Layout
+) -> Iterator[tuple[str, str | list[str]]]:
+    """Yield key and encoded mask of each row of the sample, some maps in memory at a time.
+
+    A test image that images.exclude leaves out gets an empty mask.
+
+    Args:
+        run: the run.
+        decided: by class; "" where an image has one mask.
+        sample: what is asked for.
+        layout: how its rows name images and classes.
+
+    Raises:
+        InputError: images of the sample have no prediction, or its classes are others; all are
+            counted.
+    """
+    from goldfold.competitions.collect import excluded_test_ids
+    from goldfold.competitions.rle import get_dialect
+    from goldfold.errors import InputError, list_problems
+    from goldfold.submissions.encode import encode_masks
+
+    dialect = get_dialect(run.settings.competition.submission.dialect)
+    predicted = set(next(iter(decided.values())).blend.image_ids)
+    left_out = excluded_test_ids(run.settings.competition) - predicted
+    images = {layout.image_of(key) for key in sample.image_ids}
+    missing = sorted(images - predicted - left_out)
+    if missing:
+        raise InputError(
+            list_problems(
+                f"{len(missing)} of {len(images)} images of the sample submission have "
+                "no prediction:",
+                missing,
+                f"Are their files in {run.settings.competition.data}? `{run.command('check')}`",
+                limit=5,
+            )
+        )
+    unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided]
+    if unknown:
+        names = ", ".join(name for name in decided if name) or "none"
+        raise InputError(
+            list_problems(
+                f"{len(unknown)} of {len(sample.image_ids)} rows of the sample submission are of "
+                f"no class of the competition ({names}):",
+                unknown,
+                "Set competition.classes, and submission.class_separator or class_column, as the "
+                "sample has them.",
+                limit=5,
+            )
+        )
+
+    def mask_of(key: str) -> NDArray[np.uint8] | None:
+        image_id = layout.image_of(key)
+        return None if image_id in left_out else decided[layout.class_of(key)].mask(image_id)
+
+    yield from encode_masks(
+        mask_of,
+        sample.image_ids,
+        dialect,
+        objects=run.settings.competition.submission.objects,
+        workers=run.workers,
+        progress=run.progress,
+    )

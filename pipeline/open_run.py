@@ -1,0 +1,122 @@
+"""An open run: its directory, settings, progress, and the tables that every stage starts from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from goldfold.progress import SILENT, Progress
+from goldfold.rundirectory import RunDirectory
+from goldfold.settings import Settings
+from goldfold.workers import default_workers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class OpenRun:
+    """A run directory with its settings, its images and its folds.
+
+    Attributes:
+        directory: where everything of the run lies.
+        settings: as resolved, with the data folder as an absolute path.
+        progress: told of everything that is done.
+        assignments: what --set changed, repeated in the commands that messages offer.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        settings: Settings,
+        progress: Progress = SILENT,
+        assignments: Sequence[str] = (),
+    ) -> None:
+        """Take what is known of a run; no table is read yet."""
+        self.directory, self.settings, self.progress = directory, settings, progress
+        self.assignments = tuple(assignments)
+        self._images: pd.DataFrame | None = None
+        self._folds: pd.DataFrame | None = None
+
+    @classmethod
+    def open(
+        cls, folder: Path, assignments: Sequence[str] | None = None, progress: Progress = SILENT
+    ) -> Self:
+        """Return the run of a directory.
+
+        The data folder becomes an absolute path, so what a stage was made from does not depend on
+        the working directory.
+
+        Args:
+            folder: run directory.
+            assignments: changes of settings, such as `models.0.stages.0.epochs=3`.
+            progress: told of everything that is done.
+
+        Raises:
+            SettingsError: goldfold.toml is missing or wrong.
+        """
+        from goldfold.competitions.preset import load_settings
+
+        directory = RunDirectory(folder)
+        settings = load_settings(directory.settings, assignments or [])
+        data = settings.competition.data.resolve()
+        competition = settings.competition.model_copy(update={"data": data})
+        settings = settings.model_copy(update={"competition": competition})
+        return cls(directory, settings, progress, tuple(assignments or ()))
+
+    @property
+    def workers(self) -> int:
+        """Threads for decoding and loading."""
+        return default_workers() if self.settings.workers is None else self.settings.workers
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """images.csv, one row per image; read anew from the data if its inputs changed.
+
+        Raises:
+            InputError: the data has problems; all are listed.
+        """
+        if self._images is None:
+            from goldfold.pipeline.images_stage import ensure_images
+
+            self._images = ensure_images(self)
+        return self._images
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """folds.csv, one row per training image, as it stands.
+
+        Raises:
+            InputError: it is missing, was changed by hand, or is not the split of the present
+                images and settings.
+        """
+        if self._folds is None:
+            from goldfold.pipeline.folds_stage import require_folds
+
+            self._folds = require_folds(self)
+        return self._folds
+
+    def read_tables(self) -> None:
+        """Read images.csv and folds.csv, so that what is wrong with them is said first.
+
+        Raises:
+            InputError: as `images` and `folds`.
+        """
+        _ = self.folds
+
+    def take_tables(self, images: pd.DataFrame, folds: pd.DataFrame | None = None) -> None:
+        """Use these tables from now on, e.g. ones that a dry run did not write."""
+        self._images = images
+        self._folds = folds if folds is not None else self._folds
+
+    def with_progress(self, progress: Progress) -> Self:
+        """Return the same run, which reports elsewhere."""
+        other = type(self)(self.directory, self.settings, progress, self.assignments)
+        other._images, other._folds = self._images, self._folds
+        return other
+
+    def command(self, words: str) -> str:
+        """Return a command on this run, for messages; it can be pasted into a shell."""
+        changed = [word for assignment in self.assignments for word in ("--set", assignment)]
+        return f"goldfold {words} {shlex.join([str(self.directory.root), *changed])}"

@@ -1,0 +1,169 @@
+"""Pseudo-labels that a run learns from: where they lie, and whether a fold may learn from them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.errors import InputError
+    from goldfold.extent import Given
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.training.pseudo_labels import PseudoLabels
+
+
+def pseudo_labels_fingerprint(run: OpenRun, name: str, fold: int) -> str:
+    """Return what changes when the pseudo-labels of a fold do, "" where there are none."""
+    from goldfold.files import fingerprint
+    from goldfold.rundirectory import recorded
+
+    facts = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "facts")
+    return fingerprint(facts) if facts else ""
+
+
+def count_pseudo_labels(run: OpenRun, name: str, fold: int) -> int:
+    """Return how many pseudo-labelled images a fold has, 0 where there are none."""
+    from goldfold.rundirectory import recorded
+
+    count = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "images")
+    form = run.settings.competition
+    maps = 1 if form.is_classification else form.outputs  # of an image
+    return count // maps if isinstance(count, int) else 0
+
+
+def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: Given) -> PseudoLabels:
+    """Return the pseudo-labels that the training of a fold may learn from.
+
+    Raises:
+        InputError: there are none, the test images changed since they were written, or their
+            models have seen the fold.
+    """
+    from goldfold.files import fingerprint
+    from goldfold.inference.reader import MapReader
+    from goldfold.training.pseudo_labels import cached_pseudo_labels
+
+    path = require_pseudo_labels(run, name, fold)
+    if run.settings.competition.is_classification:
+        return _read_class_labels(run, path, held_out_print(run.folds, fold))
+    classes = run.settings.competition.mask_classes or [""]
+    with ExitStack() as stack:
+        readers = [stack.enter_context(MapReader(path, one)) for one in classes]
+        reader = readers[0]
+        if reader.facts["held_out_images"] != held_out_print(run.folds, fold):
+            raise seen_by_models(path, fold)
+        return cached_pseudo_labels(
+            run.directory.cache,
+            f"{name}-fold-{fold}",
+            size,
+            image_ids=reader.image_ids,
+            read=[one.read for one in readers],
+            made_from=fingerprint([pseudo_labels_fingerprint(run, name, fold), *classes]),
+        )
+
+
+def _read_class_labels(run: OpenRun, path: Path, held_out: str) -> PseudoLabels:
+    """Return the pseudo-labels of a fold, as probabilities in units of 1/255.
+
+    Args:
+        run: the run that learns.
+        path: of the table.
+        held_out: fingerprint of the images that the fold holds out.
+
+    Raises:
+        InputError: the table is damaged, of other classes, or its models have seen the fold.
+    """
+    import numpy as np
+
+    from goldfold.inference.labels import read_labels_table
+    from goldfold.rundirectory import recorded
+    from goldfold.training.pseudo_labels import TOP, PseudoLabels
+
+    facts = recorded(path.with_suffix(".json"), "facts") or {}
+    if facts.get("held_out_images") != held_out:
+        raise seen_by_models(path, int(path.stem.removeprefix("fold-")))
+    remedy = "Write the pseudo-labels again: `goldfold train pseudo-label` with --overwrite."
+    ids, probability = read_labels_table(path, run.settings.competition.classes, remedy)
+    return PseudoLabels(ids, np.rint(probability * TOP).astype(np.uint8))
+
+
+def require_pseudo_labels(run: OpenRun, name: str, fold: int) -> Path:
+    """Return where the pseudo-labels of a fold lie, which are of the present test images.
+
+    Raises:
+        InputError: there are none, or the test images changed since they were written.
+    """
+    from goldfold.errors import InputError
+    from goldfold.rundirectory import recorded
+
+    path = pseudo_path(run, name, fold)
+    write = f"goldfold train pseudo-label TEACHER --into {run.directory.root} --name {name}"
+    teacher = "TEACHER being a run with predictions on the test images."
+    if not path.with_suffix(".json").is_file():
+        raise InputError(
+            f"there are no pseudo-labels {name!r} for fold {fold} ({path} does not exist). "
+            f"Write them with `{write}`, {teacher}"
+        )
+    then = recorded(path.with_suffix(".json"), "facts", "test_images")
+    if then != test_contents(run.images):
+        raise InputError(
+            f"the test images changed since {path} was written. Write it again with "
+            f"`{write} --overwrite`, {teacher}"
+        )
+    return path
+
+
+def test_contents(images: pd.DataFrame) -> str:
+    """Return the fingerprint of the content of the test images of a table."""
+    from goldfold.competitions.images_table import test_images
+    from goldfold.pipeline.changed_images import images_fingerprint
+
+    return images_fingerprint(test_images(images))
+
+
+def seen_by_models(path: Path, fold: int) -> InputError:
+    """Return the error of pseudo-labels whose models have seen what a fold holds out."""
+    from goldfold.errors import InputError
+
+    return InputError(
+        f"the models behind {path} held out other images than fold {fold} of this run: "
+        "they have seen some of its labels. Write the pseudo-labels from a run with the "
+        "same folds.csv."
+    )
+
+
+def held_out_print(folds: pd.DataFrame, fold: int) -> str:
+    """Return the fingerprint of the images that a fold holds out."""
+    from goldfold.files import fingerprint
+
+    return fingerprint(sorted(folds.loc[folds["fold"] == fold, "image_id"]))
+
+
+def pseudo_folder(run: OpenRun, name: str) -> Path:
+    """Return the folder of the pseudo-labels of a name."""
+    return run.directory.root / "pseudo-labels" / name
+
+
+def pseudo_path(run: OpenRun, name: str, fold: int) -> Path:
+    """Return where the pseudo-labels of a fold lie: maps, or a table of classes."""
+    ending = ".csv" if run.settings.competition.is_classification else ".maps"
+    return pseudo_folder(run, name) / f"fold-{fold}{ending}"
+
+
+def refuse_other_labels(path: Path, facts: dict[str, Any], overwrite: bool) -> None:
+    """Accept a place where there are no pseudo-labels, or the same ones.
+
+    Raises:
+        InputError: there are others, and `overwrite` is not set.
+    """
+    from goldfold.errors import InputError
+    from goldfold.rundirectory import recorded
+
+    known = recorded(path.with_suffix(".json"), "facts")
+    if path.is_file() and not overwrite and known != facts:
+        raise InputError(f"{path} holds other pseudo-labels. Use --overwrite, or another --name.")
+
+
+test_contents.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

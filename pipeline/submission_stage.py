@@ -1,0 +1,169 @@
+"""The submission of a run: thresholds on the blended test maps, encoded, written, explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goldfold.pipeline.open_run import OpenRun
+
+
+def ensure_submission(run: OpenRun, overwrite: bool = False) -> Path:
+    """Return the submission, written anew if what it is made from changed.
+
+    Raises:
+        InputError: predictions, ensemble or sample are missing or outdated, or a file of that
+            name is there that was not written here.
+    """
+    path = run.directory.submission(run.settings.submission.file)
+    made_from = submission_made_from(run)
+    record = run.directory.stage("submission")
+    if not overwrite:
+        refuse_foreign_submission(run, path)
+        if path.is_file() and record.is_current(made_from):
+            run.progress.say("submission: up to date")
+            return path
+    record.forget()
+    write_run_submission(run, path)
+    record.write(made_from)
+    return path
+
+
+def require_submission(run: OpenRun) -> Path:
+    """Return the submission, which is what `submit write` would write now.
+
+    Raises:
+        InputError: it is missing, outdated or not written here, or what it is made from is.
+    """
+    from goldfold.errors import InputError
+
+    write = run.command("submit write")
+    path = run.directory.require(run.directory.submission(run.settings.submission.file), write)
+    refuse_foreign_submission(run, path)
+    if not run.directory.stage("submission").is_current(submission_made_from(run)):
+        raise InputError(f"{path} was made from other input. Run `{write}` first.")
+    return path
+
+
+def submission_made_from(run: OpenRun) -> dict[str, Any]:
+    """Return what the submission and submission.json depend on.
+
+    Raises:
+        InputError: predictions, ensemble or sample are missing or outdated.
+    """
+    from goldfold.files import file_hash
+    from goldfold.pipeline.class_members import open_label_members
+    from goldfold.pipeline.ensemble_stage import require_ensemble
+    from goldfold.pipeline.members import prediction_facts
+    from goldfold.pipeline.submission_layout import has_sample, sample_path
+
+    require_ensemble(run)
+    classifies = run.settings.competition.is_classification
+    return {
+        "predictions": open_label_members(run, "test").facts
+        if classifies
+        else prediction_facts(run, "test"),
+        "folds": file_hash(run.directory.folds),
+        "seeds": _seeds(run),
+        "checkpoints": _checkpoints(run),
+        "ensemble": file_hash(run.directory.ensemble),
+        "sample": file_hash(sample_path(run)) if has_sample(run) else None,
+        "form": run.settings.competition.submission.model_dump(mode="json"),
+        "file": run.settings.submission.file,
+    }
+
+
+def refuse_foreign_submission(run: OpenRun, path: Path) -> None:
+    """Raise InputError if a file of that name is there that was not written here."""
+    from goldfold.errors import InputError
+    from goldfold.files import file_hash
+    from goldfold.rundirectory import recorded
+
+    if not path.is_file():
+        return
+    known = recorded(run.directory.submission_facts, "files", "submission", "sha256")
+    if known != file_hash(path):
+        raise InputError(
+            f"{path} is not the file that goldfold wrote. Move it away, or add --overwrite "
+            f"to `{run.command('submit write')}`."
+        )
+
+
+def write_run_submission(run: OpenRun, path: Path) -> None:
+    """Write the submission and, beside it, submission.json.
+
+    The file is made under another name and takes its place last: a kill leaves the old pair, or
+    no submission, or the new pair, but never a file that submission.json does not speak of.
+
+    Raises:
+        InputError: a sample id has no prediction.
+        OutputError: a file cannot be written.
+    """
+    from goldfold.files import write_json
+    from goldfold.pipeline.class_submission import label_cells, write_plain_table
+    from goldfold.pipeline.mask_submission import write_masks
+    from goldfold.pipeline.submission_layout import has_sample, layout_of, sample_path
+    from goldfold.submissions.provenance import submission_facts
+    from goldfold.submissions.table import read_sample
+    from goldfold.submissions.write import write_submission
+
+    staged = run.directory.root / "stages" / path.name
+    if not has_sample(run):
+        write_plain_table(run, staged)
+    elif run.settings.competition.is_classification:
+        layout = layout_of(run.settings.competition)
+        sample = read_sample(sample_path(run), layout)
+        cells = label_cells(run, sample.image_ids, layout)
+        write_submission(staged, sample.image_ids, cells, layout=layout, columns=sample.columns)
+    else:
+        write_masks(run, staged)
+    facts = submission_facts(
+        settings=_portable_settings(run),
+        seeds=_seeds(run),
+        checkpoints=_checkpoints(run),
+        files={
+            "submission": staged,
+            "folds": run.directory.folds,
+            "ensemble": run.directory.ensemble,
+            **({"sample": sample_path(run)} if has_sample(run) else {}),
+        },
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    write_json(run.directory.submission_facts, facts)
+    staged.replace(path)
+
+
+def _portable_settings(run: OpenRun) -> dict[str, Any]:
+    """Return the settings without what differs between machines and changes no byte."""
+    settings = run.settings.model_dump(mode="json")
+    settings["competition"]["data"] = run.settings.competition.data.name
+    settings["ensemble"]["runs"] = [path.name for path in run.settings.ensemble.runs]
+    settings.pop("workers")
+    return settings
+
+
+def _seeds(run: OpenRun) -> dict[str, Any]:
+    """Return what each seed is used for, and its value."""
+    return {
+        "folds": run.settings.folds.seed,
+        "models": {model.name: model.seeds for model in run.settings.models},
+        "ensemble": run.settings.ensemble.seed,
+    }
+
+
+def _checkpoints(run: OpenRun) -> dict[str, str]:
+    """Return the hash of each checkpoint that was used, by its path in the run."""
+    from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.predictions import finished_jobs
+
+    chosen = run.settings.ensemble.members
+    jobs = finished_jobs(run, choose_jobs(run))
+    return {
+        one.path.relative_to(run.directory.root).as_posix(): one.sha256
+        for job in jobs
+        if chosen is None or job.model.name in chosen
+        for one in predicting_checkpoints(run, job)
+    }

@@ -1,0 +1,188 @@
+"""The trainings of a run: every model, seed, fold and stage, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goldfold.extent import Extent
+    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.pipeline.stage_runs import StageRun
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.machine import Machine
+    from goldfold.training.ranks import Ranks
+
+
+def train_jobs(
+    run: OpenRun,
+    jobs: Sequence[Job],
+    *,
+    stage: int | None = None,
+    overwrite: bool = False,
+    extend_epochs: int = 0,
+    machine: Machine | None = None,
+) -> None:
+    """Train the jobs in order, stage by stage, skipping what is finished.
+
+    Args:
+        run: the run.
+        jobs: what to train.
+        stage: only this one, from 1; all unless given.
+        overwrite: delete the stages that are asked for, and train them again.
+        extend_epochs: train so many more epochs in the stages that are asked for.
+        machine: where; this one unless given.
+
+    Raises:
+        InputError: images are missing, or a folder holds a training made from other input.
+    """
+    from goldfold.pipeline.changed_images import keep_contents
+    from goldfold.pipeline.jobs import stage_numbers
+    from goldfold.pipeline.stage_runs import data_facts, fold_run_of
+    from goldfold.pipeline.training_data import fold_data
+    from goldfold.training.fold_run import train_fold
+
+    machine = machine if machine is not None else choose_machine(run)
+    run = quiet_unless_writer(run, machine)
+    with writer_first(machine.ranks):
+        if overwrite and machine.ranks.is_writer:
+            for job, number in stage_numbers(jobs, stage):
+                _remove_training(job.stage_folder(run, number))
+        waiting = _waiting(run, jobs, stage, extend_epochs > 0)
+        if waiting:
+            run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
+            _say_idle_schedules(run, waiting)
+            if machine.ranks.is_writer:
+                keep_contents(run)
+        _try_networks(waiting, outputs(run))
+    caches: dict[tuple[str, Extent, int], ImageCache] = {}
+    facts = data_facts(run)
+    for one in waiting:
+        # Only now is the stage before finished, and what this one is made from known.
+        fold_run = fold_run_of(run, one.job, one.number, facts)
+        with writer_first(machine.ranks):
+            data = fold_data(run, one, caches)
+        train_fold(
+            fold_run,
+            one.job.model,
+            one.settings,
+            data,
+            machine=machine,
+            extend_epochs=extend_epochs,
+            progress=run.progress,
+        )
+
+
+def _say_idle_schedules(run: OpenRun, waiting: Sequence[StageRun]) -> None:
+    """Say so where a sampling schedule has nothing to do, as no mask is empty."""
+    from goldfold.competitions.images_table import training_images
+
+    scheduled = {one.settings.sampling.schedule for one in waiting} - {"natural"}
+    classifies = run.settings.competition.is_classification
+    if scheduled and not classifies and (training_images(run.images)["area_px"] > 0).all():
+        run.progress.say(
+            f"no training mask is empty, so sampling schedule {', '.join(sorted(scheduled))} is "
+            "off: every epoch shows all images"
+        )
+
+
+def choose_machine(run: OpenRun, stop_after: str | None = None) -> Machine:
+    """Return the device and the processes that train, and when they stop.
+
+    Raises:
+        InputError: the precision of the settings is not to be had, or `stop_after` is no duration.
+    """
+    from goldfold.training.machine import Machine
+    from goldfold.training.stopping import StopRequest, parse_duration
+
+    seconds = None if stop_after is None else parse_duration(stop_after)
+    return Machine.choose(run.settings.training, run.workers, StopRequest.after(seconds))
+
+
+def quiet_unless_writer(run: OpenRun, machine: Machine) -> OpenRun:
+    """Return the run, silent in all processes but the one that writes."""
+    from goldfold.progress import SILENT
+
+    return run if machine.ranks.is_writer else run.with_progress(SILENT)
+
+
+@contextmanager
+def writer_first(ranks: Ranks) -> Iterator[None]:
+    """Let the others find what the writing process has made."""
+    if not ranks.is_writer:
+        ranks.barrier()
+    yield
+    if ranks.is_writer:
+        ranks.barrier()
+
+
+def _waiting(
+    run: OpenRun,
+    jobs: Sequence[Job],
+    stage: int | None,
+    extend: bool,
+) -> list[StageRun]:
+    """Return the stages that are to be trained, and say which are not."""
+    from goldfold.pipeline.changed_images import refuse_others
+    from goldfold.pipeline.stage_runs import stage_runs
+
+    waiting = []
+    stages = stage_runs(run, jobs, stage)
+    refuse_others(run, stages)
+    for one in stages:
+        if one.fold_run.finished() and not extend:
+            run.progress.say(f"train {one.name}: up to date")
+        else:
+            waiting.append(one)
+    return waiting
+
+
+def outputs(run: OpenRun) -> int:
+    """Return the outputs of a run's networks: one mask, or one for each class, or its number."""
+    return run.settings.competition.outputs
+
+
+def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
+    """Build every network once, so that a wrong one fails before the images are decoded.
+
+    Raises:
+        InputError: a network cannot be built, or its weights cannot be had.
+    """
+    from goldfold.files import fingerprint
+    from goldfold.training.assembly import build_network
+
+    wanted = {}
+    for one in waiting:
+        model = one.job.model
+        # As in train_fold: a training that goes on needs no download.
+        own = one.fold_run.started() or one.number > 1
+        weights = "none" if own else model.encoder_weights
+        words = [model.architecture, model.encoder, weights, model.channels, model.options]
+        wanted[fingerprint([*words, model.presence_head])] = (model, weights)
+    for model, weights in wanted.values():
+        build_network(model, weights, classes)
+
+
+def _remove_training(folder: Path) -> None:
+    """Remove a stage's training, result and state first: what a kill leaves counts for nothing.
+
+    Raises:
+        OutputError: it cannot be removed, or another process is training there.
+    """
+    import shutil
+
+    from goldfold.errors import OutputError
+    from goldfold.files import locked_folder
+
+    if not folder.exists():
+        return
+    try:
+        with locked_folder(folder):
+            (folder / "result.json").unlink(missing_ok=True)
+            (folder / "state" / "state.json").unlink(missing_ok=True)
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(f"cannot remove {folder}: {error.strerror or error}.") from error
