@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from threshold_search import make_histograms
 
+from goldfold.ensemble.blend import close_members
 from goldfold.ensemble.honest import assess, number_groups
 from goldfold.ensemble.threshold import rule_scores
-from goldfold.pipeline.blender import Blender
-from goldfold.pipeline.members import close_members, open_members
+from goldfold.pipeline.members import Members
 from goldfold.pipeline.open_run import OpenRun
+from goldfold.tasks.mask_blending import Blender
 
 
 def interval(values: list[float]) -> str:
@@ -57,7 +58,7 @@ def made_up(count: int, private: int) -> Callable[[int], Sets]:
 def of_run(folder: Path, count: int) -> Callable[[int], Sets]:
     """Return a function seed -> sets drawn from a run's out-of-fold predictions."""
     run = OpenRun.open(folder)
-    members = open_members(run, "out-of-fold")
+    members = Members(run).open("out-of-fold")
     blender = Blender(run, run.images, members)
     histograms = blender.histograms(members)
     close_members(members)

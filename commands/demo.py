@@ -38,9 +38,7 @@ def demo(
     from goldfold.commands.competition import make_synthetic
     from goldfold.commands.opening import open_run
     from goldfold.commands.run import run_all
-    from goldfold.commands.submit import check_command, print_scores
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions.score import score_submission
+    from goldfold.commands.submit import check_command
 
     began = time.monotonic()
     data, run_folder = folder / "data", folder / "run"
@@ -58,19 +56,10 @@ def demo(
     show.out()
     run = open_run(run_folder)
     run_all(run, overwrite=overwrite)
-    form = run.settings.competition
     path = run.directory.submission(run.settings.submission.file)
-    scores = score_submission(
-        path,
-        data / "solution.csv",
-        metric=form.metric,
-        id_column=form.submission.id_column,
-        rle_column=form.submission.rle_column,
-        dialect=get_dialect(form.submission.dialect),
-        shape=form.images.shape,
-    )
+    scores = run.task.score(path, data / "solution.csv", None, only_submitted=False)
     show.out()
     show.out("scored against the hidden solution:")
-    print_scores(scores)
+    show.lines(run.task.score_lines(scores))
     show.out(f"\n{time.monotonic() - began:.0f} s in all")
     show.out(f"next: {check_command(run, path)}")

@@ -44,7 +44,6 @@ def run_command(
     Next: goldfold submit write runs/first
     """
     from goldfold.commands import show
-    from goldfold.commands.ensemble_print import print_ensemble
     from goldfold.commands.opening import open_run
     from goldfold.pipeline.ensemble_stage import ensure_ensemble
 
@@ -53,7 +52,7 @@ def run_command(
     if as_json:
         show.out_json(report)
         return
-    print_ensemble(report)
+    show.lines(run.task.ensemble_lines(report))
     show.out(f"ensemble: {run.directory.ensemble}")
     show.out(f"next: {run.command('submit write')}")
 
@@ -77,7 +76,7 @@ def blend_command(
     Next: goldfold ensemble run runs/first --set ensemble.weights=hill-climb
     """
     from goldfold.commands import show
-    from goldfold.commands.ensemble_print import print_blends
+    from goldfold.commands.blends_print import print_blends
     from goldfold.commands.opening import open_run
     from goldfold.pipeline.blend_stage import compare_blends
 

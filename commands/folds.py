@@ -107,9 +107,7 @@ def audit(
         fold_table,
         groups=dict(zip(ids, groups, strict=True)),
         expected_ids=ids,
-        non_empty=None
-        if run.settings.competition.is_classification
-        else dict(zip(ids, train["area_px"] > 0, strict=True)),
+        non_empty=run.task.masks_present(train),
         content=content,
         columns={
             name: dict(zip(ids, values, strict=True))

@@ -76,6 +76,7 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     from goldfold.competitions.labels import read_class_masks, read_labels
     from goldfold.competitions.mask_paths import mask_globs
     from goldfold.competitions.rle import get_dialect
+    from goldfold.settings_competition import CLASS_KINDS
 
     names = competition.labels
     if names.kind == "masks":
@@ -84,7 +85,7 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     if names.kind == "folders":
         return f"labels: folders named {', '.join(competition.classes)}"
     path = require_table(data, names.files, "label table", "competition.labels.files")
-    if competition.is_classification:
+    if names.kind in CLASS_KINDS:
         return f"labels: {path.name}, classes {', '.join(competition.classes)}"
     dialect = get_dialect(names.dialect)
     if classes := competition.mask_classes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from goldfold.commands.options import Assignments, DryRun, Json, RunFolder
+from goldfold.commands.options import Assignments, DryRun, Json, Overwrite, RunFolder
 from goldfold.commands.predict_image import image_command
 
 app = typer.Typer(
@@ -114,6 +115,37 @@ def views_command(
         ]
         show.out(show.table(["views", "honest", f"gain over {first}", "ms an image"], rows))
     show.out(f"next: {run.command('predict run')} --set inference.views=NAME")
+
+
+@app.command("table")
+def table_command(
+    run_folder: RunFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV file to write.")],
+    test: Annotated[
+        bool, typer.Option("--test", help="The test images; out of fold unless given.")
+    ] = False,
+    overwrite: Overwrite = False,
+    assignments: Assignments = None,
+) -> None:
+    """Write the predicted probabilities of classes as a CSV file, for use elsewhere.
+
+    One row per model, seed, fold and image; nine digits name each number exactly.
+
+    Example:
+    goldfold predict table runs/first -o out-of-fold.csv
+    """
+    from goldfold.commands import show
+    from goldfold.commands.opening import open_run
+    from goldfold.errors import InputError
+    from goldfold.files import write_text
+    from goldfold.pipeline.prediction_table import prediction_table
+
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} is there already. Use --overwrite, or another name.")
+    run = open_run(run_folder, assignments)
+    table = prediction_table(run, "test" if test else "out-of-fold")
+    write_text(output, table.to_csv(index=False, lineterminator="\n", float_format="%.9g"))
+    show.out(f"{output}: {len(table):,} rows")
 
 
 def parse_share(text: str) -> tuple[int, int]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from goldfold.commands.options import Assignments, Overwrite, RunFolder
+
+if TYPE_CHECKING:
+    from goldfold.tasks.task import Task
 
 Kind = Literal["soft", "hard"]
 
@@ -51,7 +54,7 @@ def pseudo_label_command(
     tables = write_pseudo_labels(
         run, target, name=name, labels=labels, confidence=confidence, overwrite=overwrite
     )
-    for line in _summary(tables):
+    for line in _summary(run.task, tables):
         show.out(line)
     show.out(f"pseudo-labels: {pseudo_folder(target, name)}")
     show.out(
@@ -60,20 +63,11 @@ def pseudo_label_command(
     )
 
 
-def _summary(tables: Sequence[list[dict[str, Any]]]) -> list[str]:
-    from collections import Counter
-
-    from goldfold.competitions.images_table import JOINT
-
+def _summary(task: Task, tables: Sequence[list[dict[str, Any]]]) -> list[str]:
     lines = []
     for table in tables:
         kept = [row for row in table if row["kept"]]
-        if "area_px" in table[0]:
-            count = sum(row["area_px"] > 0 for row in kept)
-            told = f"{count:,} with a mask"
-        else:
-            named = Counter(name for row in kept for name in row["classes"].split(JOINT))
-            told = ", ".join(f"{count:,} {name or 'of no class'}" for name, count in named.items())
+        summary = task.pseudo_summary(kept)
         images = f"{len(kept):,} of {len(table):,} images kept"
-        lines.append(f"fold {table[0]['fold']}: {images}{', ' + told if told else ''}")
+        lines.append(f"fold {table[0]['fold']}: {images}{', ' + summary if summary else ''}")
     return lines

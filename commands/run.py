@@ -48,7 +48,6 @@ def run_all(run: OpenRun, overwrite: bool = False, stop_after: str | None = None
     Returns the submission, or None where there are no test images.
     """
     from goldfold.commands import show
-    from goldfold.commands.ensemble_print import print_ensemble
     from goldfold.commands.folds import print_summary
     from goldfold.commands.training_print import print_results
     from goldfold.errors import InputError
@@ -78,7 +77,7 @@ def run_all(run: OpenRun, overwrite: bool = False, stop_after: str | None = None
     splits = splits_of(run)
     predict_all(run, splits)
     show.out()
-    print_ensemble(ensure_ensemble(run))
+    show.lines(run.task.ensemble_lines(ensure_ensemble(run)))
     if "test" not in splits:
         run.progress.warn("no test images, so there is no submission to write")
         return None

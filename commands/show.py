@@ -6,12 +6,13 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from goldfold.commands.progress_lines import LineProgress, QuietProgress
 from goldfold.errors import InputError
 from goldfold.progress import Progress
+from goldfold.text_table import Table
 
 PROGRESS_VARIABLE = "GOLDFOLD_PROGRESS"
 """Environment variable that decides how progress is shown: plain, bar or none."""
@@ -42,34 +43,15 @@ def error(text: str) -> None:
     print(f"error: {text}", file=sys.stderr)
 
 
+def lines(content: Iterable[str | Table]) -> None:
+    """Print lines and tables, one below the other."""
+    for line in content:
+        print(line)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a plain table, numbers to the right, columns two spaces apart.
-
-    >>> print(table(["fold", "Dice"], [[0, "0.812"], [1, "0.799"]]))
-    fold   Dice
-       0  0.812
-       1  0.799
-    """
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [
-        max(len(header), *(len(row[column]) for row in cells)) if cells else len(header)
-        for column, header in enumerate(headers)
-    ]
-    numeric = [all(_is_number(row[column]) for row in cells) for column in range(len(headers))]
-
-    def line(texts: Sequence[str]) -> str:
-        padded = [
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(texts, widths, numeric, strict=True)
-        ]
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([line(list(headers)), *(line(row) for row in cells)])
-
-
-def _is_number(text: str) -> bool:
-    stripped = text.replace(",", "").replace("%", "").lstrip("+-")
-    return stripped in ("", "n/a") or stripped.replace(".", "", 1).isdigit()
+    """Return a plain table as text."""
+    return str(Table(headers, rows))
 
 
 def terminal_progress() -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,15 +54,10 @@ def write(
 def tell_what_next(run: OpenRun, path: Path) -> None:
     """Print what known test images say of a submission, and how to check it."""
     from goldfold.commands import show
-    from goldfold.commands.class_print import print_test_judgement
-    from goldfold.pipeline.class_submission import judge_test_images
+    from goldfold.pipeline.members import Members
 
-    if not run.settings.competition.is_classification:
-        show.out(f"next: {check_command(run, path)}")
-        return
-    if (found := judge_test_images(run)) is not None:
-        print_test_judgement(found)
-    if run.settings.competition.submission.sample:
+    show.lines(run.task.judge_test(run, Members(run)))
+    if run.task.needs_sample:
         show.out(f"next: {check_command(run, path)}")
 
 
@@ -93,8 +88,8 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.pipeline.submission_form import find_form
-    from goldfold.pipeline.submission_layout import layout_of
     from goldfold.submissions.check import check_submission
+    from goldfold.tasks.submission_layout import layout_of
 
     form, shapes = find_form(sample, competition)
     report = check_submission(
@@ -133,35 +128,18 @@ def score(
     goldfold submit score runs/first/submission.csv --solution data/solution.csv
     """
     from goldfold.commands import show
-    from goldfold.commands.class_print import show_label_score
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.pipeline.submission_form import find_form, score_classes
-    from goldfold.submissions.score import score_submission
+    from goldfold.pipeline.submission_form import find_form
+    from goldfold.tasks.registry import task_of
 
     form, shapes = find_form(solution, competition)
-    if form.is_classification:
-        show_label_score(score_classes(file, solution, form), as_json=as_json)
-        return
-    scores = score_submission(
-        file,
-        solution,
-        metric=form.metric,
-        id_column=form.submission.id_column,
-        rle_column=form.submission.rle_column,
-        dialect=get_dialect(form.submission.dialect),
-        solution_dialect=get_dialect(form.labels.dialect),
-        shape=form.images.shape,
-        shapes=shapes,
-        solution_rle_column=form.labels.rle_column,
-        class_column=form.submission.class_column,
-        class_separator=form.submission.class_separator,
-        objects=form.submission.objects,
-        only_submitted=only_submitted,
-    )
+    task = task_of(form)
+    scores = task.score(file, solution, shapes, only_submitted=only_submitted)
     if as_json:
         show.out_json(scores.to_json())
         return
-    print_scores(scores)
+    show.lines(task.score_lines(scores))
+    for warning in scores.warnings:
+        show.terminal_progress().warn(warning)
 
 
 @app.command("compare")
@@ -182,14 +160,16 @@ def compare(
     Next: goldfold submit explain runs/first ID
     """
     from goldfold.commands import show
-    from goldfold.commands.submit_compare import show_comparison
     from goldfold.pipeline.comparison import compare_files
 
-    found = compare_files(first, second, competition)
+    task, comparison = compare_files(first, second, competition)
     if as_json:
-        show.out_json(found.to_json())
+        show.out_json(comparison.to_json())
         return
-    show_comparison(found, first, second, show_images)
+    for file, ids in ((first, comparison.only_first), (second, comparison.only_second)):
+        if ids:
+            show.out(f"only in {file}: {len(ids):,} images, such as {', '.join(ids[:3])}")
+    show.lines(task.comparison_lines(comparison, first, second, show_images))
 
 
 @app.command("select")
@@ -249,73 +229,18 @@ def explain_command(
     import numpy as np
 
     from goldfold.commands import show
-    from goldfold.commands.class_print import print_label_explanation
     from goldfold.commands.opening import open_run
-    from goldfold.pipeline.class_explanation import explain_labels
-    from goldfold.pipeline.explanation import explain, image_row, overlay_path
+    from goldfold.pipeline.explanation import explain, overlay_path
     from goldfold.submissions.overlay import write_overlay
 
     run = open_run(run_folder, assignments)
     path = picture or overlay_path(run, image_id)
-    if run.settings.competition.is_classification:
-        facts, panel = explain_labels(run, image_row(run, image_id))
-        write_overlay(path, panel)
-        facts["picture"] = str(path)
-        if as_json:
-            show.out_json(facts)
-            return
-        print_label_explanation(facts)
-        show.out(f"picture: {path}")
-        return
-    found = explain(run, image_id)
-    write_overlay(path, np.concatenate([one.panels for one in found]))
-    told = [one.facts | {"picture": str(path)} for one in found]
+    explanations = explain(run, image_id)
+    write_overlay(path, np.concatenate([part.panels for part in explanations]))
     if as_json:
-        show.out_json(told if len(told) > 1 else told[0])
+        facts = [part.facts | {"picture": str(path)} for part in explanations]
+        show.out_json(facts if len(facts) > 1 else facts[0])
         return
-    for facts in told:
-        print_explanation(facts)
+    for part in explanations:
+        show.lines(part.lines)
     show.out(f"picture: {path}")
-
-
-def print_explanation(facts: dict[str, Any]) -> None:
-    """Print why an image got a mask."""
-    from goldfold.commands import show
-
-    told = [
-        [name, one["weight"], f"{one['highest_probability']:.3f}", one["px_from_top"],
-         one["px_from_bottom"], "" if one["presence"] is None else f"{one['presence']:.3f}"]
-        for name, one in [
-            *((one["member"], one) for one in facts["members"]),
-            ("blend", facts["blend"] | {"weight": ""}),
-        ]
-    ]  # fmt: skip
-    top, bottom = facts["rule"]["top"]["probability"], facts["rule"]["bottom"]["probability"]
-    headers = ["", "weight", "highest", f"px from {top:.3f}", f"px from {bottom:.3f}", "presence"]
-    show.out(show.table(headers, told))
-    named = f"{facts['image_id']} {facts['class']}" if "class" in facts else facts["image_id"]
-    show.out(f"{named}: {facts['verdict']}; {facts['mask_px']:,} px")
-    if "score" in facts:
-        show.out(f"true mask: {facts['true_px']:,} px; {facts['metric']} {facts['score']:.4f}")
-
-
-def print_scores(scores: Any) -> None:
-    """Print the parts of a score beside the all-empty submission's."""
-    from goldfold.commands import show
-
-    headers = ["part", scores.metric, "all-empty", "gain", "images", "non-empty", "predicted"]
-    rows = [
-        [
-            name,
-            f"{part.score:.5f}",
-            f"{part.all_empty:.5f}",
-            f"{part.score - part.all_empty:+.5f}",
-            part.images,
-            part.non_empty,
-            part.predicted_non_empty,
-        ]
-        for name, part in scores.parts.items()
-    ]
-    show.out(show.table(headers, rows))
-    for warning in scores.warnings:
-        show.terminal_progress().warn(warning)

@@ -15,7 +15,7 @@ from goldfold.commands.options import Assignments, RunFolder
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
-    from goldfold.settings import CompetitionSettings
+    from goldfold.tasks.task import Task
     from goldfold.training.machine import Machine
     from goldfold.training.stage_plan import StagePlan
 
@@ -98,8 +98,7 @@ def _planned(
 ) -> list[PlannedEpoch]:
     """Return a row for every epoch of a stage."""
     plan, held_out = _stage_plan(run, one)
-    form = run.settings.competition
-    speed = _measured(one, machine, form) if machine is not None else None
+    speed = _measured(one, machine, run.task) if machine is not None else None
     rows = []
     for epoch in range(plan.epochs):
         rates = [plan.rate(epoch, step) for step in range(plan.steps(epoch))]
@@ -126,7 +125,7 @@ def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
     """Return the plan of a stage, and how many images it is validated on; no cache is needed."""
     from goldfold.competitions.images_table import training_images
     from goldfold.pipeline.pseudo_labels import count_pseudo_labels
-    from goldfold.pipeline.training_data import non_empty_flags, sampling_weights_of
+    from goldfold.pipeline.training_data import sampling_weights_of
     from goldfold.training.stage_plan import StagePlan
 
     train = training_images(run.images).set_index("image_id")
@@ -135,7 +134,7 @@ def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
     pseudo = one.settings.pseudo_labels
     plan = StagePlan(
         one.settings,
-        non_empty_flags(train.loc[inside], run.settings.competition),
+        run.task.non_empty(train.loc[inside]),
         seed=one.job.seed,
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo_labelled=count_pseudo_labels(run, pseudo.name, one.job.fold) if pseudo else 0,
@@ -152,13 +151,13 @@ def _validations(one: StageRun, epoch: int) -> int:
     return 1 + (stage.ema is not None) + (last and stage.swa_from is not None)
 
 
-def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tuple[float, float]:
+def _measured(one: StageRun, machine: Machine, task: Task) -> tuple[float, float]:
     """Return the seconds an image takes in training and in validation.
 
     Args:
         one: the stage.
         machine: where it would be trained.
-        form: of the competition, which says what its network gives.
+        task: says what its network gives.
     """
     from math import prod
     from statistics import median
@@ -174,7 +173,7 @@ def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tup
     from goldfold.training.networks.freezing import set_training_mode
 
     model, stage = one.job.model, one.settings
-    network = build_network(model, classes=form.outputs)
+    network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
     extent, count = extent_of(stage.crop_size or stage.image_size), stage.batch_size
@@ -182,9 +181,7 @@ def _measured(one: StageRun, machine: Machine, form: CompetitionSettings) -> tup
     shape = (count, *extent) if model.channels == 1 else (count, *extent, 3)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
-    of_masks = (count, form.outputs, *extent)
-    of_targets = (count, 1, form.outputs) if form.is_classification else of_masks
-    masks = random.integers(0, 2, of_targets).astype(np.uint8) * np.uint8(255)
+    masks = random.integers(0, 2, task.target_shape(count, extent)).astype(np.uint8) * np.uint8(255)
     set_training_mode(network, stage.frozen)
     times = []
     for _ in range(MEASURED_STEPS + 1):

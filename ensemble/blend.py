@@ -150,6 +150,14 @@ def open_member(
     return Member(name, weight, opened)
 
 
+def close_members(members: Sequence[Member]) -> None:
+    """Close the stores of members that no blend owns."""
+    for member in members:
+        for readers in member.seeds:
+            for reader in readers:
+                reader.close()
+
+
 class Blend:
     """The blended maps of all images that every member has, read one by one.
 

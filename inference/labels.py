@@ -1,20 +1,16 @@
-"""Predict the classes of images, and the tables that hold what was predicted."""
+"""Predict the classes of images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from goldfold.errors import InputError, NotFiniteError, list_problems, plural
-from goldfold.files import write_json, write_text
 from goldfold.inference.merge import Merger
 from goldfold.inference.network import Network
+from goldfold.inference.predict import Array, Forward
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.retry import finite_or_retried
 from goldfold.inference.views import View
@@ -22,14 +18,10 @@ from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.finite import RETRAIN, finite_images
+from goldfold.training.finite import finite_images
 from goldfold.training.label_validation import label_probability
 
-ID_COLUMN = "image_id"
-_REMEDY = "Run `goldfold predict run RUN` again."
 
-
-@torch.inference_mode()
 def label_probabilities(
     predictor: Predictor,
     pixels: NDArray[np.uint8],
@@ -41,12 +33,20 @@ def label_probabilities(
     Args:
         predictor: networks that give logits (N, 1, 1, C).
         pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
-        exclusive: exactly one class an image: probabilities sum to one.
+        exclusive: exactly one class per image: probabilities sum to one.
         image_ids: N ids, for messages.
 
     Raises:
         NotFiniteError: logits are NaN or infinite, in float32 too.
     """
+    return merged_labels(begin_labels(predictor, pixels, exclusive, image_ids)(), exclusive)
+
+
+@torch.inference_mode()
+def begin_labels(
+    predictor: Predictor, pixels: NDArray[np.uint8], exclusive: bool, image_ids: Sequence[str]
+) -> Callable[[], Merger]:
+    """Start a batch and return a call that waits for its probabilities (N, C)."""
 
     def attempt(networks: Sequence[Network], device: Device) -> tuple[Merger, torch.Tensor]:
         images = network_input(pixels, device.device, channels_last=device.channels_last)
@@ -60,7 +60,28 @@ def label_probabilities(
             finite.append(torch.stack(flags).all(dim=0))
         return merger, torch.stack(finite)
 
-    return merged_labels(finite_or_retried(attempt, predictor, image_ids)(), exclusive)
+    return finite_or_retried(attempt, predictor, image_ids)
+
+
+def label_forward(
+    predictor: Predictor, image_ids: Sequence[str], exclusive: bool
+) -> Forward[Merger]:
+    """Return how classes of images are predicted and stored: a row of probabilities per image.
+
+    Args:
+        predictor: the checkpoints of one fold.
+        image_ids: of all images, in the order of the store.
+        exclusive: exactly one class per image.
+    """
+
+    def begin(pixels: NDArray[np.uint8], ids: Sequence[str]) -> Callable[[], Merger]:
+        return begin_labels(predictor, pixels, exclusive, ids)
+
+    def rows(block: range, merger: Merger) -> Iterator[Array]:
+        for place, row in zip(block, merged_labels(merger, exclusive), strict=True):
+            yield image_ids[place], row, None
+
+    return Forward(begin, rows)
 
 
 @torch.inference_mode()
@@ -129,93 +150,3 @@ def predict_labels(
             found.append(label_probabilities(predictor, pixels, exclusive, image_ids[part]))
             task.advance(len(pixels))
     return np.concatenate(found)
-
-
-def labels_path(maps: Path) -> Path:
-    """Return where the classes of a fold's model lie, from where its maps would."""
-    return maps.with_suffix(".csv")
-
-
-def write_labels(
-    path: Path,
-    image_ids: Sequence[str],
-    classes: Sequence[str],
-    probability: NDArray[np.float32],
-    facts: Mapping[str, Any],
-) -> None:
-    """Write a table of probabilities, then what it was made from beside it.
-
-    Args:
-        path: the .csv file.
-        image_ids: N ids.
-        classes: C names.
-        probability: (N, C), written so that reading gives the same numbers.
-        facts: what they were made from.
-
-    Raises:
-        NotFiniteError: a probability is NaN or infinite; nothing is written.
-    """
-    bad = [
-        name for name, row in zip(image_ids, probability, strict=True) if not np.isfinite(row).all()
-    ]
-    if bad:
-        raise NotFiniteError(
-            list_problems(f"{path} is not written: NaN or infinite probabilities of", bad, RETRAIN)
-        )
-    path.with_suffix(".json").unlink(missing_ok=True)
-    table = pd.DataFrame(probability, columns=list(classes))
-    table.insert(0, ID_COLUMN, list(image_ids))
-    write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.9g"))
-    write_json(path.with_suffix(".json"), {"facts": dict(facts), "images": len(table)})
-
-
-def read_labels_table(
-    path: Path, classes: Sequence[str], remedy: str = _REMEDY
-) -> tuple[list[str], NDArray[np.float64]]:
-    """Return ids and probabilities (N, C) of a table: the float32 numbers written, as float64.
-
-    Args:
-        path: the .csv file.
-        classes: C names.
-        remedy: what to do about a damaged one.
-
-    Raises:
-        InputError: it is missing, damaged or of other classes, or holds what is no probability.
-    """
-    try:
-        table = pd.read_csv(
-            path, dtype={ID_COLUMN: str}, keep_default_na=False, float_precision="round_trip"
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}. {remedy}") from error
-    if list(table.columns) != [ID_COLUMN, *classes]:
-        raise InputError(
-            f"{path} has the columns {', '.join(table.columns)}; expected {ID_COLUMN} and the "
-            f"classes {', '.join(classes)}. {remedy}"
-        )
-    values = table[list(classes)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    bad = ~((values >= 0) & (values <= 1))  # NaN is neither
-    if bad.any():
-        raise InputError(_bad_cells(path, classes, bad, remedy))
-    # Nine digits name a float32 exactly, but are no float64 that equals it.
-    return table[ID_COLUMN].tolist(), values.astype(np.float32).astype(np.float64)
-
-
-def _bad_cells(path: Path, classes: Sequence[str], bad: NDArray[np.bool_], remedy: str) -> str:
-    """Return the message that names the cells of a table that hold no probability.
-
-    Args:
-        path: the .csv file.
-        classes: C names.
-        bad: (N, C).
-        remedy: what to do about it.
-    """
-    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
-    problems = [
-        f"line {row + 2}, {cells[ID_COLUMN][row]}: {classes[place]} is "
-        f"{cells[classes[place]][row]!r}"
-        for row, place in np.argwhere(bad).tolist()
-    ]
-    rows = plural(int(bad.any(axis=1).sum()), "row has", "rows have")
-    title = f"{path}: {rows} values that are not probabilities from 0 to 1:"
-    return list_problems(title, problems, remedy)

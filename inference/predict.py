@@ -1,20 +1,24 @@
-"""Predict maps into the prediction store: reading, computing and writing at the same time."""
+"""Predict into the prediction store: reading, computing and writing at the same time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError
 from goldfold.inference.predictor import Predictor, Seen
+from goldfold.inference.record import Stored
 from goldfold.inference.store import MapWriter, map_name
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache import ImageCache
 from goldfold.training.probability import levels_at_size
+
+Prediction = TypeVar("Prediction")
 
 
 def predict_maps(
@@ -53,50 +57,112 @@ def predict_maps(
         NotFiniteError: logits of an image are NaN or infinite, in float32 too.
         OutputError: the store cannot be written.
     """
-    _check_request(image_ids, sizes)
-    named = _Named(image_ids, sizes, classes)
+    if len(sizes) != len(image_ids):
+        raise InputError(
+            f"expected one size for each image, found {len(sizes)} sizes "
+            f"for {len(image_ids)} images."
+        )
+
+    def maps_of(block: range, seen: Seen) -> Iterator[Array]:
+        probability, presence = seen
+        presences = [None] * len(block) if presence is None else presence.tolist()
+        maps = levels_at_size(probability, [sizes[place] for place in block])
+        for place, told in zip(block, presences, strict=True):
+            for name in classes:
+                yield map_name(image_ids[place], name), next(maps), told
+
+    return predict_arrays(
+        Forward(predictor.begin, maps_of),
+        cache,
+        image_ids,
+        writer,
+        names=classes,
+        batch_size=batch_size,
+        share=share,
+        progress=progress,
+    )
+
+
+Array = tuple[str, Stored, float | None]
+"""Name of a record, its array, and the presence that goes with it."""
+
+
+@dataclass(frozen=True)
+class Forward(Generic[Prediction]):
+    """How a batch is predicted, and what is stored of it.
+
+    Attributes:
+        begin: pixels of a batch, uint8 (N, S, S) or (N, S, S, 3), and its ids -> a call that waits
+            for what the networks say.
+        arrays: places of the batch and what the networks say -> its records, images outermost.
+    """
+
+    begin: Callable[[NDArray[np.uint8], Sequence[str]], Callable[[], Prediction]]
+    arrays: Callable[[range, Prediction], Iterator[Array]]
+
+
+def predict_arrays(
+    forward: Forward[Prediction],
+    cache: ImageCache,
+    image_ids: Sequence[str],
+    writer: MapWriter,
+    *,
+    names: Sequence[str] = ("",),
+    batch_size: int = 16,
+    share: tuple[int, int] = (0, 1),
+    progress: Progress = SILENT,
+) -> int:
+    """Return how many arrays were predicted now; those that the store had already are passed over.
+
+    As `predict_maps`, for anything that networks say of an image.
+
+    Args:
+        forward: how a batch is predicted.
+        cache: the images at the network's size.
+        image_ids: which images, in the order of the store.
+        writer: the store; the caller finishes it.
+        names: of the arrays of an image, "" where it has one.
+        batch_size: images in a forward pass.
+        share: (k, n): only every n-th batch from the k-th, for one of n processes.
+        progress: counts images.
+
+    Raises:
+        InputError: an image twice or not in the cache.
+        NotFiniteError: logits of an image are NaN or infinite, in float32 too.
+        OutputError: the store cannot be written.
+    """
+    _refuse_doubles(image_ids)
     rows = cache.rows(image_ids)
     starts = list(range(0, len(image_ids), batch_size))[share[0] :: share[1]]
     blocks = [range(start, min(start + batch_size, len(image_ids))) for start in starts]
+
+    def is_stored(block: range) -> bool:
+        return all(map_name(image_ids[place], n) in writer for place in block for n in names)
+
     with (
         progress.task("predict", sum(len(block) for block in blocks)) as task,
         ThreadPoolExecutor(1, thread_name_prefix="store") as store,
     ):
         stored, writing = 0, None
-        for block, pixels in _read_ahead(cache, rows, blocks, named, writer):
+        for block, pixels in _read_ahead(cache, rows, blocks, is_stored):
             if pixels is not None:
-                ids = [image_ids[place] for place in block]
-                wait_for_seen = predictor.begin(pixels, ids)
+                wait = forward.begin(pixels, [image_ids[place] for place in block])
                 stored += _stored(writing)
-                writing = store.submit(_store, writer, block, named, wait_for_seen)
+                writing = store.submit(_store, writer, forward, block, wait)
             task.advance(len(block))
     return stored + _stored(writing)
-
-
-@dataclass(frozen=True)
-class _Named:
-    """Images, their sizes, and the classes of their maps."""
-
-    image_ids: Sequence[str]
-    sizes: Sequence[tuple[int, int]]
-    classes: Sequence[str]
-
-    def names(self, place: int) -> list[str]:
-        """Return what the maps of an image are called."""
-        return [map_name(self.image_ids[place], one) for one in self.classes]
 
 
 def _read_ahead(
     cache: ImageCache,
     rows: NDArray[np.int64],
     blocks: Sequence[range],
-    named: _Named,
-    writer: MapWriter,
+    is_stored: Callable[[range], bool],
 ) -> Iterator[tuple[range, NDArray[np.uint8] | None]]:
     """Yield each block with its pixels, read while the block before is used; None if stored."""
 
     def read(block: range) -> NDArray[np.uint8] | None:
-        if all(name in writer for place in block for name in named.names(place)):
+        if is_stored(block):
             return None
         return np.stack([cache.pixels[rows[place]] for place in block])
 
@@ -111,21 +177,16 @@ def _read_ahead(
 
 def _store(
     writer: MapWriter,
+    forward: Forward[Prediction],
     block: range,
-    named: _Named,
-    wait_for_seen: Callable[[], Seen],
+    wait: Callable[[], Prediction],
 ) -> int:
-    """Append a batch's maps at their original sizes and return how many were new."""
-    probability, presence = wait_for_seen()
-    told = [None] * len(block) if presence is None else presence.tolist()
-    maps = levels_at_size(probability, [named.sizes[place] for place in block])
+    """Append the arrays of a batch and return how many were new."""
     new = 0
-    for place, one in zip(block, told, strict=True):
-        for name in named.names(place):
-            levels = next(maps)
-            if name not in writer:
-                writer.append(name, levels, one)
-                new += 1
+    for name, array, presence in forward.arrays(block, wait()):
+        if name not in writer:
+            writer.append(name, array, presence)
+            new += 1
     return new
 
 
@@ -133,12 +194,7 @@ def _stored(writing: Future[int] | None) -> int:
     return 0 if writing is None else writing.result()
 
 
-def _check_request(image_ids: Sequence[str], sizes: Sequence[tuple[int, int]]) -> None:
-    if len(sizes) != len(image_ids):
-        raise InputError(
-            f"expected one size for each image, found {len(sizes)} sizes "
-            f"for {len(image_ids)} images."
-        )
+def _refuse_doubles(image_ids: Sequence[str]) -> None:
     if len(set(image_ids)) != len(image_ids):
         double = next(name for i, name in enumerate(image_ids) if name in image_ids[:i])
         raise InputError(f"expected each image once, found {double} twice.")

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.files import fingerprint, read_json
-from goldfold.inference.record import HEADER_BYTES, Entry, pack_header, scan_records, unpack_map
+from goldfold.inference.record import (
+    HEADER_BYTES,
+    Entry,
+    Stored,
+    pack_header,
+    scan_records,
+    unpack_array,
+)
 from goldfold.inference.store import map_name
 
 
@@ -125,10 +132,27 @@ class MapReader:
         Raises:
             InputError: there is no map of the image, or its bytes are damaged.
         """
-        levels = unpack_map(self._view, self._entry(image_id))
-        if levels is None:
-            raise _damaged(self.path, f"the map of {image_id} fails its checksum")
-        return levels
+        levels = self._array(image_id)
+        if levels.dtype != np.uint8:
+            raise _damaged(self.path, f"{image_id} has a row of numbers, not a map")
+        return levels.view(np.uint8)
+
+    def read_row(self, image_id: str) -> NDArray[np.float32]:
+        """Return the numbers of an image, float32 (C,), read-only.
+
+        Raises:
+            InputError: there are none of the image, or their bytes are damaged.
+        """
+        row = self._array(image_id)
+        if row.dtype != np.float32:
+            raise _damaged(self.path, f"{image_id} has a map, not a row of numbers")
+        return row.view(np.float32)
+
+    def _array(self, image_id: str) -> Stored:
+        array = unpack_array(self._view, self._entry(image_id))
+        if array is None:
+            raise _damaged(self.path, f"the record of {image_id} fails its checksum")
+        return array
 
     def close(self) -> None:
         """Close the memory map; a second call does nothing."""

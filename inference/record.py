@@ -1,9 +1,10 @@
-r"""The bytes of the prediction store: one header, then one checked record an image.
+r"""The bytes of the prediction store: one header, then one checked record per array.
 
     header   b"goldmap2", fingerprint of the facts (16 hexadecimal digits), newline
     record   b"MAP\n", length of the id, height, width, length of the payload, presence
              probability (float32, not a number where there is none), CRC-32 (little-endian), then
              the id in UTF-8 and the map as a Zstandard frame
+             b"ROW\n" instead: float32 numbers (little-endian), of height 1
 
 The CRC covers the lengths, the id and the payload: a record is whole or it does not count.
 """
@@ -15,6 +16,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zstandard
@@ -24,19 +26,22 @@ MAGIC = b"goldmap2"
 FINGERPRINT_BYTES = 16
 HEADER_BYTES = len(MAGIC) + FINGERPRINT_BYTES + 1
 
-_MARK = b"MAP\n"
+_DTYPES: dict[bytes, np.dtype[Any]] = {b"MAP\n": np.dtype(np.uint8), b"ROW\n": np.dtype("<f4")}
+"""What an array of each kind of record holds."""
 _FIELDS = struct.Struct("<4sHIIIf")
 _CRC = struct.Struct("<I")
 _FRONT_BYTES = _FIELDS.size + _CRC.size
 
 Bytes = bytes | memoryview
+Stored = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the record of an image lies in the file, the size of its map, and its presence.
+    """Where the record of an image lies in the file, the shape of its array, and its presence.
 
-    `presence` is the probability that the image has a mask at all, None where no head told.
+    `presence` is the probability that the image has a mask at all, None where no head told. A row
+    of numbers has height 1 and `mark` ROW.
     """
 
     image_id: str
@@ -45,6 +50,7 @@ class Entry:
     height: int
     width: int
     presence: float | None = None
+    mark: bytes = b"MAP\n"
 
 
 def pack_header(fingerprint: str) -> bytes:
@@ -53,37 +59,45 @@ def pack_header(fingerprint: str) -> bytes:
 
 
 def pack_record(
-    image_id: str, levels: NDArray[np.uint8], presence: float | None = None, *, level: int = 3
+    image_id: str, array: Stored, presence: float | None = None, *, level: int = 3
 ) -> bytes:
-    """Return the record of one map.
+    """Return the record of one array.
 
     Args:
         image_id: at most 65,535 bytes in UTF-8.
-        levels: 8-bit probability map (H, W), uint8.
+        array: 8-bit probability map (H, W), uint8, or a row of numbers (C,), float32.
         presence: probability of a mask, 0 to 1, None where no head tells.
         level: of Zstandard's compression.
     """
     name = image_id.encode("utf-8")
-    payload = zstandard.ZstdCompressor(level=level).compress(np.ascontiguousarray(levels).data)
+    mark = b"ROW\n" if array.ndim == 1 else b"MAP\n"
+    plain = np.ascontiguousarray(array, dtype=_DTYPES[mark])
+    payload = zstandard.ZstdCompressor(level=level).compress(plain.tobytes())
     told = math.nan if presence is None else presence
-    fields = _FIELDS.pack(_MARK, len(name), *levels.shape, len(payload), told)
+    height, width = (1, *array.shape) if array.ndim == 1 else array.shape
+    fields = _FIELDS.pack(mark, len(name), height, width, len(payload), told)
     crc = zlib.crc32(payload, zlib.crc32(name, zlib.crc32(fields)))
     return b"".join((fields, _CRC.pack(crc), name, payload))
 
 
-def unpack_map(content: Bytes, entry: Entry) -> NDArray[np.uint8] | None:
-    """Return the map of a record, uint8 (H, W) and read-only, or None where it is damaged."""
+def unpack_array(content: Bytes, entry: Entry) -> Stored | None:
+    """Return the array of a record, read-only, or None where it is damaged.
+
+    A map is uint8 (H, W), a row float32 (C,).
+    """
     if not _is_whole(content, entry):
         return None
     payload = content[entry.start + _FRONT_BYTES + len(entry.image_id.encode("utf-8")) : entry.end]
-    pixels = entry.height * entry.width
+    dtype = _DTYPES[entry.mark]
+    size = entry.height * entry.width * dtype.itemsize
     try:
-        if zstandard.frame_content_size(payload) != pixels:
+        if zstandard.frame_content_size(payload) != size:
             return None
-        raw = zstandard.ZstdDecompressor().decompress(payload, max_output_size=pixels)
+        raw = zstandard.ZstdDecompressor().decompress(payload, max_output_size=size)
     except zstandard.ZstdError:
         return None
-    return np.frombuffer(raw, np.uint8).reshape(entry.height, entry.width)
+    array = np.frombuffer(raw, dtype)
+    return array if entry.mark == b"ROW\n" else array.reshape(entry.height, entry.width)
 
 
 def scan_records(content: Bytes, *, verify: bool, start: int = HEADER_BYTES) -> Iterator[Entry]:
@@ -108,13 +122,13 @@ def _entry_at(content: Bytes, start: int) -> Entry | None:
     mark, name_bytes, height, width, payload_bytes, told = _FIELDS.unpack_from(content, start)
     name_start = start + _FRONT_BYTES
     end = name_start + name_bytes + payload_bytes
-    if mark != _MARK or end > len(content):
+    if mark not in _DTYPES or end > len(content):
         return None
     try:
         image_id = bytes(content[name_start : name_start + name_bytes]).decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return Entry(image_id, start, end, height, width, None if math.isnan(told) else told)
+    return Entry(image_id, start, end, height, width, None if math.isnan(told) else told, mark)
 
 
 def _is_whole(content: Bytes, entry: Entry) -> bool:

@@ -1,9 +1,10 @@
-"""The prediction store: 8-bit probability maps, written one after another.
+"""The prediction store: one array per image, written one after another.
 
-A store is `NAME.maps`, which only ever grows, and `NAME.json`, which says what the maps were made
-from and stands only once all of them are there. A kill at any moment leaves whole records and at
-most one torn one; the next writer cuts that off and goes on, and the finished file has the same
-bytes as one written without a break.
+An array is an 8-bit probability map, or a row of numbers of full precision. A store is `NAME.maps`,
+which only ever grows, and `NAME.json`, which says what the arrays were made from and is written
+only once all of them are there. A kill at any moment leaves whole records and at most one torn one;
+the next writer cuts that off and resumes, and the finished file has the same bytes as one written
+without a break.
 
 Several processes may write one store, each some of the images. They take turns at its end; who
 finds a torn record there cuts it off, for whoever has the turn is the only one writing. The order
@@ -22,21 +23,24 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goldfold.errors import InputError, NotFiniteError, OutputError
 from goldfold.files import fingerprint, lock, read_json, turn, write_json
 from goldfold.inference.record import (
     HEADER_BYTES,
     MAGIC,
+    Stored,
     pack_header,
     pack_record,
     scan_records,
 )
+from goldfold.training.finite import RETRAIN
 
 Split = Literal["out-of-fold", "test"]
 
 FORMAT = 2
+
+_FORMS = ((np.dtype(np.uint8), 2), (np.dtype(np.float32), 1))
 
 CLASS_JOINT = "\t"
 """Between image and class in the name of a map, where an image has several."""
@@ -133,24 +137,30 @@ class MapWriter:
         """Return whether the map of an image is stored."""
         return image_id in self._stored
 
-    def append(
-        self, image_id: str, levels: NDArray[np.uint8], presence: float | None = None
-    ) -> None:
-        """Store one map, uint8 (H, W), and the presence probability that goes with it.
+    def append(self, image_id: str, array: Stored, presence: float | None = None) -> None:
+        """Store one array, and the presence probability that goes with it.
 
-        A map that another process has stored meanwhile stays as it is.
+        An array that another process has stored meanwhile stays as it is.
+
+        Args:
+            image_id: of the image, or `map_name`.
+            array: a map, uint8 (H, W), or a row of numbers, float32 (C,).
+            presence: probability that there is a mask at all, None where no head tells.
 
         Raises:
-            InputError: the image is stored already, or the map is of another form.
-            NotFiniteError: the presence is NaN or infinite; NaN in a record means no presence.
+            InputError: the image is stored already, or the array is of another form.
+            NotFiniteError: a number or the presence is NaN or infinite; NaN in a record means no
+                presence.
             OutputError: the disk is full or the file cannot be written, or another process has
                 begun the store anew.
         """
-        if levels.dtype != np.uint8 or levels.ndim != 2 or levels.size == 0:
+        if (array.dtype, array.ndim) not in _FORMS or array.size == 0:
             raise InputError(
-                f"{image_id}: expected a map of 8-bit levels, uint8 (H, W), "
-                f"found {levels.dtype} {levels.shape}."
+                f"{image_id}: expected a map of 8-bit levels, uint8 (H, W), or a row of numbers, "
+                f"float32 (C,), found {array.dtype} {array.shape}."
             )
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            raise NotFiniteError(f"{image_id}: predicted NaN or infinite numbers. {RETRAIN}")
         if image_id in self._stored:
             raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
         if presence is not None and not math.isfinite(presence):
@@ -158,7 +168,7 @@ class MapWriter:
                 f"{image_id}: the probability of its presence is {presence}. Look for NaN in the "
                 "weights and logits it comes from."
             )
-        record = pack_record(image_id, levels, presence)
+        record = pack_record(image_id, array, presence)
         with self._turn():
             self._catch_up()
             if image_id not in self._stored:

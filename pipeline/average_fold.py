@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from goldfold.inference.predictor import Predictor
     from goldfold.pipeline.jobs import Job
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.cache import ImageCache
@@ -51,17 +49,14 @@ class FoldAverages:
         import numpy as np
 
         from goldfold.ensemble.honest import number_groups
-        from goldfold.ensemble.soup import greedy_soup, halve_groups, honest_greedy, mask_score
+        from goldfold.ensemble.soup import greedy_soup, halve_groups, honest_greedy
 
-        form, count = self.run.settings.competition, len(self.checkpoints)
+        task, count = self.run.task, len(self.checkpoints)
         halves = halve_groups(
             number_groups(list(self.held_out["group"])), self.run.settings.ensemble.seed
         )
-        if form.is_classification:
-            half, score_of = halves, self._label_score()
-        else:
-            half = halves.repeat(form.outputs)  # an image's masks go together
-            score_of = mask_score(form.metric)
+        half = halves.repeat(task.seen_per_image)  # an image's masks go together
+        score_of = task.score_of(self.run, self.held_out)
         everything = np.ones(len(half), bool)
         self.run.progress.say(
             f"average {self.job.model.name} seed-{self.job.seed} fold-{self.job.fold}: "
@@ -80,19 +75,6 @@ class FoldAverages:
             "uniform": self._seen_by(tuple(range(count))),
             "greedy": honest_greedy(count, self._seen_by, half, score_of),
         }
-
-    def _label_score(self) -> Callable[[Seen, NDArray[np.bool_]], float]:
-        """Return what scores probabilities of the held-out images, thresholds at their best."""
-        from goldfold.ensemble.labels import best_thresholds
-        from goldfold.pipeline.class_ensemble import truth_of
-
-        truth = truth_of(self.run, self.held_out, list(self.held_out["image_id"]))
-
-        def score(probability: Seen, chosen: NDArray[np.bool_]) -> float:
-            own = truth.of(chosen)
-            return own.score(probability[chosen], best_thresholds(own, probability[chosen]))
-
-        return score
 
     def _load(self, checkpoint: Checkpoint) -> torch.nn.Module:
         from goldfold.training.checkpoint import load_model
@@ -126,7 +108,6 @@ class FoldAverages:
             yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
 
     def _predict(self, models: Sequence[torch.nn.Module], names: Sequence[str]) -> Seen:
-        from goldfold.inference.labels import predict_labels
         from goldfold.inference.predictor import Predictor
         from goldfold.inference.views import get_views
 
@@ -135,36 +116,8 @@ class FoldAverages:
         predictor = Predictor(
             models, self.device, views, inference.merge, names=names, progress=self.run.progress
         )
-        if not form.is_classification:
-            return self._histograms(predictor)
-        return predict_labels(
-            predictor,
-            self.cache,
-            list(self.held_out["image_id"]),
-            exclusive=form.exclusive,
-            batch_size=inference.batch_size,
-            progress=self.run.progress,
-        ).astype("float64")
-
-    def _histograms(self, predictor: Predictor) -> Seen:
-        """Return the histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
-        from goldfold.competitions.images_table import object_cells
-        from goldfold.competitions.rle import get_dialect
-        from goldfold.inference.held_out import held_out_histograms
-        from goldfold.pipeline.image_caches import encoded_masks
-
-        form = self.run.settings.competition
-        return held_out_histograms(
-            predictor,
-            self.cache,
-            list(self.held_out["image_id"]),
-            sizes=list(zip(self.held_out["height"], self.held_out["width"], strict=True)),
-            masks=[text for texts in encoded_masks(form, self.held_out) for text in texts],
-            dialect=get_dialect(form.labels.dialect),
-            objects=object_cells(self.held_out),
-            batch_size=self.run.settings.inference.batch_size,
-            progress=self.run.progress,
-        )
+        seen: Seen = self.run.task.see(self.run, predictor, self.cache, self.held_out)
+        return seen
 
     def _write(self, way: str, places: tuple[int, ...]) -> None:
         """Write averaged weights and their facts, which count only once the .json stands."""

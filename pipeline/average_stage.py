@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,71 +78,12 @@ def _average_model(run: OpenRun, jobs: Sequence[Job]) -> Compared:
             by_way[way].append(seen)
         taken.append(len(fold.greedy))
         held_out.append(fold.held_out)
-    judge = _judge_labels if run.settings.competition.is_classification else _judge_masks
-    honest, difference = judge(run, by_way, held_out)
-    return Compared(jobs[0].model.name, honest, difference, taken)
-
-
-def _judge_masks(
-    run: OpenRun,
-    by_way: Mapping[str, Sequence[NDArray[Any]]],
-    held_out: Sequence[pd.DataFrame],
-) -> tuple[dict[str, float], dict[str, tuple[float, float, float]]]:
-    """Return the honest score of each way, and its difference from `predictions`, of masks.
-
-    Args:
-        run: the run.
-        by_way: for each job the histograms of its held-out images.
-        held_out: for each job the rows of images.csv, with fold and group.
-    """
-    import numpy as np
-
-    from goldfold.ensemble.honest import group_interval, number_groups, parts_of
-    from goldfold.ensemble.several import cross_fit_classes
-
-    fold_of = np.concatenate([one["fold"].to_numpy() for one in held_out])
-    groups = [group for one in held_out for group in one["group"]]
-    settings, form = run.settings.ensemble, run.settings.competition
-    parts = parts_of(fold_of, groups, settings.seed)
-    numbers = number_groups(groups)
-    scores = {
-        way: cross_fit_classes(
-            np.concatenate(histograms),
-            parts,
-            form.metric,
-            classes=form.outputs,
-            choice=settings.rule,
-        )
-        for way, histograms in by_way.items()
-    }
-    difference = {}
-    for way in WAYS:
-        gap = scores[way] - scores["predictions"]
-        interval = group_interval(
-            gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
-        )
-        difference[way] = (float(gap.mean()), interval.low, interval.high)
-    return {way: float(one.mean()) for way, one in scores.items()}, difference
-
-
-def _judge_labels(
-    run: OpenRun,
-    by_way: Mapping[str, Sequence[NDArray[Any]]],
-    held_out: Sequence[pd.DataFrame],
-) -> tuple[dict[str, float], dict[str, tuple[float, float, float]]]:
-    """Return the same as `_judge_masks`, of probabilities of classes."""
-    import numpy as np
-
-    from goldfold.pipeline.class_views import LabelJudgement, mean_by_image
-
-    jobs = zip(*(by_way[way] for way in WAYS), strict=True)
-    ids = [list(one["image_id"]) for one in held_out]
-    image_ids, seen = mean_by_image(ids, [np.stack(ways) for ways in jobs])
-    judgement = LabelJudgement(run, image_ids)
-    judged = {way: judgement.judge(one) for way, one in zip(WAYS, seen, strict=True)}
-    gains = judgement.gains(judged["predictions"], list(judged.values()))
+    judgement = run.task.judge(
+        run, [by_way[way] for way in WAYS], held_out, base=WAYS.index("predictions")
+    )
+    honest = dict(zip(WAYS, judgement.honest, strict=True))
     difference = {
         way: (gain["mean"], gain["low"], gain["high"])
-        for way, gain in zip(WAYS, gains, strict=True)
+        for way, gain in zip(WAYS, judgement.gains, strict=True)
     }
-    return {way: one.honest for way, one in judged.items()}, difference
+    return Compared(jobs[0].model.name, honest, difference, taken)

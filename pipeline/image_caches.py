@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from goldfold.extent import Given
     from goldfold.pipeline.open_run import OpenRun
-    from goldfold.settings import CompetitionSettings
     from goldfold.training.cache import ImageCache
 
 
@@ -30,9 +29,7 @@ def training_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
             f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
             f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
         )
-    form = run.settings.competition
-    masks = None if form.is_classification else encoded_masks(form, train)
-    return _built(run, "train", train, masks, size, channels)
+    return _built(run, "train", train, run.task.cached_masks(train), size, channels)
 
 
 def unlabelled_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
@@ -72,11 +69,3 @@ def _built(
         workers=run.workers,
         progress=run.progress,
     )
-
-
-def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the run-length encodings of each image's masks, in the order of the outputs."""
-    from goldfold.competitions.images_table import mask_columns
-
-    columns = [mask_columns(name)[0] for name in form.mask_classes] or ["mask_rle"]
-    return list(zip(*(images[column].tolist() for column in columns), strict=True))

@@ -16,26 +16,40 @@ OUT_OF_FOLD = "out-of-fold predictions"
 """What an ensemble is made from, as its record and messages call it."""
 
 
-def open_members(
+class Members:
+    """Opens the predictions of a run's members: its models, then those of other runs.
+
+    A model of another run is called RUN/MODEL.
+    """
+
+    def __init__(self, run: OpenRun) -> None:
+        """Take the run whose members they are."""
+        self.run = run
+
+    def open(
+        self, split: Split, record: str = "", weights: Mapping[str, int] | None = None
+    ) -> list[Member]:
+        """Return the members with their stores opened.
+
+        Args:
+            split: which predictions.
+            record: whose arrays, where an image has several.
+            weights: by member; those of the settings, or 1, unless given.
+
+        Raises:
+            InputError: trainings are not finished or were made from other settings, labels or
+                folds, predictions are missing or outdated, or another run has other folds.
+        """
+        return _open_members(self.run, split, weights, record)
+
+
+def _open_members(
     run: OpenRun,
     split: Split,
     weights: Mapping[str, int] | None = None,
     of_class: str = "",
 ) -> list[Member]:
-    """Return the members with their stores opened: this run's models, then those of other runs.
-
-    A model of another run is called RUN/MODEL.
-
-    Args:
-        run: the run.
-        split: which maps.
-        weights: by name; those of the settings, or 1, unless given.
-        of_class: whose maps, where an image has several.
-
-    Raises:
-        InputError: trainings are not finished or were made from other settings, labels or folds,
-            predictions are missing or outdated, or another run has other folds.
-    """
+    """Return the members, as `Members.open`."""
     from goldfold.errors import InputError, list_problems
 
     members: list[Member] = []
@@ -213,13 +227,13 @@ def prediction_facts(run: OpenRun, split: Split) -> dict[str, str]:
     """Return the fingerprint of what each store was made from, by member and place.
 
     Raises:
-        InputError: as `open_members`.
+        InputError: as `Members.open`.
     """
     from goldfold.files import fingerprint, read_json
 
     facts = {}
-    any_class = (run.settings.competition.mask_classes or [""])[0]  # all are in the same stores
-    for member in open_members(run, split, of_class=any_class):
+    first = run.task.records[0]  # all are in the same stores
+    for member in Members(run).open(split, first):
         for readers in member.seeds:
             for reader in readers:
                 summary = read_json(reader.path.with_suffix(".json"))
@@ -262,11 +276,3 @@ def expected_predictions(run: OpenRun, split: Split) -> dict[str, str]:
             place = prefix + "/".join(store_of(one, job, split).parts[-4:])
             found[place] = fingerprint(store_facts(one, job, prints[job.fold], split))
     return found
-
-
-def close_members(members: Sequence[Member]) -> None:
-    """Close the stores of members that no blend owns."""
-    for member in members:
-        for readers in member.seeds:
-            for reader in readers:
-                reader.close()

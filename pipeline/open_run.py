@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +15,8 @@ from goldfold.workers import default_workers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from goldfold.tasks.task import Task
 
 
 class OpenRun:
@@ -69,6 +72,13 @@ class OpenRun:
     def workers(self) -> int:
         """Threads for decoding and loading."""
         return default_workers() if self.settings.workers is None else self.settings.workers
+
+    @cached_property
+    def task(self) -> Task:
+        """What differs between kinds of competition."""
+        from goldfold.tasks.registry import task_of
+
+        return task_of(self.settings.competition)
 
     @property
     def images(self) -> pd.DataFrame:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from goldfold.extent import Extent
     from goldfold.pipeline.networks import Networks
     from goldfold.pipeline.open_run import OpenRun
@@ -59,7 +57,6 @@ def _predict_one(
 
     `caches` holds image caches by split, size and channels; one that is missing is added.
     """
-    from goldfold.inference.predict import predict_maps
     from goldfold.inference.store import MapWriter
     from goldfold.pipeline.predictions import (
         discarded_because,
@@ -76,77 +73,33 @@ def _predict_one(
         run.progress.say(f"{name}: up to date")
         return
     chosen = images_to_predict(run, job.fold, split)
-    if run.settings.competition.is_classification:
-        _predict_classes(run, networks, chosen, split, facts, caches, share)
-        return
     form = (split, image_size(run, job), job.model.channels)
     if form not in caches:
         caches[form] = _cache_of(run, *form)
     discarded = discarded_because(path, facts)
-    maps = run.settings.competition.outputs  # of an image
+    records = len(run.task.records)  # of an image
     with MapWriter(path, facts, restart=True, shared=share[1] > 1) as writer:
         if discarded:
             run.progress.say(f"{name}: predicting anew, because {discarded}")
         if len(writer):
-            done = len(writer) // maps
+            done = len(writer) // records
             run.progress.say(f"{name}: going on after {done:,} of {len(chosen):,} images")
         predictor = networks.predictor(caches[form])
         run.progress.say(f"{name}: {networks.description}")
-        predict_maps(
+        run.task.predict(
             predictor,
             caches[form],
-            list(chosen["image_id"]),
-            list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True)),
+            chosen,
             writer,
-            classes=run.settings.competition.mask_classes or [""],
             batch_size=run.settings.inference.batch_size,
             share=share,
             progress=run.progress,
         )
-        if writer.holds(len(chosen) * maps):
+        if writer.holds(len(chosen) * records):
             writer.finish()
         else:
-            done = len(writer) // maps
+            done = len(writer) // records
             run.progress.say(f"{name}: {done:,} of {len(chosen):,} images; the rest is others'")
-
-
-def _predict_classes(
-    run: OpenRun,
-    networks: Networks,
-    chosen: pd.DataFrame,
-    split: Split,
-    facts: dict[str, Any],
-    caches: dict[tuple[Split, Extent, int], ImageCache],
-    share: tuple[int, int],
-) -> None:
-    """Predict the classes of some images; a table is written whole or not at all.
-
-    Raises:
-        InputError: several processes are to share the work.
-    """
-    from goldfold.errors import InputError
-    from goldfold.inference.labels import predict_labels, write_labels
-    from goldfold.pipeline.predictions import image_size, store_of
-
-    if share[1] > 1:
-        raise InputError("--share is for maps; a table of classes is made by one process.")
-    job, competition = networks.job, run.settings.competition
-    form = (split, image_size(run, job), job.model.channels)
-    if form not in caches:
-        caches[form] = _cache_of(run, *form)
-    predictor = networks.predictor(caches[form])
-    name = f"predict {job.model.name} seed-{job.seed} fold-{job.fold} {split}"
-    run.progress.say(f"{name}: {networks.description}")
-    ids = list(chosen["image_id"])
-    probability = predict_labels(
-        predictor,
-        caches[form],
-        ids,
-        exclusive=competition.exclusive,
-        batch_size=run.settings.inference.batch_size,
-        progress=run.progress,
-    )
-    write_labels(store_of(run, job, split), ids, competition.classes, probability, facts)
 
 
 def _cache_of(run: OpenRun, split: Split, size: Extent, channels: int) -> ImageCache:

@@ -60,12 +60,11 @@ def finished_jobs(run: OpenRun, jobs: Sequence[Job]) -> list[Job]:
 
 
 def store_of(run: OpenRun, job: Job, split: Split) -> Path:
-    """Return the path of a job's maps, or of its table of classes."""
+    """Return the path of a job's predictions."""
     from goldfold.inference.store import maps_path
 
     predictions = run.directory.root / "predictions"
-    path = maps_path(predictions, job.model.name, job.seed, job.fold, split)
-    return path.with_suffix(".csv") if run.settings.competition.is_classification else path
+    return maps_path(predictions, job.model.name, job.seed, job.fold, split)
 
 
 def is_predicted(path: Path, facts: Mapping[str, Any]) -> bool:
@@ -82,8 +81,6 @@ def discarded_because(path: Path, facts: Mapping[str, Any]) -> str:
     from goldfold.rundirectory import recorded
 
     if not path.is_file() or path.stat().st_size <= HEADER_BYTES:
-        return ""
-    if path.suffix == ".csv" and is_predicted(path, facts):
         return ""
     with path.open("rb") as file:
         if file.read(HEADER_BYTES) == pack_header(fingerprint(facts)):

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
     from goldfold.ensemble.blend import Member
     from goldfold.inference.reader import MapReader
     from goldfold.pipeline.open_run import OpenRun
 
 Kind = Literal["soft", "hard"]
 Table = list[dict[str, Any]]
+Readers = Sequence[tuple["MapReader", int]]
 
 
 def write_pseudo_labels(
@@ -43,9 +40,9 @@ def write_pseudo_labels(
         InputError: predictions are missing or outdated, the other run has other folds or classes,
             there is nothing to label, or there are other pseudo-labels of that name.
     """
-    from goldfold.pipeline.class_pseudo_labels import label_classes
-    from goldfold.pipeline.members import open_members
-    from goldfold.pipeline.pseudo_labels import test_contents
+    from goldfold.files import fingerprint
+    from goldfold.pipeline.members import Members
+    from goldfold.pipeline.pseudo_labels import held_out_print, test_contents
     from goldfold.pipeline.same_classes import require_same_classes
 
     if target is not run:
@@ -53,20 +50,19 @@ def write_pseudo_labels(
         _require_same_folds(run, target)
     wanted = _free_images(run)
     contents = test_contents(target.images)
-    if run.settings.competition.is_classification:
-        tables = label_classes(run, target, wanted, contents, name, labels, confidence, overwrite)
-    else:
-        by_class = {
-            mask_class: open_members(run, "test", of_class=mask_class)
-            for mask_class in run.settings.competition.mask_classes or [""]
+    members = {record: Members(run).open("test", record) for record in run.task.records}
+    tables = []
+    for fold in _folds_of(next(iter(members.values()))):
+        facts = {
+            "fold": fold,
+            "held_out_images": held_out_print(run.folds, fold),
+            "labels": labels,
+            "confidence": confidence,
+            "images": fingerprint(list(wanted)),
+            "test_images": contents,
         }
-        tables = [
-            _write_fold(
-                target, by_class, fold, wanted, contents, run.folds, name, labels, confidence,
-                overwrite,
-            )
-            for fold in _folds_of(next(iter(by_class.values())))
-        ]  # fmt: skip
+        readers = {record: _readers_of(fold, own) for record, own in members.items()}
+        tables.append(_write_fold(target, readers, wanted, name, facts, overwrite))
     _write_table(target, name, tables)
     return tables
 
@@ -122,57 +118,40 @@ def _fold_of(reader: MapReader) -> int:
     return int(reader.path.parent.name.removeprefix("fold-"))
 
 
+def _readers_of(fold: int, members: Sequence[Member]) -> Readers:
+    """Return the stores of a fold's models, each with the weight of its member."""
+    return [
+        (reader, member.weight)
+        for member in members
+        for seed in member.seeds
+        for reader in seed
+        if _fold_of(reader) == fold
+    ]
+
+
 def _write_fold(
     target: OpenRun,
-    members: Mapping[str, Sequence[Member]],
-    fold: int,
+    readers: Mapping[str, Readers],
     wanted: Sequence[str],
-    contents: str,
-    folds: pd.DataFrame,
     name: str,
-    labels: Kind,
-    least: float,
+    facts: dict[str, Any],
     overwrite: bool,
-) -> list[dict[str, Any]]:
-    """Write the labels of one fold, from members by class, and return a row for each image.
+) -> Table:
+    """Write the labels of one fold and return one row per image.
 
     Raises:
         InputError: there are others, and `overwrite` is not set.
     """
-    import numpy as np
-
     from goldfold.files import fingerprint
     from goldfold.inference.store import MapWriter, map_name
-    from goldfold.pipeline.pseudo_labels import (
-        held_out_print,
-        pseudo_path,
-        refuse_other_labels,
-    )
-    from goldfold.training.pseudo_labels import HALF, confidence, label_of
+    from goldfold.pipeline.pseudo_labels import pseudo_path, refuse_other_labels
 
-    readers = {
-        one: [
-            (reader, member.weight)
-            for member in of_class
-            for seed in member.seeds
-            for reader in seed
-            if _fold_of(reader) == fold
-        ]
-        for one, of_class in members.items()
-    }
-    facts = {
-        "fold": fold,
-        "held_out_images": held_out_print(folds, fold),
-        "labels": labels,
-        "confidence": least,
-        "images": fingerprint(list(wanted)),
-        "test_images": contents,
-        "predictions": [
-            [fingerprint(reader.facts), weight] for reader, weight in next(iter(readers.values()))
-        ],
-    }
-    if len(readers) > 1:
-        facts["classes"] = list(readers)
+    fold, hard = facts["fold"], facts["labels"] == "hard"
+    facts["predictions"] = [
+        [fingerprint(reader.facts), weight] for reader, weight in next(iter(readers.values()))
+    ]
+    if len(target.settings.competition.classes) > 1:
+        facts["classes"] = target.settings.competition.classes
     path = pseudo_path(target, name, fold)
     refuse_other_labels(path, facts, overwrite)
     rows = []
@@ -181,33 +160,23 @@ def _write_fold(
         target.progress.task(f"pseudo-label fold-{fold}", len(wanted)) as task,
     ):
         for image_id in wanted:
-            maps = {one: _blended(found, image_id) for one, found in readers.items()}
-            certain = min(confidence(levels) for levels in maps.values())
-            kept = certain >= least
-            for one, levels in maps.items():
-                if kept and map_name(image_id, one) not in writer:
-                    label = label_of(levels, hard=labels == "hard")
-                    writer.append(map_name(image_id, one), label)
-            area = int(np.logical_or.reduce([levels > HALF for levels in maps.values()]).sum())
+            taught = target.task.teach(readers, image_id, hard=hard)
+            kept = taught.confidence >= facts["confidence"]
+            for record, array in taught.arrays.items():
+                if kept and map_name(image_id, record) not in writer:
+                    writer.append(map_name(image_id, record), array)
             rows.append(
                 {
                     "image_id": image_id,
                     "fold": fold,
                     "kept": kept,
-                    "confidence": round(certain, 4),
-                    "area_px": area,
+                    "confidence": round(taught.confidence, 4),
+                    **taught.facts,
                 }
             )
             task.advance()
         writer.finish()
     return rows
-
-
-def _blended(readers: Sequence[tuple[MapReader, int]], image_id: str) -> NDArray[np.uint8]:
-    from goldfold.ensemble.blend import blend_maps
-
-    weights = [weight for _, weight in readers]
-    return blend_maps((reader.read(image_id) for reader, _ in readers), weights)
 
 
 def _write_table(run: OpenRun, name: str, tables: Sequence[list[dict[str, Any]]]) -> None:

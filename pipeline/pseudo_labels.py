@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +28,7 @@ def count_pseudo_labels(run: OpenRun, name: str, fold: int) -> int:
     from goldfold.rundirectory import recorded
 
     count = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "images")
-    form = run.settings.competition
-    maps = 1 if form.is_classification else form.outputs  # of an image
-    return count // maps if isinstance(count, int) else 0
+    return count // len(run.task.records) if isinstance(count, int) else 0
 
 
 def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: Given) -> PseudoLabels:
@@ -41,52 +38,13 @@ def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: Given) -> Pseud
         InputError: there are none, the test images changed since they were written, or their
             models have seen the fold.
     """
-    from goldfold.files import fingerprint
-    from goldfold.inference.reader import MapReader
-    from goldfold.training.pseudo_labels import cached_pseudo_labels
+    from goldfold.rundirectory import recorded
 
     path = require_pseudo_labels(run, name, fold)
-    if run.settings.competition.is_classification:
-        return _read_class_labels(run, path, held_out_print(run.folds, fold))
-    classes = run.settings.competition.mask_classes or [""]
-    with ExitStack() as stack:
-        readers = [stack.enter_context(MapReader(path, one)) for one in classes]
-        reader = readers[0]
-        if reader.facts["held_out_images"] != held_out_print(run.folds, fold):
-            raise seen_by_models(path, fold)
-        return cached_pseudo_labels(
-            run.directory.cache,
-            f"{name}-fold-{fold}",
-            size,
-            image_ids=reader.image_ids,
-            read=[one.read for one in readers],
-            made_from=fingerprint([pseudo_labels_fingerprint(run, name, fold), *classes]),
-        )
-
-
-def _read_class_labels(run: OpenRun, path: Path, held_out: str) -> PseudoLabels:
-    """Return the pseudo-labels of a fold, as probabilities in units of 1/255.
-
-    Args:
-        run: the run that learns.
-        path: of the table.
-        held_out: fingerprint of the images that the fold holds out.
-
-    Raises:
-        InputError: the table is damaged, of other classes, or its models have seen the fold.
-    """
-    import numpy as np
-
-    from goldfold.inference.labels import read_labels_table
-    from goldfold.rundirectory import recorded
-    from goldfold.training.pseudo_labels import TOP, PseudoLabels
-
-    facts = recorded(path.with_suffix(".json"), "facts") or {}
-    if facts.get("held_out_images") != held_out:
-        raise seen_by_models(path, int(path.stem.removeprefix("fold-")))
-    remedy = "Write the pseudo-labels again: `goldfold train pseudo-label` with --overwrite."
-    ids, probability = read_labels_table(path, run.settings.competition.classes, remedy)
-    return PseudoLabels(ids, np.rint(probability * TOP).astype(np.uint8))
+    taught_by = recorded(path.with_suffix(".json"), "facts", "held_out_images")
+    if taught_by != held_out_print(run.folds, fold):
+        raise seen_by_models(path, fold)
+    return run.task.read_pseudo(path, run.directory.cache, f"{name}-fold-{fold}", size)
 
 
 def require_pseudo_labels(run: OpenRun, name: str, fold: int) -> Path:
@@ -147,9 +105,8 @@ def pseudo_folder(run: OpenRun, name: str) -> Path:
 
 
 def pseudo_path(run: OpenRun, name: str, fold: int) -> Path:
-    """Return where the pseudo-labels of a fold lie: maps, or a table of classes."""
-    ending = ".csv" if run.settings.competition.is_classification else ".maps"
-    return pseudo_folder(run, name) / f"fold-{fold}{ending}"
+    """Return where the pseudo-labels of a fold lie."""
+    return pseudo_folder(run, name) / f"fold-{fold}.maps"
 
 
 def refuse_other_labels(path: Path, facts: dict[str, Any], overwrite: bool) -> None:

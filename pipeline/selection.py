@@ -26,7 +26,7 @@ def select_runs(
     counted: dict[str, str] = {}
 
     def agreement(best: str, name: str) -> float:
-        found = compare_files(files[best], files[name], str(files[best].parent))
+        _, found = compare_files(files[best], files[name], str(files[best].parent))
         known[name], counted[name] = found.agreement, found.agreement_by
         return known[name]
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
-    from goldfold.submissions.label_score import LabelScores
-    from goldfold.submissions.layout import Layout
 
 
 _ENDINGS = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
@@ -28,23 +26,22 @@ def find_form(
     """
     from goldfold.competitions.images_table import read_images
     from goldfold.pipeline.open_run import OpenRun
-    from goldfold.pipeline.submission_layout import test_shapes
 
     if name is None or not Path(name).is_dir():
         return _form_of(table, name), None
     run = OpenRun.open(Path(name))
     known = run.directory.images.is_file()
-    shapes = test_shapes(read_images(run.directory.images)) if known else None
+    shapes = run.task.shapes(read_images(run.directory.images)) if known else None
     return run.settings.competition, shapes
 
 
 def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     from goldfold.competitions.preset import load_preset, preset_names
     from goldfold.errors import InputError, did_you_mean
-    from goldfold.pipeline.submission_layout import layout_of
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.score import USAGE_COLUMN
     from goldfold.submissions.table import read_table, show_header
+    from goldfold.tasks.submission_layout import layout_of
 
     if preset is not None and preset not in preset_names():
         raise InputError(
@@ -84,34 +81,3 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
     ids = [row.key([read.require(form.submission.id_column)]) for row in read.rows[:1]]
     whole = any(PurePath(one).suffix.lower() in _ENDINGS for one in ids)
     return whole == (form.images.id_pattern is not None)
-
-
-def label_layout(form: CompetitionSettings) -> Layout:
-    """Return the layout of a submission of classes; without a sample that of a run's own table."""
-    from goldfold.pipeline.submission_layout import layout_of
-    from goldfold.submissions.layout import Layout
-
-    if form.submission.sample:
-        return layout_of(form)
-    return Layout(("image_id",), tuple(form.classes), "probability")
-
-
-def score_classes(file: Path, solution: Path, form: CompetitionSettings) -> LabelScores:
-    """Return the score of a submission of classes.
-
-    Raises:
-        InputError: a file is malformed, or they are not about the same images.
-    """
-    from goldfold.competitions.label_metric import class_weight_list
-    from goldfold.pipeline.submission_layout import layout_of
-    from goldfold.submissions.label_score import score_labels
-
-    return score_labels(
-        file,
-        solution,
-        layout=layout_of(form),
-        classes=form.classes,
-        exclusive=form.exclusive,
-        metric=form.metric,
-        class_weights=class_weight_list(form.classes, form.metric_weights),
-    )

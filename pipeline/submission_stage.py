@@ -53,22 +53,18 @@ def submission_made_from(run: OpenRun) -> dict[str, Any]:
         InputError: predictions, ensemble or sample are missing or outdated.
     """
     from goldfold.files import file_hash
-    from goldfold.pipeline.class_members import open_label_members
     from goldfold.pipeline.ensemble_stage import require_ensemble
     from goldfold.pipeline.members import prediction_facts
-    from goldfold.pipeline.submission_layout import has_sample, sample_path
+    from goldfold.pipeline.submission_layout import sample_path
 
     require_ensemble(run)
-    classifies = run.settings.competition.is_classification
     return {
-        "predictions": open_label_members(run, "test").facts
-        if classifies
-        else prediction_facts(run, "test"),
+        "predictions": prediction_facts(run, "test"),
         "folds": file_hash(run.directory.folds),
         "seeds": _seeds(run),
         "checkpoints": _checkpoints(run),
         "ensemble": file_hash(run.directory.ensemble),
-        "sample": file_hash(sample_path(run)) if has_sample(run) else None,
+        "sample": file_hash(sample_path(run)) if run.task.needs_sample else None,
         "form": run.settings.competition.submission.model_dump(mode="json"),
         "file": run.settings.submission.file,
     }
@@ -100,24 +96,26 @@ def write_run_submission(run: OpenRun, path: Path) -> None:
         InputError: a sample id has no prediction.
         OutputError: a file cannot be written.
     """
-    from goldfold.files import write_json
-    from goldfold.pipeline.class_submission import label_cells, write_plain_table
-    from goldfold.pipeline.mask_submission import write_masks
-    from goldfold.pipeline.submission_layout import has_sample, layout_of, sample_path
+    from goldfold.files import write_json, write_text
+    from goldfold.pipeline.members import Members
+    from goldfold.pipeline.submission_layout import sample_path
     from goldfold.submissions.provenance import submission_facts
     from goldfold.submissions.table import read_sample
     from goldfold.submissions.write import write_submission
 
     staged = run.directory.root / "stages" / path.name
-    if not has_sample(run):
-        write_plain_table(run, staged)
-    elif run.settings.competition.is_classification:
-        layout = layout_of(run.settings.competition)
+    if run.task.needs_sample:
+        layout = run.task.layout()
         sample = read_sample(sample_path(run), layout)
-        cells = label_cells(run, sample.image_ids, layout)
-        write_submission(staged, sample.image_ids, cells, layout=layout, columns=sample.columns)
+        cells = run.task.cells(run, Members(run), sample, layout)
+        shapes = run.task.shapes(run.images)
+        write_submission(
+            staged, sample.image_ids, cells, layout=layout, columns=sample.columns, shapes=shapes
+        )
     else:
-        write_masks(run, staged)
+        table = run.task.plain_table(run, Members(run))
+        text = table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        write_text(staged, text)
     facts = submission_facts(
         settings=_portable_settings(run),
         seeds=_seeds(run),
@@ -126,7 +124,7 @@ def write_run_submission(run: OpenRun, path: Path) -> None:
             "submission": staged,
             "folds": run.directory.folds,
             "ensemble": run.directory.ensemble,
-            **({"sample": sample_path(run)} if has_sample(run) else {}),
+            **({"sample": sample_path(run)} if run.task.needs_sample else {}),
         },
     )
     path.parent.mkdir(parents=True, exist_ok=True)

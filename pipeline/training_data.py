@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from goldfold.extent import Extent
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
-    from goldfold.settings import CompetitionSettings, Loss, Sampling
+    from goldfold.settings import Sampling
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
     from goldfold.training.images import PseudoLabelled
@@ -33,133 +33,38 @@ def fold_data(
     Raises:
         InputError: images are missing, or pseudo-labels, or the column of the sampling weights.
     """
-    from goldfold.competitions.images_table import object_cells, training_images
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.pipeline.image_caches import encoded_masks
-    from goldfold.training.fold_run import FoldData
-    from goldfold.training.validation import ValidationImages
+    from goldfold.competitions.images_table import training_images
+    from goldfold.tasks.results import Lessons
 
-    cache = _cache(run, "train", one, caches)
     train = training_images(run.images).set_index("image_id")
-    inside = sorted(run.folds.loc[run.folds["fold"] != one.job.fold, "image_id"])
-    held_out = sorted(run.folds.loc[run.folds["fold"] == one.job.fold, "image_id"])
-    form = run.settings.competition
-    if form.is_classification:
-        pseudo = _pseudo_labelled(run, one, caches)
-        return _label_data(run, one, train, cache, inside, held_out, pseudo)
-    validation = ValidationImages(
-        rows=cache.rows(held_out),
-        sizes=list(zip(train.loc[held_out, "height"], train.loc[held_out, "width"], strict=True)),
-        masks=[text for texts in encoded_masks(form, train.loc[held_out]) for text in texts],
-        dialect=get_dialect(form.labels.dialect),
-        classes=form.outputs,
-        objects=object_cells(train.loc[held_out]),
-    )
-    return FoldData(
-        cache=cache,
-        rows=cache.rows(inside),
-        non_empty=(train.loc[inside, "area_px"] > 0).to_numpy(),
-        validation=validation,
-        metric=run.settings.competition.metric,
+    folds = run.folds
+    inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
+    lessons = Lessons(
+        cache=_cache(run, "train", one, caches),
+        train=train,
+        inside=inside,
+        held_out=sorted(folds.loc[folds["fold"] == one.job.fold, "image_id"]),
+        stage=one.settings,
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo=_pseudo_labelled(run, one, caches),
-        mirror=form.mirror,
     )
+    return run.task.fold_data(lessons)
 
 
 def labels_fingerprint(run: OpenRun, train: pd.DataFrame) -> str:
     """Return what changes when labels do, or what is read of the training images."""
     from goldfold.competitions.image import PLAIN, reading_of
-    from goldfold.competitions.images_table import CLASSES, object_cells
+    from goldfold.competitions.images_table import object_cells
     from goldfold.files import fingerprint
-    from goldfold.pipeline.image_caches import encoded_masks
 
-    parts: list[object] = [list(train["image_id"]), list(train["mask_rle"])]
     form = run.settings.competition
-    if form.is_classification:
-        parts += [list(train[CLASSES]), form.classes, form.exclusive]
-    elif form.mask_classes:
-        parts += [form.classes, encoded_masks(form, train), form.mirror]
+    parts: list[object] = [list(train["image_id"]), list(train["mask_rle"])]
+    parts += run.task.label_facts(train)
     if (objects := object_cells(train)) is not None:
         parts.append(objects)
     if reading_of(form.images) != PLAIN:
         parts.append(str(reading_of(form.images)))
     return fingerprint(parts)
-
-
-def _label_data(
-    run: OpenRun,
-    one: StageRun,
-    train: pd.DataFrame,
-    cache: ImageCache,
-    inside: list[str],
-    held_out: list[str],
-    pseudo: PseudoLabelled | None,
-) -> FoldData:
-    """Return the data of a stage that learns classes; an image of any class is "non-empty"."""
-    from goldfold.competitions.images_table import CLASSES
-    from goldfold.competitions.label_metric import class_weight_list
-    from goldfold.competitions.label_tables import label_targets
-    from goldfold.training.fold_run import FoldData
-    from goldfold.training.label_validation import LabelledImages
-
-    form = run.settings.competition
-    targets = label_targets(train.loc[inside, CLASSES].tolist(), form.classes)
-    return FoldData(
-        cache=cache,
-        rows=cache.rows(inside),
-        non_empty=non_empty_flags(train.loc[inside], form),
-        validation=LabelledImages(
-            rows=cache.rows(held_out),
-            targets=label_targets(train.loc[held_out, CLASSES].tolist(), form.classes),
-            exclusive=form.exclusive,
-            class_weights=class_weight_list(form.classes, form.metric_weights),
-        ),
-        metric=form.metric,
-        weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
-        pseudo=pseudo,
-        labels=targets,
-        class_weights=loss_weights(one.settings.loss, form, targets),
-    )
-
-
-def non_empty_flags(train: pd.DataFrame, form: CompetitionSettings) -> NDArray[np.bool_]:
-    """Return which images have something to be found, (N,): a mask, or a class.
-
-    Of exclusive classes the first is the one of nothing found.
-    """
-    import numpy as np
-
-    from goldfold.competitions.images_table import CLASSES
-    from goldfold.competitions.label_tables import label_targets
-
-    if not form.is_classification:
-        flags: NDArray[np.bool_] = (train["area_px"] > 0).to_numpy()
-        return flags
-    targets = label_targets(train[CLASSES].tolist(), form.classes)
-    return np.asarray((targets[:, 1:] if form.exclusive else targets).any(axis=1), dtype=bool)
-
-
-def loss_weights(
-    loss: Loss, form: CompetitionSettings, targets: NDArray[np.uint8]
-) -> tuple[float, ...] | None:
-    """Return the weight of each class in the loss, None where all are 1.
-
-    `balanced` weighs a class by the images divided by classes and its own images.
-
-    Args:
-        loss: of a stage.
-        form: with the classes.
-        targets: (N, C) of the images to learn from.
-    """
-    from goldfold.competitions.label_metric import class_weight_list
-
-    if loss.class_weights == "balanced":
-        counts = targets.sum(axis=0).clip(min=1)
-        return tuple((len(targets) / (len(form.classes) * counts)).tolist())
-    if not loss.class_weights:
-        return None
-    return tuple(class_weight_list(form.classes, loss.class_weights))
 
 
 def _cache(

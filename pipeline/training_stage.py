@@ -77,14 +77,14 @@ def train_jobs(
 
 
 def _say_idle_schedules(run: OpenRun, waiting: Sequence[StageRun]) -> None:
-    """Say so where a sampling schedule has nothing to do, as no mask is empty."""
+    """Say so where a sampling schedule has nothing to do."""
     from goldfold.competitions.images_table import training_images
 
-    scheduled = {one.settings.sampling.schedule for one in waiting} - {"natural"}
-    classifies = run.settings.competition.is_classification
-    if scheduled and not classifies and (training_images(run.images)["area_px"] > 0).all():
+    scheduled = {stage.settings.sampling.schedule for stage in waiting} - {"natural"}
+    reason = run.task.nothing_is_empty(training_images(run.images))
+    if scheduled and reason:
         run.progress.say(
-            f"no training mask is empty, so sampling schedule {', '.join(sorted(scheduled))} is "
+            f"{reason}, so sampling schedule {', '.join(sorted(scheduled))} is "
             "off: every epoch shows all images"
         )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,15 @@ class LabelScores:
     constant: float
     images: int
     classes: dict[str, int]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be known of the files: nothing, as both have the same images."""
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as JSON values; a constant without meaning is None."""
+        return asdict(self) | {"constant": None if isnan(self.constant) else self.constant}
 
 
 def score_labels(

@@ -22,6 +22,7 @@ ROOMS = [  # data runs downward through this list and never back
     "inference",
     "ensemble",
     "submissions",
+    "tasks",
     "pipeline",
     "commands",
 ]

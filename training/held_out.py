@@ -9,9 +9,8 @@ from torch import nn
 
 from goldfold.errors import NotFiniteError, list_problems, plural
 from goldfold.training.finite import bad_tensors
-from goldfold.training.label_validation import LabelledImages, validate_labels
 from goldfold.training.machine import Machine
-from goldfold.training.validation import ValidationScore, validate
+from goldfold.training.validation import ValidationScore
 
 if TYPE_CHECKING:
     from goldfold.training.fold_run import FoldData
@@ -61,22 +60,9 @@ def _score(
     check: Callable[[], None],
     retried: Callable[[int], None],
 ) -> ValidationScore:
-    if isinstance(data.validation, LabelledImages):
-        return validate_labels(
-            model,
-            data.cache,
-            data.validation,
-            metric=data.metric,
-            batch_size=batch_size,
-            device=machine.device,
-            ranks=machine.ranks,
-            check=check,
-            retried=retried,
-        )
-    return validate(
+    return data.validation.score(
         model,
         data.cache,
-        data.validation,
         metric=data.metric,
         batch_size=batch_size,
         device=machine.device,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,12 @@ class LabelledImages:
     targets: NDArray[np.uint8]
     exclusive: bool
     class_weights: Sequence[float]
+
+    def score(
+        self, model: nn.Module, cache: ImageCache, *, workers: int = 1, **how: Any
+    ) -> ValidationScore:
+        """Return what a network scores on these images, as `validate_labels`; on one thread."""
+        return validate_labels(model, cache, self, **how)
 
 
 def validate_labels(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,10 @@ class ValidationImages:
     dialect: Dialect
     classes: int = 1
     objects: Sequence[str] | None = None
+
+    def score(self, model: nn.Module, cache: ImageCache, **how: Any) -> ValidationScore:
+        """Return what a network scores on these images, as `validate`."""
+        return validate(model, cache, self, **how)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import log_loss, roc_auc_score
 
+from goldfold.inference.row_table import read_rows
+
 MODEL = (
     '{name="NAME", architecture="Classifier", encoder="test_resnet", channels=CHANNELS,'
     " seeds=[SEED], stages=[{epochs=3, image_size=64, batch_size=8, learning_rate=1e-3, LOSS}]}"
@@ -88,8 +90,8 @@ def heads(heads_made, tmp_path):
 
 def out_of_fold(run, model="one", split="out-of-fold"):
     """Return the table of a model's probabilities, by image, sorted."""
-    paths = sorted((run / "predictions").glob(f"{model}/seed-*/fold-*/{split}.csv"))
-    table = pd.concat(pd.read_csv(path, dtype={"image_id": str}) for path in paths)
+    paths = sorted((run / "predictions").glob(f"{model}/seed-*/fold-*/{split}.maps"))
+    table = pd.concat(read_rows(path) for path in paths)
     return table.groupby("image_id").mean().sort_index()
 
 
@@ -377,13 +379,13 @@ def test_a_student_learns_from_pseudo_labels(heads, invoke, labels):
     folder = student / "pseudo-labels" / "taught"
     rows = pd.read_csv(folder / "pseudo-labels.csv", keep_default_na=False)
     for fold in (0, 1):
-        path = heads / "predictions" / "one" / "seed-0" / f"fold-{fold}" / "test.csv"
-        said = pd.read_csv(path).set_index("image_id")
+        path = heads / "predictions" / "one" / "seed-0" / f"fold-{fold}" / "test.maps"
+        said = read_rows(path)
         certain = np.maximum(said, 1 - said).min(axis=1)
         told = rows[rows["fold"] == fold].set_index("image_id")
         assert told["confidence"].to_numpy() == pytest.approx(certain[told.index], abs=1e-4)
         assert (told["kept"] == (certain[told.index] >= least)).all()
-        labelled = pd.read_csv(folder / f"fold-{fold}.csv").set_index("image_id")
+        labelled = read_rows(folder / f"fold-{fold}.maps")
         expected = said.loc[labelled.index]
         expected = (expected >= 0.5).astype(float) if labels == "hard" else expected
         assert labelled.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)

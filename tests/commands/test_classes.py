@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, roc_auc_score
 
+from goldfold.inference.row_table import read_rows
+
 TINY = (
     'models=[{name="tiny", architecture="Classifier", encoder="test_resnet", channels=CHANNELS,'
     " stages=[{epochs=1, image_size=64, batch_size=8, learning_rate=1e-3, LOSS}]}]"
@@ -89,8 +91,8 @@ def test_the_honest_score_is_that_of_the_out_of_fold_table(chests):
     report = json.loads((folder / "run/ensemble.json").read_text())
     images = pd.read_csv(folder / "run/images.csv", dtype=str, keep_default_na=False)
     classes = images.set_index("image_id")["classes"]
-    stores = sorted((folder / "run/predictions").glob("tiny/seed-0/fold-*/out-of-fold.csv"))
-    table = pd.concat(pd.read_csv(path) for path in stores)
+    stores = sorted((folder / "run/predictions").glob("tiny/seed-0/fold-*/out-of-fold.maps"))
+    table = pd.concat(read_rows(path).reset_index() for path in stores)
     truth = (classes.loc[table["image_id"]] == "PNEUMONIA").to_numpy()
     measured = {one["class"]: one for one in report["measures"]}["PNEUMONIA"]
     assert measured["auroc"] == pytest.approx(roc_auc_score(truth, table["PNEUMONIA"]))
@@ -121,8 +123,8 @@ def test_the_weighted_loss_is_the_organisers(heads):
     report = json.loads((folder / "run/ensemble.json").read_text())
     images = pd.read_csv(folder / "run/images.csv", dtype=str, keep_default_na=False)
     classes = images.set_index("image_id")["classes"]
-    stores = sorted((folder / "run/predictions").glob("tiny/seed-0/fold-*/out-of-fold.csv"))
-    table = pd.concat(pd.read_csv(path) for path in stores)
+    stores = sorted((folder / "run/predictions").glob("tiny/seed-0/fold-*/out-of-fold.maps"))
+    table = pd.concat(read_rows(path).reset_index() for path in stores)
     losses = []
     for name in report["classes"]:
         truth = classes.loc[table["image_id"]].str.split(";").map(lambda names, n=name: n in names)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldfold.pipeline.class_explanation import told_apart
+from goldfold.tasks.class_explanation import told_apart
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from goldfold.commands.ensemble_print import print_ensemble
+from goldfold.tasks.mask_words import ensemble_lines
 
 
 def test_training_prints_the_best_checkpoint_of_each_fold(finished, invoke):
@@ -135,15 +135,14 @@ def test_two_models_and_two_seeds_are_blended(copied, invoke):
         (255, 7, 100, "every mask empty; nothing beat the all-empty submission"),
     ],
 )
-def test_the_rule_in_words(finished, capsys, top, area, bottom, words):
+def test_the_rule_in_words(finished, top, area, bottom, words):
     from goldfold.ensemble.report import describe_rule
     from goldfold.ensemble.threshold import Rule
 
     report = json.loads((finished / "ensemble.json").read_text())
     report["rule"] = describe_rule(Rule(top=top, min_area=area, bottom=bottom))
-    print_ensemble(report)
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith(f"rule: {words}") for line in lines)
+    lines = ensemble_lines(report)
+    assert any(str(line).startswith(f"rule: {words}") for line in lines)
 
 
 def test_an_interrupted_store_of_other_facts_is_not_discarded_without_a_word(copied, invoke):

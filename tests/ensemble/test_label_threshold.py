@@ -17,7 +17,8 @@ from goldfold.ensemble.label_merge import MERGES, merge_labels
 from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.labels import Truth, assess_labels, best_thresholds
 from goldfold.files import read_json, write_json
-from goldfold.inference.labels import read_labels_table, write_labels
+from goldfold.inference.row_table import read_rows
+from goldfold.inference.store import MapWriter
 from goldfold.submissions.label_score import score_labels
 from goldfold.submissions.layout import Layout
 
@@ -74,11 +75,13 @@ def through_files(folder, truth, tables):
     ids = [f"i{row}" for row in range(len(truth.targets))]
     read = []
     for number, table in enumerate(tables):
-        path = Path(folder) / f"{number}.csv"
-        write_labels(path, ids, truth.classes, table, {})
-        again, probability = read_labels_table(path, truth.classes)
-        assert again == ids
-        read.append(probability)
+        path = Path(folder) / f"{number}.maps"
+        path.unlink(missing_ok=True)
+        with MapWriter(path, {"classes": list(truth.classes)}) as writer:
+            for image_id, row in zip(ids, table, strict=True):
+                writer.append(image_id, row)
+            writer.finish()
+        read.append(read_rows(path).loc[ids].to_numpy())
     return read
 
 
@@ -135,7 +138,9 @@ def test_thresholds_hold_for_the_table_as_anyone_reads_it(question):
         found = assess_labels(members, truth, np.arange(len(tables[0])) % 2,
                               merge="mean", weights=[1])  # fmt: skip
         text = json.loads(json.dumps(found.thresholds))
-        raw = pd.read_csv(Path(folder) / "0.csv")[list(truth.classes)]
+        path = Path(folder) / "0.csv"  # as `goldfold predict table` writes it
+        read_rows(path.with_suffix(".maps")).to_csv(path, float_format="%.9g")
+        raw = pd.read_csv(path).set_index("image_id").loc[[f"i{n}" for n in range(len(tables[0]))]]
         for table in (raw.to_numpy(), raw.to_numpy(F32), tables[0]):
             flags = decide(table, truth.exclusive, text)
             assert truth.score(flags.astype(float)) == found.optimistic

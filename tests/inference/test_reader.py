@@ -66,7 +66,7 @@ def test_a_damaged_map_is_named(path: Path) -> None:
     path.write_bytes(content)
     reader = MapReader(path)
     assert (reader.read("é0") == 0).all()
-    with pytest.raises(InputError, match="the map of é19 fails its checksum"):
+    with pytest.raises(InputError, match="the record of é19 fails its checksum"):
         reader.read("é19")
 
 

@@ -11,7 +11,7 @@ from goldfold.inference.record import (
     pack_header,
     pack_record,
     scan_records,
-    unpack_map,
+    unpack_array,
 )
 
 MAPS = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30))
@@ -30,7 +30,7 @@ def test_maps_come_back(images: list[tuple[str, np.ndarray]]) -> None:
     assert entries == list(scan_records(content, verify=False))
     assert [entry.image_id for entry in entries] == [name for name, _ in images]
     for entry, (_, levels) in zip(entries, images, strict=True):
-        found = unpack_map(content, entry)
+        found = unpack_array(content, entry)
         assert found is not None
         assert np.array_equal(found, levels)
         assert (entry.height, entry.width) == levels.shape
@@ -47,7 +47,7 @@ def test_every_changed_byte_is_seen() -> None:
 def test_a_record_that_lies_about_its_size_is_not_unpacked() -> None:
     content = HEADER + pack_record("a", np.zeros((4, 4), np.uint8))
     (entry,) = scan_records(content, verify=True)
-    assert unpack_map(content, type(entry)("a", entry.start, entry.end, 60_000, 60_000)) is None
+    assert unpack_array(content, type(entry)("a", entry.start, entry.end, 60_000, 60_000)) is None
 
 
 @pytest.mark.parametrize("cut", [1, 20, 21, 22, 23])

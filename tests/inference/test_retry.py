@@ -12,20 +12,15 @@ from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError, NotFiniteError
 from goldfold.inference.engine import _SameBatch
 from goldfold.inference.held_out import held_out_histograms
-from goldfold.inference.labels import (
-    predict_labels,
-    read_labels_table,
-    see_labels,
-    write_labels,
-)
+from goldfold.inference.labels import predict_labels, see_labels
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
-from goldfold.pipeline.view_sets import timed_views
-from goldfold.pipeline.views_stage import _look
+from goldfold.tasks.mask_held_out import look_at_masks
+from goldfold.tasks.view_sets import timed_views
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 
@@ -117,7 +112,7 @@ def to_histograms(predictor, _):
     return held_out_histograms(predictor, Images(), IDS, batch_size=3, **how)
 
 
-def to_views(predictor, _, look=_look):
+def to_views(predictor, _, look=look_at_masks):
     found = []
     for start in (0, 3):
         inputs = network_input(Images().pixels[start : start + 3], CPU.device)
@@ -254,31 +249,3 @@ def test_a_store_of_an_older_version_with_such_a_presence_is_refused(tmp_path, m
         InputError, match=r"presence was NaN for 1 image:\n  image-1\nRemove a\.maps"
     ):
         MapReader(tmp_path / "a.maps")
-
-
-def test_a_table_of_classes_is_not_written_with_nan(tmp_path):
-    probability = np.array([[0.5, 0.5], [np.nan, 1.0], [0.0, 1.0]], np.float32)
-    with pytest.raises(NotFiniteError, match=r"a\.csv is not written.*\n  image-1\nTrain"):
-        write_labels(tmp_path / "a.csv", IDS[:3], ["x", "y"], probability, {})
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("cell", ["nan", "", "inf", "1.5", "-0.1", "x"])
-def test_a_table_of_an_older_version_with_such_cells_is_refused(tmp_path, cell):
-    path = tmp_path / "a.csv"
-    path.write_text(f"image_id,x,y\n007,0,1\nb,0.25,{cell}\nc,{cell},1\n")
-    with pytest.raises(InputError) as error:
-        read_labels_table(path, ["x", "y"])
-    lines = str(error.value).splitlines()
-    assert lines[0].endswith("a.csv: 2 rows have values that are not probabilities from 0 to 1:")
-    assert lines[1:3] == [f"  line 3, b: y is {cell!r}", f"  line 4, c: x is {cell!r}"]
-    assert "goldfold predict run" in lines[3]
-
-
-def test_a_sound_table_is_read_exactly(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("image_id,x,y\n007,0,1\nb,0.123456789,1e-9\n")
-    ids, probability = read_labels_table(path, ["x", "y"])
-    assert ids == ["007", "b"]
-    # Nine digits name the float32 number that was written.
-    assert probability.tolist() == np.float32([[0, 1], [0.123456789, 1e-9]]).tolist()

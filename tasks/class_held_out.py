@@ -1,60 +1,22 @@
-"""What each view of the test-time augmentation gains where classes are predicted."""
+"""What networks say of the classes of held-out images, and how ways to predict them compare."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from goldfold.ensemble.labels import JudgedLabels, Truth
-    from goldfold.pipeline.jobs import Job
-    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.inference.predictor import Predictor
+    from goldfold.tasks.results import Judgement
+    from goldfold.tasks.run_view import RunView
+    from goldfold.training.cache import ImageCache
 
     FloatArray = NDArray[np.float64]
-
-
-def compare_label_views(
-    run: OpenRun,
-    jobs: Sequence[Job],
-    names: list[str],
-    sets: Mapping[str, tuple[int, ...]],
-) -> dict[str, Any]:
-    """Return what sets of views score on the held-out images of a model, as plain values.
-
-    Args:
-        run: the run.
-        jobs: fold trainings of one model.
-        names: of the views.
-        sets: their places, by what a set is called; gains are counted from the first.
-    """
-    import numpy as np
-
-    from goldfold.pipeline.view_sets import rows_of_sets
-
-    tables, ids, seconds = [], [], np.zeros(len(names))
-    for job in jobs:
-        found, its, took = _job_labels(run, job, names, list(sets.values()))
-        tables.append(found)
-        ids.append(its)
-        seconds += took
-    image_ids, seen = mean_by_image(ids, tables)
-    judgement = LabelJudgement(run, image_ids)
-    judged = [judgement.judge(one) for one in seen]
-    rows = rows_of_sets(
-        sets,
-        [one.honest for one in judged],
-        judgement.gains(judged[0], judged),
-        seconds / sum(len(one) for one in ids),
-    )
-    return {
-        "model": jobs[0].model.name,
-        "metric": judgement.truth.metric,
-        "images": len(image_ids),
-        "sets": rows,
-    }
 
 
 def mean_by_image(
@@ -80,13 +42,13 @@ def mean_by_image(
     return names.tolist(), (total / np.bincount(place)[:, None, None]).swapaxes(0, 1)
 
 
-class LabelJudgement:
+class ClassJudgement:
     """Judges ways to predict the classes of training images, out of fold."""
 
-    def __init__(self, run: OpenRun, image_ids: Sequence[str]) -> None:
+    def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
         """Take the images that all ways predict."""
         from goldfold.ensemble.honest import number_groups, parts_of
-        from goldfold.pipeline.class_ensemble import truth_of
+        from goldfold.tasks.class_ensemble import truth_of
 
         table = run.folds.set_index("image_id").loc[list(image_ids)]
         groups = list(table["group"])
@@ -106,7 +68,7 @@ class LabelJudgement:
         from dataclasses import asdict
 
         from goldfold.ensemble.label_gain import label_gains
-        from goldfold.pipeline.class_ensemble import plain
+        from goldfold.tasks.class_ensemble import plain
 
         found = label_gains(
             self.truth,
@@ -119,15 +81,34 @@ class LabelJudgement:
         return [{key: plain(value) for key, value in asdict(one).items()} for one in found]
 
 
-def _job_labels(
-    run: OpenRun,
-    job: Job,
-    names: list[str],
-    sets: Sequence[tuple[int, ...]],
-) -> tuple[FloatArray, list[str], FloatArray]:
-    """Return probabilities of a fold's held-out images, their ids, and seconds a view.
+def see_classes(
+    run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
+) -> FloatArray:
+    """Return the probabilities of the held-out images' classes, (N, C)."""
+    from goldfold.inference.labels import predict_labels
 
-    The probabilities are (sets, n, C). Every view is seen once; sets are merged from what was seen.
+    return predict_labels(
+        predictor,
+        cache,
+        list(held_out["image_id"]),
+        exclusive=run.settings.competition.exclusive,
+        batch_size=run.settings.inference.batch_size,
+        progress=run.progress,
+    ).astype("float64")
+
+
+def see_class_sets(
+    run: RunView,
+    predictor: Predictor,
+    cache: ImageCache,
+    held_out: pd.DataFrame,
+    names: Sequence[str],
+    sets: Sequence[tuple[int, ...]],
+    title: str,
+) -> tuple[FloatArray, FloatArray]:
+    """Return probabilities under each set of views, (sets, N, C), and seconds (V,).
+
+    Every view is seen once; sets are merged from what was seen.
     """
     from functools import partial
 
@@ -136,29 +117,20 @@ def _job_labels(
     from goldfold.inference.labels import merged_labels, see_labels
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
-    from goldfold.pipeline.held_out import held_out_images
-    from goldfold.pipeline.image_caches import training_cache
-    from goldfold.pipeline.networks import Networks
-    from goldfold.pipeline.predictions import image_size
-    from goldfold.pipeline.view_sets import timed_views
+    from goldfold.tasks.view_sets import timed_views
     from goldfold.training.batch import network_input
 
-    form = run.settings.competition
-    cache = training_cache(run, image_size(run, job), job.model.channels)
-    ids = list(held_out_images(run, job)["image_id"])
-    predictor = Networks(run, job).predictor(cache)
-    views, device, rows = get_views(names), predictor.device, cache.rows(ids)
-    found = np.zeros((len(sets), len(ids), len(form.classes)))
+    form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
+    views, rows = get_views(list(names)), cache.rows(ids)
+    probability = np.zeros((len(sets), len(ids), len(form.classes)))
     seconds = np.zeros(len(views))
     look = partial(see_labels, exclusive=form.exclusive)
     size = run.settings.inference.batch_size
-    title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
     with run.progress.task(title, len(rows)) as task:
         for start in range(0, len(rows), size):
             pixels = np.stack([cache.pixels[row] for row in rows[start : start + size]])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            batch_ids = ids[start : start + size]
-            seen, took = timed_views(predictor, views, inputs, look, batch_ids)
+            seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
             seconds += took
             for number, chosen in enumerate(sets):
                 merger = Merger(predictor.merge)
@@ -167,6 +139,39 @@ def _job_labels(
                     for place in chosen:
                         merger.add(seen[place][network])
                 merged = merged_labels(merger, form.exclusive)
-                found[number, start : start + len(pixels)] = merged
+                probability[number, start : start + len(pixels)] = merged
             task.advance(len(pixels))
-    return found, ids, seconds
+    return probability, seconds
+
+
+def judge_classes(
+    run: RunView, ways: Sequence[Sequence[Any]], held_out: Sequence[pd.DataFrame], base: int
+) -> Judgement:
+    """Return the cross-fitted scores of ways to predict the same classes, as `Task.judge`.
+
+    AUROC and F1 belong to the whole set, so each image is scored once: seeds are averaged.
+    """
+    import numpy as np
+
+    from goldfold.tasks.results import Judgement
+
+    ids = [list(table["image_id"]) for table in held_out]
+    image_ids, seen = mean_by_image(ids, [np.stack(of_job) for of_job in zip(*ways, strict=True)])
+    judgement = ClassJudgement(run, image_ids)
+    judged = [judgement.judge(probability) for probability in seen]
+    gains = judgement.gains(judged[base], judged)
+    return Judgement([way.honest for way in judged], gains, len(image_ids))
+
+
+def class_score(run: RunView, held_out: pd.DataFrame) -> Callable[[Any, NDArray[np.bool_]], float]:
+    """Return what scores probabilities of held-out images at their best thresholds."""
+    from goldfold.ensemble.labels import best_thresholds
+    from goldfold.tasks.class_ensemble import truth_of
+
+    truth = truth_of(run, held_out, list(held_out["image_id"]))
+
+    def score(probability: Any, chosen: NDArray[np.bool_]) -> float:
+        own = truth.of(chosen)
+        return own.score(probability[chosen], best_thresholds(own, probability[chosen]))
+
+    return score

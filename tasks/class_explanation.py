@@ -9,32 +9,34 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.pipeline.class_submission import DecidedLabels
-    from goldfold.pipeline.open_run import OpenRun
     from goldfold.settings import CompetitionSettings
+    from goldfold.tasks.class_submission import DecidedClasses
+    from goldfold.tasks.results import Explanation
+    from goldfold.tasks.run_view import MemberSource, RunView
 
 
-def explain_labels(run: OpenRun, row: pd.Series) -> tuple[dict[str, Any], NDArray[np.uint8]]:
-    """Return plain values for --json, and a picture: the image and its probabilities beside it.
+def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
+    """Return why an image got its classes: the image, and its probabilities beside it.
 
     A test image is explained as it is submitted, a training image by what is said of it out of
     fold, held against its true classes.
 
     Args:
         run: the run.
+        source: of its members.
         row: of images.csv.
 
     Raises:
-        InputError: predictions or ensemble are missing or outdated.
+        InputError: predictions are missing or outdated.
     """
     from goldfold.competitions.image import Reading, read_image
-    from goldfold.pipeline.class_submission import decide_labels
-    from goldfold.pipeline.ensemble_stage import require_ensemble
     from goldfold.submissions.label_picture import draw_classes
+    from goldfold.tasks.class_submission import decide_classes
+    from goldfold.tasks.class_words import explanation_lines
+    from goldfold.tasks.results import Explanation
 
-    require_ensemble(run)
     labelled = bool(row["split"] == "train" and row["labelled"])
-    decided = decide_labels(run, "out-of-fold" if labelled else "test")
+    decided = decide_classes(run, source, "out-of-fold" if labelled else "test")
     form = run.settings.competition
     facts = _facts(form, decided, str(row["image_id"]))
     if labelled:
@@ -46,10 +48,10 @@ def explain_labels(run: OpenRun, row: pd.Series) -> tuple[dict[str, Any], NDArra
         facts["thresholds"],
         facts.get("true"),
     )
-    return facts, picture
+    return Explanation(facts, picture, explanation_lines(facts))
 
 
-def _facts(form: CompetitionSettings, decided: DecidedLabels, image_id: str) -> dict[str, Any]:
+def _facts(form: CompetitionSettings, decided: DecidedClasses, image_id: str) -> dict[str, Any]:
     """Return what is said of an image, and what comes of it.
 
     Raises:
@@ -117,10 +119,10 @@ def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: l
     return f"{', '.join(predicted) or 'no class'}: {told}"
 
 
-def _against_truth(run: OpenRun, decided: DecidedLabels, facts: dict[str, Any]) -> dict[str, Any]:
+def _against_truth(run: RunView, decided: DecidedClasses, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the true classes of a training image and how far it is right."""
     from goldfold.competitions.label_metric import log_losses
-    from goldfold.pipeline.class_ensemble import truth_of
+    from goldfold.tasks.class_ensemble import truth_of
 
     place = decided.members.image_ids.index(facts["image_id"])
     truth = truth_of(run, run.images, [facts["image_id"]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
     from goldfold.ensemble.label_measures import Bounds
     from goldfold.ensemble.labels import LabelAssessment, Truth
-    from goldfold.pipeline.class_members import LabelMembers
-    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.tasks.class_members import ClassMembers
+    from goldfold.tasks.run_view import MemberSource, RunView
 
 FORMAT = 2
 """Of ensemble.json; up to 1, thresholds could lie on a probability. Older files are made anew."""
 
 
-def truth_of(run: OpenRun, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
+def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
     """Return what is true of images."""
     from goldfold.competitions.images_table import CLASSES
     from goldfold.competitions.label_metric import class_weight_list
@@ -35,29 +35,7 @@ def truth_of(run: OpenRun, images: pd.DataFrame, image_ids: Sequence[str]) -> Tr
     )
 
 
-def label_ensemble_made_from(run: OpenRun) -> dict[str, Any]:
-    """Return what ensemble.json depends on.
-
-    Raises:
-        InputError: as `open_label_members`.
-    """
-    from goldfold.pipeline.class_members import open_label_members
-
-    members = open_label_members(run, "out-of-fold")
-    return _made_from(run, members)
-
-
-def _made_from(run: OpenRun, members: LabelMembers) -> dict[str, Any]:
-    from goldfold.pipeline.members import OUT_OF_FOLD, expected_predictions
-
-    return {
-        "predictions": members.facts,
-        OUT_OF_FOLD: expected_predictions(run, "out-of-fold"),
-        **label_ensemble_settings(run),
-    }
-
-
-def label_ensemble_settings(run: OpenRun) -> dict[str, Any]:
+def judged_classes(run: RunView) -> dict[str, Any]:
     """Return what ensemble.json depends on beside the predictions."""
     from goldfold.competitions.images_table import CLASSES
     from goldfold.files import fingerprint
@@ -72,11 +50,13 @@ def label_ensemble_settings(run: OpenRun) -> dict[str, Any]:
     }
 
 
-def make_label_ensemble(run: OpenRun) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the content of ensemble.json and what it was made from; metrics.csv is written.
+def assess_classes(
+    run: RunView, source: MemberSource, made_from: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of ensemble.json; metrics.csv is written.
 
     Raises:
-        InputError: as `open_label_members`.
+        InputError: as `class_members`.
     """
     import numpy as np
     import pandas as pd
@@ -85,10 +65,10 @@ def make_label_ensemble(run: OpenRun) -> tuple[dict[str, Any], dict[str, Any]]:
     from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
     from goldfold.ensemble.labels import assess_labels
     from goldfold.files import write_text
-    from goldfold.pipeline.class_members import open_label_members
+    from goldfold.tasks.class_members import class_members
 
     settings = run.settings.ensemble
-    members = open_label_members(run, "out-of-fold")
+    members = class_members(source, "out-of-fold")
     table = run.folds.set_index("image_id").loc[members.image_ids]
     groups = list(table["group"])
     truth = truth_of(run, run.images, members.image_ids)
@@ -116,10 +96,9 @@ def make_label_ensemble(run: OpenRun) -> tuple[dict[str, Any], dict[str, Any]]:
     ]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
     write_text(run.directory.metrics, text)
-    made_from = _made_from(run, members)
     one_fold = table["fold"].nunique() == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
-    return _report(run, members, truth, found, bounds, whole, one_fold, made_from), made_from
+    return _report(run, members, truth, found, bounds, whole, one_fold, made_from)
 
 
 def with_bounds(rows: Sequence[dict[str, Any]], bounds: Bounds) -> list[dict[str, Any]]:
@@ -144,14 +123,14 @@ def plain(value: Any) -> Any:
 
 
 def _report(
-    run: OpenRun,
-    members: LabelMembers,
+    run: RunView,
+    members: ClassMembers,
     truth: Truth,
     found: LabelAssessment,
     bounds: Bounds,
     measures: list[dict[str, Any]],
     one_fold: bool,
-    made_from: dict[str, Any],
+    made_from: Mapping[str, Any],
 ) -> dict[str, Any]:
     settings = run.settings.ensemble
     return {
@@ -180,5 +159,5 @@ def _report(
         "constant": plain(found.constant),
         "measures": measures,
         "images": len(members.image_ids),
-        "made_from": made_from,
+        "made_from": dict(made_from),
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.scale import Scale
     from goldfold.ensemble.threshold import Rule
     from goldfold.ensemble.weights import Pixels
-    from goldfold.pipeline.open_run import OpenRun
+    from goldfold.tasks.run_view import RunView
 
 MOST_IMAGES = 2000
 """Images on which weights and ways to blend are searched; of more, a random sample."""
@@ -30,7 +30,7 @@ class Blender:
 
     def __init__(
         self,
-        run: OpenRun,
+        run: RunView,
         images: pd.DataFrame,
         members: Sequence[Member],
         of_class: str = "",
@@ -305,7 +305,7 @@ class Blender:
         return found
 
 
-def true_masks(run: OpenRun, images: pd.DataFrame) -> TrueMask:
+def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
     """Return a function image id -> true mask, uint8 (H, W), None where it is empty."""
     from goldfold.competitions.images_table import training_images
     from goldfold.competitions.rle import decode, get_dialect
@@ -324,7 +324,7 @@ def true_masks(run: OpenRun, images: pd.DataFrame) -> TrueMask:
     return true_mask
 
 
-def true_objects(run: OpenRun, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
+def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
     """Return a function image id -> true objects, None unless the metric compares objects."""
     from goldfold.competitions.images_table import OBJECTS, training_images
     from goldfold.competitions.objects import read_objects

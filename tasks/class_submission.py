@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.pipeline.class_members import LabelMembers
-    from goldfold.pipeline.open_run import OpenRun
-    from goldfold.pipeline.predictions import Split
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
+    from goldfold.tasks.class_members import ClassMembers
+    from goldfold.tasks.run_view import MemberSource, RunView, Split
 
 ANY = "any"
 """A class of this name holds wherever another one does; it should not be less likely."""
 
 
-def label_cells(run: OpenRun, keys: Sequence[str], layout: Layout) -> list[tuple[str, Any]]:
+def class_cells(
+    run: RunView, source: MemberSource, keys: Sequence[str], layout: Layout
+) -> list[tuple[str, Any]]:
     """Return what each row of the sample holds.
 
     Raises:
@@ -31,7 +32,7 @@ def label_cells(run: OpenRun, keys: Sequence[str], layout: Layout) -> list[tuple
     from goldfold.submissions.layout import format_probability
 
     form = run.settings.competition
-    ids, probability, predicted = test_labels(run)
+    ids, probability, predicted = test_classes(run, source)
     place = {image_id: row for row, image_id in enumerate(ids)}
     _refuse_missing(run, keys, layout, place)
     _tell_of_any(run, form, probability)
@@ -64,7 +65,7 @@ def _named(predicted: NDArray[np.bool_], probability: NDArray[np.float64]) -> in
 
 
 @dataclass(frozen=True)
-class DecidedLabels:
+class DecidedClasses:
     """What members say of images, and what ensemble.json makes of it.
 
     Attributes:
@@ -76,7 +77,7 @@ class DecidedLabels:
         predicted: (N, C).
     """
 
-    members: LabelMembers
+    members: ClassMembers
     weights: list[int]
     merge: str
     probability: NDArray[np.float64]
@@ -84,7 +85,7 @@ class DecidedLabels:
     predicted: NDArray[np.bool_]
 
 
-def decide_labels(run: OpenRun, split: Split) -> DecidedLabels:
+def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedClasses:
     """Return the classes of the test images, or of the training images out of fold.
 
     Raises:
@@ -93,15 +94,15 @@ def decide_labels(run: OpenRun, split: Split) -> DecidedLabels:
     from goldfold.competitions.label_metric import decide
     from goldfold.ensemble.label_merge import merge_labels
     from goldfold.files import read_json
-    from goldfold.pipeline.class_members import open_label_members
+    from goldfold.tasks.class_members import class_members
 
     chosen = read_json(run.directory.ensemble)
-    members = open_label_members(run, split)
+    members = class_members(source, split)
     by_name = {one["name"]: one["weight"] for one in chosen["members"]}
     weights = [by_name[name] for name in members.names]
     references = None
     if chosen["merge"] == "rank" and split == "test":
-        references = open_label_members(run, "out-of-fold").probability
+        references = class_members(source, "out-of-fold").probability
     probability = merge_labels(
         members.probability,
         weights,
@@ -111,24 +112,26 @@ def decide_labels(run: OpenRun, split: Split) -> DecidedLabels:
     )
     thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
     predicted = decide(probability, chosen["exclusive"], thresholds)
-    return DecidedLabels(members, weights, chosen["merge"], probability, thresholds, predicted)
+    return DecidedClasses(members, weights, chosen["merge"], probability, thresholds, predicted)
 
 
-def test_labels(run: OpenRun) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]:
+def test_classes(
+    run: RunView, source: MemberSource
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]:
     """Return ids, blended probabilities (N, C) and predicted classes (N, C) of the test images.
 
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    found = decide_labels(run, "test")
+    found = decide_classes(run, source, "test")
     return found.members.image_ids, found.probability, found.predicted
 
 
-test_labels.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it
+test_classes.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it
 
 
 def _refuse_missing(
-    run: OpenRun, keys: Sequence[str], layout: Layout, place: dict[str, int]
+    run: RunView, keys: Sequence[str], layout: Layout, place: dict[str, int]
 ) -> None:
     from goldfold.errors import InputError, list_problems
 
@@ -150,7 +153,7 @@ def _refuse_missing(
         )
 
 
-def _tell_of_any(run: OpenRun, form: CompetitionSettings, probability: NDArray[np.float64]) -> None:
+def _tell_of_any(run: RunView, form: CompetitionSettings, probability: NDArray[np.float64]) -> None:
     """Say how many images have `any` less likely than one of the classes that it stands for."""
     if ANY not in form.classes or len(form.classes) < 3 or form.exclusive:
         return
@@ -164,25 +167,24 @@ def _tell_of_any(run: OpenRun, form: CompetitionSettings, probability: NDArray[n
     )
 
 
-def write_plain_table(run: OpenRun, path: Path) -> None:
-    """Write probabilities and the predicted classes where there is no sample submission."""
+def plain_class_table(run: RunView, source: MemberSource) -> pd.DataFrame:
+    """Return probabilities and the predicted classes of the test images."""
     import pandas as pd
 
     from goldfold.competitions.images_table import JOINT
-    from goldfold.files import write_text
 
     classes = run.settings.competition.classes
-    ids, probability, predicted = test_labels(run)
+    ids, probability, predicted = test_classes(run, source)
     table = pd.DataFrame(probability, columns=classes)
     table.insert(0, "image_id", ids)
     table["predicted"] = [
         JOINT.join(name for name, yes in zip(classes, row, strict=True) if yes)
         for row in predicted.tolist()
     ]
-    write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    return table
 
 
-def judge_test_images(run: OpenRun) -> dict[str, Any] | None:
+def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | None:
     """Return score and measures of the test images where their folders name their classes.
 
     Writes test-metrics.csv. None where nothing is known of them.
@@ -194,12 +196,12 @@ def judge_test_images(run: OpenRun) -> dict[str, Any] | None:
     from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
     from goldfold.ensemble.labels import honest_score
     from goldfold.files import write_text
-    from goldfold.pipeline.class_ensemble import truth_of, with_bounds
+    from goldfold.tasks.class_ensemble import truth_of, with_bounds
 
     test = test_images(run.images)
     if run.settings.competition.labels.kind != "folders" or (test[CLASSES] == "").any():
         return None
-    ids, probability, predicted = test_labels(run)
+    ids, probability, predicted = test_classes(run, source)
     truth = truth_of(run, test, ids)
     rows = measures_of_classes(truth, probability, predicted)
     group = run.settings.folds.group

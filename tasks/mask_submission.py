@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,38 +14,21 @@ if TYPE_CHECKING:
     from goldfold.ensemble.blend import Blend
     from goldfold.ensemble.post_processing import PostProcessing
     from goldfold.ensemble.threshold import Rule
-    from goldfold.pipeline.open_run import OpenRun
-    from goldfold.pipeline.predictions import Split
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
+    from goldfold.tasks.run_view import MemberSource, RunView, Split
 
 
-def write_masks(run: OpenRun, path: Path) -> None:
-    """Write a submission of masks.
-
-    Raises:
-        InputError: predictions, ensemble or sample are missing, outdated or do not fit.
-        OutputError: the file cannot be written.
-    """
-    from goldfold.pipeline.submission_layout import layout_of, sample_path, test_shapes
-    from goldfold.submissions.table import read_sample
-    from goldfold.submissions.write import write_submission
-
-    layout = layout_of(run.settings.competition)
-    sample = read_sample(sample_path(run), layout)
+def mask_cells(
+    run: RunView, source: MemberSource, sample: Sample, layout: Layout
+) -> list[tuple[str, Any]]:
+    """Return key and encoded masks of each row of the sample, as `Task.cells`."""
     with ExitStack() as stack:
         decided = {}
         for name in run.settings.competition.mask_classes or [""]:
-            decided[name] = open_masks(run, "test", name)
+            decided[name] = open_masks(run, source, "test", name)
             stack.callback(decided[name].blend.close)
-        write_submission(
-            path,
-            sample.image_ids,
-            list(_masks(run, decided, sample, layout)),
-            layout=layout,
-            columns=sample.columns,
-            shapes=test_shapes(run.images),
-        )
+        return list(_masks(run, decided, sample, layout))
 
 
 @dataclass(frozen=True)
@@ -66,7 +48,9 @@ class DecidedMasks:
         return post_process(apply_rule(self.blend.read(image_id), self.rule, presence), self.steps)
 
 
-def open_masks(run: OpenRun, split: Split, of_class: str = "") -> DecidedMasks:
+def open_masks(
+    run: RunView, source: MemberSource, split: Split, of_class: str = ""
+) -> DecidedMasks:
     """Return the masks of the test images, or of the training images out of fold.
 
     They are those of a class, where an image has several. The caller closes the blend.
@@ -81,17 +65,16 @@ def open_masks(run: OpenRun, split: Split, of_class: str = "") -> DecidedMasks:
         read_scales,
         read_weights,
     )
-    from goldfold.pipeline.members import open_members
 
     path = run.directory.ensemble
-    members = open_members(run, split, read_weights(path, of_class), of_class)
+    members = source.open(split, of_class, read_weights(path, of_class))
     partial = split == "out-of-fold" and run.settings.inference.allow_missing_folds
     blend = Blend(members, split, partial=partial, scales=read_scales(path, of_class))
     return DecidedMasks(blend, read_rule(path, of_class), read_post_processing(path, of_class))
 
 
 def _masks(
-    run: OpenRun, decided: Mapping[str, DecidedMasks], sample: Sample, layout: Layout
+    run: RunView, decided: Mapping[str, DecidedMasks], sample: Sample, layout: Layout
 ) -> Iterator[tuple[str, str | list[str]]]:
     """Yield key and encoded mask of each row of the sample, some maps in memory at a time.
 

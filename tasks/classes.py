@@ -1,0 +1,366 @@
+"""Classes of whole images: exactly one of them, or any number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldfold.tasks.results import Explanation, Judgement, Lessons, Taught
+from goldfold.tasks.run_view import MemberSource, RunView
+from goldfold.tasks.task import Task
+from goldfold.text_table import Line
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.ensemble.image_model import ModelMember
+    from goldfold.extent import Extent, Given
+    from goldfold.inference.predictor import Predictor
+    from goldfold.inference.reader import MapReader
+    from goldfold.inference.store import MapWriter
+    from goldfold.progress import Progress
+    from goldfold.submissions.label_compare import LabelComparison
+    from goldfold.submissions.label_score import LabelScores
+    from goldfold.submissions.layout import Layout
+    from goldfold.submissions.table import Sample
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.fold_run import FoldData
+    from goldfold.training.pseudo_labels import PseudoLabels
+
+
+class Classes(Task):
+    """A competition whose images have classes."""
+
+    @property
+    def needs_sample(self) -> bool:  # type: ignore[override]
+        """Without a sample submission a plain table of probabilities is written."""
+        return bool(self.form.submission.sample)
+
+    @property
+    def records(self) -> list[str]:
+        """One row of probabilities per image."""
+        return [""]
+
+    @property
+    def seen_per_image(self) -> int:
+        """One row."""
+        return 1
+
+    def describe(self) -> str:
+        """Return which classes are predicted."""
+        many = "one" if self.form.exclusive else "any number"
+        return f"the classes {', '.join(self.form.classes)}, {many} an image"
+
+    def same_as(self, other: Task) -> bool:
+        """Accept the same classes in the same order."""
+        return (
+            isinstance(other, Classes)
+            and self.form.exclusive == other.form.exclusive
+            and self.form.classes == other.form.classes
+        )
+
+    # --- training ------------------------------------------------------------------------------
+
+    def label_facts(self, train: pd.DataFrame) -> list[object]:
+        """Return the classes of each image."""
+        from goldfold.competitions.images_table import CLASSES
+
+        return [list(train[CLASSES]), self.form.classes, self.form.exclusive]
+
+    def cached_masks(self, train: pd.DataFrame) -> None:
+        """Return none: the cache holds pixels alone."""
+        return
+
+    def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which images have a class, (N,); of exclusive ones the first is none found."""
+        from goldfold.tasks.class_training import class_flags, class_targets
+
+        return class_flags(self.form, class_targets(self.form, train))
+
+    def nothing_is_empty(self, train: pd.DataFrame) -> str:
+        """Return nothing: schedules draw by class where they are set."""
+        return ""
+
+    def fold_data(self, lessons: Lessons) -> FoldData:
+        """Return images to learn from, and held-out ones with their classes."""
+        from goldfold.tasks.class_training import class_fold_data
+
+        return class_fold_data(self.form, lessons)
+
+    def target_shape(self, count: int, extent: Extent) -> tuple[int, ...]:
+        """Return (N, 1, C)."""
+        return (count, 1, self.form.outputs)
+
+    # --- prediction ----------------------------------------------------------------------------
+
+    def predict(
+        self,
+        predictor: Predictor,
+        cache: ImageCache,
+        chosen: pd.DataFrame,
+        writer: MapWriter,
+        *,
+        batch_size: int,
+        share: tuple[int, int],
+        progress: Progress,
+    ) -> None:
+        """Fill a store with rows of probabilities, float32 (C,)."""
+        from goldfold.inference.labels import label_forward
+        from goldfold.inference.predict import predict_arrays
+
+        ids = list(chosen["image_id"])
+        predict_arrays(
+            label_forward(predictor, ids, self.form.exclusive),
+            cache,
+            ids,
+            writer,
+            batch_size=batch_size,
+            share=share,
+            progress=progress,
+        )
+
+    def see(
+        self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
+    ) -> NDArray[np.float64]:
+        """Return the probabilities of the held-out images' classes, (N, C)."""
+        from goldfold.tasks.class_held_out import see_classes
+
+        return see_classes(run, predictor, cache, held_out)
+
+    def see_sets(
+        self,
+        run: RunView,
+        predictor: Predictor,
+        cache: ImageCache,
+        held_out: pd.DataFrame,
+        names: Sequence[str],
+        sets: Sequence[tuple[int, ...]],
+        title: str,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return probabilities under each set of views, (sets, N, C), and seconds (V,)."""
+        from goldfold.tasks.class_held_out import see_class_sets
+
+        return see_class_sets(run, predictor, cache, held_out, names, sets, title)
+
+    def score_of(
+        self, run: RunView, held_out: pd.DataFrame
+    ) -> Callable[[Any, NDArray[np.bool_]], float]:
+        """Return what scores probabilities at their best thresholds."""
+        from goldfold.tasks.class_held_out import class_score
+
+        return class_score(run, held_out)
+
+    def judge(
+        self,
+        run: RunView,
+        ways: Sequence[Sequence[Any]],
+        held_out: Sequence[pd.DataFrame],
+        base: int,
+    ) -> Judgement:
+        """Return cross-fitted scores of ways to predict the same classes."""
+        from goldfold.tasks.class_held_out import judge_classes
+
+        return judge_classes(run, ways, held_out, base)
+
+    # --- blend and thresholds ------------------------------------------------------------------
+
+    def judged_facts(self, run: RunView) -> dict[str, Any]:
+        """Return settings, metric, folds and classes."""
+        from goldfold.tasks.class_ensemble import judged_classes
+
+        return judged_classes(run)
+
+    def assess(
+        self, run: RunView, source: MemberSource, made_from: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return blend and thresholds; metrics.csv is written."""
+        from goldfold.tasks.class_ensemble import assess_classes
+
+        return assess_classes(run, source, made_from)
+
+    def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
+        """Return ways to blend."""
+        from goldfold.tasks.class_blends import compare_class_blends
+
+        return compare_class_blends(run, source)
+
+    def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
+        """Return scores, measures and thresholds."""
+        from goldfold.tasks.class_words import ensemble_lines
+
+        return ensemble_lines(report)
+
+    # --- pseudo-labels -------------------------------------------------------------------------
+
+    def teach(
+        self, readers: Mapping[str, Sequence[tuple[MapReader, int]]], image_id: str, *, hard: bool
+    ) -> Taught:
+        """Return the blended probabilities of an image's classes."""
+        import numpy as np
+
+        from goldfold.competitions.images_table import JOINT
+        from goldfold.competitions.label_metric import decide
+        from goldfold.ensemble.label_merge import merge_labels
+        from goldfold.training.pseudo_labels import label_confidence
+
+        exclusive = self.form.exclusive
+        rows = [
+            (reader.read_row(image_id)[None].astype(np.float64), weight)
+            for reader, weight in readers[""]
+        ]
+        weights = [weight for _, weight in rows]
+        blend = merge_labels([row for row, _ in rows], weights, "mean", exclusive=exclusive)
+        flags = decide(blend, exclusive)
+        named = np.array(self.form.classes)[flags[0]].tolist()
+        return Taught(
+            {"": (flags if hard else blend)[0].astype(np.float32)},
+            float(label_confidence(blend, exclusive=exclusive)[0]),
+            {"classes": JOINT.join(named)},
+        )
+
+    def read_pseudo(self, path: Path, cache: Path, name: str, size: Given) -> PseudoLabels:
+        """Return probabilities in units of 1/255; they have no size."""
+        import numpy as np
+
+        from goldfold.inference.reader import MapReader
+        from goldfold.training.pseudo_labels import TOP, PseudoLabels
+
+        with MapReader(path) as reader:
+            ids = reader.image_ids
+            rows = [np.rint(reader.read_row(image_id) * TOP) for image_id in ids]
+        shape = (len(ids), len(self.form.classes))
+        return PseudoLabels(list(ids), np.array(rows, np.uint8).reshape(shape))
+
+    def pseudo_summary(self, kept: Sequence[Mapping[str, Any]]) -> str:
+        """Return how many images have each class."""
+        from goldfold.competitions.images_table import JOINT
+
+        named = Counter(name for row in kept for name in row["classes"].split(JOINT))
+        return ", ".join(f"{count:,} {name or 'of no class'}" for name, count in named.items())
+
+    # --- submission ----------------------------------------------------------------------------
+
+    def layout(self) -> Layout:
+        """Return the columns of a submission, or of the table that stands for one."""
+        from goldfold.submissions.layout import Layout
+        from goldfold.tasks.submission_layout import layout_of
+
+        if self.needs_sample:
+            return layout_of(self.form)
+        return Layout(("image_id",), tuple(self.form.classes), "probability")
+
+    def cells(
+        self, run: RunView, source: MemberSource, sample: Sample, layout: Layout
+    ) -> list[tuple[str, Any]]:
+        """Return the probabilities or the class of each row."""
+        from goldfold.tasks.class_submission import class_cells
+
+        return class_cells(run, source, sample.image_ids, layout)
+
+    def plain_table(self, run: RunView, source: MemberSource) -> pd.DataFrame:
+        """Return probabilities and the predicted classes."""
+        from goldfold.tasks.class_submission import plain_class_table
+
+        return plain_class_table(run, source)
+
+    def judge_test(self, run: RunView, source: MemberSource) -> list[Line]:
+        """Return score and measures of the test images where their folders name their classes."""
+        from goldfold.tasks.class_submission import judge_test_classes
+        from goldfold.tasks.class_words import judgement_lines
+
+        judgement = judge_test_classes(run, source)
+        return [] if judgement is None else judgement_lines(judgement)
+
+    def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
+        """Return why an image got its classes."""
+        from goldfold.tasks.class_explanation import explain_classes
+
+        return [explain_classes(run, source, row)]
+
+    def compare(
+        self, first: Path, second: Path, shapes: Mapping[str, tuple[int, int]] | None
+    ) -> LabelComparison:
+        """Return where two submissions of classes differ."""
+        from goldfold.submissions.label_compare import compare_labels
+
+        return compare_labels(
+            first,
+            second,
+            layout=self.layout(),
+            classes=self.form.classes,
+            exclusive=self.form.exclusive,
+            metric=self.form.metric,
+        )
+
+    def comparison_lines(
+        self, comparison: Any, first: Path, second: Path, images: int
+    ) -> list[Line]:
+        """Return how much two submissions of classes agree."""
+        from goldfold.tasks.class_words import comparison_lines
+
+        return comparison_lines(comparison, images)
+
+    def score(
+        self,
+        file: Path,
+        solution: Path,
+        shapes: Mapping[str, tuple[int, int]] | None,
+        *,
+        only_submitted: bool,
+    ) -> LabelScores:
+        """Return the score of a submission of classes."""
+        from goldfold.competitions.label_metric import class_weight_list
+        from goldfold.submissions.label_score import score_labels
+        from goldfold.tasks.submission_layout import layout_of
+
+        form = self.form
+        return score_labels(
+            file,
+            solution,
+            layout=layout_of(form),
+            classes=form.classes,
+            exclusive=form.exclusive,
+            metric=form.metric,
+            class_weights=class_weight_list(form.classes, form.metric_weights),
+        )
+
+    def score_lines(self, scores: Any) -> list[Line]:
+        """Return a score beside that of the classes' frequencies."""
+        from goldfold.tasks.class_words import score_lines
+
+        return score_lines(scores)
+
+    # --- export --------------------------------------------------------------------------------
+
+    @property
+    def whole_image_classes(self) -> list[str]:
+        """All of them."""
+        return self.form.classes
+
+    def model_facts(self, run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Return merge, thresholds and measures."""
+        return {
+            "merge": chosen["merge"],
+            "thresholds": [chosen["thresholds"][name] for name in self.form.classes],
+            "measures": chosen["measures"],
+        }
+
+    def blended(self, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the members as they are."""
+        return list(chosen["members"])
+
+    def complete_members(
+        self,
+        run: RunView,
+        source: MemberSource,
+        chosen: Mapping[str, Any],
+        members: list[ModelMember],
+    ) -> list[ModelMember]:
+        """Return the members with what ranks are counted in, where they are blended by rank."""
+        from goldfold.tasks.class_export import with_quantiles
+
+        return with_quantiles(source, members) if chosen["merge"] == "rank" else members

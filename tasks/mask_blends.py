@@ -1,0 +1,83 @@
+"""Ways to blend masks, compared on out-of-fold predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from goldfold.tasks.run_view import MemberSource, RunView
+
+WAYS = ("equal", "hill-climb", "simplex")
+
+
+def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[str, Any]:
+    """Return the report on the masks of a class, "" where an image has one mask."""
+    from goldfold.competitions.images_table import of_class
+    from goldfold.ensemble.blend import close_members
+    from goldfold.ensemble.blend_trials import leave_one_out, try_blends
+    from goldfold.ensemble.scale import MERGES
+    from goldfold.tasks.mask_blending import Blender
+
+    members = source.open("out-of-fold", name)
+    try:
+        blender = Blender(run, of_class(run.images, name), members)
+        sample = blender.sample()
+        run.progress.say(f"blend: {len(sample):,} images, {len(members)} members")
+        pixels, parts = blender.pixels(sample), blender.parts[sample]
+        metric, settings = run.settings.competition.metric, run.settings.ensemble
+        several = len(members) > 1
+        trials = try_blends(
+            pixels,
+            blender.scale_list,
+            parts,
+            metric,
+            merges=MERGES if several else MERGES[:1],
+            ways=WAYS if several else WAYS[:1],
+            choice=settings.rule,
+        )
+        scales = blender.scale_list(settings.merge)
+        left_out = leave_one_out(pixels, scales, parts, metric, settings.rule)
+    finally:
+        close_members(members)
+    groups = [blender.groups[place] for place in sample]
+    base = trials[0].scores
+    names = [member.name for member in members]
+    return {
+        "metric": metric,
+        "images": len(sample),
+        "members": names,
+        "blends": [
+            {
+                "merge": one.merge,
+                "weights_by": one.way,
+                "weights": dict(zip(names, one.weights, strict=True)),
+                "honest": one.honest,
+                "gain": _gain(one.scores - base, groups, run),
+                "optimistic": one.optimistic,
+            }
+            for one in trials
+        ],
+        "without_member": [
+            {
+                "member": names[one.member],
+                "merge": settings.merge,
+                "honest": float(one.scores.mean()),
+                "gain": one.gain,
+            }
+            for one in left_out
+        ],
+    }
+
+
+def _gain(gap: NDArray[np.float64], groups: list[str], run: RunView) -> dict[str, float]:
+    """Return the mean gain over the plain mean and its interval over groups."""
+    from goldfold.ensemble.honest import group_interval, number_groups
+
+    settings = run.settings.ensemble
+    interval = group_interval(
+        gap, number_groups(groups), samples=settings.bootstrap_samples, seed=settings.seed
+    )
+    return {"mean": float(gap.mean()), "low": interval.low, "high": interval.high}

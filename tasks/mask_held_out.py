@@ -1,0 +1,176 @@
+"""What networks say of the masks of held-out images, and how ways to predict them compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+    from numpy.typing import NDArray
+
+    from goldfold.competitions.rle import Dialect
+    from goldfold.inference.predictor import Network, Predictor
+    from goldfold.inference.views import View
+    from goldfold.settings import CompetitionSettings
+    from goldfold.tasks.results import Judgement
+    from goldfold.tasks.run_view import RunView
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.device import Device
+
+    Histograms = NDArray[np.int64]
+
+
+def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the run-length encodings of each image's masks, in the order of the outputs."""
+    from goldfold.competitions.images_table import mask_columns
+
+    columns = [mask_columns(name)[0] for name in form.mask_classes] or ["mask_rle"]
+    return list(zip(*(images[column].tolist() for column in columns), strict=True))
+
+
+class HeldOutMasks:
+    """Held-out images with their true masks, as the histograms need them.
+
+    Attributes:
+        image_ids: N ids.
+        sizes: N original (height, width).
+        masks: N C encoded masks, those of one image beside each other.
+        dialect: of the masks.
+        objects: N cells of the column `objects` where the metric compares objects, else None.
+    """
+
+    def __init__(self, form: CompetitionSettings, held_out: pd.DataFrame) -> None:
+        """Take rows of images.csv."""
+        from goldfold.competitions.images_table import object_cells
+        from goldfold.competitions.rle import get_dialect
+
+        self.image_ids: list[str] = list(held_out["image_id"])
+        self.sizes: list[tuple[int, int]] = list(
+            zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True)
+        )
+        self.masks = [text for texts in encoded_masks(form, held_out) for text in texts]
+        self.dialect: Dialect = get_dialect(form.labels.dialect)
+        self.objects = object_cells(held_out)
+
+
+def see_masks(
+    run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
+) -> Histograms:
+    """Return the histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
+    from goldfold.inference.held_out import held_out_histograms
+
+    true = HeldOutMasks(run.settings.competition, held_out)
+    return held_out_histograms(
+        predictor,
+        cache,
+        true.image_ids,
+        sizes=true.sizes,
+        masks=true.masks,
+        dialect=true.dialect,
+        objects=true.objects,
+        batch_size=run.settings.inference.batch_size,
+        progress=run.progress,
+    )
+
+
+def see_mask_sets(
+    run: RunView,
+    predictor: Predictor,
+    cache: ImageCache,
+    held_out: pd.DataFrame,
+    names: Sequence[str],
+    sets: Sequence[tuple[int, ...]],
+    title: str,
+) -> tuple[Histograms, NDArray[np.float64]]:
+    """Return the histograms under each set of views, (sets, N C, 2 or 3, 256), and seconds (V,).
+
+    Every view is seen once; sets are merged from what was seen.
+    """
+    import numpy as np
+
+    from goldfold.inference.held_out import count_levels, empty_histograms
+    from goldfold.inference.merge import Merger
+    from goldfold.inference.views import get_views
+    from goldfold.tasks.view_sets import timed_views
+    from goldfold.training.batch import network_input
+
+    form, device = run.settings.competition, predictor.device
+    true, views = HeldOutMasks(form, held_out), get_views(list(names), form.mirror)
+    rows = cache.rows(true.image_ids)
+    histograms = np.stack([empty_histograms(len(true.masks), true.objects) for _ in sets])
+    seconds = np.zeros(len(views))
+    size = run.settings.inference.batch_size
+    with run.progress.task(title, len(rows)) as task:
+        for start in range(0, len(rows), size):
+            places = range(start, min(start + size, len(rows)))
+            pixels = np.stack([cache.pixels[rows[place]] for place in places])
+            inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+            ids = [true.image_ids[place] for place in places]
+            seen, took = timed_views(predictor, views, inputs, look_at_masks, ids)
+            seconds += took
+            for number, chosen in enumerate(sets):
+                merger = Merger(predictor.merge)
+                for place in chosen:
+                    for probability in seen[place]:
+                        merger.add(probability)
+                count_levels(
+                    histograms[number],
+                    places,
+                    (merger.result(), None),
+                    true.sizes,
+                    true.masks,
+                    true.dialect,
+                    true.objects,
+                )
+            task.advance(len(places))
+    return histograms, seconds
+
+
+def look_at_masks(
+    network: Network, inputs: torch.Tensor, view: View, device: Device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mask's probability, and for which images all logits are finite."""
+    from goldfold.inference.predictor import see
+
+    sight = see(network, inputs, view, device)
+    return sight.mask, sight.finite
+
+
+def judge_masks(
+    run: RunView, ways: Sequence[Sequence[Any]], held_out: Sequence[pd.DataFrame], base: int
+) -> Judgement:
+    """Return the cross-fitted scores of ways to predict the same masks, as `Task.judge`.
+
+    Scores are means over images, so ways are compared image by image.
+    """
+    import numpy as np
+
+    from goldfold.ensemble.honest import group_interval, number_groups, parts_of
+    from goldfold.ensemble.several import cross_fit_classes
+    from goldfold.tasks.results import Judgement
+
+    settings, form = run.settings.ensemble, run.settings.competition
+    fold_of = np.concatenate([table["fold"].to_numpy() for table in held_out])
+    groups = [group for table in held_out for group in table["group"]]
+    parts, numbers = parts_of(fold_of, groups, settings.seed), number_groups(groups)
+    scores = [
+        cross_fit_classes(
+            np.concatenate(list(histograms)),
+            parts,
+            form.metric,
+            classes=form.outputs,
+            choice=settings.rule,
+        )
+        for histograms in ways
+    ]
+    gains = []
+    for score in scores:
+        gap = score - scores[base]
+        interval = group_interval(
+            gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
+        )
+        gains.append({"mean": float(gap.mean()), "low": interval.low, "high": interval.high})
+    return Judgement([float(score.mean()) for score in scores], gains, len(fold_of))

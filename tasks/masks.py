@@ -1,0 +1,376 @@
+"""Masks: one per image, or one per image and class, which may overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldfold.tasks.results import Explanation, Judgement, Lessons, Taught
+from goldfold.tasks.run_view import MemberSource, RunView
+from goldfold.tasks.task import Task
+from goldfold.text_table import Line
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.extent import Extent, Given
+    from goldfold.inference.predictor import Predictor
+    from goldfold.inference.reader import MapReader
+    from goldfold.inference.store import MapWriter
+    from goldfold.progress import Progress
+    from goldfold.submissions.compare import Comparison
+    from goldfold.submissions.layout import Layout
+    from goldfold.submissions.masks import MaskReader
+    from goldfold.submissions.score import Scores
+    from goldfold.submissions.table import Sample
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.fold_run import FoldData
+    from goldfold.training.pseudo_labels import PseudoLabels
+
+
+class Masks(Task):
+    """A competition whose images have a mask, or a mask of each class."""
+
+    @property
+    def records(self) -> list[str]:
+        """Names of the masks of an image, "" for the only one."""
+        return self.form.mask_classes or [""]
+
+    @property
+    def seen_per_image(self) -> int:
+        """Masks of an image."""
+        return self.form.outputs
+
+    def describe(self) -> str:
+        """Return whose masks are predicted."""
+        names = ", ".join(self.form.classes)
+        return f"masks of {names}" if names else "one mask an image"
+
+    def same_as(self, other: Task) -> bool:
+        """Accept the same masks in any order: they are read by the names of their classes."""
+        return isinstance(other, Masks) and sorted(self.form.classes) == sorted(other.form.classes)
+
+    # --- training ------------------------------------------------------------------------------
+
+    def label_facts(self, train: pd.DataFrame) -> list[object]:
+        """Return the masks of each class and which of them mirrors exchange."""
+        from goldfold.tasks.mask_held_out import encoded_masks
+
+        if not self.form.mask_classes:
+            return []
+        return [self.form.classes, encoded_masks(self.form, train), self.form.mirror]
+
+    def cached_masks(self, train: pd.DataFrame) -> list[tuple[str, ...]]:
+        """Return the encoded masks of each image, in the order of the outputs."""
+        from goldfold.tasks.mask_held_out import encoded_masks
+
+        return encoded_masks(self.form, train)
+
+    def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which images have a mask with pixels, (N,)."""
+        flags: NDArray[np.bool_] = (train["area_px"] > 0).to_numpy()
+        return flags
+
+    def masks_present(self, train: pd.DataFrame) -> dict[str, bool]:
+        """Return by image id whether there is a mask."""
+        return dict(zip(train["image_id"], train["area_px"] > 0, strict=True))
+
+    def nothing_is_empty(self, train: pd.DataFrame) -> str:
+        """Return "no training mask is empty" where that is so."""
+        return "no training mask is empty" if self.non_empty(train).all() else ""
+
+    def fold_data(self, lessons: Lessons) -> FoldData:
+        """Return images to learn from, and held-out ones with their masks at original size."""
+        from goldfold.tasks.mask_training import mask_fold_data
+
+        return mask_fold_data(self.form, lessons)
+
+    def target_shape(self, count: int, extent: Extent) -> tuple[int, ...]:
+        """Return (N, C, H, W)."""
+        return (count, self.form.outputs, *extent)
+
+    # --- prediction ----------------------------------------------------------------------------
+
+    def predict(
+        self,
+        predictor: Predictor,
+        cache: ImageCache,
+        chosen: pd.DataFrame,
+        writer: MapWriter,
+        *,
+        batch_size: int,
+        share: tuple[int, int],
+        progress: Progress,
+    ) -> None:
+        """Fill a store with 8-bit maps at original size."""
+        from goldfold.inference.predict import predict_maps
+
+        predict_maps(
+            predictor,
+            cache,
+            list(chosen["image_id"]),
+            list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True)),
+            writer,
+            classes=self.records,
+            batch_size=batch_size,
+            share=share,
+            progress=progress,
+        )
+
+    def see(
+        self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
+    ) -> NDArray[np.int64]:
+        """Return histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
+        from goldfold.tasks.mask_held_out import see_masks
+
+        return see_masks(run, predictor, cache, held_out)
+
+    def see_sets(
+        self,
+        run: RunView,
+        predictor: Predictor,
+        cache: ImageCache,
+        held_out: pd.DataFrame,
+        names: Sequence[str],
+        sets: Sequence[tuple[int, ...]],
+        title: str,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return histograms under each set of views, (sets, N C, 2 or 3, 256), and seconds (V,)."""
+        from goldfold.tasks.mask_held_out import see_mask_sets
+
+        return see_mask_sets(run, predictor, cache, held_out, names, sets, title)
+
+    def score_of(
+        self, run: RunView, held_out: pd.DataFrame
+    ) -> Callable[[Any, NDArray[np.bool_]], float]:
+        """Return what scores histograms at their best thresholds."""
+        from goldfold.ensemble.soup import mask_score
+
+        return mask_score(self.form.metric)
+
+    def judge(
+        self,
+        run: RunView,
+        ways: Sequence[Sequence[Any]],
+        held_out: Sequence[pd.DataFrame],
+        base: int,
+    ) -> Judgement:
+        """Return cross-fitted scores of ways to predict the same masks."""
+        from goldfold.tasks.mask_held_out import judge_masks
+
+        return judge_masks(run, ways, held_out, base)
+
+    # --- blend and thresholds ------------------------------------------------------------------
+
+    def judged_facts(self, run: RunView) -> dict[str, Any]:
+        """Return settings, metric, folds and masks."""
+        from goldfold.files import fingerprint
+        from goldfold.tasks.mask_ensemble import judged_masks
+
+        return {
+            "settings": run.settings.ensemble.model_dump(mode="json"),
+            "metric": self.form.metric,
+            "folds": fingerprint(run.folds.to_dict(orient="list")),
+            "masks": fingerprint([list(run.images["image_id"]), *judged_masks(run)]),
+        }
+
+    def assess(
+        self, run: RunView, source: MemberSource, made_from: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return blend and rule of each mask; metrics.csv and heat maps are written."""
+        from goldfold.tasks.mask_ensemble import assess_masks
+
+        return assess_masks(run, source, made_from)
+
+    def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
+        """Return ways to blend, class by class where an image has several masks."""
+        from goldfold.errors import InputError
+        from goldfold.tasks.mask_blends import compare_mask_blends
+
+        if self.form.compares_objects:
+            raise InputError(
+                "`ensemble blend` compares blends on some pixels of each image, which do not tell "
+                f'the objects that competition.metric = "{self.form.metric}" compares. '
+                "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
+                f"`{run.command('ensemble run')}`."
+            )
+        reports = {name: compare_mask_blends(run, source, name) for name in self.records}
+        return {"classes": reports} if self.form.mask_classes else reports[""]
+
+    def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
+        """Return scores and rules."""
+        from goldfold.tasks.mask_words import ensemble_lines
+
+        return ensemble_lines(report)
+
+    # --- pseudo-labels -------------------------------------------------------------------------
+
+    def teach(
+        self, readers: Mapping[str, Sequence[tuple[MapReader, int]]], image_id: str, *, hard: bool
+    ) -> Taught:
+        """Return the blended maps; the least certain mask of an image counts."""
+        import numpy as np
+
+        from goldfold.ensemble.blend import blend_maps
+        from goldfold.training.pseudo_labels import HALF, confidence, label_of
+
+        maps = {
+            name: blend_maps(
+                (reader.read(image_id) for reader, _ in weighted),
+                [weight for _, weight in weighted],
+            )
+            for name, weighted in readers.items()
+        }
+        area = int(np.logical_or.reduce([levels > HALF for levels in maps.values()]).sum())
+        return Taught(
+            {name: label_of(levels, hard=hard) for name, levels in maps.items()},
+            min(confidence(levels) for levels in maps.values()),
+            {"area_px": area},
+        )
+
+    def read_pseudo(self, path: Path, cache: Path, name: str, size: Given) -> PseudoLabels:
+        """Return the maps at the size of a training, resized once and kept."""
+        from goldfold.files import fingerprint
+        from goldfold.inference.reader import MapReader
+        from goldfold.training.pseudo_labels import cached_pseudo_labels
+
+        with ExitStack() as stack:
+            readers = [stack.enter_context(MapReader(path, record)) for record in self.records]
+            return cached_pseudo_labels(
+                cache,
+                name,
+                size,
+                image_ids=readers[0].image_ids,
+                read=[reader.read for reader in readers],
+                made_from=fingerprint([fingerprint(readers[0].facts), *self.records]),
+            )
+
+    def pseudo_summary(self, kept: Sequence[Mapping[str, Any]]) -> str:
+        """Return how many images have a mask."""
+        return f"{sum(row['area_px'] > 0 for row in kept):,} with a mask"
+
+    # --- submission ----------------------------------------------------------------------------
+
+    def layout(self) -> Layout:
+        """Return the columns of a submission of run-length encodings."""
+        from goldfold.tasks.submission_layout import layout_of
+
+        return layout_of(self.form)
+
+    def cells(
+        self, run: RunView, source: MemberSource, sample: Sample, layout: Layout
+    ) -> list[tuple[str, Any]]:
+        """Return the encoded mask or objects of each row."""
+        from goldfold.tasks.mask_submission import mask_cells
+
+        return mask_cells(run, source, sample, layout)
+
+    def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
+        """Return height and width of each test image, which encodings must not exceed."""
+        from goldfold.competitions.images_table import test_images
+
+        test = test_images(images)
+        sizes = zip(test["height"].tolist(), test["width"].tolist(), strict=True)
+        return dict(zip(test["image_id"], sizes, strict=True))
+
+    def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
+        """Return why an image got its mask, or each of its masks in the order of the classes."""
+        from goldfold.tasks.mask_explanation import explain_mask
+
+        return [explain_mask(run, source, row, name) for name in self.records]
+
+    def compare(
+        self, first: Path, second: Path, shapes: Mapping[str, tuple[int, int]] | None
+    ) -> Comparison:
+        """Return where two submissions of masks differ."""
+        from goldfold.competitions.rle import get_dialect
+        from goldfold.submissions.compare import compare_submissions
+
+        dialect = get_dialect(self.form.submission.dialect)
+        return compare_submissions(first, second, self._reader(shapes), dialect)
+
+    def comparison_lines(
+        self, comparison: Any, first: Path, second: Path, images: int
+    ) -> list[Line]:
+        """Return how much two submissions of masks agree."""
+        from goldfold.tasks.mask_words import comparison_lines
+
+        return comparison_lines(comparison, first, second, images)
+
+    def score(
+        self,
+        file: Path,
+        solution: Path,
+        shapes: Mapping[str, tuple[int, int]] | None,
+        *,
+        only_submitted: bool,
+    ) -> Scores:
+        """Return the score of a submission of masks, overall, Public and Private."""
+        from goldfold.competitions.rle import get_dialect
+        from goldfold.submissions.score import score_submission
+
+        form = self.form
+        return score_submission(
+            file,
+            solution,
+            metric=form.metric,
+            id_column=form.submission.id_column,
+            rle_column=form.submission.rle_column,
+            dialect=get_dialect(form.submission.dialect),
+            solution_dialect=get_dialect(form.labels.dialect),
+            shape=form.images.shape,
+            shapes=shapes,
+            solution_rle_column=form.labels.rle_column,
+            class_column=form.submission.class_column,
+            class_separator=form.submission.class_separator,
+            objects=form.submission.objects,
+            only_submitted=only_submitted,
+        )
+
+    def score_lines(self, scores: Any) -> list[Line]:
+        """Return the parts of a score beside the all-empty submission's."""
+        from goldfold.tasks.mask_words import score_lines
+
+        return score_lines(scores)
+
+    def _reader(self, shapes: Mapping[str, tuple[int, int]] | None) -> MaskReader:
+        from goldfold.submissions.masks import MaskReader
+
+        form = self.form.submission
+        return MaskReader(
+            form.id_column,
+            form.rle_column,
+            self.form.images.shape,
+            shapes,
+            form.objects,
+            form.class_column,
+            form.class_separator,
+        )
+
+    # --- export --------------------------------------------------------------------------------
+
+    @property
+    def whole_image_classes(self) -> list[str]:
+        """None: classes have masks."""
+        return []
+
+    def model_facts(self, run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Return rule and post-processing, or those of each class."""
+        from goldfold.tasks.mask_export import mask_model_facts
+
+        return mask_model_facts(run, chosen)
+
+    def blended(self, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the members that any mask is blended of, each with its largest weight."""
+        if not self.form.mask_classes:
+            return list(chosen["members"])
+        weights: dict[str, int] = {}
+        for of_class in chosen["classes"].values():
+            for member in of_class["members"]:
+                name = member["name"]
+                weights[name] = max(weights.get(name, 0), member["weight"])
+        return [{"name": name, "weight": weight} for name, weight in weights.items()]
