@@ -81,14 +81,14 @@ def _stale_because(run: Run, stage: StageRun, images: pd.DataFrame) -> str:
 def _words(run: Run, before: object, images: pd.DataFrame) -> str:
     from goldfold.commands.context import recorded
     from goldfold.competitions.images_table import training_images
-    from goldfold.errors import in_all
+    from goldfold.errors import first_few
 
     then = recorded(_contents_path(run, str(before)))
     if not isinstance(then, dict):
         return "images changed since it was trained"
     now = _contents(training_images(images))
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return f"images changed since it was trained: {in_all(names)}"
+    return f"images changed since it was trained: {first_few(names)}"
 
 
 def _contents(images: pd.DataFrame) -> dict[str, str]:
