@@ -34,7 +34,7 @@ def explain_labels(
     from goldfold.commands.ensemble_stage import require_ensemble
     from goldfold.commands.label_submission import decide_labels
     from goldfold.competitions.image import Reading, read_image
-    from goldfold.submissions.label_picture import draw_classes
+    from goldfold.submissions.class_picture import draw_classes
 
     require_ensemble(run, images, folds)
     labelled = bool(row["split"] == "train" and row["labelled"])

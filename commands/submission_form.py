@@ -100,7 +100,7 @@ def score_classes(file: Path, solution: Path, form: CompetitionSettings) -> Labe
     """Return the score of a submission of classes.
 
     Raises:
-        InputError: a file is malformed, or they are not about the same images.
+        InputError: a file is malformed, or the files do not have the same images.
     """
     from goldfold.commands.sample import layout_of
     from goldfold.competitions.label_metric import class_weight_list

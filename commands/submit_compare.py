@@ -22,7 +22,7 @@ def compare_files(
     from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.compare import compare_submissions
     from goldfold.submissions.label_compare import compare_labels
-    from goldfold.submissions.masks import MaskReader
+    from goldfold.submissions.mask_file import MaskReader
 
     form, shapes = find_form(first, competition)
     if form.is_classification:
