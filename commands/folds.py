@@ -152,7 +152,7 @@ def _verdict(report: AuditReport, pixels: bool) -> str:
 def _contents(run: OpenRun, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
     """Return pixel hashes of the images that are there, or None if they are not to be compared."""
     from goldfold.competitions.image import Reading
-    from goldfold.folds.content import content_hashes
+    from goldfold.folds.pixel_hash import content_hashes
 
     data = run.settings.competition.data
     there = train[train["path"] != ""]

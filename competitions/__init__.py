@@ -24,7 +24,7 @@ _HOMES = {
     "read_labels": "labels",
     "recipe_names": "preset",
     "score_by_level": "histogram",
-    "unite": "runs",
+    "merge_runs": "runs",
     "write_images": "images_table",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605

@@ -8,7 +8,7 @@ from typing import Any
 
 from goldfold.competitions.find import find_images, find_table, path_in, require_folder
 from goldfold.competitions.mask_paths import mask_globs
-from goldfold.errors import in_all
+from goldfold.errors import first_few
 from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
@@ -83,7 +83,7 @@ def describe_changes(old: Files, new: Files) -> list[str]:
     """Return a line for each kind of file and of change since images.csv was written.
 
     >>> describe_changes({"images": {"a.png": "1"}}, {"images": {"a.png": "2"}})
-    ['images changed since images.csv was written: a.png, 1 in all']
+    ['images changed since images.csv was written: a.png']
     """
     lines = []
     for kind, files in new.items():
@@ -93,5 +93,5 @@ def describe_changes(old: Files, new: Files) -> list[str]:
         removed = [name for name in before if name not in files]
         for word, names in (("changed", changed), ("added", added), ("removed", removed)):
             if names:
-                lines.append(f"{kind} {word} since images.csv was written: {in_all(names)}")
+                lines.append(f"{kind} {word} since images.csv was written: {first_few(names)}")
     return lines

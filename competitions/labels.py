@@ -12,7 +12,15 @@ from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.images_table import CLASSES, JOINT, OBJECT_JOINT, OBJECTS, mask_columns
 from goldfold.competitions.label_tables import read_image_and_class
 from goldfold.competitions.report import count_ids
-from goldfold.competitions.rle import Dialect, Runs, area_px, format_runs, is_empty, parse, unite
+from goldfold.competitions.rle import (
+    Dialect,
+    Runs,
+    area_px,
+    format_runs,
+    is_empty,
+    merge_runs,
+    parse,
+)
 from goldfold.competitions.runs import without_repeats
 from goldfold.errors import RunLengthError, did_you_mean
 from goldfold.settings import LabelTable
@@ -68,7 +76,7 @@ def read_labels(
     for row, image_id, text in cells:
         rows.add(int(row), image_id, text)
     repeated = [parts.drop_repeats() for parts in rows.images.values()] if objects else []
-    united = [(image_id, *parts.unite(dialect)) for image_id, parts in rows.images.items()]
+    united = [(image_id, *parts.merged(dialect)) for image_id, parts in rows.images.items()]
     found = pd.DataFrame(united, columns=list(COLUMNS))
     if objects:
         masks = (
@@ -109,7 +117,7 @@ def read_class_masks(
     for row, image_id, name, text in cells:
         rows.add(int(row), image_id, text, name if name in classes else None)
     united = [
-        (image_id, *parts.unite(dialect), *parts.of_classes(classes, dialect))
+        (image_id, *parts.merged(dialect), *parts.of_classes(classes, dialect))
         for image_id, parts in rows.images.items()
     ]
     own = [column for name in classes for column in mask_columns(name)]
@@ -191,7 +199,7 @@ class _Parts:
         if end > self.end_px:
             self.end_px, self.end_row = end, row
 
-    def unite(self, dialect: Dialect) -> tuple[str, int, int, int, int, int]:
+    def merged(self, dialect: Dialect) -> tuple[str, int, int, int, int, int]:
         """Return the columns of `Labels.table` behind image_id."""
         text, area = _united(self.runs, dialect)
         overlap = sum(
@@ -218,6 +226,6 @@ class _Parts:
 
 def _united(parts: Sequence[Runs], dialect: Dialect) -> tuple[str, int]:
     """Return the encoded union, "" if it is empty, and its area in pixels."""
-    whole = unite(parts)
+    whole = merge_runs(parts)
     area = area_px(whole)
     return (format_runs(whole, dialect) if area else ""), area

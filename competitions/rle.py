@@ -18,8 +18,8 @@ from goldfold.competitions.runs import (
     area_px,
     intersection_px,
     mask_of_runs,
+    merge_runs,
     runs_of_mask,
-    unite,
 )
 from goldfold.errors import InputError, RunLengthError, did_you_mean, plural
 
@@ -35,8 +35,8 @@ __all__ = [
     "get_dialect",
     "intersection_px",
     "is_empty",
+    "merge_runs",
     "parse",
-    "unite",
 ]
 
 Fault = Literal[
@@ -158,7 +158,7 @@ def parse(
     if not allow_overlap:
         _check_order(runs, numbers, name)
     _check_bounds(runs, numbers, dialect, pixels, name)
-    return unite([runs])
+    return merge_runs([runs])
 
 
 def _is_plain(runs: Runs, ends: NDArray[np.int64], pixels: int | None) -> bool:

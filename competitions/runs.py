@@ -43,14 +43,14 @@ def area_px(runs: Runs) -> int:
     return int(runs.lengths.sum())
 
 
-def unite(parts: Sequence[Runs]) -> Runs:
+def merge_runs(parts: Sequence[Runs]) -> Runs:
     """Return the runs of all pixels that are in at least one part.
 
     Overlapping and touching runs become one, so the parts need not be disjoint. All parts count
     their pixels along the same order.
 
     >>> one, two = (Runs(np.array([s]), np.array([n])) for s, n in [(4, 3), (6, 5)])
-    >>> both = unite([one, two])
+    >>> both = merge_runs([one, two])
     >>> both.starts.tolist(), both.lengths.tolist()
     ([4], [7])
     """

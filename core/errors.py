@@ -81,14 +81,14 @@ def plural(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def in_all(names: Sequence[str], limit: int = 5) -> str:
-    """Return up to `limit` names and how many there are.
+def first_few(names: Sequence[str], limit: int = 5) -> str:
+    """Return up to `limit` names, and how many more there are.
 
-    >>> in_all(["a.png", "b.png", "c.png"], limit=2)
-    'a.png, b.png ..., 3 in all'
+    >>> first_few(["a.png", "b.png", "c.png"], limit=2)
+    'a.png, b.png and 1 more'
     """
-    more = " ..." if len(names) > limit else ""
-    return f"{', '.join(names[:limit])}{more}, {len(names):,} in all"
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def list_problems(title: str, problems: Sequence[str], remedy: str = "", limit: int = 20) -> str:

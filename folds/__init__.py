@@ -1,4 +1,4 @@
-"""Folds that keep patients whole and masks of every size evenly spread, and their audit."""
+"""Folds that keep patients together and spread masks of every size evenly, and their audit."""
 
 from goldfold.lazy import lazy_exports
 
@@ -24,7 +24,7 @@ __getattr__ = lazy_exports(
         "area_strata": "strata",
         "audit_folds": "audit",
         "build_folds": "build",
-        "content_hashes": "content",
+        "content_hashes": "pixel_hash",
         "fold_summary": "table",
         "read_fold_table": "table",
         "read_folds": "table",

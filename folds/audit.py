@@ -1,4 +1,4 @@
-"""What is wrong with a fold table: leaks first, then faults, then unevenness."""
+"""The audit of a fold table: leaks first, then faults, then uneven folds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from goldfold.folds.audit_columns import ColumnCount, count_columns
 from goldfold.folds.finding import Finding, ids_finding, natural, several_folds
 
 TOLERANCE = 0.10
-"""A fold is uneven if it is off its even share by more than this fraction ..."""
+"""A fold is uneven if it differs from an even share by more than this fraction ..."""
 TOLERANCE_IMAGES = 2
 """... and by more than this number of images."""
 MOST_FOLDS = 50
-"""With more folds than this, another column was probably taken for the fold."""
+"""More folds than this probably mean that the wrong column was read as the fold."""
 _NO_COMMON_ID = "no-common-id"
 
 
@@ -29,24 +29,24 @@ class FoldCount:
     groups: int | None
     """None if no groups were given."""
     non_empty: int | None
-    """None if it was not said which masks are non-empty."""
+    """None if it is not known which masks are non-empty."""
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """All that an audit found."""
+    """Everything an audit found."""
 
     leaks: tuple[Finding, ...]
-    """What is trained on shows in validation: the score of this table is not honest."""
+    """Training data shows up in validation, so scores with this table are too high."""
     problems: tuple[Finding, ...]
-    """The table does not fit the images."""
+    """The table does not match the images."""
     warnings: tuple[Finding, ...]
-    """Unevenness, and what could not be looked at."""
+    """Uneven folds, and what could not be compared."""
     rows: int
     images: int
     folds: tuple[FoldCount, ...]
     columns: tuple[ColumnCount, ...] = ()
-    """Columns that look like groups, whole or not."""
+    """Columns that look like groups, whether or not each value stays in one fold."""
 
     @property
     def leaking(self) -> bool:
@@ -60,16 +60,16 @@ class AuditReport:
 
     @property
     def judgeable(self) -> bool:
-        """Return whether the table speaks of the expected images at all."""
+        """Return whether the table contains any of the expected images."""
         return all(problem.kind != _NO_COMMON_ID for problem in self.problems)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the whole report as plain values for `json.dumps`."""
+        """Return the report as plain values for `json.dumps`."""
         states = {"leaking": self.leaking, "ok": self.ok, "judgeable": self.judgeable}
         return {**states, **asdict(self)}
 
     def text(self, limit: int = 5) -> str:
-        """Return the findings as lines, up to `limit` cases of each."""
+        """Return the findings as text, with up to `limit` cases of each."""
         lines = []
         for title, findings in (
             ("LEAK", self.leaks),
@@ -95,22 +95,23 @@ def audit_folds(
     columns: Mapping[str, Mapping[str, str]] | None = None,
     declined: Collection[str] = (),
 ) -> AuditReport:
-    """Return everything that is wrong with a fold table, at once.
+    """Return everything that is wrong with a fold table.
 
-    A fold counts as uneven if its images, or its non-empty images, differ from an even share by
-    more than 10 % and by more than 2. The even share of non-empty images is that of all images in
-    the fold times the overall fraction.
+    A fold is uneven if its number of images, or of non-empty images, differs from an even share by
+    more than 10 % and by more than 2. The even share of non-empty images is the number of images in
+    the fold times the overall fraction of non-empty images.
 
     Args:
-        table: image_id and fold, one row an image (`read_fold_table`, or `build_folds`). A fold
-            of "" is a missing one.
+        table: image_id and fold, one row per image (from `read_fold_table` or `build_folds`). A
+            fold of "" is missing.
         groups: image_id -> patient; "" = the image is its own group.
-        expected_ids: the images that the table should have.
-        non_empty: image_id -> whether its mask is non-empty (an area will do).
+        expected_ids: ids of the images that the table should contain.
+        non_empty: image_id -> whether its mask is non-empty (its area works, too).
         content: image_id -> hash of the pixels (`content_hashes`); "" is not compared.
-        columns: further columns that look like groups, by name: image_id -> value; "" is not
-            compared.
-        declined: names of those whose images are independent: they are counted, and do not leak.
+        columns: name of each further column that looks like a group -> image_id -> value; "" is
+            not compared.
+        declined: names of the columns whose images are independent; they are counted but are not
+            reported as leaks.
     """
     rows = pd.DataFrame(
         {"image_id": table["image_id"].astype(str), "fold": table["fold"].astype(str)}
@@ -137,13 +138,13 @@ def audit_folds(
     warnings = [
         _uneven_images(placed),
         _uneven_non_empty(placed, non_empty),
-        _unknown(placed, groups, "group"),
-        _unknown(placed, content, "content"),
+        _not_compared(placed, groups, "group"),
+        _not_compared(placed, content, "content"),
     ]
     return AuditReport(
-        leaks=_found(leaks),
-        problems=_found(problems),
-        warnings=_found(warnings),
+        leaks=_only_findings(leaks),
+        problems=_only_findings(problems),
+        warnings=_only_findings(warnings),
         rows=len(rows),
         images=rows["image_id"].nunique(),
         folds=_fold_counts(placed, groups, non_empty),
@@ -151,15 +152,15 @@ def audit_folds(
     )
 
 
-def _found(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
+def _only_findings(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding is not None)
 
 
 def _looked_up(placed: pd.DataFrame, values: Mapping[str, str] | None) -> pd.Series:
-    """Return the value of each image, None where it has none."""
+    """Return the value of each image, None where it is not known."""
     known = values or {}
-    found = [known.get(image_id) or None for image_id in placed["image_id"]]
-    return pd.Series(found, index=placed.index, dtype=object)
+    known_values = [known.get(image_id) or None for image_id in placed["image_id"]]
+    return pd.Series(known_values, index=placed.index, dtype=object)
 
 
 def _without_fold(rows: pd.DataFrame) -> Finding | None:
@@ -168,7 +169,7 @@ def _without_fold(rows: pd.DataFrame) -> Finding | None:
 
 
 def _twice(rows: pd.DataFrame) -> Finding | None:
-    """Return the ids that have several rows with the same fold; several folds are a leak."""
+    """Return the ids with several rows in the same fold (rows in several folds are a leak)."""
     ids = rows.loc[rows.duplicated(["image_id", "fold"]), "image_id"].drop_duplicates()
     return ids_finding("id-twice", f"ids with several rows in one fold: {len(ids)}.", ids)
 
@@ -181,12 +182,12 @@ def _unexpected(rows: pd.DataFrame, expected_ids: Iterable[str] | None) -> list[
     unknown = [name for name in present if name not in expected]
     if present and expected and len(unknown) == len(present):
         message = (
-            f"none of the {len(present)} ids of the table is one of the {len(expected)} images; "
-            f"these have ids such as {next(iter(expected))}."
+            f"none of the {len(present)} ids in the table belongs to one of the {len(expected)} "
+            f"images, whose ids look like {next(iter(expected))}."
         )
         return [ids_finding(_NO_COMMON_ID, message, unknown)]
     text = f"images missing from the table: {len(missing)} of {len(expected)}."
-    strange = f"ids in the table that are no known images: {len(unknown)} of {len(present)}."
+    strange = f"ids in the table without a known image: {len(unknown)} of {len(present)}."
     return [
         ids_finding("id-missing", text, missing),
         ids_finding("id-unknown", strange, unknown),
@@ -196,14 +197,16 @@ def _unexpected(rows: pd.DataFrame, expected_ids: Iterable[str] | None) -> list[
 def _without_positives(
     placed: pd.DataFrame, non_empty: Mapping[str, bool] | None
 ) -> Finding | None:
-    """Return the folds that have no non-empty mask, if there are non-empty masks at all."""
+    """Return the folds without a non-empty mask, if any mask is non-empty."""
     if non_empty is None:
         return None
     positive = _positive(placed, non_empty).groupby(placed["fold"]).sum()
     if not positive.sum():
         return None
     folds = sorted((str(fold) for fold in positive.index[positive == 0]), key=natural)
-    text = f"folds without a non-empty mask, not to be scored: {len(folds)} of {len(positive)}."
+    text = (
+        f"folds without a non-empty mask, which cannot be scored: {len(folds)} of {len(positive)}."
+    )
     return ids_finding("fold-without-positives", text, [f"fold {fold}" for fold in folds])
 
 
@@ -219,7 +222,7 @@ def _many_folds(placed: pd.DataFrame) -> Finding | None:
     folds = placed["fold"].unique()
     if len(folds) <= MOST_FOLDS:
         return None
-    text = f"{len(folds)} different folds: is it the fold column? Name it with --fold-column."
+    text = f"{len(folds)} different folds: is this the fold column? Name it with --fold-column."
     return Finding("many-folds", text, tuple(sorted(folds, key=natural)))
 
 
@@ -241,34 +244,36 @@ def _uneven(what: str, count: pd.Series, share: pd.Series) -> Finding | None:
     off = (count - share).abs()
     uneven = count.index[(off > TOLERANCE * share) & (off > TOLERANCE_IMAGES)]
     cases = [
-        f"fold {fold}: {int(count[fold])} {what}, an even share is {share[fold]:.1f}"
+        f"fold {fold}: {int(count[fold])} {what}; an even share is {share[fold]:.1f}"
         for fold in sorted(uneven, key=natural)
     ]
     message = (
-        f"folds off their even share of {what} by more than {TOLERANCE:.0%}: "
+        f"folds that differ from an even share of {what} by more than {TOLERANCE:.0%}: "
         f"{len(cases)} of {len(count)}."
     )
     return ids_finding(f"uneven-{what.replace(' ', '-')}", message, cases)
 
 
-def _unknown(placed: pd.DataFrame, values: Mapping[str, str] | None, what: str) -> Finding | None:
-    """Return the images that could not be compared: they are in no table of groups or hashes."""
+def _not_compared(
+    placed: pd.DataFrame, values: Mapping[str, str] | None, what: str
+) -> Finding | None:
+    """Return the images that could not be compared because their group or hash is not known."""
     if values is None:
         return None
     ids = [name for name in dict.fromkeys(placed["image_id"]) if name not in values]
-    text = f"images without a known {what}, not compared by it: {len(ids)}."
+    text = f"images without a known {what}, which were not compared: {len(ids)}."
     return ids_finding(f"{what}-unknown", text, ids)
 
 
 def _positive(placed: pd.DataFrame, non_empty: Mapping[str, bool]) -> pd.Series:
-    """Return whether the mask of each image is non-empty; images that are not named have none."""
+    """Return whether each image has a non-empty mask; images without an entry have none."""
     return placed["image_id"].map(lambda name: bool(non_empty.get(name, False))).astype(bool)
 
 
 def _fold_counts(
     placed: pd.DataFrame, groups: Mapping[str, str] | None, non_empty: Mapping[str, bool] | None
 ) -> tuple[FoldCount, ...]:
-    # An image without a group is a group of its own.
+    # An image without a group is its own group.
     own = _looked_up(placed, groups).fillna(placed["image_id"])
     positive = _positive(placed, non_empty or {})
     counts = []

@@ -1,4 +1,4 @@
-"""How the columns that look like groups lie in a fold table."""
+"""How the values of columns that look like groups are spread over the folds."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from goldfold.errors import plural
 
 @dataclass(frozen=True)
 class ColumnCount:
-    """The values of one column over the folds."""
+    """How the values of one column are spread over the folds."""
 
     name: str
     values: int
-    """Different values that are known."""
+    """Number of different known values."""
     repeated: int
-    """Those with several images."""
+    """Values with several images."""
     split: int
-    """Those with images in more than one fold."""
+    """Values with images in more than one fold."""
     declined: bool
     """Whether settings say that images with equal values are independent."""
 
     def text(self) -> str:
-        """Return a line on a column that is whole or declined; "" for one that leaks."""
-        of_them = f"{plural(self.values, 'value', 'values')}, {self.repeated:,} with several images"
+        """Return a line about the column; "" if it leaks, which is reported elsewhere."""
+        counts = f"{plural(self.values, 'value', 'values')}, {self.repeated:,} with several images"
         if self.declined:
             return (
-                f'notice: column "{self.name}" was declined (folds.not_groups): {of_them}, '
+                f'notice: column "{self.name}" was declined (folds.not_groups): {counts}, '
                 f"{self.split:,} in more than one fold"
             )
-        return "" if self.split else f'column "{self.name}" is kept whole: {of_them}'
+        if self.split:
+            return ""
+        return f'no value of column "{self.name}" is in more than one fold: {counts}'
 
 
 def count_columns(
@@ -41,9 +43,9 @@ def count_columns(
     """Return the counts of each column.
 
     Args:
-        placed: image_id and fold, one row for each image and fold.
+        placed: image_id and fold, one row per image and fold.
         columns: name -> image_id -> value; "" = unknown.
-        declined: names of those whose images are independent.
+        declined: names of the columns whose images are independent.
     """
     counts = []
     for name, values in columns.items():

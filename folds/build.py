@@ -1,4 +1,4 @@
-"""From ids, patients and mask areas to the fold table of a run."""
+"""The fold table of a run, from image ids, patients and mask areas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from goldfold.errors import InputError, list_problems
+from goldfold.errors import InputError, first_few, list_problems
 from goldfold.folds.split import balance_weights, group_order, split_groups
 from goldfold.folds.strata import area_strata, class_strata, stratum_names, usable_bins
 
@@ -30,27 +30,27 @@ def build_folds(
     area_bins: int = 4,
     classes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the fold table, one row an image, sorted by image_id.
+    """Return the fold table, one row per image, sorted by image_id.
 
     Groups stay whole; images, non-empty masks and each quantile of the mask area are spread evenly.
-    With `classes` these take the place of the quantiles, and every fold gets images of all kinds
-    but the most frequent one that are as many as there are folds.
-    The table depends on the set of rows and the seed, never on the order of the rows.
+    With `classes`, the classes are spread evenly instead of the quantiles, and every fold gets
+    images of each class (except the most frequent one) that has at least as many images as there
+    are folds. The table depends on the set of rows and the seed, never on the order of the rows.
 
-    Columns: image_id (str), fold (int, from 0), group (str; an image without one is a group of its
-    own, named by its id), stratum (`empty`, `area-1` ... from small to large, or the classes),
+    Columns: image_id (str), fold (int, from 0), group (str; an image without a group is its own
+    group, named after its id), stratum (`empty`, `area-1` ... from small to large, or the classes),
     area_px (int).
 
     Args:
-        image_ids: (N,) different ids.
+        image_ids: (N,) unique ids.
         groups: (N,) patient or other group of each image; "" = the image is its own group.
         area_px: (N,) area of the mask in pixels, 0 = empty.
         count: number of folds, 2 to 20.
-        seed: any whole number; draws among equally good splits.
-        area_bins: quantiles of the area, 1 to 20; fewer are used where a fold could not get one
-            image of each.
-        classes: (N,) what is spread evenly instead of areas: the class of each image, or its
-            combination of classes; rare ones are taken together.
+        seed: any whole number; decides between equally good splits.
+        area_bins: number of quantiles of the area, 1 to 20; fewer are used if there are too few
+            images to put one of each quantile into every fold.
+        classes: (N,) class or combination of classes of each image, spread evenly instead of the
+            areas; rare ones are treated as one.
 
     Raises:
         InputError: the table is empty or inconsistent, or cannot be split so that groups stay
@@ -73,7 +73,7 @@ def build_folds(
     what = "a non-empty mask" if classes is None else "an image of a rarer class"
     _check_possible(counts, count, what)
     order = group_order(keys.tolist(), seed)
-    # Folds are numbered by lot: else fold 0 would always hold the weightiest group.
+    # Folds are numbered at random: otherwise fold 0 would always hold the heaviest group.
     numbers = group_order([f"fold {number}" for number in range(count)], seed)
     fold_of_group = np.empty(len(keys), dtype=np.int64)
     required = 1 if counts[:, 1].any() else 0
@@ -95,7 +95,7 @@ def _group_counts(group_of: IntArray, groups: int, strata: IntArray) -> IntArray
 
 
 def _weights(counts: IntArray) -> IntArray:
-    """Return the cost of each count; the strata together weigh as much as the images."""
+    """Return the weight of each count; the strata together weigh as much as the images."""
     strata = counts.shape[1] - 2
     return balance_weights(counts.sum(axis=0), np.array([1, 1] + [strata] * strata, dtype=np.int64))
 
@@ -103,13 +103,13 @@ def _weights(counts: IntArray) -> IntArray:
 def _check(
     image_ids: Sequence[str], groups: Sequence[str], area_px: ArrayLike, count: int, bins: int
 ) -> IntArray:
-    """Return the areas as whole numbers, or raise one error with all that is wrong."""
+    """Return the areas as whole numbers, or raise one error that lists everything wrong."""
     areas = np.asarray(area_px)
     problems = [*_number_problems(count, bins), *_row_problems(image_ids, groups, areas)]
     if problems:
         raise InputError(list_problems("cannot build folds:", problems))
-    whole: IntArray = areas.astype(np.int64)
-    return whole
+    whole_areas: IntArray = areas.astype(np.int64)
+    return whole_areas
 
 
 def _number_problems(count: int, bins: int) -> list[str]:
@@ -131,10 +131,10 @@ def _row_problems(
     image_ids: Sequence[str], groups: Sequence[str], areas: NDArray[Any]
 ) -> list[str]:
     if len(image_ids) == 0:
-        return ["expected at least one labelled image, found none; see `goldfold check`"]
+        return ["expected at least one labelled image, found none; run `goldfold check`"]
     if areas.shape != (len(image_ids),) or len(groups) != len(image_ids):
         return [
-            "expected one group and one area for each image, found "
+            "expected one group and one area per image, found "
             f"{len(image_ids)} images, {len(groups)} groups and areas of shape {areas.shape}"
         ]
     problems = [
@@ -146,24 +146,19 @@ def _row_problems(
     twice = [image_id for image_id, rows in Counter(image_ids).items() if rows > 1]
     if twice:
         problems.append(
-            f"expected one row for each image, found {len(twice)} ids more than once: "
-            f"{_some([str(name) for name in twice])}; unite their rows"
+            f"expected one row per image, found {len(twice)} ids more than once: "
+            f"{first_few([str(name) for name in twice])}; merge their rows"
         )
     if not np.issubdtype(areas.dtype, np.number) or not np.all(np.isfinite(areas)):
-        problems.append("expected areas in pixels, found values that are no numbers")
+        problems.append("expected areas in pixels, found values that are not finite numbers")
     elif np.any(areas < 0):
         bad = [image_ids[row] for row in np.flatnonzero(areas < 0).tolist()]
-        problems.append(f"expected areas of 0 or more, found {len(bad)} below: {_some(bad)}")
+        problems.append(f"expected areas of 0 or more, found {len(bad)} below 0: {first_few(bad)}")
     return problems
 
 
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
-
-
 def _check_possible(counts: IntArray, folds: int, what: str) -> None:
-    """Raise an error if whole groups cannot fill the folds, or not with `what` in each."""
+    """Raise an error if there are too few groups, or too few with `what`, for one in each fold."""
     groups, with_mask = len(counts), int((counts[:, 1] > 0).sum())
     images, non_empty = (int(total) for total in counts[:, :2].sum(axis=0))
     if groups < folds:
@@ -181,7 +176,7 @@ def _check_possible(counts: IntArray, folds: int, what: str) -> None:
 
 def _way_out(largest: int, ungrouped: int) -> str:
     fewer = f"Set [folds] count to {largest} or less" if largest >= FEWEST_FOLDS else ""
-    loose = "if the images are independent of each other, set [folds] group to `none`"
+    loose = "if the images are independent, set [folds] group to `none`"
     if ungrouped <= max(largest, FEWEST_FOLDS - 1):
-        return f"{fewer}." if fewer else "Add images: this table cannot be split."
+        return f"{fewer}." if fewer else "Add images: there are too few to split."
     return f"{fewer}, or {loose}." if fewer else f"Add images, or {loose}."

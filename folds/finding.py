@@ -1,4 +1,4 @@
-"""One kind of fault of a fold table, with every case of it."""
+"""One kind of fault in a fold table, with every case of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Finding:
     """One kind of fault, with every case of it."""
 
     kind: str
-    """Short name for machines, e.g. `group-in-several-folds`."""
+    """Short identifier, e.g. `group-in-several-folds`."""
     message: str
-    """What was found and how often, in a sentence."""
+    """One sentence: what was found and how often."""
     cases: tuple[str, ...]
-    """Every case in a few words, the largest or first first."""
+    """Every case in a few words, largest first, else in the order of the table."""
 
 
-_NOUNS = {"id": "ids", "group": "groups", "content": "pictures"}
+_NOUNS = {"id": "ids", "group": "groups", "content": "identical images"}
 _MEANING = {
     "id": "the same image would be trained on and validated",
     "group": "the same patient would be trained on and validated",
@@ -32,13 +32,14 @@ _MEANING = {
 def several_folds(
     placed: pd.DataFrame, keys: pd.Series, what: str, column: str = ""
 ) -> Finding | None:
-    """Return the keys whose images stand in more than one fold, None if there are none.
+    """Return the keys whose images are in more than one fold, None if there are none.
 
     Args:
-        placed: image_id and fold, one row for each image.
-        keys: of each row; None = not compared.
-        what: `id`, `group`, `content`, or `column` for the values of one that looks like a group.
-        column: its name.
+        placed: image_id and fold, one row per image.
+        keys: key of each row; None = not compared.
+        what: `id`, `group`, `content`, or `column` for the values of a column that looks like a
+            group.
+        column: name of that column.
     """
     known = placed.assign(key=keys).dropna(subset=["key"])
     spread = known.groupby("key")["fold"].nunique()
@@ -71,10 +72,10 @@ def _spread_case(key: str, part: pd.DataFrame, what: str) -> str:
 
 
 def ids_finding(kind: str, message: str, cases: Collection[str]) -> Finding | None:
-    """Return the finding, None if there are no cases."""
+    """Return a finding with these cases, None if there are no cases."""
     return Finding(kind, message, tuple(cases)) if len(cases) else None
 
 
 def natural(fold: str) -> tuple[int, int, str]:
-    """Sort folds by number, then the others by name."""
+    """Return a sort key: numbered folds by number, then the others by name."""
     return (0, int(fold), "") if fold.lstrip("-").isdigit() else (1, 0, fold)

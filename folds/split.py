@@ -1,11 +1,11 @@
-"""The splitter: whole groups to folds, so that everything counted comes out even.
+"""The splitter: assigns whole groups to folds so that every count is spread evenly.
 
 Each group is a row of counts (images, non-empty images, images of each area stratum). Groups are
-placed greedily, the weightiest first, each where it evens out most; then single groups are
+placed greedily, heaviest first, each where it reduces the unevenness most; then single groups are
 exchanged between folds, or moved, as long as that makes the folds more even.
 
-What is minimised is the sum over folds and counts of `weight * (folds * load - total)^2`, in whole
-numbers throughout, so that the same input gives the same folds on every machine.
+The cost is the sum over folds and counts of `weight * (folds * load - total)^2`, computed in whole
+numbers throughout, so the same input gives the same folds on every machine.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 
 _SCALE = 1 << 48  # of the weights; with 20 folds and 22 counts, costs stay below 2^63
-_CANDIDATES = 192  # kinds of groups of one fold that are tried in an exchange, the smallest first
-_EXCHANGES = 400  # more were never needed; a bound for the worst case
+_CANDIDATES = 192  # kinds of groups per fold that are tried in an exchange, smallest first
+_EXCHANGES = 400  # an upper bound; more were never needed
 
 
 def group_order(keys: Sequence[str], seed: int) -> IntArray:
     """Return the indices of the groups in an order drawn from the seed.
 
-    The place of a group follows from a hash of the seed and its key, and so neither from the order
-    of the rows nor from the version of a library.
+    The order depends on a hash of the seed and each key, so neither on the order of the rows nor on
+    the version of a library.
     """
     digests = [hashlib.sha256(f"{seed}\n{key}".encode()).digest() for key in keys]
     return np.array(sorted(range(len(keys)), key=digests.__getitem__), dtype=np.int64)
 
 
 def balance_weights(totals: IntArray, shares: IntArray) -> IntArray:
-    """Return whole-numbered weights that make a relative deviation cost the same in each count.
+    """Return integer weights with which a relative deviation costs the same in each count.
 
     Args:
         totals: (F,) sum of each count over all groups.
@@ -52,10 +52,10 @@ def split_groups(counts: IntArray, weights: IntArray, folds: int, required: int)
     Every fold gets a group with the required count if at least `folds` groups have one.
 
     Args:
-        counts: (G, F) what each group brings, 0 and up.
+        counts: (G, F) counts of each group, 0 or more.
         weights: (F,) cost of an uneven spread of each count (`balance_weights`).
         folds: number of folds, at most G.
-        required: column of `counts` that no fold may lack.
+        required: column of `counts` that must not be 0 in any fold.
     """
     state = _State.empty(counts, weights, folds, required)
     load_first = np.argsort(-(counts**2 @ weights), kind="stable")
@@ -69,17 +69,17 @@ def split_groups(counts: IntArray, weights: IntArray, folds: int, required: int)
 
 @dataclass
 class _State:
-    """Where the groups are, and how far each fold is from its share."""
+    """The fold of each group, and how far each fold is from its share."""
 
     counts: IntArray  # (G, F)
     weights: IntArray  # (F,)
     required: int
-    kinds: IntArray  # (P, F) different rows of counts; the first is zero: no group
+    kinds: IntArray  # (P, F) unique rows of counts; the first is all zero and means no group
     kind: IntArray  # (G,) row of `kinds` that a group has
     fold: IntArray  # (G,) -1 = not placed
     excess: IntArray  # (K, F) folds * load - total
     lacking: NDArray[np.bool_]  # (K,) folds without any of the required count
-    members: IntArray  # (K, P) groups of each kind in each fold
+    members: IntArray  # (K, P) number of groups of each kind in each fold
 
     @classmethod
     def empty(cls, counts: IntArray, weights: IntArray, folds: int, required: int) -> _State:
@@ -104,7 +104,7 @@ class _State:
         return len(self.excess)
 
     def place(self, group: int, fold: int) -> None:
-        """Put a group into a fold, out of the one where it was."""
+        """Put a group into a fold, and remove it from the fold it was in."""
         before, change = int(self.fold[group]), self.folds * self.counts[group]
         if before >= 0:
             self.excess[before] -= change
@@ -123,8 +123,8 @@ class _State:
 def _best_fold(state: _State, group: int) -> int:
     """Return the fold to which adding the group costs least.
 
-    The cost of adding x to a fold with excess D is sum(w (2 K x D + K^2 x^2)), of which only
-    sum(w x D) depends on the fold. A fold that lacks the required count goes first.
+    The cost of adding x to a fold with excess D is sum(w (2 K x D + K^2 x^2)); only sum(w x D)
+    depends on the fold. Folds that lack the required count take precedence.
     """
     cost = state.excess @ (state.weights * state.counts[group])
     if state.counts[group, state.required] > 0 and state.lacking.any():
@@ -133,7 +133,7 @@ def _best_fold(state: _State, group: int) -> int:
 
 
 class _Exchange(NamedTuple):
-    """A kind of groups given and a kind taken by fold `a`; kind 0 is no group: a mere move."""
+    """The kind of group that fold `a` gives and the kind it takes; kind 0 is no group (a move)."""
 
     gain: int
     a: int
@@ -143,24 +143,24 @@ class _Exchange(NamedTuple):
 
 
 def _improve(state: _State) -> bool:
-    """Make the best exchange of the least even fold that has one; return whether there was one."""
+    """Make the best exchange of the least even fold that has one; return whether one was made."""
     unevenness = state.excess**2 @ state.weights
     for fold in np.argsort(-unevenness, kind="stable").tolist():
         others = [other for other in range(state.folds) if other != fold]
         best = max((_best_exchange(state, fold, other) for other in others), key=lambda x: x.gain)
         if best.gain > 0:
-            given = _member(state, best.a, best.give)
-            taken = _member(state, best.b, best.take)
-            if given is not None:
-                state.place(given, best.b)
-            if taken is not None:
-                state.place(taken, best.a)
+            given_group = _member(state, best.a, best.give)
+            taken_group = _member(state, best.b, best.take)
+            if given_group is not None:
+                state.place(given_group, best.b)
+            if taken_group is not None:
+                state.place(taken_group, best.a)
             return True
     return False
 
 
 def _member(state: _State, fold: int, kind: int) -> int | None:
-    """Return the first group of a kind in a fold, None for the kind that is no group."""
+    """Return the first group of a kind in a fold, None for kind 0."""
     if kind == 0:
         return None
     return int(np.argmax((state.fold == fold) & (state.kind == kind)))
@@ -170,7 +170,7 @@ def _best_exchange(state: _State, a: int, b: int) -> _Exchange:
     """Return the exchange between two folds that lowers the cost most.
 
     Giving x and taking y moves z = x - y from a to b. With excesses A and B the cost falls by
-    2 K (sum(w z (A - B)) - K sum(w z^2)); the gain is what stands in the brackets.
+    2 K (sum(w z (A - B)) - K sum(w z^2)); the gain is the term in the outer brackets.
     """
     from_a, from_b = _candidates(state, a), _candidates(state, b)
     x, y = state.kinds[from_a], state.kinds[from_b]
@@ -185,5 +185,5 @@ def _best_exchange(state: _State, a: int, b: int) -> _Exchange:
 
 
 def _candidates(state: _State, fold: int) -> IntArray:
-    """Return the kinds that a fold can give, the empty one first, at most `_CANDIDATES`."""
+    """Return the kinds that a fold can give: kind 0, then at most `_CANDIDATES` others."""
     return np.append(0, np.flatnonzero(state.members[fold])[:_CANDIDATES])

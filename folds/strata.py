@@ -1,4 +1,4 @@
-"""Kinds of images that are spread evenly over the folds: empty masks and quantiles of the area."""
+"""Strata that are spread evenly over the folds: empty masks, area quantiles, or classes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ IntArray = NDArray[np.int64]
 
 
 def area_strata(area_px: IntArray, bins: int) -> IntArray:
-    """Return the stratum of each image: 0 for an empty mask, 1 and up for rising mask areas.
+    """Return the stratum of each image: 0 for an empty mask, 1 and up by increasing mask area.
 
-    The non-empty images are cut into `bins` parts of equal number. Equal areas share a stratum,
+    The non-empty images are divided into `bins` parts of equal size. Equal areas share a stratum,
     so there may be fewer strata than `bins`; their numbers have no gaps.
 
     >>> area_strata(np.array([0, 10, 20, 30, 40, 0]), bins=2)
     array([0, 1, 1, 2, 2, 0])
 
     Args:
-        area_px: (N,) mask areas in pixels, 0 and up.
-        bins: number of parts, 1 and up.
+        area_px: (N,) mask areas in pixels, 0 or more.
+        bins: number of parts, 1 or more.
     """
     strata = np.zeros(len(area_px), dtype=np.int64)
     non_empty = area_px > 0
@@ -36,38 +36,40 @@ def area_strata(area_px: IntArray, bins: int) -> IntArray:
 
 MOST_STRATA = 20
 RARE = "rare"
-"""Stratum of the combinations of classes that are too few for every fold."""
+"""Stratum of the combinations of classes with fewer images than folds."""
 NO_CLASS = "none"
 """Stratum of the images without a class."""
 
 
 def class_strata(classes: Sequence[str], folds: int) -> tuple[IntArray, list[str]]:
-    """Return the stratum of each image and its name: 0 for the most frequent classes.
+    """Return the stratum of each image, and its name; 0 is the most frequent one.
 
-    Classes (or combinations) of fewer images than folds are one stratum, `rare`, and so are all
-    but the `MOST_STRATA` most frequent.
+    Classes (or combinations) with fewer images than folds form one stratum, `rare`, together with
+    all but the `MOST_STRATA` most frequent.
 
     >>> class_strata(["a", "a", "b", "", "b", "a"], folds=2)
     (array([0, 0, 1, 2, 1, 0]), ['a', 'a', 'b', 'rare', 'b', 'a'])
 
     Args:
-        classes: (N,) class or combination of each image; "" for none.
+        classes: (N,) class or combination of classes of each image; "" for none.
         folds: number of folds.
     """
     counts = Counter(classes)
-    own = {
-        one
-        for one, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRATA]
+    kept = {
+        combination
+        for combination, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[
+            :MOST_STRATA
+        ]
         if count >= folds or len(counts) <= 2
     }
-    names = [(one or NO_CLASS) if one in own else RARE for one in classes]
+    names = [(combination or NO_CLASS) if combination in kept else RARE for combination in classes]
     order = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
     number = {name: place for place, (name, _) in enumerate(order)}
     return np.array([number[name] for name in names], np.int64), names
 
 
 def usable_bins(non_empty: int, folds: int, bins: int) -> int:
-    """Return `bins`, or the largest smaller number that leaves an image of each part a fold.
+    """Return `bins`, or the largest smaller number with one image of each part for every fold.
 
     >>> usable_bins(non_empty=12, folds=5, bins=4)
     2
@@ -76,7 +78,7 @@ def usable_bins(non_empty: int, folds: int, bins: int) -> int:
 
 
 def stratum_names(strata: IntArray) -> list[str]:
-    """Return the strata by name, as they stand in folds.csv.
+    """Return the names of the strata, as written to folds.csv.
 
     >>> stratum_names(np.array([0, 1, 2]))
     ['empty', 'area-1', 'area-2']

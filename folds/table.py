@@ -1,4 +1,4 @@
-"""Fold tables as CSV: ours, anyone's, and the summary that people look at."""
+"""Fold tables as CSV: ours, those of others, and a summary for people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENDING = re.compile(r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz)$", re.
 
 
 def write_folds(path: Path, folds: pd.DataFrame) -> None:
-    """Write the table of `build_folds` as CSV: atomically, and the same bytes for the same table.
+    """Write the table of `build_folds` as CSV, atomically; the same table gives the same bytes.
 
     Raises:
         OutputError: the file cannot be written.
@@ -35,13 +35,13 @@ def read_folds(path: Path) -> pd.DataFrame:
     """Return the table that `write_folds` wrote, with its types.
 
     Raises:
-        InputError: the file is missing, is no CSV, or is not such a table.
+        InputError: the file is missing, is not a CSV, or is not such a table.
     """
     table = _read_csv(path)
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise InputError(
-            f"{path} is not a fold table of goldfold: expected the columns {', '.join(COLUMNS)}, "
+            f"{path} is not a goldfold fold table: expected the columns {', '.join(COLUMNS)}, "
             f"found {', '.join(table.columns)}. Build it again with `goldfold folds build`."
         )
     table = table[list(COLUMNS)]
@@ -63,20 +63,20 @@ def read_fold_table(
     fold_column: str | None = None,
     known: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Return image_id and fold of anyone's fold table, both as text, in the order of the file.
+    """Return image_id and fold of any fold table, both as text, in the order of the file.
 
-    Endings like .png are taken off the ids, folders only if all the ids stay different; where
-    known ids have them, they have them. Folds may be any text; `2.0` is read as `2`, a cell without
-    a value as "".
+    Extensions such as .png are removed from the ids, and folders if the ids stay unique without
+    them; an id that matches a known one is returned as the known one is written. Folds may be any
+    text; `2.0` is read as `2`, an empty cell as "".
 
     Args:
         path: a CSV with a header.
-        id_column: column with the image id; None = the one with a usual name.
-        fold_column: column with the fold; None = the one with a usual name.
-        known: ids that are to be found again.
+        id_column: column with the image id; None = the first with a usual name.
+        fold_column: column with the fold; None = the first with a usual name.
+        known: known image ids.
 
     Raises:
-        InputError: the file is missing or is no CSV, or a column cannot be told.
+        InputError: the file is missing or is not a CSV, or it is not clear which column is which.
     """
     table = _read_csv(path)
     ids = _choose(table, path, id_column, usual=ID_NAMES, what="image id", option="--id-column")
@@ -95,7 +95,7 @@ def read_fold_table(
 
 
 def bare_ids(names: Iterable[str]) -> list[str]:
-    """Return ids without endings of image files, and without folders if that keeps them apart.
+    """Return ids without the extensions of image files, and without folders if they stay unique.
 
     >>> bare_ids(["train/a.png", "train/b.png"])
     ['a', 'b']
@@ -108,17 +108,17 @@ def bare_ids(names: Iterable[str]) -> list[str]:
 
 
 def _recognised(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return ids as they are known, whether they stand with or without ending and folder."""
-    given = [name.strip() for name in names]
-    whole, by_bare = set(known), dict(zip(bare_ids(known), known, strict=True))
+    """Return each id as it is known, whether it is written with extension and folder or not."""
+    stripped_names = [name.strip() for name in names]
+    known_ids, by_bare = set(known), dict(zip(bare_ids(known), known, strict=True))
     return [
-        name if name in whole else by_bare.get(bare, bare)
-        for name, bare in zip(given, bare_ids(given), strict=True)
+        name if name in known_ids else by_bare.get(bare, bare)
+        for name, bare in zip(stripped_names, bare_ids(stripped_names), strict=True)
     ]
 
 
 def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a fold of a `build_folds` table.
+    """Return a summary of a `build_folds` table, one row per fold.
 
     Columns: fold, images, patients (groups), non_empty (images), fraction (non-empty of all
     images, 0 to 1), area_q25, area_median, area_q75 (px, of the non-empty masks; NaN without any).
@@ -134,7 +134,7 @@ def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Return all cells as text, the header without spaces around the names."""
+    """Return all cells as text; spaces around the names in the header are removed."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from goldfold.errors import NotFiniteError, plural
+from goldfold.errors import NotFiniteError, first_few, plural
 from goldfold.inference.network import Network, plain_network
 from goldfold.training.device import Device
 from goldfold.training.finite import RETRAIN
@@ -95,9 +95,4 @@ def _where(broken: Flags, predictor: Predictor, image_ids: Sequence[str]) -> str
     ]
     checkpoints = [names[place] for place in np.flatnonzero(broken.any(axis=1))]
     what = plural(len(images), "image", "images")
-    return f"{_listed(checkpoints)}: the logits of {what} ({_listed(images)})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return f"{first_few(checkpoints, _NAMED)}: the logits of {what} ({first_few(images, _NAMED)})"

@@ -80,7 +80,7 @@ def _stale_because(run: OpenRun, stage: StageRun) -> str:
 
 def _words(run: OpenRun, before: object) -> str:
     from goldfold.competitions.images_table import training_images
-    from goldfold.errors import in_all
+    from goldfold.errors import first_few
     from goldfold.rundirectory import recorded
 
     then = recorded(_contents_path(run, str(before)))
@@ -88,7 +88,7 @@ def _words(run: OpenRun, before: object) -> str:
         return "images changed since it was trained"
     now = _contents(training_images(run.images))
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return f"images changed since it was trained: {in_all(names)}"
+    return f"images changed since it was trained: {first_few(names)}"
 
 
 def _contents(images: pd.DataFrame) -> dict[str, str]:

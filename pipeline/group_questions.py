@@ -20,7 +20,7 @@ def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
     """
     from goldfold.competitions.group_columns import group_candidates
     from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds.open_groups import count_open, open_columns, question, unknown_values
+    from goldfold.folds.group_questions import count_open, open_columns, question, unknown_values
 
     train, settings = training_images(run.images), run.settings.folds
     if train.empty or settings.group not in ("none", *train.columns):

@@ -1,4 +1,4 @@
-"""Submissions: write one in the sample's form, check it, score it, say what it was made from."""
+"""Submissions: write one like the sample, check it, score it, and record its inputs."""
 
 from goldfold.lazy import lazy_exports
 

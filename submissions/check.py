@@ -1,4 +1,4 @@
-"""Every fault of a submission file, with its row, before the competition finds it."""
+"""Checks a submission file: finds every fault, with its row, before the competition does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from goldfold.submissions.table import (
     show_header,
 )
 
-_SHOWN = 5  # faults of a kind that are shown to people
+_SHOWN = 5  # faults per kind in the printed report
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Problem:
     """One fault."""
 
     row: int | None
-    """Line of the file as an editor shows it (the header is 1); None if no row is at fault."""
+    """Line number in the file (the header is line 1); None if no row is at fault."""
     image_id: str
-    """Key of the row at fault: the image, and the class if rows have one; else empty."""
+    """Key of the row at fault: the image, and the class if rows have one; otherwise empty."""
     kind: str
-    """One word for machines: header, width, blank-row, missing-id, extra-id, doubled-id, id-spaces,
+    """Short identifier: header, width, blank-row, missing-id, extra-id, doubled-id, id-spaces,
     empty-cell, nan, empty-token, not-a-number, out-of-range, unknown-label, empty-beside, overlap,
     or a `Fault` of the run-length encoding."""
     message: str
-    """What was expected and what was found."""
+    """What was expected, and what was found."""
 
     def __str__(self) -> str:
         row = f"row {self.row}" if self.row is not None else ""
@@ -49,15 +49,15 @@ class CheckReport:
 
     file: Path
     rows: int
-    """Rows below the header."""
+    """Number of rows below the header."""
     non_empty: int
-    """Rows with a mask that is not empty and not at fault (rows without fault, if no masks)."""
+    """Number of rows with a valid mask that is not empty (without masks: of valid rows)."""
     what: str = "mask"
-    """What rows hold."""
+    """What a row contains."""
     problems: list[Problem] = field(default_factory=list)
-    """Faults, in the order header, rows, missing ids."""
+    """Faults: those of the header first, then of the rows, then missing ids."""
     warnings: list[str] = field(default_factory=list)
-    """What a competition accepts but you may not have meant."""
+    """What the competition accepts, but you may not have intended."""
 
     @property
     def ok(self) -> bool:
@@ -65,7 +65,7 @@ class CheckReport:
         return not self.problems
 
     def __str__(self) -> str:
-        """Return one line for a correct file, else every kind of fault with the first of it."""
+        """Return one line for a correct file, otherwise the first faults of each kind."""
         rows = plural(self.rows, "row", "rows")
         if self.ok:
             return f"{self.file}: correct, {rows}, {self.non_empty:,} with a {self.what}."
@@ -79,11 +79,11 @@ class CheckReport:
             lines += [f"  {problem}" for problem in of_kind[:_SHOWN]]
             if len(of_kind) > _SHOWN:
                 lines.append(f"  ... and {len(of_kind) - _SHOWN:,} more {kind}")
-        lines.append("Rows are counted as an editor shows them; the header is row 1.")
+        lines.append("Row numbers are line numbers in the file; the header is row 1.")
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON values, every fault included."""
+        """Return the report with every fault as JSON values."""
         return {
             "file": str(self.file),
             "ok": self.ok,
@@ -102,12 +102,12 @@ def check_submission(
     shape: tuple[int, int] | None,
     shapes: Mapping[str, tuple[int, int]] | None = None,
 ) -> CheckReport:
-    """Return all faults of a submission; correct is what has the sample's header and rows.
+    """Return all faults of a submission, which needs the header and the rows of the sample.
 
     Args:
         file: the submission.
-        sample: the competition's sample submission; what its cells hold does not matter.
-        layout: its columns and what they must hold.
+        sample: the competition's sample submission; the content of its value cells is ignored.
+        layout: its columns and what they must contain.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
 
@@ -128,9 +128,9 @@ def check_submission(
     rows.check(table)
     problems += rows.problems
     problems += [
-        Problem(None, key, "missing-id", "the sample has this row, the file has not")
+        Problem(None, key, "missing-id", "the sample has this row, the file does not")
         if layout.class_separator or len(layout.key_columns) > 1
-        else Problem(None, key, "missing-id", "the sample has this image, the file has not")
+        else Problem(None, key, "missing-id", "the sample has this image, the file does not")
         for key in wanted.image_ids
         if key not in rows.first_rows
     ]
@@ -140,7 +140,7 @@ def check_submission(
 
 @dataclass
 class _RowCheck:
-    """Goes through the rows of a file and gathers what it finds."""
+    """Goes through the rows of a file and collects their faults."""
 
     wanted: set[str]
     layout: Layout
@@ -161,8 +161,8 @@ class _RowCheck:
             if not row.cells:
                 self._add(row.number, "", "blank-row", "the row is blank")
             elif len(row.cells) != width:
-                found = f"found {plural(len(row.cells), 'cell', 'cells')}, expected {width}"
-                self._add(row.number, row.cells[0].strip(), "width", found)
+                message = f"found {plural(len(row.cells), 'cell', 'cells')}, expected {width}"
+                self._add(row.number, row.cells[0].strip(), "width", message)
             else:
                 key = self._check_key(row)
                 for place in self.value_places:
@@ -179,7 +179,7 @@ class _RowCheck:
                 self._add(row.number, key, "id-spaces", f"the id {cell!r} has spaces around it")
         first = self.first_rows.setdefault(key, row.number)
         if first != row.number and not self.layout.objects:
-            self._add(row.number, key, "doubled-id", f"the id stands in row {first} already")
+            self._add(row.number, key, "doubled-id", f"row {first} already has this id")
         elif first == row.number and key not in self.wanted:
             self._add(row.number, key, "extra-id", "the sample does not have this image")
         return key
@@ -201,32 +201,31 @@ class _RowCheck:
         self.problems.append(Problem(row, image_id, kind, message))
 
     def warnings(self, wanted: Sample, problems: list[Problem]) -> list[str]:
-        found = []
+        warnings = []
         if self.spaced:
             cells = plural(self.spaced, f"{self.layout.what} has", f"{self.layout.whats} have")
-            found.append(f"{cells} surrounding spaces; competitions ignore these.")
+            warnings.append(f"{cells} surrounding spaces; competitions ignore these.")
         if self.unbounded:
             masks = plural(self.unbounded, "mask belongs", "masks belong")
-            found.append(
+            warnings.append(
                 f"{masks} to images of unknown size; whether the runs end inside the image was "
                 "not checked."
             )
         if not problems and list(self.first_rows) != wanted.image_ids:
-            found.append("the rows are not in the sample's order; competitions join them by id.")
-        return found
+            warnings.append("the rows are not in the sample's order; competitions join them by id.")
+        return warnings
 
 
 def _sample_warnings(wanted: Sample, sample: Path, layout: Layout) -> list[str]:
     if not wanted.repeats or layout.objects:
         return []
-    return [
-        f"{sample}: {plural(wanted.repeats, 'row repeats', 'rows repeat')} an id; one row for each "
-        f"of its {plural(len(wanted.image_ids), 'image', 'images')} is expected."
-    ]
+    rows = plural(wanted.repeats, "row repeats", "rows repeat")
+    images = plural(len(wanted.image_ids), "image", "images")
+    return [f"{sample}: {rows} an id; one row per image is expected ({images})."]
 
 
 def _header_problems(table: Table, wanted: Sample) -> list[Problem]:
-    """Return at most one problem: how the header differs from the sample's."""
+    """Return how the header differs from the sample's, as at most one problem."""
     if table.columns == wanted.columns:
         return []
     expected, found = show_header(wanted.columns), show_header(table.columns)

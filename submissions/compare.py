@@ -1,4 +1,4 @@
-"""Two submissions side by side: which images differ, how much, and which are empty in one only."""
+"""Compares two submissions of masks: which images differ, and how much."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from goldfold.competitions.metric import image_scores
 from goldfold.competitions.rle import Dialect, area_px, intersection_px
 from goldfold.errors import InputError
-from goldfold.submissions.masks import MaskReader, read_masks
+from goldfold.submissions.mask_file import MaskReader, read_masks
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class ImageAgreement:
 
     Attributes:
         image_id: the image.
-        dice: 1 where both masks are the same, or both empty; 0 where only one is empty.
-        first_px: pixels of the first submission's mask.
-        second_px: of the second's.
+        dice: Dice of the two masks; 1 if both are empty, 0 if only one is.
+        first_px: area of the first submission's mask in pixels.
+        second_px: area of the second submission's mask in pixels.
     """
 
     image_id: str
@@ -33,12 +33,13 @@ class ImageAgreement:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two submissions share and where they differ.
+    """Where two submissions agree and where they differ.
 
     Attributes:
-        images: agreement on each shared image, the least first; of equals, the larger masks first.
+        images: agreement on each shared image, lowest first; ties are sorted by area, largest
+            first.
         only_first: ids that only the first file has, in its order.
-        only_second: ids that only the second file has.
+        only_second: ids that only the second file has, in its order.
     """
 
     images: tuple[ImageAgreement, ...]
@@ -48,26 +49,26 @@ class Comparison:
     @property
     def dice(self) -> float:
         """Return the mean agreement over the shared images."""
-        return float(np.mean([one.dice for one in self.images]))
+        return float(np.mean([image.dice for image in self.images]))
 
     @property
     def agreement(self) -> float:
-        """Return how much both agree, 1 for equal ones: the mean Dice."""
+        """Return the agreement of the two submissions, 1 if they are equal: the mean Dice."""
         return self.dice
 
     @property
     def agreement_by(self) -> str:
-        """Return what `agreement` is."""
+        """Return the measure of `agreement`."""
         return "Dice"
 
     @property
     def identical(self) -> int:
         """Return how many shared images have the same mask."""
-        return sum(one.dice == 1.0 for one in self.images)
+        return sum(image.dice == 1.0 for image in self.images)
 
     def table(self) -> dict[str, int]:
-        """Return how many shared images are empty in both, in one, in neither."""
-        pairs = [(one.first_px == 0, one.second_px == 0) for one in self.images]
+        """Return how many shared images are empty in both, in one, or in neither."""
+        pairs = [(image.first_px == 0, image.second_px == 0) for image in self.images]
         return {
             "both_empty": pairs.count((True, True)),
             "only_first_empty": pairs.count((True, False)),
@@ -77,7 +78,7 @@ class Comparison:
 
     def to_json(self, limit: int | None = None) -> dict[str, Any]:
         """Return the comparison as JSON values, with the images that differ."""
-        differing = [asdict(one) for one in self.images if one.dice < 1.0]
+        differing = [asdict(image) for image in self.images if image.dice < 1.0]
         return {
             "dice": self.dice,
             "shared_images": len(self.images),
@@ -96,31 +97,34 @@ def compare_submissions(
 
     Args:
         first: a submission.
-        second: another for the same images.
-        reader: of their rows.
-        dialect: how both are written.
+        second: another submission for the same images.
+        reader: reads their rows.
+        dialect: run-length dialect of both files.
 
     Raises:
-        InputError: a file cannot be read, has malformed masks or repeats an id, or they share none.
+        InputError: a file cannot be read, has malformed masks or repeats an id, or the files have
+            no id in common.
     """
     ours, theirs = read_masks(first, reader, dialect), read_masks(second, reader, dialect)
     shared = [image_id for image_id in ours if image_id in theirs]
     if not shared:
         raise InputError(f"{first} and {second} have no image in common. Compare their ids.")
+    pairs = [(ours[image_id], theirs[image_id]) for image_id in shared]
     pixels = np.array(
-        [
-            (intersection_px(ours[one], theirs[one]), area_px(ours[one]), area_px(theirs[one]))
-            for one in shared
-        ]
+        [(intersection_px(*pair), area_px(pair[0]), area_px(pair[1])) for pair in pairs]
     )
     dice = image_scores("dice", *pixels.T)
     images = [
-        ImageAgreement(name, float(one), int(row[1]), int(row[2]))
-        for name, one, row in zip(shared, dice, pixels, strict=True)
+        ImageAgreement(image_id, float(score), int(first_px), int(second_px))
+        for image_id, score, (_, first_px, second_px) in zip(shared, dice, pixels, strict=True)
     ]
-    images.sort(key=lambda one: (one.dice, -max(one.first_px, one.second_px), one.image_id))
+    images.sort(key=_lowest_first)
     return Comparison(
         tuple(images),
         tuple(image_id for image_id in ours if image_id not in theirs),
         tuple(image_id for image_id in theirs if image_id not in ours),
     )
+
+
+def _lowest_first(image: ImageAgreement) -> tuple[float, int, str]:
+    return image.dice, -max(image.first_px, image.second_px), image.image_id

@@ -1,4 +1,4 @@
-"""Masks to run-length encodings, several at a time, in order."""
+"""Encodes masks in parallel, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from goldfold.competitions.rle import Dialect, encode, format_runs
 from goldfold.progress import SILENT, Progress
 
 _AT_ONCE = 64
-"""Images that are handed out together: bounds what waits in memory."""
+"""Images submitted to the threads at once; limits memory use."""
 
 
 def encode_masks(
@@ -25,20 +25,19 @@ def encode_masks(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Iterator[tuple[str, str | list[str]]]:
-    """Yield id and encoded mask of each image, in order; memory does not depend on their number.
+    """Yield id and encoded mask of each image, in order.
 
-    With `objects` it is a list of masks, one for each part that is connected through sides and
-    corners, by their first pixels.
-
-    Unpacking maps and encoding masks work outside Python's lock, so threads share them.
+    Memory use does not depend on the number of images. With `objects`, an image has a list of
+    masks, one for each part that is connected through sides and corners, sorted by first pixel.
+    Threads help, because unpacking maps and encoding masks release the interpreter lock.
 
     Args:
         mask_of: image id -> mask (H, W), None for an empty one; called from threads.
-        image_ids: which images.
-        dialect: how masks are written.
+        image_ids: ids of the images to encode.
+        dialect: run-length dialect of the output.
         objects: whether each object has a row of its own.
-        workers: threads.
-        progress: counts images.
+        workers: number of threads.
+        progress: advances once per image.
     """
 
     def encoded(image_id: str) -> str | list[str]:

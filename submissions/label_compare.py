@@ -1,4 +1,4 @@
-"""Two submissions of classes side by side: where they differ, and how much they agree."""
+"""Compares two submissions of classes: where they differ, and how much they agree."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Flags = NDArray[np.bool_]
 By = Literal["equal labels", "rank correlation", "1 - mean difference"]
 
 NAMED = "predicted"
-"""Column of the named classes in a table that goldfold wrote without a sample submission."""
+"""Column with the predicted classes in a table that goldfold wrote without a sample submission."""
 
 
 @dataclass(frozen=True)
 class LabelAgreement:
-    """How far two submissions differ on one image.
+    """How much two submissions differ on one image.
 
     Attributes:
         image_id: the image.
         difference: mean absolute difference of the probabilities over the classes.
-        most_different: the class of the largest difference.
-        first: its probability in the first submission.
-        second: in the second.
-        same_label: whether both name the same classes.
+        most_different: the class with the largest difference.
+        first: probability of that class in the first submission.
+        second: probability of that class in the second submission.
+        same_label: whether both submissions predict the same classes.
     """
 
     image_id: str
@@ -47,15 +47,15 @@ class LabelAgreement:
 
 @dataclass(frozen=True)
 class ClassAgreement:
-    """How far two submissions differ on one class.
+    """How much two submissions differ on one class.
 
     Attributes:
-        name: of the class.
+        name: name of the class.
         difference: mean absolute difference of its probabilities over the images.
-        rank_correlation: Spearman's; None where one submission says the same of every image.
-        named_first: images that the first submission names it of.
-        named_second: that the second does.
-        named_both: that both do.
+        rank_correlation: Spearman's; None if a submission has one probability for all images.
+        named_first: number of images for which the first submission predicts the class.
+        named_second: number of images for which the second submission predicts it.
+        named_both: number of images for which both predict it.
     """
 
     name: str
@@ -68,18 +68,19 @@ class ClassAgreement:
 
 @dataclass(frozen=True)
 class LabelComparison:
-    """What two submissions of classes share and where they differ.
+    """Where two submissions of classes agree and where they differ.
 
     Attributes:
-        images: of each shared image, the most different first.
-        classes: of each class.
-        agreement: of both as the metric sees it, 1 for equal ones.
-        agreement_by: what it is: for accuracy and F1, and where labels are submitted, the share of
-            images with equal labels; for AUROC the mean rank correlation over the classes; for the
-            logarithmic loss 1 minus the mean difference.
-        labels_from: whether the files name the classes, or probabilities were cut at one half.
+        images: agreement on each shared image, most different first.
+        classes: agreement on each class.
+        agreement: agreement as the metric sees it, 1 for equal submissions.
+        agreement_by: the measure of agreement. For accuracy and F1, and where class labels are
+            submitted: the share of images with equal class labels. For AUROC: the mean rank
+            correlation over the classes. For the logarithmic loss: 1 minus the mean difference.
+        labels_from: whether the files name the predicted classes, or probabilities were
+            thresholded at one half.
         only_first: ids that only the first file has, in its order.
-        only_second: ids that only the second file has.
+        only_second: ids that only the second file has, in its order.
     """
 
     images: tuple[LabelAgreement, ...]
@@ -93,21 +94,21 @@ class LabelComparison:
     @property
     def difference(self) -> float:
         """Return the mean absolute difference over images and classes."""
-        return float(np.mean([one.difference for one in self.images]))
+        return float(np.mean([image.difference for image in self.images]))
 
     @property
     def same_labels(self) -> float:
-        """Return the share of shared images with the same labels."""
-        return float(np.mean([one.same_label for one in self.images]))
+        """Return the share of common images with the same class labels."""
+        return float(np.mean([image.same_label for image in self.images]))
 
     @property
     def identical(self) -> int:
-        """Return how many shared images are the same in both."""
-        return sum(one.difference == 0 and one.same_label for one in self.images)
+        """Return how many common images are the same in both."""
+        return sum(image.difference == 0 and image.same_label for image in self.images)
 
     def to_json(self, limit: int | None = None) -> dict[str, Any]:
         """Return the comparison as JSON values, with the images that differ."""
-        differing = [asdict(one) for one in self.images if one.difference or not one.same_label]
+        differing = [image for image in self.images if image.difference or not image.same_label]
         return {
             "agreement": self.agreement,
             "agreement_by": self.agreement_by,
@@ -116,10 +117,10 @@ class LabelComparison:
             "labels_from": self.labels_from,
             "shared_images": len(self.images),
             "identical": self.identical,
-            "classes": [asdict(one) for one in self.classes],
+            "classes": [asdict(agreement) for agreement in self.classes],
             "only_first": list(self.only_first),
             "only_second": list(self.only_second),
-            "differing": differing[:limit],
+            "differing": [asdict(image) for image in differing[:limit]],
         }
 
 
@@ -136,14 +137,14 @@ def compare_labels(
 
     Args:
         first: a submission.
-        second: another for the same images.
-        layout: of both.
-        classes: C names.
-        exclusive: exactly one class an image.
-        metric: name of a metric of classes, which says how agreement is counted.
+        second: another submission for the same images.
+        layout: layout of both files.
+        classes: names of the C classes.
+        exclusive: whether each image has exactly one class.
+        metric: name of the metric, which decides how agreement is measured.
 
     Raises:
-        InputError: a file is malformed, lacks rows, or they share no image.
+        InputError: a file is malformed or lacks rows, or the files have no image in common.
     """
     files = (first, second)
     tables = [read_label_file(path, layout, classes) for path in files]
@@ -156,11 +157,15 @@ def compare_labels(
     named = None if layout.content == "label" else _named(files, layout, shared, classes)
     flags = named or [decide(numbers, exclusive) for numbers in both]
     of_classes = tuple(
-        _of_class(name, [one[:, place] for one in both], [one[:, place] for one in flags])
+        _of_class(
+            name,
+            [probability[:, place] for probability in both],
+            [predicted[:, place] for predicted in flags],
+        )
         for place, name in enumerate(classes)
     )
     of_images = _of_images(shared, classes, both, flags)
-    told: Literal["the files", "one half"] = (
+    labels_from: Literal["the files", "one half"] = (
         "the files" if named or layout.content == "label" else "one half"
     )
     by = _by(metric, layout)
@@ -170,7 +175,7 @@ def compare_labels(
         classes=of_classes,
         agreement=_agreement(by, of_images, [of_classes[place] for place in places]),
         agreement_by=by,
-        labels_from=told,
+        labels_from=labels_from,
         only_first=tuple(image_id for image_id in tables[0] if image_id not in tables[1]),
         only_second=tuple(image_id for image_id in tables[1] if image_id not in tables[0]),
     )
@@ -179,8 +184,8 @@ def compare_labels(
 def _named(
     files: Sequence[Path], layout: Layout, shared: Sequence[str], classes: Sequence[str]
 ) -> list[Flags] | None:
-    """Return which classes each file names, (N, C); None unless both have a column for that."""
-    found = []
+    """Return the classes that each file names, (N, C); None unless both have such a column."""
+    flags = []
     for path in files:
         table = read_table(path)
         place = table.column(NAMED)
@@ -188,13 +193,14 @@ def _named(
             return None
         keys = [table.require(name) for name in layout.key_columns]
         cells = {row.key(keys): row.cells[place].split(";") for row in table.rows}
-        found.append(np.array([[name in cells[one] for name in classes] for one in shared], bool))
-    return found
+        rows = [[name in cells[image_id] for name in classes] for image_id in shared]
+        flags.append(np.array(rows, bool))
+    return flags
 
 
 def _of_class(name: str, both: Sequence[FloatArray], flags: Sequence[Flags]) -> ClassAgreement:
-    """Return how two submissions' probabilities (N,) and answers (N,) of a class agree."""
-    ranks = [_centred_ranks(one) for one in both]
+    """Return how two submissions' probabilities (N,) and predictions (N,) of a class agree."""
+    ranks = [_centred_ranks(values) for values in both]
     size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return ClassAgreement(
         name,
@@ -207,7 +213,7 @@ def _of_class(name: str, both: Sequence[FloatArray], flags: Sequence[Flags]) -> 
 
 
 def _centred_ranks(values: FloatArray) -> FloatArray:
-    """Return the rank of each value, ties sharing the mean of theirs, minus the mean rank."""
+    """Return the rank of each value (ties get their mean rank) minus the mean rank."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count + 1) / 2
     return np.asarray(middle[place] - (len(values) - 1) / 2, float)
@@ -219,7 +225,7 @@ def _of_images(
     both: Sequence[FloatArray],
     flags: Sequence[Flags],
 ) -> tuple[LabelAgreement, ...]:
-    """Return the images, the most different first; of equals, those of other labels first."""
+    """Return the images, most different first; ties: those with different class labels first."""
     gap = np.abs(both[0] - both[1])
     same = (flags[0] == flags[1]).all(axis=1)
     worst = gap.argmax(axis=1)
@@ -234,7 +240,11 @@ def _of_images(
         )
         for row, image_id in enumerate(shared)
     ]
-    return tuple(sorted(images, key=lambda one: (-one.difference, one.same_label, one.image_id)))
+    return tuple(sorted(images, key=_most_different_first))
+
+
+def _most_different_first(image: LabelAgreement) -> tuple[float, bool, str]:
+    return -image.difference, image.same_label, image.image_id
 
 
 def _by(metric: str, layout: Layout) -> By:
@@ -247,9 +257,10 @@ def _agreement(
     by: By, images: Sequence[LabelAgreement], classes: Sequence[ClassAgreement]
 ) -> float:
     if by == "equal labels":
-        return float(np.mean([one.same_label for one in images]))
-    difference = float(np.mean([one.difference for one in images]))
+        return float(np.mean([image.same_label for image in images]))
+    difference = float(np.mean([image.difference for image in images]))
     if by == "1 - mean difference":
         return 1 - difference
-    known = [one.rank_correlation for one in classes if one.rank_correlation is not None]
+    correlations = [agreement.rank_correlation for agreement in classes]
+    known = [correlation for correlation in correlations if correlation is not None]
     return float(np.mean(known)) if known else float(difference == 0)

@@ -1,4 +1,4 @@
-"""Files of probabilities or labels, read as a number of each image and class."""
+"""Submissions of probabilities or class labels, read as one number per image and class."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ _SHOWN = 10
 def read_label_file(
     path: Path, layout: Layout, classes: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return by image the number of each class, NaN where no row tells.
+    """Return image id -> number of each class, (C,); NaN without a row for that class.
 
     Raises:
-        InputError: a column is missing, or cells are no probabilities or classes; all are named.
+        InputError: a column is missing, or cells are not probabilities or classes; the message
+            names all of them.
     """
     table = read_table(path)
     keys = [table.require(name) for name in layout.key_columns]
     values = [table.require(name) for name in layout.value_columns]
     table.check_widths()
     place = {name: number for number, name in enumerate(classes)}
-    found: dict[str, NDArray[np.float64]] = {}
+    numbers_of_image: dict[str, NDArray[np.float64]] = {}
     problems = []
     for row in table.rows:
         key = row.key(keys)
@@ -36,11 +37,11 @@ def read_label_file(
         faults = [fault[1] for cell in cells if (fault := layout.fault(cell)) is not None]
         name = layout.class_of(key)
         if name and name not in place:
-            faults.append(f"{name!r} is no class")
+            faults.append(f"{name!r} is not a class")
         problems += [f"{path.name} row {row.number}: {fault}" for fault in faults]
         if faults:
             continue
-        numbers = found.setdefault(layout.image_of(key), np.full(len(classes), np.nan))
+        numbers = numbers_of_image.setdefault(layout.image_of(key), np.full(len(classes), np.nan))
         if layout.content == "label":
             numbers[:] = 0
             numbers[place[cells[0]]] = 1
@@ -54,16 +55,21 @@ def read_label_file(
             numbers[:-1] = (1 - numbers[-1]) / (len(classes) - 1)
     if problems:
         title = f"{path} is malformed:"
-        raise InputError(list_problems(title, problems, "Mend the file.", limit=_SHOWN))
-    if not found:
-        raise InputError(f"{path} holds no rows.")
-    return found
+        raise InputError(list_problems(title, problems, "Correct the file.", limit=_SHOWN))
+    if not numbers_of_image:
+        raise InputError(f"{path} has no rows below the header.")
+    return numbers_of_image
 
 
 def require_every_class(
     path: Path, probability: NDArray[np.float64], classes: Sequence[str]
 ) -> None:
-    """Accept numbers (N, C) of a file that tell of every class of every image.
+    """Raise an error unless a file has a number for every class of every image.
+
+    Args:
+        path: the file, for the message.
+        probability: (N, C) numbers; NaN = no row.
+        classes: names of the C classes.
 
     Raises:
         InputError: rows are missing.
@@ -71,4 +77,4 @@ def require_every_class(
     count = int(np.isnan(probability).any(axis=1).sum())
     if count:
         images = plural(count, "image lacks", "images lack")
-        raise InputError(f"{path}: {images} a row for one of {', '.join(classes)}.")
+        raise InputError(f"{path}: {images} a row for at least one of {', '.join(classes)}.")

@@ -21,14 +21,15 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class LabelScores:
-    """What a submission of classes scores.
+    """The score of a submission of classes.
 
     Attributes:
-        metric: its name; higher is better.
-        score: of the submission.
-        constant: of the classes' frequencies, without looking; NaN where that has no meaning.
-        images: how many were scored.
-        classes: by class, images of it.
+        metric: name of the metric; higher is better.
+        score: score of the submission.
+        constant: score of predicting each class's frequency for every image; NaN where the metric
+            is not defined for it.
+        images: number of images that were scored.
+        classes: class name -> number of images of that class.
     """
 
     metric: str
@@ -62,32 +63,32 @@ def score_labels(
     Args:
         path: the submission.
         solution: the truth, 0 and 1 (or the names of the classes) in the submission's columns.
-        layout: of both.
-        classes: C names.
-        exclusive: exactly one class an image.
+        layout: layout of both files.
+        classes: names of the C classes.
+        exclusive: whether each image has exactly one class.
         metric: name of a metric of classes.
-        class_weights: (C,) of the logarithmic loss.
+        class_weights: (C,) weights of the classes in the logarithmic loss.
 
     Raises:
-        InputError: a file is malformed, or they are not about the same images and classes.
+        InputError: a file is malformed, or the files differ in their images or classes.
     """
-    said, true = (read_label_file(one, layout, classes) for one in (path, solution))
-    missing = [name for name in true if name not in said]
-    unknown = [name for name in said if name not in true]
+    submitted, true = (read_label_file(file, layout, classes) for file in (path, solution))
+    missing = [name for name in true if name not in submitted]
+    unknown = [name for name in submitted if name not in true]
     problems = [f"{name}: in {solution}, not in {path}" for name in missing]
     problems += [f"{name}: in {path}, not in {solution}" for name in unknown]
     if problems:
-        title = f"{path} and {solution} are not about the same images:"
+        title = f"{path} and {solution} do not have the same images:"
         raise InputError(list_problems(title, problems, limit=_SHOWN))
     targets = np.stack(list(true.values()))
     if np.isnan(targets).any() or not np.isin(targets, (0, 1)).all():
         raise InputError(f"{solution}: expected 0 or 1 for every image and class.")
-    probability = np.stack([said[name] for name in true])
+    probability = np.stack([submitted[name] for name in true])
     require_every_class(path, probability, classes)
     truth = targets.astype(np.uint8)
 
-    def score(one: NDArray[np.float64]) -> float:
-        return label_score(metric, truth, one, exclusive=exclusive, class_weights=class_weights)
+    def score(values: NDArray[np.float64]) -> float:
+        return label_score(metric, truth, values, exclusive=exclusive, class_weights=class_weights)
 
     frequency = np.broadcast_to(truth.mean(axis=0), truth.shape)
     counts = {name: int(n) for name, n in zip(classes, truth.sum(axis=0), strict=True)}

@@ -1,15 +1,15 @@
-"""How the rows of a submission are named, and what their cells hold.
+"""The layout of a submission: what identifies a row, and what its cells contain.
 
-Competitions differ in five ways only: one column names a row or two do; a class may be joined to
-the image's id; an image may have a row for each object; and cells hold masks, probabilities or
-class names. A `Layout` says which, and the same code writes and checks them all:
+Competitions differ only in a few ways: one or two columns identify a row; the class may be joined
+to the image id; an image may have one row per object; and cells contain masks, probabilities or
+class names. A `Layout` describes these, and the same code writes and checks all of them:
 
-    ImageId,EncodedPixels            one row an image
-    ImageId,EncodedPixels            one row an object (`objects`), an empty one for none
-    ImageId_ClassId,EncodedPixels    one row an image and class, joined (`class_separator` "_")
-    id,class,segmentation            one row an image and class, two key columns
-    ID,Label                         a probability a row; the class may be joined to the id
-    id,normal,pneumonia              a probability a class
+    ImageId,EncodedPixels            one row per image
+    ImageId,EncodedPixels            one row per object (`objects`), an empty one for none
+    ImageId_ClassId,EncodedPixels    one row per image and class, joined (`class_separator` "_")
+    id,class,segmentation            one row per image and class, two key columns
+    ID,Label                         one probability per row; the class may be joined to the id
+    id,normal,pneumonia              one probability per class
     id,label                         the name of a class
 """
 
@@ -21,31 +21,31 @@ from dataclasses import dataclass
 from typing import Literal
 
 from goldfold.competitions.rle import Dialect, MalformedRunsError, parse
-from goldfold.competitions.runs import area_px, unite
+from goldfold.competitions.runs import area_px, merge_runs
 from goldfold.errors import InputError
 
 Content = Literal["mask", "probability", "label"]
 Fault = tuple[str, str]
-"""One word for machines, and what was expected and found."""
+"""A short identifier, and what was expected and found."""
 
 KEY_JOINT = ","
-"""Between the key cells of a row, where its key is written as one text."""
+"""Joins the key cells of a row to one text."""
 
 _NOT_A_VALUE = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "inf", "-inf"})
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a submission and what they hold.
+    """The columns of a submission and what they contain.
 
     Attributes:
-        key_columns: columns that name a row: the image, or the image and the class.
-        value_columns: the others: one, or one a class.
-        content: what their cells hold.
-        dialect: how masks are written; needed for them.
-        class_separator: what parts image and class in the first key column; "" for no class.
-        objects: whether an image may have several rows, one an object.
-        labels: names that a cell of content `label` may hold; any if there are none.
+        key_columns: columns that identify a row: the image, or the image and the class.
+        value_columns: the other columns: one, or one per class.
+        content: what the cells of the value columns contain.
+        dialect: run-length dialect; required for masks.
+        class_separator: separates image and class in the first key column; "" for no class.
+        objects: whether an image may have several rows, one per object.
+        labels: class names that a cell of content `label` may contain; empty = any name.
     """
 
     key_columns: tuple[str, ...]
@@ -57,13 +57,17 @@ class Layout:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be written."""
+        """Refuse a layout that cannot be written.
+
+        Raises:
+            InputError: columns or dialect are missing, or objects are not masks.
+        """
         if not self.key_columns or not self.value_columns:
             raise InputError("expected at least one key column and one value column.")
         if self.content == "mask" and self.dialect is None:
             raise InputError("expected a dialect for masks, found none.")
         if self.objects and self.content != "mask":
-            raise InputError("expected masks where a row is an object.")
+            raise InputError("expected masks, since each row is an object.")
 
     @property
     def columns(self) -> list[str]:
@@ -72,16 +76,17 @@ class Layout:
 
     @property
     def what(self) -> str:
-        """Return the word for what a row holds."""
-        return {"mask": "mask", "probability": "probability", "label": "label"}[self.content]
+        """Return the word for the content of a row."""
+        return {"mask": "mask", "probability": "probability", "label": "class label"}[self.content]
 
     @property
     def whats(self) -> str:
-        """Return the word for what rows hold."""
-        return {"mask": "masks", "probability": "probabilities", "label": "labels"}[self.content]
+        """Return the word for the content of several rows."""
+        words = {"mask": "masks", "probability": "probabilities", "label": "class labels"}
+        return words[self.content]
 
     def image_of(self, key: str) -> str:
-        """Return the image of a row's key.
+        """Return the image that a row's key names.
 
         >>> Layout(("id",), ("p",), "probability", class_separator="_").image_of("ID_1_any")
         'ID_1'
@@ -90,7 +95,7 @@ class Layout:
         return first.rsplit(self.class_separator, 1)[0] if self.class_separator else first
 
     def class_of(self, key: str) -> str:
-        """Return the class of a row's key, "" where rows have none.
+        """Return the class that a row's key names, "" where rows have none.
 
         >>> Layout(("id", "class"), ("p",), "probability").class_of("case1,stomach")
         'stomach'
@@ -104,12 +109,12 @@ class Layout:
     def fault(self, cell: str, pixels: int | None = None) -> Fault | None:
         """Return what is wrong with a cell, None if nothing is.
 
-        Stricter than reading: an empty mask has to be written as the dialect does. Surrounding
-        spaces are let pass.
+        This is stricter than reading: an empty mask must be written as the dialect writes it.
+        Surrounding spaces are accepted.
 
         Args:
-            cell: as it stands in the file.
-            pixels: of the image, None if its size is not known.
+            cell: the cell as written in the file.
+            pixels: number of pixels of the image, None if its size is not known.
         """
         token = cell.strip()
         if self.content == "mask":
@@ -124,31 +129,31 @@ class Layout:
         return None
 
     def is_nothing(self, cell: str) -> bool:
-        """Return whether a cell says that there is nothing: an empty mask."""
+        """Return whether a cell is an empty mask."""
         return self.dialect is not None and cell.strip() == self.dialect.empty
 
     def objects_fault(self, cells: Sequence[str]) -> Fault | None:
         """Return what is wrong with the objects of one image together, None if nothing is.
 
         Args:
-            cells: of its rows, each without a fault of its own.
+            cells: the cells of its rows, each valid on its own.
         """
         if len(cells) > 1 and any(self.is_nothing(cell) for cell in cells):
-            return "empty-beside", "an empty mask stands beside objects of the same image"
+            return "empty-beside", "the image has objects and a row with an empty mask"
         assert self.dialect is not None
         runs = [parse(cell, self.dialect) for cell in cells]
-        if area_px(unite(runs)) < sum(area_px(one) for one in runs):
+        if area_px(merge_runs(runs)) < sum(area_px(part) for part in runs):
             return "overlap", "objects of the same image overlap"
         return None
 
 
 def masks(id_column: str, rle_column: str, dialect: Dialect) -> Layout:
-    """Return the layout of one mask an image."""
+    """Return the layout with one mask per image."""
     return Layout((id_column,), (rle_column,), "mask", dialect)
 
 
 def format_probability(probability: float) -> str:
-    """Return a probability as it is written: at most six digits, held within 0 and 1.
+    """Return a probability as text: at most six significant digits, clipped to 0 to 1.
 
     >>> format_probability(0.123456789), format_probability(1.0000001), format_probability(2e-9)
     ('0.123457', '1', '2e-09')

@@ -1,4 +1,4 @@
-"""What a submission was made from: the content of submission.json."""
+"""The inputs of a submission (settings, data, versions): the content of submission.json."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def submission_facts(
 ) -> dict[str, Any]:
     """Return the facts of a submission as JSON values; the same run gives the same facts.
 
-    There is no time and no machine name in them, so submission.json can be compared byte by byte.
+    They contain no time and no machine name, so submission.json can be compared byte by byte.
 
     Args:
         settings: the resolved settings (`Settings.model_dump(mode="json")`).
         seeds: what each seed was used for -> its value, e.g. {"folds": 0, "models": [0]}.
         checkpoints: name of each checkpoint in the run directory -> its SHA-256.
-        files: what a file is (submission, folds, ensemble, sample) -> its path; only its name
+        files: role of a file (submission, folds, ensemble, sample) -> its path; only its name
             and hash are recorded.
-        packages: distributions whose versions are recorded beside Python's.
+        packages: distributions whose versions are recorded besides Python's.
 
     Raises:
         InputError: a file is missing.
@@ -58,7 +58,7 @@ def submission_facts(
 
 
 def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return the installed version of each package and of Python; none of them is imported."""
+    """Return the installed version of each package and of Python, without importing them."""
     versions = {"python": platform.python_version()}
     for package in packages:
         try:
@@ -73,5 +73,5 @@ def _describe_file(role: str, path: Path) -> dict[str, str]:
         return {"name": path.name, "sha256": file_hash(path)}
     except OSError as error:
         raise InputError(
-            f"cannot read {path}, the {role} file behind the submission: {error.strerror or error}."
+            f"cannot read {path}, the {role} file of the submission: {error.strerror or error}."
         ) from error

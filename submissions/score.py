@@ -18,11 +18,11 @@ from goldfold.competitions.rle import (
     Runs,
     area_px,
     intersection_px,
-    unite,
+    merge_runs,
 )
 from goldfold.competitions.runs import without_repeats
 from goldfold.errors import InputError, list_problems, plural
-from goldfold.submissions.masks import MaskReader, read_masks, read_objects_of
+from goldfold.submissions.mask_file import MaskReader, read_masks, read_objects_of
 from goldfold.submissions.table import Table, read_table
 
 USAGE_COLUMN = "Usage"
@@ -31,22 +31,22 @@ _USAGES = ("public", "private", "ignored")
 
 @dataclass(frozen=True)
 class PartScore:
-    """The score on some of the images."""
+    """The score on a part of the images."""
 
     score: float
-    """Mean of the images' scores."""
+    """Mean score of the images."""
     all_empty: float
-    """What a submission of empty masks scores on the same images."""
+    """Score of a submission of empty masks on the same images."""
     images: int
     non_empty: int
-    """Images whose true mask is not empty."""
+    """Number of images whose true mask is not empty."""
     predicted_non_empty: int
-    """Images whose predicted mask is not empty."""
+    """Number of images whose predicted mask is not empty."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a submission, overall and in the parts that the solution names."""
+    """Scores of a submission, overall and on the parts that the solution names."""
 
     metric: str
     parts: dict[str, PartScore]
@@ -77,9 +77,9 @@ class Scores:
 @dataclass(frozen=True)
 class _Truth:
     masks: dict[str, list[Runs]]
-    """Image id -> the masks of its rows that are not empty; of objects each once."""
+    """Image id -> its non-empty masks; repeated objects are counted once."""
     repeated: list[str]
-    """Image ids with an object that was left out because it was there already."""
+    """Ids of the images with repeated objects."""
     usage: dict[str, str]
     """Image id -> public, private or ignored; empty without a Usage column."""
 
@@ -103,41 +103,41 @@ def score_submission(
 ) -> Scores:
     """Return the competition's score of a submission.
 
-    Masks are compared as runs; nothing is decoded. Ids of the file that the solution lacks are
-    left out with a warning.
+    Masks are compared as runs, without decoding them. Ids of the file that are not in the solution
+    are left out with a warning.
 
     Args:
         file: the submission.
-        solution: the truth, one or several rows an image (united), with or without a column
-            `Usage` of Public, Private and Ignored; a label table with the same columns and a row
-            for each key will do.
-        metric: a name in `goldfold.competitions.metric.METRICS` or `OBJECT_METRICS`; with one of
-            these each row that is not empty is an object, of the submission and of the solution.
+        solution: the truth, one or several rows per image (merged), with or without a column
+            `Usage` of Public, Private and Ignored. A label table works, too, if it has the same
+            columns and a row for each key.
+        metric: a name in `goldfold.competitions.metric.METRICS` or `OBJECT_METRICS`; with a metric
+            of objects, each non-empty row of submission and solution is an object.
         id_column: column with the image ids, in both files.
         rle_column: column with the encoded masks, in both files.
-        dialect: how the masks are written.
+        dialect: run-length dialect of the masks.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
-        solution_dialect: how the solution's masks are written, if otherwise.
-        solution_rle_column: column with the solution's masks, where it has not `rle_column`.
-        class_column: column with the class, where a row is an image and a class: each such pair
-            counts as an image of its own.
-        class_separator: what parts image and class in the id column, where they are joined.
-        objects: whether an image may have several rows in the submission, which do not overlap.
-        only_submitted: score the images of the file only, where the solution has more.
+        solution_dialect: run-length dialect of the solution, if it is a different one.
+        solution_rle_column: column with the solution's masks, if it has no `rle_column`.
+        class_column: column with the class, if there is one row per image and class; each such
+            pair counts as one image.
+        class_separator: separates image and class in the id column, if they are joined.
+        objects: whether an image may have several rows in the submission, which must not overlap.
+        only_submitted: score only the images of the file, even if the solution has more.
 
     Raises:
         InputError: a file cannot be read, lacks a column or has malformed masks; the submission
             lacks images of the solution, repeats an id (unless rows are objects) or has objects
-            that overlap; Usage has another value; the two dialects count pixels along different
-            orders. All rows at fault are named at once.
+            that overlap; Usage has another value; or the two dialects count pixels in different
+            orders. The message names all rows at fault.
     """
     solution_dialect = solution_dialect or dialect
     if solution_dialect.order != dialect.order:
         raise InputError(
             f"the submission's dialect {dialect.name!r} counts pixels by {dialect.order}, the "
-            f"solution's {solution_dialect.name!r} by {solution_dialect.order}. Write one of the "
-            "files in the other's order."
+            f"solution's {solution_dialect.name!r} by {solution_dialect.order}. Rewrite one of the "
+            "files in the order of the other."
         )
     by_object = metric in OBJECT_METRICS
     reader = MaskReader(
@@ -157,7 +157,7 @@ def score_submission(
             list_problems(
                 f"{file} lacks {len(missing)} of the {len(truth.masks)} images of {solution}:",
                 missing,
-                "Add them, or score only the images that were submitted: --only-submitted.",
+                "Add them, or score only the submitted images with --only-submitted.",
                 limit=5,
             )
         )
@@ -165,7 +165,9 @@ def score_submission(
     if not image_ids:
         raise InputError(f"{file} and {solution} have no image in common. Compare their ids.")
     warnings = _extra_warnings(file, solution, [i for i in predicted if i not in truth.masks])
-    repeats = count_ids(truth.repeated, "image has", "images have", "an object twice, counted once")
+    repeats = count_ids(
+        truth.repeated, "image has", "images have", "repeated objects; each counts once"
+    )
     warnings += [f"{solution}: {line}" for line in repeats]
     return Scores(metric, _score_parts(metric, image_ids, predicted, truth), warnings)
 
@@ -174,11 +176,11 @@ def _score_parts(
     metric: str, image_ids: list[str], predicted: Mapping[str, list[Runs]], truth: _Truth
 ) -> dict[str, PartScore]:
     masks = [(predicted[image_id], truth.masks[image_id]) for image_id in image_ids]
-    pairs = [(unite(one), unite(true)) for one, true in masks]
+    pairs = [(merge_runs(predicted_runs), merge_runs(true)) for predicted_runs, true in masks]
     predicted_px = np.array([area_px(pair[0]) for pair in pairs])
     true_px = np.array([area_px(pair[1]) for pair in pairs])
     if metric in OBJECT_METRICS:
-        scores = np.array([runs_score(one, true) for one, true in masks])
+        scores = np.array([runs_score(predicted_runs, true) for predicted_runs, true in masks])
         empty = np.array([runs_score([], true) for _, true in masks])
     else:
         intersection = np.array([intersection_px(*pair) for pair in pairs])
@@ -216,7 +218,7 @@ def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect, by_object:
 
 
 def _read_usage(table: Table, key_places: list[int]) -> dict[str, str]:
-    """Return image id -> public, private or ignored; nothing without a Usage column."""
+    """Return image id -> public, private or ignored; empty without a Usage column."""
     place = table.column(USAGE_COLUMN)
     if place is None:
         return {}
@@ -227,12 +229,15 @@ def _read_usage(table: Table, key_places: list[int]) -> dict[str, str]:
         if value not in _USAGES:
             problems.append(f"row {row.number}, {image_id}: found {row.cells[place]!r}")
         elif usage.setdefault(image_id, value) != value:
-            problems.append(f"row {row.number}, {image_id}: {usage[image_id]} in an earlier row")
+            problems.append(
+                f"row {row.number}, {image_id}: found {row.cells[place]!r}, but "
+                f"{usage[image_id]} in an earlier row"
+            )
     if problems:
         title = (
             f"{table.path}: {plural(len(problems), 'bad value', 'bad values')} of {USAGE_COLUMN}:"
         )
-        remedy = "Expected Public, Private or Ignored, the same in all rows of an image."
+        remedy = "Expected Public, Private or Ignored, and the same value in all rows of an image."
         raise InputError(list_problems(title, problems, remedy))
     return usage
 

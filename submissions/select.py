@@ -1,4 +1,4 @@
-"""The two submissions to hand in: the best, and the most different one that is nearly as good."""
+"""Selects two submissions: the best, and the most different one that is nearly as good."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from goldfold.errors import InputError
 
 @dataclass(frozen=True)
 class Selection:
-    """Two submissions by name.
+    """The names of two submissions.
 
     Attributes:
-        best: the one with the best honest score.
-        other: the one that agrees least with it, among those within the tolerance; None if none is.
-        agreement: by name, how much each candidate agrees with the best one.
-        too_low: names whose score lies below the tolerance.
+        best: the submission with the best cross-fitted ("honest") score.
+        other: the submission that agrees least with it, among those within the tolerance; None if
+            there is none.
+        agreement: name of each candidate -> how much it agrees with the best one.
+        too_low: names of the submissions whose score is below the tolerance.
     """
 
     best: str
@@ -28,15 +29,15 @@ class Selection:
 def select_two(
     honest: Mapping[str, float], agreement_of: Callable[[str, str], float], tolerance: float
 ) -> Selection:
-    """Return the two to hand in.
+    """Return the two submissions to hand in.
 
-    Two like submissions are one ticket bought twice; a different one that may score as well is a
+    Two similar submissions are little better than one; a different one that may score as well is a
     second chance.
 
     Args:
-        honest: name -> honest score, in an order that decides between equals.
-        agreement_of: how much two submissions agree, 1 for equal ones.
-        tolerance: how far below the best honest score the second may lie.
+        honest: name -> honest score; ties go to the first.
+        agreement_of: returns how much two submissions agree, 1 for equal ones.
+        tolerance: how far the second one may be below the best honest score.
 
     Raises:
         InputError: fewer than two submissions, or a negative tolerance.

@@ -1,4 +1,4 @@
-"""Submission-like CSV files, read with the line of every row and nothing repaired."""
+"""Reads CSV files of submissions as they are, with the line number of every row."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ class Row:
     """One row of a file."""
 
     number: int
-    """Line of the file as an editor shows it; the header is line 1."""
+    """Line number in the file; the header is line 1."""
     cells: list[str]
-    """As they stand in the file, spaces included."""
+    """The cells as written in the file, spaces included."""
 
     def key(self, places: Sequence[int]) -> str:
-        """Return the cells that name the row as one text, without spaces around them."""
+        """Return the cells that identify the row as one text, without spaces around them."""
         return KEY_JOINT.join(self.cells[place].strip() for place in places)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file's header and rows."""
+    """The header and rows of a file."""
 
     path: Path
     columns: list[str]
-    """The header as it stands; empty if the file is."""
+    """The header as written in the file; empty if the file is empty."""
     rows: list[Row]
 
     def column(self, name: str) -> int | None:
-        """Return the place of a column, spaces around headers aside; None if it is not there."""
+        """Return the position of a column, ignoring spaces around names; None if it is missing."""
         names = [column.strip() for column in self.columns]
         return names.index(name) if names.count(name) == 1 else None
 
     def require(self, name: str) -> int:
-        """Return the place of a column.
+        """Return the position of a column.
 
         Raises:
-            InputError: it is not there, or twice.
+            InputError: the column is missing, or there are two of that name.
         """
         place = self.column(name)
         if place is None:
@@ -64,26 +64,26 @@ class Table:
                 f"{self.path}: row {bad[0].number} has "
                 f"{plural(len(bad[0].cells), 'cell', 'cells')}, the header has "
                 f"{len(self.columns)} ({plural(len(bad), 'such row', 'such rows')} in all). "
-                "Mend the file."
+                "Correct the file."
             )
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a sample submission asks for."""
+    """The header and the rows that a sample submission asks for."""
 
     columns: list[str]
-    """The header to be written."""
+    """The header."""
     image_ids: list[str]
-    """Every row's key (the image, and the class if rows have one) once, in the file's order."""
+    """The unique keys of the rows (image, and class if rows have one), in the file's order."""
     repeats: int
-    """Rows of the sample that repeat a key."""
+    """Number of rows that repeat a key."""
 
 
 def read_table(path: Path) -> Table:
-    """Return the rows of a CSV file; empty lines at its end are left out.
+    """Return the rows of a CSV file, without empty lines at its end.
 
-    A byte-order mark at the beginning is taken off.
+    A byte-order mark at the beginning is ignored.
 
     Raises:
         InputError: the file is missing, cannot be read, or is not UTF-8 text.
@@ -115,7 +115,7 @@ def read_sample(path: Path, layout: Layout) -> Sample:
     """Return the header and the keys of a sample submission.
 
     Raises:
-        InputError: the file cannot be read, lacks a column or holds no row.
+        InputError: the file cannot be read, lacks a column or has no rows.
     """
     table = read_table(path)
     places = [table.require(name) for name in layout.key_columns]
@@ -123,13 +123,13 @@ def read_sample(path: Path, layout: Layout) -> Sample:
         table.require(name)
     table.check_widths()
     if not table.rows:
-        raise InputError(f"{path}: expected one row an image, found none below the header.")
+        raise InputError(f"{path}: expected one row per image, found none below the header.")
     keys = list(dict.fromkeys(row.key(places) for row in table.rows))
     return Sample(table.columns, keys, len(table.rows) - len(keys))
 
 
 def show_header(columns: list[str]) -> str:
-    """Return a header as it stands, in quotes, shortened if it is long."""
+    """Return a header as written in the file, in quotes, shortened if it is long."""
     text = ",".join(columns)
     return repr(text if len(text) <= 120 else text[:117] + "...")
 
@@ -137,12 +137,12 @@ def show_header(columns: list[str]) -> str:
 def pixels_of(
     image_id: str, shape: tuple[int, int] | None, shapes: Mapping[str, tuple[int, int]] | None
 ) -> int | None:
-    """Return the pixels of an image, None if its size is not known.
+    """Return the number of pixels of an image, None if its size is not known.
 
     Args:
         image_id: the image.
-        shape: height and width of all images without their own.
-        shapes: height and width of single images.
+        shape: height and width of all images without an entry in `shapes`.
+        shapes: image id -> height and width.
     """
     size = shapes.get(image_id, shape) if shapes is not None else shape
     return None if size is None else size[0] * size[1]

@@ -1,4 +1,4 @@
-"""A submission file in the sample's order, checked before it takes its place."""
+"""Writes a submission in the sample's order, and checks it before the file is replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from goldfold.submissions.layout import KEY_JOINT, Layout
 from goldfold.submissions.table import pixels_of
 
 Cells = str | Sequence[str] | Sequence[Sequence[str]]
-"""What a key's rows hold: a cell; or a cell a column; or, where rows are objects, a cell a row."""
+"""The cells of a key: one; or one per value column; or, if rows are objects, one per row."""
 
 
 def write_submission(
@@ -28,16 +28,16 @@ def write_submission(
 ) -> None:
     """Write the rows in the order of `image_ids`; the same cells give the same bytes.
 
-    Lines end with a line feed, on every system. The file is written whole or not at all, and
-    not at all if anything is wrong.
+    Lines end with a line feed on every system. The file is written atomically, and not at all if
+    anything is wrong.
 
     Args:
         path: the file.
         image_ids: the sample's keys in the sample's order (`read_sample`).
-        cells: what each key's row holds, in any order: a text; with several value columns a text
-            for each; where rows are objects a list of texts, empty for an image without one.
-        layout: the columns and what they hold.
-        columns: the sample's header, if its columns stand in another order.
+        cells: the cells of each key, in any order: one text; with several value columns one text
+            per column; if rows are objects a list of texts, empty for an image without objects.
+        layout: the columns and what they contain.
+        columns: the sample's header, if its columns are in another order.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
 
@@ -51,7 +51,7 @@ def write_submission(
         names = " and ".join(repr(name) for name in layout.columns)
         raise InputError(
             f"expected a sample with the columns {names}, found "
-            f"{header}. Other columns cannot be filled."
+            f"{header}. No other columns can be filled."
         )
     rows, problems = _gather(cells, layout)
     problems += _id_problems(image_ids, rows, layout)
@@ -67,24 +67,24 @@ def write_submission(
 def _gather(
     cells: Mapping[str, Cells] | Iterable[tuple[str, Cells]], layout: Layout
 ) -> tuple[dict[str, list[list[str]]], list[str]]:
-    """Return the rows of each key, and the keys that came twice as problems."""
+    """Return the rows of each key, and a problem for each repeated key."""
     rows: dict[str, list[list[str]]] = {}
     problems = []
-    for key, found in cells.items() if isinstance(cells, Mapping) else cells:
+    for key, cells_of_key in cells.items() if isinstance(cells, Mapping) else cells:
         if key in rows:
             problems.append(f"{key}: two {layout.whats}")
-        rows[key] = _rows_of(found, layout)
+        rows[key] = _rows_of(cells_of_key, layout)
     return rows, problems
 
 
-def _rows_of(found: Cells, layout: Layout) -> list[list[str]]:
-    if isinstance(found, str):
-        return [[found]]
+def _rows_of(cells: Cells, layout: Layout) -> list[list[str]]:
+    if isinstance(cells, str):
+        return [[cells]]
     if layout.objects:
         assert layout.dialect is not None
-        objects = [one if isinstance(one, str) else one[0] for one in found]
-        return [[one] for one in objects or [layout.dialect.empty]]
-    return [[str(one) for one in found]]
+        objects = [cell if isinstance(cell, str) else cell[0] for cell in cells]
+        return [[cell] for cell in objects or [layout.dialect.empty]]
+    return [[str(cell) for cell in cells]]
 
 
 def _cell_problems(

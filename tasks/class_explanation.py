@@ -30,7 +30,7 @@ def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Expla
         InputError: predictions are missing or outdated.
     """
     from goldfold.competitions.image import Reading, read_image
-    from goldfold.submissions.label_picture import draw_classes
+    from goldfold.submissions.class_picture import draw_classes
     from goldfold.tasks.class_submission import decide_classes
     from goldfold.tasks.class_words import explanation_lines
     from goldfold.tasks.results import Explanation

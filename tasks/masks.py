@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from goldfold.progress import Progress
     from goldfold.submissions.compare import Comparison
     from goldfold.submissions.layout import Layout
-    from goldfold.submissions.masks import MaskReader
+    from goldfold.submissions.mask_file import MaskReader
     from goldfold.submissions.score import Scores
     from goldfold.submissions.table import Sample
     from goldfold.training.cache import ImageCache
@@ -338,7 +338,7 @@ class Masks(Task):
         return score_lines(scores)
 
     def _reader(self, shapes: Mapping[str, tuple[int, int]] | None) -> MaskReader:
-        from goldfold.submissions.masks import MaskReader
+        from goldfold.submissions.mask_file import MaskReader
 
         form = self.form.submission
         return MaskReader(

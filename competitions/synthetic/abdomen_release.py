@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from goldfold.competitions.rle import format_runs, get_dialect, parse, unite
+from goldfold.competitions.rle import format_runs, get_dialect, merge_runs, parse
 from goldfold.competitions.synthetic.abdomen import (
     CLASSES,
     Build,
@@ -150,7 +150,7 @@ def _disturbed(rows: Rows) -> tuple[Rows, tuple[str, ...]]:
     both = next(one for one in ids if sum(bool(texts[one, name]) for name in CLASSES) > 1)
     first, second = [name for name in CLASSES if texts[both, name]][:2]
     dialect = get_dialect("row-major")
-    grown = unite([parse(texts[both, name], dialect) for name in (first, second)])
+    grown = merge_runs([parse(texts[both, name], dialect) for name in (first, second)])
     texts[both, first] = format_runs(grown, dialect)
     twice = next((one, name) for one, name, text in reversed(rows) if text and one != both)
     changed = [(one, name, texts[one, name]) for one, name, _ in rows if one != bare]

@@ -268,7 +268,7 @@ def test_a_submission_of_classes_is_scored(heads, invoke, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("\n".join(text[:-6]) + "\n")
     done = invoke("submit", "score", short, *given)
-    assert (done.code, "are not about the same images" in done.err) == (2, True)
+    assert (done.code, "do not have the same images" in done.err) == (2, True)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("\n".join([*text[:3], text[3].split(",")[0] + ",2"]) + "\n")
     done = invoke("submit", "score", wrong, *given)

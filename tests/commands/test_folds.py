@@ -120,7 +120,7 @@ def test_the_audit_of_a_table_of_other_images_cannot_judge(built, invoke, tmp_pa
     (tmp_path / "other.csv").write_text("image_id,fold\na,0\nb,1\n")
     done = invoke("folds", "audit", built, "--table", tmp_path / "other.csv")
     assert done.code == 2
-    assert "none of the 2 ids of the table is one of the 23 images" in done.out
+    assert "none of the 2 ids in the table belongs to one of the 23 images" in done.out
     verdict = "cannot be judged: none of its ids is an image of this run"
     assert done.out.splitlines()[-1] == verdict
 
@@ -130,7 +130,7 @@ def test_the_audit_asks_whether_it_is_the_fold_column(built, invoke, tmp_path):
     (tmp_path / "other.csv").write_text("\n".join(["image_id,fold", *rows]) + "\n")
     done = invoke("folds", "audit", built, "--table", tmp_path / "other.csv")
     assert done.code == 2
-    assert "60 different folds: is it the fold column? Name it with --fold-column." in done.out
+    assert "60 different folds: is this the fold column? Name it with --fold-column." in done.out
     assert "... and 40 more folds" in done.out
 
 

@@ -335,15 +335,13 @@ def test_a_patient_column_is_the_group_and_never_the_class(tmp_path, invoke):
         ["run", "--dry-run"],
     ):
         done = invoke(*words, run, *forgetful)
-        assert (done.code, 'group = "Patient ID" keeps each of them' in done.err) == (2, True), (
-            words
-        )
+        assert (done.code, 'group = "Patient ID" keeps each value' in done.err) == (2, True), words
     declined = [*forgetful, "--set", 'folds.not_groups=["Patient ID"]']
     assert invoke("check", run, *declined, "--headers-only").code == 0
     assert invoke("folds", "build", run, *declined).code == 0
     # folds.csv now fits these settings, as one of an older version would.
     done = invoke("train", "run", run, *forgetful)
-    assert (done.code, 'group = "Patient ID" keeps each of them' in done.err) == (2, True)
+    assert (done.code, 'group = "Patient ID" keeps each value' in done.err) == (2, True)
     done = invoke("folds", "audit", run, *declined)
     assert done.code == 0
     assert 'notice: column "Patient ID" was declined (folds.not_groups): 6 values' in done.out

@@ -142,7 +142,7 @@ def test_objects_of_a_submission_may_not_overlap(ships, invoke, tmp_path):
     assert (done.code, "1 image has objects that overlap" in done.err) == (2, True)
     words[1] = tmp_path / "doubled.csv"
     done = invoke("submit", "score", ships / "truth.csv", *words)
-    assert (done.code, "1 image has an object twice, counted once" in done.err) == (0, True)
+    assert (done.code, "1 image has repeated objects; each counts once" in done.err) == (0, True)
 
 
 def test_compare_explain_and_select(ships, invoke, tmp_path):

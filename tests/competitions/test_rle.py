@@ -15,8 +15,8 @@ from goldfold.competitions.rle import (
     format_runs,
     get_dialect,
     is_empty,
+    merge_runs,
     parse,
-    unite,
 )
 from goldfold.errors import InputError, RunLengthError
 
@@ -138,7 +138,7 @@ def test_the_empty_token_of_a_dialect_is_read():
 
 def test_rows_of_one_image_are_united():
     rows = [" -1", "0 3 4 2", "1 4", ""]
-    united = unite([parse(row, SIIM) for row in rows])
+    united = merge_runs([parse(row, SIIM) for row in rows])
     assert format_runs(united, SIIM) == "0 5 2 2"
     assert area_px(united) == 7
 

@@ -10,8 +10,8 @@ from goldfold.competitions.runs import (
     area_px,
     intersection_px,
     mask_of_runs,
+    merge_runs,
     runs_of_mask,
-    unite,
 )
 from goldfold.errors import InputError
 
@@ -47,12 +47,12 @@ def pairs(value: Runs) -> list[tuple[int, int]]:
     ],
 )
 def test_unite(parts, expected):
-    assert pairs(unite([runs(*part) for part in parts])) == expected
+    assert pairs(merge_runs([runs(*part) for part in parts])) == expected
 
 
 def test_unite_does_not_change_its_parts():
     one, two = runs((0, 4)), runs((2, 4))
-    unite([one, two])
+    merge_runs([one, two])
     assert pairs(one) == [(0, 4)]
     assert pairs(two) == [(2, 4)]
 
@@ -128,7 +128,7 @@ def test_dtype_value_and_layout_do_not_matter(mask, order, dtype):
 @given(PAIRS, ORDERS)
 def test_unite_and_intersect_agree_with_pixels(masks, order):
     one, two = (runs_of_mask(mask, order) for mask in masks)
-    assert pairs(unite([one, two])) == pairs(runs_of_mask(masks[0] | masks[1], order))
+    assert pairs(merge_runs([one, two])) == pairs(runs_of_mask(masks[0] | masks[1], order))
     assert intersection_px(one, two) == (masks[0] & masks[1]).sum()
 
 

@@ -68,7 +68,7 @@ def test_images_without_a_group_are_not_one_group():
 def test_the_same_pixels_in_two_folds_leak():
     report = audit_folds(CLEAN, content={"a": "x", "b": "y", "c": "x", "d": "z"})
     assert kinds(report.leaks) == ["content-in-several-folds"]
-    assert "pictures in more than one fold: 1 of 3 (2 images)" in report.leaks[0].message
+    assert "identical images in more than one fold: 1 of 3 (2 images)" in report.leaks[0].message
     assert report.leaks[0].cases == ("a in fold 0, c in fold 1",)
 
 
@@ -99,7 +99,7 @@ def test_missing_and_unknown_ids():
     assert kinds(report.problems) == ["id-missing", "id-unknown"]
     assert report.problems[0].message == "images missing from the table: 1 of 4."
     assert report.problems[0].cases == ("e",)
-    assert report.problems[1].message == "ids in the table that are no known images: 1 of 4."
+    assert report.problems[1].message == "ids in the table without a known image: 1 of 4."
     assert report.problems[1].cases == ("d",)
     assert report.judgeable
 
@@ -125,7 +125,7 @@ def test_an_empty_table():
 def test_a_fold_without_masks():
     report = audit_folds(CLEAN, non_empty={"a": True})
     assert "fold-without-positives" in kinds(report.problems)
-    assert "folds without a non-empty mask, not to be scored: 1 of 2." in report.text()
+    assert "folds without a non-empty mask, which cannot be scored: 1 of 2." in report.text()
     assert not audit_folds(CLEAN, non_empty={}).problems
 
 
@@ -144,8 +144,10 @@ def test_images_are_uneven_above_a_tenth_and_above_two(first, second, warned):
 
 def test_the_warning_of_uneven_images():
     finding = uneven(60, 40).warnings[0]
-    assert finding.message == "folds off their even share of images by more than 10%: 2 of 2."
-    assert finding.cases[0] == "fold 0: 60 images, an even share is 50.0"
+    assert finding.message == (
+        "folds that differ from an even share of images by more than 10%: 2 of 2."
+    )
+    assert finding.cases[0] == "fold 0: 60 images; an even share is 50.0"
 
 
 def test_masks_are_uneven():
@@ -153,13 +155,15 @@ def test_masks_are_uneven():
     masks = {f"a{i}": 900 for i in range(20)} | {f"b{i}": 1 for i in range(10)}
     report = audit_folds(rows, non_empty=masks)
     assert kinds(report.warnings) == ["uneven-non-empty-images"]
-    assert report.warnings[0].cases[0] == "fold 0: 20 non-empty images, an even share is 15.0"
+    assert report.warnings[0].cases[0] == "fold 0: 20 non-empty images; an even share is 15.0"
 
 
 def test_what_could_not_be_compared_is_said():
     report = audit_folds(CLEAN, groups={"a": "p"}, content={"a": "x", "b": "y", "c": "z"})
     assert kinds(report.warnings) == ["group-unknown", "content-unknown"]
-    assert report.warnings[0].message == ("images without a known group, not compared by it: 3.")
+    assert report.warnings[0].message == (
+        "images without a known group, which were not compared: 3."
+    )
     assert report.warnings[1].cases == ("d",)
 
 
@@ -243,7 +247,7 @@ def test_a_table_of_other_images_cannot_be_judged():
     report = audit_folds(CLEAN, expected_ids=["x1", "x2"])
     assert kinds(report.problems) == ["no-common-id"]
     assert report.problems[0].message == (
-        "none of the 4 ids of the table is one of the 2 images; these have ids such as x1."
+        "none of the 4 ids in the table belongs to one of the 2 images, whose ids look like x1."
     )
     assert not report.judgeable
     assert report.to_json()["judgeable"] is False

@@ -69,7 +69,7 @@ def test_no_masks_at_all_is_a_split_of_the_images():
     assert (summary["fraction"] == 0).all()
 
 
-def test_one_positive_group_a_fold_is_enough():
+def test_one_positive_group_per_fold_is_enough():
     ids = [f"i{i:02d}" for i in range(40)]
     areas = [9] * 5 + [0] * 35
     summary = fold_summary(build(ids, ids, areas))
@@ -94,7 +94,7 @@ def test_the_seed_decides():
     assert not build(*rows, seed=1)["fold"].equals(build(*rows, seed=2)["fold"])
 
 
-def test_the_weightiest_patient_is_not_always_in_fold_0():
+def test_the_heaviest_patient_is_not_always_in_fold_0():
     ids = [f"i{i:03d}" for i in range(60)]
     groups = ["big"] * 20 + ids[20:]
     tables = [build(ids, groups, [1] * 60, seed=seed) for seed in range(10)]
@@ -129,7 +129,7 @@ ERRORS = {
     ),
     "doubled ids": (
         lambda: build(["a", "b", "a", "b", "c"], [""] * 5, [1] * 5, count=2),
-        "found 2 ids more than once: a, b; unite their rows",
+        "found 2 ids more than once: a, b; merge their rows",
     ),
     "unequal lengths": (
         lambda: build(["a", "b"], ["", ""], [1], count=2),
@@ -137,11 +137,11 @@ ERRORS = {
     ),
     "negative areas": (
         lambda: build(["a", "b"], ["", ""], [-1, 4], count=2),
-        "expected areas of 0 or more, found 1 below: a",
+        "expected areas of 0 or more, found 1 below 0: a",
     ),
     "areas that are no numbers": (
         lambda: build(["a", "b"], ["", ""], [float("nan"), 4], count=2),
-        "expected areas in pixels, found values that are no numbers",
+        "expected areas in pixels, found values that are not finite numbers",
     ),
     "groups that are no text": (
         lambda: build(["a", "b"], ["p", float("nan")], [1, 4], count=2),
@@ -150,7 +150,7 @@ ERRORS = {
     "more folds than groups": (
         lambda: build(["a", "b", "c", "d", "e"], ["p", "p", "q", "q", "r"], [1] * 5),
         r"5 folds need at least 5 groups, found 3 in 5 images. Set \[folds\] count to 3 or less, "
-        r"or if the images are independent of each other, set \[folds\] group to `none`.",
+        r"or if the images are independent, set \[folds\] group to `none`.",
     ),
     "more folds than images": (
         lambda: build(["a", "b", "c"], [""] * 3, [1] * 3),
@@ -158,11 +158,11 @@ ERRORS = {
     ),
     "one image": (
         lambda: build(["a"], [""], [1], count=2),
-        "2 folds need at least 2 groups, found 1 in 1 images. Add images: this table cannot",
+        "2 folds need at least 2 groups, found 1 in 1 images. Add images: there are too few",
     ),
     "one group": (
         lambda: build(["a", "b"], ["p", "p"], [1, 1], count=2),
-        r"found 1 in 2 images. Add images, or if the images are independent of each other, set",
+        r"found 1 in 2 images. Add images, or if the images are independent, set",
     ),
     "more folds than groups with masks": (
         lambda: build([f"i{i}" for i in range(9)], list("aabbcdefg"), [5] * 5 + [0] * 4),
@@ -186,7 +186,7 @@ def test_all_problems_at_once():
     text = str(caught.value)
     assert "found 50" in text
     assert "more than once: a" in text
-    assert "0 or more, found 1 below: a" in text
+    assert "0 or more, found 1 below 0: a" in text
 
 
 def test_classes_are_spread_evenly_and_groups_stay_whole():
@@ -194,7 +194,7 @@ def test_classes_are_spread_evenly_and_groups_stay_whole():
     ids = [f"i{n:03d}" for n in range(200)]
     groups = [f"g{n // 2:03d}" for n in range(200)]
     classes = [str(rng.choice(["a", "b", "a;b"], p=[0.6, 0.3, 0.1])) for _ in range(100)]
-    classes = [one for one in classes for _ in range(2)]
+    classes = [name for name in classes for _ in range(2)]
     folds = build_folds(ids, groups, np.zeros(200, int), count=5, classes=classes)
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
     counts = folds.groupby(["stratum", "fold"]).size().unstack(fill_value=0)

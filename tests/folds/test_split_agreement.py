@@ -53,7 +53,7 @@ def theirs(group, area, folds, seed):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_more_even_than_scikit_learn(shape):
     groups, mean_images, fraction, folds = SHAPES[shape]
-    found = []
+    imbalances = []
     for seed in range(5):
         group, area = competition(np.random.default_rng(seed), groups, mean_images, fraction)
         if len(np.unique(group[area > 0])) < folds:
@@ -61,9 +61,9 @@ def test_more_even_than_scikit_learn(shape):
         our_fold = ours(group, area, folds, seed)
         assert (np.bincount(our_fold[area > 0], minlength=folds) > 0).all()
         their_fold = theirs(group, area, folds, seed)
-        found.append((imbalance(our_fold, area, folds), imbalance(their_fold, area, folds)))
-    assert len(found) >= 3
-    our_mean, their_mean = np.mean(found, axis=0)
+        imbalances.append((imbalance(our_fold, area, folds), imbalance(their_fold, area, folds)))
+    assert len(imbalances) >= 3
+    our_mean, their_mean = np.mean(imbalances, axis=0)
     assert (our_mean <= their_mean).all(), (our_mean, their_mean)
     # Strictly better, unless both reach what odd totals allow.
     if shape != "two folds":

@@ -35,9 +35,7 @@ def test_same_table_same_bytes(tmp_path):
 
 def test_reading_another_table_as_ours(tmp_path):
     (tmp_path / "x.csv").write_text("id,fold\na,0\n")
-    with pytest.raises(
-        InputError, match=r"is not a fold table of goldfold.*found id, fold\. Build"
-    ):
+    with pytest.raises(InputError, match=r"is not a goldfold fold table.*found id, fold\. Build"):
         read_folds(tmp_path / "x.csv")
 
 

@@ -85,11 +85,11 @@ def test_faults_of_the_ids(check):
     ]
     text = str(report)
     assert "4 problems (1 extra-id, 1 doubled-id, 1 id-spaces, 1 missing-id) in 4 rows:" in text
-    assert "  b: the sample has this image, the file has not" in text
+    assert "  b: the sample has this image, the file does not" in text
     assert "  row 3, d: the sample does not have this image" in text
-    assert "  row 4, a: the id stands in row 2 already" in text
+    assert "  row 4, a: row 2 already has this id" in text
     assert "  row 5, c: the id ' c' has spaces around it" in text
-    assert text.endswith("Rows are counted as an editor shows them; the header is row 1.")
+    assert text.endswith("Row numbers are line numbers in the file; the header is row 1.")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_sample_that_repeats_ids(check):
     report = check(GOOD, sample=SAMPLE + "a,-1\n")
     assert report.ok
     assert report.warnings[0].endswith(
-        "sample.csv: 1 row repeats an id; one row for each of its 3 images is expected."
+        "sample.csv: 1 row repeats an id; one row per image is expected (3 images)."
     )
 
 
@@ -203,7 +203,7 @@ def test_faults_of_rows_are_not_hidden_behind_missing_ids(check):
     assert [line.split(":")[0] for line in lines[1:5]] == [
         "  row 2, i0", "  row 4, i2", "  row 3, i1", "  row 5, x",
     ]  # fmt: skip
-    assert lines[5] == "  i3: the sample has this image, the file has not"
+    assert lines[5] == "  i3: the sample has this image, the file does not"
     assert lines[10] == "  ... and 1,392 more missing-id"
     assert len(report.to_json()["problems"]) == 1401
 
@@ -220,12 +220,12 @@ def test_one_is_said_in_the_singular(check):
 
 
 def test_json_holds_everything(check):
-    found = json.loads(json.dumps(check(GOOD.replace("99 1", "99 2")).to_json()))
-    assert found["ok"] is False
-    assert found["rows"] == 3
-    assert found["non_empty"] == 1
-    assert found["problems"][0].keys() == {"row", "image_id", "kind", "message"}
-    assert found["problems"][0]["row"] == 4
+    report = json.loads(json.dumps(check(GOOD.replace("99 1", "99 2")).to_json()))
+    assert report["ok"] is False
+    assert report["rows"] == 3
+    assert report["non_empty"] == 1
+    assert report["problems"][0].keys() == {"row", "image_id", "kind", "message"}
+    assert report["problems"][0]["row"] == 4
 
 
 def test_a_sample_without_the_column_is_an_error(check):

@@ -1,4 +1,4 @@
-"""Two submissions side by side, against pixels decoded one by one."""
+"""Comparison of two submissions, checked against decoded pixels."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.errors import InputError
 from goldfold.submissions.compare import compare_submissions
-from goldfold.submissions.masks import MaskReader
+from goldfold.submissions.mask_file import MaskReader
 from goldfold.submissions.select import select_two
 
 SIIM = get_dialect("siim")
@@ -35,17 +35,19 @@ def test_agreement_is_the_dice_of_pixels(tmp_path_factory, seed: int) -> None:
         for name, mask in reversed(first.items())
     }
     folder = tmp_path_factory.mktemp("compare")
-    found = compare_submissions(
+    comparison = compare_submissions(
         write(folder / "a.csv", first), write(folder / "b.csv", second), READER, SIIM
     )
-    for one in found.images:
-        ours, theirs = first[one.image_id], second[one.image_id]
+    for image in comparison.images:
+        ours, theirs = first[image.image_id], second[image.image_id]
         total = int(ours.sum() + theirs.sum())
         expected = 2 * int((ours & theirs).sum()) / total if total else 1
-        assert one.dice == pytest.approx(expected)
-        assert (one.first_px, one.second_px) == (ours.sum(), theirs.sum())
-    assert [one.dice for one in found.images] == sorted(one.dice for one in found.images)
-    table = found.table()
+        assert image.dice == pytest.approx(expected)
+        assert (image.first_px, image.second_px) == (ours.sum(), theirs.sum())
+    assert [image.dice for image in comparison.images] == sorted(
+        image.dice for image in comparison.images
+    )
+    table = comparison.table()
     assert table["both_empty"] == sum(
         not first[name].any() and not second[name].any() for name in first
     )
@@ -54,13 +56,13 @@ def test_agreement_is_the_dice_of_pixels(tmp_path_factory, seed: int) -> None:
 
 def test_ids_of_one_file_are_named(tmp_path: Path) -> None:
     mask = np.ones((8, 8), np.uint8)
-    one = write(tmp_path / "a.csv", {"a": mask, "b": mask})
-    two = write(tmp_path / "b.csv", {"b": mask, "c": mask})
-    found = compare_submissions(one, two, READER, SIIM)
-    assert (found.only_first, found.only_second) == (("a",), ("c",))
-    assert (found.dice, found.identical) == (1, 1)
+    first = write(tmp_path / "a.csv", {"a": mask, "b": mask})
+    second = write(tmp_path / "b.csv", {"b": mask, "c": mask})
+    comparison = compare_submissions(first, second, READER, SIIM)
+    assert (comparison.only_first, comparison.only_second) == (("a",), ("c",))
+    assert (comparison.dice, comparison.identical) == (1, 1)
     with pytest.raises(InputError, match="have no image in common"):
-        compare_submissions(one, write(tmp_path / "c.csv", {"z": mask}), READER, SIIM)
+        compare_submissions(first, write(tmp_path / "c.csv", {"z": mask}), READER, SIIM)
 
 
 AGREEMENT = {"b": 0.99, "c": 0.80, "d": 0.50}
@@ -68,9 +70,9 @@ AGREEMENT = {"b": 0.99, "c": 0.80, "d": 0.50}
 
 def test_the_most_different_within_the_tolerance_is_taken() -> None:
     honest = {"b": 0.848, "a": 0.85, "c": 0.846, "d": 0.80}
-    found = select_two(honest, lambda _, name: AGREEMENT[name], 0.005)
-    assert (found.best, found.other) == ("a", "c")
-    assert found.too_low == ("d",)
+    selection = select_two(honest, lambda _, name: AGREEMENT[name], 0.005)
+    assert (selection.best, selection.other) == ("a", "c")
+    assert selection.too_low == ("d",)
     assert select_two(honest, lambda _, name: AGREEMENT[name], 0.1).other == "d"
     assert select_two(honest, lambda _, name: AGREEMENT[name], 0.0).other is None
 

@@ -86,18 +86,18 @@ def test_what_is_written_is_correct_and_read_back(tmp_path, layout, turned) -> N
     report = check(layout, path, sample_path)
     assert report.problems == []
     assert report.warnings == []
-    found: dict[str, list[list[str]]] = {}
+    rows: dict[str, list[list[str]]] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             key = ",".join(row[name] for name in layout.key_columns)
-            found.setdefault(key, []).append([row[name] for name in layout.value_columns])
+            rows.setdefault(key, []).append([row[name] for name in layout.value_columns])
     for key, expected in cells(layout).items():
         if isinstance(expected, str):
-            assert found[key] == [[expected]]
+            assert rows[key] == [[expected]]
         elif layout.objects:
-            assert found[key] == [[one] for one in expected or [""]]
+            assert rows[key] == [[cell] for cell in expected or [""]]
         else:
-            assert found[key] == [list(expected)]
+            assert rows[key] == [list(expected)]
 
 
 def test_masks_come_back_as_pixels(tmp_path) -> None:
@@ -134,7 +134,7 @@ def test_faults_of_every_layout(tmp_path, layout, lines, kinds) -> None:
     ("layout", "changed", "words"),
     [
         (SHIPS, {"a.jpg": ["1 3", "3 2"]}, "a.jpg: objects of the same image overlap"),
-        (SHIPS, {"a.jpg": ["1 3", ""]}, "an empty mask stands beside objects"),
+        (SHIPS, {"a.jpg": ["1 3", ""]}, "the image has objects and a row with an empty mask"),
         (STEEL, {"a.jpg_1": "54 2"}, "a.jpg_1: the run of numbers 1 and 2"),
         (LONG, {"ID_0a_any": "nan"}, "ID_0a_any: found 'nan'; expected a probability"),
         (WIDE, {"x": ["0.5"]}, "x: expected 2 cells, found 1"),
@@ -142,9 +142,9 @@ def test_faults_of_every_layout(tmp_path, layout, lines, kinds) -> None:
     ],
 )
 def test_what_is_wrong_is_not_written(tmp_path, layout, changed, words) -> None:
-    path, given = tmp_path / "submission.csv", cells(layout)
+    path, valid_cells = tmp_path / "submission.csv", cells(layout)
     with pytest.raises(InputError) as caught:
-        write_submission(path, list(given), given | changed, layout=layout, shape=SIDES)
+        write_submission(path, list(valid_cells), valid_cells | changed, layout=layout, shape=SIDES)
     assert words in str(caught.value)
     assert not path.exists()
 
@@ -169,7 +169,7 @@ def test_impossible_layouts_are_refused() -> None:
         Layout(("id",), ("rle",))
     with pytest.raises(InputError, match="at least one key column"):
         Layout((), ("rle",), "probability")
-    with pytest.raises(InputError, match="masks where a row is an object"):
+    with pytest.raises(InputError, match="masks, since each row is an object"):
         Layout(("id",), ("p",), "probability", objects=True)
     with pytest.raises(InputError, match="found nan"):
         format_probability(float("nan"))

@@ -42,8 +42,8 @@ def test_same_run_same_bytes_wherever_it_lies(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_json(tmp_path / name / "submission.json", make(tmp_path / name))
-    one, two = (tmp_path / name / "submission.json" for name in ("one", "two"))
-    assert one.read_bytes() == two.read_bytes()
+    first, second = (tmp_path / name / "submission.json" for name in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_other_settings_have_another_fingerprint(tmp_path):
@@ -62,9 +62,7 @@ def test_versions():
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(
-        InputError, match=r"cannot read .*gone\.csv, the folds file behind the subm"
-    ):
+    with pytest.raises(InputError, match=r"cannot read .*gone\.csv, the folds file of the subm"):
         submission_facts(
             settings={}, seeds={}, checkpoints={}, files={"folds": tmp_path / "gone.csv"}
         )

@@ -86,9 +86,9 @@ def test_rows_may_stand_in_any_order(score):
 
 
 def test_json(score):
-    found = json.loads(json.dumps(score().to_json()))
-    assert found["metric"] == "dice"
-    assert found["public"].keys() == {
+    facts = json.loads(json.dumps(score().to_json()))
+    assert facts["metric"] == "dice"
+    assert facts["public"].keys() == {
         "score",
         "all_empty",
         "images",
@@ -139,7 +139,7 @@ def test_all_malformed_masks_are_named(score):
 def test_bad_usage(score):
     with pytest.raises(InputError, match=r"1 bad value of Usage:\n  row 3, b: found 'Pubic'"):
         score(solution=SOLUTION.replace("b,0 10,Public", "b,0 10,Pubic"))
-    with pytest.raises(InputError, match="row 5, c: private in an earlier row"):
+    with pytest.raises(InputError, match="row 5, c: found 'Public', but private in an earlier row"):
         score(solution=SOLUTION.replace("c,5 10,Private", "c,5 10,Public"))
 
 

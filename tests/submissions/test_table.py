@@ -75,7 +75,7 @@ def test_sample_keeps_the_order_of_first_appearance(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("id,rle\n", "expected one row an image, found none"),
+        ("id,rle\n", "expected one row per image, found none"),
         ("", "expected one column 'id'"),
         ("id,rle\na,1\nb\n", r"row 3 has 1 cell, the header has 2 \(1 such row in all\)"),
     ],

@@ -39,7 +39,7 @@ def test_ids_with_commas_are_quoted(tmp_path):
 
 
 def test_columns_that_cannot_be_filled(tmp_path):
-    with pytest.raises(InputError, match="Other columns cannot be filled"):
+    with pytest.raises(InputError, match="No other columns can be filled"):
         write_submission(
             tmp_path / "s.csv", ["a"], {"a": ""}, columns=["ImageId", "p", "q"], **COLUMNS
         )

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from goldfold.errors import ImageError
-from goldfold.folds.content import content_hashes, pixel_hash
+from goldfold.folds.pixel_hash import content_hashes, pixel_hash
 
 
 def noise(seed, shape=(24, 32)):
@@ -68,5 +68,5 @@ def test_all_unreadable_images_are_named_at_once(tmp_path):
     text = str(caught.value)
     assert text.startswith("2 of 3 images cannot be read:\n  x: ")
     assert "\n  y: " in text
-    assert "Fetch these files again, or audit without comparing the pixels." in text
+    assert "Download these files again, or run the audit without comparing pixels." in text
     assert caught.value.exit_code == 2

@@ -1,4 +1,4 @@
-"""Masks of a submission-like file as runs; nothing is decoded."""
+"""Reads the masks of a submission (or a solution) as runs, without decoding them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldfold.competitions.rle import Dialect, MalformedRunsError, Runs, area_px, parse, unite
+from goldfold.competitions.rle import Dialect, MalformedRunsError, Runs, area_px, merge_runs, parse
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.submissions.layout import KEY_JOINT
 from goldfold.submissions.table import Table, pixels_of, read_table
@@ -14,16 +14,16 @@ from goldfold.submissions.table import Table, pixels_of, read_table
 
 @dataclass(frozen=True)
 class MaskReader:
-    """Reads the masks of a file's rows, all malformed ones reported at once.
+    """Reads the masks of a file's rows, and reports all malformed ones at once.
 
     Attributes:
         id_column: column with the image ids.
         rle_column: column with the encoded masks.
         shape: height and width of the images, None if they differ or are not known.
         shapes: image id -> height and width, where they differ.
-        objects: whether a row is an object, and an image may have several.
-        class_column: column with the class, where a row is an image and a class.
-        class_separator: what parts image and class in the id column, where they are joined.
+        objects: whether a row is an object, so that an image may have several rows.
+        class_column: column with the class, if there is one row per image and class.
+        class_separator: separates image and class in the id column, if they are joined.
     """
 
     id_column: str
@@ -35,7 +35,7 @@ class MaskReader:
     class_separator: str = ""
 
     def key_places(self, table: Table) -> list[int]:
-        """Return the places of the columns that name a row.
+        """Return the positions of the columns that identify a row.
 
         Raises:
             InputError: a column is missing.
@@ -44,7 +44,7 @@ class MaskReader:
         return [table.require(name) for name in columns]
 
     def read(self, table: Table, dialect: Dialect) -> list[tuple[int, str, Runs]]:
-        """Return (row number, key, runs) of each row; a key names an image, or image and class.
+        """Return (row number, key, runs) of each row; a key is an image, or an image and a class.
 
         Raises:
             InputError: a column is missing, or masks are malformed.
@@ -73,16 +73,16 @@ class MaskReader:
 
 
 def read_masks(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, Runs]:
-    """Return the runs of each image of a submission, in the file's order.
+    """Return image id -> runs of a submission, in the file's order.
 
-    It has one row an image; where rows are objects, those of an image are united.
+    The file has one row per image; if rows are objects, the rows of an image are merged.
 
     Raises:
         InputError: the file cannot be read, lacks a column, has malformed masks or repeats an id.
     """
     if reader.objects:
-        found = read_objects_of(file, reader, dialect)
-        return {image_id: unite(objects) for image_id, objects in found.items()}
+        objects_of_image = read_objects_of(file, reader, dialect)
+        return {image_id: merge_runs(objects) for image_id, objects in objects_of_image.items()}
     predicted: dict[str, Runs] = {}
     doubled = []
     for number, image_id, runs in reader.read(read_table(file), dialect):
@@ -91,29 +91,29 @@ def read_masks(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, Ru
         predicted[image_id] = runs
     if doubled:
         repeats = plural(len(doubled), "row repeats", "rows repeat")
-        title = f"{file}: {repeats} an id; expected one row an image:"
+        title = f"{file}: {repeats} an id; expected one row per image:"
         raise InputError(list_problems(title, doubled, "Run `goldfold submit check` on it."))
     return predicted
 
 
 def read_objects_of(file: Path, reader: MaskReader, dialect: Dialect) -> dict[str, list[Runs]]:
-    """Return the objects of each image of a submission, in the file's order.
+    """Return image id -> objects of a submission, in the file's order.
 
     Raises:
         InputError: the file cannot be read, lacks a column, has malformed masks, or objects of an
             image overlap.
     """
-    found: dict[str, list[Runs]] = {}
+    objects_of_image: dict[str, list[Runs]] = {}
     for _, image_id, runs in reader.read(read_table(file), dialect):
-        found.setdefault(image_id, []).extend([runs] if len(runs) else [])
+        objects_of_image.setdefault(image_id, []).extend([runs] if len(runs) else [])
     overlapping = [
         image_id
-        for image_id, objects in found.items()
-        if area_px(unite(objects)) < sum(area_px(one) for one in objects)
+        for image_id, objects in objects_of_image.items()
+        if area_px(merge_runs(objects)) < sum(area_px(runs) for runs in objects)
     ]
     if overlapping:
         images = plural(len(overlapping), "image has", "images have")
         title = f"{file}: {images} objects that overlap:"
         remedy = "Run `goldfold submit check` on it."
         raise InputError(list_problems(title, overlapping, remedy, limit=5))
-    return found
+    return objects_of_image

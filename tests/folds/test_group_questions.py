@@ -1,11 +1,11 @@
-"""Questions about groups, and how the audit counts the columns that look like groups."""
+"""Questions about groups, and how the audit counts columns that look like groups."""
 
 import pandas as pd
 import pytest
 
 from goldfold.errors import SettingsError
 from goldfold.folds.audit import audit_folds
-from goldfold.folds.open_groups import count_open, open_columns, question, unknown_values
+from goldfold.folds.group_questions import count_open, open_columns, question, unknown_values
 from goldfold.settings_file import validate_settings
 
 IDS = ["a", "b", "c", "d"]
@@ -28,13 +28,13 @@ def test_the_question():
     said = question(count_open("Patient ID", PATIENT, ["study"], [0, 1, 0, 0]), ["site"])
     assert said == (
         'column "Patient ID" of images.csv looks like a group: 2 values, 2 with several images, '
-        "1 of which would be split over the folds. Set one of these lines in [folds] of "
-        'goldfold.toml: group = "Patient ID" keeps each of them in one fold; not_groups = ["site", '
+        "and 1 would be split across folds. Set one of these lines in [folds] of "
+        'goldfold.toml: group = "Patient ID" keeps each value in one fold; not_groups = ["site", '
         '"Patient ID", "study"] says that images with equal values are independent. The answer '
-        'also holds for "study", which it keeps whole.'
+        'also applies to "study", which is finer.'
     )
     said = question(count_open("lesion", ["l", "l", *[""] * 3], [], None), [])
-    assert "1 value, 1 with several images, up to 1 of which would be split" in said
+    assert "1 value, 1 with several images, and up to 1 would be split" in said
     assert "it needs values for more images: 3 of 5 have none" in said
 
 
@@ -44,7 +44,7 @@ def test_images_without_a_value():
     assert problems == []
     assert notices == [
         "1 of 4 training images have no value in the column patient (folds.group); each of them "
-        "is a group of its own"
+        "is its own group"
     ]
     problems, notices = unknown_values("patient", ["p", "", ""])
     assert notices == []
@@ -72,10 +72,10 @@ def test_the_audit_looks_at_every_column():
         "  q: 1 in fold 0, 1 in fold 1",
     ]
     assert report.text().splitlines()[-1] == (
-        'column "study" is kept whole: 1 value, 1 with several images'
+        'no value of column "study" is in more than one fold: 1 value, 1 with several images'
     )
     counts = report.to_json()["columns"]
-    assert [(one["name"], one["repeated"], one["split"]) for one in counts] == [
+    assert [(count["name"], count["repeated"], count["split"]) for count in counts] == [
         ("patient", 2, 1),
         ("study", 1, 0),
     ]
@@ -90,7 +90,8 @@ def test_a_declined_column_is_counted_and_does_not_leak():
     )
 
 
-def test_a_whole_column_does_not_leak():
+def test_a_column_whose_values_stay_in_one_fold_does_not_leak():
     report = audited(["0", "0", "1", "1"])
     assert not report.leaking
-    assert 'column "patient" is kept whole: 2 values, 2 with several images' in report.text()
+    words = 'no value of column "patient" is in more than one fold: 2 values, 2 with several images'
+    assert words in report.text()

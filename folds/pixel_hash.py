@@ -1,4 +1,4 @@
-"""Hashes of what is seen in images, by which the same picture is found under two ids."""
+"""Hashes of decoded pixels, which reveal the same image under two ids."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from goldfold.progress import SILENT, Progress
 
 
 def pixel_hash(pixels: NDArray[np.uint8]) -> str:
-    """Return 32 hexadecimal digits of an image's size and pixels; "" if all pixels are equal.
+    """Return a hash of an image's size and pixels, 32 hexadecimal digits; "" if it is blank.
 
-    A blank image shows nothing that could leak, and there are many in some competitions.
+    In a blank image all pixels are equal: it shows nothing that could leak, and some competitions
+    have many of them.
 
     >>> pixel_hash(np.zeros((4, 4), np.uint8))
     ''
@@ -40,16 +41,16 @@ def content_hashes(
     """Return image_id -> hash of the decoded pixels; "" for a blank image.
 
     Equal hashes mean equal pixels as the network would see them (8-bit gray), whatever the file
-    format. A scaled, cropped or differently compressed copy has another hash.
+    format. A scaled, cropped or differently compressed copy has a different hash.
 
     Args:
         paths: image_id -> file.
-        workers: threads that decode, 1 and up.
-        progress: counts the images.
-        reading: how they are seen.
+        workers: number of decoding threads, 1 or more.
+        progress: advances once per image.
+        reading: windows, crop and other options of reading the pixels.
 
     Raises:
-        ImageError: images cannot be read; all of them are named.
+        ImageError: some images cannot be read; the message names all of them.
     """
     hashes: dict[str, str] = {}
     problems: list[str] = []
@@ -58,21 +59,21 @@ def content_hashes(
         progress.task("hashing pixels", len(paths)) as task,
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
-        for image_id, found in zip(paths, pool.map(hash_file, paths.values()), strict=True):
-            if isinstance(found, ImageError):
-                problems.append(f"{image_id}: {found}")
+        for image_id, hash_or_error in zip(paths, pool.map(hash_file, paths.values()), strict=True):
+            if isinstance(hash_or_error, ImageError):
+                problems.append(f"{image_id}: {hash_or_error}")
             else:
-                hashes[image_id] = found
+                hashes[image_id] = hash_or_error
             task.advance()
     if problems:
         title = f"{len(problems)} of {len(paths)} images cannot be read:"
-        remedy = "Fetch these files again, or audit without comparing the pixels."
+        remedy = "Download these files again, or run the audit without comparing pixels."
         raise ImageError(list_problems(title, problems, remedy))
     return hashes
 
 
 def _hash_file(path: Path, reading: Reading) -> str | ImageError:
-    """Return the hash, or the error, so that all unreadable files can be named at once."""
+    """Return the hash, or the error, so that one message can name all unreadable files."""
     try:
         return pixel_hash(read_image(path, reading=reading))
     except ImageError as error:

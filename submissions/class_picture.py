@@ -1,4 +1,4 @@
-"""An image with the probabilities of its classes beside it, to look at."""
+"""A picture of an image with the probabilities of its classes beside it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIDE = 512  # pixels of the larger side of the image
-_WIDTH, _LINE, _MARGIN = 360, 44, 12  # of the panel, of a class's line, in pixels
-_BAR, _TRUE, _LIMIT = (40, 120, 255), (80, 200, 80), (255, 255, 255)  # blue, green, red
+_WIDTH, _LINE, _MARGIN = 360, 44, 12  # panel width, line height per class and margin, in pixels
+_BAR, _TRUE, _LIMIT = (40, 120, 255), (80, 200, 80), (255, 255, 255)  # colours in BGR order
 
 
 def draw_classes(
@@ -19,19 +19,19 @@ def draw_classes(
     thresholds: Mapping[str, float],
     true: Sequence[str] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the image, and right of it a bar for each class.
+    """Return the image with a bar for each class to its right.
 
-    A white stroke marks the threshold; names of true classes are green, where they are known.
-    Letters that OpenCV's font lacks are question marks.
+    A white line marks the threshold; the names of the true classes are green, if they are known.
+    Characters that OpenCV's font lacks are drawn as question marks.
 
     Args:
         image: uint8 (H, W) or (H, W, 3) RGB.
-        probability: of each class.
-        thresholds: of those classes that have one.
+        probability: class name -> probability.
+        thresholds: class name -> threshold, for the classes that have one.
         true: names of the true classes.
 
     Returns:
-        uint8 (h, w, 3), blue first as OpenCV writes it.
+        uint8 (h, w, 3) in BGR order, as OpenCV writes it.
     """
     colour = cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR
     plain = cv2.cvtColor(np.ascontiguousarray(image), colour)

@@ -1,4 +1,4 @@
-"""Questions about groups that have to be answered before images are split."""
+"""Columns that look like groups, about which the user must decide before images are split."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from goldfold.competitions.group_rule import coarsest, keeps_whole
 from goldfold.errors import plural
 
 MOSTLY_UNKNOWN = 0.5
-"""A group column with a greater share of unknown values does not tell the groups."""
+"""A group column with a larger share of unknown values is not usable as a group."""
 _FILL = "take the values from paths (competition.images.facts) or a table ([[competition.tables]])"
 
 
 @dataclass(frozen=True)
 class OpenGroup:
-    """A column that looks like a group and is neither kept whole nor declined.
+    """A column that looks like a group, but is neither kept together nor declined.
 
     Attributes:
-        name: of the column.
-        values: different known values.
-        repeated: those with several images.
-        split: those that would be in several folds; None if the folds cannot be made.
-        finer: further open columns that this one would keep whole.
-        unknown: images without a value.
-        images: all of them.
+        name: name of the column.
+        values: number of different known values.
+        repeated: number of values with several images.
+        split: number of values that would be in several folds; None if the folds cannot be made.
+        finer: further open columns whose values stay together if those of this column do.
+        unknown: number of images without a value.
+        images: number of images.
     """
 
     name: str
@@ -41,12 +41,12 @@ class OpenGroup:
 def open_columns(
     candidates: Mapping[str, Sequence[str]], groups: Sequence[str], declined: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return the columns that ask for an answer, each with the finer ones that it answers for.
+    """Return the columns that need a decision, each with the finer columns that it also decides.
 
     Args:
         candidates: columns that look like groups: name -> value of each image, "" = unknown.
-        groups: (N,) group of each image by the settings.
-        declined: columns whose images are independent.
+        groups: (N,) group of each image according to the settings.
+        declined: names of the columns whose images are independent.
     """
     unanswered = {
         name: values
@@ -62,10 +62,10 @@ def count_open(
     """Return the counts of an open column.
 
     Args:
-        name: of the column.
-        values: (N,) of the images; "" = unknown.
-        finer: columns that it keeps whole.
-        folds: (N,) of the images as settings would split them; None if they cannot be split.
+        name: name of the column.
+        values: (N,) value of each image; "" = unknown.
+        finer: columns whose values stay together if those of this column do.
+        folds: (N,) fold of each image under the present settings; None if they cannot be split.
     """
     images = Counter(value for value in values if value)
     split = None
@@ -78,37 +78,37 @@ def count_open(
 
 
 def question(group: OpenGroup, declined: Sequence[str]) -> str:
-    """Return what stands in the way and the two lines of goldfold.toml that answer it.
+    """Return the question, with the two lines of goldfold.toml that answer it.
 
     Args:
         group: the open column.
-        declined: columns that settings decline already.
+        declined: columns that the settings decline already.
     """
     name = json.dumps(group.name, ensure_ascii=False)
     refused = json.dumps([*declined, group.name, *group.finer], ensure_ascii=False)
     split = f"up to {group.repeated:,}" if group.split is None else f"{group.split:,}"
-    finer = ", ".join(json.dumps(one, ensure_ascii=False) for one in group.finer)
-    also = f" The answer also holds for {finer}, which it keeps whole." if finer else ""
+    finer = ", ".join(json.dumps(finer_name, ensure_ascii=False) for finer_name in group.finer)
+    also = f" The answer also applies to {finer}, which is finer." if finer else ""
     if group.unknown > MOSTLY_UNKNOWN * group.images:
         also += (
-            f" To be used as group it needs values for more images: {group.unknown:,} of "
+            f" To be used as the group it needs values for more images: {group.unknown:,} of "
             f"{group.images:,} have none; {_FILL}."
         )
     return (
         f"column {name} of images.csv looks like a group: "
         f"{plural(group.values, 'value', 'values')}, {group.repeated:,} with several images, "
-        f"{split} of which would be split over the folds. Set one of these lines in [folds] of "
-        f"goldfold.toml: group = {name} keeps each of them in one fold; not_groups = {refused} "
+        f"and {split} would be split across folds. Set one of these lines in [folds] of "
+        f"goldfold.toml: group = {name} keeps each value in one fold; not_groups = {refused} "
         f"says that images with equal values are independent.{also}"
     )
 
 
 def unknown_values(name: str, values: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return problems and notices about images without a value in the column that groups them.
+    """Return problems and notices about images without a value in the group column.
 
     Args:
-        name: of the column.
-        values: (N,) of the images; "" = unknown.
+        name: name of the column.
+        values: (N,) value of each image; "" = unknown.
     """
     unknown, images = sum(not value for value in values), len(values)
     if not unknown:
@@ -119,9 +119,8 @@ def unknown_values(name: str, values: Sequence[str]) -> tuple[list[str], list[st
             f"folds.group = {json.dumps(name, ensure_ascii=False)}, but {count} have no value in "
             f"that column, so images of one group could be in several folds. Set another column as "
             f"group in [folds] of goldfold.toml, {_FILL}, or set "
-            'group = "none" if the images are independent of each other.'
+            'group = "none" if the images are independent.'
         ], []
     return [], [
-        f"{count} have no value in the column {name} (folds.group); each of them is a group of "
-        "its own"
+        f"{count} have no value in the column {name} (folds.group); each of them is its own group"
     ]
