@@ -31,7 +31,7 @@ def write_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path)
     """
     from goldfold.commands.sample import layout_of, sample_path, test_shapes
     from goldfold.submissions.table import read_sample
-    from goldfold.submissions.write import write_submission
+    from goldfold.submissions.write import write_rows
 
     layout = layout_of(run.settings.competition)
     sample = read_sample(sample_path(run), layout)
@@ -40,7 +40,7 @@ def write_masks(run: Run, images: pd.DataFrame, folds: pd.DataFrame, path: Path)
         for name in run.settings.competition.mask_classes or [""]:
             decided[name] = open_masks(run, images, folds, "test", name)
             stack.callback(decided[name].blend.close)
-        write_submission(
+        write_rows(
             path,
             sample.image_ids,
             list(_masks(run, decided, sample, layout)),

@@ -110,7 +110,7 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
     from goldfold.files import write_json
     from goldfold.submissions.provenance import submission_facts
     from goldfold.submissions.table import read_sample
-    from goldfold.submissions.write import write_submission
+    from goldfold.submissions.write import write_rows
 
     staged = run.directory.root / "stages" / path.name
     if not has_sample(run):
@@ -119,7 +119,7 @@ def write_run_submission(run: Run, images: pd.DataFrame, folds: pd.DataFrame, pa
         layout = layout_of(run.settings.competition)
         sample = read_sample(sample_path(run), layout)
         cells = label_cells(run, images, folds, sample.image_ids, layout)
-        write_submission(staged, sample.image_ids, cells, layout=layout, columns=sample.columns)
+        write_rows(staged, sample.image_ids, cells, layout=layout, columns=sample.columns)
     else:
         write_masks(run, images, folds, staged)
     facts = submission_facts(

@@ -102,7 +102,7 @@ def audit_folds(
     the fold times the overall fraction.
 
     Args:
-        table: image_id and fold, one row an image (`read_fold_table`, or `build_folds`). A fold
+        table: image_id and fold, one row an image (`read_fold_table`, or `build_fold_table`). A fold
             of "" is a missing one.
         groups: image_id -> patient; "" = the image is its own group.
         expected_ids: the images that the table should have.

@@ -23,7 +23,7 @@ _ENDING = re.compile(r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz)$", re.
 
 
 def write_folds(path: Path, folds: pd.DataFrame) -> None:
-    """Write the table of `build_folds` as CSV: atomically, and the same bytes for the same table.
+    """Write the table of `build_fold_table` as CSV: atomically, and the same bytes for the same table.
 
     Raises:
         OutputError: the file cannot be written.
@@ -118,7 +118,7 @@ def _recognised(names: Iterable[str], known: Collection[str]) -> list[str]:
 
 
 def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a fold of a `build_folds` table.
+    """Return one row a fold of a `build_fold_table` table.
 
     Columns: fold, images, patients (groups), non_empty (images), fraction (non-empty of all
     images, 0 to 1), area_q25, area_median, area_q75 (px, of the non-empty masks; NaN without any).

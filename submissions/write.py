@@ -16,7 +16,7 @@ Cells = str | Sequence[str] | Sequence[Sequence[str]]
 """What a key's rows hold: a cell; or a cell a column; or, where rows are objects, a cell a row."""
 
 
-def write_submission(
+def write_rows(
     path: Path,
     image_ids: Sequence[str],
     cells: Mapping[str, Cells] | Iterable[tuple[str, Cells]],
