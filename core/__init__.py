@@ -35,4 +35,11 @@ __all__ = ["__version__", *sorted(_PACKAGES)]  # noqa: PLE0604
 
 __getattr__ = lazy_exports(__name__, _PACKAGES)
 
+
+def __dir__() -> list[str]:
+    """Return the public names, so that notebooks complete them before their first use."""
+    return sorted({*globals(), *__all__})
+
+
+
 let_waiting_threads_sleep(os.environ)
