@@ -41,5 +41,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-
 let_waiting_threads_sleep(os.environ)

@@ -106,9 +106,7 @@ def make_parts(images: int, folds: Any, groups: Iterable[Any] | None, seed: int)
     number = {name: place for place, name in enumerate(names)}
     of_image = np.array([number[key] for key in keys], np.int64)
     _warn_of_leaks(owners, of_image)
-    return Parts(
-        tuple(names), parts_of(of_image, owners, seed), owners, number_groups(owners)
-    )
+    return Parts(tuple(names), parts_of(of_image, owners, seed), owners, number_groups(owners))
 
 
 def _warn_of_leaks(owners: list[str], fold_of: IntArray) -> None:

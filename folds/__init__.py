@@ -5,6 +5,7 @@ from goldfold.lazy import lazy_exports
 __all__ = [
     "AuditReport",
     "Finding",
+    "MissingGroupWarning",
     "area_strata",
     "audit_folds",
     "build_fold_table",
@@ -22,6 +23,7 @@ __getattr__ = lazy_exports(
     {
         "AuditReport": "audit",
         "Finding": "audit",
+        "MissingGroupWarning": "frame",
         "area_strata": "strata",
         "audit_folds": "audit",
         "build_fold_table": "build",

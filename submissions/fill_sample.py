@@ -153,7 +153,7 @@ def _content(rows: list[_Row], asked: Content | None, dialect: Any) -> Content:
     if asked == "mask" or dialect is not None or any(_is_mask(value) for value in flat):
         if dialect is None:
             raise InputError(
-                "expected the run-length dialect of the masks, for example dialect=\"kaggle\". "
+                'expected the run-length dialect of the masks, for example dialect="kaggle". '
                 "goldfold.rle.DIALECTS lists them; the sample or the data page tells which."
             )
         return "mask"

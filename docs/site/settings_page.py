@@ -51,7 +51,9 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _section(path: str, model: type[BaseModel]) -> str:
     rows = [
-        _row(name, field) for name, field in model.model_fields.items() if not _models(field.annotation)
+        _row(name, field)
+        for name, field in model.model_fields.items()
+        if not _models(field.annotation)
     ]
     inner = [
         f"`{name}`: {_cell(field.description or '')}"

@@ -199,7 +199,11 @@ def test_classes_are_spread_evenly_and_groups_stay_whole():
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
     counts = folds.groupby(["stratum", "fold"]).size().unstack(fill_value=0)
     assert (counts.max(axis=1) - counts.min(axis=1) <= 2).all()
-    again = build_fold_table(ids[::-1], groups[::-1], np.zeros(200, int), count=5, classes=classes[::-1])
+    again = build_fold_table(
+        ids[::-1], groups[::-1], np.zeros(200, int), count=5, classes=classes[::-1]
+    )
     assert again.equals(folds)
     with pytest.raises(InputError, match="groups with an image of a rarer class"):
-        build_fold_table(ids[:6], groups[:6], np.zeros(6, int), count=3, classes=["a"] * 4 + ["b"] * 2)
+        build_fold_table(
+            ids[:6], groups[:6], np.zeros(6, int), count=3, classes=["a"] * 4 + ["b"] * 2
+        )

@@ -40,9 +40,7 @@ def test_ids_with_commas_are_quoted(tmp_path):
 
 def test_columns_that_cannot_be_filled(tmp_path):
     with pytest.raises(InputError, match="Other columns cannot be filled"):
-        write_rows(
-            tmp_path / "s.csv", ["a"], {"a": ""}, columns=["ImageId", "p", "q"], **COLUMNS
-        )
+        write_rows(tmp_path / "s.csv", ["a"], {"a": ""}, columns=["ImageId", "p", "q"], **COLUMNS)
 
 
 def test_ids_have_to_match(tmp_path):
