@@ -119,7 +119,7 @@ class Judge:
     def _best_of_class(
         self, targets: ClassTargets, rows: Flags, limits: list[float], place: int
     ) -> float:
-        """Return the best threshold of one class beside those of the others; of equals, nearest 1/2."""
+        """Return one class's best threshold beside those of the others; of equals, nearest 1/2."""
         candidates, _ = threshold_candidates(targets.probability[rows, place])
         if candidates.size > MOST_CANDIDATES:
             spread = np.linspace(0, candidates.size - 1, MOST_CANDIDATES).round().astype(np.int64)
@@ -216,7 +216,7 @@ def _interval(
     samples: int,
     seed: int,
 ) -> tuple[Interval, int]:
-    """Return the interval of the score when whole groups are drawn again, and undefined drawings."""
+    """Return the interval when whole groups are drawn again, and how many have no score."""
     rng = np.random.default_rng(seed)
     order = np.argsort(parts.group_numbers, kind="stable")
     count = int(parts.group_numbers.max()) + 1

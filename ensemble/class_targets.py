@@ -43,7 +43,8 @@ class ClassTargets:
     def answers(self, flags: NDArray[np.bool_]) -> NDArray[Any]:
         """Return predicted classes, bool (N, C), in the form of `truth`."""
         if self.kind == "exclusive":
-            return np.asarray(self.names)[flags.argmax(axis=1)]
+            named: NDArray[Any] = np.asarray(self.names)[flags.argmax(axis=1)]
+            return named
         whole = flags.astype(np.int64)
         return whole[:, 0] if self.kind == "binary" else whole
 

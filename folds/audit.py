@@ -102,8 +102,8 @@ def audit_folds(
     the fold times the overall fraction.
 
     Args:
-        table: image_id and fold, one row an image (`read_fold_table`, or `build_fold_table`). A fold
-            of "" is a missing one.
+        table: image_id and fold, one row per image (`read_fold_table`, or `build_fold_table`). A
+            fold of "" is a missing one.
         groups: image_id -> patient; "" = the image is its own group.
         expected_ids: the images that the table should have.
         non_empty: image_id -> whether its mask is non-empty (an area will do).

@@ -77,7 +77,7 @@ def build_folds(
         ids, keys, areas, count=count, seed=seed, area_bins=area_bins, classes=classes
     )
     placed = table.set_index("image_id").loc[ids]
-    known = [bool(key) for key in keys]
+    known = np.array([bool(key) for key in keys])
     return pd.DataFrame(
         {
             "fold": placed["fold"].to_numpy(np.int64),
@@ -176,7 +176,7 @@ def _kind(values: pd.Series, column: Hashable, asked: StrataKind) -> str:
         raise InputError(f"unknown strata_kind {asked!r}; there are {known}.")
     gone = values.isna().to_numpy()
     if gone.any():
-        rows = [str(values.index[place]) for place in np.flatnonzero(gone)]
+        rows = [str(values.index[place]) for place in np.flatnonzero(gone).tolist()]
         raise InputError(
             f"column {column!r} has no value in {plural(len(rows), 'row', 'rows')} "
             f"({in_all(rows)}). Fill it in, or leave these rows out."
@@ -205,8 +205,8 @@ def _whole_areas(values: pd.Series, column: Hashable) -> IntArray:
     if bad.size:
         raise InputError(
             f"expected column {column!r} to hold areas in whole pixels, found "
-            f"{numbers[bad[0]]:g} in row {values.index[bad[0]]} and {bad.size:,} such values in "
-            "all. Multiply shares by the pixels of the image, cut other numbers into classes "
+            f"{numbers[bad[0]]:g} in row {values.index[int(bad[0])]} ({bad.size:,} such values in "
+            "all). Multiply shares by the pixels of the image, cut other numbers into classes "
             '(pandas.qcut), or pass strata_kind="classes".'
         )
     whole: IntArray = numbers.astype(np.int64)

@@ -23,7 +23,7 @@ _ENDING = re.compile(r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz)$", re.
 
 
 def write_folds(path: Path, folds: pd.DataFrame) -> None:
-    """Write the table of `build_fold_table` as CSV: atomically, and the same bytes for the same table.
+    """Write the table of `build_fold_table` as CSV: atomically, equal tables as equal bytes.
 
     Raises:
         OutputError: the file cannot be written.

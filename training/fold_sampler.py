@@ -15,7 +15,7 @@ from goldfold.training.sampler import EpochPlan, Fraction, Schedule
 
 
 class FoldSampler(Sampler[int]):
-    """Indices of the training images of an epoch, at the fraction of masks that a schedule asks for.
+    """Indices of an epoch's training images, at the fraction of masks that a schedule asks for.
 
     Each epoch shows all P non-empty images and, at fraction p, round(P (1 - p) / p) empty ones,
     which are dealt like cards: each is seen before any comes again. The indices are a function of

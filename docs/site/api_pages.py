@@ -1,4 +1,4 @@
-"""The pages of the public Python names, one for each package, and the sources they are read from."""
+"""The pages of the public Python names, one for each package, and the sources behind them."""
 
 from __future__ import annotations
 

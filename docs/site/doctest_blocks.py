@@ -17,9 +17,9 @@ class DoctestBlocks(griffe.Extension):
 
 
 def fence_doctests(text: str) -> str:
-    """Return a docstring with a fence around each doctest and its output.
+    r"""Return a docstring with a fence around each doctest and its output.
 
-    >>> print(fence_doctests("One.\\n\\n>>> 1\\n1"))
+    >>> print(fence_doctests("One.\n\n>>> 1\n1"))
     One.
     <BLANKLINE>
     ```pycon

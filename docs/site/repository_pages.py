@@ -1,4 +1,4 @@
-"""README.md and other files of the repository as pages of the site, their links turned with them."""
+"""README.md and other files of the repository as pages of the site, with links that still lead."""
 
 from __future__ import annotations
 

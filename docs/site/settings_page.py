@@ -108,12 +108,10 @@ def _bare_type(annotation: Any) -> str:
         return type_text(parts[0], parts[1:])
     if origin in (Union, types.UnionType):
         return " or ".join(_bare_type(part) for part in parts if part is not types.NoneType)
-    if origin is list:
-        return f"list of {_bare_type(parts[0])}"
     if origin is tuple:
         return f"[{', '.join(_bare_type(part) for part in parts)}]"
-    if origin is dict:
-        return f"table of {_bare_type(parts[1])}"
+    if origin in (list, dict):
+        return f"{'list' if origin is list else 'table'} of {_bare_type(parts[-1])}"
     raise TypeError(f"no words for the type {annotation!r} of a setting")
 
 

@@ -47,7 +47,9 @@ def best_by_brute_force(maps, masks, metric):
     best = 0.0
     for top, bottom in itertools.product(steps, steps):
         areas = (maps >= top).sum(axis=(1, 2))
-        scores = np.array([metric(mask, (m >= bottom) * 1) for m, mask in zip(maps, masks)])
+        scores = np.array(
+            [metric(mask, (m >= bottom) * 1) for m, mask in zip(maps, masks, strict=True)]
+        )
         empty = np.array([metric(mask, np.zeros_like(mask)) for mask in masks])
         for area in {0, *areas.tolist(), int(areas.max()) + 1}:
             best = max(best, float(np.where(areas >= area, scores, empty).mean()))

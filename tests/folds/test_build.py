@@ -149,12 +149,13 @@ ERRORS = {
     ),
     "more folds than groups": (
         lambda: build(["a", "b", "c", "d", "e"], ["p", "p", "q", "q", "r"], [1] * 5),
-        r"5 folds need at least 5 groups, found 3 in 5 images. Set the folds' `count` to 3 or less, "
-        r"or if the images are independent of each other, set their `group` to none.",
+        r"5 folds need at least 5 groups, found 3 in 5 images. Set the folds' `count` to 3 or "
+        r"less, or if the images are independent of each other, set their `group` to none.",
     ),
     "more folds than images": (
         lambda: build(["a", "b", "c"], [""] * 3, [1] * 3),
-        r"5 folds need at least 5 groups, found 3 in 3 images. Set the folds' `count` to 3 or less.$",
+        r"5 folds need at least 5 groups, found 3 in 3 images. Set the folds' `count` to 3 or "
+        r"less.$",
     ),
     "one image": (
         lambda: build(["a"], [""], [1], count=2),

@@ -114,7 +114,7 @@ def test_rows_of_an_index_that_repeats_need_a_group_or_an_id():
     df.index = ["a", "b", "c"] * 10
     assert build_folds(df, group="patient", count=3).index.equals(df.index)
     with pytest.raises(
-        InputError, match="the index to tell all rows apart.*a, b, c, 3 in all.*id_col"
+        InputError, match=r"the index to tell all rows apart.*a, b, c, 3 in all.*id_col"
     ):
         build_folds(df, count=3)
     df["name"] = range(30)

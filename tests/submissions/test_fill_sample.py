@@ -7,11 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold.competitions.rle import decode
+from goldfold.competitions.rle import decode, get_dialect
 from goldfold.errors import InputError, OutputError
 from goldfold.submissions import check_submission, write_submission
 from goldfold.submissions.layout import masks as masks_layout
-from goldfold.competitions.rle import get_dialect
 
 DOT = np.array([[0, 1], [0, 0]], np.uint8)
 EMPTY = np.zeros((2, 2), np.uint8)
