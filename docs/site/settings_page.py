@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return re.sub(r"[ \t\n]+", " ", text.strip()).replace("|", "\\|")
 
 
 def default_text(field: FieldInfo) -> str:
