@@ -3,8 +3,9 @@
 #   make demo     install, then run everything on a synthetic competition
 #   make test     install, then run the tests          (make test ARGS="-k rle")
 #   make lint     install, then check format, style and types
+#   make docs     install, then build the documentation into site/, without network
 #   make gpu-check  install, then measure goldfold on this machine's GPU into gpu-check/
-#   make clean    remove what these made: .venv, demo/ and the tools' caches
+#   make clean    remove what these made: .venv, demo/, site/ and the tools' caches
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=DIR another place for the packages.
 
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint gpu-check clean
+.PHONY: demo test lint docs gpu-check clean
 
 demo: $(VENV)/installed
 	$(BIN)/goldfold demo demo
@@ -32,11 +33,16 @@ lint: $(VENV)/installed-tools
 	cd $(VENV)/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
 		--cache-dir $(CURDIR)/.mypy_cache -p goldfold
 
+# Warnings are errors. A server is needed only for the search: a page in a folder may not read files.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html, or for the search: $(BIN)/python -m http.server --directory site"
+
 gpu-check: $(VENV)/installed-tools
 	$(BIN)/python benchmarks/gpu_check.py gpu-check $(ARGS)
 
 clean:
-	rm -rf $(VENV) demo gpu-check build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo gpu-check site build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/created:
 	@python=; for name in $(PYTHONS); do \
@@ -60,4 +66,8 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 
 $(VENV)/installed-tools: $(VENV)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
 	@touch $@

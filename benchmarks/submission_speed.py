@@ -25,7 +25,7 @@ from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.inference.store import MapWriter, maps_path
 from goldfold.submissions.encode import encode_masks
 from goldfold.submissions.layout import masks
-from goldfold.submissions.write import write_submission
+from goldfold.submissions.write import write_rows
 
 RULE = Rule(top=180, min_area=600, bottom=80)
 
@@ -103,7 +103,7 @@ def main() -> None:
                 )
             )
             layout = masks("ImageId", "EncodedPixels", siim)
-            write_submission(folder / "submission.csv", names, texts, layout=layout, shape=shape)
+            write_rows(folder / "submission.csv", names, texts, layout=layout, shape=shape)
             seconds = time.perf_counter() - begun
             blend.close()
         filled = sum(text != siim.empty for text in texts.values())

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.metric import OBJECT_METRICS, ONE, image_scores
+from goldfold.competitions.metric import ONE, SCORED_BY_LEVEL, image_scores
 from goldfold.competitions.objects import TrueObjects, scores_above
+from goldfold.competitions.pixels import LEVELS as _LEVELS
 from goldfold.errors import InputError
 
-LEVELS = 256
+LEVELS = _LEVELS
 UNJUDGED = -1
 """In the row of scores: not computed at this level."""
 PIXEL_ROWS, OBJECT_ROWS = 2, 3
@@ -58,14 +59,15 @@ def level_histograms(
         judged: levels whose score is computed; that of 255, where nothing is, always is.
 
     Raises:
-        InputError: the map is not uint8 (H, W), or the mask has another shape.
+        InputError: the map is not uint8 (H, W), or the mask has another shape or holds floats.
 
     >>> level_histograms(np.array([[0, 0, 9]], np.uint8), np.array([[0, 1, 1]]))[:, [0, 9]].tolist()
     [[2, 1], [1, 1]]
     """
     if levels.dtype != np.uint8 or levels.ndim != 2:
         raise InputError(
-            f"expected a map of 8-bit levels, uint8 (H, W), found {levels.dtype} {levels.shape}."
+            f"expected a map of 8-bit levels, uint8 (H, W), found {levels.dtype} {levels.shape}. "
+            "goldfold.competitions.as_levels makes one of probabilities."
         )
     histograms = np.zeros((PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
     histograms[0] = _count_levels(levels)
@@ -73,6 +75,11 @@ def level_histograms(
         if mask.shape != levels.shape:
             raise InputError(
                 f"expected a mask of the map's shape {levels.shape}, found {mask.shape}."
+            )
+        if np.issubdtype(mask.dtype, np.inexact):
+            raise InputError(
+                f"expected a mask of booleans or whole numbers, found {mask.dtype}. Threshold "
+                "probabilities first, for example mask > 0.5."
             )
         histograms[1] = np.bincount(levels[mask.astype(bool, copy=False)], minlength=LEVELS)
     if objects is not None:
@@ -121,7 +128,7 @@ def scores_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.fl
         InputError: the histograms have another shape, or there is no such metric.
     """
     check_histograms(histograms)
-    if metric in OBJECT_METRICS:
+    if metric in SCORED_BY_LEVEL:
         scores: NDArray[np.float64] = object_scores(histograms)[:, judged_levels(histograms)] / ONE
         return scores
     above = counts_above(histograms)

@@ -21,6 +21,10 @@ ONE = 1 << 40
 
 OBJECT_METRICS = ("f2-iou-thresholds",)
 """Metrics of objects; counts of pixels do not tell them."""
+GIVEN_SCORES = "given-scores"
+"""In place of a metric's name: the third row of the histograms holds scores of any metric."""
+SCORED_BY_LEVEL = (*OBJECT_METRICS, GIVEN_SCORES)
+"""What the third row of the histograms is read for."""
 
 
 def image_scores(
@@ -38,7 +42,7 @@ def image_scores(
         true: pixels of the true mask.
 
     Raises:
-        InputError: there is no such metric, or it compares objects.
+        InputError: there is no such metric, it compares objects, or counts are no whole numbers.
 
     >>> image_scores("dice", [30, 0, 0], [40, 0, 9], [80, 0, 0]).tolist()
     [0.5, 1.0, 0.0]
@@ -48,7 +52,14 @@ def image_scores(
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS)
         raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}.{hint}")
-    counts = [np.asarray(count, np.int64) for count in (intersection, predicted, true)]
+    given = [np.asarray(count) for count in (intersection, predicted, true)]
+    for what, count in zip(("intersection", "predicted", "true"), given, strict=True):
+        if not np.issubdtype(count.dtype, np.integer):
+            raise InputError(
+                f"expected {what} as whole numbers of pixels, found {count.dtype}. Count the "
+                "pixels of thresholded masks, for example (probability > 0.5).sum()."
+            )
+    counts = [count.astype(np.int64, copy=False) for count in given]
     return METRICS[metric](*counts)
 
 

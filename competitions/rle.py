@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.pixels import as_mask
 from goldfold.competitions.runs import (
     NO_RUNS,
     Order,
@@ -88,12 +89,19 @@ class MalformedRunsError(RunLengthError):
         self.fault = fault
 
 
-def get_dialect(name: str) -> Dialect:
-    """Return the dialect of that name.
+def get_dialect(name: str | Dialect) -> Dialect:
+    """Return the dialect of that name; a dialect is returned as it is.
 
     Raises:
         InputError: there is none.
     """
+    if isinstance(name, Dialect):
+        return name
+    if not isinstance(name, str):
+        raise InputError(
+            f"expected the name of a run-length dialect or a Dialect, found {name!r} (a "
+            f"{type(name).__name__}); there are {', '.join(DIALECTS)}."
+        )
     if name in DIALECTS:
         return DIALECTS[name]
     hint = did_you_mean(name, DIALECTS)
@@ -194,32 +202,51 @@ def format_runs(runs: Runs, dialect: Dialect) -> str:
     return str(numbers.tolist())[1:-1].replace(",", "")
 
 
-def encode(mask: NDArray[Any], dialect: Dialect) -> str:
+def encode(mask: Any, dialect: str | Dialect) -> str:
     """Return the mask as text; exact for every mask, the last pixel and a full mask included.
 
     Args:
-        mask: (H, W) boolean or whole numbers; anything but 0 belongs to the mask.
-        dialect: how to write it.
+        mask: (H, W) of booleans or of the whole numbers 0 and 1; array, nested list or tensor.
+        dialect: how to write it: a name in `DIALECTS`, or a `Dialect`.
 
     Raises:
-        InputError: the mask is not two-dimensional or holds fractions.
+        InputError: the mask has another shape, dtype or values, or there is no such dialect.
 
-    >>> encode(np.array([[0, 1], [1, 1]]), get_dialect("kaggle"))
+    >>> encode([[0, 1], [1, 1]], "kaggle")
     '2 3'
     """
-    return format_runs(runs_of_mask(mask, dialect.order), dialect)
+    dialect = get_dialect(dialect)
+    return format_runs(runs_of_mask(as_mask(mask), dialect.order), dialect)
 
 
 def decode(
-    text: object, height: int, width: int, dialect: Dialect, *, name: str = ""
+    text: object, height: int, width: int, dialect: str | Dialect, *, name: str = ""
 ) -> NDArray[np.uint8]:
     """Return the mask as (H, W) uint8 of 0 and 1; in column order a transposed view.
 
+    Args:
+        text: the cell; None, NaN, "" and "-1" are empty masks in every dialect.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        dialect: how the text is written: a name in `DIALECTS`, or a `Dialect`.
+        name: what errors call the cell, e.g. the image id.
+
     Raises:
         MalformedRunsError: as `parse`, runs beyond the image included.
+        InputError: the size is not two whole numbers of at least 1, or there is no such dialect.
+
+    >>> decode("2 3", 2, 2, "kaggle").tolist()
+    [[0, 1], [1, 1]]
     """
-    runs = parse(text, dialect, pixels=height * width, name=name)
-    return mask_of_runs(runs, height, width, dialect.order)
+    dialect = get_dialect(dialect)
+    whole = all(isinstance(side, int | np.integer) and side >= 1 for side in (height, width))
+    if not whole:
+        raise InputError(
+            f"expected the image's height and width in whole pixels, found {height!r} and "
+            f"{width!r}. Pass them in this order: decode(text, height, width, dialect)."
+        )
+    runs = parse(text, dialect, pixels=int(height) * int(width), name=name)
+    return mask_of_runs(runs, int(height), int(width), dialect.order)
 
 
 def _numbers(text: str, name: str) -> NDArray[np.int64]:

@@ -1,11 +1,44 @@
-"""goldfold: from a folder of medical images and a label table to a scored submission."""
+"""goldfold: from a folder of medical images and a label table to a scored submission.
+
+The pieces that work on your own tables, masks and predictions:
+
+    import goldfold as gf
+
+    gf.build_folds       folds of a pandas table that keep patients whole
+    gf.FoldSampler       a PyTorch sampler with the sampling schedules
+    gf.rle               run-length encodings: encode, decode, DIALECTS
+    gf.choose_rule       the best thresholds for probability maps, honestly scored
+    gf.ProbabilityRule   thresholds that turn a probability map into a mask
+    gf.honest_score      the honest score of masks or classes, with any metric
+    gf.write_submission  a checked submission in the sample's form
+"""
 
 import os
 
+from goldfold.lazy import lazy_exports
 from goldfold.openmp import let_waiting_threads_sleep
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+_PACKAGES = {
+    "FoldSampler": "training",
+    "ProbabilityRule": "ensemble",
+    "build_folds": "folds",
+    "choose_rule": "ensemble",
+    "honest_score": "ensemble",
+    "rle": "competitions",
+    "write_submission": "submissions",
+}
+"""Public name -> package that exports it; imported when the name is first used."""
+
+__all__ = ["__version__", *sorted(_PACKAGES)]  # noqa: PLE0604
+
+__getattr__ = lazy_exports(__name__, _PACKAGES)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, so that notebooks complete them before their first use."""
+    return sorted({*globals(), *__all__})
+
 
 let_waiting_threads_sleep(os.environ)

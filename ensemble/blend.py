@@ -52,7 +52,7 @@ def blend_maps(maps: Iterable[Levels], weights: Sequence[int]) -> Levels:
         weights: whole numbers of at least 0, one a map, not all 0.
 
     Raises:
-        InputError: shapes differ, or the weights do not fit.
+        InputError: a map is not uint8, shapes differ, or the weights do not fit.
 
     >>> blend_maps([np.array([[9]], np.uint8), np.array([[4]], np.uint8)], [1, 2]).tolist()
     [[6]]
@@ -61,6 +61,11 @@ def blend_maps(maps: Iterable[Levels], weights: Sequence[int]) -> Levels:
     wide = np.uint16 if total_weight * LEVELS < 1 << 16 else np.uint32
     total: NDArray[Any] | None = None
     for levels, weight in zip(maps, weights, strict=True):
+        if levels.dtype != np.uint8:
+            raise InputError(
+                f"expected maps of 8-bit levels (uint8), found {levels.dtype}. "
+                "goldfold.competitions.as_levels makes one of probabilities."
+            )
         if total is None:
             total = np.zeros(levels.shape, wide)
         if levels.shape != total.shape:

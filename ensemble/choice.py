@@ -49,10 +49,10 @@ def given_rule(
     Rule(top=191, min_area=500, bottom=76, gate=0)
     """
     area = min_area if at_size is None else round(min_area * pixels / at_size**2)
-    return Rule(_level(top), area, _level(bottom))
+    return Rule(level_of(top), area, level_of(bottom))
 
 
-def _level(probability: float) -> int:
+def level_of(probability: float) -> int:
     """Return the level that pixels of at least this probability exceed."""
     return min(max(math.ceil(probability * LEVELS) - 1, 0), LEVELS - 1)
 

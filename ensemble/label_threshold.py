@@ -30,7 +30,7 @@ def best_threshold(truth: NDArray[np.bool_], probability: FloatArray, metric: st
         probability: (N,) 0 to 1.
         metric: for `accuracy` the most right answers are best, for any other the highest F1.
     """
-    limits, place = _candidates(np.asarray(probability, np.float64))
+    limits, place = threshold_candidates(np.asarray(probability, np.float64))
     positive = np.bincount(place, weights=truth)
     everything = np.bincount(place)
     # Above limit k are the images of places k and up; above the last there are none.
@@ -44,7 +44,7 @@ def best_threshold(truth: NDArray[np.bool_], probability: FloatArray, metric: st
     return float(limits[best[np.argmin(np.abs(limits[best] - HALF))]])
 
 
-def _candidates(probability: FloatArray) -> tuple[FloatArray, IntArray]:
+def threshold_candidates(probability: FloatArray) -> tuple[FloatArray, IntArray]:
     """Return thresholds (K + 1,), rising, and which two of them each image lies between.
 
     Args:

@@ -17,7 +17,7 @@ from goldfold.competitions.histogram import (
     object_scores,
     scores_by_level,
 )
-from goldfold.competitions.metric import OBJECT_METRICS, ONE, image_scores
+from goldfold.competitions.metric import ONE, SCORED_BY_LEVEL, image_scores
 from goldfold.ensemble.gate import best_gains
 from goldfold.errors import InputError
 
@@ -95,11 +95,17 @@ def apply_rule(
         presence: level of the image; needed where the rule has a gate.
 
     Raises:
-        InputError: the rule has a gate, and the presence is not known.
+        InputError: the map is not uint8, or the rule has a gate and the presence is not known.
 
     >>> apply_rule(np.array([[9, 5, 1]], np.uint8), Rule(top=8, min_area=1, bottom=3)).tolist()
     [[1, 1, 0]]
     """
+    if levels.dtype != np.uint8:
+        raise InputError(
+            f"expected a map of 8-bit levels (uint8), found {levels.dtype}: a rule's thresholds "
+            "are levels of 0 to 255, and probabilities lie below nearly all of them. Use "
+            "goldfold.ProbabilityRule, or goldfold.competitions.as_levels on the map first."
+        )
     if rule.gate and presence is None:
         raise InputError(
             "the rule has a presence gate, but no network of the blend has a presence head. "
@@ -126,7 +132,7 @@ def rule_scores(
         InputError: the histograms have another shape, there is no such metric, or objects were
             not judged at the rule's bottom.
     """
-    if metric not in OBJECT_METRICS:
+    if metric not in SCORED_BY_LEVEL:
         return image_scores(metric, *rule_counts(histograms, rule, presence).T)
     check_histograms(histograms)
     scores = object_scores(histograms)[:, rule.bottom]

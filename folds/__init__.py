@@ -5,8 +5,10 @@ from goldfold.lazy import lazy_exports
 __all__ = [
     "AuditReport",
     "Finding",
+    "MissingGroupWarning",
     "area_strata",
     "audit_folds",
+    "build_fold_table",
     "build_folds",
     "content_hashes",
     "fold_summary",
@@ -21,9 +23,11 @@ __getattr__ = lazy_exports(
     {
         "AuditReport": "audit",
         "Finding": "audit",
+        "MissingGroupWarning": "frame",
         "area_strata": "strata",
         "audit_folds": "audit",
-        "build_folds": "build",
+        "build_fold_table": "build",
+        "build_folds": "frame",
         "content_hashes": "pixel_hash",
         "fold_summary": "table",
         "read_fold_table": "table",

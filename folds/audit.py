@@ -102,8 +102,8 @@ def audit_folds(
     the fold times the overall fraction of non-empty images.
 
     Args:
-        table: image_id and fold, one row per image (from `read_fold_table` or `build_folds`). A
-            fold of "" is missing.
+        table: image_id and fold, one row per image (from `read_fold_table` or
+            `build_fold_table`). A fold of "" is missing.
         groups: image_id -> patient; "" = the image is its own group.
         expected_ids: ids of the images that the table should contain.
         non_empty: image_id -> whether its mask is non-empty (its area works, too).

@@ -20,7 +20,7 @@ FEWEST_FOLDS, MOST_FOLDS = 2, 20
 MOST_BINS = 20
 
 
-def build_folds(
+def build_fold_table(
     image_ids: Sequence[str],
     groups: Sequence[str],
     area_px: ArrayLike,
@@ -117,12 +117,12 @@ def _number_problems(count: int, bins: int) -> list[str]:
     if not FEWEST_FOLDS <= count <= MOST_FOLDS:
         problems.append(
             f"the number of folds must be {FEWEST_FOLDS} to {MOST_FOLDS}, found {count}; "
-            "set [folds] count"
+            "set the folds' `count`"
         )
     if not 1 <= bins <= MOST_BINS:
         problems.append(
             f"the number of area quantiles must be 1 to {MOST_BINS}, found {bins}; "
-            "set [folds] area_bins"
+            "set the folds' `area_bins`"
         )
     return problems
 
@@ -175,8 +175,8 @@ def _check_possible(counts: IntArray, folds: int, what: str) -> None:
 
 
 def _way_out(largest: int, ungrouped: int) -> str:
-    fewer = f"Set [folds] count to {largest} or less" if largest >= FEWEST_FOLDS else ""
-    loose = "if the images are independent, set [folds] group to `none`"
+    fewer = f"Set the folds' `count` to {largest} or less" if largest >= FEWEST_FOLDS else ""
+    loose = "if the images are independent of each other, set their `group` to none"
     if ungrouped <= max(largest, FEWEST_FOLDS - 1):
         return f"{fewer}." if fewer else "Add images: there are too few to split."
     return f"{fewer}, or {loose}." if fewer else f"Add images, or {loose}."

@@ -23,7 +23,7 @@ _ENDING = re.compile(r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz)$", re.
 
 
 def write_folds(path: Path, folds: pd.DataFrame) -> None:
-    """Write the table of `build_folds` as CSV, atomically; the same table gives the same bytes.
+    """Write the table of `build_fold_table` as CSV, atomically; equal tables give equal bytes.
 
     Raises:
         OutputError: the file cannot be written.
@@ -118,7 +118,7 @@ def _recognised(names: Iterable[str], known: Collection[str]) -> list[str]:
 
 
 def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:
-    """Return a summary of a `build_folds` table, one row per fold.
+    """Return a summary of a `build_fold_table` table, one row per fold.
 
     Columns: fold, images, patients (groups), non_empty (images), fraction (non-empty of all
     images, 0 to 1), area_q25, area_median, area_q75 (px, of the non-empty masks; NaN without any).

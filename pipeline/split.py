@@ -17,11 +17,11 @@ def split_images(run: OpenRun) -> pd.DataFrame:
         InputError: the split is impossible.
     """
     from goldfold.competitions.images_table import CLASSES, group_column, training_images
-    from goldfold.folds.build import build_folds
+    from goldfold.folds.build import build_fold_table
 
     train = training_images(run.images)
     settings = run.settings.folds
-    return build_folds(
+    return build_fold_table(
         list(train["image_id"]),
         list(group_column(train, settings.group)),
         train["area_px"].to_numpy(),

@@ -101,7 +101,7 @@ def write_run_submission(run: OpenRun, path: Path) -> None:
     from goldfold.pipeline.submission_layout import sample_path
     from goldfold.submissions.provenance import submission_facts
     from goldfold.submissions.table import read_sample
-    from goldfold.submissions.write import write_submission
+    from goldfold.submissions.write import write_rows
 
     staged = run.directory.root / "stages" / path.name
     if run.task.needs_sample:
@@ -109,7 +109,7 @@ def write_run_submission(run: OpenRun, path: Path) -> None:
         sample = read_sample(sample_path(run), layout)
         cells = run.task.cells(run, Members(run), sample, layout)
         shapes = run.task.shapes(run.images)
-        write_submission(
+        write_rows(
             staged, sample.image_ids, cells, layout=layout, columns=sample.columns, shapes=shapes
         )
     else:

@@ -12,6 +12,7 @@ __all__ = [
     "read_sample",
     "score_submission",
     "submission_facts",
+    "write_rows",
     "write_submission",
 ]
 
@@ -27,6 +28,7 @@ __getattr__ = lazy_exports(
         "read_sample": "table",
         "score_submission": "score",
         "submission_facts": "provenance",
-        "write_submission": "write",
+        "write_rows": "write",
+        "write_submission": "fill_sample",
     },
 )

@@ -16,7 +16,7 @@ Cells = str | Sequence[str] | Sequence[Sequence[str]]
 """The cells of a key: one; or one per value column; or, if rows are objects, one per row."""
 
 
-def write_submission(
+def write_rows(
     path: Path,
     image_ids: Sequence[str],
     cells: Mapping[str, Cells] | Iterable[tuple[str, Cells]],

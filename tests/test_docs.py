@@ -20,7 +20,7 @@ DOCS = [
 README = ROOT / "README.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-HIDDEN = {"build", "dist", "demo", "runs", "data"}  # made by use, or ignored by git
+HIDDEN = {"build", "dist", "demo", "runs", "data", "site"}  # made by use, or ignored by git
 
 
 def text_of(path):
@@ -100,6 +100,24 @@ def blocks_before_python(path):
     """Return how many plain blocks stand before the Python block: the place of its output."""
     languages = re.findall(r"^```(\w*)\n.*?^```$", text_of(path), flags=re.M | re.S)
     return languages[: languages.index("python")].count("")
+
+
+def test_the_tour_from_python_runs_as_it_says(tmp_path, monkeypatch):
+    """Blocks share their names; the plain block behind one is what it prints."""
+    monkeypatch.chdir(tmp_path)
+    path, names, printed = ROOT / "docs" / "python.md", {"__name__": "tour"}, ""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", text_of(path), flags=re.M | re.S)
+    for language, content in fences:
+        if language != "python":
+            assert printed == content
+            printed = ""
+            continue
+        assert printed == "", "a block prints what the page does not show"
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            exec(compile(content, "python.md", "exec"), names)
+        printed = shown.getvalue()
+    assert printed == ""
 
 
 def test_the_folder_tree_of_the_readme_is_the_folders():

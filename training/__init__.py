@@ -7,6 +7,7 @@ _HOMES = {
     "EpochPlan": "sampler",
     "FoldData": "fold_run",
     "FoldRun": "fold_folder",
+    "FoldSampler": "fold_sampler",
     "ImageCache": "cache",
     "Machine": "machine",
     "RECIPES": "augmentation",

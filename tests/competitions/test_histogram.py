@@ -81,7 +81,9 @@ def test_scores_by_hand() -> None:
 @pytest.mark.parametrize("metric", ["dice", "mean-iou-thresholds"])
 def test_above_the_last_level_all_masks_are_empty(metric: str) -> None:
     full = np.full((4, 4), 255, np.uint8)
-    histograms = np.stack([level_histograms(full, np.ones((4, 4))), level_histograms(full)])
+    histograms = np.stack(
+        [level_histograms(full, np.ones((4, 4), np.uint8)), level_histograms(full)]
+    )
     assert scores_by_level(histograms, metric)[:, 255].tolist() == [0, 1]
     assert scores_by_level(histograms, metric)[:, 254].tolist() == [1, 0]
 

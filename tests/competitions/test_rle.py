@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -220,3 +221,39 @@ def test_any_text_is_parsed_or_refused(text, dialect):
 def test_unknown_dialect():
     with pytest.raises(InputError, match=r"unknown run-length dialect 'kagle'.*mean 'kaggle'\?"):
         get_dialect("kagle")
+
+
+@given(MASKS, ANY_DIALECT)
+def test_a_dialect_by_name_is_that_dialect(mask, dialect):
+    text = encode(mask, dialect.name)
+    assert text == encode(mask, dialect)
+    assert np.array_equal(decode(text, *mask.shape, dialect.name), mask)
+
+
+@given(MASKS)
+def test_booleans_lists_and_tensors_are_encoded_alike(mask):
+    texts = {
+        encode(form, "kaggle")
+        for form in (mask, mask > 0, mask.tolist(), torch.from_numpy(mask), mask.astype(np.int64))
+    }
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: encode(STEPS, "kagle"), "unknown run-length dialect 'kagle'.*'kaggle'"),
+        (lambda: encode(STEPS, None), "name of a run-length dialect or a Dialect, found None"),
+        (lambda: encode(STEPS * 255, "kaggle"), "expected 0 and 1, found the values 0, 255"),
+        (lambda: encode(STEPS * 0.5, "kaggle"), "float64. Threshold probabilities first"),
+        (lambda: encode(STEPS[None], "kaggle"), r"expected shape \(H, W\), found \(1, 3, 3\)"),
+        (lambda: decode("1 1", 3, 3, "rle"), "unknown run-length dialect 'rle'"),
+        (lambda: decode("1 1", 3.0, 3, "kaggle"), "height and width in whole pixels, found 3.0"),
+        (lambda: decode("1 1", 0, 3, "kaggle"), "found 0 and 3"),
+        (lambda: decode("1 1", "kaggle", 3, 3), "found 3 .a int."),
+        (lambda: decode("9 2", 3, 3, "kaggle"), "ends 1 pixel beyond the image of 9 pixels"),
+    ],
+)
+def test_wrong_words_say_what_is_right(call, words):
+    with pytest.raises(InputError, match=words):
+        call()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.folds.audit import audit_folds
-from goldfold.folds.build import build_folds
+from goldfold.folds.build import build_fold_table
 
 
 def table(*rows):
@@ -222,7 +222,7 @@ def test_our_own_folds_never_leak_and_a_moved_image_always_does(seed, count):
     ids = [f"i{i}" for i in range(120)]
     groups = {name: f"p{i // 3}" for i, name in enumerate(ids)}
     areas = rng.integers(0, 3, 120) * rng.integers(1, 100, 120)
-    rows = build_folds(ids, list(groups.values()), areas, count=count, seed=seed)
+    rows = build_fold_table(ids, list(groups.values()), areas, count=count, seed=seed)
     non_empty = dict(zip(ids, areas > 0, strict=True))
     assert audit_folds(rows, groups=groups, expected_ids=ids, non_empty=non_empty).ok
     rows.loc[int(rng.integers(120)), "fold"] += 1
@@ -235,7 +235,7 @@ def test_a_table_of_real_size_is_quick():
     groups = [f"{g:08d}" for g in rng.integers(0, 6171, len(ids))]
     areas = np.where(rng.random(len(ids)) < 0.22, rng.integers(55, 161_421, len(ids)), 0)
     start = time.perf_counter()
-    rows = build_folds(ids, groups, areas, count=5)
+    rows = build_fold_table(ids, groups, areas, count=5)
     of_image = dict(zip(ids, groups, strict=True))
     audit_folds(
         rows, groups=of_image, expected_ids=ids, non_empty=dict(zip(ids, areas, strict=True))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.errors import InputError
-from goldfold.folds.build import build_folds
+from goldfold.folds.build import build_fold_table
 from goldfold.folds.table import fold_summary
 
 
@@ -23,7 +23,7 @@ def competition(patients=120, seed=0, images=4, non_empty=0.3):
 
 
 def build(ids, groups, areas, *, count=5, seed=0, area_bins=4):
-    return build_folds(ids, groups, areas, count=count, seed=seed, area_bins=area_bins)
+    return build_fold_table(ids, groups, areas, count=count, seed=seed, area_bins=area_bins)
 
 
 def test_a_table_by_hand():
@@ -117,7 +117,7 @@ ERRORS = {
     ),
     "too few folds": (
         lambda: build(*competition(), count=1),
-        "the number of folds must be 2 to 20, found 1; set .folds. count",
+        "the number of folds must be 2 to 20, found 1; set the folds' .count.",
     ),
     "too many folds": (
         lambda: build(*competition(), count=21),
@@ -125,7 +125,7 @@ ERRORS = {
     ),
     "too many quantiles": (
         lambda: build(*competition(), area_bins=21),
-        "the number of area quantiles must be 1 to 20, found 21; set .folds. area_bins",
+        "the number of area quantiles must be 1 to 20, found 21; set the folds' .area_bins.",
     ),
     "doubled ids": (
         lambda: build(["a", "b", "a", "b", "c"], [""] * 5, [1] * 5, count=2),
@@ -149,12 +149,13 @@ ERRORS = {
     ),
     "more folds than groups": (
         lambda: build(["a", "b", "c", "d", "e"], ["p", "p", "q", "q", "r"], [1] * 5),
-        r"5 folds need at least 5 groups, found 3 in 5 images. Set \[folds\] count to 3 or less, "
-        r"or if the images are independent, set \[folds\] group to `none`.",
+        r"5 folds need at least 5 groups, found 3 in 5 images. Set the folds' `count` to 3 or "
+        r"less, or if the images are independent of each other, set their `group` to none.",
     ),
     "more folds than images": (
         lambda: build(["a", "b", "c"], [""] * 3, [1] * 3),
-        r"5 folds need at least 5 groups, found 3 in 3 images. Set \[folds\] count to 3 or less.$",
+        r"5 folds need at least 5 groups, found 3 in 3 images. Set the folds' `count` to 3 or "
+        r"less.$",
     ),
     "one image": (
         lambda: build(["a"], [""], [1], count=2),
@@ -167,7 +168,7 @@ ERRORS = {
     "more folds than groups with masks": (
         lambda: build([f"i{i}" for i in range(9)], list("aabbcdefg"), [5] * 5 + [0] * 4),
         r"5 folds need at least 5 groups with a non-empty mask, so that each fold can be scored; "
-        r"found 3 among 7 groups \(5 of 9 images\). Set \[folds\] count to 3 or less",
+        r"found 3 among 7 groups \(5 of 9 images\). Set the folds' `count` to 3 or less",
     ),
 }
 
@@ -195,11 +196,15 @@ def test_classes_are_spread_evenly_and_groups_stay_whole():
     groups = [f"g{n // 2:03d}" for n in range(200)]
     classes = [str(rng.choice(["a", "b", "a;b"], p=[0.6, 0.3, 0.1])) for _ in range(100)]
     classes = [name for name in classes for _ in range(2)]
-    folds = build_folds(ids, groups, np.zeros(200, int), count=5, classes=classes)
+    folds = build_fold_table(ids, groups, np.zeros(200, int), count=5, classes=classes)
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
     counts = folds.groupby(["stratum", "fold"]).size().unstack(fill_value=0)
     assert (counts.max(axis=1) - counts.min(axis=1) <= 2).all()
-    again = build_folds(ids[::-1], groups[::-1], np.zeros(200, int), count=5, classes=classes[::-1])
+    again = build_fold_table(
+        ids[::-1], groups[::-1], np.zeros(200, int), count=5, classes=classes[::-1]
+    )
     assert again.equals(folds)
     with pytest.raises(InputError, match="groups with an image of a rarer class"):
-        build_folds(ids[:6], groups[:6], np.zeros(6, int), count=3, classes=["a"] * 4 + ["b"] * 2)
+        build_fold_table(
+            ids[:6], groups[:6], np.zeros(6, int), count=3, classes=["a"] * 4 + ["b"] * 2
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from goldfold.folds.build import build_folds
+from goldfold.folds.build import build_fold_table
 from goldfold.folds.strata import area_strata
 
 SHAPES = {  # groups, mean images a group, fraction non-empty, folds
@@ -36,7 +36,7 @@ def imbalance(fold, area, folds):
 
 def ours(group, area, folds, seed):
     ids = [f"{i:06d}" for i in range(len(group))]
-    table = build_folds(ids, [f"p{g}" for g in group], area, count=folds, seed=seed)
+    table = build_fold_table(ids, [f"p{g}" for g in group], area, count=folds, seed=seed)
     return table["fold"].to_numpy()
 
 

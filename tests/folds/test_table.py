@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from goldfold.errors import InputError
-from goldfold.folds.build import build_folds
+from goldfold.folds.build import build_fold_table
 from goldfold.folds.table import (
     bare_ids,
     fold_summary,
@@ -15,7 +15,7 @@ from goldfold.folds.table import (
 
 def folds():
     ids = ["000", "001", "1e3", "NA", "nan", "é, b"]
-    return build_folds(ids, ["01", "01", "", "", "2", "3"], [5, 0, 9, 0, 0, 7], count=2)
+    return build_fold_table(ids, ["01", "01", "", "", "2", "3"], [5, 0, 9, 0, 0, 7], count=2)
 
 
 def test_written_and_read_is_the_same(tmp_path):

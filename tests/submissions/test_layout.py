@@ -13,7 +13,7 @@ from goldfold.errors import InputError
 from goldfold.submissions.check import CheckReport, check_submission
 from goldfold.submissions.layout import Layout, format_probability
 from goldfold.submissions.table import read_sample
-from goldfold.submissions.write import write_submission
+from goldfold.submissions.write import write_rows
 
 KAGGLE, ROWS = get_dialect("kaggle"), get_dialect("row-major")
 SHIPS = Layout(("ImageId",), ("EncodedPixels",), "mask", KAGGLE, objects=True)
@@ -80,7 +80,7 @@ def test_what_is_written_is_correct_and_read_back(tmp_path, layout, turned) -> N
     sample = read_sample(sample_path, layout)
     assert sample.image_ids == list(cells(layout))
     path = tmp_path / "submission.csv"
-    write_submission(
+    write_rows(
         path, sample.image_ids, cells(layout), layout=layout, columns=sample.columns, shape=SIDES
     )
     report = check(layout, path, sample_path)
@@ -102,7 +102,7 @@ def test_what_is_written_is_correct_and_read_back(tmp_path, layout, turned) -> N
 
 def test_masks_come_back_as_pixels(tmp_path) -> None:
     path = tmp_path / "submission.csv"
-    write_submission(path, list(cells(ORGANS)), cells(ORGANS), layout=ORGANS, shape=SIDES)
+    write_rows(path, list(cells(ORGANS)), cells(ORGANS), layout=ORGANS, shape=SIDES)
     with path.open(newline="") as file:
         for place, row in enumerate(csv.DictReader(file)):
             assert np.array_equal(decode(row["segmentation"], *SIDES, ROWS), mask(place))
@@ -144,7 +144,7 @@ def test_faults_of_every_layout(tmp_path, layout, lines, kinds) -> None:
 def test_what_is_wrong_is_not_written(tmp_path, layout, changed, words) -> None:
     path, valid_cells = tmp_path / "submission.csv", cells(layout)
     with pytest.raises(InputError) as caught:
-        write_submission(path, list(valid_cells), valid_cells | changed, layout=layout, shape=SIDES)
+        write_rows(path, list(valid_cells), valid_cells | changed, layout=layout, shape=SIDES)
     assert words in str(caught.value)
     assert not path.exists()
 

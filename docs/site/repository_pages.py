@@ -1,0 +1,59 @@
+"""README.md and other files of the repository as pages of the site, with links that still lead."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "benchmarks/README.md": "benchmarks.md",
+}
+"""File of the repository -> page; what lies in docs/ is a page under its own name."""
+
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def repository_page(root: Path, file: str) -> str:
+    """Return a file of the repository as a page of the site."""
+    return turn_links((root / file).read_text(encoding="utf-8"), file, PAGES[file])
+
+
+def turn_links(text: str, file: str, page: str) -> str:
+    """Return Markdown with links between files of the repository turned to links between pages.
+
+    A link to a file that is no page, such as a licence, becomes its text.
+
+    Args:
+        text: Markdown.
+        file: of the repository, from its root.
+        page: its place in the site.
+
+    >>> turn_links("see [this](docs/glossary.md#fold), [that](LICENSE)", "README.md", "index.md")
+    'see [this](glossary.md#fold), that'
+    """
+
+    def turned(link: re.Match[str]) -> str:
+        words, target, anchor = link[1], link[2], link[3] or ""
+        if "://" in target or target.startswith("mailto:"):
+            return link[0]
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
+        if (to := page_of(place)) is None:
+            return words
+        return f"[{words}]({posixpath.relpath(to, posixpath.dirname(page) or '.')}{anchor})"
+
+    return _LINK.sub(turned, text)
+
+
+def page_of(file: str) -> str | None:
+    """Return the page of a file of the repository, None if it is none.
+
+    >>> page_of("docs/competitions/tgs-salt.md"), page_of("CITATION.cff")
+    ('competitions/tgs-salt.md', None)
+    """
+    if file in PAGES:
+        return PAGES[file]
+    return file.removeprefix("docs/") if re.fullmatch(r"docs/.*\.md", file) else None

@@ -1,0 +1,230 @@
+"""Folds for a pandas table of people's own, aligned with its rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
+from goldfold.folds.build import build_fold_table
+from goldfold.folds.group_keys import group_keys, label_text
+from goldfold.folds.strata import MOST_STRATA, area_strata, stratum_names, usable_bins
+
+IntArray = NDArray[np.int64]
+StrataKind = Literal["auto", "classes", "areas"]
+
+
+class MissingGroupWarning(UserWarning):
+    """Some rows have no group, and each of them became a group of its own."""
+
+
+def build_folds(
+    df: pd.DataFrame,
+    group: Hashable | None = None,
+    strata: Hashable | list[Hashable] | None = None,
+    *,
+    count: int = 5,
+    seed: int = 0,
+    strata_kind: StrataKind = "auto",
+    area_bins: int = 4,
+    id_column: Hashable | None = None,
+) -> pd.DataFrame:
+    """Return a table of folds with the index and the order of `df`.
+
+    Rows with the same group share a fold; strata are spread evenly. A row keeps its fold when the
+    rows are shuffled, because the folds depend on ids, groups, strata and seed alone.
+
+    Columns of the result: fold (int64, 0 to count - 1), group (as in `df`; missing where a row is
+    a group of its own), stratum (str).
+
+    Args:
+        df: one row per image.
+        group: column whose equal values stay together, such as the patient. Rows without a value
+            become groups of their own, with a `MissingGroupWarning`.
+        strata: column to spread evenly, or a list of columns whose combinations are spread:
+            booleans, classes, or mask areas in pixels.
+        count: number of folds, 2 to 20.
+        seed: draws among equally good splits.
+        strata_kind: what `strata` holds. "auto" takes text, categories, booleans and up to 20
+            different whole numbers for classes, and any other numbers for areas.
+        area_bins: areas are cut into this many quantiles, beside the empty masks.
+        id_column: column that tells the rows apart; the index unless given.
+
+    Raises:
+        InputError: a column is missing, ids repeat, most rows have no group, strata have missing
+            values, or whole groups cannot fill the folds.
+
+    >>> table = pd.DataFrame({"patient": [7, 7, 8, 9], "label": [1, 0, 1, 0]})
+    >>> build_folds(table, group="patient", strata="label", count=2)["fold"].tolist()
+    [0, 0, 1, 1]
+    """
+    columns = _strata_columns(df, strata)
+    _check_frame(df, [*([group] if group is not None else []), *columns])
+    keys = _group_keys(df, group)
+    ids = _ids(df, id_column, needed="" in keys)
+    kinds = {column: _kind(df[column], column, strata_kind) for column in columns}
+    areas, classes = np.zeros(len(df), np.int64), None
+    if list(kinds.values()) == ["areas"]:
+        areas = _whole_areas(df[columns[0]], columns[0])
+    elif columns:
+        classes = _combinations(df, kinds, count, area_bins)
+    table = build_fold_table(
+        ids, keys, areas, count=count, seed=seed, area_bins=area_bins, classes=classes
+    )
+    placed = table.set_index("image_id").loc[ids]
+    known = np.array([bool(key) for key in keys])
+    return pd.DataFrame(
+        {
+            "fold": placed["fold"].to_numpy(np.int64),
+            "group": None if group is None else df[group].where(known).array,
+            "stratum": placed["stratum"].to_numpy(),
+        },
+        index=df.index,
+    )
+
+
+def _strata_columns(df: pd.DataFrame, strata: Any) -> list[Hashable]:
+    if not isinstance(df, pd.DataFrame):
+        raise InputError(
+            f"expected a pandas DataFrame with one row per image, found a {type(df).__name__}. "
+            "For sequences of ids, groups and areas use goldfold.folds.build_fold_table."
+        )
+    if strata is None:
+        return []
+    return list(strata) if isinstance(strata, list) else [strata]
+
+
+def _check_frame(df: pd.DataFrame, columns: Sequence[Hashable]) -> None:
+    """Raise an InputError where there are no rows, or a column is missing or there twice."""
+    if df.empty:
+        raise InputError("expected a table with at least one row, found none.")
+    problems = []
+    for column in dict.fromkeys(columns):
+        count = int((df.columns == column).sum())
+        if count == 0:
+            known = ", ".join(map(str, df.columns))
+            hint = did_you_mean(str(column), map(str, df.columns))
+            problems.append(f"no column {column!r}; there are {known}.{hint}")
+        elif count > 1:
+            problems.append(f"{count} columns are called {column!r}; rename all but one")
+    if problems:
+        raise InputError(list_problems("cannot build folds:", problems))
+
+
+def _ids(df: pd.DataFrame, id_column: Hashable | None, *, needed: bool) -> list[str]:
+    """Return a different text for each row.
+
+    Args:
+        df: the table.
+        id_column: where they stand; None for the index.
+        needed: whether they decide anything, because rows without a group are named by them.
+    """
+    if id_column is not None:
+        _check_frame(df, [id_column])
+    labels = df.index if id_column is None else df[id_column]
+    ids = [f"row {label_text(label)}" for label in labels]
+    repeated = pd.Series(ids)[pd.Series(ids).duplicated()].unique().tolist()
+    if not repeated:
+        return ids
+    if id_column is None and not needed:
+        return [f"row {place}" for place in range(len(df))]
+    where = "the index" if id_column is None else f"column {id_column!r}"
+    raise InputError(
+        f"expected {where} to tell all rows apart, found labels more than once: "
+        f"{first_few([name.removeprefix('row ') for name in repeated])}. Name a column of "
+        f"different "
+        "ids with id_column, or the column whose equal values stay together with group."
+    )
+
+
+def _group_keys(df: pd.DataFrame, group: Hashable | None) -> list[str]:
+    """Return a text for each row's group, "" for a row of its own; warn of missing groups."""
+    if group is None:
+        return [""] * len(df)
+    # The prefix keeps a group 3 apart from a row 3 that is a group of its own.
+    keys = [f"group {key}" if key else "" for key in group_keys(df[group])]
+    alone = keys.count("")
+    if 2 * alone > len(keys):
+        raise InputError(
+            f"column {group!r} has no value in {alone:,} of {len(keys):,} rows, so it cannot keep "
+            "groups together. Fill it in, or leave group out if the rows are independent."
+        )
+    if alone:
+        rows = [str(df.index[place]) for place, key in enumerate(keys) if not key]
+        warnings.warn(
+            f"column {group!r} has no value in {plural(alone, 'row', 'rows')} "
+            f"({first_few(rows)}): each is a group of its own. Fill the column in if some of them "
+            "belong together.",
+            MissingGroupWarning,
+            stacklevel=3,
+        )
+    return keys
+
+
+def _kind(values: pd.Series, column: Hashable, asked: StrataKind) -> str:
+    """Return whether a column holds classes or areas.
+
+    Raises:
+        InputError: values are missing, or there is no such kind.
+    """
+    if asked not in get_args(StrataKind):
+        known = ", ".join(map(repr, get_args(StrataKind)))
+        raise InputError(f"unknown strata_kind {asked!r}; there are {known}.")
+    gone = values.isna().to_numpy()
+    if gone.any():
+        rows = [str(values.index[place]) for place in np.flatnonzero(gone).tolist()]
+        raise InputError(
+            f"column {column!r} has no value in {plural(len(rows), 'row', 'rows')} "
+            f"({first_few(rows)}). Fill it in, or leave these rows out."
+        )
+    if asked != "auto":
+        return asked
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return "classes"
+    whole = (values == np.floor(values)).all()
+    return "classes" if whole and values.nunique() <= MOST_STRATA else "areas"
+
+
+def _whole_areas(values: pd.Series, column: Hashable) -> IntArray:
+    """Return a column of areas as whole pixels.
+
+    Raises:
+        InputError: the values are no numbers, negative, or fractions.
+    """
+    try:
+        numbers = values.to_numpy(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f'column {column!r} holds no numbers; strata_kind="classes" spreads its values.'
+        ) from None
+    bad = np.flatnonzero((numbers < 0) | (numbers != np.floor(numbers)))
+    if bad.size:
+        raise InputError(
+            f"expected column {column!r} to hold areas in whole pixels, found "
+            f"{numbers[bad[0]]:g} in row {values.index[int(bad[0])]} ({bad.size:,} such values in "
+            "all). Multiply shares by the pixels of the image, cut other numbers into classes "
+            '(pandas.qcut), or pass strata_kind="classes".'
+        )
+    whole: IntArray = numbers.astype(np.int64)
+    return whole
+
+
+def _combinations(
+    df: pd.DataFrame, kinds: dict[Hashable, str], count: int, area_bins: int
+) -> list[str]:
+    """Return what is spread evenly: the class of each row, or its combination over columns."""
+    texts = []
+    for column, kind in kinds.items():
+        if kind == "areas":
+            areas = _whole_areas(df[column], column)
+            bins = usable_bins(int((areas > 0).sum()), count, area_bins)
+            values = stratum_names(area_strata(areas, bins))
+        else:
+            values = [label_text(value) for value in df[column]]
+        texts.append(values if len(kinds) == 1 else [f"{column}={value}" for value in values])
+    return [", ".join(row) for row in zip(*texts, strict=True)]
