@@ -18,7 +18,8 @@ from torch import nn
 
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError, OutputError, Stopped
-from goldfold.files import locked_folder, read_json
+from goldfold.files import read_json
+from goldfold.locks import locked_folder
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_run as fold_run_module
 from goldfold.training import held_out as held_out_module
