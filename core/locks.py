@@ -1,8 +1,8 @@
 """Locks between processes, by filelock: one writer of a folder, one or several of a file.
 
 A lock is the operating system's, held on an empty hidden file beside what it protects: `fold-0` is
-locked by `.fold-0.lock`. It ends with its process, whatever ends that. The empty file stays, because
-removing it would let two processes hold locks on two files of the same name.
+locked by `.fold-0.lock`. It ends with its process, whatever ends that. The empty file stays: if it
+were removed, two processes could hold locks on two files of the same name.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def locked_folder(folder: Path) -> Iterator[None]:
 class WriterLock:
     """Keeps the writers of a file apart: one alone, or several that take turns.
 
-    filelock has no shared lock that the operating system holds, so each of several writers holds a
-    lock of its own (`.NAME.share-0.lock`, `.NAME.share-1.lock`, ...), and one that wants to be alone
-    holds `.NAME.lock` and finds all of those free.
+    filelock's locks are exclusive, so each of several writers holds one of its own
+    (`.NAME.share-0.lock`, `.NAME.share-1.lock`, ...), and one that wants to be alone holds
+    `.NAME.lock` and finds all of those free.
     """
 
     def __init__(self, path: Path, *, shared: bool) -> None:

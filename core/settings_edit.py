@@ -13,13 +13,13 @@ from goldfold.settings_text import to_value
 
 
 def edit_toml(text: str, content: Mapping[str, Any]) -> str:
-    """Return TOML text changed to have this content.
+    r"""Return TOML text changed to have this content.
 
     A table is changed key by key and a list of tables item by item, so only lines whose values
     differ are touched. New keys come after the ones that are there, before the next table. A new
     table gets lines of its own at the top level and stands in one line elsewhere.
 
-    >>> print(edit_toml("# five\\ncount = 5  # or ten\\nseed = 0\\n", {"count": 7, "seed": 0}))
+    >>> print(edit_toml("# five\ncount = 5  # or ten\nseed = 0\n", {"count": 7, "seed": 0}))
     # five
     count = 7  # or ten
     seed = 0
@@ -37,7 +37,9 @@ def edit_toml(text: str, content: Mapping[str, Any]) -> str:
     return tomlkit.dumps(document)
 
 
-def _update(table: MutableMapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _update(
+    table: MutableMapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
     """Change a table of a document from its plain content `old` to `new`."""
     for key in [key for key in old if key not in new]:
         del table[key]

@@ -1,6 +1,6 @@
-"""Settings as TOML text, what belongs to a table before the tables below it.
+"""Settings as TOML text, in which what belongs to a table stands before the tables below it.
 
-tomlkit, which edits TOML (`goldfold.settings_edit`), would write a model's options after its stages.
+tomlkit, which edits TOML (`goldfold.settings_edit`), writes a model's options after its stages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-import errno
 import os
 import resource
 import subprocess
@@ -173,4 +172,3 @@ def test_fingerprints_differ_where_json_differs(one, other):
 
 def test_fingerprints_do_not_change_from_version_to_version():
     assert fingerprint({"b": [1, 2], "a": "x"}) == "721ef82f2d6c0997"
-
