@@ -44,10 +44,11 @@ def _update(
     for key in [key for key in old if key not in new]:
         del table[key]
     for key, value in new.items():
-        before = old.get(key)
+        before: Any = old.get(key)
         if key in old and _same(before, value):
             continue
-        place, both = table.get(key), isinstance(before, Mapping) and isinstance(value, Mapping)
+        place: Any = table.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
         if isinstance(place, AoT) and _is_tables(value):
             _update_list(place, before, value)
         elif both and not isinstance(place, InlineTable):

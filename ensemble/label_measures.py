@@ -79,7 +79,9 @@ class ResampledRatios:
 
 
 def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    ratio: FloatArray = np.full(len(below), np.nan)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio
 
 
 @dataclass(frozen=True)

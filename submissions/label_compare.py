@@ -195,7 +195,8 @@ def _named(
 
 def _of_class(name: str, both: Sequence[FloatArray], flags: Sequence[Flags]) -> ClassAgreement:
     """Return how two submissions' probabilities (N,) and answers (N,) of a class agree."""
-    correlation = float(pd.DataFrame(dict(enumerate(both))).corr(method="spearman").loc[0, 1])
+    table = pd.DataFrame(dict(enumerate(both)))
+    correlation = float(table.corr(method="spearman").to_numpy()[0, 1])
     return ClassAgreement(
         name,
         float(np.abs(both[0] - both[1]).mean()),
