@@ -200,6 +200,7 @@ def _settings_and_text(
     import tomllib
 
     from goldfold.competitions.preset import load_preset, read_recipe, resolve_settings
+    from goldfold.settings_edit import edit_toml
     from goldfold.settings_file import override, validate_settings
 
     beneath = load_preset(preset)
@@ -207,14 +208,16 @@ def _settings_and_text(
     content = {"competition": {**beneath, **head}, **tomllib.loads(read_recipe(preset, recipe))}
     content = override(content, assignments)
     settings = _at(data, validate_settings(content, f"preset {preset}, recipe {recipe}"))
-    text = _text(preset, recipe, head)
-    if assignments:
-        changed = {**head, **_difference(content["competition"], beneath)}
-        text = _changed_text(text, content, changed)
-        if _at(data, resolve_settings(tomllib.loads(text), target)) != settings:
-            # The preset lies beneath key by key: what an assignment left out would come back.
-            whole = {k: v for k, v in content["competition"].items() if k != "preset"}
-            text = _changed_text(text, content, whole)
+    competition = content["competition"]
+
+    def text_with(competition: dict[str, Any]) -> str:
+        text = _text(preset, recipe, competition)
+        return edit_toml(text, {**content, "competition": competition})
+
+    text = text_with({**head, **_difference(competition, beneath)})
+    if _at(data, resolve_settings(tomllib.loads(text), target)) != settings:
+        # The preset lies beneath key by key: what an assignment left out would come back.
+        text = text_with({key: value for key, value in competition.items() if key != "preset"})
     # What is written is read again before anything is said of it.
     return _at(data, resolve_settings(tomllib.loads(text), target)), text
 
@@ -242,8 +245,8 @@ def _difference(above: dict[str, Any], beneath: dict[str, Any]) -> dict[str, Any
     return found
 
 
-def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:
-    """Return goldfold.toml: the competition by name, then the recipe as it stands."""
+def _text(preset: str, recipe: str, competition: dict[str, Any]) -> str:
+    """Return goldfold.toml: where it comes from, the competition, then the recipe as it stands."""
     from goldfold.competitions.preset import read_recipe
     from goldfold.settings_text import to_toml
 
@@ -251,20 +254,12 @@ def _text(preset: str, recipe: str, competition: dict[str, str]) -> str:
         f"# Made by: goldfold init {preset} --recipe {recipe}",
         "# Every setting: goldfold config schema; as resolved: goldfold config show RUN",
         "",
-        "[competition]",
-        to_toml(competition),
+        to_toml({"competition": competition}).strip(),
+        "",
         read_recipe(preset, recipe).rstrip(),
         "",
     ]
     return "\n".join(lines)
-
-
-def _changed_text(text: str, content: dict[str, Any], competition: dict[str, Any]) -> str:
-    """Return the head of the text, then this content with this competition; comments are lost."""
-    from goldfold.settings_text import to_toml
-
-    head = "\n".join(text.splitlines()[:2])
-    return f"{head}\n\n{to_toml({**content, 'competition': competition})}"
 
 
 def portable(data: Path, output: Path) -> str:

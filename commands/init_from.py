@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +138,7 @@ def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
 def _text(data: Path, target: Path, found: Recognised, folds: dict[str, Any]) -> str:
     from goldfold.commands.init import portable
     from goldfold.competitions.preset import read_recipe
+    from goldfold.settings_edit import edit_toml
     from goldfold.settings_text import to_toml
 
     competition: dict[str, Any] = {
@@ -146,9 +147,11 @@ def _text(data: Path, target: Path, found: Recognised, folds: dict[str, Any]) ->
     competition["data"] = portable(data, target.parent)
     kind = "one class" if competition.get("exclusive") else "classes"
     recipe = read_recipe(*RECIPES["masks" if competition["task"] == "segmentation" else kind])
-    lines_of_folds = to_toml({key: value for key, value in folds.items() if value}).strip()
-    recipe = re.sub(r'(?m)^group = "\w+".*$', lambda _: lines_of_folds, recipe)
-    recipe = re.sub(r", class_weights = \{[^}]*\}", "", recipe)
+    content = tomllib.loads(recipe)
+    content["folds"] |= {key: value for key, value in folds.items() if value}
+    for stage in (stage for model in content["models"] for stage in model["stages"]):
+        stage["loss"].pop("class_weights", None)  # of the recipe's own classes
+    recipe = edit_toml(recipe, content)
     questions = [f"#   - {line}" for line in found.questions] or ["#   none"]
     lines = [
         "# Made by: goldfold init --from",

@@ -1,4 +1,7 @@
-"""Settings as TOML text (the standard library only reads TOML)."""
+"""Settings as TOML text, in which what belongs to a table stands before the tables below it.
+
+tomlkit, which edits TOML (`goldfold.settings_edit`), writes a model's options after its stages.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def to_toml(content: Mapping[str, Any], prefix: str = "") -> str:
     <BLANKLINE>
     """
     values = {key: value for key, value in content.items() if not _is_table(value)}
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in values.items() if v is not None]
+    lines = [f"{_key(k)} = {to_value(v)}" for k, v in values.items() if v is not None]
     text = "".join(f"{line}\n" for line in lines)
     for key, value in content.items():
         name = f"{prefix}{_key(key)}"
@@ -41,14 +44,22 @@ def _is_table(value: Any) -> bool:
 
 def _key(key: str) -> str:
     plain = key.replace("-", "").replace("_", "").isalnum() and key.isascii()
-    return key if plain else _value(key)
+    return key if plain else to_value(key)
 
 
-def _value(value: Any) -> str:
+def to_value(value: Any) -> str:
+    """Return a value as TOML in one line.
+
+    >>> print(to_value({"a": [1, True], "b c": {}}))
+    { a = [1, true], "b c" = {} }
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(one) for one in value)}]"
+        return f"[{', '.join(to_value(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        cells = [f"{_key(key)} = {to_value(item)}" for key, item in value.items()]
+        return f"{{ {', '.join(cells)} }}" if cells else "{}"
     if isinstance(value, str):
         # JSON's escapes are TOML's, but JSON leaves DEL as it is.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -10,7 +10,7 @@ import numpy as np
 from goldfold.competitions.label_metric import Ranked, log_losses, right_images, scored_classes
 from goldfold.ensemble.honest import INTERVAL_LEVEL, group_interval
 from goldfold.ensemble.label_measures import known_bounds
-from goldfold.ensemble.labels import FloatArray, IntArray, JudgedLabels, Truth, honest_score
+from goldfold.ensemble.labels import FloatArray, IntArray, JudgedLabels, Truth, resampled_score
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _image_scores(truth: Truth, judged: JudgedLabels) -> FloatArray:
 def _weighted_score(truth: Truth, judged: JudgedLabels) -> Callable[[FloatArray], float]:
     """Return what scores the whole set under weights (N,) of the images, NaN without a meaning."""
     if truth.metric != "auroc":
-        return lambda weights: honest_score(truth, judged.probability, judged.predicted, weights)
+        return lambda weights: resampled_score(truth, judged.probability, judged.predicted, weights)
     ranked = [  # sorted once, not for every drawing
         Ranked(truth.targets[:, place] > 0, judged.probability[:, place])
         for place in scored_classes(len(truth.classes), truth.exclusive)

@@ -88,7 +88,7 @@ def _try_one(
     weights = choose(np.ones(len(parts), bool))
     whole = blend(weights)
     judged = cross_fit_labels(truth, parts, lambda which: blend(choose(which)))
-    optimistic = truth.score(whole, best_thresholds(truth, whole))
+    optimistic = truth.reported_score(whole, best_thresholds(truth, whole))
     return LabelTrial(merge, way, tuple(weights), judged, optimistic)
 
 

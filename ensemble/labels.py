@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.class_measures import reported_score
 from goldfold.competitions.label_metric import (
     HALF,
     decide,
@@ -53,7 +54,7 @@ class Truth:
         thresholds: Sequence[float] | None = None,
         weights: FloatArray | None = None,
     ) -> float:
-        """Return the score of probabilities (N, C)."""
+        """Return the score of probabilities (N, C), as searches and resampling compute it."""
         return label_score(
             self.metric,
             self.targets,
@@ -62,6 +63,19 @@ class Truth:
             class_weights=self.class_weights,
             thresholds=thresholds,
             weights=weights,
+        )
+
+    def reported_score(
+        self, probability: FloatArray, thresholds: Sequence[float] | None = None
+    ) -> float:
+        """Return the score of probabilities (N, C), as scikit-learn computes it."""
+        return reported_score(
+            self.metric,
+            self.targets,
+            probability,
+            exclusive=self.exclusive,
+            class_weights=self.class_weights,
+            thresholds=thresholds,
         )
 
 
@@ -147,7 +161,8 @@ def cross_fit_labels(
         limits = best_thresholds(truth.of(~here), its[~here])
         probability[here] = its[here]
         predicted[here] = decide(its[here], truth.exclusive, limits)
-        folds[int(part)] = (int(here.sum()), truth.of(here).score(its[here], limits))
+        score = truth.of(here).reported_score(its[here], limits)
+        folds[int(part)] = (int(here.sum()), score)
     honest = honest_score(truth, probability, predicted)
     return JudgedLabels(probability, predicted, honest, folds)
 
@@ -216,26 +231,38 @@ def assess_labels(
         probability=judged.probability,
         predicted=judged.predicted,
         honest=judged.honest,
-        optimistic=truth.score(whole, thresholds),
-        constant=truth.score(np.array(frequency), thresholds=None),
+        optimistic=truth.reported_score(whole, thresholds),
+        constant=truth.reported_score(np.array(frequency)),
         folds=judged.folds,
     )
 
 
-def honest_score(
-    truth: Truth,
-    probability: FloatArray,
-    predicted: NDArray[np.bool_],
-    weights: FloatArray | None = None,
-) -> float:
-    """Return the score of images of which each has its own thresholds.
+def honest_score(truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_]) -> float:
+    """Return the score of images of which each has its own thresholds, as it is reported.
 
     Args:
         truth: of N images.
         probability: (N, C).
         predicted: (N, C) what the thresholds made of it.
-        weights: (N,) of the images.
     """
-    if truth.metric in ("accuracy", "f1"):
-        return truth.score(predicted.astype(float), weights=weights)
-    return truth.score(probability, weights=weights)
+    return truth.reported_score(_what_is_scored(truth, probability, predicted))
+
+
+def resampled_score(
+    truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_], weights: FloatArray
+) -> float:
+    """Return the `honest_score` of images that are drawn again, each as often as it was drawn.
+
+    Args:
+        truth: of N images.
+        probability: (N, C).
+        predicted: (N, C) what the thresholds made of it.
+        weights: (N,) how often each image was drawn.
+    """
+    return truth.score(_what_is_scored(truth, probability, predicted), weights=weights)
+
+
+def _what_is_scored(
+    truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_]
+) -> FloatArray:
+    return predicted.astype(float) if truth.metric in ("accuracy", "f1") else probability

@@ -16,8 +16,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -25,7 +24,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from goldfold.errors import InputError, NotFiniteError, OutputError
-from goldfold.files import fingerprint, lock, read_json, turn, write_json
+from goldfold.files import fingerprint, read_json, write_json
 from goldfold.inference.record import (
     HEADER_BYTES,
     MAGIC,
@@ -34,6 +33,7 @@ from goldfold.inference.record import (
     pack_record,
     scan_records,
 )
+from goldfold.locks import WriterLock
 from goldfold.training.finite import RETRAIN
 
 Split = Literal["out-of-fold", "test"]
@@ -106,14 +106,18 @@ class MapWriter:
         except OSError as error:
             raise _unwritable(path, error) from error
         try:
-            lock(self._file.fileno(), path, shared=shared)
-            with self._turn():
-                self._resume(restart)
-        except OSError as error:
-            self._file.close()
-            raise _unwritable(path, error) from error
+            self._lock = WriterLock(path, shared=shared)
         except BaseException:
             self._file.close()
+            raise
+        try:
+            with self._lock.turn():
+                self._resume(restart)
+        except OSError as error:
+            self.close()
+            raise _unwritable(path, error) from error
+        except BaseException:
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -169,7 +173,7 @@ class MapWriter:
                 "weights and logits it comes from."
             )
         record = pack_record(image_id, array, presence)
-        with self._turn():
+        with self._lock.turn():
             self._catch_up()
             if image_id not in self._stored:
                 self._summary.unlink(missing_ok=True)
@@ -178,7 +182,7 @@ class MapWriter:
 
     def holds(self, count: int) -> bool:
         """Return whether so many maps are stored, those of other processes included."""
-        with self._turn():
+        with self._lock.turn():
             self._catch_up()
         return len(self._stored) >= count
 
@@ -188,7 +192,7 @@ class MapWriter:
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
-        with self._turn():
+        with self._lock.turn():
             self._catch_up()
             try:
                 os.fsync(self._file.fileno())
@@ -205,15 +209,7 @@ class MapWriter:
     def close(self) -> None:
         """Close the file; what is stored stays."""
         self._file.close()
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Keep other processes from the end of the file, where there may be some."""
-        if not self._shared:
-            yield
-            return
-        with turn(self.path.parent):
-            yield
+        self._lock.release()
 
     def _resume(self, restart: bool) -> None:
         """Take over the whole records, cut off a torn one, or begin anew."""

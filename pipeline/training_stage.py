@@ -175,7 +175,7 @@ def _remove_training(folder: Path) -> None:
     import shutil
 
     from goldfold.errors import OutputError
-    from goldfold.files import locked_folder
+    from goldfold.locks import locked_folder
 
     if not folder.exists():
         return

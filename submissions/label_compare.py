@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.competitions.label_metric import decide, scored_classes
@@ -200,23 +201,16 @@ def _named(
 
 def _of_class(name: str, both: Sequence[FloatArray], flags: Sequence[Flags]) -> ClassAgreement:
     """Return how two submissions' probabilities (N,) and predictions (N,) of a class agree."""
-    ranks = [_centred_ranks(values) for values in both]
-    size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
+    table = pd.DataFrame(dict(enumerate(both)))
+    correlation = float(table.corr(method="spearman").to_numpy()[0, 1])
     return ClassAgreement(
         name,
         float(np.abs(both[0] - both[1]).mean()),
-        float((ranks[0] * ranks[1]).sum() / size) if size else None,
+        None if np.isnan(correlation) else correlation,
         int(flags[0].sum()),
         int(flags[1].sum()),
         int((flags[0] & flags[1]).sum()),
     )
-
-
-def _centred_ranks(values: FloatArray) -> FloatArray:
-    """Return the rank of each value (ties get their mean rank) minus the mean rank."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count + 1) / 2
-    return np.asarray(middle[place] - (len(values) - 1) / 2, float)
 
 
 def _of_images(

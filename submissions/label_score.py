@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.label_metric import label_score
+from goldfold.competitions.class_measures import reported_score
 from goldfold.errors import InputError, list_problems
 from goldfold.submissions.label_file import read_label_file, require_every_class
 from goldfold.submissions.layout import Layout
@@ -83,12 +83,17 @@ def score_labels(
     targets = np.stack(list(true.values()))
     if np.isnan(targets).any() or not np.isin(targets, (0, 1)).all():
         raise InputError(f"{solution}: expected 0 or 1 for every image and class.")
+    if exclusive and (wrong := [n for n, row in zip(true, targets, strict=True) if row.sum() != 1]):
+        title = f"{solution}: expected exactly one class for every image:"
+        raise InputError(list_problems(title, wrong, limit=_SHOWN))
     probability = np.stack([submitted[name] for name in true])
     require_every_class(path, probability, classes)
     truth = targets.astype(np.uint8)
 
     def score(values: NDArray[np.float64]) -> float:
-        return label_score(metric, truth, values, exclusive=exclusive, class_weights=class_weights)
+        return reported_score(
+            metric, truth, values, exclusive=exclusive, class_weights=class_weights
+        )
 
     frequency = np.broadcast_to(truth.mean(axis=0), truth.shape)
     counts = {name: int(n) for name, n in zip(classes, truth.sum(axis=0), strict=True)}

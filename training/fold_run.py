@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from goldfold.errors import InputError
-from goldfold.files import locked_folder, read_json, remove_leftovers
+from goldfold.files import read_json, remove_leftovers
+from goldfold.locks import locked_folder
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.assembly import build_network

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from goldfold.errors import InputError
 
@@ -91,11 +92,7 @@ def _smooth(losses: list[float]) -> list[float]:
 
 def _running_mean(losses: list[float]) -> list[float]:
     """Return the exponential running mean, corrected for its beginning."""
-    mean, means = 0.0, []
-    for step, loss in enumerate(losses):
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        means.append(mean / (1 - SMOOTHING ** (step + 1)))
-    return means
+    return list(pd.Series(losses, dtype=float).ewm(alpha=1 - SMOOTHING).mean())
 
 
 def _suggest(rates: list[float], smoothed: list[float]) -> float:

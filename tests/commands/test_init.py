@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from goldfold.competitions.preset import load_settings, preset_names, recipe_names
+from goldfold.competitions.preset import load_settings, preset_names, read_recipe, recipe_names
 
 
 def test_it_says_what_it_found_and_what_comes_next(data, invoke, tmp_path):
@@ -54,9 +54,15 @@ def test_assignments_are_written(data, invoke, tmp_path):
     words = ["--data", data, "-o", tmp_path / "run", "--set", "folds.count=7"]
     done = invoke("init", "siim-acr-pneumothorax", *words, "--set", "models.0.encoder=resnet50")
     assert done.code == 0
-    content = tomllib.loads((tmp_path / "run" / "goldfold.toml").read_text())
+    text = (tmp_path / "run" / "goldfold.toml").read_text()
+    content = tomllib.loads(text)
     assert content["folds"]["count"] == 7
     assert content["models"][0]["encoder"] == "resnet50"
+    recipe = read_recipe("siim-acr-pneumothorax", "default").splitlines()
+    changed = {"count = 5", 'encoder = "resnet34"'}
+    kept = [line for line in recipe if line and line not in changed]
+    assert changed < set(recipe)
+    assert [line for line in text.splitlines() if line in kept] == kept  # comments and order, too
 
 
 def test_a_relative_data_folder_counts_from_goldfold_toml(data, invoke, monkeypatch, tmp_path):

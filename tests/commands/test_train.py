@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldfold.files import locked_folder
+from goldfold.locks import locked_folder
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import errno
 import os
 import resource
 import subprocess
@@ -13,7 +12,6 @@ from goldfold.files import (
     atomic_path,
     file_hash,
     fingerprint,
-    locked_folder,
     read_json,
     remove_leftovers,
     write_bytes,
@@ -174,56 +172,3 @@ def test_fingerprints_differ_where_json_differs(one, other):
 
 def test_fingerprints_do_not_change_from_version_to_version():
     assert fingerprint({"b": [1, 2], "a": "x"}) == "721ef82f2d6c0997"
-
-
-def test_a_folder_is_locked_once_and_made_if_missing(tmp_path):
-    folder = tmp_path / "a" / "b"
-    words = r"another process is writing .*b\. Wait for it to end, or end it\."
-    with locked_folder(folder):
-        with pytest.raises(OutputError, match=words), locked_folder(folder):
-            pass
-        with locked_folder(tmp_path / "a"):
-            pass
-    with locked_folder(folder):
-        assert list(folder.iterdir()) == []
-
-
-def test_a_lock_ends_with_its_block_whatever_happens(tmp_path):
-    with pytest.raises(ZeroDivisionError), locked_folder(tmp_path):
-        _ = 1 / 0
-    with locked_folder(tmp_path):
-        pass
-
-
-def test_a_lock_ends_with_its_process(tmp_path):
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom goldfold.files import locked_folder\n"
-        "with locked_folder(Path(sys.argv[1])):\n"
-        "    print('locked', flush=True)\n    sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        assert other.stdout.readline() == b"locked\n"
-        with pytest.raises(OutputError, match="another process"), locked_folder(tmp_path):
-            pass
-        other.kill()
-    with locked_folder(tmp_path):
-        pass
-
-
-def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot write .*file"), locked_folder(tmp_path / "file"):
-        pass
-
-
-def test_a_system_that_cannot_lock_folders_goes_on(tmp_path, monkeypatch):
-    import fcntl
-
-    def refuse(*_):
-        raise OSError(errno.EBADF, "some network drives")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with locked_folder(tmp_path):
-        pass

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from goldfold.competitions.histogram import level_histograms
 from goldfold.ensemble.honest import assess, cross_fit, group_interval, number_groups
@@ -129,6 +130,27 @@ def test_interval_of_single_images_is_that_of_the_normal_approximation() -> None
     spread = 1.96 * scores.std() / np.sqrt(2000)
     assert found.low == pytest.approx(scores.mean() - spread, abs=0.1 * spread)
     assert found.high == pytest.approx(scores.mean() + spread, abs=0.1 * spread)
+
+
+def test_interval_is_that_of_copied_groups_one_drawing_at_a_time() -> None:
+    rng = np.random.default_rng(3)
+    scores, groups = rng.random(40), rng.permutation(np.arange(40) % 11)
+    found = group_interval(scores, groups, samples=60, seed=8)
+    again, means = np.random.default_rng(8), []
+    for drawn in again.integers(0, 11, (60, 11), dtype=np.int32):
+        means.append(np.concatenate([scores[groups == group] for group in drawn]).mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+
+
+def test_interval_of_single_images_is_that_of_scipy() -> None:
+    scores = np.random.default_rng(0).beta(0.5, 0.5, 200)
+    ours = group_interval(scores, np.arange(200), samples=20_000)
+    theirs = stats.bootstrap(
+        (scores,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert ours.low == pytest.approx(theirs.low, abs=0.03 * width)
+    assert ours.high == pytest.approx(theirs.high, abs=0.03 * width)
 
 
 def test_interval_of_whole_groups_is_wider_where_they_resemble_each_other() -> None:

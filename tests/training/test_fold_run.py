@@ -18,12 +18,13 @@ from torch import nn
 
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError, OutputError, Stopped
-from goldfold.files import locked_folder, read_json
+from goldfold.files import read_json
+from goldfold.locks import locked_folder
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_run as fold_run_module
-from goldfold.training import held_out as held_out_module
 from goldfold.training import state as state_module
 from goldfold.training import trainer as trainer_module
+from goldfold.training import validation as validation_module
 from goldfold.training.assembly import build_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import list_checkpoints, load_model
@@ -421,7 +422,7 @@ def test_the_best_at_the_last_state_stay_until_the_next(tmp_path, data, monkeypa
         value = next(scores)
         return ValidationScore(value, 127, value, value)
 
-    monkeypatch.setattr(held_out_module, "validate", score)
+    monkeypatch.setattr(validation_module, "validate", score)
     with pytest.raises(StoppedError):
         train(tmp_path, data, stage=LONG, state_seconds=2, progress=StopInEpoch("6/6"))
     assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 4, 2]
@@ -443,7 +444,7 @@ def test_a_checkpoint_that_is_not_among_the_best_is_not_written(tmp_path, data, 
         written.append(keywords["epoch"])
         return whole(*arguments, **keywords)
 
-    monkeypatch.setattr(held_out_module, "validate", score)
+    monkeypatch.setattr(validation_module, "validate", score)
     monkeypatch.setattr(trainer_module, "save_checkpoint", save)
     train(tmp_path, data, stage=LONG)
     assert written == [1, 2, 4, 5]  # of equals the later epoch is the better one
@@ -688,7 +689,7 @@ def scored(monkeypatch, values):
         value = next(scores)
         return ValidationScore(value, 127, value, value)
 
-    monkeypatch.setattr(held_out_module, "validate", score)
+    monkeypatch.setattr(validation_module, "validate", score)
 
 
 def test_early_stopping_counts_validations_without_a_better_score(tmp_path, data, monkeypatch):
@@ -754,16 +755,16 @@ def test_the_time_is_up_before_it_is(tmp_path, data, first):
 def test_asked_to_stop_while_validating(tmp_path, data, first, monkeypatch):
     """The epoch's steps are kept; only the validation is done again."""
     stop = StopRequest()
-    whole = held_out_module.validate
+    whole = validation_module.validate
 
     def interrupted(*arguments, **keywords):
         stop.signal_number = signal.SIGTERM
         return whole(*arguments, **keywords)
 
-    monkeypatch.setattr(held_out_module, "validate", interrupted)
+    monkeypatch.setattr(validation_module, "validate", interrupted)
     with pytest.raises(Stopped, match="is saved after epoch 0, step"):
         train(tmp_path, data, stage=AVERAGED, stop=stop)
-    monkeypatch.setattr(held_out_module, "validate", whole)
+    monkeypatch.setattr(validation_module, "validate", whole)
     rest = Stopper()
     train(tmp_path, data, stage=AVERAGED, progress=rest)
     assert rest.steps == rest.total
