@@ -53,8 +53,8 @@ from goldfold.competitions.synthetic import synthesize
 from goldfold.ensemble.honest import assess, number_groups
 from goldfold.errors import GoldfoldError, InputError, plural
 from goldfold.files import write_text
+from goldfold.pipeline.fold_trainings import FoldTraining, choose_trainings
 from goldfold.pipeline.image_caches import training_cache
-from goldfold.pipeline.jobs import Job, choose_jobs
 from goldfold.pipeline.open_run import OpenRun
 from goldfold.pipeline.split import split_images
 from goldfold.settings_text import to_toml
@@ -206,16 +206,16 @@ def all_outcomes(run: OpenRun) -> tuple[list[Outcome], Images]:
     return outcomes, images
 
 
-def _trainings(run: OpenRun) -> Iterator[tuple[str, int, list[Job]]]:
+def _trainings(run: OpenRun) -> Iterator[tuple[str, int, list[FoldTraining]]]:
     """Yield sampling, seed and the trainings of all folds, in the folds' order."""
     for sampling in SAMPLINGS:
-        jobs = choose_jobs(run, model=model_name(sampling))
+        jobs = choose_trainings(run, model=model_name(sampling))
         for seed in sorted({job.seed for job in jobs}):
             mine = [job for job in jobs if job.seed == seed]
             yield sampling, seed, sorted(mine, key=lambda job: job.fold)
 
 
-def _variants(run: OpenRun, job: Job, held_out: HeldOut) -> dict[str, NDArray[np.int64]]:
+def _variants(run: OpenRun, job: FoldTraining, held_out: HeldOut) -> dict[str, NDArray[np.int64]]:
     name = f"{job.model.name}-seed-{job.seed}-fold-{job.fold}"
     run.progress.say(f"predicting with all checkpoints of {name}")
     kept = run.directory.root.parent / "histograms" / f"{name}.npz"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +20,6 @@ PIXELS_UP_TO = 2_000_000_000
 FOLDS_SHOWN = 20
 """Rows of the table of folds that an audit prints."""
 
-STRATA_SHOWN = 8
-"""Classes, or combinations of them, in the table of folds, the most frequent ones."""
 
 app = typer.Typer(
     help="Split the training images without leakage, and audit any split.\n\n"
@@ -48,13 +46,14 @@ def build(
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
     from goldfold.pipeline.folds_stage import ensure_folds
+    from goldfold.pipeline.folds_words import fold_lines, fold_summary_rows
 
     run = open_run(run_folder, assignments)
     folds = ensure_folds(run, overwrite=overwrite)
     if as_json:
-        show.out_json(_summary(folds))
+        show.out_json(fold_summary_rows(folds))
         return
-    print_summary(folds)
+    show.lines(fold_lines(folds))
     show.out(f"folds: {run.directory.folds}")
     show.out(f"next: {run.command('train run')}")
 
@@ -171,49 +170,3 @@ def _contents(run: OpenRun, train: pd.DataFrame, wanted: bool | None) -> dict[st
     # Windows and crops are for networks; levels that are too low to be told apart are not.
     reading = Reading(stretch=run.settings.competition.images.stretch == "image")
     return content_hashes(paths, run.workers, run.progress, reading)
-
-
-def _summary(folds: pd.DataFrame) -> list[dict[str, Any]]:
-    from goldfold.folds.table import fold_summary
-
-    summary = fold_summary(folds).rename(columns={"patients": "groups"})
-    return [{str(k): v for k, v in row.items()} for row in summary.to_dict("records")]
-
-
-def _print_classes(folds: pd.DataFrame) -> None:
-    from goldfold.commands import show
-
-    frequent = folds["stratum"].value_counts()
-    strata = list(frequent.index[:STRATA_SHOWN])
-    headers = ["fold", "images", "groups", *strata]
-    rows = []
-    for fold, part in folds.groupby("fold"):
-        counts = part["stratum"].value_counts().reindex(strata, fill_value=0)
-        rows.append([fold, len(part), part["group"].nunique(), *counts.tolist()])
-    show.out(show.table(headers, rows))
-    if len(frequent) > len(strata):
-        show.out(f"and {len(frequent) - len(strata)} rarer combinations of classes")
-
-
-def print_summary(folds: pd.DataFrame) -> None:
-    """Print counts and area quantiles for each fold, counts of classes, or both."""
-    from goldfold.commands import show
-
-    if not (folds["area_px"] > 0).any() and folds["stratum"].nunique() > 1:
-        _print_classes(folds)
-        return
-    headers = ["fold", "images", "groups", "non-empty", "share", "area q25", "median", "q75"]
-    rows = [
-        [
-            *(row[name] for name in ("fold", "images", "groups", "non_empty")),
-            f"{row['fraction']:.1%}",
-            *(
-                f"{row[name]:,.0f}" if row[name] > 0 else "n/a"
-                for name in ("area_q25", "area_median", "area_q75")
-            ),
-        ]
-        for row in _summary(folds)
-    ]
-    show.out(show.table(headers, rows))
-    if not folds["stratum"].str.fullmatch(r"empty|area-\d+").all():
-        _print_classes(folds)  # of several masks an image

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goldfold.commands.options import Assignments, Overwrite
 
 if TYPE_CHECKING:
-    from goldfold.settings import Settings
+    pass
 
-MOST_STEPS_UP = 3
-"""Folders that a relative data folder may go up before an absolute one says it better."""
 _OWN_OPTIONS = {
     "competition": "--data",
     "competition.data": "--data",
@@ -131,11 +128,12 @@ def _init_preset(
     """
     from goldfold.commands import show
     from goldfold.commands.init_describe import describe, recipe_lines, warn_without_images
+    from goldfold.pipeline.new_run import preset_settings, write_settings
 
     _refuse_own_options(assignments)
-    settings, text = _settings_and_text(preset, recipe, data, target, assignments)
+    settings, text = preset_settings(preset, recipe, data, target, assignments)
     found = describe(settings.competition)
-    _write(target, text, overwrite=overwrite)
+    write_settings(target, text, overwrite=overwrite)
     show.out(settings.competition.title)
     for line in [*recipe_lines(preset, recipe), *found]:
         show.out(f"  {line}")
@@ -154,28 +152,17 @@ def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) 
     from goldfold.commands import show
     from goldfold.commands.init_from import settings_of_folder
     from goldfold.competitions.preset import resolve_settings
+    from goldfold.pipeline.new_run import write_settings
 
     text, found = settings_of_folder(data, target, interactive=interactive)
     resolve_settings(tomllib.loads(text), target)  # what is written can be read
-    _write(target, text, overwrite=overwrite)
+    write_settings(target, text, overwrite=overwrite)
     if not interactive:
         for line in found.seen:
             show.out(f"  {line}")
     for line in found.questions:
         show.out(f"open: {line}")
     show.out(f"wrote {target}")
-
-
-def _write(target: Path, text: str, *, overwrite: bool) -> None:
-    from goldfold.errors import InputError
-    from goldfold.files import write_text
-
-    if target.is_file() and not overwrite and target.read_bytes() != text.encode():
-        raise InputError(
-            f"{target} is already there and says something else. Choose another -o, or add "
-            "--overwrite to replace it."
-        )
-    write_text(target, text)
 
 
 def _refuse_own_options(assignments: list[str]) -> None:
@@ -186,92 +173,3 @@ def _refuse_own_options(assignments: list[str]) -> None:
         key = one.partition("=")[0].strip()
         if key in _OWN_OPTIONS:
             raise SettingsError(f"--set {one!r}: use {_OWN_OPTIONS[key]} of `goldfold init`.")
-
-
-def _settings_and_text(
-    preset: str, recipe: str, data: Path, target: Path, assignments: list[str]
-) -> tuple[Settings, str]:
-    """Return the settings of the new run, and the text of goldfold.toml that gives them.
-
-    Raises:
-        SettingsError: an assignment is wrong.
-        InputError: unknown preset or recipe.
-    """
-    import tomllib
-
-    from goldfold.competitions.preset import load_preset, read_recipe, resolve_settings
-    from goldfold.settings_edit import edit_toml
-    from goldfold.settings_file import override, validate_settings
-
-    beneath = load_preset(preset)
-    head = {"preset": preset, "data": portable(data, target.parent)}
-    content = {"competition": {**beneath, **head}, **tomllib.loads(read_recipe(preset, recipe))}
-    content = override(content, assignments)
-    settings = _at(data, validate_settings(content, f"preset {preset}, recipe {recipe}"))
-    competition = content["competition"]
-
-    def text_with(competition: dict[str, Any]) -> str:
-        text = _text(preset, recipe, competition)
-        return edit_toml(text, {**content, "competition": competition})
-
-    text = text_with({**head, **_difference(competition, beneath)})
-    if _at(data, resolve_settings(tomllib.loads(text), target)) != settings:
-        # The preset lies beneath key by key: what an assignment left out would come back.
-        text = text_with({key: value for key, value in competition.items() if key != "preset"})
-    # What is written is read again before anything is said of it.
-    return _at(data, resolve_settings(tomllib.loads(text), target)), text
-
-
-def _at(data: Path, settings: Settings) -> Settings:
-    """Return the settings with the data folder as an absolute path."""
-    competition = settings.competition.model_copy(update={"data": data.resolve()})
-    return settings.model_copy(update={"competition": competition})
-
-
-def _difference(above: dict[str, Any], beneath: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of `above` that `beneath` has not, tables key by key.
-
-    >>> _difference({"a": {"x": 1, "y": 3}, "b": 1}, {"a": {"x": 1, "y": 2}, "b": 1})
-    {'a': {'y': 3}}
-    """
-    found: dict[str, Any] = {}
-    for key, value in above.items():
-        old = beneath.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            if inner := _difference(value, old):
-                found[key] = inner
-        elif key not in beneath or value != old:
-            found[key] = value
-    return found
-
-
-def _text(preset: str, recipe: str, competition: dict[str, Any]) -> str:
-    """Return goldfold.toml: where it comes from, the competition, then the recipe as it stands."""
-    from goldfold.competitions.preset import read_recipe
-    from goldfold.settings_text import to_toml
-
-    lines = [
-        f"# Made by: goldfold init {preset} --recipe {recipe}",
-        "# Every setting: goldfold config schema; as resolved: goldfold config show RUN",
-        "",
-        to_toml({"competition": competition}).strip(),
-        "",
-        read_recipe(preset, recipe).rstrip(),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def portable(data: Path, output: Path) -> str:
-    """Return the data folder as seen from the run directory if they are close, else absolutely.
-
-    Two folders that lie beside each other can so be moved together.
-    """
-    data, output = data.resolve(), output.resolve()
-    try:
-        relative = Path(os.path.relpath(data, output))
-        common = Path(os.path.commonpath([data, output]))
-    except ValueError:  # another drive
-        return data.as_posix()
-    close = relative.parts.count("..") <= MOST_STEPS_UP and common != Path(common.anchor)
-    return relative.as_posix() if close else data.as_posix()

@@ -136,8 +136,8 @@ def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
 
 
 def _text(data: Path, target: Path, found: Recognised, folds: dict[str, Any]) -> str:
-    from goldfold.commands.init import portable
     from goldfold.competitions.preset import read_recipe
+    from goldfold.pipeline.new_run import portable
     from goldfold.settings_edit import edit_toml
     from goldfold.settings_text import to_toml
 

@@ -33,34 +33,24 @@ def run(
     from goldfold.commands.submit import tell_what_next
     from goldfold.pipeline.plan import plan_run
 
-    whole = open_run(run_folder, assignments)
+    opened = open_run(run_folder, assignments)
     if dry_run:
-        for line in plan_run(whole, overwrite):
+        for line in plan_run(opened, overwrite):
             show.out(line)
         return
-    if path := run_all(whole, overwrite=overwrite, stop_after=stop_after):
-        tell_what_next(whole, path)
+    if path := run_all(opened, overwrite=overwrite, stop_after=stop_after):
+        tell_what_next(opened, path)
 
 
 def run_all(run: OpenRun, overwrite: bool = False, stop_after: str | None = None) -> Path | None:
-    """Run every stage: images, folds, train, predict, ensemble, submission.
+    """Make every stage in turn and print what came of it.
 
     Returns the submission, or None where there are no test images.
     """
     from goldfold.commands import show
-    from goldfold.commands.folds import print_summary
-    from goldfold.commands.training_print import print_results
     from goldfold.errors import InputError
-    from goldfold.pipeline.ensemble_stage import ensure_ensemble
-    from goldfold.pipeline.folds_stage import ensure_folds
-    from goldfold.pipeline.jobs import choose_jobs
-    from goldfold.pipeline.prediction_stage import predict_all
-    from goldfold.pipeline.predictions import splits_of
-    from goldfold.pipeline.submission_stage import ensure_submission
-    from goldfold.pipeline.training_stage import (
-        choose_machine,
-        train_jobs,
-    )
+    from goldfold.pipeline.stages import Submission, stages_of
+    from goldfold.pipeline.training_stage import choose_machine
 
     machine = choose_machine(run, stop_after)
     if machine.ranks.world > 1:
@@ -68,20 +58,15 @@ def run_all(run: OpenRun, overwrite: bool = False, stop_after: str | None = None
             "`goldfold run` is one process; under torchrun use `goldfold train run RUN`, then "
             "`goldfold run RUN` without it for the rest."
         )
-    folds = ensure_folds(run, retrain=overwrite)
-    print_summary(folds)
-    jobs = choose_jobs(run)
-    train_jobs(run, jobs, overwrite=overwrite, machine=machine)
-    show.out()
-    print_results(run, jobs)
-    splits = splits_of(run)
-    predict_all(run, splits)
-    show.out()
-    show.lines(run.task.ensemble_lines(ensure_ensemble(run)))
-    if "test" not in splits:
-        run.progress.warn("no test images, so there is no submission to write")
-        return None
-    path = ensure_submission(run)
-    show.out()
-    show.out(f"submission: {path}")
-    return path
+    stages = stages_of(run, overwrite=overwrite, machine=machine)
+    for number, stage in enumerate(stages):
+        stage.make()
+        lines = stage.lines()
+        if lines and number > 1:
+            show.out()
+        show.lines(lines)
+    last = stages[-1]
+    if isinstance(last, Submission):
+        return last.path
+    run.progress.warn("no test images, so there is no submission to write")
+    return None

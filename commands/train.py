@@ -46,10 +46,9 @@ def run_command(
     """
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.commands.training_print import print_results
+    from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
     from goldfold.pipeline.group_questions import refuse_open_groups
     from goldfold.pipeline.images_stage import peek_images
-    from goldfold.pipeline.jobs import choose_jobs, stage_numbers
     from goldfold.pipeline.plan import plan_training
     from goldfold.pipeline.training_stage import (
         choose_machine,
@@ -57,9 +56,10 @@ def run_command(
         train_jobs,
         writer_first,
     )
+    from goldfold.pipeline.training_words import training_lines
 
     run = open_run(run_folder, assignments)
-    jobs = choose_jobs(run, fold, model)
+    jobs = choose_trainings(run, fold, model)
     stage_numbers(jobs, stage)  # refuses a stage that there is not
     if dry_run:
         run.take_tables(peek_images(run)[0])
@@ -80,7 +80,7 @@ def run_command(
         machine=machine,
     )
     if machine.ranks.is_writer:
-        print_results(run, jobs, stage)
+        show.lines(training_lines(run, jobs, stage))
         show.out(f"next: {run.command('predict run')}")
     machine.ranks.end_process()
 

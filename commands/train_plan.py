@@ -67,7 +67,7 @@ def plan_command(
     """
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.stage_runs import stage_runs
     from goldfold.pipeline.training_stage import choose_machine
 
@@ -75,7 +75,7 @@ def plan_command(
     machine = choose_machine(run) if measure else None
     if machine is not None:
         run.progress.say(f"device: {machine.device.description}")
-    jobs = choose_jobs(run, fold, model)
+    jobs = choose_trainings(run, fold, model)
     names = [one.name for one in run.settings.models if model in (None, one.name)]
     for name in names:
         job = next(one for one in jobs if one.model.name == name)

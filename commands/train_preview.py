@@ -45,12 +45,12 @@ def preview_command(
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
     from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.stage_runs import stage_runs
     from goldfold.pipeline.training_data import fold_data
 
     run = open_run(run_folder, assignments)
-    one = stage_runs(run, choose_jobs(run, model=model)[:1], stage)[0]
+    one = stage_runs(run, choose_trainings(run, model=model)[:1], stage)[0]
     data = fold_data(run, one, {})
     order = np.argsort(~data.non_empty, kind="stable")
     empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]

@@ -66,7 +66,7 @@ def _stepper(
     """Return a fresh training and how to take its next step at a learning rate."""
     import torch
 
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.stage_runs import stage_runs
     from goldfold.pipeline.training_data import fold_data
     from goldfold.pipeline.training_stage import choose_machine
@@ -76,7 +76,7 @@ def _stepper(
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
 
-    one = stage_runs(run, choose_jobs(run, fold, model)[:1], stage)[0]
+    one = stage_runs(run, choose_trainings(run, fold, model)[:1], stage)[0]
     data = fold_data(run, one, {})
     machine = choose_machine(run)
     settings, seed = one.job.model, one.job.seed

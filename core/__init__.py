@@ -1,8 +1,10 @@
 """goldfold: from a folder of medical images and a label table to a scored submission.
 
-The pieces that work on your own tables, masks and predictions:
-
     import goldfold as gf
+
+    gf.Run               a run: create, open, train, predict, ensemble, submit, score
+
+The pieces that work on your own tables, masks and predictions:
 
     gf.build_folds       folds of a pandas table that keep patients whole
     gf.FoldSampler       a PyTorch sampler with the sampling schedules
@@ -23,6 +25,7 @@ __version__ = "0.1.0"
 _PACKAGES = {
     "FoldSampler": "training",
     "ProbabilityRule": "ensemble",
+    "Run": "pipeline",
     "build_folds": "folds",
     "choose_rule": "ensemble",
     "honest_score": "ensemble",

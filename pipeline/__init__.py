@@ -3,10 +3,13 @@
 from goldfold.lazy import lazy_exports
 
 __all__ = [
+    "FoldTraining",
     "Job",
     "OpenRun",
+    "Run",
+    "Stage",
     "average_all",
-    "choose_jobs",
+    "choose_trainings",
     "compare_blends",
     "compare_files",
     "compare_views",
@@ -26,10 +29,13 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "Job": "jobs",
+        "FoldTraining": "fold_trainings",
+        "Job": "job",
         "OpenRun": "open_run",
+        "Run": "run",
+        "Stage": "stages",
         "average_all": "average_stage",
-        "choose_jobs": "jobs",
+        "choose_trainings": "fold_trainings",
         "compare_blends": "blend_stage",
         "compare_files": "comparison",
         "compare_views": "views_stage",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.cache import ImageCache
     from goldfold.training.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ STATISTICS_IMAGES = 512
 class FoldAverages:
     """One fold's checkpoints and the images they were not trained on."""
 
-    def __init__(self, run: OpenRun, job: Job) -> None:
+    def __init__(self, run: OpenRun, job: FoldTraining) -> None:
         """Take a finished training of the run; its checkpoints are loaded when they are needed."""
         from goldfold.pipeline.checkpoint_choice import best_checkpoints
         from goldfold.pipeline.engine_choice import predicting_device

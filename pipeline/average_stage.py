@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
 
 from goldfold.pipeline.checkpoint_choice import WAYS
@@ -66,7 +66,7 @@ def average_all(run: OpenRun) -> list[Compared]:
     return found
 
 
-def _average_model(run: OpenRun, jobs: Sequence[Job]) -> Compared:
+def _average_model(run: OpenRun, jobs: Sequence[FoldTraining]) -> Compared:
     from goldfold.pipeline.average_fold import FoldAverages
 
     by_way: dict[str, list[NDArray[Any]]] = {way: [] for way in WAYS}

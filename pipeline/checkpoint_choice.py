@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.checkpoint import Checkpoint
 
@@ -15,7 +15,7 @@ WAYS = ("best", "predictions", "uniform", "greedy")
 """The best checkpoint; the mean of the best ones' predictions; the two averages of weights."""
 
 
-def predicting_checkpoints(run: OpenRun, job: Job) -> list[Checkpoint]:
+def predicting_checkpoints(run: OpenRun, job: FoldTraining) -> list[Checkpoint]:
     """Return the checkpoints of a finished training that predict: its best, or their average.
 
     Raises:
@@ -27,7 +27,7 @@ def predicting_checkpoints(run: OpenRun, job: Job) -> list[Checkpoint]:
     return best_checkpoints(run, job)[: 1 if way == "best" else None]
 
 
-def compared_checkpoints(run: OpenRun, jobs: Sequence[Job]) -> dict[str, list[str]]:
+def compared_checkpoints(run: OpenRun, jobs: Sequence[FoldTraining]) -> dict[str, list[str]]:
     """Return the hashes of the checkpoints that are compared, by seed and fold."""
     return {
         f"seed-{job.seed}/fold-{job.fold}": [one.sha256 for one in best_checkpoints(run, job)]
@@ -40,7 +40,7 @@ def averages_path(run: OpenRun) -> Path:
     return run.directory.root / "averages.json"
 
 
-def averaged_checkpoint(run: OpenRun, job: Job, way: str) -> Checkpoint:
+def averaged_checkpoint(run: OpenRun, job: FoldTraining, way: str) -> Checkpoint:
     """Return a fold's averaged weights.
 
     Raises:
@@ -62,19 +62,19 @@ def averaged_checkpoint(run: OpenRun, job: Job, way: str) -> Checkpoint:
     return Checkpoint(weights, facts["epoch"], facts["score"], facts["sha256"], facts)
 
 
-def best_checkpoints(run: OpenRun, job: Job) -> list[Checkpoint]:
+def best_checkpoints(run: OpenRun, job: FoldTraining) -> list[Checkpoint]:
     """Return a finished training's checkpoints that count, the best first."""
     from goldfold.training.checkpoint import list_checkpoints
 
     return list_checkpoints(job.folder(run))[: run.settings.inference.checkpoints]
 
 
-def averages_folder(run: OpenRun, job: Job) -> Path:
+def averages_folder(run: OpenRun, job: FoldTraining) -> Path:
     """Return where a fold's averaged weights lie."""
     return job.folder(run) / "averages"
 
 
-def chosen_way(run: OpenRun, job: Job) -> str:
+def chosen_way(run: OpenRun, job: FoldTraining) -> str:
     """Return how a job's checkpoints are used, one of `WAYS`.
 
     Raises:

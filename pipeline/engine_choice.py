@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
 
     from goldfold.extent import Extent
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
     from goldfold.training.device import Device
@@ -32,7 +32,7 @@ def known_engine(run: OpenRun) -> str:
     return found if isinstance(found, str) else "torch"
 
 
-def resolve_engine(run: OpenRun, jobs: Sequence[Job], splits: Sequence[Split]) -> None:
+def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[Split]) -> None:
     """Choose the engine of `auto` and write it down, once a run: thresholds are chosen on its maps.
 
     Raises:
@@ -73,7 +73,7 @@ def _engine_path(run: OpenRun) -> Any:
     return run.directory.root / "predictions" / "engine.json"
 
 
-def _noise(device: Device, job: Job, extent: Extent, count: int) -> torch.Tensor:
+def _noise(device: Device, job: FoldTraining, extent: Extent, count: int) -> torch.Tensor:
     """Return a batch to time a network with."""
     import torch
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
 
 
-def held_out_images(run: OpenRun, job: Job) -> pd.DataFrame:
+def held_out_images(run: OpenRun, job: FoldTraining) -> pd.DataFrame:
     """Return the rows of images.csv that a job did not train on, with fold and group, by id."""
     from goldfold.competitions.images_table import training_images
 

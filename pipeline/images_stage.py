@@ -27,8 +27,8 @@ def ensure_images(run: OpenRun) -> pd.DataFrame:
     from goldfold.competitions.images_table import read_images
 
     _remove_leftovers(run.directory)
-    made_from = _images_made_from(run)
-    if _images_are_current(run, made_from):
+    made_from = images_made_from(run)
+    if images_are_current(run, made_from):
         write_run_facts(run, made_from)
         return read_images(run.directory.images)
     return _collect(run, made_from)[0]
@@ -45,8 +45,8 @@ def peek_images(run: OpenRun) -> tuple[pd.DataFrame, bool]:
     from goldfold.competitions.collect import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
-    made_from = _images_made_from(run, keep=False)
-    if _images_are_current(run, made_from):
+    made_from = images_made_from(run, keep=False)
+    if images_are_current(run, made_from):
         return read_images(run.directory.images), True
     _say_what_changed(run, made_from)
     images, report = collect_images(
@@ -68,10 +68,10 @@ def collect_anew(run: OpenRun) -> tuple[pd.DataFrame, DataReport]:
     Raises:
         InputError: the data folder or its label table is missing.
     """
-    return _collect(run, _images_made_from(run), stop=False)
+    return _collect(run, images_made_from(run), stop=False)
 
 
-def _images_made_from(run: OpenRun, keep: bool = True) -> dict[str, Any]:
+def images_made_from(run: OpenRun, keep: bool = True) -> dict[str, Any]:
     """Return what images.csv is made from; `keep` = hashes of files may be written to the run."""
     from goldfold.competitions.inputs import input_files, inputs_of
     from goldfold.files import fingerprint
@@ -103,7 +103,8 @@ def _say_what_changed(run: OpenRun, made_from: dict[str, Any]) -> None:
         )
 
 
-def _images_are_current(run: OpenRun, made_from: dict[str, Any]) -> bool:
+def images_are_current(run: OpenRun, made_from: dict[str, Any]) -> bool:
+    """Return whether images.csv was made from exactly this."""
     return run.directory.stage("images").is_current(made_from) and run.directory.images.is_file()
 
 

@@ -136,7 +136,7 @@ def _open_own(
 
     from goldfold.ensemble.blend import open_member
     from goldfold.errors import InputError
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.predictions import finished_jobs
     from goldfold.pipeline.stage_runs import refuse_other_trainings
 
@@ -146,7 +146,7 @@ def _open_own(
         for name in models
         if run.settings.ensemble.members is None or name in run.settings.ensemble.members
     ]
-    jobs = {name: finished_jobs(run, choose_jobs(run, model=name)) for name in chosen}
+    jobs = {name: finished_jobs(run, choose_trainings(run, model=name)) for name in chosen}
     for name in chosen:
         refuse_other_trainings(run, jobs[name])
     members: list[Member] = []
@@ -205,13 +205,13 @@ def require_weight_each(run: OpenRun, names: Sequence[str]) -> None:
 
 def _outdated(run: OpenRun, member: Member, split: Split) -> list[str]:
     """Return a line for each store that predicting now would not give."""
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.predictions import changed_facts, images_fingerprints, store_facts
 
     model = next(model for model in run.settings.models if model.name == member.name)
     readers = [reader for readers in member.seeds for reader in readers]
     jobs = [
-        Job(model, *(int(part.split("-")[1]) for part in reader.path.parts[-3:-1]))
+        FoldTraining(model, *(int(part.split("-")[1]) for part in reader.path.parts[-3:-1]))
         for reader in readers
     ]
     prints = images_fingerprints(run, [job.fold for job in jobs], split)
@@ -253,7 +253,7 @@ def expected_predictions(run: OpenRun, split: Split) -> dict[str, str]:
         InputError: a training is not finished or out of date, or another run has other folds.
     """
     from goldfold.files import fingerprint
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.predictions import (
         finished_jobs,
         images_fingerprints,
@@ -267,7 +267,7 @@ def expected_predictions(run: OpenRun, split: Split) -> dict[str, str]:
         chosen = one.settings.ensemble.members
         jobs = [
             job
-            for job in finished_jobs(one, choose_jobs(one))
+            for job in finished_jobs(one, choose_trainings(one))
             if chosen is None or job.model.name in chosen
         ]
         refuse_other_trainings(one, jobs)

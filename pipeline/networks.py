@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import torch
 
     from goldfold.inference.predictor import Network, Predictor
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import Device
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Networks:
     """The networks of one fold's training, loaded when the first of its maps is missing."""
 
-    def __init__(self, run: OpenRun, job: Job) -> None:
+    def __init__(self, run: OpenRun, job: FoldTraining) -> None:
         """Take the job; nothing is loaded yet."""
         self.run, self.job = run, job
         self.description = ""

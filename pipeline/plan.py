@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
     from goldfold.pipeline.stage_runs import StageRun
@@ -23,9 +23,9 @@ def plan_run(run: OpenRun, overwrite: bool = False) -> list[str]:
     Raises:
         InputError: the data has problems, or a stage would refuse what is there.
     """
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.folds_stage import plan_folds
     from goldfold.pipeline.images_stage import peek_images
-    from goldfold.pipeline.jobs import choose_jobs
     from goldfold.pipeline.predictions import splits_of
 
     directory = run.directory
@@ -33,7 +33,7 @@ def plan_run(run: OpenRun, overwrite: bool = False) -> list[str]:
     run.take_tables(images)
     folds, folds_stand = plan_folds(run, retrain=overwrite)
     run.take_tables(images, folds)
-    jobs = choose_jobs(run)
+    jobs = choose_trainings(run)
     lines = [
         f"images: {_state(images_stand, directory.images.is_file(), 'read')}",
         f"folds: {_state(folds_stand, directory.folds.is_file(), 'split')}",
@@ -52,7 +52,7 @@ def plan_run(run: OpenRun, overwrite: bool = False) -> list[str]:
 
 def plan_training(
     run: OpenRun,
-    jobs: Sequence[Job],
+    jobs: Sequence[FoldTraining],
     overwrite: bool,
     stage: int | None = None,
 ) -> list[str]:
@@ -101,7 +101,7 @@ def _training_state(one: StageRun, overwrite: bool) -> str:
 
 def plan_predictions(
     run: OpenRun,
-    jobs: Sequence[Job],
+    jobs: Sequence[FoldTraining],
     splits: Sequence[Split],
     retrained: bool = False,
 ) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goldfold.extent import Extent
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.networks import Networks
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
@@ -29,11 +30,29 @@ def predict_all(
         InputError: a fold has no finished training, or one made from other settings, or there
             are no images to predict.
     """
+    from goldfold.pipeline.predictions import ready_jobs
+
+    predict_jobs(run, ready_jobs(run), splits, share)
+
+
+def predict_jobs(
+    run: OpenRun,
+    jobs: Sequence[FoldTraining],
+    splits: Sequence[Split],
+    share: tuple[int, int] = (0, 1),
+) -> None:
+    """Predict what is missing of some fold trainings, as `predict_all` does for all.
+
+    Raises:
+        InputError: one of them is not finished, or was made from other settings.
+    """
     from goldfold.pipeline.engine_choice import resolve_engine
     from goldfold.pipeline.networks import Networks
-    from goldfold.pipeline.predictions import images_fingerprints, ready_jobs, store_facts
+    from goldfold.pipeline.predictions import finished_jobs, images_fingerprints, store_facts
+    from goldfold.pipeline.stage_runs import refuse_other_trainings
 
-    ready = ready_jobs(run)
+    ready = finished_jobs(run, jobs)
+    refuse_other_trainings(run, ready)
     numbers = [job.fold for job in ready]
     prints = {split: images_fingerprints(run, numbers, split) for split in splits}
     resolve_engine(run, ready, splits)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.extent import Extent
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
 
 Split = Literal["out-of-fold", "test"]
@@ -23,21 +23,21 @@ def splits_of(run: OpenRun) -> list[Split]:
     return ["out-of-fold", "test"] if len(test_images(run.images)) else ["out-of-fold"]
 
 
-def ready_jobs(run: OpenRun) -> list[Job]:
+def ready_jobs(run: OpenRun) -> list[FoldTraining]:
     """Return the jobs that can predict.
 
     Raises:
         InputError: a training is not finished, or was made from other settings or data.
     """
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.stage_runs import refuse_other_trainings
 
-    ready = finished_jobs(run, choose_jobs(run))
+    ready = finished_jobs(run, choose_trainings(run))
     refuse_other_trainings(run, ready)
     return ready
 
 
-def finished_jobs(run: OpenRun, jobs: Sequence[Job]) -> list[Job]:
+def finished_jobs(run: OpenRun, jobs: Sequence[FoldTraining]) -> list[FoldTraining]:
     """Return the jobs whose training is finished: all, unless missing ones are allowed.
 
     Raises:
@@ -59,7 +59,7 @@ def finished_jobs(run: OpenRun, jobs: Sequence[Job]) -> list[Job]:
     return ready
 
 
-def store_of(run: OpenRun, job: Job, split: Split) -> Path:
+def store_of(run: OpenRun, job: FoldTraining, split: Split) -> Path:
     """Return the path of a job's predictions."""
     from goldfold.inference.store import maps_path
 
@@ -145,7 +145,7 @@ def _fingerprint_of(chosen: pd.DataFrame) -> str:
     return fingerprint([list(chosen[name]) for name in ("image_id", "height", "width", CONTENT)])
 
 
-def store_facts(run: OpenRun, job: Job, images: str, split: Split) -> dict[str, Any]:
+def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> dict[str, Any]:
     """Return everything that the maps of a fold depend on.
 
     Args:
@@ -174,7 +174,7 @@ def store_facts(run: OpenRun, job: Job, images: str, split: Split) -> dict[str, 
     }
 
 
-def image_size(run: OpenRun, job: Job) -> Extent:
+def image_size(run: OpenRun, job: FoldTraining) -> Extent:
     """Return the height and width in pixels at which a job's networks see the images."""
     from goldfold.extent import extent_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.settings import StageSettings
     from goldfold.training.fold_run import FoldRun
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class StageRun:
     """One stage of a job, and the folder of its training with what it is made from."""
 
-    job: Job
+    job: FoldTraining
     number: int
     fold_run: FoldRun
 
@@ -35,11 +35,11 @@ class StageRun:
 
 def stage_runs(
     run: OpenRun,
-    jobs: Sequence[Job],
+    jobs: Sequence[FoldTraining],
     stage: int | None = None,
 ) -> list[StageRun]:
     """Return the stages of each job with what they are made from, as far as that is known now."""
-    from goldfold.pipeline.jobs import stage_numbers
+    from goldfold.pipeline.fold_trainings import stage_numbers
 
     data = data_facts(run)
     return [
@@ -48,7 +48,7 @@ def stage_runs(
     ]
 
 
-def refuse_other_trainings(run: OpenRun, jobs: Sequence[Job]) -> None:
+def refuse_other_trainings(run: OpenRun, jobs: Sequence[FoldTraining]) -> None:
     """Raise InputError if a folder holds a training made from other settings or data."""
     from goldfold.pipeline.changed_images import refuse_others
 
@@ -71,7 +71,9 @@ def data_facts(run: OpenRun) -> dict[str, str]:
     }
 
 
-def fold_run_of(run: OpenRun, job: Job, number: int, data_facts: Mapping[str, str]) -> FoldRun:
+def fold_run_of(
+    run: OpenRun, job: FoldTraining, number: int, data_facts: Mapping[str, str]
+) -> FoldRun:
     """Return the folder of a stage of a job, with what the stage is made from now."""
     from goldfold.files import fingerprint
     from goldfold.pipeline.pseudo_labels import pseudo_labels_fingerprint

@@ -154,11 +154,11 @@ def _seeds(run: OpenRun) -> dict[str, Any]:
 def _checkpoints(run: OpenRun) -> dict[str, str]:
     """Return the hash of each checkpoint that was used, by its path in the run."""
     from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
-    from goldfold.pipeline.jobs import choose_jobs
+    from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.predictions import finished_jobs
 
     chosen = run.settings.ensemble.members
-    jobs = finished_jobs(run, choose_jobs(run))
+    jobs = finished_jobs(run, choose_trainings(run))
     return {
         one.path.relative_to(run.directory.root).as_posix(): one.sha256
         for job in jobs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from goldfold.extent import Extent
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.training.cache import ImageCache
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def train_jobs(
     run: OpenRun,
-    jobs: Sequence[Job],
+    jobs: Sequence[FoldTraining],
     *,
     stage: int | None = None,
     overwrite: bool = False,
@@ -40,7 +40,7 @@ def train_jobs(
         InputError: images are missing, or a folder holds a training made from other input.
     """
     from goldfold.pipeline.changed_images import keep_contents
-    from goldfold.pipeline.jobs import stage_numbers
+    from goldfold.pipeline.fold_trainings import stage_numbers
     from goldfold.pipeline.stage_runs import data_facts, fold_run_of
     from goldfold.pipeline.training_data import fold_data
     from goldfold.training.fold_run import train_fold
@@ -121,7 +121,7 @@ def writer_first(ranks: Ranks) -> Iterator[None]:
 
 def _waiting(
     run: OpenRun,
-    jobs: Sequence[Job],
+    jobs: Sequence[FoldTraining],
     stage: int | None,
     extend: bool,
 ) -> list[StageRun]:

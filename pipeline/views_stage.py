@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
 
 
@@ -33,7 +33,7 @@ def compare_views(run: OpenRun, views: str | list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _compare(run: OpenRun, jobs: Sequence[Job], names: list[str]) -> dict[str, Any]:
+def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> dict[str, Any]:
     """Return what sets of views score on the held-out images of a model, as plain values."""
     import numpy as np
 

@@ -10,6 +10,7 @@ import goldfold as gf
 HOMES = {
     "FoldSampler": "goldfold.training.fold_sampler",
     "ProbabilityRule": "goldfold.ensemble.probability_rule",
+    "Run": "goldfold.pipeline.run",
     "build_folds": "goldfold.folds.frame",
     "choose_rule": "goldfold.ensemble.rule_choice",
     "honest_score": "goldfold.ensemble.own_predictions",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class FoldTraining:
     """One model, one seed, one fold: all stages of it."""
 
     model: ModelSettings
@@ -29,7 +29,9 @@ class Job:
         return run.directory.training(self.model.name, self.seed, self.fold, number)
 
 
-def choose_jobs(run: OpenRun, fold: int | None = None, model: str | None = None) -> list[Job]:
+def choose_trainings(
+    run: OpenRun, fold: int | None = None, model: str | None = None
+) -> list[FoldTraining]:
     """Return the fold trainings of the settings, or the asked for among them.
 
     Raises:
@@ -52,7 +54,7 @@ def choose_jobs(run: OpenRun, fold: int | None = None, model: str | None = None)
             "or add it to folds.train."
         )
     return [
-        Job(one, seed, number)
+        FoldTraining(one, seed, number)
         for one in run.settings.models
         if model in (None, one.name)
         for seed in one.seeds
@@ -66,7 +68,9 @@ def trained_folds(run: OpenRun) -> list[int]:
     return sorted(run.settings.folds.train or range(run.settings.folds.count))
 
 
-def stage_numbers(jobs: Sequence[Job], stage: int | None) -> list[tuple[Job, int]]:
+def stage_numbers(
+    jobs: Sequence[FoldTraining], stage: int | None
+) -> list[tuple[FoldTraining, int]]:
     """Return each job with each of its stages, from 1, or with the asked for alone.
 
     Raises:

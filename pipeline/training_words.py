@@ -1,20 +1,29 @@
-"""What `goldfold train` says of finished trainings."""
+"""What people are told of finished trainings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.text_table import Line, Table
+
 if TYPE_CHECKING:
-    from goldfold.pipeline.jobs import Job
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
 
 
-def print_results(run: OpenRun, jobs: Sequence[Job], stage: int | None = None) -> None:
-    """Print the best checkpoint of each stage that was trained."""
-    from goldfold.commands import show
+def training_lines(
+    run: OpenRun, jobs: Sequence[FoldTraining], stage: int | None = None
+) -> list[Line]:
+    """Return the best checkpoint of each stage that was trained.
+
+    Args:
+        run: the run.
+        jobs: fold trainings that are finished.
+        stage: only this one, from 1; all unless given.
+    """
     from goldfold.files import read_json
-    from goldfold.pipeline.jobs import stage_numbers
+    from goldfold.pipeline.fold_trainings import stage_numbers
 
     rows = []
     several = any(len(job.model.stages) > 1 for job in jobs)
@@ -25,4 +34,4 @@ def print_results(run: OpenRun, jobs: Sequence[Job], stage: int | None = None) -
         rows.append([*row, best["epoch"], best["weights"], f"{best['score']:.4f}"])
     first = ["model", "seed", "fold", *(["stage"] if several else [])]
     headers = [*first, "best epoch", "weights", run.settings.competition.metric]
-    show.out(show.table(headers, rows))
+    return [Table(headers, rows)]

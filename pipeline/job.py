@@ -1,0 +1,129 @@
+"""A job: a piece of work of a run as plain data, for this process, another one, or another machine.
+
+A job names what is to be done, never an object in memory. Its results are files of the run
+directory. Doing a finished job again does nothing; one that was interrupted resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from goldfold.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from goldfold.pipeline.fold_trainings import FoldTraining
+    from goldfold.pipeline.open_run import OpenRun
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage of a fold's training, or the predictions of a fold.
+
+    Attributes:
+        run: run directory.
+        kind: what is done.
+        model: name of a model of the settings.
+        seed: one of its seeds.
+        fold: that is held out.
+        part: number of the training stage, from 1; or `out-of-fold` or `test`.
+        assignments: changes of settings, as of --set.
+
+    >>> job = Job("runs/first", "train", "unet", 0, 4, "1")
+    >>> Job.from_json(job.to_json()) == job
+    True
+    """
+
+    run: str
+    kind: Literal["train", "predict"]
+    model: str
+    seed: int
+    fold: int
+    part: str
+    assignments: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as JSON values."""
+        return asdict(self) | {"assignments": list(self.assignments)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Job:
+        """Return the job that `to_json` gave."""
+        return cls(**{**values, "assignments": tuple(values["assignments"])})
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.kind} {self.model} seed-{self.seed} fold-{self.fold} {self.part}"
+
+    def open(self, progress: Progress = SILENT) -> OpenRun:
+        """Return the run of the job."""
+        from goldfold.pipeline.open_run import OpenRun
+
+        return OpenRun.open(Path(self.run), self.assignments, progress)
+
+    def is_done(self) -> bool:
+        """Return whether its results are there, made from what there is now.
+
+        Raises:
+            InputError: there is no such model, seed or fold, or the run has no folds.
+        """
+        from goldfold.pipeline.predictions import (
+            images_fingerprints,
+            is_predicted,
+            store_facts,
+            store_of,
+        )
+        from goldfold.pipeline.stage_runs import stage_runs
+
+        run = self.open()
+        training = self._training(run)
+        if self.kind == "train":
+            (stage,) = stage_runs(run, [training], int(self.part))
+            return stage.fold_run.finished() and not stage.fold_run.differences()
+        if not (training.folder(run) / "result.json").is_file():
+            return False
+        prints = images_fingerprints(run, [self.fold], self._split)
+        facts = store_facts(run, training, prints[self.fold], self._split)
+        return is_predicted(store_of(run, training, self._split), facts)
+
+    def perform(self, progress: Progress = SILENT) -> None:
+        """Do the job; what is done already is passed over.
+
+        Args:
+            progress: told of everything that is done.
+
+        Raises:
+            InputError: there is no such model, seed or fold, what it needs is not finished, or
+                its results were made from something else.
+        """
+        from goldfold.pipeline.prediction_stage import predict_jobs
+        from goldfold.pipeline.training_stage import train_jobs
+
+        run = self.open(progress)
+        training = self._training(run)
+        if self.kind == "train":
+            train_jobs(run, [training], stage=int(self.part))
+        else:
+            predict_jobs(run, [training], [self._split])
+
+    @property
+    def _split(self) -> Literal["out-of-fold", "test"]:
+        from goldfold.errors import InputError
+
+        if self.part == "out-of-fold":
+            return "out-of-fold"
+        if self.part == "test":
+            return "test"
+        raise InputError(f"{self.name}: expected out-of-fold or test, found {self.part!r}.")
+
+    def _training(self, run: OpenRun) -> FoldTraining:
+        from goldfold.errors import InputError
+        from goldfold.pipeline.fold_trainings import choose_trainings
+
+        for training in choose_trainings(run, self.fold, self.model):
+            if training.seed == self.seed:
+                return training
+        raise InputError(f"model {self.model} has no seed {self.seed}.")
