@@ -34,7 +34,7 @@ def check(
     from goldfold.commands import show
     from goldfold.commands.context import collect_anew, open_run
     from goldfold.commands.group_questions import group_problems
-    from goldfold.competitions.report import count_ids
+    from goldfold.competitions.data_report import count_ids
     from goldfold.errors import plural
 
     run = open_run(run_folder, assignments)

@@ -19,7 +19,7 @@ from goldfold.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.competitions.collect import DataReport
+    from goldfold.competitions.image_collection import DataReport
 
 MOST_WORKERS = 8
 LEFTOVER_SECONDS = 60.0
@@ -90,7 +90,7 @@ def peek_images(run: Run) -> tuple[pd.DataFrame, bool]:
     """
     from tempfile import TemporaryDirectory
 
-    from goldfold.competitions.collect import collect_images
+    from goldfold.competitions.image_collection import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
     made_from = _images_made_from(run, keep=False)
@@ -121,7 +121,7 @@ def collect_anew(run: Run) -> tuple[pd.DataFrame, DataReport]:
 
 def _images_made_from(run: Run, keep: bool = True) -> dict[str, Any]:
     """Return what images.csv is made from; `keep` = hashes of files may be written to the run."""
-    from goldfold.competitions.inputs import input_files, inputs_of
+    from goldfold.competitions.input_files import input_files, inputs_of
     from goldfold.files import fingerprint
 
     form = run.settings.competition
@@ -137,7 +137,7 @@ def _images_made_from(run: Run, keep: bool = True) -> dict[str, Any]:
 
 def _say_what_changed(run: Run, made_from: dict[str, Any]) -> None:
     """Name the files that changed since images.csv was written."""
-    from goldfold.competitions.inputs import describe_changes
+    from goldfold.competitions.input_files import describe_changes
 
     record = run.directory.stage("images")
     before = recorded(record.path, "made_from", "files")
@@ -158,7 +158,7 @@ def _images_are_current(run: Run, made_from: dict[str, Any]) -> bool:
 def _collect(
     run: Run, made_from: dict[str, Any], stop: bool = True
 ) -> tuple[pd.DataFrame, DataReport]:
-    from goldfold.competitions.collect import collect_images
+    from goldfold.competitions.image_collection import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
     _say_what_changed(run, made_from)

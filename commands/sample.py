@@ -47,7 +47,7 @@ def sample_path(run: Run) -> Path:
     Raises:
         InputError: there is none.
     """
-    from goldfold.competitions.find import require_table
+    from goldfold.competitions.data_folder import require_table
 
     return require_table(
         run.settings.competition.data,

@@ -108,9 +108,9 @@ def _label_data(
     pseudo: PseudoLabelled | None,
 ) -> FoldData:
     """Return the data of a stage that learns classes; an image of any class is "non-empty"."""
+    from goldfold.competitions.class_labels import label_targets
     from goldfold.competitions.images_table import CLASSES
     from goldfold.competitions.label_metric import class_weight_list
-    from goldfold.competitions.label_tables import label_targets
     from goldfold.training.fold_run import FoldData
     from goldfold.training.label_validation import LabelledImages
 
@@ -141,8 +141,8 @@ def non_empty_flags(train: pd.DataFrame, form: CompetitionSettings) -> NDArray[n
     """
     import numpy as np
 
+    from goldfold.competitions.class_labels import label_targets
     from goldfold.competitions.images_table import CLASSES
-    from goldfold.competitions.label_tables import label_targets
 
     if not form.is_classification:
         flags: NDArray[np.bool_] = (train["area_px"] > 0).to_numpy()

@@ -1,15 +1,15 @@
-"""What a competition is: its files, images, labels, run-length encoding, metric; presets."""
+"""Competitions: their files, images, labels, run-length encodings and metrics; presets."""
 
 from goldfold.lazy import lazy_exports
 
 _HOMES = {
     "DIALECTS": "rle",
-    "DataReport": "report",
+    "DataReport": "data_report",
     "Dialect": "rle",
     "ImageHeader": "image",
     "METRICS": "metric",
-    "Runs": "runs",
-    "collect_images": "collect",
+    "Runs": "pixel_runs",
+    "collect_images": "image_collection",
     "decode": "rle",
     "encode": "rle",
     "get_dialect": "rle",
@@ -17,14 +17,14 @@ _HOMES = {
     "level_histograms": "histogram",
     "load_preset": "preset",
     "load_settings": "preset",
+    "merge_runs": "pixel_runs",
     "preset_names": "preset",
     "read_header": "image",
     "read_image": "image",
     "read_images": "images_table",
-    "read_labels": "labels",
+    "read_labels": "rle_labels",
     "recipe_names": "preset",
     "score_by_level": "histogram",
-    "merge_runs": "runs",
     "write_images": "images_table",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
