@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold import file_hashes
-from goldfold.competitions.inputs import input_files
+from goldfold.competitions.input_files import input_files
 from goldfold.settings import CompetitionSettings
 
 SETTLED_SECONDS = file_hashes.SETTLED_NS / 1e9

@@ -31,7 +31,7 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.competitions.report import count_ids
+    from goldfold.competitions.data_report import count_ids
     from goldfold.errors import plural
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew

@@ -239,7 +239,7 @@ def _replacing(folder: Path, overwrite: bool) -> Iterator[None]:
     """Remove another synthetic competition first if that is wanted, else offer it."""
     import shutil
 
-    from goldfold.competitions.synthetic.folder import FACTS_FILE
+    from goldfold.competitions.synthetic.competition_folder import FACTS_FILE
     from goldfold.errors import InputError
 
     synthetic = (folder / FACTS_FILE).is_file()

@@ -25,7 +25,7 @@ def recipe_lines(preset: str, chosen: str) -> list[str]:
 def warn_without_images(competition: CompetitionSettings) -> None:
     """Warn where no training image is in the folder."""
     from goldfold.commands import show
-    from goldfold.competitions.find import find_images
+    from goldfold.competitions.data_folder import find_images
 
     globs = competition.images.train
     if not find_images(competition.data, globs):
@@ -41,7 +41,7 @@ def describe(competition: CompetitionSettings) -> list[str]:
     Raises:
         InputError: the folder or the label table is missing.
     """
-    from goldfold.competitions.find import (
+    from goldfold.competitions.data_folder import (
         find_images,
         find_table,
         require_folder,
@@ -71,11 +71,11 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     Raises:
         InputError: the label table is missing.
     """
-    from goldfold.competitions.find import find_images, require_table
+    from goldfold.competitions.data_folder import find_images, require_table
     from goldfold.competitions.images_table import mask_columns
-    from goldfold.competitions.labels import read_class_masks, read_labels
     from goldfold.competitions.mask_paths import mask_globs
     from goldfold.competitions.rle import get_dialect
+    from goldfold.competitions.rle_labels import read_class_masks, read_labels
     from goldfold.settings_competition import CLASS_KINDS
 
     names = competition.labels

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.competitions.recognise import Recognised
+    from goldfold.competitions.competition_draft import CompetitionDraft
 
 RECIPES = {
     "masks": ("siim-acr-pneumothorax", "quick"),
@@ -17,7 +17,9 @@ RECIPES = {
 """What is trained first, by what is predicted: minutes on a CPU."""
 
 
-def settings_of_folder(data: Path, target: Path, *, interactive: bool) -> tuple[str, Recognised]:
+def settings_of_folder(
+    data: Path, target: Path, *, interactive: bool
+) -> tuple[str, CompetitionDraft]:
     """Return the text of goldfold.toml for a folder of files, and what was seen and asked.
 
     Args:
@@ -37,7 +39,7 @@ def settings_of_folder(data: Path, target: Path, *, interactive: bool) -> tuple[
     return _text(data, target, found, folds), found
 
 
-def _choose_group(found: Recognised, *, interactive: bool) -> dict[str, Any]:
+def _choose_group(found: CompetitionDraft, *, interactive: bool) -> dict[str, Any]:
     """Return group and not_groups of [folds] as the files tell, and say what they do not."""
     from goldfold.competitions.group_rule import coarsest
 
@@ -67,7 +69,7 @@ def _counts(values: list[str]) -> str:
     return f"{plural(len(images), 'value', 'values')}, {repeated:,} with several images"
 
 
-def _ask_for_group(found: Recognised, guess: str) -> dict[str, Any]:
+def _ask_for_group(found: CompetitionDraft, guess: str) -> dict[str, Any]:
     """Return group and not_groups of [folds] as they are typed in."""
     import typer
 
@@ -86,7 +88,7 @@ def _ask_for_group(found: Recognised, guess: str) -> dict[str, Any]:
     return {"group": group, "not_groups": declined}
 
 
-def _ask(found: Recognised, folds: dict[str, Any]) -> dict[str, Any]:
+def _ask(found: CompetitionDraft, folds: dict[str, Any]) -> dict[str, Any]:
     """Ask for what matters most, the guess as the default; return group and not_groups."""
     import typer
 
@@ -135,7 +137,7 @@ def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
         typer.echo(f"{said!r} is none of them.{did_you_mean(said, known)}", err=True)
 
 
-def _text(data: Path, target: Path, found: Recognised, folds: dict[str, Any]) -> str:
+def _text(data: Path, target: Path, found: CompetitionDraft, folds: dict[str, Any]) -> str:
     from goldfold.competitions.preset import read_recipe
     from goldfold.pipeline.new_run import portable
     from goldfold.settings_edit import edit_toml

@@ -1,17 +1,17 @@
-"""What a competition is: its files, images, labels, run-length encoding, metric; presets."""
+"""Competitions: their files, images, labels, run-length encodings and metrics; presets."""
 
 from goldfold.lazy import lazy_exports
 
 _HOMES = {
     "DIALECTS": "rle",
-    "DataReport": "report",
+    "DataReport": "data_report",
     "Dialect": "rle",
     "ImageHeader": "image",
     "METRICS": "metric",
-    "Runs": "runs",
+    "Runs": "pixel_runs",
     "as_levels": "pixels",
     "as_mask": "pixels",
-    "collect_images": "collect",
+    "collect_images": "image_collection",
     "decode": "rle",
     "encode": "rle",
     "get_dialect": "rle",
@@ -19,15 +19,15 @@ _HOMES = {
     "level_histograms": "histogram",
     "load_preset": "preset",
     "load_settings": "preset",
+    "merge_runs": "pixel_runs",
     "preset_names": "preset",
     "read_header": "image",
     "read_image": "image",
     "read_images": "images_table",
-    "read_labels": "labels",
+    "read_labels": "rle_labels",
     "rle": "",
     "recipe_names": "preset",
     "score_by_level": "histogram",
-    "merge_runs": "runs",
     "write_images": "images_table",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605

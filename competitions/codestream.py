@@ -1,7 +1,8 @@
-"""What encoded pixels say of themselves before they are decoded: PNG, JPEG and JPEG 2000.
+"""Checks of encoded pixels (PNG, JPEG and JPEG 2000) before they are decoded.
 
-A decoder trusts the size in the bytes and makes room for it, and some decoders fill a picture that
-breaks off with gray. Both are asked here first, at the cost of some bytes at either end.
+A decoder trusts the size in the header and allocates memory for it, and some decoders fill a
+truncated image with gray. So size and end are checked here first, by reading a few bytes at either
+end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 
 MAX_PIXELS = 100_000_000
-"""Largest height x width that is decoded; a file that claims more is refused unread."""
+"""Largest height x width that is decoded; a file that claims more is refused."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -19,7 +20,7 @@ LEAVE_OUT = "leave it out with competition.images.exclude"
 COPY_AGAIN = f"Copy or download it again, or {LEAVE_OUT}."
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-# Start of frame: baseline, progressive, lossless, arithmetic, and JPEG-LS; not DHT, JPG and DAC.
+# Start-of-frame markers: baseline, progressive, lossless, arithmetic, JPEG-LS; not DHT, JPG, DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _JPEG_BARE = frozenset(range(0xD0, 0xDA)) | {0x01}
 _JPEG_MARKERS = 1000
@@ -27,15 +28,15 @@ _JPEG2000_START = b"\xff\x4f\xff\x51"
 
 
 class UnreadableError(Exception):
-    """Why an image cannot be read and what to do; its reader adds the name of the file."""
+    """An image cannot be read; the message says why and what to do, the caller adds the file."""
 
-    def __init__(self, found: str, remedy: str = COPY_AGAIN) -> None:
-        super().__init__(f"{' '.join(found.split())}. {remedy}")
+    def __init__(self, reason: str, remedy: str = COPY_AGAIN) -> None:
+        super().__init__(f"{' '.join(reason.split())}. {remedy}")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The size that encoded pixels claim; `bits` are those of one sample."""
+    """The size that encoded pixels claim; `bits` per sample."""
 
     height: int
     width: int
@@ -44,7 +45,7 @@ class Claim:
 
 
 def require_plausible_size(height: int, width: int) -> None:
-    """Return nothing if an image of this size may be decoded.
+    """Raise an error unless an image of this size may be decoded.
 
     Raises:
         UnreadableError: a side is 0, or there are more than `MAX_PIXELS` pixels.
@@ -54,9 +55,9 @@ def require_plausible_size(height: int, width: int) -> None:
     if height * width > MAX_PIXELS:
         raise UnreadableError(
             f"its header claims {height} x {width} pixels (height x width), "
-            f"at most {MAX_PIXELS:,} in all are decoded",
-            "If the header is damaged, copy the file again; if the image is that large, "
-            "make it smaller first.",
+            f"at most {MAX_PIXELS:,} pixels are decoded",
+            "If the header is damaged, copy the file again; if the image really is that large, "
+            "downscale it first.",
         )
 
 
@@ -64,10 +65,10 @@ def png_claim(data: bytes) -> Claim:
     """Return what the first 26 bytes of a PNG file claim.
 
     Raises:
-        UnreadableError: the bytes do not begin as a PNG file does.
+        UnreadableError: the bytes do not start like a PNG file.
     """
     if len(data) < 26 or not data.startswith(PNG_SIGNATURE) or data[12:16] != b"IHDR":
-        raise UnreadableError("the PNG header is broken off or damaged")
+        raise UnreadableError("the PNG header is truncated or damaged")
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     if colour not in _PNG_CHANNELS or bits not in (1, 2, 4, 8, 16):
         raise UnreadableError(f"the PNG header claims colour type {colour} with {bits} bits")
@@ -75,7 +76,7 @@ def png_claim(data: bytes) -> Claim:
 
 
 def require_whole_png(data: bytes) -> None:
-    """Return nothing if every chunk is there and the checksums of the necessary ones hold.
+    """Raise an error unless every chunk is present and those that matter have valid checksums.
 
     Raises:
         UnreadableError: the file is truncated or damaged.
@@ -89,7 +90,7 @@ def require_whole_png(data: bytes) -> None:
         necessary = not kind[0] & 0x20
         (checksum,) = struct.unpack_from(">I", data, end - 4)
         if necessary and zlib.crc32(view[position + 4 : end - 4]) != checksum:
-            raise UnreadableError(f"the PNG is damaged: a wrong checksum at byte {position:,}")
+            raise UnreadableError(f"the PNG is damaged: wrong checksum at byte {position:,}")
         if kind == b"IEND":
             return
         position = end
@@ -97,10 +98,10 @@ def require_whole_png(data: bytes) -> None:
 
 
 def jpeg_claim(data: bytes) -> Claim:
-    """Return what the frame header of a JPEG (also lossless, also JPEG-LS) claims.
+    """Return what the frame header of a JPEG (lossless and JPEG-LS included) claims.
 
     Raises:
-        UnreadableError: there is no frame header in the bytes given.
+        UnreadableError: the bytes contain no frame header.
     """
     position = 2
     for _ in range(_JPEG_MARKERS):
@@ -116,11 +117,11 @@ def jpeg_claim(data: bytes) -> Claim:
             position += 2
         else:
             position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    raise UnreadableError("the JPEG header is broken off or damaged")
+    raise UnreadableError("the JPEG header is truncated or damaged")
 
 
 def require_whole_jpeg(data: bytes) -> None:
-    """Return nothing if the end marker follows the last scan.
+    """Raise an error unless the end marker follows the last scan.
 
     Raises:
         UnreadableError: the JPEG is truncated.
@@ -133,25 +134,25 @@ def require_whole_jpeg(data: bytes) -> None:
 
 
 def jpeg2000_codestream(data: bytes) -> bytes:
-    """Return the JPEG 2000 codestream, without the JP2 boxes that may stand before it.
+    """Return the JPEG 2000 codestream, without the JP2 boxes that may precede it.
 
     Raises:
         UnreadableError: there is no codestream.
     """
     start = data.find(_JPEG2000_START)
     if start < 0:
-        raise UnreadableError("the JPEG 2000 header is broken off or damaged")
+        raise UnreadableError("the JPEG 2000 header is truncated or damaged")
     return data[start:]
 
 
 def jpeg2000_claim(codestream: bytes) -> Claim:
-    """Return what the size segment at the beginning of a JPEG 2000 codestream claims.
+    """Return what the size segment at the start of a JPEG 2000 codestream claims.
 
     Raises:
-        UnreadableError: it is broken off.
+        UnreadableError: the segment is truncated.
     """
     if len(codestream) < 43:
-        raise UnreadableError("the JPEG 2000 header is broken off or damaged")
+        raise UnreadableError("the JPEG 2000 header is truncated or damaged")
     right, bottom, left, top = struct.unpack_from(">IIII", codestream, 8)
     channels, precision = struct.unpack_from(">HB", codestream, 40)
     return Claim(bottom - top, right - left, channels, (precision & 0x7F) + 1)

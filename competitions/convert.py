@@ -1,4 +1,4 @@
-"""Images as PNG files, for people and programs that want files."""
+"""Converts images to PNG files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from goldfold.files import write_bytes
 from goldfold.progress import SILENT, Progress
 
 SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
-"""Endings, in small letters, of the files in a folder that are taken for images."""
+"""Extensions, in lower case, of files in a folder that are treated as images."""
 
 
 @dataclass
 class Converted:
-    """What was written, what was there already, and what could not be read."""
+    """Files that were written, that existed already, and images that could not be read."""
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
@@ -31,14 +31,15 @@ class Converted:
 
 
 def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Return image -> PNG to be written; folders are searched, and their inner folders kept.
+    """Return image -> PNG file to write; folders are searched, and their subfolders kept.
 
     Raises:
-        InputError: a source does not exist, there are no images, or two would become one file.
+        InputError: a source does not exist, there are no images, or two images would become the
+            same file.
     """
     missing = [str(path) for path in sources if not path.exists()]
     if missing:
-        raise InputError(list_problems("these do not exist:", missing))
+        raise InputError(list_problems("these files or folders do not exist:", missing))
     plan: dict[Path, Path] = {}
     for source in sources:
         for path in _images(source):
@@ -54,7 +55,7 @@ def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
     ]
     if double:
         title = f"{len(double)} PNG files would be made from several images:"
-        raise InputError(list_problems(title, double, "Convert their folders one by one."))
+        raise InputError(list_problems(title, double, "Convert their folders separately."))
     return plan
 
 
@@ -77,20 +78,20 @@ def convert_images(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Converted:
-    """Return what became of each image of a plan; a file that is there already is left alone.
+    """Convert the images of a plan and return the result; existing files are skipped.
 
     Args:
-        plan: image -> PNG, as `plan_conversion` gives it.
-        bits: of a gray PNG; colour has 8.
-        windows: one to three to see gray DICOM through; three become red, green and blue.
-        overwrite: write files that are there again.
-        workers: threads; the decoders work outside Python's lock.
-        progress: where a step is counted for each image.
+        plan: image -> PNG file, from `plan_conversion`.
+        bits: bits of a gray PNG; colour has 8.
+        windows: one to three windows applied to gray DICOM; three become red, green and blue.
+        overwrite: write existing files again.
+        workers: number of threads; the decoders release the interpreter lock.
+        progress: advances once per image.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    found = Converted()
+    converted = Converted()
 
     def convert(pair: tuple[Path, Path]) -> str | None:
         source, target = pair
@@ -112,9 +113,9 @@ def convert_images(
             for target, problem in zip(plan.values(), pool.map(convert, plan.items()), strict=True):
                 task.advance()
                 if problem:
-                    found.problems.append(problem)
+                    converted.problems.append(problem)
                 else:
-                    (found.skipped if problem == "" else found.written).append(target)
+                    (converted.skipped if problem == "" else converted.written).append(target)
     finally:
         pool.shutdown(cancel_futures=True)
-    return found
+    return converted

@@ -1,4 +1,4 @@
-"""CSV tables as text: every cell as it stands, every row with the line an editor shows."""
+"""CSV tables as text: cells unchanged, and the line number of every row."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CELL_LIMIT = 2**31 - 1
 
 
 def read_csv_text(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the named columns as text, cells unchanged; the index is the row's line in the file.
+    """Return the named columns as text; the index is the line number of each row.
 
-    Spaces around a header, a byte-order mark and empty lines do not matter; the header is line 1.
-    A row that ends early has empty cells ("") from there on.
+    Spaces around names in the header, a byte-order mark and empty lines are ignored; the header is
+    line 1. Cells missing at the end of a row are empty ("").
 
     Raises:
-        InputError: unreadable, a column is missing or there twice (the header is shown), or
-            rows have more cells than the header (all are listed).
+        InputError: the file is unreadable, a column is missing or occurs twice, or rows have more
+            cells than the header (the message lists all of them).
     """
     header, lines, rows = _read(path)
     places = [_place(path, header, column) for column in columns]
@@ -45,13 +45,12 @@ def read_csv_text(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def read_other_columns(path: Path, known: Collection[str]) -> pd.DataFrame:
-    """Return as text the columns that are not known, as `read_csv_text` does.
+    """Return all columns except the known ones, as text, as `read_csv_text` does.
 
-    A column without a name, or with the name of another one, is left out. Cells behind the
-    header's last are ignored.
+    Columns without a name or with a duplicate name are left out, and so are surplus cells of a row.
 
     Raises:
-        InputError: unreadable.
+        InputError: the file is unreadable.
     """
     header, lines, rows = _read(path)
     picked = {
@@ -63,7 +62,7 @@ def read_other_columns(path: Path, known: Collection[str]) -> pd.DataFrame:
 
 
 def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
-    """Return the stripped header, and of each row that is not empty its line and its cells."""
+    """Return the stripped header, and the line numbers and cells of the rows that are not empty."""
     before = csv.field_size_limit(_CELL_LIMIT)
     lines: list[int] = []
     rows: list[list[str]] = []

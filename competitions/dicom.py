@@ -1,8 +1,8 @@
 """DICOM files: the header without pixels, and the pixels as 8-bit gray or colour.
 
-Of a file with several frames the one in the middle is read. 8-bit JPEG frames of gray images are
-decoded by OpenCV, which yields the same pixels sooner, all others by pydicom. Its decoder is always
-named: left to choose, pydicom takes python-gdcm for everything, which is slower.
+If a file has several frames, the middle frame is read. 8-bit JPEG frames of gray images are decoded
+by OpenCV, which gives the same pixels faster; all others by pydicom with an explicitly named
+decoder, as pydicom would choose python-gdcm for everything, which is slower.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from goldfold.competitions.codestream import (
     jpeg_claim,
     require_whole_jpeg,
 )
-from goldfold.competitions.deflated import DEFLATED, inflate, is_deflated
+from goldfold.competitions.deflated_dicom import DEFLATED, inflate, is_deflated
 from goldfold.competitions.dicom_header import (
     CONVERT,
     RECODE,
@@ -67,13 +67,14 @@ _SAMPLES = {
 
 
 def read_dicom_header(file: BinaryIO) -> DicomHeader:
-    """Return the header of a DICOM file; of the pixel data only lengths are looked at.
+    """Return the header of a DICOM file; only the lengths of the pixel data are read.
 
     Args:
-        file: seekable, at its beginning, opened for reading bytes.
+        file: seekable binary file, positioned at its start.
 
     Raises:
-        UnreadableError: damaged, truncated, without pixel data, of a size or kind not read.
+        UnreadableError: the file is damaged or truncated, has no pixel data, or is of a size or
+            kind that is not supported.
     """
     deflated = is_deflated(file.read(4096))
     file.seek(0)
@@ -93,18 +94,18 @@ def read_dicom_pixels(
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return the image in a DICOM file: (H, W) gray or (H, W, 3) RGB.
 
-    In this order: decode, modality LUT (rescale), VOI LUT or first window, invert MONOCHROME1.
-    A palette gives colour; colour of more than 8 bits is brought to 8. Of n frames, the one with
-    n // 2 frames before it is read.
+    Steps: decode, modality LUT (rescale), VOI LUT or first window, invert MONOCHROME1. A palette
+    gives colour; colour of more than 8 bits is reduced to 8. Of n frames, frame n // 2 (counted
+    from 0) is read.
 
     Args:
         data: the bytes of the file.
-        windows: to see a gray image through instead of its own; several become (H, W, C).
-        bits: of the levels, uint8 or uint16; colour has 8.
-        repair: mend the wrong intercept that some CT has (`repair_ct`).
+        windows: windows applied to a gray image instead of its own; several give (H, W, C).
+        bits: bits of the levels, uint8 or uint16; colour has 8.
+        repair: correct the wrong intercept of some CT images (`repair_ct`).
 
     Raises:
-        UnreadableError: see `read_dicom_header`; also where the pixel data cannot be decoded.
+        UnreadableError: as `read_dicom_header`, or the pixel data cannot be decoded.
     """
     if is_deflated(data):
         data = inflate(data)
@@ -127,7 +128,7 @@ def read_dicom_pixels(
 
 
 def _colour_levels(stored: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Return RGB values of so many bits as levels of 8."""
+    """Return RGB values of `bits` bits as 8-bit levels."""
     if bits == 8:
         return np.ascontiguousarray(stored, dtype=np.uint8)
     most = 2**bits - 1
@@ -135,36 +136,36 @@ def _colour_levels(stored: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 
 
 def _require_known_pixels(header: DicomHeader) -> None:
-    """Return nothing if samples, photometric interpretation and bits are of a kind read here."""
+    """Raise an error unless samples, photometric interpretation and bits are supported."""
     kind = header.photometric
     if _SAMPLES.get(kind) != header.samples:
         raise UnreadableError(
-            f"its pixels are of the kind {kind!r} with {header.samples} samples; "
-            "MONOCHROME1, MONOCHROME2 or PALETTE COLOR with 1, RGB or YBR with 3 were expected",
+            f"its photometric interpretation is {kind!r} with {header.samples} samples; expected "
+            "MONOCHROME1, MONOCHROME2 or PALETTE COLOR with 1, or RGB or YBR with 3",
             CONVERT,
         )
     if header.bits_allocated not in (8, 16):
         raise UnreadableError(
-            f"its pixels have {header.bits_allocated} bits, 8 or 16 were expected", CONVERT
+            f"its pixels have {header.bits_allocated} bits; expected 8 or 16", CONVERT
         )
 
 
 def _require_known_encoding(header: DicomHeader) -> None:
-    """Return nothing if the transfer syntax is read here and agrees with the pixel data."""
+    """Raise an error unless the transfer syntax is supported and agrees with the pixel data."""
     syntax = header.transfer_syntax
     name, plugin = syntax_name(syntax), _plugin(header)
     if plugin is None:
-        raise UnreadableError(f"its transfer syntax, {name}, is not read", RECODE)
+        raise UnreadableError(f"its transfer syntax, {name}, is not supported", RECODE)
     if plugin and plugin not in get_decoder(syntax).available_plugins:
         deep = " of more than 8 bits" if syntax in _JPEG else ""
         package = "pylibjpeg-openjpeg" if syntax in _JPEG2000 else _PACKAGES[plugin]
         raise UnreadableError(
             f"its transfer syntax, {name}{deep}, needs a decoder that is not installed",
-            f"`pip install {package}`; or else, {RECODE[0].lower()}{RECODE[1:]}",
+            f"Run `pip install {package}`, or {RECODE[0].lower()}{RECODE[1:]}",
         )
     if header.pixel_data.encapsulated != bool(plugin):
-        found = "compressed" if header.pixel_data.encapsulated else "not compressed"
-        raise UnreadableError(f"its transfer syntax is {name}, but its pixels are {found}")
+        encoding = "compressed" if header.pixel_data.encapsulated else "not compressed"
+        raise UnreadableError(f"its transfer syntax is {name}, but its pixels are {encoding}")
     if plugin:
         return
     expected = _native_bytes(header) * header.frames
@@ -172,20 +173,20 @@ def _require_known_encoding(header: DicomHeader) -> None:
     if found_bytes < expected:
         times = f"{header.frames} x " if header.frames > 1 else ""
         raise UnreadableError(
-            f"it is truncated: {times}{header.height} x {header.width} pixels take "
+            f"it is truncated: {times}{header.height} x {header.width} pixels need "
             f"{expected:,} bytes, its pixel data have {found_bytes:,}"
         )
 
 
 def _plugin(header: DicomHeader) -> str | None:
-    """Return the name of pydicom's decoder, "" where none is needed, None for an unknown syntax."""
+    """Return the name of pydicom's decoder, "" if none is needed, None for an unknown syntax."""
     if header.transfer_syntax in _JPEG and header.scale.bits > 8:
         return _TWELVE_BITS
     return _DECODERS.get(header.transfer_syntax)
 
 
 def _native_bytes(header: DicomHeader) -> int:
-    """Return the bytes of a frame that is not compressed."""
+    """Return the number of bytes of an uncompressed frame."""
     pixels = header.height * header.width
     if header.photometric == "YBR_FULL_422":
         return pixels * 2
@@ -205,7 +206,7 @@ def _decode(header: DicomHeader, data: bytes) -> NDArray[Any]:
     if header.frames > 1:
         frame = _compressed_frame(header, data, place)
     if syntax in _JPEG2000:
-        # Without JP2 boxes around it: pydicom 3.0 loops for ever over a box of length 0.
+        # Without the JP2 boxes around it: pydicom 3.0 never returns from a box of length 0.
         frame = jpeg2000_codestream(frame)
         _require_agreement(header, jpeg2000_claim(frame), exact_bits=False)
         require_whole_jpeg(frame)
@@ -226,26 +227,26 @@ def _compressed_frame(header: DicomHeader, data: bytes, place: int) -> bytes:
             return bytes(get_frame(value, place, number_of_frames=header.frames))
     except Exception as error:  # a parser that meets broken bytes may raise anything
         raise UnreadableError(
-            f"its {header.frames} compressed frames cannot be told apart ({error})"
+            f"its {header.frames} compressed frames cannot be separated ({error})"
         ) from error
 
 
 def _require_agreement(header: DicomHeader, claim: Claim, *, exact_bits: bool) -> None:
-    """Return nothing if the compressed frame claims what the header says."""
+    """Raise an error unless the compressed frame agrees with the header."""
     said = (header.height, header.width, header.samples, header.scale.bits)
-    found = (claim.height, claim.width, claim.channels, claim.bits)
-    if said[: 4 if exact_bits else 3] != found[: 4 if exact_bits else 3]:
+    claimed = (claim.height, claim.width, claim.channels, claim.bits)
+    if said[: 4 if exact_bits else 3] != claimed[: 4 if exact_bits else 3]:
         raise UnreadableError(
             "its header says {} x {} pixels (height x width), {} channels of {} bits, ".format(
                 *said
             )
-            + "but its compressed frame holds {} x {}, {} of {}".format(*found),
-            "Copy the file again; if it stays so, correct its header or convert it to PNG.",
+            + "but its compressed frame holds {} x {}, {} of {}".format(*claimed),
+            "Copy the file again; if the error remains, correct its header or convert it to PNG.",
         )
 
 
 def _decode_by_opencv(frame: bytes) -> NDArray[Any]:
-    """Return a JPEG frame decoded as it is, (H, W) uint8 if it is gray."""
+    """Return a decoded JPEG frame, (H, W) uint8 if it is gray."""
     try:
         decoded = cv2.imdecode(np.frombuffer(frame, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -256,7 +257,7 @@ def _decode_by_opencv(frame: bytes) -> NDArray[Any]:
 
 
 def _decode_by_pydicom(header: DicomHeader, value: bytes) -> NDArray[Any]:
-    """Return what the decoder named for this transfer syntax makes of the value of Pixel Data."""
+    """Return the value of Pixel Data as decoded by the decoder for its transfer syntax."""
     decoder = get_decoder(header.transfer_syntax)
     try:
         with PYDICOM_SILENCE:

@@ -1,30 +1,24 @@
-"""What the header of a DICOM file says: size, kind of pixels, and facts for the image table.
-
-pydicom walks the elements; their values are taken as they stand in the file, so that odd ones that
-do not matter here are neither converted nor complained of.
-"""
+"""The header of a DICOM file: size, kind of pixels, and facts for the image table."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
-import numpy as np
 import pydicom
 from pydicom import uid
-from pydicom.tag import Tag
 
 from goldfold.competitions.codestream import (
     LEAVE_OUT,
     UnreadableError,
     require_plausible_size,
 )
+from goldfold.competitions.dicom_elements import COLOURS, TAGS, Elements
 from goldfold.competitions.palette import Palette, make_palette
 from goldfold.competitions.pixel_data import PixelData, find_pixel_data
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
-from goldfold.competitions.window import GrayScale, LookupTable, Window
+from goldfold.competitions.window import GrayScale, Window
 
 FACTS = (
     "patient",
@@ -39,52 +33,15 @@ FACTS = (
     "series",
     "frames",
 )
-"""Names of the facts of an image; one that is not known is ""."""
-
-COLOURS, PARTS = ("Red", "Green", "Blue"), ("Descriptor", "Data")
+"""Names of the facts about an image; an unknown fact is ""."""
 
 RECODE = "Rewrite it uncompressed, e.g. with `dcmdjpeg`, `dcmdjpls` or `gdcmconv --raw`."
 CONVERT = f"Convert it to 8- or 16-bit PNG, or {LEAVE_OUT}."
 
-_TAGS = {
-    keyword: Tag(keyword)
-    for keyword in (
-        "SOPInstanceUID",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "PatientID",
-        "PatientSex",
-        "PatientAge",
-        "ViewPosition",
-        "PixelSpacing",
-        "ImagerPixelSpacing",
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-        "PlanarConfiguration",
-        "NumberOfFrames",
-        "Rows",
-        "Columns",
-        "BitsAllocated",
-        "BitsStored",
-        "PixelRepresentation",
-        "WindowCenter",
-        "WindowWidth",
-        "VOILUTFunction",
-        "RescaleIntercept",
-        "RescaleSlope",
-        "ModalityLUTSequence",
-        "VOILUTSequence",
-        "LUTDescriptor",
-        "LUTData",
-        *(f"{colour}PaletteColorLookupTable{part}" for colour in COLOURS for part in PARTS),
-        "TransferSyntaxUID",
-    )
-}
-
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What a DICOM file says of its image; `scale` matters for gray, `palette` for others."""
+    """The header of a DICOM file; `scale` applies to gray images, `palette` to others."""
 
     height: int
     width: int
@@ -101,23 +58,23 @@ class DicomHeader:
 
 
 def parse_header(file: BinaryIO) -> DicomHeader:
-    """Return the header of a DICOM file; of the pixel data only lengths are looked at.
+    """Return the header of a DICOM file; only the lengths of the pixel data are read.
 
     Args:
-        file: seekable, at its beginning, opened for reading bytes.
+        file: seekable binary file, positioned at its start.
 
     Raises:
-        UnreadableError: damaged, truncated, without pixel data, of a size that is not read.
+        UnreadableError: the file is damaged or truncated, has no pixel data, or is too large.
     """
     dataset = _read_elements(file)
     pixel_data = find_pixel_data(file)
-    meta, elements = _Elements(dataset.file_meta), _Elements(dataset)
+    meta, elements = Elements(dataset.file_meta), Elements(dataset)
     syntax = meta.text("TransferSyntaxUID") or str(uid.ImplicitVRLittleEndian)
     height, width = elements.number("Rows"), elements.number("Columns")
     require_plausible_size(height, width)
     frames = elements.text("NumberOfFrames") or "1"
     if not frames.isdecimal():
-        raise UnreadableError(f"its header says {frames!r} frames, a whole number was expected")
+        raise UnreadableError(f"its header says {frames!r} frames; expected a whole number")
     photometric = elements.text("PhotometricInterpretation")
     return DicomHeader(
         height=height,
@@ -136,116 +93,21 @@ def parse_header(file: BinaryIO) -> DicomHeader:
 
 
 def _read_elements(file: BinaryIO) -> pydicom.Dataset:
-    """Return the elements before the pixel data, where `file` then stands."""
+    """Return the elements before the pixel data, and leave `file` positioned there."""
     try:
         with PYDICOM_SILENCE:
-            return pydicom.dcmread(
-                file, stop_before_pixels=True, specific_tags=list(_TAGS.values())
-            )
+            return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS.values()))
     except Exception as error:  # a parser that meets broken bytes may raise anything
-        raise UnreadableError(f"its DICOM header is broken off or damaged ({error})") from error
+        raise UnreadableError(f"its DICOM header is truncated or damaged ({error})") from error
 
 
-class _Elements:
-    """Values of a header as they stand in the file: none is converted, so none is complained of.
-
-    Text is taken as UTF-8 or, failing that, Latin-1.
-    """
-
-    def __init__(self, dataset: pydicom.Dataset) -> None:
-        self._dataset = dataset
-
-    def _raw(self, tag: int) -> tuple[bytes, bool]:
-        if tag not in self._dataset:
-            return b"", True
-        element = self._dataset.get_item(tag)
-        value = element.value
-        if isinstance(value, str):  # pydicom looked at it before us
-            return value.encode(), True
-        if not isinstance(value, bytes):
-            return b"", True
-        return value, bool(getattr(element, "is_little_endian", True))
-
-    def text(self, keyword: str) -> str:
-        """Return the text of an element without padding, "" where it is missing."""
-        value, _ = self._raw(_TAGS[keyword])
-        try:
-            text = value.decode("utf-8")
-        except UnicodeDecodeError:
-            text = value.decode("latin-1")
-        return text.strip(" \0")
-
-    def integers(self, keyword: str) -> list[int]:
-        """Return the 16-bit numbers of an element, without sign."""
-        value, little = self._raw(_TAGS[keyword])
-        kind = "<u2" if little else ">u2"
-        return [int(n) for n in np.frombuffer(value[: len(value) // 2 * 2], dtype=kind)]
-
-    def little_endian_words(self, keyword: str) -> bytes:
-        """Return the bytes of an element of words, in little-endian order."""
-        value, little = self._raw(_TAGS[keyword])
-        if little:
-            return value
-        return np.frombuffer(value[: len(value) // 2 * 2], dtype=">u2").astype("<u2").tobytes()
-
-    def number(self, keyword: str, otherwise: int | None = None) -> int:
-        """Return the first 16-bit number of an element."""
-        numbers = self.integers(keyword)
-        if numbers:
-            return numbers[0]
-        if otherwise is None:
-            raise UnreadableError(f"its header has no {keyword}")
-        return otherwise
-
-    def floats(self, keyword: str) -> list[float]:
-        """Return the decimal numbers of an element."""
-        text = self.text(keyword)
-        try:
-            numbers = [float(part) for part in text.split("\\")] if text else []
-        except ValueError:
-            numbers = [math.nan]
-        if not all(map(math.isfinite, numbers)):
-            raise UnreadableError(f"its header has {keyword} = {text!r}, numbers were expected")
-        return numbers
-
-    def lookup_table(self, keyword: str, signed: bool) -> LookupTable | None:
-        """Return the lookup table in the first item of a sequence."""
-        if _TAGS[keyword] not in self._dataset:
-            return None
-        try:
-            with PYDICOM_SILENCE:
-                items = self._dataset[_TAGS[keyword]].value
-        except Exception as error:  # as above
-            raise UnreadableError(f"its {keyword} is damaged ({error})") from error
-        if not isinstance(items, pydicom.Sequence) or not items:
-            return None
-        item = _Elements(items[0])
-        descriptor, levels = item.integers("LUTDescriptor"), item.integers("LUTData")
-        entries, first, bits = (*descriptor, 0, 0, 0)[:3]
-        entries = entries or 2**16
-        if not 8 <= bits <= 16 or len(levels) < entries:
-            raise UnreadableError(
-                f"its {keyword} describes {entries} entries of {bits} bits, "
-                f"{len(levels)} entries are there"
-            )
-        kind = item.kind("LUTDescriptor")
-        if first >= 2**15 and (kind == "SS" or (kind != "US" and signed)):
-            first -= 2**16
-        return LookupTable(first, bits, tuple(levels[:entries]))
-
-    def kind(self, keyword: str) -> str | None:
-        """Return the value representation that stands in the file, None where it does not."""
-        kind = self._dataset.get_item(_TAGS[keyword]).VR
-        return None if kind is None else str(kind)
-
-
-def _gray_scale(elements: _Elements) -> GrayScale:
-    """Return how gray values are to be seen."""
+def _gray_scale(elements: Elements) -> GrayScale:
+    """Return how stored gray values are to be displayed."""
     bits = elements.number("BitsStored")
     if not 1 <= bits <= min(16, elements.number("BitsAllocated")):
         raise UnreadableError(
             f"its header says {bits} bits stored of {elements.number('BitsAllocated')} "
-            "allocated, 1 to 16 were expected",
+            "allocated; expected 1 to 16",
             CONVERT,
         )
     signed = elements.number("PixelRepresentation", 0) == 1
@@ -264,7 +126,7 @@ def _gray_scale(elements: _Elements) -> GrayScale:
     )
 
 
-def _palette(elements: _Elements) -> Palette:
+def _palette(elements: Elements) -> Palette:
     """Return the colours of the pixel values."""
     tables = [f"{colour}PaletteColorLookupTable" for colour in COLOURS]
     return make_palette(
@@ -274,8 +136,8 @@ def _palette(elements: _Elements) -> Palette:
     )
 
 
-def _facts(elements: _Elements, syntax: str) -> dict[str, str]:
-    """Return what is worth a column, one entry for each of `FACTS`."""
+def _facts(elements: Elements, syntax: str) -> dict[str, str]:
+    """Return a value for each of `FACTS`."""
     spacing = elements.text("PixelSpacing") or elements.text("ImagerPixelSpacing")
     sides = [side.strip() for side in spacing.split("\\")]
     return {

@@ -1,4 +1,4 @@
-"""Further facts about the images, joined by id from tables that lie beside the labels."""
+"""Further facts about the images, joined by id from tables besides the labels."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_csv_text
-from goldfold.competitions.find import find_table
+from goldfold.competitions.data_folder import find_table
+from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.images_table import FIXED
-from goldfold.competitions.report import DataReport, count_ids
 from goldfold.settings import ExtraTable
 
 
 def add_table(
     images: pd.DataFrame, data: Path, extra: ExtraTable, report: DataReport
 ) -> pd.DataFrame:
-    """Return the images with further columns; a value already read from a header is replaced.
+    """Return the images with further columns, which replace values read from image headers.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
@@ -30,7 +30,10 @@ def add_table(
         return images
     taken = [name for name in extra.columns if name in FIXED]
     if taken:
-        report.problems.append(f"{path.name} cannot give the column {', '.join(taken)}: rename it")
+        report.problems.append(
+            f"{path.name} cannot provide the column {', '.join(taken)}, as images.csv has one of "
+            "that name: rename it"
+        )
         return images
     table = read_csv_text(path, list(dict.fromkeys([extra.id_column, *extra.columns.values()])))
     ids = table[extra.id_column].str.strip()
@@ -55,7 +58,7 @@ def add_table(
 
 
 def _first_values(ids: pd.Series, cells: pd.Series, pattern: str | None) -> dict[str, str]:
-    """Return the value of each id, of its first row; the pattern's first group if there is one."""
+    """Return id -> value in its first row, or the first group of the pattern, if there is one."""
     values: dict[str, str] = {}
     for image_id, cell in zip(ids, cells, strict=True):
         values.setdefault(image_id, _first_group(pattern, cell) if pattern else cell.strip())

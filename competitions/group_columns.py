@@ -1,7 +1,7 @@
-"""Columns of images.csv that may tell which images belong together, wherever the files say so.
+"""Columns of images.csv that may say which images belong together.
 
-They are taken from the label table and the further tables, from the images' paths and from DICOM
-headers, whether a setting names them or not: folds are asked about each of them.
+They come from the label table, the further tables, the paths of the images and DICOM headers,
+whether or not a setting names them. `goldfold folds` asks about each of them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_other_columns
-from goldfold.competitions.find import find_table
+from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.group_rule import WORDS, is_group, naming
 from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS
 from goldfold.settings import CompetitionSettings, LabelTable
 
 HEADER_GROUPS = ("patient", "study", "series")
-"""Facts of a DICOM header that name a group: PatientID, StudyInstanceUID, SeriesInstanceUID."""
+"""Facts of a DICOM header that identify a group: PatientID, StudyInstanceUID, SeriesInstanceUID."""
 _ATTRIBUTES = ("sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
 _UNKNOWN = frozenset({"nan", "none", "null", "na", "n/a", "unknown"})
-_DISAGREEING = 0.05  # images whose rows name several values; with more it is a fact of the rows
+_DISAGREEING = 0.05  # share of images whose rows disagree; above it, the column is about rows
 _IN_PATHS = WORDS - {"pid", "ptid", "subjid", "usubjid", "mrn", "accession"}
 _PART = re.compile(
     rf"(?:^|[/_.\s-])(({'|'.join(sorted(_IN_PATHS))})[_-]?\d+)(?=[/_.\s-]|$)", re.IGNORECASE
@@ -45,31 +45,31 @@ def group_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def path_groups(paths: Sequence[str]) -> dict[str, list[str]]:
-    """Return for each group word with a number in some path its value in every path.
+    """Return the group words that have a number in some path: word -> value in every path.
 
-    A study, series or other part of a patient is named together with the parts above it.
+    The value of a study, a series or another part of a patient includes the parts above it.
 
     >>> path_groups(["a/patient1/study2/x.png", "a/y.png"])
     {'patient': ['patient1', ''], 'study': ['patient1/study2', '']}
     """
-    found: dict[str, list[str]] = {}
+    values_of_word: dict[str, list[str]] = {}
     for place, path in enumerate(paths):
         above: dict[str, str] = {}
         for match in _PART.finditer(path.rpartition(".")[0] or path):
             word = match[2].lower()
             if word not in above:
                 above[word] = match[1]
-                values = found.setdefault(word, [""] * len(paths))
+                values = values_of_word.setdefault(word, [""] * len(paths))
                 values[place] = "/".join(above.values())
-    return found
+    return values_of_word
 
 
 def values_by_image(ids: pd.Series, cells: pd.Series) -> dict[str, str]:
-    """Return the value of each image from rows that may be several, {} for a fact of the rows.
+    """Return image -> value; {} if the rows of too many images disagree.
 
     Args:
-        ids: image of each row.
-        cells: text of each row; an unknown value is "", or a word such as nan.
+        ids: image id of each row; an image may have several rows.
+        cells: text of each row; an unknown value is "" or a word such as nan.
     """
     rows = pd.DataFrame({"image": ids.to_numpy(), "value": cells.str.strip().to_numpy()})
     rows = rows[(rows["value"] != "") & ~rows["value"].str.lower().isin(_UNKNOWN)]
@@ -84,15 +84,15 @@ def values_by_image(ids: pd.Series, cells: pd.Series) -> dict[str, str]:
 def add_group_columns(
     images: pd.DataFrame, data: Path, settings: CompetitionSettings
 ) -> pd.DataFrame:
-    """Return the images with the columns that may tell their groups and are not there yet.
+    """Return the images with further columns that may identify their groups.
 
-    Columns of tables that are certain by their name are added whatever they hold, so that
-    `folds.group` can name them and be told that they are empty.
+    Columns of tables whose names clearly identify a group are added whatever they contain, so that
+    `folds.group` can name them and the user learns that they are empty.
 
     Args:
         images: all images, with labels and the columns that settings name.
         data: folder of the tables.
-        settings: of the competition.
+        settings: settings of the competition.
 
     Raises:
         InputError: a table is unreadable.
@@ -113,12 +113,13 @@ def add_group_columns(
 def add_header_groups(
     images: pd.DataFrame, facts: Sequence[Mapping[str, str]], settings: CompetitionSettings
 ) -> pd.DataFrame:
-    """Return the images with what their DICOM headers say of groups and no setting asks for.
+    """Return the images with the group columns of their DICOM headers.
 
     Args:
-        images: with the column split.
-        facts: of each image's header.
-        settings: of the competition; a fact of the path may have the name of one of the header.
+        images: table with the column split.
+        facts: facts of each image's header.
+        settings: settings of the competition; a fact taken from paths may have the same name as
+            one of the header.
     """
     added = images.copy()
     for name in HEADER_GROUPS:
@@ -137,7 +138,7 @@ def add_header_groups(
 def free_name(
     columns: Mapping[str, Sequence[object]], name: str, values: list[str], origin: str
 ) -> str:
-    """Return a name for a column: its own, or one with its origin if other values have that.
+    """Return a name for a column: its own, or one with its origin if that name is taken.
 
     >>> free_name({"patient": ["a"]}, "patient", ["b"], "path")
     'path_patient'
@@ -153,8 +154,8 @@ def _of_training(values: Sequence[str], images: pd.DataFrame) -> list[str]:
 
 
 def _tables(data: Path, settings: CompetitionSettings) -> list[dict[str, dict[str, str]]]:
-    """Return of each table the columns that no setting uses: name -> image -> value."""
-    found = []
+    """Return the columns of each table that no setting uses: name -> image -> value."""
+    tables = []
     labels = settings.labels
     if labels.files and labels.kind not in ("masks", "folders"):
         path = find_table(data, labels.files)
@@ -162,13 +163,13 @@ def _tables(data: Path, settings: CompetitionSettings) -> list[dict[str, dict[st
             joined = labels.kind == "long" or (labels.kind == "rle" and bool(settings.mask_classes))
             joint = labels.class_separator if joined and labels.class_column is None else ""
             used = _used_columns(labels, settings.classes)
-            found.append(other_columns(path, labels.id_column, used, joint))
+            tables.append(other_columns(path, labels.id_column, used, joint))
     for extra in settings.tables:
         path = find_table(data, [extra.file])
         if path is not None:
             used = set(extra.columns.values())
-            found.append(other_columns(path, extra.id_column, used))
-    return found
+            tables.append(other_columns(path, extra.id_column, used))
+    return tables
 
 
 def _used_columns(labels: LabelTable, classes: Sequence[str]) -> set[str]:
@@ -184,16 +185,16 @@ def _used_columns(labels: LabelTable, classes: Sequence[str]) -> set[str]:
 def other_columns(
     path: Path, id_column: str, used: Collection[str], joint: str = ""
 ) -> dict[str, dict[str, str]]:
-    """Return the columns of a table that are not used: name -> image -> value, known ones alone.
+    """Return the unused columns of a table: name -> image -> value; unknown values are left out.
 
     Args:
-        path: of the table.
-        id_column: with the id of the image.
+        path: path of the table.
+        id_column: column with the image ids.
         used: further columns to leave out.
-        joint: what parts image and class in the id column; "" = nothing is joined.
+        joint: separates image and class in the id column; "" = nothing is joined.
 
     Raises:
-        InputError: unreadable.
+        InputError: the table is unreadable.
     """
     rows = read_other_columns(path, used)
     if id_column not in rows.columns or len(rows.columns) == 1:

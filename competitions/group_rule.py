@@ -1,23 +1,23 @@
-"""Which columns tell what images belong together, such as those of one patient.
+"""The rule for group columns, which say which images belong together, e.g. those of one patient.
 
-A column is a group column by its name and its values, judged on the training images:
+A column is a group column because of its name and its values in the training images:
 
-1.  **Certain names** say patient, subject, person or participant, or end a group word (also study,
-    case, lesion, scan, volume, series, exam) with an identifier: `patient_id`, `SubjectID`,
-    `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Capitals and separators do not
-    matter. Words behind the group word other than those of an identifier make it an attribute
-    (`Patient Age`, `study_date`, `lesion_location`), and so do words of counting in front of it
-    (`number_of_lesion`). What follows an identifier changes nothing (`patient_id_x`, as merged
-    tables have it, or `Patient ID (anon.)`). Of their values it is enough that there are two, that
-    one of them has several images, and that they are neither flags nor fractions.
-2.  **Possible names** are the other group words alone or with a number, name or code (`case`,
+1.  **Certain names** contain patient, subject, person or participant, or a group word (also study,
+    case, lesion, scan, volume, series, exam) followed by an identifier: `patient_id`, `SubjectID`,
+    `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Case and separators do not matter.
+    Other words after the group word make it an attribute (`Patient Age`, `study_date`,
+    `lesion_location`), and so do words of counting before it (`number_of_lesion`). Whatever follows
+    an identifier is ignored (`patient_id_x`, as in merged tables, or `Patient ID (anon.)`). There
+    must be at least two values, one of them with several images, and the values must be neither
+    flags nor fractions.
+2.  **Possible names** are the other group words, alone or with a number, name or code (`case`,
     `study`, `scan_number`). Their values must look like ids, be a group word with a number
-    (`case12`), or contain a digit and be more than a class has. Whole numbers in a column
-    `volume` are a measure.
-3.  **Any other column** must hold values that look like ids, many of which have several images:
-    at least ten values, as many as the square root of the number of images, and 5 % of the images
-    must share their value. Whole numbers look like ids only with leading zeros, or in a column
-    whose name ends in `id`.
+    (`case12`), or contain a digit and be more numerous than classes are. Whole numbers in a column
+    named `volume` are a measurement.
+3.  **Any other column** must contain values that look like ids, many of them with several images:
+    at least ten values, at least as many as the square root of the number of images, and at least
+    5 % of the images must share their value with another. Whole numbers look like ids only if they
+    have leading zeros or the column's name ends in `id`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ COUNTING = frozenset({"number", "num", "n", "nb", "no", "count", "of", "has", "i
 FLAGS = frozenset({"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", "t", "f"})
 
 FEWEST_OF_A_CODE = 5
-"""A class has about as many values; short codes that mean groups have more ..."""
+"""Short codes with fewer values than this may be classes ..."""
 ENOUGH_OF_A_CODE = 20
-"""... and as many as this, or half the square root of the images, prove it."""
+"""... and with this many, or half the square root of the number of images, they are groups."""
 FEWEST_UNNAMED = 10
-"""Values of a column that no name tells."""
+"""Fewest values of a column whose name does not identify groups."""
 SHARED = 0.05
-"""Share of the images that must have their value in common with others where no name tells."""
+"""Share of images that must share their value with others in a column without such a name."""
 MOSTLY = 0.95
 """Share of the values that must look like ids."""
 
@@ -66,7 +66,7 @@ Naming = Literal["certain", "possible", "none"]
 
 
 def naming(name: str) -> Naming:
-    """Return how surely the name of a column says that it is a group column.
+    """Return how clearly the name of a column says that it is a group column.
 
     >>> naming("StudyInstanceUID"), naming("case"), naming("Patient Age")
     ('certain', 'possible', 'none')
@@ -95,8 +95,8 @@ def is_group(name: str, values: Sequence[str]) -> bool:
     """Return whether a column is a group column, by the rule of this module.
 
     Args:
-        name: of the column.
-        values: one for each training image; "" = unknown.
+        name: name of the column.
+        values: value of each training image; "" = unknown.
     """
     known = [value for value in values if value]
     images = Counter(known)
@@ -115,7 +115,7 @@ def is_group(name: str, values: Sequence[str]) -> bool:
 
 
 def _name_things(name: str, values: Iterable[str], images: int) -> bool:
-    """Return whether values under a possible name are ids, or too many for a class."""
+    """Return whether the values of a possible name are ids, or too many to be classes."""
     different = list(values)
     if _look_like_ids(different) or _share(different, _NUMBERED) >= MOSTLY:
         return True
@@ -145,11 +145,11 @@ def _share(values: Iterable[str], form: re.Pattern[str]) -> float:
 
 
 def keeps_whole(groups: Sequence[str], values: Sequence[str]) -> bool:
-    """Return whether no value is spread over several groups.
+    """Return whether no value occurs in more than one group.
 
     Args:
-        groups: (N,) group of each image; "" = the image is a group of its own.
-        values: (N,) value of each image in another column; "" = unknown, which is not compared.
+        groups: (N,) group of each image; "" = the image is its own group.
+        values: (N,) value of each image in another column; "" = unknown, not compared.
     """
     group_of: dict[str, str | int] = {}
     for place, (group, value) in enumerate(zip(groups, values, strict=True)):
@@ -159,30 +159,31 @@ def keeps_whole(groups: Sequence[str], values: Sequence[str]) -> bool:
 
 
 def coarsest(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return the columns that no other one keeps whole, each with those that it keeps whole.
+    """Return the columns that are not finer than another, each with the columns finer than it.
 
-    Of columns that say the same the first one is returned.
+    A column is finer if each of its values occurs within one value of the other. Of equivalent
+    columns the first is returned.
 
     Args:
-        columns: name -> values, one for each image, "" = unknown.
+        columns: name -> value of each image; "" = unknown.
 
     >>> coarsest({"study": ["a", "a", "b"], "patient": ["p", "p", "p"]})
     {'patient': ['study']}
     """
     names = list(columns)
-    whole = {
-        (one, other): keeps_whole(columns[one], columns[other])
-        for one in names
+    keeps = {
+        (name, other): keeps_whole(columns[name], columns[other])
+        for name in names
         for other in names
-        if one != other
+        if name != other
     }
     top = [
         name
         for place, name in enumerate(names)
         if not any(
-            whole[other, name] and (not whole[name, other] or names.index(other) < place)
+            keeps[other, name] and (not keeps[name, other] or names.index(other) < place)
             for other in names
             if other != name
         )
     ]
-    return {name: [other for other in names if whole.get((name, other))] for name in top}
+    return {name: [other for other in names if keeps.get((name, other))] for name in top}

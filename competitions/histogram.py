@@ -1,10 +1,10 @@
-"""Two 256-bin histograms an image, from which every score at every threshold follows.
+"""Two 256-bin histograms per image, from which every score at every threshold follows.
 
-A metric of objects does not follow from counts of pixels. There a third row holds the image's
-score itself, by level, in units of `ONE`. It is computed at some levels only, as each costs a pass
-over the map: at the others it holds `UNJUDGED`. A search takes the score of the next level above
-that was judged, and that level is the one its rule names (`judged_levels`), so that every score
-of a rule is exact.
+A metric of objects does not follow from pixel counts. For such a metric, a third row contains the
+score of the image at each level, in units of `ONE`. It is evaluated at some levels only, as each
+needs a pass over the map; the other levels contain `UNJUDGED`. A level between two evaluated levels
+takes the score of the next evaluated one. Rules name only evaluated levels (`judged_levels`), so
+every score of a rule is exact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from goldfold.errors import InputError
 
 LEVELS = _LEVELS
 UNJUDGED = -1
-"""In the row of scores: not computed at this level."""
+"""In the row of scores: not evaluated at this level."""
 PIXEL_ROWS, OBJECT_ROWS = 2, 3
 """Rows of an image's histograms, for metrics of pixels and of objects."""
 
@@ -30,7 +30,7 @@ _WORD_BYTES = 8
 
 
 def judged_at(every: int = 8) -> tuple[int, ...]:
-    """Return every n-th level, the last one included, where objects are judged.
+    """Return every n-th level, including 255, at which objects are evaluated.
 
     >>> judged_at(64)
     (63, 127, 191, 255)
@@ -47,16 +47,17 @@ def level_histograms(
     objects: TrueObjects | None = None,
     judged: Iterable[int] = JUDGED,
 ) -> NDArray[np.int64]:
-    """Return how many pixels have each level, int64 (2, 256): row 0 all, row 1 of the true mask.
+    """Return the number of pixels at each level, int64 (2, 256): all, and those of the true mask.
 
-    With objects (3, 256): row 2 is the score, in units of `ONE`, when pixels above the level are
-    predicted, `UNJUDGED` at levels that are not in `judged`.
+    With objects the shape is (3, 256): row 2 is the score, in units of `ONE`, if the pixels above
+    the level are predicted; `UNJUDGED` at levels that are not in `judged`.
 
     Args:
         levels: 8-bit probability map (H, W), uint8.
-        mask: true mask (H, W), anything but 0 belongs to it; None for an empty mask.
-        objects: the true ones, where the metric compares objects.
-        judged: levels whose score is computed; that of 255, where nothing is, always is.
+        mask: true mask (H, W), nonzero inside; None for an empty mask.
+        objects: the true objects, if the metric compares objects.
+        judged: levels at which the score is evaluated; 255, above which nothing is, is always
+            included.
 
     Raises:
         InputError: the map is not uint8 (H, W), or the mask has another shape or holds floats.
@@ -90,19 +91,19 @@ def level_histograms(
 
 
 def _count_levels(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count levels; eight zeros in a row, most of a map, are passed over as one word."""
+    """Count levels; eight zeros in a row, as in most of a map, are skipped as one word."""
     pixels = np.ascontiguousarray(levels).reshape(-1)
-    whole = pixels.size - pixels.size % _WORD_BYTES
-    words = pixels[:whole].view(np.uint64)
+    aligned = pixels.size - pixels.size % _WORD_BYTES
+    words = pixels[:aligned].view(np.uint64)
     busy = words[words != 0].view(np.uint8)
     counts = np.bincount(busy, minlength=LEVELS)
-    counts += np.bincount(pixels[whole:], minlength=LEVELS)
-    counts[0] += whole - busy.size
+    counts += np.bincount(pixels[aligned:], minlength=LEVELS)
+    counts[0] += aligned - busy.size
     return counts
 
 
 def counts_above(histograms: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Return the pixels whose level exceeds b for every b, int64 (..., 256); at 255 there are none.
+    """Return the number of pixels above each level b, int64 (..., 256); it is 0 at 255.
 
     Args:
         histograms: (..., 256) pixels by level.
@@ -116,9 +117,9 @@ def counts_above(histograms: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 
 
 def scores_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.float64]:
-    """Return each image's score when pixels of level > b are predicted, (N, 256) over b.
+    """Return each image's score if pixels of level > b are predicted, (N, 256) over b.
 
-    Of objects it is the score at `judged_levels` of b.
+    With a metric of objects it is the score at `judged_levels` of b.
 
     Args:
         histograms: (N, 2, 256) of `level_histograms`, (N, 3, 256) for a metric of objects.
@@ -137,7 +138,7 @@ def scores_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.fl
 
 
 def score_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.float64]:
-    """Return the mean score over images when pixels of level > b are predicted, (256,) over b.
+    """Return the mean score over images if pixels of level > b are predicted, (256,) over b.
 
     Args:
         histograms: (N, 2, 256) of `level_histograms`.
@@ -151,7 +152,7 @@ def score_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.flo
 
 
 def object_scores(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the row of scores by level, (N, 256) in units of `ONE`, `UNJUDGED` in between.
+    """Return the scores by level, (N, 256) in units of `ONE`; `UNJUDGED` where not evaluated.
 
     Raises:
         InputError: the histograms were made without objects.
@@ -163,9 +164,9 @@ def object_scores(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def judged_levels(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the level whose score stands for each: the next from it on, judged in all, (256,).
+    """Return for each level the next level, itself included, evaluated in all images, (256,).
 
-    Without objects every level stands for itself.
+    Without objects this is the level itself.
 
     Args:
         histograms: (N, 2 or 3, 256).
@@ -179,10 +180,10 @@ def judged_levels(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def check_histograms(histograms: NDArray[Any]) -> None:
-    """Accept whole-numbered histograms (N, 2, 256), with objects (N, 3, 256), N of at least 1.
+    """Raise an error unless histograms are integers (N, 2, 256) or, with objects, (N, 3, 256).
 
     Raises:
-        InputError: anything else.
+        InputError: another shape or type, or no image.
     """
     shapes = [(rows, LEVELS) for rows in (PIXEL_ROWS, OBJECT_ROWS)]
     fits = histograms.ndim == 3 and histograms.shape[1:] in shapes and len(histograms)

@@ -1,7 +1,7 @@
 """Any image file of a competition: its header, and its pixels as 8-bit gray or RGB.
 
-What a file is, its first bytes say, not its name. DICOM is read in `goldfold.competitions.dicom`;
-PNG and JPEG in `goldfold.competitions.raster`.
+The format is recognised by the first bytes of the file, not by its name. DICOM is read in
+`goldfold.competitions.dicom`, PNG and JPEG in `goldfold.competitions.raster`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from goldfold.competitions.codestream import (
     PNG_SIGNATURE,
     UnreadableError,
 )
+from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
-from goldfold.competitions.find import path_in
-from goldfold.competitions.head import crop_to_head
+from goldfold.competitions.head_crop import crop_to_head
 from goldfold.competitions.raster import Stored, decode_raster, decode_stored, raster_claim
 from goldfold.competitions.window import Window, get_window
 from goldfold.errors import ImageError
@@ -48,13 +48,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Reading:
-    """How the pixels of an image are seen.
+    """How the pixels of an image are read.
 
     Attributes:
-        windows: to see gray DICOM through instead of its own window.
-        repair: mend the wrong intercept that some CT has.
-        crop: `head` cuts the image to the square around the largest bright part.
-        stretch: spread the levels of each PNG or JPEG, lowest to highest, over 0 to 255.
+        windows: windows applied to gray DICOM instead of its own.
+        repair: correct the wrong intercept of some CT images.
+        crop: `head` crops the image to the square around the largest bright part.
+        stretch: stretch the levels of each PNG or JPEG, lowest to highest, to 0 to 255.
     """
 
     windows: tuple[Window, ...] = ()
@@ -67,10 +67,10 @@ PLAIN = Reading()
 
 
 def reading_of(images: ImageFiles) -> Reading:
-    """Return how a competition's images are seen.
+    """Return how the images of a competition are read.
 
     Raises:
-        InputError: a window has no such name.
+        InputError: there is no window of that name.
     """
     windows = tuple(get_window(text) for text in images.windows)
     return Reading(windows, images.repair == "ct-intercept", images.crop, images.stretch == "image")
@@ -78,7 +78,7 @@ def reading_of(images: ImageFiles) -> Reading:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Size in pixels, and a text for each of `FACTS`, "" where the file does not say."""
+    """Size in pixels, and a text for each of `FACTS`, "" if it is not known."""
 
     height: int
     width: int
@@ -86,15 +86,15 @@ class ImageHeader:
 
 
 def read_header(path: Path, below: Path | None = None) -> ImageHeader:
-    """Return size and facts of an image; no pixel is decoded, but a cut-off file is noticed.
+    """Return size and facts of an image without decoding pixels; truncated files are detected.
 
     Args:
         path: a DICOM, PNG or JPEG file.
-        below: the folder from which messages name the file; its whole path unless given.
+        below: folder relative to which messages name the file; None = full path.
 
     Raises:
-        ImageError: the file is missing, empty, no DICOM, PNG or JPEG, truncated, too large or of
-            a kind that is not read; the message names it and says what to do.
+        ImageError: the file is missing, empty, truncated, too large, not DICOM, PNG or JPEG, or of
+            an unsupported kind; the message names it and says what to do.
     """
     with _naming(path, below), path.open("rb") as file:
         kind = _kind(file.read(132))
@@ -116,22 +116,21 @@ def read_image(
 ) -> NDArray[np.uint8]:
     """Return the pixels of an image: (H, W) uint8 for one channel, (H, W, 3) RGB for three.
 
-    DICOM passes its modality LUT and its VOI LUT or first window, and MONOCHROME1 is inverted:
-    0 is always black. Without a window, the values that its bits can hold are spread over 0 to 255.
-    16-bit PNG is divided by 257, the same for every image, unless its levels are stretched.
-    Transparency is dropped, colour becomes
-    gray as 0.299 R + 0.587 G + 0.114 B, gray becomes three equal channels. An orientation noted
-    in a JPEG is not applied: masks lie on the pixels as they are stored.
+    DICOM values pass the modality LUT and the VOI LUT or first window, and MONOCHROME1 is inverted:
+    0 is always black. Without a window, the range of the stored bits is mapped to 0 to 255. 16-bit
+    PNG is divided by 257, the same for every image, unless its levels are stretched. Transparency
+    is dropped; colour becomes gray as 0.299 R + 0.587 G + 0.114 B; gray becomes three equal
+    channels. The orientation in the EXIF data of a JPEG is not applied, because masks refer to the
+    pixels as they are stored.
 
     Args:
         path: a DICOM, PNG or JPEG file.
         channels: 1 or 3.
         below: see `read_header`.
-        reading: windows and the like; as many windows as channels become the channels, any other
-            number must be one.
+        reading: windows and other options; the number of windows is 0, 1 or `channels`.
 
     Raises:
-        ImageError: see `read_header`; also where the pixels cannot be decoded.
+        ImageError: as `read_header`, or the pixels cannot be decoded.
     """
     if channels not in (1, 3) or len(reading.windows) not in (0, 1, channels):
         raise ValueError(
@@ -159,15 +158,15 @@ def read_levels(
     repair: bool = False,
     stretch: bool = False,
 ) -> NDArray[np.uint8 | np.uint16]:
-    """Return the pixels of an image as they are: (H, W) gray, (H, W, 3) RGB or one a window.
+    """Return the pixels of an image: (H, W) gray, (H, W, 3) RGB, or one channel per window.
 
     Args:
         path: a DICOM, PNG or JPEG file.
         below: see `read_header`.
-        windows: to see gray DICOM through instead of its own window.
-        bits: of the levels, uint8 or uint16; JPEG and colour DICOM have 8.
-        repair: mend the wrong intercept that some CT has.
-        stretch: of PNG and JPEG as 8 bits: spread the image's own levels over 0 to 255.
+        windows: windows applied to gray DICOM instead of its own.
+        bits: bits of the levels, uint8 or uint16; JPEG and colour DICOM have 8.
+        repair: correct the wrong intercept of some CT images.
+        stretch: stretch the levels of an 8-bit PNG or JPEG to 0 to 255.
 
     Raises:
         ImageError: as `read_image`.
@@ -180,9 +179,9 @@ def read_levels(
 
 
 def read_stored(path: Path, below: Path | None = None) -> Stored:
-    """Return the pixels of an image as its file stores them: no level is changed, none dropped.
+    """Return the pixels of an image exactly as its file stores them.
 
-    DICOM alone is spread over 16 bits, as `read_levels` does; equal levels stay equal.
+    Only DICOM is mapped to 16 bits, as `read_levels` does; equal levels stay equal.
 
     Args:
         path: a DICOM, PNG or JPEG file.
@@ -199,7 +198,7 @@ def read_stored(path: Path, below: Path | None = None) -> Stored:
 
 
 def _read_bytes(path: Path) -> tuple[bytes, str]:
-    """Return a file's bytes and kind; of a file of no known kind only the first are read."""
+    """Return the bytes and the kind of a file; an unknown kind raises before it is read."""
     with path.open("rb") as file:
         kind = _kind(file.read(132))
         file.seek(0)
@@ -208,7 +207,7 @@ def _read_bytes(path: Path) -> tuple[bytes, str]:
 
 @contextmanager
 def _naming(path: Path, below: Path | None) -> Iterator[None]:
-    """Turn what goes wrong inside into an ImageError that names the file."""
+    """Turn errors raised inside into an ImageError that names the file."""
     name = path_in(below, path) if below is not None else path
     try:
         yield
@@ -216,12 +215,12 @@ def _naming(path: Path, below: Path | None) -> Iterator[None]:
         raise ImageError(f"cannot read {name}: {error}") from error
     except FileNotFoundError:
         raise ImageError(
-            f"cannot read {name}: it does not exist. Check the data folder, or copy the file there."
+            f"cannot read {name}: it does not exist. Check the data folder, or copy the file to it."
         ) from None
     except OSError as error:
         raise ImageError(
             f"cannot read {name}: {error.strerror or error}. "
-            "Check that it is a file and that you may read it."
+            "Check that it is a file and that you have permission to read it."
         ) from error
 
 
@@ -241,6 +240,6 @@ def _kind(start: bytes) -> str:
         f"the text {shown.decode('ascii')!r}" if printable else f"the bytes {shown[:8].hex(' ')}"
     )
     raise UnreadableError(
-        f"it is no DICOM (no DICM at byte 128), PNG or JPEG file; it begins with {begins}",
+        f"it is not a DICOM (no DICM at byte 128), PNG or JPEG file; it starts with {begins}",
         f"Copy or download it again, convert it, or {LEAVE_OUT}.",
     )

@@ -1,4 +1,4 @@
-"""Columns of images.csv that come from the images themselves: their paths and their pixels."""
+"""Columns of images.csv that are taken from the images: their paths and their pixels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.image import read_levels
 from goldfold.competitions.images_table import FIXED
-from goldfold.competitions.report import DataReport, count_ids
 from goldfold.competitions.window import get_window
 from goldfold.errors import ImageError
 from goldfold.progress import Progress
@@ -29,14 +29,17 @@ def add_path_facts(
     """Return the images with a column for each pattern: its first group in the path, or "".
 
     Args:
-        images: with the columns path and image_id.
+        images: table with the columns path and image_id.
         patterns: column -> regular expression with a group.
-        report: takes a notice of images that a pattern does not fit.
+        report: receives a notice about images whose path a pattern does not match.
     """
     added = images.copy()
     for name, pattern in patterns.items():
         if name in FIXED:
-            report.problems.append(f"competition.images.facts cannot give the column {name}")
+            report.problems.append(
+                f"competition.images.facts cannot provide the column {name}, as images.csv has one "
+                "of that name"
+            )
             continue
         matches = [re.search(pattern, path) for path in images["path"]]
         added[name] = [match.group(1) or "" if match else "" for match in matches]
@@ -55,9 +58,9 @@ def add_window_share(
     progress: Progress,
     report: DataReport,
 ) -> pd.DataFrame:
-    """Return the images with `SHARE`, without the training images that have too little of it.
+    """Return the images with the column `SHARE`, without training images whose share is too low.
 
-    Only where competition.images.least_in_window asks for it, as every image has to be decoded.
+    This is done only if competition.images.least_in_window is set, as every image must be decoded.
     """
     least = settings.least_in_window
     if least is None:
@@ -69,7 +72,7 @@ def add_window_share(
         try:
             levels = read_levels(data / path, windows=[window], repair=repair)
         except ImageError:
-            return 1.0  # what is wrong is said where the pixels are needed
+            return 1.0  # the error is reported where the pixels are needed
         return float(np.mean((levels > 0) & (levels < _HIGHEST)))
 
     with (
@@ -77,10 +80,10 @@ def add_window_share(
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         shares = []
-        for found in pool.map(share, images["path"]):
-            shares.append(found)
+        for share_inside in pool.map(share, images["path"]):
+            shares.append(share_inside)
             task.advance()
-    seen = images.assign(**{SHARE: [f"{found:.4f}" for found in shares]})
+    seen = images.assign(**{SHARE: [f"{share_inside:.4f}" for share_inside in shares]})
     bare = (seen["split"] == "train") & (np.array(shares) < least)
     report.notices += count_ids(
         seen.loc[bare, "image_id"],

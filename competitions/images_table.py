@@ -1,4 +1,4 @@
-"""images.csv: one row an image, with its path, size, label and metadata."""
+"""images.csv: one row per image, with its path, size, labels and metadata."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FIXED = (
 CONTENT = "content_hash"
 """Column with the hash of the image's file, "" without a file."""
 CLASSES = "classes"
-"""Further column of competitions with classes: their names, joined by `JOINT`."""
+"""Additional column of competitions with classes: their names, joined by `JOINT`."""
 JOINT = ";"
-"""Between the names of an image's classes."""
+"""Separates the names of an image's classes."""
 OBJECTS = "objects"
-"""Further column where the metric compares objects: the masks of the label rows, one by one."""
+"""Additional column if the metric compares objects: the separate masks of the label rows."""
 OBJECT_JOINT = "|"
-"""Between the run-length encodings of an image's objects."""
-_REMEDY = "`goldfold check RUN` makes it anew."
+"""Separates the run-length encodings of an image's objects."""
+_REMEDY = "Run `goldfold check RUN` to build it again."
 
 
 def mask_columns(name: str) -> tuple[str, str]:
-    """Return the columns with a class's mask and its area, where an image has several masks.
+    """Return the columns with mask and area of a class, if an image has several masks.
 
     >>> mask_columns("left")
     ('mask_rle:left', 'area_px:left')
@@ -45,10 +45,10 @@ def mask_columns(name: str) -> tuple[str, str]:
 
 
 def of_class(images: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the table as if the masks of one class were all there is; "" for the united masks.
+    """Return the table with the masks of one class in `mask_rle`; "" keeps the merged masks.
 
     Raises:
-        InputError: it has no masks of that class.
+        InputError: the table has no masks of that class.
     """
     if not name:
         return images
@@ -59,20 +59,20 @@ def of_class(images: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def object_cells(images: pd.DataFrame) -> list[str] | None:
-    """Return the objects of each image as text, None where the metric does not compare objects."""
+    """Return the objects of each image as text, None if the metric does not compare objects."""
     return list(images[OBJECTS]) if OBJECTS in images.columns else None
 
 
 def write_images(path: Path, images: pd.DataFrame) -> None:
-    """Write the table atomically, the same bytes for the same table."""
+    """Write the table atomically; the same table gives the same bytes."""
     write_text(path, images.to_csv(index=False, lineterminator="\n"))
 
 
 def read_images(path: Path) -> pd.DataFrame:
-    """Return the table: numbers as int64, `labelled` as bool, all else as text ("" = unknown).
+    """Return the table: numbers as int64, `labelled` as bool, the rest as text ("" = unknown).
 
     Raises:
-        InputError: missing or not such a table.
+        InputError: the file is missing or is not such a table.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -82,7 +82,7 @@ def read_images(path: Path) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}. {_REMEDY}")
     try:
-        for column in [*NUMBERS, *(one for one in table.columns if one.startswith("area_px:"))]:
+        for column in [*NUMBERS, *(name for name in table.columns if name.startswith("area_px:"))]:
             table[column] = table[column].astype("int64")
     except ValueError as error:
         raise InputError(f"{path}, column {column}: {error}. {_REMEDY}") from None
@@ -106,7 +106,7 @@ test_images.__test__ = False  # type: ignore[attr-defined]  # pytest must not co
 
 
 def group_column(images: pd.DataFrame, group: str) -> pd.Series:
-    """Return the group of each image; an unknown group is the image alone.
+    """Return the group of each image; an image without one is its own group.
 
     Raises:
         InputError: there is no such column.

@@ -1,4 +1,4 @@
-"""Images and labels joined: what one has and the other lacks is handled as the settings say."""
+"""Joins images and labels; the settings decide about images without labels and vice versa."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.competitions.find import require_table
+from goldfold.competitions.class_labels import read_class_labels
+from goldfold.competitions.data_folder import require_table
+from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS, mask_columns
-from goldfold.competitions.label_tables import read_class_labels
-from goldfold.competitions.labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_paths import index_masks, mask_globs
-from goldfold.competitions.report import CommonCause, DataReport, count_ids
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
+from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
-_SUSPICIOUS = 0.2  # part of the rows with a mask; if more do not fit, the dialect is in question
-_SOME = 5  # fewer such rows are just bad rows
+_SUSPICIOUS = 0.2  # if a larger share of the masks does not fit, the dialect may be wrong ...
+_SOME = 5  # ... unless there are fewer than this
 
 
 def add_labels(
@@ -38,12 +38,12 @@ def add_labels(
 
     Args:
         images: image_id, split, path, height, width and metadata.
-        left_out: ids of images that are there but were excluded or cannot be read.
+        left_out: ids of images that exist but were excluded or cannot be read.
         data: folder of the label table.
-        settings: of the competition.
-        report: takes problems, notices and counts.
-        workers: threads that decode mask files.
-        progress: told of each image with mask files.
+        settings: settings of the competition.
+        report: receives problems, notices and counts.
+        workers: number of threads that decode mask files.
+        progress: advances once per image with mask files.
 
     Raises:
         InputError: the label table is missing or unreadable.
@@ -63,7 +63,7 @@ def add_labels(
 
 @dataclass(frozen=True)
 class _Join:
-    """What labels are joined to: the arguments of `add_labels`."""
+    """The arguments of `add_labels`."""
 
     images: pd.DataFrame
     left_out: set[str]
@@ -78,14 +78,14 @@ class _Join:
 
     @property
     def known(self) -> set[str]:
-        """Ids of all images that are there, left out or not."""
+        """Ids of all existing images, including those left out."""
         return {*self.images["image_id"], *self.left_out}
 
 
 def _add_classes(join: _Join) -> pd.DataFrame:
     images, settings, report = join.images, join.settings, join.report
     folders = settings.labels.kind == "folders"
-    # Folders name the classes of test images, too: they are kept apart, for the last judgement.
+    # Folders name the classes of test images, too; these are kept for the final evaluation only.
     labels = read_class_labels(images if folders else join.train, join.data, settings)
     report.problems += labels.problems
     report.notices += labels.notices
@@ -96,7 +96,8 @@ def _add_classes(join: _Join) -> pd.DataFrame:
     known = dict(zip(table["image_id"], table[CLASSES], strict=True))
     seen = joined["labelled"] | folders
     joined[CLASSES] = [
-        known.get(one, "") if use else "" for one, use in zip(joined["image_id"], seen, strict=True)
+        known.get(image_id, "") if use else ""
+        for image_id, use in zip(joined["image_id"], seen, strict=True)
     ]
     joined = _without_labels(joined, settings, report)
     absent = table[~table["image_id"].isin(join.known)]
@@ -173,14 +174,14 @@ def _count_rows(labels: Labels, report: DataReport) -> None:
     if CLASSES in table.columns:
         report.notices += count_ids(
             table.loc[overlapping, "image_id"],
-            "image has", "images have", "rows of one class that overlap; they are united",
+            "image has", "images have", "rows of one class that overlap; they are merged",
         )  # fmt: skip
     elif several:
         named = count_ids(
             table.loc[overlapping, "image_id"], "of them", "of them", "the rows overlap"
         )
         report.notices.append(
-            f"{plural(several, 'image has', 'images have')} several label rows; they are united "
+            f"{plural(several, 'image has', 'images have')} several label rows; they are merged "
             f"(in {named[0] if named else '0 of them the rows overlap'})"
         )
 
@@ -191,11 +192,11 @@ def _note_objects(table: pd.DataFrame, report: DataReport) -> None:
         images = plural(int((table[REPEATED] > 0).sum()), "image", "images")
         report.notices.append(
             f"{plural(repeated, 'label row repeats', 'label rows repeat')} an object of the same "
-            f"image, counted once (in {images})"
+            f"image; each counts once (in {images})"
         )
     report.notices += count_ids(
         table.loc[table["overlap_px"] > 0, "image_id"],
-        "image has", "images have", "label rows that overlap; each stays an object",
+        "image has", "images have", "overlapping label rows; each remains an object",
     )  # fmt: skip
 
 
@@ -207,9 +208,9 @@ def _join(
     *,
     hidden: bool = False,
 ) -> pd.DataFrame:
-    """Join the labels of training images; those of test images are not used.
+    """Join the labels of training images; labels of test images are not used.
 
-    That is said, unless `hidden`.
+    A notice reports such labels, unless `hidden`.
     """
     train = images["split"] == "train"
     tests = images.loc[~train & images["image_id"].isin(table["image_id"]), "image_id"]
@@ -236,7 +237,7 @@ def _without_labels(
     report: DataReport,
     what: str = "label row",
 ) -> pd.DataFrame:
-    """Handle training images that have no label, as `unlabelled` says."""
+    """Handle training images without labels, according to `unlabelled`."""
     bare = (images["split"] == "train") & ~images["labelled"]
     means = {"drop": "dropped", "empty": "taken as empty", "error": "an error"}
     lines = count_ids(
@@ -254,7 +255,7 @@ def _without_labels(
 def _without_images(
     images: pd.DataFrame, absent: pd.DataFrame, settings: CompetitionSettings, report: DataReport
 ) -> pd.DataFrame:
-    """Handle label rows whose image is not there, as `imageless` says."""
+    """Handle labels without an image, according to `imageless`."""
     means = {"drop": "dropped", "keep": "kept without an image", "error": "an error"}
     lines = count_ids(
         absent["image_id"],
@@ -275,7 +276,7 @@ def _without_images(
 
 
 def _beyond_the_image(images: pd.DataFrame, name: str) -> list[str]:
-    """Return a line for each mask that reaches beyond its image."""
+    """Return a line for each mask that extends beyond its image."""
     beyond = images[images["end_px"] > images["height"] * images["width"]]
     columns = ("image_id", "end_row", "end_px", "height", "width")
     return [

@@ -1,6 +1,6 @@
 """Scores of class probabilities: accuracy, F1, AUROC, average precision, logarithmic loss.
 
-All take weights of the images, so that a bootstrap draws by counting instead of copying.
+All accept image weights, so that a bootstrap sample can be counts instead of copies.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CLIP = 1e-6
-"""Probabilities are held this far from 0 and 1 in logarithms, as they are in submissions."""
+"""Probabilities are clipped to this distance from 0 and 1 before taking logarithms."""
 HALF = 0.5
 
 
@@ -34,18 +34,19 @@ def label_score(
         metric: `accuracy`, `f1`, `auroc` or `neg-log-loss`.
         targets: (N, C) of 0 and 1.
         probability: (N, C), 0 to 1.
-        exclusive: one class an image; of two, the second is the positive one.
-        class_weights: (C,) of the logarithmic loss.
-        thresholds: (C,) of accuracy and F1, 1/2 unless given; with more than two exclusive classes
-            the most likely one counts.
-        weights: (N,) of the images.
+        exclusive: whether each image has exactly one class; of two classes, the second is the
+            positive one.
+        class_weights: (C,) weights of the classes in the logarithmic loss.
+        thresholds: (C,) thresholds for accuracy and F1, 1/2 unless given; with more than two
+            exclusive classes the most likely class is predicted.
+        weights: (N,) weights of the images.
     """
     if metric == "neg-log-loss":
         return -log_loss(targets, probability, exclusive, class_weights, weights)
     if metric == "auroc":
         classes = scored_classes(targets.shape[1], exclusive)
-        found = [auroc(targets[:, c] > 0, probability[:, c], weights) for c in classes]
-        known = [one for one in found if not np.isnan(one)]
+        scores = [auroc(targets[:, c] > 0, probability[:, c], weights) for c in classes]
+        known = [score for score in scores if not np.isnan(score)]
         return float(np.mean(known)) if known else float("nan")
     predicted = decide(probability, exclusive, thresholds)
     if metric == "accuracy":
@@ -54,7 +55,7 @@ def label_score(
 
 
 def scored_classes(count: int, exclusive: bool) -> list[int]:
-    """Return the classes that are scored one by one: of two exclusive ones, only the second.
+    """Return the indices of the classes that are scored: of two exclusive ones, only the second.
 
     >>> scored_classes(2, exclusive=True), scored_classes(3, exclusive=True)
     ([1], [0, 1, 2])
@@ -67,13 +68,13 @@ def decide(
 ) -> Flags:
     """Return which classes are predicted, bool (N, C).
 
-    This is the only place where probabilities of classes meet thresholds. Both are compared in
-    float64: in float32 a threshold could round to a probability beside it.
+    This is the only place where class probabilities are compared with thresholds. They are compared
+    in float64: in float32 a threshold could be rounded to a neighbouring probability.
 
     Args:
         probability: (N, C), any floating dtype.
-        exclusive: exactly one class an image.
-        thresholds: (C,); a probability of at least its threshold is a yes.
+        exclusive: whether each image has exactly one class.
+        thresholds: (C,); a class is predicted if its probability is at least its threshold.
     """
     probability = np.asarray(probability, np.float64)
     limits = np.full(probability.shape[1], HALF)
@@ -93,12 +94,12 @@ def decide(
 def accuracy(
     targets: NDArray[np.uint8], predicted: Flags, exclusive: bool, weights: FloatArray | None = None
 ) -> float:
-    """Return the share of images that are right; not exclusive: of all classes of all images."""
+    """Return the share of correct images; if not exclusive, of correct classes of all images."""
     return float(np.average(right_images(targets, predicted, exclusive), weights=weights))
 
 
 def right_images(targets: NDArray[np.uint8], predicted: Flags, exclusive: bool) -> FloatArray:
-    """Return how far each image is right, (N,): 0 or 1, or the share of its right classes."""
+    """Return how correct each image is, (N,): 0 or 1, or the share of its correct classes."""
     right = (targets > 0) == predicted
     return np.asarray(right.all(axis=1) if exclusive else right.mean(axis=1), float)
 
@@ -106,32 +107,32 @@ def right_images(targets: NDArray[np.uint8], predicted: Flags, exclusive: bool) 
 def f1(
     targets: NDArray[np.uint8], predicted: Flags, exclusive: bool, weights: FloatArray | None = None
 ) -> float:
-    """Return F1 of the positive class of two, or the mean over classes; 0 where it has no meaning.
+    """Return F1 of the positive class of two, or the mean over classes; 0 where it is undefined.
 
     Args:
         targets: (N, C).
         predicted: (N, C).
-        exclusive: whether one class an image.
-        weights: (N,) of the images.
+        exclusive: whether each image has exactly one class.
+        weights: (N,) weights of the images.
     """
     counts = confusion_counts(targets > 0, predicted, weights)
-    found = []
-    for one in scored_classes(targets.shape[1], exclusive):
-        both, only_predicted, only_true, _ = counts[one]
+    scores = []
+    for class_index in scored_classes(targets.shape[1], exclusive):
+        both, only_predicted, only_true, _ = counts[class_index]
         total = 2 * both + only_predicted + only_true
-        found.append(2 * both / total if total else 0.0)
-    return float(np.mean(found))
+        scores.append(2 * both / total if total else 0.0)
+    return float(np.mean(scores))
 
 
 def confusion_counts(
     truth: Flags, predicted: Flags, weights: FloatArray | None = None
 ) -> FloatArray:
-    """Return for each class true positives, false positives, false negatives, true negatives.
+    """Return true positives, false positives, false negatives and true negatives of each class.
 
     Args:
         truth: (N, C).
         predicted: (N, C).
-        weights: (N,) of the images.
+        weights: (N,) weights of the images.
 
     Returns:
         (C, 4), weighted counts.
@@ -150,15 +151,15 @@ def log_loss(
 ) -> float:
     """Return the mean logarithmic loss; lower is better.
 
-    Exclusive: minus the logarithm of the true class's probability. Otherwise the mean over classes,
-    weighted, of the binary loss.
+    If exclusive, it is minus the logarithm of the probability of the true class; otherwise the
+    weighted mean of the binary loss over the classes.
 
     Args:
         targets: (N, C).
-        probability: (N, C); held within `CLIP` and 1 - `CLIP`.
-        exclusive: whether one class an image.
-        class_weights: (C,), where classes are not exclusive.
-        weights: (N,) of the images.
+        probability: (N, C); clipped to `CLIP` and 1 - `CLIP`.
+        exclusive: whether each image has exactly one class.
+        class_weights: (C,), if classes are not exclusive.
+        weights: (N,) weights of the images.
 
     Source: RSNA Intracranial Hemorrhage Detection, evaluation page (2019): `any` counts double.
     """
@@ -172,7 +173,7 @@ def log_losses(
     exclusive: bool,
     class_weights: Sequence[float] | None = None,
 ) -> FloatArray:
-    """Return the logarithmic loss of each image, (N,), whose mean is `log_loss`."""
+    """Return the logarithmic loss of each image, (N,); its mean is `log_loss`."""
     p = np.clip(probability, CLIP, 1 - CLIP)
     scale = np.ones(p.shape[1]) if class_weights is None else np.asarray(class_weights, float)
     if exclusive:
@@ -182,7 +183,7 @@ def log_losses(
 
 
 class Ranked:
-    """Images in the order of their probabilities, for measures under many weightings."""
+    """Images sorted by probability, for evaluating measures with many image weights."""
 
     def __init__(self, truth: Flags, probability: FloatArray) -> None:
         """Sort once.
@@ -196,19 +197,18 @@ class Ranked:
         self._count = len(values)
 
     def _totals(self, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-        """Return the weight of the positive and of all images at each probability, rising."""
+        """Return the weight of positive and of all images at each probability, ascending."""
         weight = np.ones(len(self._truth)) if weights is None else weights
         totals = [
-            np.bincount(self._place, weights=one, minlength=self._count).astype(np.float64)
-            for one in (weight * self._truth, weight)
+            np.bincount(self._place, weights=values, minlength=self._count).astype(np.float64)
+            for values in (weight * self._truth, weight)
         ]
         return totals[0], totals[1]
 
     def auroc(self, weights: FloatArray | None = None) -> float:
-        """Return the area under the ROC curve, NaN where one of the two classes is missing.
+        """Return the area under the ROC curve, NaN if there are no positives or no negatives.
 
-        It is the chance that a positive image has a higher probability than a negative one; ties
-        count half.
+        It is the probability that a positive image is ranked above a negative one; ties count half.
         """
         positive, everything = self._totals(weights)
         negative = everything - positive
@@ -219,8 +219,8 @@ class Ranked:
         return float((positive * (below + negative / 2)).sum() / pairs)
 
     def average_precision(self, weights: FloatArray | None = None) -> float:
-        """Return the area under the precision-recall curve, as steps; NaN without positives."""
-        positive, everything = (one[::-1] for one in self._totals(weights))
+        """Return the area under the stepwise precision-recall curve; NaN without positives."""
+        positive, everything = (totals[::-1] for totals in self._totals(weights))
         if positive.sum() == 0:
             return float("nan")
         precision = np.cumsum(positive) / np.maximum(np.cumsum(everything), 1e-300)
@@ -244,5 +244,5 @@ def average_precision(
 
 
 def class_weight_list(classes: Sequence[str], weights: Mapping[str, float]) -> list[float]:
-    """Return the weight of each class, 1 where none is given."""
+    """Return the weight of each class, 1 by default."""
     return [float(weights.get(name, 1.0)) for name in classes]

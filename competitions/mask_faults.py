@@ -1,4 +1,4 @@
-"""What is said of many mask files at once: those that are no masks, and those that are merged."""
+"""Summaries of many mask files: those that are not masks, and those that are merged."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from goldfold.competitions.mask_levels import REWRITE, NotAMaskError
-from goldfold.errors import plural
+from goldfold.errors import first_few, plural
 
-_NAMED = 3  # contents, and files of each, that a message names
+_NAMED = 3  # contents in a message, and files per content
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LevelRead:
     """The level of a mask's pixels in a file."""
 
     pattern: str
-    """That found the file."""
+    """The pattern that matched the file."""
     file: str
     level: str
     full: bool
@@ -25,22 +25,22 @@ class LevelRead:
 
 
 class MergedImage(Protocol):
-    """How many mask files an image has."""
+    """The number of mask files of an image."""
 
     @property
     def files(self) -> int:
-        """All of them."""
+        """Number of all its mask files."""
 
     @property
     def merged(self) -> int:
-        """The most of them that were merged into one mask."""
+        """Largest number of files that were merged into one mask."""
 
 
 def refuse_levels(faults: Sequence[NotAMaskError], total: int) -> list[str]:
-    """Return one problem for each remedy: how many files need it, and what the first of them hold.
+    """Return one problem per remedy: how many files need it, and what the first of them contain.
 
     Args:
-        faults: the files that hold no mask.
+        faults: the files that are not masks.
         total: number of all mask files.
     """
     problems = []
@@ -48,34 +48,33 @@ def refuse_levels(faults: Sequence[NotAMaskError], total: int) -> list[str]:
         files: dict[str, list[str]] = {}
         for fault in faults:
             if fault.remedy == remedy:
-                files.setdefault(fault.found, []).append(fault.name)
+                files.setdefault(fault.content, []).append(fault.name)
         count = sum(len(names) for names in files.values())
         problems.append(
-            f"{count:,} of {total:,} mask files cannot be read as a mask of two levels: "
+            f"{count:,} of {total:,} mask files do not contain a mask of two levels: "
             f"{_by_content(files)}. {remedy}"
         )
     return problems
 
 
 def _by_content(files: dict[str, list[str]]) -> str:
-    """Return what files hold, most common first, each with the first files that hold it."""
+    """Return what the files contain, most common first, each with the first such files."""
     common = sorted(files.items(), key=lambda item: -len(item[1]))
-    texts = [f"{found} in {_first(names)}" for found, names in common[:_NAMED]]
+    texts = [f"{content} in {_files(names)}" for content, names in common[:_NAMED]]
     more = [f"others in {sum(len(names) for _, names in common[_NAMED:]):,} more"]
     return "; ".join(texts + (more if len(common) > _NAMED else []))
 
 
-def _first(names: list[str]) -> str:
+def _files(names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
-    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-    return f"{len(names):,} files ({shown})"
+    return f"{len(names):,} files ({first_few(names, _NAMED)})"
 
 
 def refuse_unlike_levels(levels: Sequence[LevelRead]) -> list[str]:
-    """Return one problem for each pattern whose files mark their masks by different levels.
+    """Return one problem for each pattern whose files use different levels for the mask.
 
-    Such levels number objects or classes. 1, 255, 65535 and white may be mixed with each other.
+    Such levels number objects or classes. 1, 255, 65535 and white may be mixed.
     """
     problems = []
     for pattern in dict.fromkeys(read.pattern for read in levels):
@@ -97,7 +96,7 @@ def _unlike(pattern: str, by_level: dict[str, list[LevelRead]]) -> str:
 
 
 def note_merged(images: Sequence[MergedImage]) -> list[str]:
-    """Return a notice of how many images have several files of one mask, none if no image has."""
+    """Return a notice with the number of images that have several files for one mask, if any."""
     several = [image for image in images if image.merged > 1]
     if not several:
         return []

@@ -1,4 +1,4 @@
-"""Labels that are mask images: one file or several per image, merged."""
+"""Masks stored as image files; several files per image are merged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.competitions.find import path_in
+from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
-from goldfold.competitions.labels import COLUMNS, Labels
 from goldfold.competitions.mask_faults import (
     LevelRead,
     note_merged,
@@ -23,6 +22,7 @@ from goldfold.competitions.mask_faults import (
 from goldfold.competitions.mask_levels import NotAMaskError, read_mask
 from goldfold.competitions.mask_paths import ID, Alternatives, MaskIndex
 from goldfold.competitions.rle import Dialect, encode
+from goldfold.competitions.rle_labels import COLUMNS, Labels
 from goldfold.errors import ImageError
 from goldfold.progress import SILENT, Progress
 
@@ -37,20 +37,20 @@ def read_mask_files(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Labels:
-    """Return the labels of the images that have masks, all files of an image merged.
+    """Return the masks of the images that have any; the files of each image are merged.
 
-    With classes the table has `CLASSES` and `mask_columns` beside `COLUMNS`, which hold all masks
-    merged.
+    With classes the table has `CLASSES` and `mask_columns` besides `COLUMNS`, which refer to the
+    merged masks.
 
     Args:
         images: image_id, height and width.
-        index: of the mask files, for at least these patterns and images.
-        alternatives: each a list of patterns with `{id}`, all of which belong to an image; the
-            first alternative that matches a file is used.
-        dialect: in which the masks are kept.
-        classes: patterns by class, in place of the alternatives; all belong to an image.
-        workers: threads that decode.
-        progress: where a step is counted for each image.
+        index: index of the mask files for at least these patterns and images.
+        alternatives: lists of patterns with `{id}`; the first list that matches a file of the image
+            is used, and all its patterns must match.
+        dialect: run-length dialect of the result.
+        classes: class -> patterns, instead of the alternatives; all patterns must match.
+        workers: number of decoding threads.
+        progress: advances once per image.
     """
     columns = zip(images["image_id"], images["height"], images["width"], strict=True)
     wanted = [_Wanted(name, int(height), int(width)) for name, height, width in columns]
@@ -80,7 +80,7 @@ def read_mask_files(
 
 
 def _problems(index: MaskIndex, masks: Sequence[_ImageMasks]) -> list[str]:
-    """Return what is wrong with the files: one line each, or one for all of a kind."""
+    """Return the problems of the files, one line per file or per kind of problem."""
     total = sum(image.files for image in masks)
     return [
         *index.shared,
@@ -92,7 +92,7 @@ def _problems(index: MaskIndex, masks: Sequence[_ImageMasks]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """An image whose mask is looked for."""
+    """An image whose mask is wanted."""
 
     image_id: str
     height: int
@@ -104,18 +104,18 @@ class _Files:
     """The mask files of an image."""
 
     masks: dict[Path, dict[str, str]]
-    """Of each file, the pattern that found it by the class it belongs to ("" without classes)."""
+    """File -> class it belongs to ("" without classes) -> pattern that matched it."""
     problems: list[str]
 
 
 @dataclass(frozen=True)
 class _ImageMasks:
-    """What the mask files of an image hold."""
+    """The content of the mask files of an image."""
 
     image_id: str
     files: int
     merged: int
-    """The most files that were merged into one mask."""
+    """Largest number of files that were merged into one mask."""
     problems: list[str]
     refused: list[NotAMaskError]
     levels: list[LevelRead]
@@ -123,15 +123,15 @@ class _ImageMasks:
     area_px: int = 0
     overlap_px: int = 0
     of_classes: tuple[str | int, ...] = ()
-    """Names of the classes with pixels, and mask and area of each class."""
+    """The joined names of the classes with pixels, then mask and area of each class."""
 
     def row(self) -> tuple[str, str, int, int, int, int, int]:
-        """Return the columns of `Labels.table`; a mask of the image's size ends within it."""
+        """Return the columns of `Labels.table`; end_px and end_row do not apply to mask files."""
         return self.image_id, self.mask_rle, self.area_px, self.files, self.overlap_px, 0, 0
 
 
 def _files_of_image(image_id: str, index: MaskIndex, alternatives: Alternatives) -> _Files:
-    """Return the files of the first alternative that has any."""
+    """Return the files of the first alternative that matches any."""
     for group in alternatives:
         matched = {pattern: index.files(pattern, image_id) for pattern in group}
         if any(matched.values()):
@@ -155,19 +155,19 @@ def _files_of_classes(
 
 
 def _missing(image_id: str, data: Path, matched: Mapping[str, list[Path]]) -> list[str]:
-    """Return a line for each pattern without a file, beside others that have some."""
-    there = [paths[0] for paths in matched.values() if paths]
+    """Return a line for each pattern that matches no file although another one does."""
+    matching = [paths[0] for paths in matched.values() if paths]
     return [
-        f"{image_id} has {path_in(data, there[0])}, but no {pattern.replace(ID, image_id)}"
+        f"{image_id} has {path_in(data, matching[0])}, but no {pattern.replace(ID, image_id)}"
         for pattern, paths in matched.items()
-        if there and not paths
+        if matching and not paths
     ]
 
 
 def _read_image(
     wanted: _Wanted, data: Path, files: _Files, classes: Sequence[str], dialect: Dialect
 ) -> _ImageMasks:
-    """Return the masks of an image, each file decoded once and merged into its classes' masks."""
+    """Return the masks of an image; each file is decoded once and merged into its classes."""
     shape = wanted.height, wanted.width
     merged = {name: np.zeros(shape, np.uint8) for name in classes or [""]}
     added = 0
@@ -210,10 +210,10 @@ def _cells(
     """Return mask, area, overlap and cells of classes: the last four fields of `_ImageMasks`.
 
     Args:
-        merged: masks by class, uint8 (H, W).
-        added: pixels of all files, those of overlaps as often as they occur.
-        classes: names, none for a single mask.
-        dialect: of the cells.
+        merged: class -> mask, uint8 (H, W).
+        added: sum of the areas of all files, counting overlaps repeatedly.
+        classes: names of the classes, empty for a single mask.
+        dialect: run-length dialect of the cells.
     """
     own: list[tuple[str, int]] = [_encoded(mask, dialect) for mask in merged.values()]
     overlap = added - sum(area for _, area in own)

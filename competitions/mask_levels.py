@@ -1,8 +1,8 @@
-"""One mask file: which of its two levels is the mask, or why it holds no mask.
+"""Reads a mask file: which of its two levels is the mask, or why it is not a mask.
 
-Two levels are a mask whatever they are: 0 is the background, the other level the mask. Nothing is
-cut at a middle gray, because object numbers, classes and colours would be cut as well. Only JPEG,
-which cannot keep two levels, may hold others along edges.
+Any two levels form a mask if one of them is 0: it is the background, the other level the mask.
+There is no threshold at a middle gray, as that would turn object numbers, classes and colours into
+masks. Only JPEG, which cannot preserve two levels, may contain others along edges.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.find import path_in
+from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.image import read_header, read_stored
 from goldfold.competitions.raster import Stored
 from goldfold.errors import ImageError
 
 REWRITE = (
-    "Expected 0 and one other level, whatever it is. If the levels number objects or soften edges, "
+    "Expected 0 and one other level, of any value. If the levels number objects or smooth edges, "
     "write the mask as 255 and everything else as 0. If they are classes, write one file per class "
     "and set labels.class_masks."
 )
-"""What to do about levels of which it is not known which are the mask."""
+"""What to do if it is not clear which levels are the mask."""
 _OUTLINE = (
-    "It cannot be told which pixels are the mask. Write the mask as 255 and everything else as 0."
+    "It is not clear which pixels are the mask. Write the mask as 255 and everything else as 0."
 )
 _FRAMES = "Write one file per frame."
 _FULL = frozenset({1, 255, 65535})
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-_NAMED = 6  # levels of a file that a message names
+_NAMED = 6  # levels of a file in a message
 _MIDDLE = 127
-# None of 267 hard and soft masks, as JPEG of quality 60 to 95, strays this far over such a square.
+# None of 267 hard and soft masks deviates this much over such a square as JPEG of quality 60 to 95.
 _STRAY, _AREA = 16, 5
-_DARK, _BRIGHT = 64, 191  # the smallest objects, of a pixel or two, need not reach 255 in a JPEG
+_DARK, _BRIGHT = 64, 191  # tiny objects of a pixel or two do not always reach 255 in a JPEG
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class LevelMask:
 
     Attributes:
         mask: (H, W) uint8 of 0 and 1.
-        level: of the mask's pixels in the file, as messages name it; "" where the mask is empty.
-        full: whether the level is 1, 255, 65535 or white, each of which any mask may have.
+        level: level of the mask's pixels in the file, as text; "" if the mask is empty.
+        full: whether the level is 1, 255, 65535 or white, which are usual levels of masks.
     """
 
     mask: NDArray[np.uint8]
@@ -56,34 +56,34 @@ class LevelMask:
 
 
 class NotAMaskError(ImageError):
-    """A file was read but holds no mask."""
+    """A file was read but is not a mask."""
 
-    def __init__(self, name: str, found: str, remedy: str) -> None:
-        """Take the file's name, what was found in it, and what to do."""
-        super().__init__(f"{name} holds {found}. {remedy}")
-        self.name, self.found, self.remedy = name, found, remedy
+    def __init__(self, name: str, content: str, remedy: str) -> None:
+        """Take the name of the file, its content in words, and the remedy."""
+        super().__init__(f"{name} contains {content}. {remedy}")
+        self.name, self.content, self.remedy = name, content, remedy
 
 
 class _Refused(Exception):  # noqa: N818 - becomes a NotAMaskError once the file's name is known
-    def __init__(self, found: str, remedy: str = REWRITE) -> None:
-        super().__init__(found)
-        self.found, self.remedy = found, remedy
+    def __init__(self, content: str, remedy: str = REWRITE) -> None:
+        super().__init__(content)
+        self.content, self.remedy = content, remedy
 
 
 def read_mask(path: Path, below: Path | None = None) -> LevelMask:
     """Return the mask in a file.
 
-    Gray levels, palette indices and colours all count as levels. A file of one level is an empty
-    mask if that is 0, and a full one if it is 1, 255, 65535 or white.
+    Levels are gray levels, palette indices or colours. A file with one level is an empty mask if it
+    is 0, and a full mask if it is 1, 255, 65535 or white.
 
     Args:
         path: a PNG, JPEG or DICOM file.
-        below: the folder from which messages name the file; its whole path unless given.
+        below: folder relative to which messages name the file; None = full path.
 
     Raises:
-        NotAMaskError: it holds more than two levels, two without 0, or two that its palette or its
-            transparency contradicts.
-        ImageError: it cannot be read.
+        NotAMaskError: the file has more than two levels, two without 0, or two that contradict its
+            palette or its transparency.
+        ImageError: the file cannot be read.
     """
     stored = read_stored(path, below)
     try:
@@ -96,7 +96,7 @@ def read_mask(path: Path, below: Path | None = None) -> LevelMask:
         return _raster_mask(stored)
     except _Refused as refused:
         name = path_in(below, path) if below is not None else str(path)
-        raise NotAMaskError(name, refused.found, refused.remedy) from None
+        raise NotAMaskError(name, refused.content, refused.remedy) from None
 
 
 def _require_one_frame(path: Path) -> None:
@@ -106,7 +106,7 @@ def _require_one_frame(path: Path) -> None:
 
 
 def _raster_mask(stored: Stored) -> LevelMask:
-    """Return the mask of gray levels or colours, which transparency must not contradict."""
+    """Return the mask in gray levels or colours; transparency must not contradict it."""
     pixels = stored.pixels
     if pixels.ndim == 2:
         return _two_levels(pixels, str, "levels", _FULL)
@@ -125,7 +125,7 @@ def _raster_mask(stored: Stored) -> LevelMask:
 def _palette_mask(
     indices: NDArray[np.uint8 | np.uint16], palette: Sequence[tuple[int, int, int]]
 ) -> LevelMask:
-    """Return the mask of palette indices, whose colours must not say the opposite."""
+    """Return the mask in palette indices; their colours must not contradict it."""
     colours = dict(enumerate(palette))
 
     def name(index: int) -> str:
@@ -143,7 +143,7 @@ def _palette_mask(
 
 
 def _lossy_mask(pixels: NDArray[np.uint8 | np.uint16]) -> LevelMask:
-    """Return the mask of a JPEG: dark and bright areas, other levels only along edges."""
+    """Return the mask in a JPEG: dark and bright areas, with other levels only along edges."""
     if pixels.ndim == 3:
         spread = pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)
         if int(spread.max()) > 2 * _STRAY:
@@ -167,16 +167,16 @@ def _two_levels(
     """Return the mask of pixels that are 0 or one other number.
 
     Args:
-        codes: (H, W) whole numbers.
-        name: of a number, for messages.
-        what: the numbers are, for messages.
-        full: the numbers that any mask may have.
+        codes: (H, W) integers.
+        name: returns the name of a number, for messages.
+        what: word for the numbers, for messages.
+        full: usual numbers of masks.
     """
     low, high = int(codes.min()), int(codes.max())
     mask = codes == high
     if low == high:
         if high and high not in full:
-            raise _Refused(f"one of the {what} in all pixels, {name(high)}")
+            raise _Refused(f"a single value in all pixels, {name(high)}")
         return LevelMask(np.full(codes.shape, high > 0, np.uint8), name(high) if high else "", True)
     if low or np.count_nonzero(mask) + np.count_nonzero(codes == 0) < codes.size:
         raise _Refused(_described(codes, name, what))
@@ -184,7 +184,7 @@ def _two_levels(
 
 
 def _described(codes: NDArray[Any], name: Callable[[int], str], what: str) -> str:
-    """Return how many different numbers there are, and the first of them and the last."""
+    """Return the count of the different numbers, and the names of the first and the last."""
     levels = np.unique(codes).tolist()
     names = [name(level) for level in levels]
     shown = names if len(names) <= _NAMED else [*names[: _NAMED - 1], "...", names[-1]]

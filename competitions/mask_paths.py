@@ -1,4 +1,4 @@
-"""Which mask files belong to which image."""
+"""Finds the mask files of each image."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from goldfold.competitions.find import find_images, path_in
-from goldfold.errors import plural
+from goldfold.competitions.data_folder import find_images, path_in
+from goldfold.errors import first_few, plural
 
 ID = "{id}"
 _WILDCARDS = re.compile(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])")
 _ID_AND_STARS = re.compile(r"\*?\{id\}\*?")
-_NAMED = 5  # files that a message names
 
 Alternatives = Sequence[Sequence[str]]
 
@@ -32,10 +31,10 @@ class MaskIndex:
     """The mask files of a data folder.
 
     Attributes:
-        data: folder from which patterns count.
-        matches: files of an image by pattern and image id, sorted.
-        shared: problems, one for each pattern that gives files to several images.
-        lost: the ids, sorted, that mask files have and no image has.
+        data: folder to which patterns are relative.
+        matches: (pattern, image id) -> sorted files.
+        shared: one problem for each pattern that assigns a file to several images.
+        lost: sorted ids of mask files that belong to no image.
     """
 
     data: Path
@@ -46,7 +45,7 @@ class MaskIndex:
     def files(self, pattern: str, image_id: str) -> list[Path]:
         """Return all files of an image that match a pattern, sorted.
 
-        An id is plain text, even if it holds `[`, `*` or `?`.
+        An id is plain text, even if it contains `[`, `*` or `?`.
         """
         matched = self.matches.get((pattern, image_id), [])
         plain = self.data / pattern.replace(ID, image_id)
@@ -59,9 +58,9 @@ def index_masks(data: Path, alternatives: Alternatives, known: Collection[str]) 
     Each pattern is searched once, not once per image.
 
     Args:
-        data: folder from which the patterns count.
+        data: folder to which the patterns are relative.
         alternatives: lists of patterns.
-        known: ids of all images, including those that are not trained on.
+        known: ids of all images, including those not used for training.
 
     Raises:
         InputError: a pattern is malformed.
@@ -88,13 +87,13 @@ def index_masks(data: Path, alternatives: Alternatives, known: Collection[str]) 
 
 
 def _candidates(data: Path, pattern: str, known: Collection[str]) -> list[Path]:
-    """Return the files that match a pattern with any id; an id may hold a `/`."""
+    """Return the files that match a pattern with any id; an id may contain `/`."""
     depths = {image_id.count("/") for image_id in known} | {0}
     return find_images(data, [_with_any_id(pattern, depth) for depth in sorted(depths)])
 
 
 def _with_any_id(pattern: str, depth: int = 0) -> str:
-    """Return a glob with `*` for an id that holds `depth` slashes; `{id}*` must not become `**`."""
+    """Return a glob with `*` for an id with `depth` slashes; `{id}*` must not become `**`."""
     return _ID_AND_STARS.sub("/".join("*" * (depth + 1)), pattern)
 
 
@@ -110,25 +109,25 @@ class _PatternFits:
         self._lengths = sorted({len(image_id) for image_id in known})
 
     def owners(self, text: str) -> list[str]:
-        """Return the ids with which the pattern gives the path, sorted."""
+        """Return the known ids with which the pattern matches the path, sorted."""
         starts = [at for at in range(len(text)) if self._before.fullmatch(text, 0, at)]
-        found = {
+        owners = {
             text[start : start + length]
             for start in starts
             for length in self._lengths
             if text[start : start + length] in self._known
             and self._after.fullmatch(text, start + length)
         }
-        return sorted(found)
+        return sorted(owners)
 
     def first_id(self, text: str) -> str:
-        """Return the shortest id with which the pattern gives the path, "" for none."""
+        """Return the shortest id with which the pattern matches the path, "" if there is none."""
         match = self._any.fullmatch(text)
         return match.group(1) if match else ""
 
 
 def _expression(glob: str) -> str:
-    """Return the regular expression of a piece of a glob; `**/` may stand for no folder at all."""
+    """Return the regular expression of a part of a glob; `**/` also matches no folder."""
     means = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
     parts = _WILDCARDS.split(glob)
     return "".join(means.get(part) or _literal_or_set(part) for part in parts)
@@ -142,10 +141,9 @@ def _literal_or_set(part: str) -> str:
 
 
 def _shared(pattern: str, shared: dict[str, list[str]]) -> str:
-    named = [f"{text} ({', '.join(owners)})" for text, owners in list(shared.items())[:_NAMED]]
-    more = ", ..." if len(shared) > _NAMED else ""
+    named = [f"{text} ({', '.join(owners)})" for text, owners in shared.items()]
+    files = plural(len(shared), "mask file belongs", "mask files belong")
     return (
-        f"{plural(len(shared), 'mask file fits', 'mask files fit')} several images by the pattern "
-        f"{pattern}: {', '.join(named)}{more}. Write what stands next to the id in the names into "
-        f"the pattern, for instance {{id}}_*.png."
+        f"{files} to several images according to the pattern {pattern}: {first_few(named)}. Add "
+        f"the text next to the id to the pattern, for instance {{id}}_*.png."
     )

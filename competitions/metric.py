@@ -1,6 +1,7 @@
-"""Scores of single images from pixel counts, with the competition's rule for empty masks.
+"""Scores of images from pixel counts, with the competition's rule for empty masks.
 
-Metrics that compare objects, not pixels, are named here; `competitions/objects.py` computes them.
+Metrics that compare objects instead of pixels are named here, but computed in
+`goldfold.competitions.objects`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ONE = 1 << 40
 """A score of 1 as a whole number; sums of 2**22 images stay exact in 64 bits."""
 
 OBJECT_METRICS = ("f2-iou-thresholds",)
-"""Metrics of objects; counts of pixels do not tell them."""
+"""Metrics of objects, which do not follow from pixel counts."""
 GIVEN_SCORES = "given-scores"
 """In place of a metric's name: the third row of the histograms holds scores of any metric."""
 SCORED_BY_LEVEL = (*OBJECT_METRICS, GIVEN_SCORES)
@@ -30,10 +31,10 @@ SCORED_BY_LEVEL = (*OBJECT_METRICS, GIVEN_SCORES)
 def image_scores(
     metric: str, intersection: ArrayLike, predicted: ArrayLike, true: ArrayLike
 ) -> FloatArray:
-    """Return the score of each image between 0 and 1; their mean is the competition's score.
+    """Return the score of each image, 0 to 1; their mean is the competition's score.
 
-    The counts are whole numbers of pixels at the image's original size and broadcast against
-    each other. Whatever the metric, two empty masks score 1 and one empty mask scores 0.
+    The counts are numbers of pixels at the image's original size, and broadcast against each
+    other. With every metric two empty masks score 1, and one empty mask scores 0.
 
     Args:
         metric: a name in `METRICS`.
@@ -48,10 +49,10 @@ def image_scores(
     [0.5, 1.0, 0.0]
     """
     if metric in OBJECT_METRICS:
-        raise InputError(f"{metric!r} compares objects; counts of pixels do not tell it.")
+        raise InputError(f"{metric!r} compares objects; it does not follow from pixel counts.")
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS)
-        raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}.{hint}")
+        raise InputError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}.{hint}")
     given = [np.asarray(count) for count in (intersection, predicted, true)]
     for what, count in zip(("intersection", "predicted", "true"), given, strict=True):
         if not np.issubdtype(count.dtype, np.integer):
@@ -76,8 +77,8 @@ def mean_iou_thresholds(intersection: IntArray, predicted: IntArray, true: IntAr
     """Return the share of the thresholds 0.50, 0.55, ... 0.95 that each image's IoU exceeds.
 
     1 where both masks are empty. An IoU equal to a threshold does not exceed it. Computed in
-    whole numbers: IoU > m / 20 exactly when m < 20 I / U, so with m from 10 to 19 the number of
-    thresholds passed is ceil(20 I / U) - 10, held between 0 and 10.
+    whole numbers: IoU > m / 20 if and only if m < 20 I / U, so with m from 10 to 19 the number of
+    thresholds exceeded is ceil(20 I / U) - 10, clipped to 0 to 10.
 
     Source: TGS Salt Identification Challenge, evaluation page (2018).
     """
@@ -89,4 +90,4 @@ def mean_iou_thresholds(intersection: IntArray, predicted: IntArray, true: IntAr
 METRICS: Mapping[str, Callable[[IntArray, IntArray, IntArray], FloatArray]] = MappingProxyType(
     {"dice": dice, "mean-iou-thresholds": mean_iou_thresholds}
 )
-"""Name of a metric -> function of int64 (intersection, predicted, true) that broadcast."""
+"""Name of a metric -> function of int64 arrays (intersection, predicted, true) that broadcast."""

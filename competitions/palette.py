@@ -1,4 +1,4 @@
-"""DICOM images whose values are places in three tables of red, green and blue."""
+"""DICOM images whose values are indices into three tables of red, green and blue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONVERT = f"Convert it to 8-bit PNG, or {LEAVE_OUT}."
 
 @dataclass(frozen=True)
 class Palette:
-    """`levels[v - first]` is the colour of a value v; outside, that of the nearest entry."""
+    """`levels[v - first]` is the colour of a value v; values outside take the nearest entry."""
 
     first: int
     levels: tuple[tuple[int, int, int], ...]
@@ -28,17 +28,17 @@ class Palette:
 
 
 def make_palette(descriptors: list[list[int]], tables: list[bytes], signed: bool) -> Palette:
-    """Return the palette of red, green and blue, 16-bit entries brought to 8 bits.
+    """Return the palette of red, green and blue; 16-bit entries are reduced to 8 bits.
 
     Args:
-        descriptors: of each colour, entries (0 for 65,536), first value and bits of an entry.
-        tables: of each colour, little-endian entries of 8 or 16 bits.
+        descriptors: per colour: number of entries (0 for 65,536), first value, bits per entry.
+        tables: per colour: little-endian entries of 8 or 16 bits.
         signed: whether pixel values, and so the first value, may be negative.
 
     Raises:
-        UnreadableError: they do not fit each other.
+        UnreadableError: descriptors and tables do not fit each other.
     """
-    if len({tuple(one[:2]) for one in descriptors}) != 1 or len(descriptors[0]) < 3:
+    if len({tuple(descriptor[:2]) for descriptor in descriptors}) != 1 or len(descriptors[0]) < 3:
         raise UnreadableError("the tables of its palette differ or are not described", CONVERT)
     entries, first = descriptors[0][0] or 2**16, descriptors[0][1]
     columns = [
@@ -51,15 +51,15 @@ def make_palette(descriptors: list[list[int]], tables: list[bytes], signed: bool
 
 
 def _levels(data: bytes, entries: int, bits: int) -> NDArray[np.uint8]:
-    """Return a colour's levels, (entries,); each entry is a word, or a byte where they are 8."""
+    """Return the levels of a colour, (entries,); an entry is a 16-bit word, or a byte if 8 bits."""
     if len(data) >= 2 * entries:
         words = np.frombuffer(data[: 2 * entries], "<u2")
-        # Some writers put 8 bits into the upper half of a word, whatever they say.
+        # Some writers put 8 bits into the upper half of a word, whatever the descriptor says.
         wide = bits > 8 or int(words.max()) > 255
         return (words >> 8 if wide else words).astype(np.uint8)
     if len(data) >= entries and bits <= 8:
         return np.frombuffer(data[:entries], np.uint8)
     raise UnreadableError(
-        f"its palette describes {entries} entries of {bits} bits, {len(data)} bytes are there",
+        f"its palette describes {entries} entries of {bits} bits, but has {len(data)} bytes",
         CONVERT,
     )

@@ -1,8 +1,8 @@
-"""Where the pixel data lie in a DICOM file, found without reading them.
+"""Finds the pixel data in a DICOM file without reading them.
 
-Native pixel data are one run of bytes. Encapsulated (compressed) ones are a chain of items: first
-a table of offsets, then the fragments of the frame, then an end mark. A file that was cut short is
-recognised by walking over their lengths.
+Native pixel data are contiguous bytes. Encapsulated (compressed) pixel data are a chain of items: a
+table of offsets, the fragments of the frames, and an end marker. Truncated files are detected by
+following the lengths of the items.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LONG_KINDS = (b"OB", b"OW", b"UN")
 
 @dataclass(frozen=True)
 class PixelData:
-    """Bytes `start` to `end` of the file hold the value; `fragments` are (start, end) within.
+    """The value is in bytes `start` to `end` of the file; `fragments` are (start, end) within it.
 
-    Native pixel data have no fragments; `words` = they were written as 16-bit words, whose bytes
-    a big-endian file swaps even where a pixel is one byte.
+    Native pixel data have no fragments. `words`: they were written as 16-bit words, whose bytes are
+    swapped in a big-endian file even if a pixel is one byte.
     """
 
     start: int
@@ -41,15 +41,15 @@ class PixelData:
         return bool(self.fragments)
 
     def frame(self, data: bytes) -> bytes:
-        """Return the compressed frame: its fragments joined, of the bytes of the file."""
+        """Return the compressed frame, its joined fragments, from the bytes of the file."""
         return b"".join(data[start:end] for start, end in self.fragments)
 
 
 def find_pixel_data(file: BinaryIO) -> PixelData:
-    """Return where the pixel data lie, of a file that stands where the header ends.
+    """Return the location of the pixel data; the file must be positioned at the end of the header.
 
     Raises:
-        UnreadableError: there are none, or the file ends before they do.
+        UnreadableError: there are no pixel data, or they are truncated.
     """
     place = file.tell()
     size = file.seek(0, os.SEEK_END)
@@ -60,12 +60,12 @@ def find_pixel_data(file: BinaryIO) -> PixelData:
     tag = struct.unpack(f"{order}HH", start[:4]) if len(start) >= 4 else None
     if tag in _FLOAT_PIXEL_DATA:
         raise UnreadableError(
-            "it holds floating-point pixel data, whole numbers of 8 to 16 bits were expected",
+            "it contains floating-point pixel data; expected whole numbers of 8 to 16 bits",
             f"Convert it to 16-bit PNG, or {LEAVE_OUT}.",
         )
     if tag != _PIXEL_DATA or len(start) < 12:
         raise UnreadableError(
-            f"it holds no pixel data: its {size:,} bytes end with the header, or are damaged there"
+            f"it has no pixel data: its {size:,} bytes end with the header, or are damaged there"
         )
     explicit = start[4:6] in _LONG_KINDS
     (length,) = struct.unpack(f"{order}I", start[8:12] if explicit else start[4:8])
@@ -78,7 +78,7 @@ def find_pixel_data(file: BinaryIO) -> PixelData:
 
 
 def _walk_fragments(file: BinaryIO, first: int, size: int) -> PixelData:
-    """Return the place of encapsulated pixel data whose first item begins at byte `first`."""
+    """Return the location of encapsulated pixel data whose first item starts at byte `first`."""
     items: list[tuple[int, int]] = []
     position = first
     while True:
@@ -98,11 +98,11 @@ def _walk_fragments(file: BinaryIO, first: int, size: int) -> PixelData:
         items.append((position + 8, position + 8 + length))
         position += 8 + length
     if len(items) < 2:
-        raise UnreadableError("its pixel data are empty: there is no compressed frame in them")
+        raise UnreadableError("its pixel data are empty: they contain no compressed frame")
     return PixelData(first, position, tuple(items[1:]))
 
 
-def _truncated(expected: int, found: int) -> UnreadableError:
+def _truncated(expected: int, present: int) -> UnreadableError:
     return UnreadableError(
-        f"it is truncated: its pixel data should be {expected:,} bytes long, {found:,} are there"
+        f"it is truncated: its pixel data should have {expected:,} bytes, but have {present:,}"
     )

@@ -1,7 +1,7 @@
-"""Presets and recipes: competitions and ways to train, as data.
+"""Presets and recipes: competitions and ways to train, described in TOML.
 
-A preset is a folder below presets/ with competition.toml (the [competition] table) and one TOML
-file for each recipe (all other tables).
+A preset is a folder in presets/ with competition.toml (the [competition] table) and one TOML file
+per recipe (all other tables).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def load_preset(name: str) -> dict[str, Any]:
     """Return the [competition] table of a preset.
 
     Raises:
-        InputError: unknown name, with the nearest one.
+        InputError: there is no such preset; the message suggests the most similar one.
     """
     return tomllib.loads((_folder(name) / _COMPETITION).read_text(encoding="utf-8"))
 
@@ -61,7 +61,7 @@ def read_recipe(preset: str, recipe: str) -> str:
 
 
 def recipe_description(preset: str, recipe: str) -> str:
-    """Return the first comment of a recipe, up to its first colon or full stop.
+    """Return the first comment of a recipe, up to the first colon or full stop.
 
     >>> recipe_description("siim-acr-pneumothorax", "default")
     'A first serious run on one GPU'
@@ -74,12 +74,12 @@ def recipe_description(preset: str, recipe: str) -> str:
 
 
 def load_settings(path: Path, assignments: Sequence[str] = ()) -> Settings:
-    """Return the settings of a goldfold.toml, its preset beneath and --set above.
+    """Return the settings of a goldfold.toml, which override its preset; --set overrides both.
 
-    A relative data folder is counted from the folder of goldfold.toml.
+    A relative data folder is relative to the folder of goldfold.toml.
 
     Raises:
-        SettingsError: any problem in file or assignments, all at once.
+        SettingsError: there are problems in file or assignments; the message lists all of them.
         InputError: unknown preset.
     """
     return resolve_settings(read_toml(path), path, assignments)
@@ -88,32 +88,37 @@ def load_settings(path: Path, assignments: Sequence[str] = ()) -> Settings:
 def resolve_settings(
     content: Mapping[str, Any], path: Path, assignments: Sequence[str] = ()
 ) -> Settings:
-    """Return the settings of a goldfold.toml that has this content, or would have it.
+    """Return the settings of a goldfold.toml with this content.
 
     Args:
-        content: of the file.
-        path: of the file, from whose folder a relative data folder is counted.
-        assignments: as `key=value`; they change what the preset says, too.
+        content: content of the file.
+        path: path of the file (which need not exist); a relative data folder is relative to its
+            folder.
+        assignments: `key=value` texts, which override content and preset.
 
     Raises:
-        SettingsError: any problem in content or assignments, all at once.
+        SettingsError: there are problems in content or assignments; the message lists all of them.
         InputError: unknown preset.
     """
-    chosen = [one for one in assignments if one.partition("=")[0].strip() == "competition.preset"]
-    whole = override({**content}, chosen)
-    competition = whole.get("competition", {})
+    chosen = [
+        assignment
+        for assignment in assignments
+        if assignment.partition("=")[0].strip() == "competition.preset"
+    ]
+    settings = override({**content}, chosen)
+    competition = settings.get("competition", {})
     if isinstance(competition, dict):
         name = competition.get("preset")
-        whole["competition"] = merge(
+        settings["competition"] = merge(
             load_preset(name) if isinstance(name, str) else {}, competition
         )
-    whole = override(whole, assignments)
-    competition = whole.get("competition", {})
+    settings = override(settings, assignments)
+    competition = settings.get("competition", {})
     if isinstance(competition, dict):
         data = competition.get("data", "data")
         if isinstance(data, str):
-            whole["competition"] = {**competition, "data": str(path.parent / data)}
-    return validate_settings(whole, str(path))
+            settings["competition"] = {**competition, "data": str(path.parent / data)}
+    return validate_settings(settings, str(path))
 
 
 def _root() -> Traversable:
@@ -124,6 +129,7 @@ def _folder(name: str) -> Traversable:
     if name not in preset_names():
         known = preset_names()
         raise InputError(
-            f"there is no preset {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
+            f"there is no preset {name!r}; the presets are {', '.join(known)}."
+            f"{did_you_mean(name, known)}"
         )
     return _root() / name

@@ -1,4 +1,4 @@
-"""Keeps the warnings of pydicom and its decoders from the terminal; what matters is an error."""
+"""Suppresses the warnings of pydicom and its decoders; whatever matters is raised as an error."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from types import TracebackType
 
 
 class Silence:
-    """A context without warnings of some modules, which many threads may be in at once.
+    """A thread-safe context manager that suppresses the warnings of some modules.
 
-    `warnings.catch_warnings` alone is not safe in threads: one that leaves late brings back the
-    filters of one that entered late. Here the first to enter saves them and the last restores them.
+    `warnings.catch_warnings` alone is not thread-safe: a thread that leaves late restores filters
+    that another one has set. Here the first thread saves the filters and the last restores them.
     """
 
     def __init__(self, modules: str) -> None:

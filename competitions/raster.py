@@ -1,4 +1,4 @@
-"""PNG and JPEG files: what they claim, and their pixels, decoded by OpenCV."""
+"""PNG and JPEG files: the size they claim, and their pixels, decoded by OpenCV."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Stored:
 
 
 def raster_claim(file: BinaryIO, kind: str) -> Claim:
-    """Return what a PNG or JPEG file claims, once its end mark is seen.
+    """Return what a PNG or JPEG file claims, after checking that it is complete.
 
-    The whole file is read only if the size or the mark is not where it usually is.
+    The entire file is read only if the size or the end marker is not where it usually is.
     """
     head = file.read(_HEAD_BYTES)
     size = file.seek(0, os.SEEK_END)
@@ -54,10 +54,10 @@ def raster_claim(file: BinaryIO, kind: str) -> Claim:
     tail = file.read()
     try:
         claim = png_claim(head) if kind == "PNG" else jpeg_claim(head)
-        whole = tail.endswith(b"IEND\xaeB`\x82" if kind == "PNG" else b"\xff\xd9")
+        complete = tail.endswith(b"IEND\xaeB`\x82" if kind == "PNG" else b"\xff\xd9")
     except UnreadableError:
-        whole = False
-    if not whole:
+        complete = False
+    if not complete:
         file.seek(0)
         return _checked_claim(file.read(), kind)
     require_plausible_size(claim.height, claim.width)
@@ -65,7 +65,7 @@ def raster_claim(file: BinaryIO, kind: str) -> Claim:
 
 
 def _checked_claim(data: bytes, kind: str) -> Claim:
-    """Return what the bytes of a whole PNG or JPEG file claim."""
+    """Return what the bytes of a complete PNG or JPEG file claim."""
     claim = png_claim(data) if kind == "PNG" else jpeg_claim(data)
     require_plausible_size(claim.height, claim.width)
     if kind == "PNG":
@@ -78,9 +78,9 @@ def _checked_claim(data: bytes, kind: str) -> Claim:
 def decode_raster(
     data: bytes, kind: str, bits: Literal[8, 16] = 8, stretch: bool = False
 ) -> NDArray[np.uint8 | np.uint16]:
-    """Return (H, W) gray or (H, W, 3) RGB of the bytes of a PNG or JPEG file.
+    """Return the pixels of a PNG or JPEG file, (H, W) gray or (H, W, 3) RGB.
 
-    16-bit PNG keeps its levels where 16 bits are asked for.
+    A 16-bit PNG keeps its levels if 16 bits are requested.
     """
     decoded = _decoded(data, kind, _checked_claim(data, kind))
     if stretch and bits == 8:
@@ -93,7 +93,7 @@ def decode_raster(
 def decode_stored(data: bytes, kind: str) -> Stored:
     """Return the pixels of a PNG or JPEG file as they are stored.
 
-    Gray of 1, 2 or 4 bits keeps its small levels, a palette its indices, and transparency stays.
+    Gray of 1, 2 or 4 bits keeps its low levels, a palette its indices, and transparency is kept.
 
     Raises:
         UnreadableError: the file is damaged.
@@ -102,13 +102,13 @@ def decode_stored(data: bytes, kind: str) -> Stored:
     if kind == "PNG" and data[25] == _PALETTE_TYPE:
         return _palette_indices(data)
     pixels = _decoded(data, kind, claim)
-    if claim.bits < 8:  # OpenCV spreads them over 0 to 255
+    if claim.bits < 8:  # OpenCV has scaled them to 0 to 255
         pixels = pixels // np.uint8(255 // (2**claim.bits - 1))
     return Stored(pixels, kind)
 
 
 def _palette_indices(data: bytes) -> Stored:
-    """Return a PNG's palette and indices, which OpenCV would turn into colours."""
+    """Return palette and indices of a PNG, which OpenCV would convert to colours."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             indices = np.asarray(image, np.uint8)
@@ -127,9 +127,7 @@ def _decoded(data: bytes, kind: str, claim: Claim) -> NDArray[np.uint8 | np.uint
     if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
         raise UnreadableError(f"the {kind} is damaged and cannot be decoded")
     if decoded.dtype not in (np.uint8, np.uint16):
-        raise UnreadableError(
-            f"the {kind} holds {decoded.dtype} pixels, 8 or 16 bits were expected"
-        )
+        raise UnreadableError(f"the {kind} contains {decoded.dtype} pixels; expected 8 or 16 bits")
     if decoded.ndim == 3 and decoded.shape[2] < 3:  # gray with transparency
         decoded = decoded[..., 0]
     if decoded.ndim == 3:
@@ -139,7 +137,7 @@ def _decoded(data: bytes, kind: str, claim: Claim) -> NDArray[np.uint8 | np.uint
 
 
 def _stretched(levels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return levels spread over 0 to 255, the lowest to the highest; 0 where all are the same."""
+    """Return levels stretched to 0 to 255; 0 if all levels are equal."""
     low, high = int(levels.min()), int(levels.max())
     spread = levels.astype(np.float32) - np.float32(low)
     return np.asarray(np.rint(spread * np.float32(255 / max(1, high - low))), dtype=np.uint8)

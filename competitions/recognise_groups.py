@@ -1,4 +1,4 @@
-"""Columns of unknown tables that look like groups, such as patients."""
+"""Recognises columns of unknown tables that look like groups, such as patients."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from goldfold.competitions.recognise_tables import Ids, Table
 
 @dataclass(frozen=True)
 class GroupTable:
-    """A table beside the labels that has columns which look like groups.
+    """A table other than the labels with columns that look like groups.
 
     Attributes:
-        path: of the table.
-        id_column: its column of image ids.
+        path: path of the table.
+        id_column: its column with the image ids.
         columns: name in images.csv -> column of the table.
     """
 
@@ -27,7 +27,7 @@ class GroupTable:
 
 
 def without_groups(table: Table) -> Table:
-    """Return the table without the columns that look like groups, which are never labels."""
+    """Return the table without columns that look like groups, as these are never labels."""
     first = table.rows.iloc[:, 0].str.strip()
     groups = []
     for name in map(str, table.rows.columns[1:]):
@@ -42,20 +42,20 @@ def table_groups(table: Table, images: Sequence[str], *, joined: bool) -> dict[s
     """Return the columns that look like groups: name -> value of each image, "" = unknown.
 
     Args:
-        table: its first column has the ids.
-        images: ids.
-        joined: whether a class stands behind the last "_" of the table's ids.
+        table: a table with ids in its first column.
+        images: ids of the images.
+        joined: whether a class follows the last "_" of the table's ids.
     """
     ids = table.rows.iloc[:, 0].str.strip()
     if joined:
         ids = ids.str.rsplit("_", n=1).str[0]
-    found = {}
+    groups_of_table = {}
     for name in table.rows.columns[1:]:
         known = values_by_image(ids, table.rows[name])
         values = [known.get(image, "") for image in images]
         if is_group(str(name), values):
-            found[str(name)] = values
-    return found
+            groups_of_table[str(name)] = values
+    return groups_of_table
 
 
 def add_groups_of_tables(
@@ -66,24 +66,24 @@ def add_groups_of_tables(
     images: Sequence[str],
     ids: Ids,
 ) -> list[GroupTable]:
-    """Add the columns that look like groups; return the tables beside the labels that have some.
+    """Add the columns that look like groups; return the tables other than the labels with some.
 
     Args:
         groups: name -> value of each image, "" = unknown; columns of tables are added in place.
-        tables: all that there are.
-        labels: the one with the labels.
+        tables: all tables.
+        labels: the table with the labels.
         images: ids of the training images.
-        ids: how the label table names them.
+        ids: how the label table refers to them.
     """
-    found = []
+    group_tables = []
     for table in tables:
         is_labels = table.path == labels.path
         id_column = str(table.rows.columns[0])
         if not is_labels and table.rows[id_column].str.strip().duplicated().any():
-            continue  # its rows are no images
+            continue  # its rows are not images
         columns = table_groups(table, images, joined=ids.joined and is_labels)
         own = {free_name(groups, name, values, "table"): name for name, values in columns.items()}
         groups |= {name: columns[old] for name, old in own.items()}
         if own and not is_labels:
-            found.append(GroupTable(table.path, id_column, own))
-    return found
+            group_tables.append(GroupTable(table.path, id_column, own))
+    return group_tables

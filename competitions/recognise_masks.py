@@ -1,4 +1,4 @@
-"""Folders of mask files: which they are, and the pattern that finds the files of an image."""
+"""Recognises folders of mask files, and the pattern that finds the files of an image."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class MaskPattern:
 
 
 def is_mask_folder(folder: Path, data: Path, folders: Mapping[Path, Sequence[Path]]) -> bool:
-    """Return whether a folder has a name of masks, and it or most of its files that of an image."""
+    """Return whether a folder is named like masks, and it or most of its files like an image."""
     if not _names_masks(folder, data):
         return False
-    others = [one for one in folders if one != folder]
-    images = [one for one in others if not _names_masks(one, data)] or others
-    names = {path.stem for one in images for path in folders[one]}
+    others = [other for other in folders if other != folder]
+    images = [other for other in others if not _names_masks(other, data)] or others
+    names = {path.stem for other in images for path in folders[other]}
     if folder.name in names:
         return _names_masks(folder.parent, data)
     owners = [owner(path.stem, names) for path in folders[folder]]
@@ -61,11 +61,11 @@ def mask_pattern(folder: Path, data: Path, names: Collection[str]) -> MaskPatter
     """Return how the mask files of a folder are named, None if none is named after an image.
 
     Args:
-        folder: of mask files.
-        data: folder from which the pattern counts.
-        names: of the training images, without their endings.
+        folder: a folder of mask files.
+        data: folder to which the pattern is relative.
+        names: names of the training images without extensions.
     """
-    if folder.name in names:  # a folder of each image's masks
+    if folder.name in names:  # each image has a folder of masks
         ending = Counter(path.suffix for path in folder.iterdir()).most_common(1)[0][0]
         inner = escape(folder.parent.relative_to(data).as_posix())
         return MaskPattern(f"{inner}/{{id}}/*{escape(ending)}", several=True)
@@ -83,7 +83,7 @@ def mask_pattern(folder: Path, data: Path, names: Collection[str]) -> MaskPatter
     if several:
         first = {tail[0] for of_image in alike if len(of_image) > 1 for tail in of_image}
         inner = f"{escape(first.pop()) if len(first) == 1 else ''}*{escape(ending)}"
-        # {id}.*.png would need a dot more than {id}.png has
+        # {id}.*.png would not match {id}.png
         inner = f"*{escape(ending)}" if inner.startswith(".") else inner
     else:
         inner = escape(common)

@@ -1,4 +1,4 @@
-"""CSV tables of unknown competitions: labels or sample, what their columns hold, what ids name."""
+"""Recognises CSV tables of unknown competitions: labels or sample, content of columns, ids."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_csv_text
-from goldfold.competitions.find import image_id_of
+from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.image import read_header
 from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
 from goldfold.errors import ImageError, InputError, RunLengthError
 from goldfold.settings_competition import MOST_MASKS
 
-LOOKED_AT = 300  # rows of a table
+LOOKED_AT = 300  # rows of a table that are examined
 NAME_WITH_ENDING = "([^/]+)$"
-"""The id pattern of competitions whose ids have `.jpg` at their end."""
+"""The id pattern of competitions whose ids end with `.jpg`."""
 _RUNS = re.compile(r"\s*-?\d+(\s+\d+)+\s*")
 _SAMPLE = re.compile(r"sample|submission", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: its columns as text, some rows of it."""
+    """A CSV file and its rows as text."""
 
     path: Path
     rows: pd.DataFrame
@@ -43,16 +43,18 @@ def open_table(path: Path) -> Table | None:
 
 
 def label_table(tables: Sequence[Table]) -> Table | None:
-    """Return the largest table that is no sample and has labels."""
-    named = [one for one in tables if not _SAMPLE.search(one.path.stem)]
-    labelled = [one for one in named if rle_column(one) or flag_columns(one) or names_column(one)]
-    return max(labelled, key=lambda one: len(one.rows), default=None)
+    """Return the largest table with labels that is not a sample."""
+    named = [table for table in tables if not _SAMPLE.search(table.path.stem)]
+    labelled = [
+        table for table in named if rle_column(table) or flag_columns(table) or names_column(table)
+    ]
+    return max(labelled, key=lambda table: len(table.rows), default=None)
 
 
 def sample_table(tables: Sequence[Table], labels: Table | None) -> Table | None:
     """Return the largest table that is called a sample or a submission."""
-    named = [one for one in tables if _SAMPLE.search(one.path.stem) and one is not labels]
-    return max(named, key=lambda one: len(one.rows), default=None)
+    named = [table for table in tables if _SAMPLE.search(table.path.stem) and table is not labels]
+    return max(named, key=lambda table: len(table.rows), default=None)
 
 
 def rle_column(table: Table) -> str | None:
@@ -66,18 +68,18 @@ def rle_column(table: Table) -> str | None:
 
 
 def flag_columns(table: Table) -> list[str]:
-    """Return the columns that hold 0 and 1 alone; none if each holds the same value throughout."""
+    """Return the columns that contain only 0 and 1; none if each is constant."""
     flags = {"0", "1", "0.0", "1.0"}
     values = {
         str(name): set(table.rows[name].head(LOOKED_AT).str.strip())
         for name in table.rows.columns[1:]
     }
-    found = [name for name, cells in values.items() if cells and cells <= flags]
-    return found if any(len(set(map(float, values[name]))) > 1 for name in found) else []
+    flag_names = [name for name, cells in values.items() if cells and cells <= flags]
+    return flag_names if any(len(set(map(float, values[name]))) > 1 for name in flag_names) else []
 
 
 def names_column(table: Table) -> str | None:
-    """Return the column of a few names that come again and again: classes."""
+    """Return the column with a few recurring names, which are classes."""
     for name in table.rows.columns[1:]:
         cells = table.rows[name].str.strip()
         kinds = cells.nunique()
@@ -87,7 +89,7 @@ def names_column(table: Table) -> str | None:
 
 
 def best_dialect(table: Table, column: str, train: Sequence[Path]) -> tuple[str, str]:
-    """Return the dialect that most cells fit, and how that was seen."""
+    """Return the dialect that fits most cells, and a line that says how many."""
     cells = [cell for cell in table.rows[column] if not is_empty(cell)][:LOOKED_AT]
     pixels = None
     try:
@@ -108,17 +110,17 @@ def best_dialect(table: Table, column: str, train: Sequence[Path]) -> tuple[str,
     if 0 in starts or (table.rows[column].str.strip() == "-1").any():
         order = ["siim", "row-major-0", "kaggle", "row-major", "kaggle-dash"]
     best = max(order, key=lambda name: (fits[name], -order.index(name)))
-    return best, f"run-length dialect {best}: fits {fits[best]} of {len(cells)} masks looked at"
+    return best, f"run-length dialect {best}: fits {fits[best]} of {len(cells)} masks examined"
 
 
 @dataclass(frozen=True)
 class Ids:
-    """How the ids of a table name images.
+    """How the ids of a table refer to images.
 
     Attributes:
-        pattern: of the image's id in its path; None for its name without the ending.
-        joined: whether a class stands behind the last "_".
-        share: rows whose image is there, 0 to 1.
+        pattern: pattern of the id in the image's path; None = its name without extension.
+        joined: whether a class follows the last "_".
+        share: share of the rows whose image exists, 0 to 1.
     """
 
     pattern: str | None
@@ -127,28 +129,28 @@ class Ids:
 
 
 def match_ids(ids: pd.Series, images: Sequence[Path], data: Path) -> Ids:
-    """Return the way to read ids under which most rows have an image; the plainest of equals.
+    """Return the interpretation of ids with which most rows have an image; ties: the simplest.
 
     Args:
         ids: cells of the id column.
         images: training images.
-        data: folder from which paths are seen.
+        data: folder to which paths are relative.
     """
-    found = []
+    readings = []
     for pattern in (None, NAME_WITH_ENDING):
         known = {image_id_of(data, path, pattern) for path in images}
-        found.append(Ids(pattern, False, float(ids.isin(known).mean())))
+        readings.append(Ids(pattern, False, float(ids.isin(known).mean())))
         front = ids.str.rsplit("_", n=1).str[0]
-        found.append(Ids(pattern, True, float((front.isin(known) & ~ids.isin(known)).mean())))
-    return max(found, key=lambda one: one.share)
+        readings.append(Ids(pattern, True, float((front.isin(known) & ~ids.isin(known)).mean())))
+    return max(readings, key=lambda reading: reading.share)
 
 
 def mask_classes(table: Table, ids: Ids, rle: str) -> tuple[str | None, list[str]]:
-    """Return the column of the classes of masks, if they have one, and their names in order.
+    """Return the column with the classes of the masks, None without, and the sorted class names.
 
     Args:
-        table: whose rows are masks.
-        ids: of `match_ids`.
+        table: a table whose rows are masks.
+        ids: the result of `match_ids`.
         rle: its column of run-length encodings.
     """
     first = str(table.rows.columns[0])

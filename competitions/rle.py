@@ -1,8 +1,7 @@
-"""Run-length encodings of masks, in the dialects in which competitions write them."""
+"""Run-length encodings of masks, in the dialects that competitions use."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,8 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.pixels import as_mask
-from goldfold.competitions.runs import (
+from goldfold.competitions.malformed_runs import (
+    MalformedRunsError,
+    check_bounds,
+    check_lengths,
+    check_order,
+    check_token,
+    shorten,
+)
+from goldfold.competitions.pixel_runs import (
     NO_RUNS,
     Order,
     Runs,
@@ -22,7 +28,8 @@ from goldfold.competitions.runs import (
     merge_runs,
     runs_of_mask,
 )
-from goldfold.errors import InputError, RunLengthError, did_you_mean, plural
+from goldfold.competitions.pixels import as_mask
+from goldfold.errors import InputError, did_you_mean
 
 __all__ = [
     "DIALECTS",
@@ -40,31 +47,24 @@ __all__ = [
     "parse",
 ]
 
-Fault = Literal[
-    "not-a-number", "float", "odd-count", "bad-length", "out-of-bounds", "overlap", "order"
-]
-"""What can be wrong with a run-length encoding."""
-
 _PLAIN = b"0123456789 \t\r\n"
-_WHOLE = re.compile(r"-?[0-9]+")
-_FRACTION = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _LARGEST = 10**12
-"""Larger numbers are refused: no image has as many pixels, and sums of them could overflow."""
+"""Larger numbers are refused: no image has that many pixels, and their sums could overflow."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of writing a mask as numbers `start length start length ...`."""
+    """A way to write a mask as numbers `start length start length ...`."""
 
     name: str
     order: Order
-    """Along which the pixels are counted."""
+    """Order in which the pixels are counted."""
     base: int
     """Number of the first pixel: 0 or 1."""
     gaps: Literal["absolute", "relative"]
-    """A start is a position, or (after the first) the gap since the end of the run before."""
+    """A start is a position, or (after the first) the gap from the end of the previous run."""
     empty: str
-    """What is written for an empty mask."""
+    """How an empty mask is written."""
 
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
@@ -81,19 +81,11 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 )
 
 
-class MalformedRunsError(RunLengthError):
-    """One cell is not a run-length encoding; `fault` says in one word why."""
-
-    def __init__(self, fault: Fault, message: str, name: str = "") -> None:
-        super().__init__(f"{name}: {message}" if name else message)
-        self.fault = fault
-
-
 def get_dialect(name: str | Dialect) -> Dialect:
     """Return the dialect of that name; a dialect is returned as it is.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such dialect.
     """
     if isinstance(name, Dialect):
         return name
@@ -105,11 +97,12 @@ def get_dialect(name: str | Dialect) -> Dialect:
     if name in DIALECTS:
         return DIALECTS[name]
     hint = did_you_mean(name, DIALECTS)
-    raise InputError(f"unknown run-length dialect {name!r}; there are {', '.join(DIALECTS)}.{hint}")
+    known = ", ".join(DIALECTS)
+    raise InputError(f"unknown run-length dialect {name!r}; expected one of {known}.{hint}")
 
 
 def is_empty(text: object) -> bool:
-    """Return whether a label cell stands for an empty mask, however it was read.
+    """Return whether a label cell is an empty mask, whatever type it was read as.
 
     >>> [is_empty(cell) for cell in (" -1", -1, -1.0, "", None, float("nan"), "5 2")]
     [True, True, True, True, True, True, False]
@@ -129,17 +122,16 @@ def parse(
     name: str = "",
     allow_overlap: bool = False,
 ) -> Runs:
-    """Return the runs that a cell describes, counted from 0 along the dialect's order.
+    """Return the runs that a cell describes, counted from 0 in the dialect's order.
 
-    Reading is tolerant of spaces and of any usual token for an empty mask; touching runs
-    become one.
+    Spaces and all usual tokens for an empty mask are accepted; touching runs become one.
 
     Args:
         text: the cell, normally a string.
-        dialect: how it is written.
-        pixels: pixels of the image, if runs beyond it are to be refused.
-        name: what errors call the cell, e.g. the image id.
-        allow_overlap: unite runs that overlap or are out of order instead of refusing them.
+        dialect: the dialect it is written in.
+        pixels: number of pixels of the image, to refuse runs beyond it; None = not known.
+        name: name of the cell in messages, e.g. the image id.
+        allow_overlap: merge runs that overlap or are out of order instead of refusing them.
 
     Raises:
         MalformedRunsError: an odd count of numbers, something that is not a whole number, a
@@ -162,15 +154,15 @@ def parse(
     runs = Runs(ends - lengths, lengths)
     if _is_plain(runs, ends, pixels):
         return runs
-    _check_lengths(numbers, name)
+    check_lengths(numbers, name)
     if not allow_overlap:
-        _check_order(runs, numbers, name)
-    _check_bounds(runs, numbers, dialect, pixels, name)
+        check_order(runs, numbers, name)
+    check_bounds(runs, numbers, dialect.base, pixels, name)
     return merge_runs([runs])
 
 
 def _is_plain(runs: Runs, ends: NDArray[np.int64], pixels: int | None) -> bool:
-    """Return whether runs are in order, apart and inside, as nearly all are: nothing is to do."""
+    """Return whether runs are sorted, separate and inside the image, as nearly all are."""
     starts = runs.starts
     return bool(
         len(starts)
@@ -182,7 +174,7 @@ def _is_plain(runs: Runs, ends: NDArray[np.int64], pixels: int | None) -> bool:
 
 
 def format_runs(runs: Runs, dialect: Dialect) -> str:
-    """Return the runs as text of the dialect, single spaces between the numbers.
+    """Return the runs as text in the dialect, with single spaces between the numbers.
 
     >>> runs = parse("1 3 10 5", get_dialect("kaggle"))
     >>> format_runs(runs, get_dialect("siim"))
@@ -198,7 +190,7 @@ def format_runs(runs: Runs, dialect: Dialect) -> str:
         numbers[0] += dialect.base
     else:
         numbers[0::2] += dialect.base
-    # Python prints a list of integers four times faster than it joins their strings.
+    # Python formats a list of integers four times as fast as it joins their strings.
     return str(numbers.tolist())[1:-1].replace(",", "")
 
 
@@ -222,7 +214,7 @@ def encode(mask: Any, dialect: str | Dialect) -> str:
 def decode(
     text: object, height: int, width: int, dialect: str | Dialect, *, name: str = ""
 ) -> NDArray[np.uint8]:
-    """Return the mask as (H, W) uint8 of 0 and 1; in column order a transposed view.
+    """Return the mask, (H, W) uint8 of 0 and 1; in column order it is a transposed view.
 
     Args:
         text: the cell; None, NaN, "" and "-1" are empty masks in every dialect.
@@ -256,13 +248,13 @@ def _numbers(text: str, name: str) -> NDArray[np.int64]:
     else:
         tokens = text.split()
         for position, token in enumerate(tokens, start=1):
-            _check_token(token, position, name)
+            check_token(token, position, name)
         numbers = np.array([_clipped(token) for token in tokens], np.int64)
     large = np.flatnonzero(numbers > _LARGEST)
     if large.size:
         raise MalformedRunsError(
             "out-of-bounds",
-            f"number {large[0] + 1} ({_shorten(text.split()[large[0]])}) lies beyond any image",
+            f"number {large[0] + 1} ({shorten(text.split()[large[0]])}) lies beyond any image",
             name,
         )
     return numbers
@@ -273,81 +265,3 @@ def _clipped(token: str) -> int:
     if len(digits) < len(str(_LARGEST)):
         return int(token)
     return 2 * _LARGEST if digits == token else -_LARGEST
-
-
-def _check_token(token: str, position: int, name: str) -> None:
-    if _WHOLE.fullmatch(token):
-        return
-    if _FRACTION.fullmatch(token):
-        raise MalformedRunsError(
-            "float",
-            f"number {position} ({_shorten(token)}) is written as a decimal fraction; "
-            "expected whole numbers without a point",
-            name,
-        )
-    raise MalformedRunsError(
-        "not-a-number", f"number {position} ({_shorten(token)}) is not a whole number", name
-    )
-
-
-def _check_lengths(numbers: NDArray[np.int64], name: str) -> None:
-    bad = np.flatnonzero(numbers[1::2] < 1)
-    if bad.size:
-        position = 2 * int(bad[0]) + 2
-        raise MalformedRunsError(
-            "bad-length",
-            f"number {position} ({numbers[position - 1]}) is the length of a run; "
-            "expected 1 or more",
-            name,
-        )
-
-
-def _check_order(runs: Runs, numbers: NDArray[np.int64], name: str) -> None:
-    bad = np.flatnonzero(runs.starts[1:] < runs.ends[:-1])
-    if not bad.size:
-        return
-    run = int(bad[0]) + 1
-    position, start = 2 * run + 1, numbers[2 * run]
-    if runs.ends[run] <= runs.starts[run - 1]:
-        raise MalformedRunsError(
-            "order",
-            f"number {position} ({start}) starts a run that lies before the one ahead of it; "
-            "expected runs in rising order",
-            name,
-        )
-    raise MalformedRunsError(
-        "overlap",
-        f"number {position} ({start}) starts a run that overlaps the one ahead of it",
-        name,
-    )
-
-
-def _check_bounds(
-    runs: Runs, numbers: NDArray[np.int64], dialect: Dialect, pixels: int | None, name: str
-) -> None:
-    before = np.flatnonzero(runs.starts < 0)
-    if before.size:
-        position = 2 * int(before[0]) + 1
-        raise MalformedRunsError(
-            "out-of-bounds",
-            f"number {position} ({numbers[position - 1]}) starts a run before the first pixel, "
-            f"which is number {dialect.base}",
-            name,
-        )
-    if pixels is None:
-        return
-    beyond = np.flatnonzero(runs.ends > pixels)
-    if beyond.size:
-        run = int(beyond[0])
-        raise MalformedRunsError(
-            "out-of-bounds",
-            f"the run of numbers {2 * run + 1} and {2 * run + 2} ({numbers[2 * run]} "
-            f"{numbers[2 * run + 1]}) ends "
-            f"{plural(int(runs.ends[run] - pixels), 'pixel', 'pixels')} beyond the image of "
-            f"{plural(pixels, 'pixel', 'pixels')}",
-            name,
-        )
-
-
-def _shorten(token: str) -> str:
-    return repr(token if len(token) <= 20 else token[:17] + "...")

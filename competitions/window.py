@@ -1,7 +1,7 @@
 """From stored DICOM values to 8-bit gray: modality LUT, VOI window, MONOCHROME1 inversion.
 
-Stored values have at most 16 bits, so the whole chain is one lookup table: it is worked out once
-for every value that the bits can hold, in float64, and rounded once.
+Stored values have at most 16 bits, so the entire chain is one lookup table: it is computed once for
+every possible value, in float64, and rounded once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REMEDY = f"Correct the window in the header, or {LEAVE_OUT}."
 
 @dataclass(frozen=True)
 class LookupTable:
-    """`levels[v - first]` of `bits` bits for a value v; outside, the nearest entry."""
+    """`levels[v - first]` is the level (of `bits` bits) of a value v, or of the nearest entry."""
 
     first: int
     bits: int
@@ -37,8 +37,8 @@ class LookupTable:
         """Return the level of each value as float64, in the shape of `values`."""
         index = np.clip(np.rint(values) - self.first, 0, len(self.levels) - 1)
         levels = np.array(self.levels, dtype=np.float64)
-        found: NDArray[np.float64] = levels[index.astype(np.int64)]
-        return found
+        levels_of_values: NDArray[np.float64] = levels[index.astype(np.int64)]
+        return levels_of_values
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Window:
     def __post_init__(self) -> None:
         if self.function not in _FUNCTIONS:
             raise UnreadableError(
-                f"its VOI LUT function is {self.function!r}, one of {', '.join(_FUNCTIONS)} "
-                "was expected",
+                f"its VOI LUT function is {self.function!r}; expected one of "
+                f"{', '.join(_FUNCTIONS)}",
                 _REMEDY,
             )
         wide_enough = self.width >= 1 if self.function == "LINEAR" else self.width > 0
         if not (wide_enough and math.isfinite(self.width) and math.isfinite(self.center)):
             expected = "of 1 or more" if self.function == "LINEAR" else "above 0"
             raise UnreadableError(
-                f"its window has center {self.center:g} and width {self.width:g}, a width "
-                f"{expected} was expected",
+                f"its window has center {self.center:g} and width {self.width:g}; expected a width "
+                f"{expected}",
                 _REMEDY,
             )
 
@@ -82,12 +82,11 @@ class Window:
 
 @dataclass(frozen=True)
 class GrayScale:
-    """How the stored values of one image are to be seen.
+    """How the stored values of an image are displayed.
 
-    `bits` and `signed` describe the stored values. The modality LUT stands in place of slope and
-    intercept, the VOI LUT in place of the windows. Of several windows the first one counts:
-    they are alternatives, the first being the default. `shift` is added to the bit pattern, which
-    then wraps around.
+    `bits` and `signed` describe the stored values. The modality LUT replaces slope and intercept,
+    the VOI LUT replaces the windows. Of several windows, which are alternatives, the first is used.
+    `shift` is added to the bit pattern, which wraps around.
     """
 
     bits: int
@@ -102,10 +101,10 @@ class GrayScale:
 
 
 def repair_ct(scale: GrayScale) -> GrayScale:
-    """Return the scale of a CT whose values were stored 1000 too low, any other as it is.
+    """Return the corrected scale of a CT whose values were stored 1000 too low, others unchanged.
 
-    Such an image has 12 unsigned bits and an intercept above -100, where that of CT is -1024: air
-    is 0 - 1000, which wrapped around to 3096.
+    Such an image has 12 unsigned bits and an intercept above -100 instead of -1024; air was stored
+    as 0 - 1000, which wrapped around to 3096.
 
     Source: J. Howard, "Cleaning the data for rapid prototyping", a public notebook of RSNA
     Intracranial Hemorrhage Detection (2019).
@@ -127,8 +126,8 @@ WINDOWS: Mapping[str, Window] = MappingProxyType(
 )
 """Usual windows of CT, in Hounsfield units.
 
-Source: the first three are those of the public solutions of RSNA Intracranial Hemorrhage Detection
-(2019); the others are the customary ones of radiology.
+Source: the first three are from public solutions of RSNA Intracranial Hemorrhage Detection (2019);
+the others are common in radiology.
 """
 
 
@@ -139,7 +138,7 @@ def get_window(text: str) -> Window:
     (Window(center=40, width=80, function='LINEAR'), True)
 
     Raises:
-        InputError: neither.
+        InputError: the text is neither.
     """
     if text in WINDOWS:
         return WINDOWS[text]
@@ -148,19 +147,17 @@ def get_window(text: str) -> Window:
         return Window(float(center), float(width))
     except (ValueError, UnreadableError):
         raise InputError(
-            f"unknown window {text!r}: there are {', '.join(WINDOWS)}, or CENTER:WIDTH such as "
-            f"40:80, width 1 or more.{did_you_mean(text, WINDOWS)}"
+            f"unknown window {text!r}; expected one of {', '.join(WINDOWS)}, or CENTER:WIDTH such "
+            f"as 40:80 with a width of 1 or more.{did_you_mean(text, WINDOWS)}"
         ) from None
 
 
 @lru_cache(maxsize=64)
 def gray_table(scale: GrayScale, bits: Literal[8, 16] = 8) -> NDArray[np.uint8 | np.uint16]:
-    """Return the gray level of every bit pattern, (2 ** bits stored,), read-only, 0 = black.
+    """Return the gray level of every bit pattern, (2 ** scale.bits,), read-only, 0 = black.
 
-    Levels are uint8, or uint16 where 16 bits are asked for.
-
-    Without window and VOI LUT, the values that the bits can hold are spread over 0 to 255,
-    whatever values the image has; so two images of a competition stay comparable.
+    Levels are uint8, or uint16 for 16 bits. Without window and VOI LUT, the range of the stored
+    bits is mapped to 0 to 255, whatever values the image has, so images stay comparable.
 
     >>> gray_table(GrayScale(bits=2)).tolist()
     [0, 85, 170, 255]
@@ -182,7 +179,7 @@ def gray_table(scale: GrayScale, bits: Literal[8, 16] = 8) -> NDArray[np.uint8 |
 
 
 def _modality_values(scale: GrayScale) -> tuple[NDArray[np.float64], float, float]:
-    """Return the value of every bit pattern, and the lowest and highest value there can be."""
+    """Return the value of every bit pattern, and the lowest and highest possible value."""
     patterns = (np.arange(2**scale.bits) + scale.shift) % 2**scale.bits
     if scale.signed:
         patterns = np.where(patterns >= patterns.size // 2, patterns - patterns.size, patterns)
@@ -196,12 +193,12 @@ def _modality_values(scale: GrayScale) -> tuple[NDArray[np.float64], float, floa
 def to_gray(
     stored: NDArray[np.integer], scale: GrayScale, bits: Literal[8, 16] = 8
 ) -> NDArray[np.uint8 | np.uint16]:
-    """Return stored values as gray levels: the shape of `stored`, uint8 or uint16.
+    """Return stored values as gray levels, uint8 or uint16 in the shape of `stored`.
 
     Args:
-        stored: 8- or 16-bit integers; bits above `scale.bits` are not looked at.
-        scale: how they are to be seen.
-        bits: of the levels.
+        stored: 8- or 16-bit integers; bits above `scale.bits` are ignored.
+        scale: how the values are displayed.
+        bits: bits of the levels.
     """
     table = gray_table(scale, bits)
     pattern = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))

@@ -158,7 +158,7 @@ def _row_problems(
 
 
 def _check_possible(counts: IntArray, folds: int, what: str) -> None:
-    """Raise an error if there are too few groups, or too few with `what`, for one in each fold."""
+    """Raise an error if there are fewer groups, or groups with `what`, than folds."""
     groups, with_mask = len(counts), int((counts[:, 1] > 0).sum())
     images, non_empty = (int(total) for total in counts[:, :2].sum(axis=0))
     if groups < folds:

@@ -12,7 +12,7 @@ from goldfold.rundirectory import RunDirectory, recorded
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.competitions.collect import DataReport
+    from goldfold.competitions.image_collection import DataReport
     from goldfold.pipeline.open_run import OpenRun
 
 LEFTOVER_SECONDS = 60.0
@@ -42,7 +42,7 @@ def peek_images(run: OpenRun) -> tuple[pd.DataFrame, bool]:
     """
     from tempfile import TemporaryDirectory
 
-    from goldfold.competitions.collect import collect_images
+    from goldfold.competitions.image_collection import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
     made_from = images_made_from(run, keep=False)
@@ -73,7 +73,7 @@ def collect_anew(run: OpenRun) -> tuple[pd.DataFrame, DataReport]:
 
 def images_made_from(run: OpenRun, keep: bool = True) -> dict[str, Any]:
     """Return what images.csv is made from; `keep` = hashes of files may be written to the run."""
-    from goldfold.competitions.inputs import input_files, inputs_of
+    from goldfold.competitions.input_files import input_files, inputs_of
     from goldfold.files import fingerprint
 
     form = run.settings.competition
@@ -89,7 +89,7 @@ def images_made_from(run: OpenRun, keep: bool = True) -> dict[str, Any]:
 
 def _say_what_changed(run: OpenRun, made_from: dict[str, Any]) -> None:
     """Name the files that changed since images.csv was written."""
-    from goldfold.competitions.inputs import describe_changes
+    from goldfold.competitions.input_files import describe_changes
 
     record = run.directory.stage("images")
     before = recorded(record.path, "made_from", "files")
@@ -111,7 +111,7 @@ def images_are_current(run: OpenRun, made_from: dict[str, Any]) -> bool:
 def _collect(
     run: OpenRun, made_from: dict[str, Any], stop: bool = True
 ) -> tuple[pd.DataFrame, DataReport]:
-    from goldfold.competitions.collect import collect_images
+    from goldfold.competitions.image_collection import collect_images
     from goldfold.competitions.images_table import read_images, write_images
 
     _say_what_changed(run, made_from)

@@ -15,7 +15,7 @@ def sample_path(run: OpenRun) -> Path:
     Raises:
         InputError: there is none.
     """
-    from goldfold.competitions.find import require_table
+    from goldfold.competitions.data_folder import require_table
 
     return require_table(
         run.settings.competition.data,

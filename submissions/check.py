@@ -228,8 +228,8 @@ def _header_problems(table: Table, wanted: Sample) -> list[Problem]:
     """Return how the header differs from the sample's, as at most one problem."""
     if table.columns == wanted.columns:
         return []
-    expected, found = show_header(wanted.columns), show_header(table.columns)
-    message = f"expected the header {expected}, found {found}"
+    expected, actual = show_header(wanted.columns), show_header(table.columns)
+    message = f"expected the header {expected}, found {actual}"
     stripped = [column.strip() for column in table.columns]
     names = [column.strip() for column in wanted.columns]
     if not table.columns:

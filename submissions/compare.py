@@ -67,7 +67,7 @@ class Comparison:
         return sum(image.dice == 1.0 for image in self.images)
 
     def table(self) -> dict[str, int]:
-        """Return how many shared images are empty in both, in one, or in neither."""
+        """Return how many common images are empty in both submissions, in one or in neither."""
         pairs = [(image.first_px == 0, image.second_px == 0) for image in self.images]
         return {
             "both_empty": pairs.count((True, True)),

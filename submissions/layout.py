@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from goldfold.competitions.pixel_runs import area_px, merge_runs
 from goldfold.competitions.rle import Dialect, MalformedRunsError, parse
-from goldfold.competitions.runs import area_px, merge_runs
 from goldfold.errors import InputError
 
 Content = Literal["mask", "probability", "label"]
@@ -40,7 +40,7 @@ class Layout:
 
     Attributes:
         key_columns: columns that identify a row: the image, or the image and the class.
-        value_columns: the other columns: one, or one per class.
+        value_columns: the other columns: a single one or one per class.
         content: what the cells of the value columns contain.
         dialect: run-length dialect; required for masks.
         class_separator: separates image and class in the first key column; "" for no class.

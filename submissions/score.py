@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.metric import OBJECT_METRICS, image_scores
 from goldfold.competitions.objects import runs_score
-from goldfold.competitions.report import count_ids
+from goldfold.competitions.pixel_runs import without_repeats
 from goldfold.competitions.rle import (
     Dialect,
     Runs,
@@ -20,7 +21,6 @@ from goldfold.competitions.rle import (
     intersection_px,
     merge_runs,
 )
-from goldfold.competitions.runs import without_repeats
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.submissions.mask_file import MaskReader, read_masks, read_objects_of
 from goldfold.submissions.table import Table, read_table

@@ -19,9 +19,9 @@ FORMAT = 2
 
 def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
     """Return what is true of images."""
+    from goldfold.competitions.class_labels import label_targets
     from goldfold.competitions.images_table import CLASSES
     from goldfold.competitions.label_metric import class_weight_list
-    from goldfold.competitions.label_tables import label_targets
     from goldfold.ensemble.labels import Truth
 
     form = run.settings.competition

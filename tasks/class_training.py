@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def class_targets(form: CompetitionSettings, train: pd.DataFrame) -> NDArray[np.uint8]:
     """Return the classes of images as 0 and 1, (N, C)."""
+    from goldfold.competitions.class_labels import label_targets
     from goldfold.competitions.images_table import CLASSES
-    from goldfold.competitions.label_tables import label_targets
 
     return label_targets(train[CLASSES].tolist(), form.classes)
 

@@ -90,7 +90,7 @@ def _masks(
         InputError: images of the sample have no prediction, or its classes are others; all are
             counted.
     """
-    from goldfold.competitions.collect import excluded_test_ids
+    from goldfold.competitions.image_collection import excluded_test_ids
     from goldfold.competitions.rle import get_dialect
     from goldfold.errors import InputError, list_problems
     from goldfold.submissions.encode import encode_masks

@@ -19,7 +19,7 @@ from importlib import import_module
 
 IMPORTS = (
     "goldfold.commands.app",
-    "goldfold.competitions.collect",
+    "goldfold.competitions.image_collection",
     "goldfold.ensemble.blend",
     "goldfold.ensemble.honest",
     "goldfold.folds.audit",

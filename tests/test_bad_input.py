@@ -112,7 +112,7 @@ def test_damaged_images_of_a_folder_that_cannot_be_changed_are_left_out(copied, 
     assert checked.code == 0, checked
     for path in bad:
         assert f"is left out (competition.images.exclude): {path.stem}" in checked.out
-    assert f"submitted as an empty mask (competition.images.exclude): {bad[1].stem}" in checked.out
+    assert f"submitted as an empty mask: {bad[1].stem}" in checked.out
     done = invoke("run", copied, "--overwrite", *words)
     assert done.code == 0, done.err
     assert f"{bad[1].stem},-1" in (copied / "submission.csv").read_text().splitlines()

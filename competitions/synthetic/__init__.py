@@ -1,4 +1,4 @@
-"""Synthetic competitions: made from a seed, in the file formats of real ones."""
+"""Synthetic competitions: generated from a seed, in the file formats of real ones."""
 
 from goldfold.lazy import lazy_exports
 
@@ -32,9 +32,9 @@ __getattr__ = lazy_exports(
         "synthesize_salt": "salt_release",
         "synthesize_ships": "sea_release",
         "synthesize_steel": "steel_release",
-        "SyntheticReport": "competition",
+        "SyntheticReport": "siim_competition",
         "synthesize_lungs": "lung_release",
-        "synthesize": "competition",
+        "synthesize": "siim_competition",
         "synthetic_example": "phantom",
         "draw_contact_sheet": "contact_sheet",
         "write_contact_sheet": "contact_sheet",

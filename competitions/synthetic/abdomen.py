@@ -1,4 +1,4 @@
-"""Slices of an abdomen as an MRI shows it, with stomach and bowels, from random numbers.
+"""Synthetic MRI slices of an abdomen with stomach and bowels.
 
 Lengths are fractions of the image's sides; x runs right, y down, z from the chest to the feet.
 """
@@ -20,20 +20,20 @@ _LOOPS = 9
 
 @dataclass(frozen=True)
 class Build:
-    """The build of one patient, or of one on a certain day."""
+    """The anatomy of one patient on one day."""
 
     wide: float
-    """Half of the body's width."""
+    """Half the width of the body."""
     high: float
-    """Half of the body's height."""
+    """Half the height of the body."""
     stomach: tuple[float, float, float]
-    """Middle of the stomach: x, y, z."""
+    """Centre of the stomach: x, y, z."""
     colon: float
     """Distance of the colon from the midline."""
     loops: tuple[tuple[float, float, float], ...]
-    """Middle and radius of the small bowel's loops: x, y, radius."""
+    """Centre and radius of each loop of the small bowel: x, y, radius."""
     peak: float
-    """Level of the brightest tissue, of the 65,535 that the file could hold."""
+    """Level of the brightest tissue; the file could hold up to 65,535."""
 
 
 def draw_build(rng: np.random.Generator) -> Build:
@@ -58,7 +58,7 @@ def draw_build(rng: np.random.Generator) -> Build:
 
 
 def on_a_day(build: Build, rng: np.random.Generator) -> Build:
-    """Return the patient on another day: organs have moved, and the scanner is set anew."""
+    """Return the patient on another day: organs have moved, and scanner settings have changed."""
     x, y, z = build.stomach
     moved = (x + rng.normal(0, 0.01), y + rng.normal(0, 0.01), z + rng.normal(0, 0.03))
     loops = tuple(
@@ -73,17 +73,17 @@ def on_a_day(build: Build, rng: np.random.Generator) -> Build:
 def draw_abdomen(
     build: Build, z: float, height: int, width: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint16], list[ByteImage]]:
-    """Return a slice and the mask of each of `CLASSES`; no two of them overlap.
+    """Return a slice and the mask of each of `CLASSES`; the masks do not overlap.
 
     Args:
         build: the patient on that day.
-        z: where along the body; below 0 and above 1 there is none of the three organs.
+        z: position along the body; below 0 and above 1 none of the three organs is visible.
         height: in pixels.
         width: in pixels.
         rng: decides noise and texture.
 
     Returns:
-        (H, W) uint16 of low levels, and three masks (H, W) of 0 and 1.
+        The slice (H, W) uint16, and three masks (H, W) of 0 and 1.
     """
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     x, y = (columns + 0.5) / width, (rows + 0.5) / height
@@ -114,17 +114,17 @@ def _smooth(noise: FloatImage, sigma: float) -> FloatImage:
 def _reach(
     x: FloatImage, y: FloatImage, at: tuple[float, float], wide: float, high: float
 ) -> FloatImage:
-    """Return the distance from the middle of an ellipse; 1 on its edge."""
+    """Return the distance from the centre of an ellipse, 1 on its edge."""
     return np.asarray(np.hypot((x - at[0]) / wide, (y - at[1]) / high), dtype=np.float32)
 
 
 def _swell(z: float, middle: float, half: float) -> float:
-    """Return how wide an organ is at z: 1 in its middle, 0 beyond its ends."""
+    """Return the relative width of an organ at z: 1 at its centre, 0 beyond its ends."""
     return float(np.sqrt(max(0.0, 1 - ((z - middle) / half) ** 2)))
 
 
 def _body(x: FloatImage, y: FloatImage, build: Build, z: float) -> FloatImage:
-    """Return fat, muscle, spine, kidneys and, towards the chest, the liver."""
+    """Return the levels of fat, muscle, spine, kidneys and, towards the chest, the liver."""
     edge = _reach(x, y, (0.5, 0.52), build.wide, build.high)
     level = np.where(edge < 1, 0.55, 0.01)  # fat under the skin
     level = np.where(edge < 0.90, 0.26, level)  # the wall's muscles
@@ -159,31 +159,31 @@ def _stomach(
 def _large_bowel(
     x: FloatImage, y: FloatImage, build: Build, z: float, texture: FloatImage
 ) -> NDArray[np.bool_]:
-    """Return the colon: a tube on either side, and one across in front where it turns."""
-    found = np.zeros(x.shape, np.bool_)
+    """Return the colon: a tube on either side, and one across the front where it turns."""
+    colon = np.zeros(x.shape, np.bool_)
     sides = _swell(z, 0.62, 0.34)
     if sides >= 0.2:
         radius = 0.035 + 0.020 * sides
         for side in (-1, 1):
             middle = (0.5 + side * build.colon, 0.53)
-            found |= _reach(x, y, middle, radius, radius * 1.2) + 0.06 * texture < 1
+            colon |= _reach(x, y, middle, radius, radius * 1.2) + 0.06 * texture < 1
     across = _swell(z, 0.42, 0.14)
     if across >= 0.2:
         bow = y - (0.335 + 0.5 * (x - 0.5) ** 2)
-        found |= (np.abs(bow) < 0.035 * across) & (np.abs(x - 0.5) < build.colon)
-    return found
+        colon |= (np.abs(bow) < 0.035 * across) & (np.abs(x - 0.5) < build.colon)
+    return colon
 
 
 def _small_bowel(
     x: FloatImage, y: FloatImage, build: Build, z: float
 ) -> tuple[NDArray[np.bool_], FloatImage]:
-    """Return the loops of the small bowel, and how dark their walls are, 0 to 1."""
+    """Return the loops of the small bowel, and the darkness of their walls, 0 to 1."""
     swell = _swell(z, 0.72, 0.30)
-    found, walls = np.zeros(x.shape, np.bool_), np.zeros(x.shape, np.float32)
+    bowel, walls = np.zeros(x.shape, np.bool_), np.zeros(x.shape, np.float32)
     if swell < 0.2:
-        return found, walls
+        return bowel, walls
     for a, b, radius in build.loops:
         reach = _reach(x, y, (a, b), radius * (0.6 + 0.4 * swell), radius * (0.6 + 0.4 * swell))
-        found |= reach < 1
+        bowel |= reach < 1
         walls = np.maximum(walls, np.exp(-(((reach - 0.95) / 0.16) ** 2)))
-    return found, np.asarray(walls * found, dtype=np.float32)
+    return bowel, np.asarray(walls * bowel, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A synthetic twin of UW-Madison's abdomens: slices of days of cases, three rows each."""
+"""A synthetic competition in the files of UW-Madison: MRI slices, three label rows per slice."""
 
 from __future__ import annotations
 
@@ -17,65 +17,65 @@ from goldfold.competitions.synthetic.abdomen import (
     draw_build,
     on_a_day,
 )
+from goldfold.competitions.synthetic.csv_text import csv_text
+from goldfold.competitions.synthetic.generator import Request, SyntheticCompetition
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
     MaskReport,
     finish,
+    merge_masks,
     texts_of,
-    united,
     usage,
 )
-from goldfold.competitions.synthetic.tables import csv_text
-from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
 
 Rows = list[tuple[str, str, str]]
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
-_SLICES = 8  # of a day; the real days have 80 or 144
-_DAYS = 3  # of a case at most, fewer where there would be fewer than `_CASES` else
+_VERSION = 1  # raise it whenever the same seed gives different bytes
+_SLICES = 8  # per day; real days have 80 or 144
+_DAYS = 3  # at most, per case; fewer if there would otherwise be fewer than `_CASES` cases
 _CASES = 6
 _SIZES = ((266, 266), (360, 310), (276, 276), (234, 234))  # width and height
-_SPACING = {276: "1.63"}  # mm, by width; all others have 1.50
+_SPACING = {276: "1.63"}  # width -> mm; all others have 1.50
 _LARGEST = 360
 _OFTEN = (0.6, 0.3, 0.05, 0.05)
-_BELOW, _ABOVE = -0.45, 1.45  # of z: half of the slices show none of the organs
+_BELOW, _ABOVE = -0.45, 1.45  # range of z; half of the slices show none of the organs
 _HEADER = ("id", "class")
 _LOST = "case999_day9_slice_0001"
 _SHOWN = 16
 
 
-def _write(folder: Path, order: Order) -> MaskReport:
+def _write(folder: Path, request: Request) -> MaskReport:
     """16-bit slices and masks of three organs in UW-Madison's layout.
 
-    Slices are of cases with one to three days of eight slices, test slices of other cases. `size`
-    is the longer side of the largest slices in pixels; the others are smaller, as in the real set,
-    where it is 360. Quirks: a slice without rows, rows without a slice, a row that is there twice,
-    and masks of two organs that overlap.
+    Each case has one to three days of eight slices; test slices are from other cases. `size` is the
+    longer side of the largest slices in pixels (360 in the real data); the others are smaller, as
+    in the real data. Quirks: a slice without rows, rows without a slice, a repeated row, and
+    overlapping masks of two organs.
     """
-    plan = _plan(order.train, order.test, order.size, order.seed)
-    train, test = slice(None, order.train), slice(order.train, None)
-    drawn = order.draw_all(functools.partial(_draw, folder, seed=order.seed), plan)
+    plan = _plan(request.train, request.test, request.size, request.seed)
+    train, test = slice(None, request.train), slice(request.train, None)
+    drawn = request.draw_all(functools.partial(_draw, folder, seed=request.seed), plan)
     rows = _rows(plan[train], drawn[train])
     planted: tuple[str, ...] = ()
-    if order.quirks:
+    if request.quirks:
         rows, planted = _disturbed(rows)
     write_text(folder / "train.csv", csv_text((*_HEADER, "segmentation"), rows))
     _write_test_tables(folder, plan[test], drawn[test])
-    return finish(folder, order, drawn, len(rows), planted)
+    return finish(folder, request, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """A slice to be drawn."""
+    """The plan of a slice."""
 
     number: int
     split: str
     case: int
     day: int
     place: int
-    """Number of the slice in its day, from 1."""
+    """Number of the slice within its day, from 1."""
     z: float
     build: Build
     width: int
@@ -123,37 +123,45 @@ def _plan(train: int, test: int, size: int, seed: int) -> list[_Slice]:
     return plan
 
 
-def _draw(folder: Path, one: _Slice, *, seed: int) -> Drawn:
-    rng = np.random.default_rng([seed, 42, one.number])
-    image, masks = draw_abdomen(one.build, one.z, one.height, one.width, rng)
-    write_bytes(folder / one.path, cv2.imencode(".png", image)[1].tobytes())
+def _draw(folder: Path, mri_slice: _Slice, *, seed: int) -> Drawn:
+    rng = np.random.default_rng([seed, 42, mri_slice.number])
+    image, masks = draw_abdomen(
+        mri_slice.build, mri_slice.z, mri_slice.height, mri_slice.width, rng
+    )
+    write_bytes(folder / mri_slice.path, cv2.imencode(".png", image)[1].tobytes())
     sample = None
-    if one.shown:
+    if mri_slice.shown:
         bright = image.astype(np.float32) * (255 / max(1, int(image.max())))
-        sample = (np.asarray(bright, np.uint8), united(masks, image.shape))
+        sample = (np.asarray(bright, np.uint8), merge_masks(masks, image.shape))
     return Drawn(texts_of(masks, "row-major"), sample)
 
 
 def _rows(plan: list[_Slice], drawn: list[Drawn]) -> Rows:
     return [
-        (one.image_id, name, text)
-        for one, image in zip(plan, drawn, strict=True)
+        (mri_slice.image_id, name, text)
+        for mri_slice, image in zip(plan, drawn, strict=True)
         for name, text in zip(CLASSES, image.texts, strict=True)
     ]
 
 
 def _disturbed(rows: Rows) -> tuple[Rows, tuple[str, ...]]:
-    """Return the rows with what is planted, and a line for each."""
+    """Return the rows with quirks added, and one line per quirk."""
     texts = {(image_id, name): text for image_id, name, text in rows}
     ids = list(dict.fromkeys(image_id for image_id, _, _ in rows))
-    bare = next(one for one in ids if not any(texts[one, name] for name in CLASSES))
-    both = next(one for one in ids if sum(bool(texts[one, name]) for name in CLASSES) > 1)
+    bare = next(image_id for image_id in ids if not any(texts[image_id, name] for name in CLASSES))
+    both = next(
+        image_id for image_id in ids if sum(bool(texts[image_id, name]) for name in CLASSES) > 1
+    )
     first, second = [name for name in CLASSES if texts[both, name]][:2]
     dialect = get_dialect("row-major")
     grown = merge_runs([parse(texts[both, name], dialect) for name in (first, second)])
     texts[both, first] = format_runs(grown, dialect)
-    twice = next((one, name) for one, name, text in reversed(rows) if text and one != both)
-    changed = [(one, name, texts[one, name]) for one, name, _ in rows if one != bare]
+    twice = next(
+        (image_id, name) for image_id, name, text in reversed(rows) if text and image_id != both
+    )
+    changed = [
+        (image_id, name, texts[image_id, name]) for image_id, name, _ in rows if image_id != bare
+    ]
     lost = [(_LOST, name, "") for name in CLASSES]
     planted = (
         f"slice without rows: {bare}",
@@ -169,10 +177,10 @@ def _write_test_tables(folder: Path, plan: list[_Slice], drawn: list[Drawn]) -> 
     rows = _rows(plan, drawn)
     sample = [(image_id, name, "") for image_id, name, _ in rows]
     write_text(folder / "sample_submission.csv", csv_text((*_HEADER, "predicted"), sample))
-    cases = list(dict.fromkeys(one.case for one in plan))
-    part = {one.image_id: usage(cases.index(one.case)) for one in plan}
+    cases = list(dict.fromkeys(mri_slice.case for mri_slice in plan))
+    part = {mri_slice.image_id: usage(cases.index(mri_slice.case)) for mri_slice in plan}
     solution = [(*row, part[row[0]]) for row in rows]
     write_text(folder / SOLUTION_FILE, csv_text((*_HEADER, "predicted", "Usage"), solution))
 
 
-synthesize_abdomen = Twin("abdomen", _VERSION, MaskReport, _write)
+synthesize_abdomen = SyntheticCompetition("abdomen", _VERSION, MaskReport, _write)

@@ -1,6 +1,6 @@
-"""What all images of one patient share: the build of a chest.
+"""The anatomy of a chest, which all images of a patient share.
 
-Lengths are fractions of the image side; x runs right, y down; the middle of the chest is 0.5.
+Lengths are fractions of the image side; x runs right, y down; the midline of the chest is at 0.5.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 Sex = Literal["F", "M"]
 
-# Outline of a lung from the apex round the chest wall: (distance from the midline, y).
+# Outline of a lung, from the apex along the chest wall: (distance from the midline, y).
 _OUTLINE = np.array(
     [
         (0.105, 0.105),
@@ -41,32 +41,32 @@ _OLDEST = 90
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The build of one patient's chest."""
+    """The chest of one patient."""
 
     sex: Sex
     age: int
     width: float
-    """Factor on the distance of lungs and body from the midline."""
+    """Scale of the horizontal distances from the midline."""
     top: float
-    """y of the apices."""
+    """y of the apices of the lungs."""
     bottom: float
-    """y of the deepest point of the lungs at full breath."""
+    """y of the lowest point of the lungs at full inspiration."""
     left_width: float
-    """Factor on the width of the left lung (right half of the image), which the heart narrows."""
+    """Scale of the width of the left lung (right half of the image), which the heart narrows."""
     heart: float
-    """Half of the heart's width."""
+    """Half the width of the heart."""
     ribs: float
-    """Distance from rib to rib."""
+    """Distance between ribs."""
     rib_phase: float
-    """Where the first rib lies, in rib distances."""
+    """Position of the first rib, in rib distances."""
     bulk: float
     """Soft tissue over the lungs, 0 to 1."""
     spine: float
-    """Sideways shift of the midline."""
+    """Horizontal shift of the midline."""
     vessel_seed: int
     """Seed of the vessel tree."""
     ill_side: int
-    """Side on which a pneumothorax comes first: -1 left half of the image, 1 right half."""
+    """Side of the first pneumothorax: -1 = left half of the image, 1 = right half."""
 
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
@@ -94,7 +94,7 @@ def lung_outline(anatomy: Anatomy, side: int, breath: float) -> FloatArray:
     Args:
         anatomy: the patient.
         side: -1 for the lung in the left half of the image, 1 for the other.
-        breath: depth of the breath, 1 = full; less lifts the diaphragm.
+        breath: depth of inspiration, 1 = full; the diaphragm is higher below 1.
     """
     points = _OUTLINE.copy()
     points[:, 0] *= anatomy.width * (anatomy.left_width if side > 0 else 1.0)

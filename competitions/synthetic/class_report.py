@@ -1,4 +1,4 @@
-"""What is told of a synthetic competition with classes."""
+"""The report about a synthetic competition with classes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ClassReport:
-    """What a synthetic competition with classes holds."""
+    """The content of a synthetic competition with classes."""
 
     folder: Path
     train_images: int
     test_images: int
     patients: int
     quirks: tuple[str, ...] = field(default=())
-    """What was planted, one line each."""
+    """The planted quirks, one line each."""

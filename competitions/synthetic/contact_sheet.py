@@ -1,4 +1,4 @@
-"""Many images with the outlines of their masks on one sheet, to be looked at."""
+"""A contact sheet: many images with the outlines of their masks in one picture."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def draw_contact_sheet(
     """Return images with mask outlines side by side, (H, W, 3) uint8 in BGR order.
 
     Args:
-        images: (h, w) uint8 each, of any sizes; each is fitted into a tile, square unless all are
-            wide.
-        masks: (h, w) each, nonzero inside; empty ones leave no outline.
-        columns: tiles in a row.
+        images: (h, w) uint8 each, of any size; each is fitted into a tile, which is square unless
+            all images are wide.
+        masks: (h, w) each, nonzero inside; empty ones have no outline.
+        columns: number of tiles per row.
 
     Raises:
         InputError: no images, not as many masks as images, or a mask of another size.
@@ -48,7 +48,7 @@ def draw_contact_sheet(
 def write_contact_sheet(
     path: Path, images: Sequence[ByteImage], masks: Sequence[ByteImage], columns: int = 4
 ) -> None:
-    """Write `draw_contact_sheet` as a PNG file, whole or not at all.
+    """Write `draw_contact_sheet` as a PNG file, atomically.
 
     Raises:
         InputError: as `draw_contact_sheet`.
@@ -61,7 +61,7 @@ def write_contact_sheet(
 def _check(images: Sequence[ByteImage], masks: Sequence[ByteImage], columns: int) -> None:
     if not images or len(images) != len(masks) or columns < 1:
         raise InputError(
-            "a contact sheet needs at least one image, one mask an image and one column; "
+            "a contact sheet needs at least one image, one mask per image and one column; "
             f"found {len(images)} images, {len(masks)} masks, {columns} columns."
         )
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):

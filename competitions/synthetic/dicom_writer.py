@@ -1,4 +1,4 @@
-"""DICOM files like those of SIIM: an 8-bit chest X-ray as one JPEG baseline frame."""
+"""DICOM files like those of SIIM: an 8-bit chest X-ray as one baseline JPEG frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IMPLEMENTATION_NAME = "OFFIS_DCMTK_360"
 
 @dataclass(frozen=True)
 class ChestHeader:
-    """The header's facts that differ from file to file."""
+    """The header fields that differ between files."""
 
     sop_instance_uid: str
     study_uid: str
@@ -40,7 +40,7 @@ def dicom_bytes(image: NDArray[np.uint8], header: ChestHeader) -> bytes:
 
     Args:
         image: (H, W) uint8, bright = dense; inverted in the file if `header.monochrome1`.
-        header: what the header says.
+        header: the header fields that differ between files.
     """
     dataset = Dataset()
     dataset.file_meta = _file_meta(header)
@@ -68,7 +68,7 @@ def _file_meta(header: ChestHeader) -> Any:
 
 
 def _facts(header: ChestHeader) -> dict[str, Any]:
-    """Return the values of a SIIM header by keyword, but for age and pixels."""
+    """Return keyword -> value of a SIIM header, without age and pixels."""
     return {
         "SpecificCharacterSet": "ISO_IR 100",
         "SOPClassUID": SecondaryCaptureImageStorage,

@@ -1,4 +1,4 @@
-"""A synthetic twin of the hemorrhage competition: CT slices and a long table of classes."""
+"""A synthetic competition in the files of RSNA's hemorrhage: CT slices, a long table of classes."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from pathlib import Path
 import numpy as np
 
 from goldfold.competitions.synthetic.class_report import ClassReport
-from goldfold.competitions.synthetic.ct import HEMORRHAGES, CtFile, ct_bytes, draw_slice
-from goldfold.competitions.synthetic.tables import csv_text
-from goldfold.competitions.synthetic.twin import Order, Twin
+from goldfold.competitions.synthetic.csv_text import csv_text
+from goldfold.competitions.synthetic.generator import Request, SyntheticCompetition
+from goldfold.competitions.synthetic.head_ct import HEMORRHAGES, CtFile, ct_bytes, draw_slice
 from goldfold.files import write_bytes, write_text
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
+_VERSION = 1  # raise it whenever the same seed gives different bytes
 _BLEEDING = 0.4
-_SEVERAL = 0.3  # of the slices with a hemorrhage: a second kind
+_SEVERAL = 0.3  # share of the slices with a hemorrhage that show a second kind
 _WRONG_INTERCEPT = 0.06
 
 
-def _write(folder: Path, order: Order) -> ClassReport:
-    """CT slices as DICOM, `size` their side in pixels, and a long label table of six rows an image.
+def _write(folder: Path, request: Request) -> ClassReport:
+    """CT slices as DICOM and a long label table with six rows per image.
 
-    Quirks: rows that repeat, a slice without a file, a file without rows and a broken file.
+    `size` is the side of the slices in pixels. Quirks: repeated rows, rows without a file, a file
+    without rows, and a damaged file.
     """
-    plan = _plan_slices(order.train, order.test, order.seed)
-    draw = functools.partial(_write_slice, folder, size=order.size, seed=order.seed)
-    order.draw_all(draw, plan)
-    planted = _write_tables(folder, plan, order.seed, order.quirks)
-    people = len({one.file.patient for one in plan})
-    return ClassReport(order.folder, order.train, order.test, people, planted)
+    plan = _plan_slices(request.train, request.test, request.seed)
+    draw = functools.partial(_write_slice, folder, size=request.size, seed=request.seed)
+    request.draw_all(draw, plan)
+    planted = _write_tables(folder, plan, request.seed, request.quirks)
+    people = len({ct_slice.file.patient for ct_slice in plan})
+    return ClassReport(request.folder, request.train, request.test, people, planted)
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """A slice to be drawn."""
+    """The plan of a slice."""
 
     number: int
     split: str
@@ -47,14 +48,14 @@ def _plan_slices(train: int, test: int, seed: int) -> list[_Slice]:
     rng = np.random.default_rng([seed, 23])
     plan: list[_Slice] = []
     for split, count in (("train", train), ("test", test)):
-        made = bleeding = 0
-        while made < count:
+        drawn = bleeding = 0
+        while drawn < count:
             patient = f"ID_{rng.integers(16**8):08x}"
             bits = 12 if rng.random() < 0.5 else 16
-            for _ in range(min(count - made, 1 + int(rng.integers(4)))):
+            for _ in range(min(count - drawn, 1 + int(rng.integers(4)))):
                 kinds: list[str] = []
                 if rng.random() < _BLEEDING:
-                    kinds = [HEMORRHAGES[bleeding % len(HEMORRHAGES)]]  # each comes up
+                    kinds = [HEMORRHAGES[bleeding % len(HEMORRHAGES)]]  # so that each occurs
                     if rng.random() < _SEVERAL:
                         kinds.append(str(rng.choice(HEMORRHAGES)))
                     bleeding += 1
@@ -63,28 +64,28 @@ def _plan_slices(train: int, test: int, seed: int) -> list[_Slice]:
                     f"ID_{rng.integers(16**9):09x}", patient, bits, wrong, bool(rng.random() < 0.5)
                 )
                 plan.append(_Slice(len(plan), split, tuple(sorted(set(kinds))), file))
-                made += 1
+                drawn += 1
     return plan
 
 
-def _write_slice(folder: Path, one: _Slice, size: int, seed: int) -> None:
-    rng = np.random.default_rng([seed, 24, one.number])
-    values = draw_slice(one.kinds, size, rng)
-    path = folder / f"stage_2_{one.split}_images" / f"{one.file.sop_instance_uid}.dcm"
-    write_bytes(path, ct_bytes(values, one.file))
+def _write_slice(folder: Path, ct_slice: _Slice, size: int, seed: int) -> None:
+    rng = np.random.default_rng([seed, 24, ct_slice.number])
+    values = draw_slice(ct_slice.kinds, size, rng)
+    path = folder / f"stage_2_{ct_slice.split}_images" / f"{ct_slice.file.sop_instance_uid}.dcm"
+    write_bytes(path, ct_bytes(values, ct_slice.file))
 
 
 def _write_tables(folder: Path, plan: list[_Slice], seed: int, quirks: bool) -> tuple[str, ...]:
     classes = [*HEMORRHAGES, "any"]
     rng = np.random.default_rng([seed, 25])
-    train = [one for one in plan if one.split == "train"]
+    train = [ct_slice for ct_slice in plan if ct_slice.split == "train"]
     planted: tuple[str, ...] = ()
     known = train
     if quirks:
         broken, bare, repeated = train[0], train[1], train[2]
         path = folder / "stage_2_train_images" / f"{broken.file.sop_instance_uid}.dcm"
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        known = [one for one in train if one is not bare]
+        known = [ct_slice for ct_slice in train if ct_slice is not bare]
         planted = (
             f"broken file: {broken.file.sop_instance_uid}",
             f"file without rows: {bare.file.sop_instance_uid}",
@@ -92,8 +93,8 @@ def _write_tables(folder: Path, plan: list[_Slice], seed: int, quirks: bool) -> 
             "rows without a file: ID_ffffffff0",
         )
     rows = [
-        (f"{one.file.sop_instance_uid}_{name}", str(int(_holds(name, one.kinds))))
-        for one in known
+        (f"{ct_slice.file.sop_instance_uid}_{name}", str(int(_holds(name, ct_slice.kinds))))
+        for ct_slice in known
         for name in classes
     ]
     if quirks:
@@ -101,12 +102,14 @@ def _write_tables(folder: Path, plan: list[_Slice], seed: int, quirks: bool) -> 
         rows += [row for row in rows if row[0].startswith(f"{repeated.file.sop_instance_uid}_")]
         rows = [rows[place] for place in rng.permutation(len(rows))]
     write_text(folder / "stage_2_train.csv", csv_text(("ID", "Label"), rows))
-    test = [one for one in plan if one.split == "test"]
-    sample = [(f"{one.file.sop_instance_uid}_{name}", "0.5") for one in test for name in classes]
+    test = [ct_slice for ct_slice in plan if ct_slice.split == "test"]
+    sample = [
+        (f"{ct_slice.file.sop_instance_uid}_{name}", "0.5") for ct_slice in test for name in classes
+    ]
     write_text(folder / "stage_2_sample_submission.csv", csv_text(("ID", "Label"), sample))
     truth = [
-        (f"{one.file.sop_instance_uid}_{name}", str(int(_holds(name, one.kinds))))
-        for one in test
+        (f"{ct_slice.file.sop_instance_uid}_{name}", str(int(_holds(name, ct_slice.kinds))))
+        for ct_slice in test
         for name in classes
     ]
     write_text(folder / "solution.csv", csv_text(("ID", "Label"), truth))
@@ -117,4 +120,4 @@ def _holds(name: str, kinds: tuple[str, ...]) -> bool:
     return bool(kinds) if name == "any" else name in kinds
 
 
-synthesize_hemorrhage = Twin("hemorrhage", _VERSION, ClassReport, _write)
+synthesize_hemorrhage = SyntheticCompetition("hemorrhage", _VERSION, ClassReport, _write)

@@ -1,4 +1,4 @@
-"""A synthetic twin of the Montgomery and Shenzhen sets: X-rays with lung masks as PNG files."""
+"""A synthetic data set in the files of Montgomery and Shenzhen: X-rays and lung masks as PNG."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
-from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
-from goldfold.competitions.synthetic.folder import (
+from goldfold.competitions.synthetic.competition_folder import (
     draw_all,
     known_report,
     write_report,
 )
+from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
 from goldfold.competitions.synthetic.phantom import lung_masks, render_phantom
 from goldfold.competitions.synthetic.projection import draw_projection
 from goldfold.errors import InputError
@@ -26,15 +26,15 @@ from goldfold.progress import SILENT, Progress
 
 ByteImage = NDArray[np.uint8]
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
-_SHORT_SIDE = 4020 / 4892  # of Montgomery's images, lying or standing
-_SHENZHEN = 0.2  # share of the images with quirks that have the other set's names and masks
+_VERSION = 1  # raise it whenever the same seed gives different bytes
+_SHORT_SIDE = 4020 / 4892  # of Montgomery's images, landscape or portrait; the long side is 1
+_SHENZHEN = 0.2  # with quirks: share of the images with the names and masks of Shenzhen
 _SHOWN = 8
 
 
 @dataclass(frozen=True)
 class LungReport:
-    """What a synthetic set of lungs holds."""
+    """The content of a synthetic set of lungs."""
 
     folder: Path
     images: int
@@ -47,7 +47,7 @@ class LungReport:
 
 @dataclass(frozen=True)
 class _Image:
-    """An image to be drawn."""
+    """The plan of an image."""
 
     number: int
     image_id: str
@@ -68,20 +68,20 @@ def synthesize_lungs(
     progress: Progress = SILENT,
     workers: int | None = None,
 ) -> LungReport:
-    """Return what was written: X-rays and lung masks in Montgomery's layout, from a seed.
+    """Write X-rays and lung masks in Montgomery's layout and return the report.
 
     Args:
-        folder: where it goes; must not exist, or be empty, or hold the same set.
-        images: how many.
-        size: longer side in pixels; the shorter one is as in Montgomery, lying or standing.
-        seed: decides everything.
-        quirks: a fifth of the images with Shenzhen's names and single masks, one of them without
-            a mask, and a mask whose image is missing.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
+        folder: the output folder; it must not exist, be empty, or contain the same set.
+        images: number of images.
+        size: longer side in pixels; the aspect ratio is Montgomery's, landscape or portrait.
+        seed: determines everything that is random.
+        quirks: a fifth of the images have Shenzhen's names and single masks, one of them without
+            a mask; and there is a mask without an image.
+        progress: advances once per image.
+        workers: number of threads, which does not change the result; None = number of cores.
 
     Raises:
-        InputError: an argument is out of its range or the folder holds something else.
+        InputError: an argument is out of range, or the folder contains something else.
         OutputError: the folder cannot be written.
     """
     if not 4 <= images <= 9999 or not 64 <= size <= 8192 or seed < 0:
@@ -89,25 +89,27 @@ def synthesize_lungs(
             f"expected 4 to 9,999 images of 64 to 8,192 pixels and a seed of 0 or more, found "
             f"{images}, {size} and {seed}."
         )
-    order: dict[str, Any] = {"kind": "lungs", "images": images, "size": size, "seed": seed}
-    order |= {"quirks": quirks, "version": _VERSION}
-    if (there := known_report(folder, order, progress)) is not None:
-        return LungReport(folder=folder, **there)
+    request: dict[str, Any] = {"kind": "lungs", "images": images, "size": size, "seed": seed}
+    request |= {"quirks": quirks, "version": _VERSION}
+    if (existing := known_report(folder, request, progress)) is not None:
+        return LungReport(folder=folder, **existing)
     plan = _plan(images, size, seed, quirks)
-    bare = next((one.image_id for one in plan if one.shenzhen), None)
+    bare = next((planned.image_id for planned in plan if planned.shenzhen), None)
     lost = "CHNCXR_9999_0" if quirks else None
     with whole_folder(folder) as partial:
         draw = functools.partial(_draw, partial, size=size, seed=seed, bare=bare)
         drawn = draw_all(draw, plan, workers, progress)
-        samples = [one for one in drawn if one is not None]
+        samples = [sample for sample in drawn if sample is not None]
         if lost is not None:
             _write_png(partial / "mask" / f"{lost}_mask.png", samples[0][1] * 255)
         write_contact_sheet(
-            partial / "contact-sheet.png", [one for one, _ in samples], [one for _, one in samples]
+            partial / "contact-sheet.png",
+            [image for image, _ in samples],
+            [mask for _, mask in samples],
         )
         files = len([path for path in partial.rglob("*.png") if "ask" in path.parent.name])
         report = LungReport(folder, images, files, (bare,) if bare else (), (lost,) if lost else ())
-        write_report(partial, order, report)
+        write_report(partial, request, report)
     return report
 
 
@@ -120,7 +122,7 @@ def _plan(images: int, size: int, seed: int, quirks: bool) -> list[_Image]:
         shenzhen, ill = number > images - others, bool(rng.random() < 0.42)
         prefix = "CHNCXR" if shenzhen else "MCUCXR"
         shape = (size, short) if rng.random() < 0.5 else (short, size)
-        if shenzhen:  # of nearly every size there
+        if shenzhen:  # where sizes vary
             shape = (size - int(rng.integers(size // 8)), size - int(rng.integers(size // 8)))
         name = f"{prefix}_{number:04d}_{int(ill)}"
         plan.append(_Image(number, name, shenzhen, ill, draw_anatomy(rng), *shape))
@@ -128,37 +130,40 @@ def _plan(images: int, size: int, seed: int, quirks: bool) -> list[_Image]:
 
 
 def _draw(
-    folder: Path, one: _Image, *, size: int, seed: int, bare: str | None
+    folder: Path, planned: _Image, *, size: int, seed: int, bare: str | None
 ) -> tuple[ByteImage, ByteImage] | None:
-    """Write an image, its masks and its reading; return image and united mask, to be shown."""
-    rng = np.random.default_rng([seed, 12, one.number])
+    """Write an image, its masks and its reading; return image and merged mask if it is shown."""
+    rng = np.random.default_rng([seed, 12, planned.number])
     projection = draw_projection(rng)
-    phantom = render_phantom(one.anatomy, projection, (), size, rng)
-    image = _resize(phantom.image, one, cv2.INTER_AREA)
+    phantom = render_phantom(planned.anatomy, projection, (), size, rng)
+    image = _resize(phantom.image, planned, cv2.INTER_AREA)
     left, right = (
-        _resize(mask, one, cv2.INTER_NEAREST) for mask in lung_masks(one.anatomy, projection, size)
+        _resize(mask, planned, cv2.INTER_NEAREST)
+        for mask in lung_masks(planned.anatomy, projection, size)
     )
-    _write_png(folder / "CXR_png" / f"{one.image_id}.png", image)
-    shown = one.number <= _SHOWN  # numbers begin with 1
-    if one.image_id == bare:
+    _write_png(folder / "CXR_png" / f"{planned.image_id}.png", image)
+    shown = planned.number <= _SHOWN  # numbers begin with 1
+    if planned.image_id == bare:
         return (image, np.zeros_like(left)) if shown else None
-    if one.shenzhen:
-        _write_png(folder / "mask" / f"{one.image_id}_mask.png", (left | right) * 255)
+    if planned.shenzhen:
+        _write_png(folder / "mask" / f"{planned.image_id}_mask.png", (left | right) * 255)
     else:
-        # The left lung is that of the patient, who faces us.
-        _write_png(folder / "ManualMask" / "leftMask" / f"{one.image_id}.png", right * 255)
-        _write_png(folder / "ManualMask" / "rightMask" / f"{one.image_id}.png", left * 255)
-    sex, age = one.anatomy.sex, one.anatomy.age
-    finding = "tuberculosis" if one.ill else "normal"
+        # Left and right are the patient's, who faces us.
+        _write_png(folder / "ManualMask" / "leftMask" / f"{planned.image_id}.png", right * 255)
+        _write_png(folder / "ManualMask" / "rightMask" / f"{planned.image_id}.png", left * 255)
+    sex, age = planned.anatomy.sex, planned.anatomy.age
+    finding = "tuberculosis" if planned.ill else "normal"
     write_text(
-        folder / "ClinicalReadings" / f"{one.image_id}.txt",
+        folder / "ClinicalReadings" / f"{planned.image_id}.txt",
         f"Patient's Sex: {sex}\nPatient's Age: {age:03d}Y\n{finding}\n",
     )
     return (image, left | right) if shown else None
 
 
-def _resize(field: ByteImage, one: _Image, interpolation: int) -> ByteImage:
-    return np.asarray(cv2.resize(field, (one.width, one.height), interpolation=interpolation))
+def _resize(field: ByteImage, planned: _Image, interpolation: int) -> ByteImage:
+    return np.asarray(
+        cv2.resize(field, (planned.width, planned.height), interpolation=interpolation)
+    )
 
 
 def _write_png(path: Path, pixels: ByteImage) -> None:

@@ -1,4 +1,4 @@
-"""The lungs of a phantom: polar coordinates within each, and the vessels that fill them."""
+"""The lungs of a phantom: their outlines in polar coordinates, and their vessels."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
 _SUBPIXEL_BITS = 4
-_ANGLES = 8192  # entries of the tables by direction
-_SPAN = 60  # of those, over which the slope of the outline is taken
-_STEP = 0.027  # length of one piece of a vessel
-_POINTS = 5  # pieces of a vessel
-_ORDERS = 5  # of branching
-_TRUNK, _THINNING = 0.0115, 0.64  # width of the first order, and of each further one
+_ANGLES = 8192  # entries of the tables over directions
+_SPAN = 60  # entries over which the slope of the outline is measured
+_STEP = 0.027  # length of one segment of a vessel
+_POINTS = 5  # segments per vessel
+_ORDERS = 5  # orders of branching
+_TRUNK, _THINNING = 0.0115, 0.64  # width of the first order, and the factor for each further one
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,22 @@ class Grid:
 
 @dataclass(frozen=True)
 class Lung:
-    """One lung: its outline, and where each pixel lies to it."""
+    """One lung: its outline, and the distance of each pixel from it."""
 
     side: int
-    """-1 in the left half of the image, 1 in the right half."""
+    """-1 = left half of the image, 1 = right half."""
     middle: tuple[float, float]
-    """x and y of the origin, a point from which the whole outline is seen."""
+    """x and y of the origin, a point from which the entire outline is visible."""
     outline: FloatArray
-    """(K, 2) closed outline about the origin: (outwards from the midline, down)."""
+    """(K, 2) closed outline relative to the origin: (outwards from the midline, down)."""
     depth: FloatImage
     """(R, R) distance from the outline, positive inside."""
     air: FloatImage
-    """(R, R) 0 to 1: how much of the beam's way through this pixel is lung."""
+    """(R, R) 0 to 1: the share of the beam's path through this pixel that is lung."""
 
 
 def smooth_step(value: FloatImage, start: float, end: float) -> FloatImage:
-    """Return 0 below `start`, 1 above `end`, and a smooth rise between."""
+    """Return 0 below `start`, 1 above `end`, and a smooth transition between them."""
     t = np.clip((value - np.float32(start)) / np.float32(end - start), 0, 1)
     result: FloatImage = t * t * (3 - 2 * t)
     return result
@@ -75,7 +75,7 @@ def lung(grid: Grid, anatomy: Anatomy, side: int, breath: float) -> Lung:
 
 
 def _depth(grid: Grid, outline: FloatArray, side: int, middle: tuple[float, float]) -> FloatImage:
-    """Return the distance (R, R) from an outline: along the ray, times its cosine to the normal."""
+    """Return the distance (R, R) from an outline: along the ray, times the cosine to the normal."""
     angle = (np.arange(_ANGLES) + 0.5) * (2 * np.pi / _ANGLES) - np.pi
     known = np.arctan2(outline[:, 1], outline[:, 0])
     radius = np.interp(angle, known, np.hypot(outline[:, 0], outline[:, 1]), period=2 * np.pi)
@@ -91,12 +91,12 @@ def _depth(grid: Grid, outline: FloatArray, side: int, middle: tuple[float, floa
 
 
 def vessels(grid: Grid, anatomy: Anatomy, both: tuple[Lung, Lung]) -> FloatImage:
-    """Return the vessel shadows, (R, R) in 0 to 1: trees that branch from each hilum outwards."""
+    """Return the vessel shadows, (R, R) from 0 to 1: trees that branch outwards from each hilum."""
     rng = np.random.default_rng(anatomy.vessel_seed)
     trees = []
-    for one in both:
-        hilum = np.array([0.5 + anatomy.spine + one.side * 0.075, one.middle[1] + 0.02])
-        trees.append([hilum + tree * (one.side, 1) for tree in _grow(rng)])
+    for lung_side in both:
+        hilum = np.array([0.5 + anatomy.spine + lung_side.side * 0.075, lung_side.middle[1] + 0.02])
+        trees.append([hilum + tree * (lung_side.side, 1) for tree in _grow(rng)])
     canvas = np.zeros((grid.side, grid.side), np.uint8)
     for order in reversed(range(_ORDERS)):  # thick ones last, over thin ones
         width = _TRUNK * _THINNING**order
@@ -109,7 +109,7 @@ def vessels(grid: Grid, anatomy: Anatomy, both: tuple[Lung, Lung]) -> FloatImage
 
 
 def _grow(rng: np.random.Generator) -> list[FloatArray]:
-    """Return a vessel tree about its root, per order of branching an array (vessels, points, 2).
+    """Return a vessel tree relative to its root: an array (vessels, points, 2) per branching order.
 
     The first coordinate runs outwards from the midline, the second down.
     """

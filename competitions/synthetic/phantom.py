@@ -1,4 +1,4 @@
-"""One chest phantom: an X-ray-like image and the masks of its pneumothorax, from seeds alone."""
+"""A chest phantom: an X-ray-like image and the masks of its pneumothorax."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.synthetic import findings, thorax
+from goldfold.competitions.synthetic import pneumothorax, thorax
 from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
-from goldfold.competitions.synthetic.findings import Crescent, FreeAir, LookAlikes, draw_crescents
 from goldfold.competitions.synthetic.lungs import Grid, Lung, lung, smooth_step, vessels
+from goldfold.competitions.synthetic.pneumothorax import (
+    Crescent,
+    FreeAir,
+    LookAlikes,
+    draw_crescents,
+)
 from goldfold.competitions.synthetic.projection import Projection, draw_projection, expose, pose
 
 FloatImage = NDArray[np.float32]
@@ -26,9 +31,9 @@ class Phantom:
     """A rendered phantom."""
 
     image: ByteImage
-    """(size, size) uint8, bright = dense, whatever the file's photometric interpretation."""
+    """(size, size) uint8, bright = dense, whatever the photometric interpretation of the file."""
     masks: tuple[ByteImage, ...]
-    """One (size, size) uint8 mask of 0 and 1 a crescent, none if there is no pneumothorax."""
+    """One (size, size) uint8 mask of 0 and 1 per crescent; empty without a pneumothorax."""
 
     def mask(self) -> ByteImage:
         """Return the union of the masks, (size, size) uint8 of 0 and 1."""
@@ -47,25 +52,31 @@ def render_phantom(
 ) -> Phantom:
     """Return a phantom: a pure function of its arguments and the state of `rng`.
 
-    The smooth parts are rendered at no more than 512 x 512 and resized; grain is made at `size`.
+    The smooth parts are rendered at no more than 512 x 512 and resized; noise is drawn at `size`.
     """
     grid = Grid.of(int(np.clip(size, _SMALLEST_SIDE, _LARGEST_SIDE)))
     lungs = (
         lung(grid, anatomy, -1, projection.breath),
         lung(grid, anatomy, 1, projection.breath),
     )
-    air = [findings.free_air(grid, one, lungs[0 if one.side < 0 else 1]) for one in crescents]
+    air = [
+        pneumothorax.free_air(grid, crescent, lungs[0 if crescent.side < 0 else 1])
+        for crescent in crescents
+    ]
     brightness = _brightness(grid, anatomy, projection, lungs, air, rng)
     posed = pose(brightness, projection, size, outside=-1.0)
-    masks = [(pose(one.field, projection, size, outside=-1.0) > 0).astype(np.uint8) for one in air]
+    masks = [
+        (pose(air_field.field, projection, size, outside=-1.0) > 0).astype(np.uint8)
+        for air_field in air
+    ]
     return Phantom(expose(posed, projection, rng), tuple(masks))
 
 
 def lung_masks(anatomy: Anatomy, projection: Projection, size: int) -> tuple[ByteImage, ByteImage]:
     """Return the masks of the lungs in the left and right half of a phantom without pneumothorax.
 
-    Both (size, size) uint8 of 0 and 1. What they cover is the air that the beam passes, as in the
-    sets that people have outlined: not what lies behind the heart or below the domes.
+    Both are (size, size) uint8 of 0 and 1. They cover the visible lung, as annotators outline it:
+    not the parts behind the heart or below the domes of the diaphragm.
     """
     grid = Grid.of(int(np.clip(size, _SMALLEST_SIDE, _LARGEST_SIDE)))
     floor = anatomy.top + 0.86 * (anatomy.bottom - anatomy.top) * projection.breath
@@ -123,7 +134,7 @@ def _brightness(
         out -= 0.20 * thorax.stomach_gas(grid, floor, rng) * (1 - air)
     if projection.lines:
         out += 0.16 * thorax.lines(grid, projection.lines, rng)
-    looks = findings.draw_look_alikes(rng, grid, lungs)
+    looks = pneumothorax.draw_look_alikes(rng, grid, lungs)
     texture = _texture(grid, anatomy, lungs, rng) * (1 - 0.8 * heart)
     out += _lung_content(air, texture, free, looks)
     return np.asarray(0.03 + (out - 0.03) * present, dtype=np.float32)
@@ -132,7 +143,7 @@ def _brightness(
 def _texture(
     grid: Grid, anatomy: Anatomy, lungs: tuple[Lung, Lung], rng: np.random.Generator
 ) -> FloatImage:
-    """Return the brightness that vessels and fine structure add to a lung, (R, R)."""
+    """Return the brightness (R, R) that vessels and fine structure add to a lung."""
     grain = rng.standard_normal((grid.side, grid.side), dtype=np.float32)
     blur = grid.side * 0.004
     fine = cv2.GaussianBlur(grain, (0, 0), blur) * np.float32(3.5 * blur)
@@ -142,13 +153,13 @@ def _texture(
 def _lung_content(
     air: FloatImage, texture: FloatImage, free: list[FreeAir], looks: LookAlikes
 ) -> FloatImage:
-    """Return the brightness (R, R) that the lung's texture and findings add."""
+    """Return the brightness (R, R) that texture and findings add to the lungs."""
     gone, darker, line = (np.zeros_like(air) for _ in range(3))
-    for one in free:
-        inside = smooth_step(one.field, -0.002, 0.006)
+    for air_field in free:
+        inside = smooth_step(air_field.field, -0.002, 0.006)
         gone = np.maximum(gone, inside)
-        darker = np.maximum(darker, inside * np.float32(one.contrast))
-        line = np.maximum(line, one.line)
+        darker = np.maximum(darker, inside * np.float32(air_field.contrast))
+        line = np.maximum(line, air_field.line)
     out = air * (1 - gone) * (1 - looks.bare) * texture
     out -= air * (0.115 * darker + 0.06 * looks.dark * (1 - gone))
     out += 0.10 * line + 0.07 * looks.line * air

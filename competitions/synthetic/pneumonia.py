@@ -1,4 +1,4 @@
-"""A synthetic twin of the pneumonia set: X-rays of chests in class folders."""
+"""A synthetic competition in the files of the pneumonia set: chest X-rays in class folders."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
 from goldfold.competitions.synthetic.class_report import ClassReport
+from goldfold.competitions.synthetic.generator import Request, SyntheticCompetition
 from goldfold.competitions.synthetic.phantom import lung_masks, render_phantom
 from goldfold.competitions.synthetic.projection import Projection, draw_projection
-from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes
 
 ByteImage = NDArray[np.uint8]
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
-_PNEUMONIA = 0.7  # of the training images, as in the real set
+_VERSION = 1  # raise it whenever the same seed gives different bytes
+_PNEUMONIA = 0.7  # share of the patients, about as in the real set
 
 
-def _write(folder: Path, order: Order) -> ClassReport:
-    """JPEGs of chests in class folders, some with cloudy lungs.
+def _write(folder: Path, request: Request) -> ClassReport:
+    """Chest X-rays as JPEG in class folders, some with cloudy lungs.
 
-    Names tell the patient as in the real set; sizes differ, `size` is about the shorter side; `val`
-    has some images of training patients. Quirks: a truncated file, and a patient of the training
-    set among the test images.
+    File names contain the patient, as in the real set. Sizes vary; `size` is about the shorter
+    side. `val` contains some images of training patients. Quirks: a truncated file, and test images
+    of a training patient.
     """
-    plan = _plan_chests(order.train, order.test, order.size, order.seed, order.quirks)
-    order.draw_all(functools.partial(_write_chest, folder, seed=order.seed), plan)
+    plan = _plan_chests(request.train, request.test, request.size, request.seed, request.quirks)
+    request.draw_all(functools.partial(_write_chest, folder, seed=request.seed), plan)
     planted: tuple[str, ...] = ()
-    if order.quirks:
+    if request.quirks:
         bad = folder / plan[0].path
         bad.write_bytes(bad.read_bytes()[:-200])
-        both = sum(one.path.startswith("test/") and one.person == 1 for one in plan)
+        both = sum(chest.path.startswith("test/") and chest.person == 1 for chest in plan)
         planted = (f"truncated: {plan[0].path}", f"test images of person1: {both}")
-    people = len({(one.person, one.ill) for one in plan})
-    return ClassReport(order.folder, order.train, order.test, people, planted)
+    people = len({(chest.person, chest.ill) for chest in plan})
+    return ClassReport(request.folder, request.train, request.test, people, planted)
 
 
 @dataclass(frozen=True)
 class _Chest:
-    """A chest X-ray to be drawn."""
+    """The plan of a chest X-ray."""
 
     number: int
     path: str
@@ -84,14 +84,14 @@ def _plan_chests(train: int, test: int, size: int, seed: int, quirks: bool) -> l
     return plan
 
 
-def _write_chest(folder: Path, one: _Chest, seed: int) -> None:
-    rng = np.random.default_rng([seed, 22, one.number])
-    side = max(64, min(one.height, one.width))
-    image = render_phantom(one.anatomy, one.projection, (), side, rng).image
-    if one.ill:
-        image = _clouded(image, lung_masks(one.anatomy, one.projection, side), rng)
-    resized = cv2.resize(image, (one.width, one.height), interpolation=cv2.INTER_LINEAR)
-    write_bytes(folder / one.path, cv2.imencode(".jpeg", resized)[1].tobytes())
+def _write_chest(folder: Path, chest: _Chest, seed: int) -> None:
+    rng = np.random.default_rng([seed, 22, chest.number])
+    side = max(64, min(chest.height, chest.width))
+    image = render_phantom(chest.anatomy, chest.projection, (), side, rng).image
+    if chest.ill:
+        image = _clouded(image, lung_masks(chest.anatomy, chest.projection, side), rng)
+    resized = cv2.resize(image, (chest.width, chest.height), interpolation=cv2.INTER_LINEAR)
+    write_bytes(folder / chest.path, cv2.imencode(".jpeg", resized)[1].tobytes())
 
 
 def _clouded(
@@ -114,4 +114,4 @@ def _clouded(
     return np.asarray(np.clip(image + bright, 0, 255), dtype=np.uint8)
 
 
-synthesize_pneumonia = Twin("pneumonia", _VERSION, ClassReport, _write)
+synthesize_pneumonia = SyntheticCompetition("pneumonia", _VERSION, ClassReport, _write)

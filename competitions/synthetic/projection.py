@@ -1,4 +1,4 @@
-"""What differs from image to image of a patient: pose, exposure, noise, markers."""
+"""What differs between the images of a patient: pose, exposure, noise, markers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Projection:
 
     view: View
     breath: float
-    """Depth of the breath, 1 = full."""
+    """Depth of inspiration, 1 = full."""
     angle: float
     """Rotation in degrees."""
     zoom: float
-    """Above 1 the chest fills the image; below 1 a black frame is left around it."""
+    """Above 1 the chest fills the image; below 1 it has a black frame."""
     shift: tuple[float, float]
     """Shift right and down, in fractions of the image side."""
     contrast: float
     brightness: float
     gamma: float
     tilt: tuple[float, float]
-    """Change of brightness over the width and over the height (uneven exposure)."""
+    """Change of brightness across the width and the height (uneven exposure)."""
     noise: float
     """Standard deviation of the noise, in gray levels."""
     marker: str
@@ -38,11 +38,11 @@ class Projection:
     lines: int
     """Number of tubes and wires over the chest."""
     monochrome1: bool
-    """Whether the file stores bright as low values."""
+    """Whether bright pixels are stored as low values."""
 
 
 def draw_projection(rng: np.random.Generator) -> Projection:
-    """Return a random exposure; a bedside view (AP) is shallower, poorer and has more lines."""
+    """Return a random exposure; bedside views (AP) have less breath, poorer quality, more lines."""
     bedside = bool(rng.random() < 0.4)
     framed = bool(rng.random() < 0.06)
     return Projection(
@@ -63,7 +63,7 @@ def draw_projection(rng: np.random.Generator) -> Projection:
 
 
 def pose(field: FloatImage, projection: Projection, size: int, outside: float) -> FloatImage:
-    """Return a square field turned, zoomed and shifted to (size, size).
+    """Return a square field rotated, zoomed and shifted, (size, size).
 
     Args:
         field: (R, R) values at the rendering resolution.
@@ -91,7 +91,7 @@ def pose(field: FloatImage, projection: Projection, size: int, outside: float) -
 def expose(
     brightness: FloatImage, projection: Projection, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return the image (H, W) uint8 that the detector gives of a brightness field around 0 to 1."""
+    """Return the detector's image (H, W) uint8 of a brightness field of about 0 to 1."""
     size = brightness.shape[0]
     ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
     frame = brightness < 0

@@ -1,7 +1,8 @@
-"""Sections through the earth with layers and bodies of salt, from random numbers.
+"""Synthetic seismic sections with layers of rock and bodies of salt.
 
-Gray is how strongly a place reflects sound: layers of rock are bands, salt has a texture of its
-own and a bright and a dark line along its border. Lengths are fractions of the section's height.
+Gray levels show how strongly the ground reflects sound: layers of rock are bands; salt has its own
+texture, and a bright and a dark line along its border. Lengths are fractions of the section's
+height.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ ByteImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
 
 KINDS = ("none", "border", "columns", "full")
-"""No salt; a body with a border; straight columns that follow no edge; nothing but salt."""
-_WATER = 0.2  # share of the sections without salt that begin above the bottom of the sea
-_CHAOS = 0.3  # share of the sections whose rock has no layers
-_LEAST, _MOST = 0.004, 0.97  # share of a section that a body with a border covers
+"""No salt; a body with a border; straight columns that follow no edge; only salt."""
+_WATER = 0.2  # share of the sections without salt that show the sea floor
+_CHAOS = 0.3  # share of the sections with rock without layers
+_LEAST, _MOST = 0.004, 0.97  # share of a section covered by a body with a border
 _TRIES = 20
 
 
@@ -27,10 +28,10 @@ def draw_section(kind: str, size: int, rng: np.random.Generator) -> tuple[ByteIm
     Args:
         kind: one of `KINDS`.
         size: side in pixels.
-        rng: decides everything else.
+        rng: determines everything else.
 
     Returns:
-        (size, size) uint8, and (size, size) of 0 and 1.
+        The section (size, size) uint8, and the mask (size, size) of 0 and 1.
     """
     contrast = float(rng.uniform(16, 42))
     section = (_chaos if rng.random() < _CHAOS else _layers)(size, rng) * np.float32(contrast)
@@ -56,24 +57,24 @@ def _noise(shape: tuple[int, int], rng: np.random.Generator) -> FloatImage:
 
 
 def _smooth(noise: FloatImage, x: float, y: float) -> FloatImage:
-    """Return blurred noise, its deviation 1 again."""
+    """Return blurred noise with a standard deviation of 1."""
     blurred = cv2.GaussianBlur(noise, (0, 0), sigmaX=max(x, 0.1), sigmaY=max(y, 0.1))
     return np.asarray(blurred / max(float(blurred.std()), 1e-6), dtype=np.float32)
 
 
 def _thickness(size: int, rng: np.random.Generator) -> float:
-    """Return the thickness of a layer in pixels: the sections are of very different scales."""
+    """Return the thickness of a layer in pixels; the scale of the sections varies widely."""
     return float(size * np.exp(rng.uniform(np.log(0.007), np.log(0.045))))
 
 
 def _curve(size: int, rough: float, rng: np.random.Generator) -> FloatImage:
-    """Return a smooth random curve, (size,), its deviation 1; `rough` adds small steps to it."""
+    """Return a smooth random curve, (size,), with deviation 1; `rough` adds small variations."""
     wide = _smooth(_noise((1, size), rng), size * rng.uniform(0.10, 0.30), 0.1)[0]
     return np.asarray(wide + rough * _smooth(_noise((1, size), rng), size * 0.02, 0.1)[0])
 
 
 def _layers(size: int, rng: np.random.Generator) -> FloatImage:
-    """Return layers that are tilted, folded and broken, (size, size), their deviation near 1."""
+    """Return tilted, folded and broken layers, (size, size), with a deviation of about 1."""
     thick = _thickness(size, rng)
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
     steep = rng.normal(0, 0.35)
@@ -93,14 +94,14 @@ def _layers(size: int, rng: np.random.Generator) -> FloatImage:
 
 
 def _chaos(size: int, rng: np.random.Generator) -> FloatImage:
-    """Return rock whose layers cannot be told, (size, size): streaks in one direction."""
+    """Return rock without visible layers, (size, size): streaks in one direction."""
     thick = _thickness(size, rng)
     long = thick * rng.uniform(1.0, 3.5)
     return _turned(_noise((2 * size, 2 * size), rng), long, thick, rng.uniform(-80, 80))
 
 
 def _turned(noise: FloatImage, x: float, y: float, degrees: float) -> FloatImage:
-    """Return the middle half of blurred noise, turned."""
+    """Return the middle half of rotated, blurred noise."""
     side = noise.shape[0]
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), float(degrees), 1.0)
     turned = cv2.warpAffine(_smooth(noise, x, y), turn, (side, side), borderMode=cv2.BORDER_REFLECT)
@@ -110,7 +111,7 @@ def _turned(noise: FloatImage, x: float, y: float, degrees: float) -> FloatImage
 
 
 def _under_water(rock: FloatImage, contrast: float, rng: np.random.Generator) -> FloatImage:
-    """Return the rock with still water above a bright bottom."""
+    """Return the rock below calm water and a bright sea floor."""
     size = rock.shape[0]
     rows = np.arange(size, dtype=np.float32)[:, None]
     tilt = np.linspace(-0.5, 0.5, size, dtype=np.float32) * rng.normal(0, 0.15)
@@ -122,7 +123,7 @@ def _under_water(rock: FloatImage, contrast: float, rng: np.random.Generator) ->
 
 
 def _body(size: int, rng: np.random.Generator) -> FloatImage:
-    """Return how many pixels a place is away from salt, negative inside, (size, size)."""
+    """Return the distance from the salt in pixels, negative inside, (size, size)."""
     for _ in range(_TRIES):
         inside = _outline(size, rng)
         if _LEAST <= inside.mean() <= _MOST:
@@ -136,7 +137,7 @@ def _body(size: int, rng: np.random.Generator) -> FloatImage:
 
 
 def _outline(size: int, rng: np.random.Generator) -> ByteImage:
-    """Return a flank, a dome, salt round a basin, or a tongue of salt; 1 inside."""
+    """Return the mask of a flank, a dome, salt around a basin, or a tongue of salt."""
     rows, columns = np.mgrid[:size, :size].astype(np.float32) / size
     rough = size / 101 * rng.uniform(0.0, 0.12)
     kind = rng.choice(("flank", "dome", "basin", "tongue"), p=(0.40, 0.30, 0.15, 0.15))
@@ -163,7 +164,7 @@ def _outline(size: int, rng: np.random.Generator) -> ByteImage:
 def _with_salt(
     rock: FloatImage, away: FloatImage, contrast: float, rng: np.random.Generator
 ) -> FloatImage:
-    """Return the rock with salt in it, and the line along the border."""
+    """Return the rock with the salt and the line along its border."""
     size = rock.shape[0]
     soft = size * rng.uniform(0.004, 0.012)
     inside = 1 / (1 + np.exp(np.clip(away / soft, -30, 30)))
@@ -182,7 +183,7 @@ def _ringing(away: FloatImage, width: float) -> FloatImage:
 
 
 def _salt(size: int, contrast: float, rng: np.random.Generator) -> FloatImage:
-    """Return the texture of salt, (size, size): weak, and rather upright than level."""
+    """Return the texture of salt, (size, size): weak, and rather vertical than horizontal."""
     thick, long = _thickness(size, rng), rng.uniform(1, 8)
     upright = _turned(_noise((2 * size, 2 * size), rng), thick, thick * long, rng.normal(0, 15))
     cloud = _smooth(_noise((size, size), rng), size * 0.2, size * 0.2)
@@ -192,7 +193,7 @@ def _salt(size: int, contrast: float, rng: np.random.Generator) -> FloatImage:
 
 
 def _columns(size: int, rng: np.random.Generator) -> ByteImage:
-    """Return a mask whose rows are all the same: one or two changes, or a single column band."""
+    """Return a mask of vertical bands, with one or two edges; all its rows are equal."""
     changes = 1 if rng.random() < 0.75 else 2
     places = np.sort(rng.choice(np.arange(size // 16, size - size // 16), changes, replace=False))
     row = (np.searchsorted(places, np.arange(size), side="right") % 2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A synthetic twin of TGS' salt: sections as PNG, a row each in a table, and their depths."""
+"""A synthetic competition in the files of TGS salt: sections as PNG, one label row each, depths."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.synthetic.csv_text import csv_text
+from goldfold.competitions.synthetic.generator import Request, SyntheticCompetition
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
@@ -21,47 +23,45 @@ from goldfold.competitions.synthetic.mask_release import (
     usage,
 )
 from goldfold.competitions.synthetic.salt import draw_section
-from goldfold.competitions.synthetic.tables import csv_text
-from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
 
 Rows = list[tuple[str, str]]
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
-_EMPTY = 0.39  # of the images, as in the real set
-_KINDS = {"full": 0.015, "columns": 0.06}  # of the images with salt; the others have a border
-_BLACK = 0.02  # of the images, as in the real set, if its quirks are wanted
+_VERSION = 1  # raise it whenever the same seed gives different bytes
+_EMPTY = 0.39  # share of the images, as in the real set
+_KINDS = {"full": 0.015, "columns": 0.06}  # shares of the images with salt; the rest have a border
+_BLACK = 0.02  # with quirks: share of the images, as in the real set
 _HEADER = ("id", "rle_mask")
 _SAMPLE = "1 1"  # what the real sample has in every row
 _LOST = "ffffffffff"
-_SHALLOW, _DEEP = 51, 959  # what the real table of depths has at its ends
+_SHALLOW, _DEEP = 51, 959  # lowest and highest value in the real table of depths
 
 
-def _write(folder: Path, order: Order) -> MaskReport:
-    """Sections of the earth and masks of salt in TGS' layout.
+def _write(folder: Path, request: Request) -> MaskReport:
+    """Seismic sections and masks of salt in the layout of TGS.
 
-    `size` is the side in pixels; the real ones have 101. Quirks: images that are all black, an
-    image without a row, a row without an image, and a row that is there twice.
+    `size` is the side in pixels (101 in the real data). Quirks: all-black images, an image without
+    a row, a row without an image, and a repeated row.
     """
-    plan = _plan(order.train, order.test, order.seed, order.quirks)
-    train, test = slice(None, order.train), slice(order.train, None)
-    shown = shown_places([one.kind != "none" for one in plan[train]])
-    draw = functools.partial(_draw, folder, size=order.size, seed=order.seed, shown=shown)
-    drawn = order.draw_all(draw, plan)
+    plan = _plan(request.train, request.test, request.seed, request.quirks)
+    train, test = slice(None, request.train), slice(request.train, None)
+    shown = shown_places([section.kind != "none" for section in plan[train]])
+    draw = functools.partial(_draw, folder, size=request.size, seed=request.seed, shown=shown)
+    drawn = request.draw_all(draw, plan)
     rows = _rows(plan[train], drawn[train])
     planted: tuple[str, ...] = ()
-    if order.quirks:
+    if request.quirks:
         rows, planted = _disturbed(plan[train], rows)
     write_text(folder / "train.csv", csv_text(_HEADER, rows))
-    depths = [(one.image_id, str(one.depth)) for one in plan]
+    depths = [(section.image_id, str(section.depth)) for section in plan]
     write_text(folder / "depths.csv", csv_text(("id", "z"), depths))
     _write_test_tables(folder, plan[test], drawn[test])
-    return finish(folder, order, drawn, len(rows), planted)
+    return finish(folder, request, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
 class _Section:
-    """An image to be drawn."""
+    """The plan of an image."""
 
     number: int
     split: str
@@ -84,10 +84,10 @@ def _plan(train: int, test: int, seed: int, quirks: bool) -> list[_Section]:
 
 
 def _kinds(count: int, black: bool) -> list[str]:
-    """Return what that many images show; half of them have salt at least, two of them none."""
+    """Return the kinds of `count` images; at least half have salt, at least two have none."""
     with_salt = count - max(2, round(_EMPTY * count))
     special = [name for name, share in _KINDS.items() for _ in range(round(share * with_salt))]
-    if with_salt >= 10:  # each kind is there as far as there is room
+    if with_salt >= 10:  # so that each kind occurs
         special += [name for name in _KINDS if name not in special]
     kinds = [*special, *["border"] * (with_salt - len(special))]
     if black:
@@ -95,16 +95,18 @@ def _kinds(count: int, black: bool) -> list[str]:
     return [*kinds, *["none"] * (count - len(kinds))]
 
 
-def _draw(folder: Path, one: _Section, *, size: int, seed: int, shown: set[int]) -> Drawn:
+def _draw(folder: Path, section: _Section, *, size: int, seed: int, shown: set[int]) -> Drawn:
     image = mask = np.zeros((size, size), np.uint8)
-    if one.kind != "black":
-        image, mask = draw_section(one.kind, size, np.random.default_rng([seed, 62, one.number]))
+    if section.kind != "black":
+        image, mask = draw_section(
+            section.kind, size, np.random.default_rng([seed, 62, section.number])
+        )
     three = np.repeat(image[..., None], 3, axis=2)  # the real files are gray stored as colour
-    write_bytes(folder / one.split / "images" / f"{one.image_id}.png", _png(three))
-    if one.split == "train":
+    write_bytes(folder / section.split / "images" / f"{section.image_id}.png", _png(three))
+    if section.split == "train":
         levels = mask.astype(np.uint16) * np.uint16(65535)  # the real masks have 16 bits
-        write_bytes(folder / "train/masks" / f"{one.image_id}.png", _png(levels))
-    sample = (image, mask) if one.number in shown else None
+        write_bytes(folder / "train/masks" / f"{section.image_id}.png", _png(levels))
+    sample = (image, mask) if section.number in shown else None
     return Drawn(texts_of([mask], "kaggle"), sample)
 
 
@@ -113,13 +115,13 @@ def _png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
 
 
 def _rows(plan: list[_Section], drawn: list[Drawn]) -> Rows:
-    return [(one.image_id, image.texts[0]) for one, image in zip(plan, drawn, strict=True)]
+    return [(section.image_id, image.texts[0]) for section, image in zip(plan, drawn, strict=True)]
 
 
 def _disturbed(plan: list[_Section], rows: Rows) -> tuple[Rows, tuple[str, ...]]:
-    """Return the rows with what is planted, and a line for each."""
-    black = sorted(one.image_id for one in plan if one.kind == "black")
-    bare = next(one.image_id for one in plan if one.kind == "none")
+    """Return the rows with quirks added, and one line per quirk."""
+    black = sorted(section.image_id for section in plan if section.kind == "black")
+    bare = next(section.image_id for section in plan if section.kind == "none")
     twice = next(row for row in rows if row[1])
     kept = [row for row in rows if row[0] != bare]
     planted = (
@@ -133,10 +135,10 @@ def _disturbed(plan: list[_Section], rows: Rows) -> tuple[Rows, tuple[str, ...]]
 
 def _write_test_tables(folder: Path, plan: list[_Section], drawn: list[Drawn]) -> None:
     """Write the sample submission and the hidden solution, in the same order."""
-    sample = [(one.image_id, _SAMPLE) for one in plan]
+    sample = [(section.image_id, _SAMPLE) for section in plan]
     write_text(folder / "sample_submission.csv", csv_text(_HEADER, sample))
     solution = [(*row, usage(place)) for place, row in enumerate(_rows(plan, drawn))]
     write_text(folder / SOLUTION_FILE, csv_text((*_HEADER, "Usage"), solution))
 
 
-synthesize_salt = Twin("salt", _VERSION, MaskReport, _write)
+synthesize_salt = SyntheticCompetition("salt", _VERSION, MaskReport, _write)

@@ -1,6 +1,6 @@
-"""The sea from above, with ships, their wakes, clouds and coasts, from random numbers.
+"""Synthetic aerial images of the sea, with ships, wakes, clouds and coasts.
 
-Lengths are fractions of the image's side.
+Lengths are fractions of the image side.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 ByteImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
 
-_COAST, _CLOUDS = 0.15, 0.25  # shares of the images
+_COAST, _CLOUDS = 0.15, 0.25  # shares of the images that show them
 _TRIES = 40
 
 
 @dataclass(frozen=True)
 class Ship:
-    """A ship: middle (x, y), length and width, and the angle of its bow to the x axis."""
+    """A ship: centre (x, y), length, width, and angle between its bow and the x axis in degrees."""
 
     x: float
     y: float
@@ -29,7 +29,7 @@ class Ship:
     angle: float
 
     def corners(self, grow: float = 1.0) -> NDArray[np.float64]:
-        """Return the corners of the rectangle round it, (4, 2) as (x, y), grown by a factor."""
+        """Return the corners of its bounding rectangle, (4, 2) as (x, y), scaled by a factor."""
         along, across = self._axes()
         half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * 0.5 * grow
         box = half[:, :1] * self.length * along + half[:, 1:] * self.width * across
@@ -43,7 +43,7 @@ class Ship:
         return np.asarray(outline + np.array([self.x, self.y]))
 
     def wake(self) -> NDArray[np.float64]:
-        """Return the outline of the foam behind it, (4, 2) as (x, y)."""
+        """Return the outline of the wake behind it, (4, 2) as (x, y)."""
         along, across = self._axes()
         stern = np.array([self.x, self.y]) - 0.5 * self.length * along
         end = stern - 1.8 * self.length * along
@@ -60,15 +60,15 @@ def draw_scene(
 ) -> tuple[ByteImage, list[ByteImage]]:
     """Return an image of the sea and a mask for each ship; masks do not overlap.
 
-    A mask is the turned rectangle round the ship, as in the real labels, cut off by the image.
+    A mask is the rotated bounding rectangle of the ship, clipped by the image, as in the real data.
 
     Args:
-        ships: how many are wanted; where no room is left there are fewer, but never none.
+        ships: number of ships; there are fewer if there is no room, but at least one.
         size: side in pixels.
-        rng: decides everything else.
+        rng: determines everything else.
 
     Returns:
-        (H, W, 3) uint8 in RGB order, and masks (H, W) of 0 and 1.
+        The image (H, W, 3) uint8 in RGB order, and masks (H, W) of 0 and 1.
     """
     rows, columns = np.mgrid[:size, :size].astype(np.float32) / size
     scene = _water(size, rows, columns, rng)
@@ -87,7 +87,7 @@ def draw_scene(
 def _water(
     size: int, rows: FloatImage, columns: FloatImage, rng: np.random.Generator
 ) -> FloatImage:
-    """Return the sea, (H, W, 3): a colour, slow changes of it, and waves."""
+    """Return the sea, (H, W, 3): its colour with slow variations and waves."""
     colour = np.array([20, 52, 72], np.float32) + rng.normal(0, 1, 3).astype(np.float32) * 5
     colour = colour * np.float32(rng.uniform(0.75, 1.35))
     slow = _smooth(size, size * 0.15, rng)
@@ -99,7 +99,7 @@ def _water(
 
 
 def _smooth(size: int, sigma: float, rng: np.random.Generator) -> FloatImage:
-    """Return smooth noise, (H, W), its deviation 1; broad noise is drawn small and enlarged."""
+    """Return smooth noise, (H, W), with deviation 1; coarse noise is drawn small and enlarged."""
     step = max(1, int(sigma // 4))
     side = -(-size // step) + 1
     noise = rng.standard_normal((side, side), dtype=np.float32)
@@ -111,7 +111,7 @@ def _smooth(size: int, sigma: float, rng: np.random.Generator) -> FloatImage:
 
 
 def _land(size: int, rows: FloatImage, columns: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Return how far a pixel lies inland, negative at sea; the coast cuts off one side."""
+    """Return the distance inland of each pixel, negative at sea; the coast is on one side."""
     turn, off = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.35)
     ragged = _smooth(size, size * 0.05, rng)
     inland = (rows - 0.5) * np.sin(turn) + (columns - 0.5) * np.cos(turn) - off + 0.02 * ragged
@@ -119,7 +119,7 @@ def _land(size: int, rows: FloatImage, columns: FloatImage, rng: np.random.Gener
 
 
 def _with_land(scene: FloatImage, land: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Return the scene with fields behind a bright beach."""
+    """Return the scene with a bright beach and fields behind it."""
     size = land.shape[0]
     fields = _smooth(size, size * 0.012, rng)
     green = np.array([78, 88, 58], np.float32) * (1 + 0.18 * fields[..., None])
@@ -156,14 +156,14 @@ def _place(
 
 
 def _filled(outline: NDArray[np.float64], size: int) -> ByteImage:
-    """Return how much of each pixel lies inside an outline, 0 to 255."""
+    """Return the coverage of each pixel by an outline, 0 to 255."""
     fine = np.zeros((size, size), np.uint8)
     cv2.fillPoly(fine, [np.rint(outline * size * 16 - 8).astype(np.int32)], 255, cv2.LINE_AA, 4)
     return fine
 
 
 def _with_ship(scene: FloatImage, ship: Ship, size: int, rng: np.random.Generator) -> FloatImage:
-    """Return the scene with a ship: wake, hull and a superstructure aft."""
+    """Return the scene with a ship: wake, hull and superstructure."""
     if rng.random() < 0.6:
         foam = cv2.GaussianBlur(_filled(ship.wake(), size), (0, 0), max(0.6, ship.width * size / 4))
         scene = _painted(scene, np.asarray(foam, np.uint8), np.full(3, 190.0), 0.35)
@@ -184,13 +184,20 @@ def _with_ship(scene: FloatImage, ship: Ship, size: int, rng: np.random.Generato
 def _painted(
     scene: FloatImage, cover: ByteImage, colour: NDArray[np.float64], most: float
 ) -> FloatImage:
-    """Return the scene under a colour that covers it so far, at most `most` of it."""
+    """Return the scene blended with a colour.
+
+    Args:
+        scene: (H, W, 3).
+        cover: (H, W) coverage, 0 to 255.
+        colour: (3,).
+        most: weight of the colour at full coverage, 0 to 1.
+    """
     share = cover.astype(np.float32)[..., None] * np.float32(most / 255)
     return np.asarray(scene * (1 - share) + colour.astype(np.float32) * share, dtype=np.float32)
 
 
 def _with_clouds(scene: FloatImage, size: int, rng: np.random.Generator) -> FloatImage:
-    """Return the scene under thin clouds that leave most of it free."""
+    """Return the scene under thin, scattered clouds."""
     coarse = _smooth(size, size * 0.09, rng)
     fine = _smooth(size, size * 0.025, rng)
     cover = np.clip((coarse + 0.35 * fine - rng.uniform(1.0, 1.6)) * 0.5, 0, 0.75)[..., None]

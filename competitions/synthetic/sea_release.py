@@ -1,4 +1,4 @@
-"""A synthetic twin of Airbus' ships: the sea as JPEG, and one row a ship in a table."""
+"""A synthetic competition in the files of Airbus ships: images as JPEG, one label row per ship."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from goldfold.competitions.synthetic.csv_text import csv_text
+from goldfold.competitions.synthetic.generator import Request, SyntheticCompetition
 from goldfold.competitions.synthetic.mask_release import (
     SOLUTION_FILE,
     Drawn,
@@ -16,55 +18,53 @@ from goldfold.competitions.synthetic.mask_release import (
     finish,
     hex_ids,
     jpeg_bytes,
+    merge_masks,
     shown_places,
     texts_of,
-    united,
     usage,
 )
 from goldfold.competitions.synthetic.sea import draw_scene
-from goldfold.competitions.synthetic.tables import csv_text
-from goldfold.competitions.synthetic.twin import Order, Twin
 from goldfold.files import write_bytes, write_text
 
 Rows = list[tuple[str, str]]
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
-_WITH_SHIPS = 0.22  # of the images, as in the real set
+_VERSION = 1  # raise it whenever the same seed gives different bytes
+_WITH_SHIPS = 0.22  # share of the images, as in the real set
 _SHIPS = (1, 2, 3, 4, 6)
-_OFTEN = (0.62, 0.18, 0.10, 0.06, 0.04)  # how often so many in an image that has any
+_OFTEN = (0.62, 0.18, 0.10, 0.06, 0.04)  # probabilities of these numbers in an image with ships
 _SAMPLE = "1 2"  # what the real sample has in every row
 _LOST = "fffffffff.jpg"
 
 
-def _write(folder: Path, order: Order) -> MaskReport:
-    """Images of the sea and masks of ships in Airbus' layout.
+def _write(folder: Path, request: Request) -> MaskReport:
+    """Images of the sea and masks of ships in the layout of Airbus.
 
-    `size` is the side in pixels; the real ones have 768. Quirks: a truncated file, rows without an
-    image, and a ship whose row is there twice.
+    `size` is the side in pixels (768 in the real data). Quirks: a truncated file, rows without an
+    image, and a ship with a repeated row.
     """
-    plan = _plan(order.train, order.test, order.seed)
-    train, test = slice(None, order.train), slice(order.train, None)
-    shown = shown_places([bool(one.ships) for one in plan[train]])
-    draw = functools.partial(_draw, folder, size=order.size, seed=order.seed, shown=shown)
-    drawn = order.draw_all(draw, plan)
+    plan = _plan(request.train, request.test, request.seed)
+    train, test = slice(None, request.train), slice(request.train, None)
+    shown = shown_places([bool(scene.ships) for scene in plan[train]])
+    draw = functools.partial(_draw, folder, size=request.size, seed=request.seed, shown=shown)
+    drawn = request.draw_all(draw, plan)
     rows = _rows(plan[train], drawn[train])
     planted: tuple[str, ...] = ()
-    if order.quirks:
+    if request.quirks:
         rows, planted = _disturbed(folder, plan[train], rows)
     header = ("ImageId", "EncodedPixels")
     write_text(folder / "train_ship_segmentations_v2.csv", csv_text(header, rows))
     _write_test_tables(folder, plan[test], drawn[test])
-    return finish(folder, order, drawn, len(rows), planted)
+    return finish(folder, request, drawn, len(rows), planted)
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """An image to be drawn."""
+    """The plan of an image."""
 
     number: int
     split: str
     image_id: str
-    """The file's name, with its ending."""
+    """Name of the file, with its extension."""
     ships: int
 
     @property
@@ -74,7 +74,7 @@ class _Scene:
 
 def _plan(train: int, test: int, seed: int) -> list[_Scene]:
     rng = np.random.default_rng([seed, 51])
-    ids = [f"{one}.jpg" for one in hex_ids(train + test, rng)]
+    ids = [f"{scene}.jpg" for scene in hex_ids(train + test, rng)]
     plan: list[_Scene] = []
     for split, count in (("train", train), ("test", test)):
         filled = min(count - 1, max(2, round(_WITH_SHIPS * count)))
@@ -85,29 +85,29 @@ def _plan(train: int, test: int, seed: int) -> list[_Scene]:
     return plan
 
 
-def _draw(folder: Path, one: _Scene, *, size: int, seed: int, shown: set[int]) -> Drawn:
-    rng = np.random.default_rng([seed, 52, one.number])
-    image, masks = draw_scene(one.ships, size, rng)
-    write_bytes(folder / one.path, jpeg_bytes(image))
+def _draw(folder: Path, scene: _Scene, *, size: int, seed: int, shown: set[int]) -> Drawn:
+    rng = np.random.default_rng([seed, 52, scene.number])
+    image, masks = draw_scene(scene.ships, size, rng)
+    write_bytes(folder / scene.path, jpeg_bytes(image))
     sample = None
-    if one.number in shown:
+    if scene.number in shown:
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-        sample = (gray, united(masks, (size, size)))
+        sample = (gray, merge_masks(masks, (size, size)))
     return Drawn(texts_of(masks, "kaggle"), sample)
 
 
 def _rows(plan: list[_Scene], drawn: list[Drawn]) -> Rows:
-    """Return a row a ship, and an empty one where there is none."""
+    """Return one row per ship, and an empty one for an image without ships."""
     return [
-        (one.image_id, text)
-        for one, image in zip(plan, drawn, strict=True)
+        (scene.image_id, text)
+        for scene, image in zip(plan, drawn, strict=True)
         for text in (image.texts or ("",))
     ]
 
 
 def _disturbed(folder: Path, plan: list[_Scene], rows: Rows) -> tuple[Rows, tuple[str, ...]]:
-    """Cut a file off; return the rows with what is planted, and a line for each."""
-    broken = next(one for one in plan if not one.ships)
+    """Truncate a file; return the rows with quirks added, and one line per quirk."""
+    broken = next(scene for scene in plan if not scene.ships)
     path = folder / broken.path
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     twice = next(row for row in rows if row[1])
@@ -122,11 +122,11 @@ def _disturbed(folder: Path, plan: list[_Scene], rows: Rows) -> tuple[Rows, tupl
 def _write_test_tables(folder: Path, plan: list[_Scene], drawn: list[Drawn]) -> None:
     """Write the sample submission and the hidden solution, in the same order."""
     header = ("ImageId", "EncodedPixels")
-    sample = [(one.image_id, _SAMPLE) for one in plan]
+    sample = [(scene.image_id, _SAMPLE) for scene in plan]
     write_text(folder / "sample_submission_v2.csv", csv_text(header, sample))
-    part = {one.image_id: usage(place) for place, one in enumerate(plan)}
+    part = {scene.image_id: usage(place) for place, scene in enumerate(plan)}
     solution = [(*row, part[row[0]]) for row in _rows(plan, drawn)]
     write_text(folder / SOLUTION_FILE, csv_text((*header, "Usage"), solution))
 
 
-synthesize_ships = Twin("ships", _VERSION, MaskReport, _write)
+synthesize_ships = SyntheticCompetition("ships", _VERSION, MaskReport, _write)

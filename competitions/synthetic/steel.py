@@ -1,4 +1,4 @@
-"""Strips of rolled steel with four kinds of defects, from random numbers.
+"""Synthetic strips of rolled steel with four kinds of defects.
 
 Lengths are fractions of the strip's height; x runs along the strip, y across it.
 """
@@ -16,24 +16,25 @@ FloatImage = NDArray[np.float32]
 
 CLASSES = ("1", "2", "3", "4")
 """Pits, cracks, scratches, patches."""
-_MARGIN = 0.15  # share of the strips whose end shows no steel
+_MARGIN = 0.15  # share of the strips with one end without steel
 _BLACK = 4.0
-_AS_DRAWN = 256  # height in pixels at which grain is as wide as drawn
+_AS_DRAWN = 256  # height in pixels at which grain is not scaled
 
 
 def draw_strip(
     kinds: Sequence[str], height: int, width: int, rng: np.random.Generator
 ) -> tuple[ByteImage, list[ByteImage]]:
-    """Return a gray strip and the mask of each of `CLASSES`; no two of them overlap.
+    """Return a gray strip and the mask of each of `CLASSES`; the masks do not overlap.
 
     Args:
-        kinds: names of the classes that it shows.
+        kinds: names of the classes to show.
         height: in pixels.
         width: in pixels.
-        rng: decides everything else.
+        rng: determines everything else.
 
     Returns:
-        (H, W) uint8, and four masks (H, W) of 0 and 1, all zero for the other classes.
+        The strip (H, W) uint8, and four masks (H, W) of 0 and 1, all zero for classes not in
+        `kinds`.
     """
     steel = _surface(height, width, rng)
     left, right = _lit(width, rng)
@@ -54,7 +55,7 @@ def draw_strip(
 
 
 def _surface(height: int, width: int, rng: np.random.Generator) -> FloatImage:
-    """Return steel without a fault: uneven light, streaks along the rolling, grain."""
+    """Return steel without defects: uneven light, streaks in the rolling direction, grain."""
     scale = height / _AS_DRAWN
     across = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     along = np.linspace(0, 1, width, dtype=np.float32)[None, :]
@@ -67,13 +68,13 @@ def _surface(height: int, width: int, rng: np.random.Generator) -> FloatImage:
 
 
 def _smooth(noise: FloatImage, x: float, y: float) -> FloatImage:
-    """Return blurred noise, its deviation 1 again."""
+    """Return blurred noise with a standard deviation of 1."""
     blurred = cv2.GaussianBlur(noise, (0, 0), sigmaX=max(x, 0.1), sigmaY=max(y, 0.1))
     return np.asarray(blurred / max(float(blurred.std()), 1e-6), dtype=np.float32)
 
 
 def _lit(width: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Return the columns between which there is steel; beyond an end the camera sees nothing."""
+    """Return the first column that shows steel, and the column after the last one."""
     if rng.random() >= _MARGIN:
         return 0, width
     dark = round(width * rng.uniform(0.08, 0.4))
@@ -83,7 +84,7 @@ def _lit(width: int, rng: np.random.Generator) -> tuple[int, int]:
 def _place(
     height: int, lit: tuple[int, int], rng: np.random.Generator, off: float = 0.15
 ) -> tuple[float, float]:
-    """Return a point (x, y) in pixels that is `off` of the height away from every edge."""
+    """Return a random point (x, y) in pixels, at least `off` times the height from every edge."""
     edge = off * height
     x = rng.uniform(lit[0] + edge, max(lit[0] + edge, lit[1] - edge))
     return float(x), float(rng.uniform(edge, height - edge))
@@ -92,7 +93,7 @@ def _place(
 def _pits(
     height: int, width: int, lit: tuple[int, int], rng: np.random.Generator
 ) -> tuple[FloatImage, ByteImage]:
-    """Return clusters of small dark dots, and the dots with a rim round them as the mask."""
+    """Return clusters of small dark dots, and their mask: the dots with a rim around them."""
     canvas = np.zeros((height, width), np.uint8)
     for _ in range(1 + int(rng.integers(3))):
         x, y = _place(height, lit, rng)
@@ -106,7 +107,7 @@ def _pits(
 def _cracks(
     height: int, width: int, lit: tuple[int, int], rng: np.random.Generator
 ) -> tuple[FloatImage, ByteImage]:
-    """Return thin dark lines across the strip, and the lines with a rim as the mask."""
+    """Return thin dark lines across the strip, and their mask: the lines with a rim."""
     canvas = np.zeros((height, width), np.uint8)
     for _ in range(1 + int(rng.integers(3))):
         x, y = _place(height, lit, rng)
@@ -120,7 +121,7 @@ def _cracks(
 def _scratches(
     height: int, width: int, lit: tuple[int, int], rng: np.random.Generator
 ) -> tuple[FloatImage, ByteImage]:
-    """Return bundles of bright lines along the strip; the mask closes the gaps within a bundle."""
+    """Return bundles of bright lines along the strip; the mask fills the gaps within a bundle."""
     canvas = np.zeros((height, width), np.uint8)
     for _ in range(1 + int(rng.integers(3))):
         x, y = _place(height, lit, rng, 0.25)
@@ -139,7 +140,7 @@ def _scratches(
 def _patches(
     height: int, width: int, lit: tuple[int, int], rng: np.random.Generator
 ) -> tuple[FloatImage, ByteImage]:
-    """Return rough mottled patches with bright rims, and the patches as the mask."""
+    """Return rough, mottled patches with bright rims, and their mask."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     inside = np.zeros((height, width), np.float32)
     ragged = _smooth(rng.standard_normal((height, width), dtype=np.float32), *[height * 0.06] * 2)
@@ -175,12 +176,12 @@ def _line(canvas: ByteImage, points: NDArray[np.float64], thickness: int) -> Non
 
 
 def _dark(canvas: ByteImage, depth: float) -> FloatImage:
-    """Return how much darker what was drawn makes the steel, at most `depth`."""
+    """Return the change of the gray level by what was drawn, -`depth` at full coverage."""
     return np.asarray(canvas.astype(np.float32) * np.float32(-depth / 255), dtype=np.float32)
 
 
 def _grown(canvas: ByteImage, rim: float) -> ByteImage:
-    """Return a mask of what was drawn and of a rim round it."""
+    """Return the mask of what was drawn, with a rim around it."""
     size = 2 * max(1, round(rim * canvas.shape[0])) + 1
     return np.asarray(cv2.dilate((canvas > 127).astype(np.uint8), _ellipse(size)), np.uint8)
 

@@ -1,4 +1,4 @@
-"""Everything of a phantom that is not lung: body, spine, heart, ribs, collar bones, lines."""
+"""The parts of a phantom other than the lungs: body, spine, heart, ribs, collar bones, lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FloatImage = NDArray[np.float32]
 
 
 def body(grid: Grid, anatomy: Anatomy, projection: Projection) -> tuple[FloatImage, FloatImage]:
-    """Return where the body is (0 to 1) and how much soft tissue the beam meets (0 to 1)."""
+    """Return the presence of the body (0 to 1) and the soft tissue in the beam (0 to 1)."""
     wide = anatomy.width * (1 + 0.08 * anatomy.bulk)
     shoulder = anatomy.top + 0.02
     half = np.interp(
@@ -33,7 +33,7 @@ def body(grid: Grid, anatomy: Anatomy, projection: Projection) -> tuple[FloatIma
 
 
 def abdomen(grid: Grid, floor: float) -> FloatImage:
-    """Return how far a pixel lies below the lungs, whose domes end at y = `floor`, 0 to 1."""
+    """Return how far each pixel is below the lungs, whose domes end at y = `floor`, 0 to 1."""
     rise = smooth_step(grid.y, floor - 0.05, floor + 0.10)
     return np.broadcast_to(rise, (grid.side, grid.side))
 
@@ -49,14 +49,14 @@ def mediastinum(grid: Grid, anatomy: Anatomy, lungs: tuple[Lung, Lung]) -> Float
     arch = _blob(grid, 0.5 + anatomy.spine + 0.048, anatomy.top + 0.20, 0.038, 0.05, 3) * 0.55
     windpipe = np.exp(-((off / 0.017) ** 4)) * (1 - smooth_step(grid.y, 0.28, 0.38)) * 0.42
     hila = [
-        _blob(grid, 0.5 + anatomy.spine + one.side * 0.08, one.middle[1] + 0.02, 0.04, 0.07)
-        for one in lungs
+        _blob(grid, 0.5 + anatomy.spine + lung.side * 0.08, lung.middle[1] + 0.02, 0.04, 0.07)
+        for lung in lungs
     ]
     return np.asarray(band + spine + arch - windpipe + 0.40 * sum(hila), dtype=np.float32)
 
 
 def heart(grid: Grid, anatomy: Anatomy, projection: Projection, floor: float) -> FloatImage:
-    """Return the shadow of the heart, 0 to 1; it reaches further in a bedside view."""
+    """Return the shadow of the heart, 0 to 1; it is larger in a bedside view."""
     size = anatomy.heart * (1.18 if projection.view == "AP" else 1.0)
     x = grid.x - np.float32(0.5 + anatomy.spine + 0.34 * size)
     y = grid.y - np.float32(floor - 0.70 * size)
@@ -73,7 +73,7 @@ def ribs(grid: Grid, anatomy: Anatomy, lungs: tuple[Lung, Lung]) -> FloatImage:
     reach = off / np.float32(0.36)
     back = grid.y - (0.055 * reach + 0.20 * reach**3)
     front = grid.y + 0.30 * reach - 0.10 * reach**3
-    cage = np.maximum(*(smooth_step(one.depth, -0.012, 0.004) for one in lungs))
+    cage = np.maximum(*(smooth_step(lung.depth, -0.012, 0.004) for lung in lungs))
     shadow = _bars(back, anatomy.ribs, anatomy.rib_phase, 0.46) * smooth_step(off, 0.04, 0.09)
     shadow += 0.55 * _bars(front, anatomy.ribs * 1.12, 0.3, 0.50) * smooth_step(off, 0.11, 0.24)
     return np.asarray(shadow * cage, dtype=np.float32)
@@ -108,13 +108,13 @@ def breasts(grid: Grid, anatomy: Anatomy, floor: float) -> FloatImage:
 
 
 def stomach_gas(grid: Grid, floor: float, rng: np.random.Generator) -> FloatImage:
-    """Return the dark gas bubble below the left half of the diaphragm, 0 to 1."""
+    """Return the dark gas bubble below the patient's left diaphragm, 0 to 1."""
     x, y = rng.uniform(0.64, 0.78), floor + rng.uniform(0.06, 0.11)
     return _blob(grid, x, y, rng.uniform(0.03, 0.075), rng.uniform(0.018, 0.04), power=6)
 
 
 def lines(grid: Grid, count: int, rng: np.random.Generator) -> FloatImage:
-    """Return tubes and wires, 0 to 1: thin bright curves anywhere over the chest."""
+    """Return tubes and wires, 0 to 1: thin bright curves across the chest."""
     canvas = np.zeros((grid.side, grid.side), np.uint8)
     for _ in range(count):
         start, end = rng.uniform((0.1, 0.0), (0.9, 0.3)), rng.uniform((0.15, 0.45), (0.85, 1.0))
@@ -133,6 +133,6 @@ def lines(grid: Grid, count: int, rng: np.random.Generator) -> FloatImage:
 def _blob(
     grid: Grid, x: float, y: float, width: float, height: float, power: int = 2
 ) -> FloatImage:
-    """Return a soft ellipse, 1 in its middle; a higher power gives a flatter top."""
+    """Return a soft ellipse, 1 at its centre; a higher power gives a flatter top."""
     reach = ((grid.x - np.float32(x)) / width) ** 2 + ((grid.y - np.float32(y)) / height) ** 2
     return np.asarray(np.exp(-(reach ** (power / 2))), dtype=np.float32)

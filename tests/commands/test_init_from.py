@@ -103,7 +103,7 @@ def test_masks_of_test_images_alone_are_refused(tmp_path, invoke):
     write_images(data / "masks", [f"y{n}_mask" for n in range(6)])
     done = invoke("init", "--from", data, "-o", tmp_path / "run")
     assert done.code == 2
-    assert "have no names of training images" in done.err
+    assert "are not named after training images" in done.err
 
 
 def test_signs_of_a_glob_in_names_of_folders(tmp_path, invoke):
@@ -143,7 +143,7 @@ def test_tables_of_classes(tmp_path, invoke):
     done, competition, _ = made(invoke, data, tmp_path / "wide")
     assert competition["classes"] == ["red", "blue"]
     assert competition["labels"]["kind"] == "wide"
-    assert "Is exclusive = true meant?" in done.out
+    assert "Should exclusive be true?" in done.out
     rows = [f"{name},{'red' if n % 2 else 'blue'}" for n, name in enumerate(names)]
     (data / "labels.csv").write_text("\n".join(["image,colour", *rows]) + "\n")
     _, competition, _ = made(invoke, data, tmp_path / "column")
@@ -199,8 +199,8 @@ def test_a_mask_of_each_class_runs_as_it_was_recognised(
     assert competition["images"]["id_pattern"] == "([^/]+)$"
     assert labels.items() <= competition["labels"].items()
     assert submission.items() <= competition["submission"].items()
-    assert "several masks an image: dent, hole, scratch" in text
-    assert "An image without a row" in done.out
+    assert "several masks per image: dent, hole, scratch" in text
+    assert "Is an image without a row empty" in done.out
     tiny = (
         'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
         " stages=[{epochs=1, image_size=32, batch_size=4, learning_rate=1e-3}]}]"
@@ -283,8 +283,8 @@ def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
         (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--interactive", "--data", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--from", "DATA", "-o", "RUN", "--set", "folds.count=3"], "--set changes a preset"),
-        (["--from", "EMPTY", "-o", "RUN"], "holds no .dcm, .png, .jpg or .jpeg file"),
-        (["--from", "BARE", "-o", "RUN"], "nothing that labels them"),
+        (["--from", "EMPTY", "-o", "RUN"], "contain no .dcm, .png, .jpg or .jpeg file"),
+        (["--from", "BARE", "-o", "RUN"], "contains images but no labels"),
     ],
 )
 def test_what_init_refuses(one_class, invoke, tmp_path, words, message):
@@ -319,7 +319,7 @@ def test_a_patient_column_is_the_group_and_never_the_class(tmp_path, invoke):
     assert competition["labels"]["class_column"] == "Finding Labels"
     assert folds_of(text)["group"] == "Patient ID"
     assert "Patient ID looks like a group: 6 values, 6 with several images" in done.out
-    assert "Which images are of one patient?" not in done.out
+    assert "Which images are of the same patient?" not in done.out
     two = ["--set", "folds.count=2"]
     assert invoke("check", run, *two).code == 0
     assert invoke("folds", "build", run, *two).code == 0

@@ -211,6 +211,6 @@ def test_runs_of_other_masks_are_not_blended(two_lungs, invoke, tmp_path):
 
 def test_a_pair_that_a_mirror_exchanges_is_noticed(lungs, two_lungs, invoke):
     run, _ = two_lungs
-    assert "trade places" not in invoke("check", run).out
+    assert "swapped by horizontal flips" not in invoke("check", run).out
     done = invoke("check", run, "--set", "competition.mirrored=[]")
     assert 'set competition.mirrored = [["left", "right"]]' in done.out

@@ -78,10 +78,10 @@ def test_files_that_are_no_masks_are_refused_all_at_once(cells, invoke):
     assert done.code == 2
     refused, unlike = [line for line in done.out.splitlines() if line.startswith("PROBLEM")]
     assert refused == (
-        "PROBLEM: 4 of 6 mask files cannot be read as a mask of two levels: 4 levels (0, 1, 2, 3) "
+        "PROBLEM: 4 of 6 mask files do not contain a mask of two levels: 4 levels (0, 1, 2, 3) "
         "in 2 files (masks/c.png, masks/d.png); 3 levels (0, 254, 255) in masks/b.png; 3 colours "
-        "(#000000, #0000ff, #00ff00) in masks/e.png. Expected 0 and one other level, whatever it "
-        "is. If the levels number objects or soften edges, write the mask as 255 and everything "
+        "(#000000, #0000ff, #00ff00) in masks/e.png. Expected 0 and one other level, of any "
+        "value. If the levels number objects or smooth edges, write the mask as 255 and everything "
         "else as 0. If they are classes, write one file per class and set labels.class_masks."
     )
     assert unlike.startswith(

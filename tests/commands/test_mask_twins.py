@@ -68,8 +68,8 @@ def test_check_names_what_is_planted_in_the_steel(twins, invoke):
     assert f'(unlabelled = "drop"): {planted["image without rows"]}\n' in done.out
     assert f'(imageless = "drop"): {planted["rows without an image"]}\n' in done.out
     image_id, _, name = planted["row that is there twice"].rpartition("_")
-    assert f"several rows in train.csv; they are united: {image_id} ({name})\n" in done.out
-    assert f"rows of one class that overlap; they are united: {image_id}\n" in done.out
+    assert f"several rows in train.csv; they are merged: {image_id} ({name})\n" in done.out
+    assert f"rows of one class that overlap; they are merged: {image_id}\n" in done.out
     assert "training images: 47\n" in done.out
     assert "no problems" in done.out
 
@@ -81,7 +81,7 @@ def test_check_names_what_is_planted_in_the_abdomens(twins, invoke):
     assert f'(unlabelled = "drop"): {planted["slice without rows"]}\n' in done.out
     assert f'(imageless = "drop"): {planted["rows without a slice"]}\n' in done.out
     image_id, name = planted["row that is there twice"].split()
-    assert f"they are united: {image_id} ({name})\n" in done.out
+    assert f"they are merged: {image_id} ({name})\n" in done.out
     over = planted["large_bowel lies over stomach"]
     assert f"1 image has masks of different classes that overlap: {over}\n" in done.out
     assert "patients: " in done.out
@@ -93,9 +93,11 @@ def test_check_names_what_is_planted_in_the_sea(twins, invoke):
     done = invoke("check", folder / "run")
     assert done.code == 2
     assert f"cannot read {planted['truncated']}: the JPEG is truncated" in done.out
-    assert "1 label row repeats an object of the same image, counted once (in 1 image)" in done.out
+    assert (
+        "1 label row repeats an object of the same image; each counts once (in 1 image)" in done.out
+    )
     assert f'(imageless = "drop"): {planted["rows without an image"]}\n' in done.out
-    assert "1 entry of competition.images.exclude without an image: 6384c3e78.jpg" in done.out
+    assert "1 entry of competition.images.exclude matching no image: 6384c3e78.jpg" in done.out
     name = planted["truncated"].rpartition("/")[2]
     excluded = f"competition.images.exclude=['{name}']"
     assert invoke("check", folder / "run", "--set", excluded).code == 0

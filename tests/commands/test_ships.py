@@ -104,7 +104,9 @@ def test_images_know_their_objects(ships, invoke):
     ]
     assert (table.loc[table["split"] == "test", "objects"] == "").all()
     done = invoke("check", ships / "run")
-    assert "1 label row repeats an object of the same image, counted once (in 1 image)" in done.out
+    assert (
+        "1 label row repeats an object of the same image; each counts once (in 1 image)" in done.out
+    )
 
 
 def test_the_score_of_the_run_is_one_of_objects(ships):

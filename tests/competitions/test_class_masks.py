@@ -1,14 +1,14 @@
-"""Tables and files with a mask of each class: united by class, judged by row."""
+"""Tables and files with a mask of each class: merged by class, scored by row."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from goldfold.competitions.images_table import mask_columns, of_class, read_images, write_images
-from goldfold.competitions.labels import read_class_masks, read_labels
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.rle import decode, get_dialect
+from goldfold.competitions.rle_labels import read_class_masks, read_labels
 from goldfold.errors import InputError, SettingsError
 from goldfold.settings import CompetitionSettings, LabelTable
 
@@ -45,8 +45,8 @@ def test_a_column_for_the_class_says_the_same_as_a_joined_id(tmp_path):
 def test_all_bad_rows_are_named_at_once(tmp_path):
     labels = joined(tmp_path, "a_1,1 3", "a_9,1 2", "b,1 2", "_2,1 2", "c_2,4 x", "d_3,5")
     text = "\n".join(labels.problems)
-    assert "row 3: '9' is no class; there are 1, 2, 3" in text
-    assert "row 4: '' is no class" in text
+    assert "row 3: '9' is not a class; the classes are 1, 2, 3" in text
+    assert "row 4: '' is not a class" in text
     assert "row 5: no image id" in text
     assert "row 6" in text
     assert "row 7" in text
@@ -64,11 +64,11 @@ def test_united_masks_are_those_of_a_table_without_classes(tmp_path):
     path = tmp_path / "plain.csv"
     path.write_text("ImageId,EncodedPixels\n" + "\n".join(plain) + "\n")
     expected = read_labels(path, "ImageId", "EncodedPixels", KAGGLE).table
-    found = joined(tmp_path, *rows).table
-    assert (found["mask_rle"] == expected["mask_rle"]).all()
+    table_rows = joined(tmp_path, *rows).table
+    assert (table_rows["mask_rle"] == expected["mask_rle"]).all()
     for place, name in enumerate(CLASSES):
-        of_one = found[mask_columns(name)[0]]
-        masks = [decode(text, 16, 16, KAGGLE) for text in of_one]
+        of_class = table_rows[mask_columns(name)[0]]
+        masks = [decode(text, 16, 16, KAGGLE) for text in of_class]
         given = [decode(row.split(",")[1], 16, 16, KAGGLE) for row in rows[place::3]]
         assert (np.array(masks) == np.array(given)).all()
 

@@ -26,15 +26,15 @@ def folder(tmp_path):
 
 def test_folders_are_kept_and_pixels_are_those_of_training(folder):
     plan = plan_conversion([folder / "in"], folder / "out")
-    found = convert_images(plan, workers=2)
-    assert sorted(str(path.relative_to(folder / "out")) for path in found.written) == [
+    converted = convert_images(plan, workers=2)
+    assert sorted(str(path.relative_to(folder / "out")) for path in converted.written) == [
         "colour.png", "deep.png", "study/a.png",
     ]  # fmt: skip
     for source, target in plan.items():
         channels = 3 if target.stem == "colour" else 1
         assert np.array_equal(read_image(target, channels), read_image(source, channels))
     again = convert_images(plan)
-    assert (again.written, sorted(again.skipped)) == ([], sorted(found.written))
+    assert (again.written, sorted(again.skipped)) == ([], sorted(converted.written))
     assert len(convert_images(plan, overwrite=True).written) == 3
 
 
@@ -71,14 +71,14 @@ def test_windows_become_channels(folder):
 
 def test_bad_images_are_listed_and_the_others_written(folder):
     (folder / "in" / "b.dcm").write_bytes(b"nothing")
-    found = convert_images(plan_conversion([folder / "in"], folder / "out"))
-    assert len(found.written) == 3
-    assert len(found.problems) == 1
-    assert "b.dcm: it is no DICOM" in found.problems[0]
+    converted = convert_images(plan_conversion([folder / "in"], folder / "out"))
+    assert len(converted.written) == 3
+    assert len(converted.problems) == 1
+    assert "b.dcm: it is not a DICOM" in converted.problems[0]
 
 
 def test_what_cannot_be_planned(folder):
-    with pytest.raises(InputError, match="these do not exist"):
+    with pytest.raises(InputError, match="these files or folders do not exist"):
         plan_conversion([folder / "none"], folder / "out")
     with pytest.raises(InputError, match="no images in"):
         (folder / "empty").mkdir()

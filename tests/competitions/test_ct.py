@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from goldfold.competitions.head import crop_to_head
+from goldfold.competitions.head_crop import crop_to_head
 from goldfold.competitions.image import Reading, read_image, read_levels
-from goldfold.competitions.synthetic.ct import HEMORRHAGES, CtFile, ct_bytes, draw_slice
+from goldfold.competitions.synthetic.head_ct import HEMORRHAGES, CtFile, ct_bytes, draw_slice
 from goldfold.competitions.window import GrayScale, get_window, repair_ct
 
 

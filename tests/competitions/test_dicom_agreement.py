@@ -19,8 +19,8 @@ REFUSED = {
     "tinyfile": "no",
     "badVR.dcm": "'1A' frames",
     "empty_charset_LEI.dcm": "no pixel data",
-    "ExplVR_BigEndNoMeta.dcm": "no DICOM",
-    "ExplVR_LitEndNoMeta.dcm": "no DICOM",
+    "ExplVR_BigEndNoMeta.dcm": "not a DICOM",
+    "ExplVR_LitEndNoMeta.dcm": "not a DICOM",
     "JPEG-lossy.dcm": "needs a decoder that is not installed",
     "JPGExtended.dcm": "needs a decoder that is not installed",
     "JPEG2000-embedded-sequence-delimiter.dcm": "but its compressed frame holds",
@@ -29,10 +29,10 @@ REFUSED = {
     "meta_missing_tsyntax.dcm": "no pixel data",
     "MR_truncated.dcm": "truncated",
     "nested_priv_SQ.dcm": "no pixel data",
-    "no_meta.dcm": "no DICOM",
+    "no_meta.dcm": "not a DICOM",
     "no_meta_group_length.dcm": "no pixel data",
     "priv_SQ.dcm": "no pixel data",
-    "README": "no DICOM",
+    "README": "not a DICOM",
     "reportsi.dcm": "no pixel data",
     "reportsi_with_empty_number_tags.dcm": "no pixel data",
     "rtdose.dcm": "32 bits stored",
@@ -43,7 +43,7 @@ REFUSED = {
     "rtdose_rle_1frame.dcm": "32 bits stored",
     "rtplan.dcm": "no pixel data",
     "rtplan_truncated.dcm": "no pixel data",
-    "rtstruct.dcm": "no DICOM",
+    "rtstruct.dcm": "not a DICOM",
     "SC_rgb_rle_32bit.dcm": "32 bits stored",
     "SC_rgb_rle_32bit_2frame.dcm": "32 bits stored",
     "test-SR.dcm": "no pixel data",
@@ -114,7 +114,7 @@ def channels_of(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_as_pydicom_reads_it_or_refused(path):
     try:
-        found = read_image(path, channels=1)
+        decoded = read_image(path, channels=1)
     except ImageError as error:
         words = reason(path)
         assert words is not None, f"refused: {error}"
@@ -123,7 +123,7 @@ def test_as_pydicom_reads_it_or_refused(path):
         return
     header = read_header(path)
     channels = channels_of(path)
-    found = read_image(path, channels=channels)
+    decoded = read_image(path, channels=channels)
     expected = by_pydicom(path)
-    assert found.shape[:2] == (header.height, header.width) == expected.shape[:2]
-    assert np.abs(found.astype(np.float64) - expected).max() <= 0.5 + 1e-6
+    assert decoded.shape[:2] == (header.height, header.width) == expected.shape[:2]
+    assert np.abs(decoded.astype(np.float64) - expected).max() <= 0.5 + 1e-6

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goldfold.competitions.collect import collect_images
 from goldfold.competitions.group_columns import (
     add_header_groups,
     group_candidates,
     path_groups,
     values_by_image,
 )
+from goldfold.competitions.image_collection import collect_images
 from goldfold.competitions.images_table import training_images
 from goldfold.settings import CompetitionSettings
 

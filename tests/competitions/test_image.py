@@ -98,9 +98,9 @@ def test_jpeg(tmp_path: Path) -> None:
         path = save(tmp_path / "a.jpg", pixels, quality=95)
         with Image.open(path) as picture:
             expected = np.asarray(picture).astype(int)
-        found = read_image(path, 1 if pixels.ndim == 2 else 3)
-        assert found.dtype == np.uint8
-        assert np.abs(found - expected).max() <= (0 if pixels.ndim == 2 else 2)
+        decoded = read_image(path, 1 if pixels.ndim == 2 else 3)
+        assert decoded.dtype == np.uint8
+        assert np.abs(decoded - expected).max() <= (0 if pixels.ndim == 2 else 2)
 
 
 def test_the_orientation_of_a_jpeg_is_not_applied(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ AGAIN = "Copy or download it again"
     ("content", "words"),
     [
         (b"", "it is empty (0 bytes)"),
-        (b"hello world", "it begins with the text 'hello world'"),
+        (b"hello world", "it starts with the text 'hello world'"),
         (b"<!DOCTYPE html><html lang=en>", "the text '<!DOCTYPE html><html lan'"),
-        (b"\x00\x01\x02\x03", "it begins with the bytes 00 01 02 03"),
+        (b"\x00\x01\x02\x03", "it starts with the bytes 00 01 02 03"),
     ],
 )
 def test_files_that_are_no_images(content: bytes, words: str, tmp_path: Path) -> None:
@@ -183,12 +183,12 @@ def test_files_that_are_no_images(content: bytes, words: str, tmp_path: Path) ->
 def test_text_named_dcm_says_what_was_expected(tmp_path: Path) -> None:
     path = tmp_path / "scan.dcm"
     path.write_text("ImageId,EncodedPixels\n1,-1\n")
-    assert refused(path).startswith("it is no DICOM (no DICM at byte 128), PNG or JPEG file;")
+    assert refused(path).startswith("it is not a DICOM (no DICM at byte 128), PNG or JPEG file;")
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     assert "it does not exist. Check the data folder" in refused(tmp_path / "none.dcm")
-    assert "Check that it is a file and that you may read it." in refused(tmp_path)
+    assert "Check that it is a file and that you have permission to read it." in refused(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.dcm"])
@@ -233,7 +233,7 @@ def test_damaged_png_is_refused_in_silence(
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 40] ^= 4
     path.write_bytes(data)
-    assert "the PNG is damaged: a wrong checksum at byte" in refused(path, by_header=False)
+    assert "the PNG is damaged: wrong checksum at byte" in refused(path, by_header=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -246,19 +246,19 @@ def test_other_numbers_of_channels(tmp_path: Path) -> None:
 def test_mutated_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
     pixels = {"gray": GRAY, "colour": COLOUR, "deep": DEEP}[name.split(".", 1)[0]]
     path, chance = save(tmp_path / name, pixels), random.Random(name)
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     for _ in range(200):
-        data = bytearray(whole)
+        data = bytearray(complete)
         for _ in range(chance.choice([1, 1, 2, 8])):
             data[chance.randrange(len(data))] = chance.choice([0, 255, chance.randrange(256)])
         path.write_bytes(data[: chance.choice([len(data), chance.randrange(len(data))])])
         for read in (read_header, read_image):
             try:
-                found = read(path)
+                decoded = read(path)
             except ImageError as error:
                 assert str(error).startswith(f"cannot read {path}: ")
             else:
-                assert isinstance(found, np.ndarray) or found.height > 0
+                assert isinstance(decoded, np.ndarray) or decoded.height > 0
 
 
 def test_messages_name_a_file_from_its_data_folder(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def test_an_unknown_group_is_the_image_alone(images):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("mask_rle", "mask", r"lacks mask_rle\. `goldfold check RUN` makes it anew\."),
-        (",5,8,True", ",5.5,8,True", r"column height: .*5\.5.*makes it anew"),
+        ("mask_rle", "mask", r"lacks mask_rle\. Run `goldfold check RUN` to build it again\."),
+        (",5,8,True", ",5.5,8,True", r"column height: .*5\.5.*to build it again"),
         (",5,8,True", ",5,8,yes", r"column labelled: expected True or False\."),
     ],
 )

@@ -55,9 +55,9 @@ def test_all_that_is_wrong_is_listed(tmp_path):
     problems = read(tmp_path, "a", "b", "c", "d").problems
     assert problems[0] == "a has left/a.png, but no right/a.png"
     assert problems[1] == "mask/b_mask.png is 2 x 2, its image 2 x 3 (height x width)"
-    assert problems[2].startswith("cannot read mask/d_mask.png: it is no DICOM")
+    assert problems[2].startswith("cannot read mask/d_mask.png: it is not a DICOM")
     assert problems[3] == (
-        "1 of 4 mask files cannot be read as a mask of two levels: 3 levels (0, 1, 2) in "
+        "1 of 4 mask files do not contain a mask of two levels: 3 levels (0, 1, 2) in "
         f"mask/c_mask.png. {REWRITE}"
     )
     assert len(problems) == 4
@@ -108,8 +108,8 @@ def test_files_of_classes_are_merged_by_class(tmp_path):
     assert labels.notices == ["1 image has several mask files, 3 in all; they are merged"]
     write(tmp_path / "l/b_1.png", np.zeros((2, 3)))
     write(tmp_path / "r/b_1.png", np.zeros((2, 3)))
-    one = {"l": ["l/{id}_*.png"], "r": ["r/{id}_*.png"]}
-    assert read(tmp_path, "b", patterns=[*one.values()], classes=one).notices == []
+    classes = {"l": ["l/{id}_*.png"], "r": ["r/{id}_*.png"]}
+    assert read(tmp_path, "b", patterns=[*classes.values()], classes=classes).notices == []
 
 
 def test_each_file_is_decoded_once(tmp_path, monkeypatch):
@@ -168,9 +168,9 @@ def test_refused_files_are_counted_and_the_first_named(tmp_path):
     ids = [*map(str, range(14)), "x"]
     (problem,) = read(tmp_path, *ids, patterns=[["m/{id}.png"]]).problems
     assert problem.startswith(
-        "14 of 15 mask files cannot be read as a mask of two levels: 3 levels (0, 1, 2) in 9 files "
-        "(m/0.png, m/1.png, m/2.png, ...); 4 levels (0, 1, 2, 9) in m/9.png; 4 levels (0, 1, 2, 10)"
-        " in m/10.png; others in 3 more. Expected 0 and one other level"
+        "14 of 15 mask files do not contain a mask of two levels: 3 levels (0, 1, 2) in 9 files "
+        "(m/0.png, m/1.png, m/2.png and 6 more); 4 levels (0, 1, 2, 9) in m/9.png; "
+        "4 levels (0, 1, 2, 10) in m/10.png; others in 3 more. Expected 0 and one other level"
     )
 
 
@@ -193,5 +193,7 @@ def test_a_mask_that_is_split_over_files_comes_back(tmp_path_factory, seed, own)
     labels = read_mask_files(images, index, [["{id}/*.png"]], KAGGLE)
     assert labels.problems == []
     row = labels.table.iloc[0]
-    found = decode(row["mask_rle"], *mask.shape, KAGGLE) if row["area_px"] else np.zeros_like(mask)
-    assert np.array_equal(found, mask)
+    decoded = (
+        decode(row["mask_rle"], *mask.shape, KAGGLE) if row["area_px"] else np.zeros_like(mask)
+    )
+    assert np.array_equal(decoded, mask)

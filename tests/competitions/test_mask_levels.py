@@ -114,7 +114,7 @@ def test_a_file_of_one_level(tmp_path, level, area):
     (np.arange(201, dtype=np.uint8)[None], "201 levels (0, 1, 2, 3, 4, ..., 200)"),
     (np.array([[0, 127, 128, 255]], np.uint8), "4 levels (0, 127, 128, 255)"),  # soft edges
     (np.array([[1, 2]], np.uint8), "2 levels (1, 2; none is 0)"),
-    (np.array([[38, 38]], np.uint8), "one of the levels in all pixels, 38"),
+    (np.array([[38, 38]], np.uint8), "a single value in all pixels, 38"),
     (np.array([[0, 1, 300]], np.uint16), "3 levels (0, 1, 300)"),
     (np.array([[BLACK, (0, 255, 0), RED]], np.uint8), "3 colours (#000000, #00ff00, #ff0000)"),
     (np.array([[WHITE, RED]], np.uint8), "2 colours (#ff0000, #ffffff; none is #000000)"),
@@ -129,7 +129,7 @@ def test_what_is_no_mask_is_refused_with_its_levels(tmp_path, pixels, words):
         save(path, pixels)
     with pytest.raises(NotAMaskError) as caught:
         read_mask(path, tmp_path)
-    assert str(caught.value).startswith(f"m.png holds {words}")
+    assert str(caught.value).startswith(f"m.png contains {words}")
     assert "write" in str(caught.value).lower()
 
 
@@ -214,7 +214,7 @@ def dicom(path, pixels, **tags):
 def test_a_dicom_mask(tmp_path):
     assert read_mask(dicom(tmp_path / "m.dcm", MASK)).mask.tolist() == MASK.tolist()
     many = dicom(tmp_path / "n.dcm", np.stack([MASK, MASK * 0, MASK]), NumberOfFrames=3)
-    with pytest.raises(NotAMaskError, match=r"holds 3 frames\. Write one file"):
+    with pytest.raises(NotAMaskError, match=r"contains 3 frames\. Write one file"):
         read_mask(many)
 
 

@@ -57,8 +57,8 @@ def test_a_file_of_two_images_is_a_problem(tmp_path):
     touch(tmp_path, "m/1_x.png", "m/10_x.png", "m/2_x.png")
     index = index_masks(tmp_path, [["m/{id}*.png"]], ["1", "10", "2"])
     assert index.shared == [
-        "1 mask file fits several images by the pattern m/{id}*.png: m/10_x.png (1, 10). Write "
-        "what stands next to the id in the names into the pattern, for instance {id}_*.png."
+        "1 mask file belongs to several images according to the pattern m/{id}*.png: m/10_x.png "
+        "(1, 10). Add the text next to the id to the pattern, for instance {id}_*.png."
     ]
     assert names(index, "m/{id}*.png", "1") == ["m/1_x.png"]  # never the mask of another image
     better = index_masks(tmp_path, [["m/{id}_*.png"]], ["1", "10", "2"])

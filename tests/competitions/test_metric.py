@@ -52,8 +52,8 @@ def test_mean_iou_agrees_with_exact_fractions(intersection, more_predicted, more
     predicted, true = intersection + more_predicted, intersection + more_true
     union = predicted + true - intersection
     hits = [union == 0 or 100 * intersection > t * union for t in range(50, 100, 5)]
-    found = image_scores("mean-iou-thresholds", intersection, predicted, true)
-    assert float(found) == sum(hits) / 10
+    score = image_scores("mean-iou-thresholds", intersection, predicted, true)
+    assert float(score) == sum(hits) / 10
 
 
 @given(PAIRS, METRIC)

@@ -27,8 +27,8 @@ from goldfold.competitions.objects import (
     runs_score,
     scores_above,
 )
+from goldfold.competitions.pixel_runs import mask_of_runs, runs_of_mask
 from goldfold.competitions.rle import DIALECTS, encode, get_dialect
-from goldfold.competitions.runs import mask_of_runs, runs_of_mask
 from goldfold.errors import InputError
 
 F2 = "f2-iou-thresholds"
@@ -74,7 +74,7 @@ def most_pairs(fits):
     if not fits:
         return 0
     rest = fits[1:]
-    taken = [1 + most_pairs([one - {true} for one in rest]) for true in fits[0]]
+    taken = [1 + most_pairs([fit - {true} for fit in rest]) for true in fits[0]]
     return max([most_pairs(rest), *taken])
 
 
@@ -97,7 +97,7 @@ def plain_score(mask, objects):
 
 
 def as_objects(objects, dialect=KAGGLE):
-    return read_objects("|".join(encode(one, dialect) for one in objects), *SHAPE, dialect)
+    return read_objects("|".join(encode(mask, dialect) for mask in objects), *SHAPE, dialect)
 
 
 # --- agreement -----------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_boxes_that_may_hit(drawn, others, name):
     expected = pytest.approx(float(plain_score(mask, objects)))
     assert mask_score(mask.astype(np.uint8), as_objects(objects, DIALECTS[name])) == expected
     order = DIALECTS[name].order
-    true = [runs_of_mask(one, order) for one in objects]
+    true = [runs_of_mask(mask, order) for mask in objects]
     assert runs_score(runs_of_objects(mask, order), true) == expected
 
 
@@ -124,10 +124,10 @@ def test_boxes_that_may_hit(drawn, others, name):
 @settings(max_examples=50)
 def test_every_level(levels, objects):
     every = sorted({0, 2, 3, 39, 40, 89, 90, 199, 200, 254, 255})
-    found = scores_above(levels, as_objects(objects), every)
-    assert list(found) == every
+    scores = scores_above(levels, as_objects(objects), every)
+    assert list(scores) == every
     for level in every:
-        assert found[level] == pytest.approx(float(plain_score(levels > level, objects))), level
+        assert scores[level] == pytest.approx(float(plain_score(levels > level, objects))), level
 
 
 def test_gaps_that_are_left_out_stay_gaps():
@@ -137,17 +137,17 @@ def test_gaps_that_are_left_out_stay_gaps():
         y, x = rng.integers(0, 280), rng.integers(0, 180)
         levels[y : y + 12, x : x + 12] = np.maximum(rng.integers(0, 255, (12, 12)), 60)
     truth = [np.zeros(levels.shape, np.uint8) for _ in range(3)]
-    for number, one in enumerate(truth):
-        one[levels > 0] = 0
+    for number, mask in enumerate(truth):
+        mask[levels > 0] = 0
         part = sorted(parts_of(levels > 50), key=len)[number]
         for pixel in part:
-            one[pixel] = 1
-    objects = read_objects("|".join(encode(one, KAGGLE) for one in truth), 300, 200, KAGGLE)
-    found = scores_above(levels, objects, JUDGED)
+            mask[pixel] = 1
+    objects = read_objects("|".join(encode(mask, KAGGLE) for mask in truth), 300, 200, KAGGLE)
+    scores = scores_above(levels, objects, JUDGED)
     for level in JUDGED[::4]:
         expected = plain_score(levels > level, truth)
-        assert found[level] == pytest.approx(float(expected)), level
-    assert found[55] > 0.3
+        assert scores[level] == pytest.approx(float(expected)), level
+    assert scores[55] > 0.3
 
 
 # --- by hand -------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def square(top, left, height, width, shape=(40, 60)):
 
 def by_hand(predicted, true):
     mask = np.max([square(0, 0, 0, 0), *predicted], axis=0)
-    text = "|".join(encode(one, KAGGLE) for one in true)
+    text = "|".join(encode(mask, KAGGLE) for mask in true)
     return mask_score(mask, read_objects(text, 40, 60, KAGGLE))
 
 
@@ -180,15 +180,15 @@ def test_a_threshold_that_is_met_is_not_exceeded():
 
 
 def test_a_missed_object_costs_four_times_a_wrong_one():
-    one, two = square(0, 0, 10, 10), square(20, 20, 10, 10)
-    assert by_hand([one], [one, two]) == pytest.approx(5 / 9)
-    assert by_hand([one, two], [one]) == pytest.approx(5 / 6)
+    first, second = square(0, 0, 10, 10), square(20, 20, 10, 10)
+    assert by_hand([first], [first, second]) == pytest.approx(5 / 9)
+    assert by_hand([first, second], [first]) == pytest.approx(5 / 6)
 
 
 def test_parts_that_touch_by_a_corner_are_one_object():
-    one, two = square(0, 0, 10, 10), square(10, 10, 10, 10)
-    assert by_hand([one, two], [one, two]) == 0  # a single object with IoU 0.5 to each
-    assert by_hand([one, two], [np.maximum(one, two)]) == 1
+    first, second = square(0, 0, 10, 10), square(10, 10, 10, 10)
+    assert by_hand([first, second], [first, second]) == 0  # a single object with IoU 0.5 to each
+    assert by_hand([first, second], [np.maximum(first, second)]) == 1
 
 
 def test_overlapping_true_objects_are_hit_by_one_part_once():
@@ -201,17 +201,17 @@ def test_overlapping_true_objects_are_hit_by_one_part_once():
 
 @given(MASK, st.sampled_from(["column", "row"]))
 def test_the_parts_of_a_mask_are_its_rows(mask, order):
-    found = [mask_of_runs(runs, *SHAPE, order) for runs in runs_of_objects(mask, order)]
+    parts = [mask_of_runs(runs, *SHAPE, order) for runs in runs_of_objects(mask, order)]
     expected = {frozenset(part) for part in parts_of(mask)}
-    assert {frozenset(next(iter(parts_of(one)))) for one in found} == expected
-    assert len(found) == len(expected)
-    assert np.array_equal(np.sum([np.zeros(SHAPE), *found], axis=0), mask)
+    assert {frozenset(next(iter(parts_of(mask)))) for mask in parts} == expected
+    assert len(parts) == len(expected)
+    assert np.array_equal(np.sum([np.zeros(SHAPE), *parts], axis=0), mask)
 
 
 def test_a_run_over_the_end_of_a_line_is_two_objects():
     mask = np.zeros((3, 4), np.uint8)
     mask[2, 0] = mask[0, 1] = 1  # neighbours by number, not by place
-    cells = [one.starts.tolist() for one in runs_of_objects(mask, "column")]
+    cells = [runs.starts.tolist() for runs in runs_of_objects(mask, "column")]
     assert cells == [[2], [3]]
 
 

@@ -37,7 +37,7 @@ def test_every_recipe_is_read_from_a_file_as_it_stands(tmp_path, preset):
 
 def test_unknown_names_are_answered_with_the_nearest():
     with pytest.raises(
-        InputError, match=r"no preset 'tgs_salt'; there are .*Did you mean 'tgs-salt"
+        InputError, match=r"no preset 'tgs_salt'; the presets are .*Did you mean 'tgs-salt"
     ):
         load_preset("tgs_salt")
     with pytest.raises(

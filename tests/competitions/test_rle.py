@@ -139,9 +139,9 @@ def test_the_empty_token_of_a_dialect_is_read():
 
 def test_rows_of_one_image_are_united():
     rows = [" -1", "0 3 4 2", "1 4", ""]
-    united = merge_runs([parse(row, SIIM) for row in rows])
-    assert format_runs(united, SIIM) == "0 5 2 2"
-    assert area_px(united) == 7
+    merged = merge_runs([parse(row, SIIM) for row in rows])
+    assert format_runs(merged, SIIM) == "0 5 2 2"
+    assert area_px(merged) == 7
 
 
 def test_touching_runs_become_one():
@@ -170,8 +170,8 @@ def test_spaces_do_not_matter():
         (12.5, SIIM, "float", r"number 1 \('12.5'\)"),
         ("1 2 4 0", KAGGLE, "bad-length", r"number 4 \(0\) is the length of a run; expected 1 or"),
         ("1 -2", SIIM, "bad-length", r"number 2 \(-2\)"),
-        ("0 2", KAGGLE, "out-of-bounds", "before the first pixel, which is number 1"),
-        ("-3 2", SIIM, "out-of-bounds", r"number 1 \(-3\) .* which is number 0"),
+        ("0 2", KAGGLE, "out-of-bounds", "before the first pixel, which is pixel 1"),
+        ("-3 2", SIIM, "out-of-bounds", r"number 1 \(-3\) .* which is pixel 0"),
         ("2 2 10 4", KAGGLE, "out-of-bounds", r"numbers 3 and 4 \(10 4\) ends 1 pixel beyond"),
         ("9 2 1 1", SIIM, "out-of-bounds", "ends 1 pixel beyond the image of 12 pixels"),
         ("1 99999999999999999999", SIIM, "out-of-bounds", "number 2 .* beyond any image"),
@@ -180,7 +180,7 @@ def test_spaces_do_not_matter():
         ("-" + "9" * 5000 + " 1", SIIM, "out-of-bounds", "before the first pixel"),
         ("1 5 3 2", KAGGLE, "overlap", r"number 3 \(3\) starts a run that overlaps"),
         ("1 5 -1 2", SIIM, "overlap", r"number 3 \(-1\) starts a run that overlaps"),
-        ("5 2 1 2", KAGGLE, "order", "number 3 .* lies before the one ahead"),
+        ("5 2 1 2", KAGGLE, "order", "number 3 .* lies before the previous run"),
     ],
 )
 def test_malformed_cells(text, dialect, fault, words):

@@ -16,18 +16,19 @@ from goldfold.competitions.image import read_header, read_image
 from goldfold.competitions.synthetic import (
     SyntheticReport,
     draw_contact_sheet,
+    siim_release,
     synthesize,
     synthetic_example,
     write_contact_sheet,
 )
-from goldfold.competitions.synthetic import release as release_module
 from goldfold.competitions.synthetic.anatomy import draw_anatomy
-from goldfold.competitions.synthetic.cohort import plan_cohorts, positive_count, spare_ids
-from goldfold.competitions.synthetic.findings import draw_crescents
+from goldfold.competitions.synthetic.csv_text import csv_text
+from goldfold.competitions.synthetic.patients import plan_cohorts, positive_count, spare_ids
 from goldfold.competitions.synthetic.phantom import render_phantom
+from goldfold.competitions.synthetic.pneumothorax import draw_crescents
 from goldfold.competitions.synthetic.projection import draw_projection
-from goldfold.competitions.synthetic.release import plan_release
-from goldfold.competitions.synthetic.tables import csv_text, imageless_rows, label_texts
+from goldfold.competitions.synthetic.siim_release import plan_release
+from goldfold.competitions.synthetic.siim_tables import imageless_rows, label_texts
 from goldfold.errors import InputError, OutputError
 
 SIZE = 128
@@ -265,15 +266,15 @@ def test_files_hold_the_planned_images_and_masks(plain: SyntheticReport) -> None
     rows = rows_of(plain.folder / "train-rle.csv")
     files = dicoms(plain.folder, "train")
     inverted = 0
-    for index, one in enumerate(plan.train[:12]):
+    for index, planned in enumerate(plan.train[:12]):
         rng = np.random.default_rng([SEED, 3, index])
-        phantom = render_phantom(one.anatomy, one.projection, one.crescents, SIZE, rng)
-        stored = read_image(files[one.image_id])
+        phantom = render_phantom(planned.anatomy, planned.projection, planned.crescents, SIZE, rng)
+        stored = read_image(files[planned.image_id])
         assert np.abs(stored.astype(int) - phantom.image).mean() < 6  # JPEG is lossy
-        assert np.array_equal(union(rows, one.image_id, SIZE), phantom.mask())
-    for one in plan.train:
-        facts = read_header(files[one.image_id]).facts
-        assert facts["patient"] == one.patient
+        assert np.array_equal(union(rows, planned.image_id, SIZE), phantom.mask())
+    for planned in plan.train:
+        facts = read_header(files[planned.image_id]).facts
+        assert facts["patient"] == planned.patient
         inverted += facts["photometric"] == "MONOCHROME1"
     assert 1 <= inverted <= 0.15 * TRAIN
 
@@ -360,9 +361,9 @@ def test_same_seed_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
     asked = {"train": 8, "test": 4, "size": 64, "quirks": True}
     for name, seed, workers in (("one", 1, 1), ("three", 1, 3), ("other", 2, 3)):
         synthesize(tmp_path / name, seed=seed, workers=workers, **asked)
-    one, three, other = (content(tmp_path / name) for name in ("one", "three", "other"))
-    assert one == three
-    assert not set(one.values()) & set(other.values())
+    first, three, other = (content(tmp_path / name) for name in ("one", "three", "other"))
+    assert first == three
+    assert not set(first.values()) & set(other.values())
 
 
 def test_a_finished_folder_is_kept(plain: SyntheticReport) -> None:
@@ -381,13 +382,15 @@ def test_report_is_written_beside_the_data(plain: SyntheticReport) -> None:
 
 
 def test_another_competition_in_the_folder_is_refused(plain: SyntheticReport) -> None:
-    with pytest.raises(InputError, match=r"holds another synthetic competition; .*Choose another"):
+    with pytest.raises(
+        InputError, match=r"contains another synthetic competition; .*Choose another"
+    ):
         synthesize(plain.folder, train=TRAIN, test=TEST, size=SIZE, seed=SEED + 1)
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"holds other files; .*needs a folder of its own"):
+    with pytest.raises(InputError, match=r"contains other files; .*needs a folder of its own"):
         synthesize(tmp_path, train=8, test=4, size=64, seed=0)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
@@ -414,7 +417,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(release_module, "write_text", interrupt)
+        patched.setattr(siim_release, "write_text", interrupt)
         with pytest.raises(KeyboardInterrupt):
             synthesize(tmp_path / "siim", train=4, test=4, size=64, seed=0)
     assert list(tmp_path.iterdir()) == []
@@ -429,7 +432,7 @@ def test_all_bad_arguments_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         synthesize(tmp_path / "siim", train=1, test=0, size=8, seed=-1)
     text = str(caught.value)
-    for part in ("train = 1 must lie between 4", "test = 0", "size = 8", "seed = -1"):
+    for part in ("train = 1 must be between 4", "test = 0", "size = 8", "seed = -1"):
         assert part in text
     assert not (tmp_path / "siim").exists()
 
@@ -490,17 +493,22 @@ def test_lungs_in_montgomerys_layout(tmp_path):
     assert [path.name for path in left] == [path.name for path in right]
     assert len(left) == 8
     sizes = set()
-    for one, other in zip(left, right, strict=True):
-        image = cv2.imread(str(tmp_path / "a/CXR_png" / one.name), cv2.IMREAD_UNCHANGED)
-        first, second = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (one, other))
+    for left_path, right_path in zip(left, right, strict=True):
+        image = cv2.imread(str(tmp_path / "a/CXR_png" / left_path.name), cv2.IMREAD_UNCHANGED)
+        left_image, right_image = (
+            cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (left_path, right_path)
+        )
         sizes.add(image.shape)
-        assert image.shape == first.shape == second.shape
-        assert set(np.unique(first)) == {0, 255}
-        assert not (first & second).any()
+        assert image.shape == left_image.shape == right_image.shape
+        assert set(np.unique(left_image)) == {0, 255}
+        assert not (left_image & right_image).any()
         # The patient's left lung lies in the right half of the image.
-        assert np.nonzero(first)[1].mean() > np.nonzero(second)[1].mean()
+        assert np.nonzero(left_image)[1].mean() > np.nonzero(right_image)[1].mean()
         # Lungs are darker than what surrounds them.
-        assert image[(first | second) > 0].mean() < image[(first | second) == 0].mean()
+        assert (
+            image[(left_image | right_image) > 0].mean()
+            < image[(left_image | right_image) == 0].mean()
+        )
     assert len(sizes) == 2
     assert len(report.unlabelled) == len(report.imageless) == 1
     again = synthesize_lungs(tmp_path / "b", images=10, size=96, seed=1, quirks=True, workers=1)

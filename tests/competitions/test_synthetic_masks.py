@@ -1,4 +1,4 @@
-"""The twins with several masks or objects an image: their files, tables and drawings."""
+"""Synthetic competitions with several masks or objects per image: files, tables and drawings."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ SIZES = {"steel": 320, "abdomen": 120, "ships": 160, "salt": 101}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def reports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("masks")
     return {kind: make(folder / kind, size=SIZES[kind], **ASKED) for kind, make in MAKERS.items()}
 
@@ -65,7 +65,9 @@ def test_each_defect_stands_out_and_only_its_mask_is_filled(name):
         image, masks = steel.draw_strip([name], 128, 800, np.random.default_rng(seed))
         clean, none = steel.draw_strip([], 128, 800, np.random.default_rng(seed))
         assert image.shape == clean.shape == (128, 800)
-        assert [mask.any() for mask in masks] == [one == name for one in steel.CLASSES]
+        assert [mask.any() for mask in masks] == [
+            name_of_class == name for name_of_class in steel.CLASSES
+        ]
         assert not any(mask.any() for mask in none)
         inside = image[masks[place] > 0].astype(float)
         lit = image[(masks[place] == 0) & (image > 20)].astype(float)
@@ -92,7 +94,7 @@ def test_a_strip_has_its_masks_where_there_is_steel():
 
 def test_organs_come_and_go_along_the_body_and_do_not_overlap():
     build = abdomen.draw_build(np.random.default_rng(0))
-    found = {}
+    shown = {}
     for z in (-0.3, 0.1, 0.38, 0.75, 1.3):
         image, masks = abdomen.draw_abdomen(build, z, 90, 100, np.random.default_rng(1))
         assert image.dtype == np.uint16
@@ -100,19 +102,19 @@ def test_organs_come_and_go_along_the_body_and_do_not_overlap():
         assert 300 < image.max() < 8000  # low levels of 65,535
         assert np.sum(masks, axis=0).max() <= 1
         pairs = zip(abdomen.CLASSES, masks, strict=True)
-        found[z] = {name for name, mask in pairs if mask.any()}
-    assert found[-0.3] == found[1.3] == set()
-    assert found[0.1] == {"stomach"}
-    assert found[0.38] == {"large_bowel", "stomach"}
-    assert found[0.75] == {"large_bowel", "small_bowel"}
+        shown[z] = {name for name, mask in pairs if mask.any()}
+    assert shown[-0.3] == shown[1.3] == set()
+    assert shown[0.1] == {"stomach"}
+    assert shown[0.38] == {"large_bowel", "stomach"}
+    assert shown[0.75] == {"large_bowel", "small_bowel"}
 
 
 def test_another_day_moves_the_organs_a_little():
     build = abdomen.draw_build(np.random.default_rng(0))
     other = abdomen.on_a_day(build, np.random.default_rng(1))
     masks = [
-        abdomen.draw_abdomen(one, 0.3, 100, 100, np.random.default_rng(2))[1][2]
-        for one in (build, other)
+        abdomen.draw_abdomen(patient, 0.3, 100, 100, np.random.default_rng(2))[1][2]
+        for patient in (build, other)
     ]
     both = (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
     assert 0.3 < both < 1
@@ -164,11 +166,11 @@ def test_sections_without_a_border():
 # --- files ---------------------------------------------------------------------------------------
 
 
-def test_steel_in_severstals_layout(made):
-    folder = made["steel"].folder
+def test_steel_in_severstals_layout(reports):
+    folder = reports["steel"].folder
     header, rows = table(folder / "train.csv")
     assert header == ["ImageId_ClassId", "EncodedPixels"]
-    assert len(rows) == made["steel"].label_rows == 4 * 24
+    assert len(rows) == reports["steel"].label_rows == 4 * 24
     ids = [name.rpartition("_")[0] for name, _ in rows]
     images = {path.name for path in (folder / "train_images").iterdir()}
     assert set(ids) == images
@@ -181,15 +183,15 @@ def test_steel_in_severstals_layout(made):
     filled = Counter(name[-1] for name, text in rows if text)
     assert set(filled) == set("1234")
     assert filled["3"] == max(filled.values())
-    with_mask = {one for one, (_, text) in zip(ids, rows, strict=True) if text}
-    assert len(with_mask) == made["steel"].with_mask == 13  # 53 % of 24
+    with_mask = {image_id for image_id, (_, text) in zip(ids, rows, strict=True) if text}
+    assert len(with_mask) == reports["steel"].with_mask == 13  # 53 % of 24
     _, sample = table(folder / "sample_submission.csv")
     assert len(sample) == 4 * 8
     assert {text for _, text in sample} == {"1 1"}
 
 
-def test_abdomens_in_uw_madisons_layout(made):
-    folder = made["abdomen"].folder
+def test_abdomens_in_uw_madisons_layout(reports):
+    folder = reports["abdomen"].folder
     header, rows = table(folder / "train.csv")
     assert header == ["id", "class", "segmentation"]
     assert len(rows) == 3 * 24
@@ -198,12 +200,12 @@ def test_abdomens_in_uw_madisons_layout(made):
         r"train/(case\d+)/\1_day\d+/scans/slice_(\d{4})_(\d+)_(\d+)_(1\.50|1\.63)_\5\.png"
     )
     for path in folder.glob("train/*/*/scans/*.png"):
-        found = form.fullmatch(path.relative_to(folder).as_posix())
-        assert found is not None
+        match = form.fullmatch(path.relative_to(folder).as_posix())
+        assert match is not None
         image = read(path)
         assert image.dtype == np.uint16
-        assert image.shape == (int(found[4]), int(found[3]))  # width comes first in the name
-        sizes[f"{path.parts[-3]}_slice_{found[2]}"] = image.shape
+        assert image.shape == (int(match[4]), int(match[3]))  # width comes first in the name
+        sizes[f"{path.parts[-3]}_slice_{match[2]}"] = image.shape
     assert set(sizes) == {row[0] for row in rows}
     for image_id, shape in sizes.items():
         masks = masks_of([row[2] for row in rows if row[0] == image_id], shape, "row-major")
@@ -213,8 +215,8 @@ def test_abdomens_in_uw_madisons_layout(made):
     assert table(folder / "sample_submission.csv")[0] == ["id", "class", "predicted"]
 
 
-def test_ships_in_airbus_layout(made):
-    folder = made["ships"].folder
+def test_ships_in_airbus_layout(reports):
+    folder = reports["ships"].folder
     header, rows = table(folder / "train_ship_segmentations_v2.csv")
     assert header == ["ImageId", "EncodedPixels"]
     images = {path.name for path in (folder / "train_v2").iterdir()}
@@ -224,21 +226,25 @@ def test_ships_in_airbus_layout(made):
     assert max(count.values()) > 1  # one row a ship
     empty = {name for name, text in rows if not text}
     assert all(count[name] == 1 for name in empty)
-    assert len(images) - len(empty) == made["ships"].with_mask == 5  # 22 % of 24
+    assert len(images) - len(empty) == reports["ships"].with_mask == 5  # 22 % of 24
     for name in images - empty:
-        masks = masks_of([text for one, text in rows if one == name], (160, 160), "kaggle")
+        masks = masks_of(
+            [text for image_id, text in rows if image_id == name], (160, 160), "kaggle"
+        )
         pixels = read(folder / "train_v2" / name).astype(float).sum(axis=2)
         assert np.sum(masks, axis=0).max() == 1
         assert pixels[np.sum(masks, axis=0) > 0].mean() > np.median(pixels)
 
 
-def test_salt_in_tgs_layout(made):
-    folder = made["salt"].folder
+def test_salt_in_tgs_layout(reports):
+    folder = reports["salt"].folder
     header, rows = table(folder / "train.csv")
     assert header == ["id", "rle_mask"]
-    assert len(rows) == made["salt"].label_rows == 24
+    assert len(rows) == reports["salt"].label_rows == 24
     assert all(re.fullmatch(r"[0-9a-f]{10}", name) for name, _ in rows)
-    assert {path.stem for path in (folder / "train/images").iterdir()} == {one for one, _ in rows}
+    assert {path.stem for path in (folder / "train/images").iterdir()} == {
+        image_id for image_id, _ in rows
+    }
     for name, text in rows:
         image, mask = (
             read(folder / "train" / kind / f"{name}.png") for kind in ("images", "masks")
@@ -248,7 +254,7 @@ def test_salt_in_tgs_layout(made):
         truth = masks_of([text], (101, 101), "kaggle") or [np.zeros((101, 101))]
         assert (mask == truth[0].astype(np.uint16) * 65535).all()
     masks = [masks_of([text], (101, 101), "kaggle")[0] for _, text in rows if text]
-    assert len(masks) == made["salt"].with_mask == 15  # 39 % of 24 are empty
+    assert len(masks) == reports["salt"].with_mask == 15  # 39 % of 24 are empty
     assert sum(bool(mask.all()) for mask in masks) == 1
     assert sum(bool((mask == mask[0]).all() and not mask.all()) for mask in masks) == 1
     header, depths = table(folder / "depths.csv")
@@ -256,7 +262,7 @@ def test_salt_in_tgs_layout(made):
     assert len({name for name, _ in depths}) == len(depths) == 24 + 8
     assert all(51 <= int(z) <= 959 for _, z in depths)
     tests = {path.stem for path in (folder / "test/images").iterdir()}
-    assert tests == {one for one, _ in depths} - {one for one, _ in rows}
+    assert tests == {image_id for image_id, _ in depths} - {image_id for image_id, _ in rows}
     assert [path.name for path in (folder / "test").iterdir()] == ["images"]
 
 
@@ -280,9 +286,9 @@ def test_black_sections_are_planted_only_on_request(tmp_path):
         ("salt", "sample_submission.csv", 1),
     ],
 )
-def test_the_solution_has_the_samples_rows_and_both_parts(made, kind, sample, key):
-    header, asked = table(made[kind].folder / sample)
-    truth_header, truth = table(made[kind].folder / "solution.csv")
+def test_the_solution_has_the_samples_rows_and_both_parts(reports, kind, sample, key):
+    header, asked = table(reports[kind].folder / sample)
+    truth_header, truth = table(reports[kind].folder / "solution.csv")
     assert truth_header == [*header, "Usage"]
     keys = list(dict.fromkeys(tuple(row[:key]) for row in truth))
     assert keys == [tuple(row[:key]) for row in asked]
@@ -297,25 +303,27 @@ def test_the_same_bytes_for_any_number_of_threads(kind, tmp_path):
     asked = {"train": 8, "test": 4, "size": 96, "quirks": True}
     for name, seed, workers in (("one", 1, 1), ("three", 1, 3), ("other", 2, 3)):
         MAKERS[kind](tmp_path / name, seed=seed, workers=workers, **asked)
-    one, three, other = (files_of(tmp_path / name) for name in ("one", "three", "other"))
-    assert one == three
+    first, three, other = (files_of(tmp_path / name) for name in ("one", "three", "other"))
+    assert first == three
     pictures = {
-        data for name, data in one.items() if name.endswith(("jpg", "png")) and "masks" not in name
+        data
+        for name, data in first.items()
+        if name.endswith(("jpg", "png")) and "masks" not in name
     }
     assert len(pictures & {*other.values()}) == (kind == "salt")  # the black one
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_a_finished_folder_is_kept_and_its_report_read(kind, made):
-    before = {path: path.stat().st_mtime_ns for path in made[kind].folder.rglob("*")}
-    assert MAKERS[kind](made[kind].folder, size=SIZES[kind], **ASKED) == made[kind]
-    assert before == {path: path.stat().st_mtime_ns for path in made[kind].folder.rglob("*")}
-    facts = json.loads((made[kind].folder / "synthetic.json").read_text())
+def test_a_finished_folder_is_kept_and_its_report_read(kind, reports):
+    before = {path: path.stat().st_mtime_ns for path in reports[kind].folder.rglob("*")}
+    assert MAKERS[kind](reports[kind].folder, size=SIZES[kind], **ASKED) == reports[kind]
+    assert before == {path: path.stat().st_mtime_ns for path in reports[kind].folder.rglob("*")}
+    facts = json.loads((reports[kind].folder / "synthetic.json").read_text())
     assert facts["made_with"]["kind"] == kind
-    sheet = read(made[kind].folder / "contact-sheet.png")
+    sheet = read(reports[kind].folder / "contact-sheet.png")
     assert sheet.shape[1] == 4 * 384 + 12
-    with pytest.raises(InputError, match="holds another synthetic competition"):
-        MAKERS[kind](made[kind].folder, size=SIZES[kind] + 1, **ASKED)
+    with pytest.raises(InputError, match="contains another synthetic competition"):
+        MAKERS[kind](reports[kind].folder, size=SIZES[kind] + 1, **ASKED)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -336,6 +344,6 @@ def test_numbers_out_of_range_are_named(kind, wrong, tmp_path):
 def test_ids_are_different_and_the_sheet_shows_masks_first():
     ids = hex_ids(300, np.random.default_rng(0), digits=3)
     assert len(set(ids)) == 300
-    assert all(re.fullmatch("[0-9a-f]{3}", one) for one in ids)
+    assert all(re.fullmatch("[0-9a-f]{3}", image_id) for image_id in ids)
     assert shown_places([False] * 20) == set(range(16))
     assert shown_places([True, False] * 20) == {*range(0, 24, 2), 1, 3, 5, 7}

@@ -86,9 +86,9 @@ def test_agrees_with_pydicom(function: str, signed: bool, slope: float, intercep
     bottom, top = low * slope + intercept, (low + 4095) * slope + intercept
     expected = (seen - bottom) / (top - bottom) * 255
     scale = GrayScale(12, signed, slope, intercept, windows=(Window(40, 381, function),))
-    found = to_gray(stored, scale)
-    assert found.dtype == np.uint8
-    assert np.abs(found - expected).max() <= 0.5 + 1e-9
+    levels = to_gray(stored, scale)
+    assert levels.dtype == np.uint8
+    assert np.abs(levels - expected).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
@@ -105,11 +105,14 @@ def test_narrow_pixels_under_a_wider_scale() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((40, 0), "center 40 and width 0, a width of 1 or more was expected"),
-        ((40, 0.5), "width 0.5, a width of 1 or more"),
-        ((40, 0, "SIGMOID"), "a width above 0 was expected"),
+        ((40, 0), "center 40 and width 0; expected a width of 1 or more"),
+        ((40, 0.5), "width 0.5; expected a width of 1 or more"),
+        ((40, 0, "SIGMOID"), "expected a width above 0"),
         ((float("nan"), 5), "center nan"),
-        ((1, 5, "CUBIC"), "VOI LUT function is 'CUBIC', one of LINEAR, LINEAR_EXACT, SIGMOID"),
+        (
+            (1, 5, "CUBIC"),
+            "VOI LUT function is 'CUBIC'; expected one of LINEAR, LINEAR_EXACT, SIGMOID",
+        ),
     ],
 )
 def test_impossible_windows(arguments: tuple[float, float], words: str) -> None:

@@ -163,7 +163,7 @@ ERRORS = {
     ),
     "one group": (
         lambda: build(["a", "b"], ["p", "p"], [1, 1], count=2),
-        r"found 1 in 2 images. Add images, or if the images are independent, set",
+        r"found 1 in 2 images. Add images, or if the images are independent of each other, set",
     ),
     "more folds than groups with masks": (
         lambda: build([f"i{i}" for i in range(9)], list("aabbcdefg"), [5] * 5 + [0] * 4),

@@ -1,4 +1,4 @@
-"""The files that images.csv is made from, with hashes of their content."""
+"""The files from which images.csv is built, with hashes of their content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from goldfold.competitions.find import find_images, find_table, path_in, require_folder
+from goldfold.competitions.data_folder import find_images, find_table, path_in, require_folder
 from goldfold.competitions.mask_paths import mask_globs
 from goldfold.errors import first_few
 from goldfold.file_hashes import hash_files
@@ -14,10 +14,10 @@ from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
 
 IMAGES_FORM = 2
-"""Raise it when the same files give another images.csv: old runs then read their files again."""
+"""Raise it when the same files give a different images.csv, so that old runs build it again."""
 
 Files = Mapping[str, Mapping[str, str]]
-"""Hash of each file by its path in the data folder, for each kind of file."""
+"""Kind of file -> path in the data folder -> hash."""
 
 
 def input_files(
@@ -28,16 +28,16 @@ def input_files(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> dict[str, dict[str, str]]:
-    """Return the hash of every image, mask file and table, by kind and path in the data folder.
+    """Return the hash of every image, mask file and table: kind -> path in the data folder -> hash.
 
-    The place of the data folder is left out: a folder that moved is the same folder.
+    The location of the data folder does not matter, so it may be moved.
 
     Args:
-        settings: of the competition.
+        settings: settings of the competition.
         memory: file with the hashes of earlier calls, see `hash_files`.
-        keep: write the memory if it changed.
-        workers: threads that hash.
-        progress: told of every file if there is much to hash.
+        keep: write that file if it changed.
+        workers: number of hashing threads.
+        progress: advances with the files if there is much to hash.
 
     Raises:
         InputError: the data folder is missing.
@@ -66,11 +66,11 @@ def input_files(
 
 
 def inputs_of(settings: CompetitionSettings, files: Files) -> dict[str, Any]:
-    """Return all that images.csv is made from: settings and the content of files.
+    """Return everything that determines images.csv: settings and the content of files.
 
     Args:
-        settings: of the competition.
-        files: of `input_files`.
+        settings: settings of the competition.
+        files: the result of `input_files`.
     """
     return {
         "form": IMAGES_FORM,
@@ -80,7 +80,7 @@ def inputs_of(settings: CompetitionSettings, files: Files) -> dict[str, Any]:
 
 
 def describe_changes(old: Files, new: Files) -> list[str]:
-    """Return a line for each kind of file and of change since images.csv was written.
+    """Return a line for each kind of file and each kind of change since images.csv was written.
 
     >>> describe_changes({"images": {"a.png": "1"}}, {"images": {"a.png": "2"}})
     ['images changed since images.csv was written: a.png']

@@ -1,4 +1,4 @@
-"""The headers of many images at once, the bad ones counted and not thrown one by one."""
+"""Reads the headers of many images in parallel; errors are returned, not raised."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def read_headers(
     progress: Progress = SILENT,
     below: Path | None = None,
 ) -> list[ImageHeader | ImageError]:
-    """Return for each path, in order, the header of its image or why it cannot be read.
+    """Return the header of each image, or the error that says why it cannot be read, in order.
 
     Args:
         paths: DICOM, PNG or JPEG files.
-        workers: threads; more than one helps where the disk or the network is slow, since the
-            work itself takes a fifth of a millisecond an image.
-        progress: where a step is counted for each image.
-        below: the folder from which messages name the files; their whole paths unless given.
+        workers: number of threads; more than one helps if disk or network are slow, as reading a
+            header takes a fifth of a millisecond.
+        progress: advances once per image.
+        below: folder relative to which messages name the files; None = full paths.
     """
-    found: list[ImageHeader | ImageError] = []
+    headers: list[ImageHeader | ImageError] = []
     with (
         progress.task("reading headers", len(paths)) as task,
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         for header in pool.map(lambda path: _try_header(path, below), paths):
-            found.append(header)
+            headers.append(header)
             task.advance()
-    return found
+    return headers
 
 
 def _try_header(path: Path, below: Path | None) -> ImageHeader | ImageError:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold.competitions.labels import read_class_masks, read_labels
 from goldfold.competitions.rle import decode, encode, get_dialect
+from goldfold.competitions.rle_labels import read_class_masks, read_labels
 from goldfold.errors import InputError
 from goldfold.settings import LabelTable
 
@@ -26,28 +26,29 @@ def test_the_quirks_of_the_real_table(tmp_path):
         tmp_path,
         "ImageId, EncodedPixels\n"
         "space, -1\nplain,-1\nempty,\nfloat,-1.0\nshort\n"
-        "one, 5 2\nsplit,5 2\nsplit,10 3 1 1\nmixed, -1\nmixed,0 4\n"
+        "single, 5 2\nsplit,5 2\nsplit,10 3 1 1\nmixed, -1\nmixed,0 4\n"
         "overlap,0 4\noverlap,2 4\n spaced ,1 1\n",
     )
     assert len(labels.problems) == 1
     assert labels.masks == 8  # rows with a mask, the malformed one included
     assert labels.problems[0].startswith("train-rle.csv row 5: float: ")  # "-1.0" is malformed
     assert labels.table["image_id"].tolist() == [
-        "space", "plain", "empty", "float", "short", "one", "split", "mixed", "overlap", "spaced",
+        "space", "plain", "empty", "float", "short", "single",
+        "split", "mixed", "overlap", "spaced",
     ]  # fmt: skip
-    found = rows_of(labels)
+    cells = rows_of(labels)
     for name in ("space", "plain", "empty", "short"):
-        assert (found[name]["mask_rle"], found[name]["area_px"], found[name]["rows"]) == ("", 0, 1)
-    assert found["one"] == {
+        assert (cells[name]["mask_rle"], cells[name]["area_px"], cells[name]["rows"]) == ("", 0, 1)
+    assert cells["single"] == {
         "mask_rle": "5 2", "area_px": 2, "rows": 1, "overlap_px": 0, "end_px": 7, "end_row": 7,
     }  # fmt: skip
-    assert found["split"] == {
+    assert cells["split"] == {
         "mask_rle": "5 2 3 3 1 1", "area_px": 6, "rows": 2, "overlap_px": 0, "end_px": 15,
         "end_row": 9,
     }  # fmt: skip
-    assert (found["mixed"]["mask_rle"], found["mixed"]["rows"]) == ("0 4", 2)
-    assert found["overlap"]["mask_rle"] == "0 6"
-    assert (found["overlap"]["area_px"], found["overlap"]["overlap_px"]) == (6, 2)
+    assert (cells["mixed"]["mask_rle"], cells["mixed"]["rows"]) == ("0 4", 2)
+    assert cells["overlap"]["mask_rle"] == "0 6"
+    assert (cells["overlap"]["area_px"], cells["overlap"]["overlap_px"]) == (6, 2)
 
 
 def test_a_byte_order_mark_and_windows_line_ends(tmp_path):
@@ -98,13 +99,13 @@ def test_rows_of_an_image_are_the_union_of_their_masks(tmp_path_factory, rows, n
     path.write_text("ImageId,EncodedPixels\n" + "".join(lines))
     labels = read_labels(path, "ImageId", "EncodedPixels", dialect)
     assert labels.problems == []
-    for image_id, found in rows_of(labels).items():
+    for image_id, cells in rows_of(labels).items():
         own = [m for (image, _), m in zip(rows, masks, strict=True) if str(image) == image_id]
         union = np.maximum.reduce(own)
-        assert (decode(found["mask_rle"], 3, 4, dialect) == union).all()
-        assert found["area_px"] == union.sum()
-        assert found["rows"] == len(own)
-        assert found["overlap_px"] == sum(int(m.sum()) for m in own) - union.sum()
+        assert (decode(cells["mask_rle"], 3, 4, dialect) == union).all()
+        assert cells["area_px"] == union.sum()
+        assert cells["rows"] == len(own)
+        assert cells["overlap_px"] == sum(int(m.sum()) for m in own) - union.sum()
 
 
 def test_rows_of_several_masks_an_image(tmp_path):
@@ -119,14 +120,18 @@ def test_rows_of_several_masks_an_image(tmp_path):
     )
     table = LabelTable(id_column="id", rle_column="rle", class_column="class")
     labels = read_class_masks(path, table, ["a", "b"], get_dialect("kaggle"))
-    found = rows_of(labels)
-    assert found["twice"]["mask_rle:a"] == "1 4"
-    assert (found["twice"]["overlap_px"], found["over"]["overlap_px"]) == (1, 0)
-    assert found["over"]["area_px"] == 5
-    assert [found[one]["classes"] for one in ("whole", "short", "over")] == ["a;b", "", "a;b"]
+    cells = rows_of(labels)
+    assert cells["twice"]["mask_rle:a"] == "1 4"
+    assert (cells["twice"]["overlap_px"], cells["over"]["overlap_px"]) == (1, 0)
+    assert cells["over"]["area_px"] == 5
+    assert [cells[image_id]["classes"] for image_id in ("whole", "short", "over")] == [
+        "a;b",
+        "",
+        "a;b",
+    ]
     assert labels.notices == [
-        "1 image has no row of some class in train.csv; a mask without a row is empty: short",
-        "1 image and class has several rows in train.csv; they are united: twice (a)",
+        "1 image has no row for some class in train.csv; a mask without a row is empty: short",
+        "1 image and class has several rows in train.csv; they are merged: twice (a)",
         "1 image has masks of different classes that overlap: over",
     ]
-    assert labels.problems == ["train.csv row 12: 'c' is no class; there are a, b."]
+    assert labels.problems == ["train.csv row 12: 'c' is not a class; the classes are a, b."]

@@ -1,4 +1,4 @@
-"""From the files of a competition to one table of images and a report of what is wrong."""
+"""Collects the files of a competition into one table of images and a report of problems."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.competitions.collect_notes import (
+from goldfold.competitions.collection_notes import (
     compare_with_sample,
     count_images,
     note_hidden_patients,
     note_patients_of_both,
 )
-from goldfold.competitions.extra_table import add_table
-from goldfold.competitions.find import (
+from goldfold.competitions.data_folder import (
     find_excluded,
     find_images,
     image_id_of,
     path_in,
     require_folder,
 )
+from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.extra_table import add_table
 from goldfold.competitions.group_columns import add_group_columns, add_header_groups
-from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
+from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import ImageError
 from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
@@ -49,34 +49,34 @@ def collect_images(
 ) -> tuple[pd.DataFrame, DataReport]:
     """Return the table of images (columns of images.csv) and the report.
 
-    All problems are collected; the table holds what could be read.
+    All problems are collected; the table contains what could be read.
 
     Args:
-        settings: of the competition.
-        hashes: of the images' content by path in the data folder, from before anything is read,
-            so that a file which changes meanwhile is noticed the next time; of the present files
-            unless given.
-        workers: threads that read.
-        progress: told of every image.
+        settings: settings of the competition.
+        hashes: path in the data folder -> hash of the image, computed before anything is read, so
+            that a file that changes in the meantime is noticed next time; None = hash the files
+            now.
+        workers: number of reading threads.
+        progress: advances once per image.
 
     Raises:
         InputError: the data folder is missing, or a table is missing or unreadable.
     """
     data = require_folder(settings.data)
     report = DataReport()
-    found = [
-        _found(data, split, globs, settings.images, report)
+    splits = [
+        _images_of_split(data, split, globs, settings.images, report)
         for split, globs in (("train", settings.images.train), ("test", settings.images.test))
     ]
     _note_idle_excludes(data, settings.images, report)
-    _note_ids_of_both(found[0].images, found[1].images, report)
-    everything = pd.concat([one.images for one in found], ignore_index=True)
+    _note_ids_of_both(splits[0].images, splits[1].images, report)
+    everything = pd.concat([split.images for split in splits], ignore_index=True)
     contents = _content_hashes(everything, data, hashes, workers)
     everything[CONTENT] = pd.Series(contents, dtype=str)
     images = _add_headers(everything, data, settings, workers, progress, report)
     images = add_path_facts(images, settings.images.facts, report)
     images = add_window_share(images, data, settings.images, workers, progress, report)
-    left_out = {*everything["image_id"], *found[0].excluded, *found[1].excluded}
+    left_out = {*everything["image_id"], *splits[0].excluded, *splits[1].excluded}
     left_out -= set(images["image_id"])
     images = add_labels(
         images, left_out, data, settings, report, workers=workers, progress=progress
@@ -84,7 +84,7 @@ def collect_images(
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
     images = add_group_columns(images, data, settings)
-    compare_with_sample(images, found[1].excluded, data, settings, report)
+    compare_with_sample(images, splits[1].excluded, data, settings, report)
     count_images(images, settings, report)
     note_hidden_patients(training_images(images), report)
     note_patients_of_both(images, report)
@@ -94,14 +94,14 @@ def collect_images(
 def _content_hashes(
     images: pd.DataFrame, data: Path, hashes: Mapping[str, str] | None, workers: int
 ) -> list[str]:
-    """Return the hash of each image's content: as given, or of the present file."""
+    """Return the content hash of each image, as given or computed from the file."""
     if hashes is not None:
         return [hashes.get(path, "") for path in images["path"]]
     return hash_files([data / path for path in images["path"]], root=data, workers=workers)
 
 
 def excluded_test_ids(settings: CompetitionSettings) -> set[str]:
-    """Return the ids of the test images that images.exclude leaves out."""
+    """Return the ids of the test images that images.exclude excludes."""
     kept, excluded = _split(settings.data, settings.images.test, settings.images)
     return _ids(settings.data, excluded, settings.images) - _ids(
         settings.data, kept, settings.images
@@ -113,18 +113,18 @@ def _ids(data: Path, paths: Sequence[Path], settings: ImageFiles) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The images of a split."""
+class _SplitImages:
+    """The images of one split."""
 
     images: pd.DataFrame
     """Columns image_id, split and path."""
     excluded: list[str]
-    """Ids that images.exclude leaves without an image."""
+    """Ids whose images are all excluded by images.exclude."""
 
 
-def _found(
+def _images_of_split(
     data: Path, split: str, globs: Sequence[str], settings: ImageFiles, report: DataReport
-) -> _Found:
+) -> _SplitImages:
     paths, left_out = _split(data, globs, settings)
     excluded = [image_id_of(data, path, settings.id_pattern) for path in left_out]
     report.notices += count_ids(
@@ -144,7 +144,7 @@ def _found(
     ]
     if settings.id_pattern is not None:
         report.problems += [
-            f"{path_in(data, path)} does not fit competition.images.id_pattern "
+            f"{path_in(data, path)} does not match competition.images.id_pattern "
             f"({settings.id_pattern})"
             for path in paths
             if not re.search(settings.id_pattern, path_in(data, path))
@@ -152,18 +152,18 @@ def _found(
     if not paths and globs:
         report.notices.append(f"no {split} images match {' or '.join(globs)}")
     elif not paths:
-        report.notices.append(f"competition.images.{split} names no files, so there are none")
+        report.notices.append(f"competition.images.{split} is empty, so there are no such images")
     first = {
         "image_id": list(files),
         "split": [split] * len(files),
         "path": [same[0] for same in files.values()],
     }
     lost = [image_id for image_id in excluded if image_id not in files]
-    return _Found(pd.DataFrame(first, dtype=str), lost)
+    return _SplitImages(pd.DataFrame(first, dtype=str), lost)
 
 
 def _split(data: Path, globs: Sequence[str], settings: ImageFiles) -> tuple[list[Path], list[Path]]:
-    """Return the images that stay and those that are left out."""
+    """Return the images that are kept and those that are excluded."""
     everything = find_images(data, globs)
     excluded = find_excluded(data, everything, settings.exclude, settings.id_pattern)
     gone = set(excluded)
@@ -171,7 +171,7 @@ def _split(data: Path, globs: Sequence[str], settings: ImageFiles) -> tuple[list
 
 
 def _note_idle_excludes(data: Path, settings: ImageFiles, report: DataReport) -> None:
-    """Say so where an entry of images.exclude fits no image: it is misspelled, perhaps."""
+    """Add a notice about entries of images.exclude that match no image; they may be misspelled."""
     if not settings.exclude:
         return
     paths = find_images(data, [*settings.train, *settings.test])
@@ -181,13 +181,15 @@ def _note_idle_excludes(data: Path, settings: ImageFiles, report: DataReport) ->
         if not find_excluded(data, paths, [entry], settings.id_pattern)
     ]
     report.notices += count_ids(
-        idle, "entry", "entries", "of competition.images.exclude without an image"
+        idle, "entry", "entries", "of competition.images.exclude matching no image"
     )
 
 
 def _note_ids_of_both(train: pd.DataFrame, test: pd.DataFrame, report: DataReport) -> None:
     both = test.loc[test["image_id"].isin(train["image_id"]), "image_id"]
-    report.notices += count_ids(both, "id is", "ids are", "of a training and of a test image")
+    report.notices += count_ids(
+        both, "id belongs", "ids belong", "to both a training and a test image"
+    )
 
 
 def _add_headers(
@@ -198,7 +200,7 @@ def _add_headers(
     progress: Progress,
     report: DataReport,
 ) -> pd.DataFrame:
-    """Return the images whose header can be read, with size and metadata."""
+    """Return the images with readable headers, with size and metadata."""
     headers = read_headers([data / path for path in images["path"]], workers, progress, data)
     report.problems += [str(header) for header in headers if isinstance(header, ImageError)]
     good = [place for place, header in enumerate(headers) if isinstance(header, ImageHeader)]
@@ -215,7 +217,7 @@ def _add_headers(
         images.loc[several, "image_id"],
         "image has",
         "images have",
-        "several frames; the one in the middle is taken",
+        "several frames; the middle frame is used",
     )
     if shape := settings.images.shape:
         other = images[(images["height"] != shape[0]) | (images["width"] != shape[1])]

@@ -1,4 +1,4 @@
-"""What is said of a table of images: counts, and what does not go together."""
+"""Counts and notices about the collected images: what does not fit together."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import read_csv_text
-from goldfold.competitions.find import find_table
+from goldfold.competitions.data_folder import find_table
+from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, mask_columns, training_images
-from goldfold.competitions.label_tables import label_targets
-from goldfold.competitions.report import DataReport, count_ids
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
-_ENOUGH = 50  # images among which some of one patient are to be expected
+_ENOUGH = 50  # with more images than this, some should be of the same patient
 
 
 def compare_with_sample(
@@ -25,21 +25,21 @@ def compare_with_sample(
     settings: CompetitionSettings,
     report: DataReport,
 ) -> None:
-    """Say where the sample submission and the test images differ.
+    """Report differences between the sample submission and the test images.
 
     Args:
         images: all images.
-        excluded: ids of test images that the settings leave out.
-        data: folder of the sample.
-        settings: of the competition.
-        report: takes problems, notices and counts.
+        excluded: ids of test images that the settings exclude.
+        data: the data folder.
+        settings: settings of the competition.
+        report: receives problems, notices and counts.
     """
     path = find_table(data, settings.submission.sample)
     if path is None:
         looked = " or ".join(settings.submission.sample) or "none is named"
         plain = settings.is_classification and not settings.submission.sample
         if settings.images.test and not plain:
-            report.notices.append(f"no sample submission ({looked}): `submit write` will need one")
+            report.notices.append(f"no sample submission ({looked}); `submit write` will need one")
         return
     column = settings.submission.id_column
     ids = read_csv_text(path, [column])[column].str.strip()
@@ -59,7 +59,7 @@ def compare_with_sample(
         unique[unique.isin(excluded)],
         "id of",
         "ids of",
-        f"{path.name} left out, so submitted as an empty mask (competition.images.exclude)",
+        f"{path.name} excluded (competition.images.exclude), so submitted as an empty mask",
     )
     unique = unique[~unique.isin(excluded)]
     if len(tests):
@@ -72,7 +72,7 @@ def compare_with_sample(
 
 
 def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:
-    """Count images, masks, classes and patients; say so where a class has no image, or all."""
+    """Count images, masks, classes and patients; report classes that no or every image has."""
     train = training_images(images)
     report.facts["training images"] = len(train)
     report.notices += _unpaired(settings)
@@ -83,7 +83,7 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
             if not count or count == len(train):
                 how = "no" if not count else "every"
                 lines = report.problems if settings.exclusive else report.notices
-                lines.append(f"{how} training image is of class {name}")
+                lines.append(f"{how} training image has the class {name}")
     else:
         report.facts["non-empty masks"] = int((train["area_px"] > 0).sum())
         for name in settings.mask_classes:
@@ -92,25 +92,25 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
     if "patient" in train.columns:
         report.facts["patients"] = len(set(train["patient"]) - {""})
     if train.empty:
-        report.problems.append("there is no labelled training image")
+        report.problems.append("there are no labelled training images")
 
 
 def _unpaired(settings: CompetitionSettings) -> list[str]:
-    """Return a line for each pair of masks that a mirror exchanges and settings do not know of."""
+    """Return a line for each left and right pair of masks that competition.mirrored lacks."""
     known = {frozenset(pair) for pair in settings.mirrored}
     pairs = [
         (name, name.replace("left", "right")) for name in settings.mask_classes if "left" in name
     ]
     return [
-        f"classes {one} and {two} trade places in a mirror, which augmentation and views use: set "
-        f'competition.mirrored = [["{one}", "{two}"]]'
-        for one, two in pairs
-        if two in settings.mask_classes and frozenset((one, two)) not in known
+        f"classes {left} and {right} are swapped by horizontal flips, as in augmentation and "
+        f'test-time augmentation: set competition.mirrored = [["{left}", "{right}"]]'
+        for left, right in pairs
+        if right in settings.mask_classes and frozenset((left, right)) not in known
     ]
 
 
 def note_patients_of_both(images: pd.DataFrame, report: DataReport) -> None:
-    """Say so where test images are of patients that are trained on: the test is then too kind."""
+    """Add a notice if patients have both training and test images, as scores are then too high."""
     if "patient" not in images.columns:
         return
     test, train = images["split"] == "test", images["split"] == "train"
@@ -120,22 +120,22 @@ def note_patients_of_both(images: pd.DataFrame, report: DataReport) -> None:
         people = plural(both["patient"].nunique(), "patient", "patients")
         report.notices.append(
             f"{plural(len(both), 'test image is', 'test images are')} of {people} with training "
-            "images, if their ids mean the same; scores on them are too kind"
+            "images, if equal ids mean the same patient; scores on them are too high"
         )
 
 
 def note_hidden_patients(train: pd.DataFrame, report: DataReport) -> None:
-    """Say so where no two of many images are of one patient: that is hardly ever the truth."""
+    """Add a notice if no two of many images are of one patient, which is hardly ever true."""
     if "patient" not in train.columns or len(train) <= _ENOUGH:
         return
     known = train.loc[train["patient"] != "", "patient"]
     if known.empty:
         what = "no training image has a patient id"
     elif known.is_unique:
-        what = f"each of the {len(known):,} training images with a patient id has one of its own"
+        what = f"each of the {len(known):,} training images with a patient id has a different one"
     else:
         return
     report.notices.append(
-        f"{what}: patient ids may be hidden, so leakage between images of one patient cannot "
-        "be seen"
+        f"{what}: patient ids may be anonymised, so leakage between images of one patient cannot "
+        "be detected"
     )

@@ -1,4 +1,4 @@
-"""Labels that are classes: named by folders, in a column, in a column each, or in a row each."""
+"""Class labels: named by folders, in one column, in one column per class, or one row per class."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.competitions.csv_text import read_csv_text
-from goldfold.competitions.find import require_table
+from goldfold.competitions.data_folder import require_table
+from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.images_table import JOINT
-from goldfold.competitions.report import count_ids
 from goldfold.errors import did_you_mean, plural
 from goldfold.settings import CompetitionSettings, LabelTable
 
@@ -23,13 +23,13 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """Labels of a competition.
+    """The class labels of a competition.
 
     Attributes:
-        table: image_id, classes (names joined by `JOINT`, in their order) and rows; one row an
+        table: image_id, classes (names joined by `JOINT`, in their order) and rows; one row per
             image, in order of first appearance.
         problems: one line each.
-        notices: what was handled, one line each.
+        notices: irregularities that were handled, one line each.
     """
 
     table: pd.DataFrame
@@ -38,7 +38,7 @@ class ClassLabels:
 
 
 def label_targets(classes_of: Sequence[str], classes: Sequence[str]) -> NDArray[np.uint8]:
-    """Return targets of 0 and 1, uint8 (N, C), from the column `classes` of images.csv.
+    """Return the targets of 0 and 1, uint8 (N, C), from the column `classes` of images.csv.
 
     >>> label_targets(["a;c", ""], ["a", "b", "c"]).tolist()
     [[1, 0, 1], [0, 0, 0]]
@@ -54,12 +54,12 @@ def label_targets(classes_of: Sequence[str], classes: Sequence[str]) -> NDArray[
 def read_class_labels(
     images: pd.DataFrame, data: Path, settings: CompetitionSettings
 ) -> ClassLabels:
-    """Return the labels of a competition that has classes.
+    """Return the class labels of a competition.
 
     Args:
-        images: image_id and path of the images that folders name classes of.
+        images: image_id and path of the images, for classes named by folders.
         data: folder of the label table.
-        settings: of the competition.
+        settings: settings of the competition.
 
     Raises:
         InputError: the label table is missing, unreadable or lacks a column.
@@ -71,16 +71,19 @@ def read_class_labels(
     if labels.kind == "column":
         return _from_column(path, labels, classes)
     read = _from_wide if labels.kind == "wide" else _from_long
-    found = read(path, labels, classes)
+    labels_of_table = read(path, labels, classes)
     if not settings.exclusive:
-        return found
-    several = found.table["classes"].str.count(JOINT) + (found.table["classes"] != "") != 1
+        return labels_of_table
+    several = (
+        labels_of_table.table["classes"].str.count(JOINT) + (labels_of_table.table["classes"] != "")
+        != 1
+    )
     return ClassLabels(
-        found.table,
-        found.problems
-        + count_ids(found.table.loc[several, "image_id"], "image has", "images have",
+        labels_of_table.table,
+        labels_of_table.problems
+        + count_ids(labels_of_table.table.loc[several, "image_id"], "image has", "images have",
                     "not exactly one class"),
-        found.notices,
+        labels_of_table.notices,
     )  # fmt: skip
 
 
@@ -88,7 +91,8 @@ def _from_folders(images: pd.DataFrame, classes: Sequence[str]) -> ClassLabels:
     names = [PurePosixPath(path).parent.name for path in images["path"]]
     bad = sorted({name for name in names if name not in classes})
     problems = [
-        f"folder {name} is no class; there are {', '.join(classes)}.{did_you_mean(name, classes)}"
+        f"folder {name} is not a class; the classes are {', '.join(classes)}."
+        f"{did_you_mean(name, classes)}"
         for name in bad
     ]
     table = pd.DataFrame({"image_id": images["image_id"], "classes": names, "rows": 1})
@@ -106,7 +110,7 @@ def _from_column(path: Path, labels: LabelTable, classes: Sequence[str]) -> Clas
     )
     bad = ~cells["classes"].isin(classes)
     problems = [
-        f"{path.name} row {row}: {name!r} is no class; there are {', '.join(classes)}."
+        f"{path.name} row {row}: {name!r} is not a class; the classes are {', '.join(classes)}."
         f"{did_you_mean(name, classes)}"
         for row, name in cells.loc[bad, "classes"].items()
     ]
@@ -127,13 +131,13 @@ def _from_wide(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassL
 
 
 def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
-    """Return labels from a table with a row for each image and class."""
+    """Return labels from a table with one row per image and class."""
     table = read_image_and_class(path, labels, labels.value_column)
     image, of_class = table["image_id"], table["class"]
     yes, problems = _flags(table[labels.value_column], path, labels.value_column)
     unknown = ~of_class.isin(classes)
     problems += [
-        f"{path.name} row {row}: {name!r} is no class; there are {', '.join(classes)}."
+        f"{path.name} row {row}: {name!r} is not a class; the classes are {', '.join(classes)}."
         f"{did_you_mean(name, classes)}"
         for row, name in of_class[unknown].head(_SHOWN).items()
     ]
@@ -141,7 +145,7 @@ def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassL
     again = cells.duplicated(["image_id", "class"])
     against = cells.groupby(["image_id", "class"])["yes"].nunique()
     problems += count_ids(
-        [f"{one} ({name})" for one, name in against[against > 1].index],
+        [f"{image_id} ({name})" for image_id, name in against[against > 1].index],
         "image and class is", "images and classes are", f"0 and 1 in different rows of {path.name}",
     )  # fmt: skip
     notices = []
@@ -161,10 +165,10 @@ def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassL
 
 
 def read_image_and_class(path: Path, labels: LabelTable, value_column: str) -> pd.DataFrame:
-    """Return the columns image_id, class and `value_column` of a table with a row for both.
+    """Return the columns image_id, class and `value_column` of a table with one row per pair.
 
-    The class is in a column of its own, or behind the last `class_separator` of the id; "" where
-    there is none.
+    The class is in a column of its own, or after the last `class_separator` of the id; "" if there
+    is none.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
@@ -182,7 +186,7 @@ def read_image_and_class(path: Path, labels: LabelTable, value_column: str) -> p
 
 
 def _joined(cells: pd.DataFrame, rows: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
-    """Return image_id, classes and rows, an image a row, of cells image_id, class and yes."""
+    """Return image_id, classes and rows, one row per image, from image_id, class and yes."""
     order = {name: number for number, name in enumerate(classes)}
     positive = cells[cells["yes"]].assign(order=lambda table: table["class"].map(order))
     positive = positive.sort_values("order", kind="stable")
@@ -197,7 +201,7 @@ def _joined(cells: pd.DataFrame, rows: pd.Series, classes: Sequence[str]) -> pd.
 
 
 def _flags(cells: pd.Series, path: Path, column: str) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return which cells say yes, and a line for each that says neither."""
+    """Return which cells mean yes, and a line for each cell that means neither yes nor no."""
     words = cells.str.strip().str.lower()
     yes, no = words.isin(_YES), words.isin(_NO)
     bad = cells[~yes & ~no]
@@ -211,7 +215,7 @@ def _flags(cells: pd.Series, path: Path, column: str) -> tuple[NDArray[np.bool_]
 
 
 def _once(path: Path, cells: pd.DataFrame, problems: list[str]) -> ClassLabels:
-    """Return one row an image; rows that repeat an image must agree."""
+    """Return one row per image; rows that repeat an image must agree."""
     distinct = cells.drop_duplicates()
     against = distinct.loc[distinct["image_id"].duplicated(), "image_id"]
     problems = problems + count_ids(

@@ -1,4 +1,4 @@
-"""What the organisers of a synthetic competition hand out: images, tables, hidden solution."""
+"""The files of a synthetic SIIM competition: images, tables, hidden solution."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.synthetic.cohort import ImagePlan, plan_cohorts, spare_ids
+from goldfold.competitions.synthetic.competition_folder import draw_all
 from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
+from goldfold.competitions.synthetic.csv_text import csv_text
 from goldfold.competitions.synthetic.dicom_writer import ChestHeader, dicom_bytes
-from goldfold.competitions.synthetic.folder import draw_all
+from goldfold.competitions.synthetic.patients import ImagePlan, plan_cohorts, spare_ids
 from goldfold.competitions.synthetic.phantom import render_phantom
-from goldfold.competitions.synthetic.tables import (
+from goldfold.competitions.synthetic.siim_tables import (
     EMPTY,
-    csv_text,
     disturb_rows,
     imageless_rows,
     label_rows,
@@ -36,23 +36,23 @@ _WHOLE_CHEST_MM = 172.0  # side of SIIM's images: 1024 pixels of 0.168 mm
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """All images and quirks of a competition, before anything is drawn."""
+    """The plans of all images, and the quirks."""
 
     train: list[ImagePlan]
     public: list[ImagePlan]
     private: list[ImagePlan]
     quirks: bool
     unlabelled: tuple[str, ...]
-    """Training images without a row: negative ones."""
+    """Ids of negative training images without a row."""
     imageless: tuple[str, ...]
     """Ids in the label table without an image."""
     read_twice: tuple[str, ...]
-    """Training images with an additional, overlapping row."""
+    """Ids of training images with an additional, overlapping row."""
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What is kept of an image once its file is written."""
+    """What is kept of an image after its file is written."""
 
     texts: list[str]
     sample: tuple[ByteImage, ByteImage] | None
@@ -84,19 +84,19 @@ def write_release(
     workers: int | None,
     progress: Progress,
 ) -> int:
-    """Write images, tables and a contact sheet; return the number of rows of the label table."""
+    """Write images, tables and a contact sheet; return the number of rows in the label table."""
     test = [*plan.public, *plan.private]
     drawn = _draw_all(folder, plan, size, seed, workers, progress)
-    texts = {image_id: one.texts for image_id, one in drawn.items()}
+    texts = {image_id: result.texts for image_id, result in drawn.items()}
     rng = np.random.default_rng([seed, 2])
     test = [test[index] for index in rng.permutation(len(test))]
-    labelled = [one.image_id for one in plan.train if one.image_id not in plan.unlabelled]
+    labelled = [image.image_id for image in plan.train if image.image_id not in plan.unlabelled]
     rows = label_rows(labelled, texts)
     if plan.quirks:
         rows = disturb_rows(rows + imageless_rows(plan.imageless, size), rng)
     write_text(folder / "train-rle.csv", csv_text(("ImageId", " EncodedPixels"), rows))
-    _write_test_tables(folder, [one.image_id for one in test], plan, texts)
-    samples = [one.sample for one in drawn.values() if one.sample]
+    _write_test_tables(folder, [image.image_id for image in test], plan, texts)
+    samples = [result.sample for result in drawn.values() if result.sample]
     samples.sort(key=lambda sample: not sample[1].any())  # those with a pneumothorax first
     write_contact_sheet(
         folder / SHEET_FILE, [image for image, _ in samples], [mask for _, mask in samples]
@@ -111,7 +111,7 @@ def _write_test_tables(
     header = ("ImageId", "EncodedPixels")
     sample = [(image_id, EMPTY) for image_id in image_ids]
     write_text(folder / "stage_2_sample_submission.csv", csv_text(header, sample))
-    public = {one.image_id for one in plan.public}
+    public = {image.image_id for image in plan.public}
     solution = [
         (image_id, text, "Public" if image_id in public else "Private")
         for image_id, text in label_rows(image_ids, texts)
@@ -135,11 +135,11 @@ def _draw_all(
     places = [folder / name for name in folders]
     items = list(zip(places, plans, range(len(plans)), strict=True))
     drawn = draw_all(lambda item: draw(*item), items, workers, progress)
-    return {one.image_id: result for one, result in zip(plans, drawn, strict=True)}
+    return {image.image_id: result for image, result in zip(plans, drawn, strict=True)}
 
 
 def _shown(train: Sequence[ImagePlan]) -> set[str]:
-    """Return the ids on the contact sheet: half of them positive, as far as there are any."""
+    """Return the ids of the images on the contact sheet, up to half of them positive."""
     positive = [plan.image_id for plan in train if plan.crescents][: _SHEET_IMAGES // 2]
     negative = [plan.image_id for plan in train if not plan.crescents]
     return {*positive, *negative[: _SHEET_IMAGES - len(positive)]}
@@ -147,7 +147,7 @@ def _shown(train: Sequence[ImagePlan]) -> set[str]:
 
 def _draw(
     folder: Path,
-    one: ImagePlan,
+    image: ImagePlan,
     index: int,
     *,
     plan: ReleasePlan,
@@ -157,22 +157,22 @@ def _draw(
 ) -> _Drawn:
     """Render one image and write its DICOM as STUDY/SERIES/ID.dcm."""
     rng = np.random.default_rng([seed, 3, index])
-    phantom = render_phantom(one.anatomy, one.projection, one.crescents, size, rng)
-    path = folder / one.study_uid / one.series_uid / f"{one.image_id}.dcm"
-    write_bytes(path, dicom_bytes(phantom.image, _header(one, size)))
-    sample = (phantom.image, phantom.mask()) if one.image_id in shown else None
-    return _Drawn(label_texts(phantom.masks, one.image_id in plan.read_twice), sample)
+    phantom = render_phantom(image.anatomy, image.projection, image.crescents, size, rng)
+    path = folder / image.study_uid / image.series_uid / f"{image.image_id}.dcm"
+    write_bytes(path, dicom_bytes(phantom.image, _header(image, size)))
+    sample = (phantom.image, phantom.mask()) if image.image_id in shown else None
+    return _Drawn(label_texts(phantom.masks, image.image_id in plan.read_twice), sample)
 
 
-def _header(one: ImagePlan, size: int) -> ChestHeader:
+def _header(image: ImagePlan, size: int) -> ChestHeader:
     return ChestHeader(
-        sop_instance_uid=one.image_id,
-        study_uid=one.study_uid,
-        series_uid=one.series_uid,
-        patient=one.patient,
-        sex=one.anatomy.sex,
-        age=one.anatomy.age,
-        view=one.projection.view,
+        sop_instance_uid=image.image_id,
+        study_uid=image.study_uid,
+        series_uid=image.series_uid,
+        patient=image.patient,
+        sex=image.anatomy.sex,
+        age=image.anatomy.age,
+        view=image.projection.view,
         spacing_mm=round(_WHOLE_CHEST_MM / size, 3),
-        monochrome1=one.projection.monochrome1,
+        monochrome1=image.projection.monochrome1,
     )

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from goldfold.competitions.runs import (
+from goldfold.competitions.pixel_runs import (
     NO_RUNS,
     Runs,
     area_px,
@@ -51,14 +51,14 @@ def test_unite(parts, expected):
 
 
 def test_unite_does_not_change_its_parts():
-    one, two = runs((0, 4)), runs((2, 4))
-    merge_runs([one, two])
-    assert pairs(one) == [(0, 4)]
-    assert pairs(two) == [(2, 4)]
+    first, second = runs((0, 4)), runs((2, 4))
+    merge_runs([first, second])
+    assert pairs(first) == [(0, 4)]
+    assert pairs(second) == [(2, 4)]
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "expected"),
+    ("first", "second", "expected"),
     [
         ([], [], 0),
         ([(0, 5)], [], 0),
@@ -68,9 +68,9 @@ def test_unite_does_not_change_its_parts():
         ([(0, 2), (4, 2), (8, 2)], [(1, 8)], 4),
     ],
 )
-def test_intersection(one, two, expected):
-    assert intersection_px(runs(*one), runs(*two)) == expected
-    assert intersection_px(runs(*two), runs(*one)) == expected
+def test_intersection(first, second, expected):
+    assert intersection_px(runs(*first), runs(*second)) == expected
+    assert intersection_px(runs(*second), runs(*first)) == expected
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_an_image_without_pixels_has_no_runs(shape, order):
 
 @given(MASKS, ORDERS)
 def test_runs_and_back(mask, order):
-    found = runs_of_mask(mask, order)
-    assert np.array_equal(mask_of_runs(found, *mask.shape, order), mask)
-    assert area_px(found) == mask.sum()
-    assert (found.starts[1:] > found.ends[:-1]).all()
+    runs_back = runs_of_mask(mask, order)
+    assert np.array_equal(mask_of_runs(runs_back, *mask.shape, order), mask)
+    assert area_px(runs_back) == mask.sum()
+    assert (runs_back.starts[1:] > runs_back.ends[:-1]).all()
 
 
 @given(MASKS, ORDERS)
@@ -127,9 +127,9 @@ def test_dtype_value_and_layout_do_not_matter(mask, order, dtype):
 
 @given(PAIRS, ORDERS)
 def test_unite_and_intersect_agree_with_pixels(masks, order):
-    one, two = (runs_of_mask(mask, order) for mask in masks)
-    assert pairs(merge_runs([one, two])) == pairs(runs_of_mask(masks[0] | masks[1], order))
-    assert intersection_px(one, two) == (masks[0] & masks[1]).sum()
+    first, second = (runs_of_mask(mask, order) for mask in masks)
+    assert pairs(merge_runs([first, second])) == pairs(runs_of_mask(masks[0] | masks[1], order))
+    assert intersection_px(first, second) == (masks[0] & masks[1]).sum()
 
 
 def test_negative_labels_belong_to_the_mask():
@@ -137,14 +137,14 @@ def test_negative_labels_belong_to_the_mask():
 
 
 @pytest.mark.parametrize(
-    ("mask", "found"),
+    ("mask", "words"),
     [
         (np.zeros((1, 2, 2), np.uint8), r"shape \(1, 2, 2\) with uint8"),
         (np.zeros((2, 2), np.float32), r"shape \(2, 2\) with float32"),
     ],
 )
-def test_probabilities_and_batches_are_refused(mask, found):
-    with pytest.raises(InputError, match=rf"expected a mask of shape \(H, W\).*{found}"):
+def test_probabilities_and_batches_are_refused(mask, words):
+    with pytest.raises(InputError, match=rf"expected a mask of shape \(H, W\).*{words}"):
         runs_of_mask(mask, "column")
 
 

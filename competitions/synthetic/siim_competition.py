@@ -1,4 +1,4 @@
-"""A synthetic competition in SIIM's file formats, made from a seed."""
+"""A synthetic competition in SIIM's file formats, generated from a seed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldfold.competitions.synthetic.cohort import ImagePlan
-from goldfold.competitions.synthetic.folder import known_report, write_report
-from goldfold.competitions.synthetic.release import ReleasePlan, plan_release, write_release
+from goldfold.competitions.synthetic.competition_folder import known_report, write_report
+from goldfold.competitions.synthetic.patients import ImagePlan
+from goldfold.competitions.synthetic.siim_release import ReleasePlan, plan_release, write_release
 from goldfold.errors import InputError, list_problems
 from goldfold.files import whole_folder
 from goldfold.progress import SILENT, Progress
 
-_VERSION = 1  # to be raised whenever the same seed gives other bytes
+_VERSION = 1  # raise it whenever the same seed gives different bytes
 _SMALLEST, _LARGEST = 64, 4096
 
 
 @dataclass(frozen=True)
 class SyntheticReport:
-    """What a synthetic competition holds."""
+    """The content of a synthetic competition."""
 
     folder: Path
     train_images: int
@@ -33,7 +33,7 @@ class SyntheticReport:
     private_images: int
     private_positive: int
     label_rows: int
-    """Rows of train-rle.csv; more than ids, because some images have several."""
+    """Rows of train-rle.csv; there are more rows than ids, as some images have several."""
     unlabelled: tuple[str, ...] = ()
     """Training images without a row (quirk)."""
     imageless: tuple[str, ...] = ()
@@ -51,39 +51,39 @@ def synthesize(
     progress: Progress = SILENT,
     workers: int | None = None,
 ) -> SyntheticReport:
-    """Return what was written: a competition in SIIM's layout, the same bytes for the same seed.
+    """Write a competition in SIIM's layout and return its report; the same seed, the same bytes.
 
-    The folder appears when all is written, so a kill leaves none. If it already holds the very
-    same competition, nothing is done.
+    Idempotent and atomic: if the folder already contains the same competition, nothing is done,
+    and an interrupted call leaves no folder behind.
 
     Args:
-        folder: where it goes; must not exist, or be empty, or hold the same competition.
-        train: training images.
-        test: test images, half of them Public.
+        folder: the output folder; it must not exist, be empty, or contain the same competition.
+        train: number of training images.
+        test: number of test images; half of them are Public.
         size: side of the images in pixels.
-        seed: decides everything.
-        quirks: add what real files have: images without a row, rows without an image, " -1" and
+        seed: determines everything that is random.
+        quirks: add quirks of real files: images without a row, rows without an image, " -1" and
             "" for empty masks, overlapping rows, rows in any order.
-        progress: told of each image.
-        workers: threads; None = the number of processor cores. They do not change the result.
+        progress: advances once per image.
+        workers: number of threads, which does not change the result; None = number of cores.
 
     Raises:
-        InputError: an argument is out of its range or the folder holds something else.
+        InputError: an argument is out of range, or the folder contains something else.
         OutputError: the folder cannot be written.
     """
     _check_arguments(train, test, size, seed)
-    order: dict[str, Any] = {"train": train, "test": test, "size": size, "seed": seed}
-    order |= {"quirks": quirks, "version": _VERSION}
-    if (there := known_report(folder, order, progress)) is not None:
-        return SyntheticReport(folder=folder, **there)
+    request: dict[str, Any] = {"train": train, "test": test, "size": size, "seed": seed}
+    request |= {"quirks": quirks, "version": _VERSION}
+    if (existing := known_report(folder, request, progress)) is not None:
+        return SyntheticReport(folder=folder, **existing)
     plan = plan_release(train, test, seed, quirks)
     with whole_folder(folder) as partial:
         label_rows = write_release(
             partial, plan, size=size, seed=seed, workers=workers, progress=progress
         )
-        found = _report(folder, plan, label_rows)
-        write_report(partial, order, found)
-    return found
+        report = _report(folder, plan, label_rows)
+        write_report(partial, request, report)
+    return report
 
 
 def _report(folder: Path, plan: ReleasePlan, label_rows: int) -> SyntheticReport:
@@ -91,10 +91,10 @@ def _report(folder: Path, plan: ReleasePlan, label_rows: int) -> SyntheticReport
     return SyntheticReport(
         folder=folder,
         train_images=len(plan.train),
-        train_patients=len({one.patient for one in plan.train}),
+        train_patients=len({image.patient for image in plan.train}),
         train_positive=_positive(plan.train),
         test_images=len(test),
-        test_patients=len({one.patient for one in test}),
+        test_patients=len({image.patient for image in test}),
         public_images=len(plan.public),
         public_positive=_positive(plan.public),
         private_images=len(plan.private),
@@ -117,7 +117,7 @@ def _check_arguments(train: int, test: int, size: int, seed: int) -> None:
         ("seed", seed, 0, 2**63),
     )
     problems = [
-        f"{name} = {value} must lie between {low} and {high}"
+        f"{name} = {value} must be between {low} and {high}"
         for name, value, low, high in wanted
         if not low <= value <= high
     ]

@@ -1,4 +1,4 @@
-"""The label table: one row an image, whatever the number of rows it was written in."""
+"""Label tables with run-length encoded masks; the rows of each image are merged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.class_labels import read_image_and_class
 from goldfold.competitions.csv_text import read_csv_text
+from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.images_table import CLASSES, JOINT, OBJECT_JOINT, OBJECTS, mask_columns
-from goldfold.competitions.label_tables import read_image_and_class
-from goldfold.competitions.report import count_ids
+from goldfold.competitions.pixel_runs import without_repeats
 from goldfold.competitions.rle import (
     Dialect,
     Runs,
@@ -21,27 +22,26 @@ from goldfold.competitions.rle import (
     merge_runs,
     parse,
 )
-from goldfold.competitions.runs import without_repeats
 from goldfold.errors import RunLengthError, did_you_mean
 from goldfold.settings import LabelTable
 
 REPEATED = "repeated"
-"""Column beside that of objects: how many rows of the image repeat the mask of another."""
+"""Column besides `OBJECTS`: how many rows of the image repeat the mask of another row."""
 COLUMNS = ("image_id", "mask_rle", "area_px", "rows", "overlap_px", "end_px", "end_row")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of a table.
+    """The masks of a table.
 
     Attributes:
-        table: image_id, mask_rle (united, "" if empty), area_px, rows, overlap_px, end_px (one
-            past the last pixel of the mask) and end_row (the row that says so); one row an
+        table: image_id, mask_rle (merged, "" if empty), area_px, rows, overlap_px, end_px (one
+            past the last pixel of the mask) and end_row (the row with that pixel); one row per
             image, in order of first appearance.
         problems: one line for each bad row.
-        malformed: those of them whose mask cannot be read.
-        masks: rows that are not empty, malformed ones included.
-        notices: what was handled, one line each.
+        malformed: the problems that are malformed masks.
+        masks: number of rows that are not empty, malformed ones included.
+        notices: irregularities that were handled, one line each.
     """
 
     table: pd.DataFrame
@@ -54,18 +54,18 @@ class Labels:
 def read_labels(
     path: Path, id_column: str, rle_column: str, dialect: Dialect, *, objects: bool = False
 ) -> Labels:
-    """Return the labels of a run-length table, the rows of an image united.
+    """Return the masks of a run-length table; the rows of each image are merged.
 
-    An empty row beside others of the same image adds nothing. Bad rows are collected, not
-    raised, so that all can be shown at once.
+    An empty row besides others of the same image adds nothing. Bad rows are collected, so that all
+    of them can be shown at once.
 
     Args:
-        path: of the table.
-        id_column: with the image ids.
-        rle_column: with the masks.
-        dialect: of the masks.
-        objects: rows are objects: the table has the columns `OBJECTS`, the masks one by one, each
-            once, and `REPEATED` as well.
+        path: path of the table.
+        id_column: column with the image ids.
+        rle_column: column with the masks.
+        dialect: run-length dialect of the masks.
+        objects: whether rows are objects; the table then has the columns `OBJECTS` (the unique
+            masks, not merged) and `REPEATED` as well.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
@@ -76,30 +76,30 @@ def read_labels(
     for row, image_id, text in cells:
         rows.add(int(row), image_id, text)
     repeated = [parts.drop_repeats() for parts in rows.images.values()] if objects else []
-    united = [(image_id, *parts.merged(dialect)) for image_id, parts in rows.images.items()]
-    found = pd.DataFrame(united, columns=list(COLUMNS))
+    merged_rows = [(image_id, *parts.merged(dialect)) for image_id, parts in rows.images.items()]
+    label_table = pd.DataFrame(merged_rows, columns=list(COLUMNS))
     if objects:
         masks = (
-            [format_runs(one, dialect) for one in parts.runs] for parts in rows.images.values()
+            [format_runs(runs, dialect) for runs in parts.runs] for parts in rows.images.values()
         )
-        found[OBJECTS] = [OBJECT_JOINT.join(one) for one in masks]
-        found[REPEATED] = repeated
-    return rows.labels(found)
+        label_table[OBJECTS] = [OBJECT_JOINT.join(texts) for texts in masks]
+        label_table[REPEATED] = repeated
+    return rows.labels(label_table)
 
 
 def read_class_masks(
     path: Path, labels: LabelTable, classes: Sequence[str], dialect: Dialect
 ) -> Labels:
-    """Return the labels of a table whose rows are masks of an image and a class.
+    """Return the masks of a table with one row per image and class.
 
-    A class without a row is an empty mask. Beside `COLUMNS`, which speak of all masks united, the
-    table has `CLASSES` and, by class, `mask_columns`.
+    A class without a row has an empty mask. Besides `COLUMNS`, which refer to the merged masks, the
+    table has `CLASSES` and the `mask_columns` of each class.
 
     Args:
-        path: of the table.
-        labels: its columns.
-        classes: names; a row of another one is a problem.
-        dialect: of the masks.
+        path: path of the table.
+        labels: names of its columns.
+        classes: names of the classes; a row with another class is a problem.
+        dialect: run-length dialect of the masks.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
@@ -107,7 +107,7 @@ def read_class_masks(
     table = read_image_and_class(path, labels, labels.rle_column)
     unknown = ~table["class"].isin(classes)
     problems = [
-        f"{path.name} row {row}: {name!r} is no class; there are {', '.join(classes)}."
+        f"{path.name} row {row}: {name!r} is not a class; the classes are {', '.join(classes)}."
         f"{did_you_mean(name, classes)}"
         for row, name in table["class"][unknown].items()
     ]
@@ -116,44 +116,46 @@ def read_class_masks(
     cells = zip(table.index, *(table[name] for name in names), strict=True)
     for row, image_id, name, text in cells:
         rows.add(int(row), image_id, text, name if name in classes else None)
-    united = [
+    merged_rows = [
         (image_id, *parts.merged(dialect), *parts.of_classes(classes, dialect))
         for image_id, parts in rows.images.items()
     ]
     own = [column for name in classes for column in mask_columns(name)]
-    found = pd.DataFrame(united, columns=[*COLUMNS, CLASSES, *own])
-    notices = _rows_a_class(table[~unknown], classes, path) + _overlapping_classes(found, classes)
-    return replace(rows.labels(found, problems), notices=notices)
+    label_table = pd.DataFrame(merged_rows, columns=[*COLUMNS, CLASSES, *own])
+    notices = _uneven_rows(table[~unknown], classes, path) + _overlapping_classes(
+        label_table, classes
+    )
+    return replace(rows.labels(label_table, problems), notices=notices)
 
 
-def _rows_a_class(table: pd.DataFrame, classes: Sequence[str], path: Path) -> list[str]:
-    """Return what is to be said where an image has not one row a class."""
+def _uneven_rows(table: pd.DataFrame, classes: Sequence[str], path: Path) -> list[str]:
+    """Return notices listing the images that do not have exactly one row per class."""
     pairs = table.groupby(["image_id", "class"], sort=False).size()
     of_image = pairs.groupby("image_id", sort=False).size()
     lines = count_ids(
         of_image[of_image < len(classes)].index,
         "image has", "images have",
-        f"no row of some class in {path.name}; a mask without a row is empty",
+        f"no row for some class in {path.name}; a mask without a row is empty",
     )  # fmt: skip
     lines += count_ids(
         [f"{image_id} ({name})" for image_id, name in pairs[pairs > 1].index],
         "image and class has", "images and classes have",
-        f"several rows in {path.name}; they are united",
+        f"several rows in {path.name}; they are merged",
     )  # fmt: skip
     return lines
 
 
-def _overlapping_classes(found: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Return what is to be said where masks of different classes share pixels."""
-    areas = found[[mask_columns(name)[1] for name in classes]].sum(axis=1)
+def _overlapping_classes(label_table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Return a notice listing the images in which masks of different classes overlap."""
+    areas = label_table[[mask_columns(name)[1] for name in classes]].sum(axis=1)
     return count_ids(
-        found.loc[areas > found["area_px"], "image_id"],
+        label_table.loc[areas > label_table["area_px"], "image_id"],
         "image has", "images have", "masks of different classes that overlap",
     )  # fmt: skip
 
 
 class _Rows:
-    """The rows of a table of masks, read one after the other."""
+    """Collects the rows of a table of masks."""
 
     def __init__(self, path: Path, dialect: Dialect) -> None:
         self.path, self.dialect = path, dialect
@@ -163,7 +165,7 @@ class _Rows:
         self.masks = 0
 
     def add(self, row: int, image_id: str, text: str, name: str | None = "") -> None:
-        """Take a row in; one of no known class, None, counts as a row and no more."""
+        """Add a row; a row of an unknown class (None) is only counted."""
         if not image_id:
             self.problems.append(f"{self.path.name} row {row}: no image id")
             return
@@ -184,7 +186,7 @@ class _Rows:
 
 @dataclass
 class _Parts:
-    """What the rows of one image say."""
+    """The rows of one image."""
 
     rows: int = 0
     runs: list[Runs] = field(default_factory=list)
@@ -200,32 +202,34 @@ class _Parts:
             self.end_px, self.end_row = end, row
 
     def merged(self, dialect: Dialect) -> tuple[str, int, int, int, int, int]:
-        """Return the columns of `Labels.table` behind image_id."""
-        text, area = _united(self.runs, dialect)
+        """Return the columns of `Labels.table` after image_id."""
+        text, area = _merged(self.runs, dialect)
         overlap = sum(
-            sum(area_px(one) for one in self._of(name)) - _united(self._of(name), dialect)[1]
+            sum(area_px(runs) for runs in self._of(name)) - _merged(self._of(name), dialect)[1]
             for name in dict.fromkeys(self.names)
         )
         return text, area, self.rows, overlap, self.end_px, self.end_row
 
     def drop_repeats(self) -> int:
-        """Leave out masks that equal one before, and return how many."""
+        """Drop repeated masks and return how many were dropped."""
         before, self.runs = len(self.runs), without_repeats(self.runs)
         self.names = self.names[: len(self.runs)]  # rows of objects have no class
         return before - len(self.runs)
 
     def of_classes(self, classes: Sequence[str], dialect: Dialect) -> list[str | int]:
-        """Return the names of the classes that have pixels, joined, and mask and area of each."""
-        masks = [_united(self._of(name), dialect) for name in classes]
+        """Return the joined names of the classes with pixels, then mask and area of each class."""
+        masks = [_merged(self._of(name), dialect) for name in classes]
         names = [name for name, (_, area) in zip(classes, masks, strict=True) if area]
         return [JOINT.join(names), *(cell for mask in masks for cell in mask)]
 
     def _of(self, name: str) -> list[Runs]:
-        return [runs for runs, one in zip(self.runs, self.names, strict=True) if one == name]
+        return [
+            runs for runs, own_name in zip(self.runs, self.names, strict=True) if own_name == name
+        ]
 
 
-def _united(parts: Sequence[Runs], dialect: Dialect) -> tuple[str, int]:
+def _merged(parts: Sequence[Runs], dialect: Dialect) -> tuple[str, int]:
     """Return the encoded union, "" if it is empty, and its area in pixels."""
-    whole = merge_runs(parts)
-    area = area_px(whole)
-    return (format_runs(whole, dialect) if area else ""), area
+    merged = merge_runs(parts)
+    area = area_px(merged)
+    return (format_runs(merged, dialect) if area else ""), area

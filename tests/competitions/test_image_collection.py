@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from goldfold.competitions.collect import collect_images, excluded_test_ids
+from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.image_collection import collect_images, excluded_test_ids
 from goldfold.competitions.images_table import FIXED, read_images, write_images
-from goldfold.competitions.inputs import describe_changes, input_files, inputs_of
+from goldfold.competitions.input_files import describe_changes, input_files, inputs_of
 from goldfold.competitions.preset import load_preset
-from goldfold.competitions.report import DataReport, count_ids
 from goldfold.competitions.synthetic import synthesize
 from goldfold.errors import InputError
 from goldfold.file_hashes import hash_file
@@ -68,7 +68,7 @@ def test_the_table_and_the_counts_of_a_folder_in_order(data):
     assert set(zip(images["height"], images["width"], strict=True)) == {(4, 6)}
     assert report.problems == []
     assert report.notices == [
-        "1 image has several label rows; they are united (in 0 of them the rows overlap)"
+        "1 image has several label rows; they are merged (in 0 of them the rows overlap)"
     ]
     assert report.facts == {
         "label rows": 4, "label ids": 3, "sample ids": 2, "training images": 3,
@@ -158,7 +158,7 @@ def test_tables_alone(data):
     assert table["labelled"].dtype == bool
     assert report.facts["patients"] == 2
     assert notices(report, "no train images match none/*.png")
-    assert notices(report, "competition.images.test names no files, so there are none")
+    assert notices(report, "competition.images.test is empty, so there are no such images")
 
 
 def test_labels_of_test_images_are_not_used(data):
@@ -175,7 +175,7 @@ def test_without_a_labelled_image_there_is_nothing_to_train_on(data):
     (data / "train.csv").write_text("id,rle\n")
     images, report = collect(data)
     assert images["split"].tolist() == ["test", "test"]
-    assert report.problems == ["there is no labelled training image"]
+    assert report.problems == ["there are no labelled training images"]
 
 
 def test_a_missing_label_table_or_folder_stops_at_once(data):
@@ -196,7 +196,7 @@ def test_unreadable_images_are_all_named_and_not_called_missing(data):
     (data / "test" / "y.png").write_bytes(b"")
     _, report = collect(data)
     assert len(report.problems) == 3
-    assert report.problems[0].startswith("cannot read train/b.png: it is no DICOM")
+    assert report.problems[0].startswith("cannot read train/b.png: it is not a DICOM")
     assert report.problems[1].startswith("cannot read test/y.png: it is empty (0 bytes)")
     for problem in report.problems[:2]:
         assert problem.endswith("or leave it out with competition.images.exclude.")
@@ -221,10 +221,10 @@ def test_a_damaged_test_image_that_is_left_out_is_submitted_as_empty(data):
     changes = {"images": {**SETTINGS["images"], "exclude": ["y"]}}
     images, report = collect(data, **changes)
     assert report.problems == []
-    assert notices(report, "left out") == [
+    assert notices(report, "competition.images.exclude") == [
         "1 test image is left out (competition.images.exclude): y",
-        "1 id of sample.csv left out, so submitted as an empty mask "
-        "(competition.images.exclude): y",
+        "1 id of sample.csv excluded (competition.images.exclude), so submitted as an empty mask: "
+        "y",
     ]
     assert images["image_id"].tolist() == ["a", "b", "c", "x"]
     settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, **changes})
@@ -243,8 +243,8 @@ def test_one_of_two_files_of_an_image_can_be_left_out(data):
 
 def test_what_is_left_out_and_not_there_is_noticed(data):
     _, report = collect(data, images={**SETTINGS["images"], "exclude": ["a", "q", "no/*.png"]})
-    assert notices(report, "without an image") == [
-        "2 entries of competition.images.exclude without an image: q, no/*.png"
+    assert notices(report, "matching no image") == [
+        "2 entries of competition.images.exclude matching no image: q, no/*.png"
     ]
 
 
@@ -258,7 +258,7 @@ def test_an_image_that_is_there_twice(data):
 def test_an_id_of_both_splits_is_noticed_and_its_label_stays_with_the_training_image(data):
     picture(data / "test" / "a.png")
     images, report = collect(data)
-    assert "1 id is of a training and of a test image: a" in report.notices
+    assert "1 id belongs to both a training and a test image: a" in report.notices
     both = images[images["image_id"] == "a"]
     assert both["labelled"].tolist() == [True, False]
     assert both["area_px"].tolist() == [5, 0]
@@ -298,7 +298,9 @@ def test_an_id_several_times_or_a_reserved_name_is_a_problem(data):
     assert report.problems == ["1 id is several times in f.csv: a"]
     assert images["patient"].tolist()[0] == "1"
     _, report = collect(data, tables=extra(columns={"height": "name"}))
-    assert report.problems == ["f.csv cannot give the column height: rename it"]
+    assert report.problems == [
+        "f.csv cannot provide the column height, as images.csv has one of that name: rename it"
+    ]
 
 
 def test_the_sample_is_compared_with_the_test_images(data):
@@ -309,7 +311,7 @@ def test_the_sample_is_compared_with_the_test_images(data):
     assert "1 test image is not in sample.csv: y" in report.notices
     (data / "sample.csv").unlink()
     _, report = collect(data)
-    assert notices(report, "no sample submission (sample.csv): `submit write` will need one")
+    assert notices(report, "no sample submission (sample.csv); `submit write` will need one")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +319,7 @@ def test_the_sample_is_compared_with_the_test_images(data):
     [
         (
             [str(n) for n in range(51)],
-            "each of the 51 training images with a patient id has one of",
+            "each of the 51 training images with a patient id has a different",
         ),
         ([""] * 51, "no training image has a patient id"),
         (["0", *(str(n) for n in range(50))], None),
@@ -330,9 +332,9 @@ def test_patients_that_are_perhaps_hidden_are_noticed(tmp_path, patients, words)
     (tmp_path / "train.csv").write_text("id,rle\n" + "".join(f"i{n},\n" for n in range(len(lines))))
     images = {"shape": [4, 6]}
     _, report = collect(tmp_path, images=images, imageless="keep", tables=extra())
-    found = notices(report, "leakage between images of one patient cannot be seen")
-    assert len(found) == (words is not None)
-    assert all(line.startswith(words) for line in found)
+    lines = notices(report, "leakage between images of one patient cannot be detected")
+    assert len(lines) == (words is not None)
+    assert all(line.startswith(words) for line in lines)
 
 
 # --- what images.csv is made from ----------------------------------------------------------------
@@ -384,7 +386,7 @@ def test_files_are_read_again_by_a_version_that_reads_them_otherwise(data, monke
     files = input_files(settings)
     before = fingerprint(inputs_of(settings, files))
     assert fingerprint(inputs_of(settings, files)) == before
-    monkeypatch.setattr("goldfold.competitions.inputs.IMAGES_FORM", 99)
+    monkeypatch.setattr("goldfold.competitions.input_files.IMAGES_FORM", 99)
     assert fingerprint(inputs_of(settings, files)) != before
 
 
@@ -392,17 +394,20 @@ def test_files_are_read_again_by_a_version_that_reads_them_otherwise(data, monke
 
 
 def test_the_quirks_of_the_synthetic_competition(tmp_path):
-    made = synthesize(tmp_path / "data", train=24, test=6, size=128, seed=3, quirks=True)
+    synthetic = synthesize(tmp_path / "data", train=24, test=6, size=128, seed=3, quirks=True)
     competition = load_preset("siim-acr-pneumothorax")
-    competition |= {"data": made.folder, "images": {**competition["images"], "shape": [128, 128]}}
+    competition |= {
+        "data": synthetic.folder,
+        "images": {**competition["images"], "shape": [128, 128]},
+    }
     images, report = collect_images(CompetitionSettings.model_validate(competition), workers=2)
     assert report.problems == []
-    assert report.facts["label rows"] == made.label_rows
-    assert report.facts["non-empty masks"] <= made.train_positive
+    assert report.facts["label rows"] == synthetic.label_rows
+    assert report.facts["non-empty masks"] <= synthetic.train_positive
     dropped = notices(report, 'no label row, dropped (unlabelled = "drop")')
-    assert dropped[0].startswith(f"{len(made.unlabelled)} training image")
-    assert notices(report, "no image, dropped")[0].startswith(f"{len(made.imageless)} label")
-    assert set(images["image_id"]).isdisjoint({*made.unlabelled, *made.imageless})
+    assert dropped[0].startswith(f"{len(synthetic.unlabelled)} training image")
+    assert notices(report, "no image, dropped")[0].startswith(f"{len(synthetic.imageless)} label")
+    assert set(images["image_id"]).isdisjoint({*synthetic.unlabelled, *synthetic.imageless})
     assert set(images["photometric"]) <= {"MONOCHROME1", "MONOCHROME2"}
     assert (images["patient"] != "").all()
     assert report.facts["patients"] < report.facts["training images"]
@@ -415,7 +420,7 @@ def test_lines_count_and_name_the_first_ids():
     assert count_ids([], "image is", "images are", "odd") == []
     assert count_ids(["a"], "image is", "images are", "odd") == ["1 image is odd: a"]
     many = count_ids([str(n) for n in range(1200)], "image is", "images are", "odd")
-    assert many == ["1,200 images are odd: 0, 1, 2, 3, 4, ..."]
+    assert many == ["1,200 images are odd: 0, 1, 2, 3, 4 and 1,195 more"]
 
 
 def test_many_bad_label_rows_ask_for_the_dialect_first(tmp_path):

@@ -1,4 +1,4 @@
-"""A slice of a synthetic head in Hounsfield units, and the DICOM file that holds it."""
+"""A CT slice of a synthetic head in Hounsfield units, and its DICOM file."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _INTERCEPT = -1024
 
 @dataclass(frozen=True)
 class CtFile:
-    """What the header says, and how the values are stored."""
+    """The header, and how the values are stored."""
 
     sop_instance_uid: str
     patient: str
     bits: int
     """12 unsigned, or 16 signed."""
     wrong_intercept: bool
-    """Stored 1000 too low and wrapped around, with an intercept of 1."""
+    """Values are stored 1000 too low and wrap around, with an intercept of 1."""
     two_windows: bool
-    """Several windows in the header, the first the one to be used."""
+    """The header has two windows; the first is the one to use."""
 
 
 def draw_slice(kinds: Sequence[str], size: int, rng: np.random.Generator) -> FloatImage:
-    """Return a slice, float32 (size, size) in Hounsfield units, with these hemorrhages.
+    """Return a slice with the given hemorrhages, float32 (size, size) in Hounsfield units.
 
     Args:
-        kinds: of `HEMORRHAGES`.
+        kinds: names from `HEMORRHAGES`.
         size: side in pixels.
-        rng: decides the rest.
+        rng: determines everything else.
     """
     rows, columns = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size - 0.5
     turn, scale = np.deg2rad(rng.uniform(-12, 12)), rng.uniform(0.85, 1.1)
@@ -107,24 +107,24 @@ def ct_bytes(values: FloatImage, file: CtFile) -> bytes:
 
     Args:
         values: (H, W) in Hounsfield units.
-        file: header and storage.
+        file: the header, and how the values are stored.
     """
-    whole = np.rint(values).astype(np.int64)
+    rounded = np.rint(values).astype(np.int64)
     intercept = _INTERCEPT if not file.wrong_intercept else 1
     if file.bits == 16:
         intercept = 0
-        stored = np.clip(whole, -(2**15), 2**15 - 1).astype("<i2")
+        stored = np.clip(rounded, -(2**15), 2**15 - 1).astype("<i2")
     elif file.wrong_intercept:
-        stored = ((np.clip(whole, -1000, 3095) + 1000 - 1000) % 4096).astype("<u2")
+        stored = ((np.clip(rounded, -1000, 3095) + 1000 - 1000) % 4096).astype("<u2")
     else:
-        stored = np.clip(whole - intercept, 0, 4095).astype("<u2")
+        stored = np.clip(rounded - intercept, 0, 4095).astype("<u2")
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = uid.CTImageStorage
     dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
     dataset.file_meta.ImplementationClassUID = "1.2.4"
-    # The organisers' ids are no UIDs of the standard.
+    # The organisers' ids are not valid UIDs of the standard.
     for tag, kind, text in (
         (0x00080018, "UI", file.sop_instance_uid),
         (0x00100020, "LO", file.patient),

@@ -1,4 +1,4 @@
-"""The pneumothorax of a phantom, and the look-alikes that are none."""
+"""The pneumothorax of a phantom, and look-alikes that are not one."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _LINE_WIDTH = 0.0022
 
 @dataclass(frozen=True)
 class Crescent:
-    """Air between the chest wall and a lung that has drawn back from it."""
+    """Air between the chest wall and a lung that has retracted from it."""
 
     side: int
-    """Lung: -1 in the left half of the image, 1 in the right half."""
+    """The lung: -1 = left half of the image, 1 = right half."""
     place: float
-    """Where it is deepest: the way along the chest wall, from the apex downwards."""
+    """Position of the deepest point: distance along the chest wall, downwards from the apex."""
     reach: float
-    """Half of its length along the chest wall."""
+    """Half its length along the chest wall."""
     depth: float
     """Greatest distance between chest wall and lung."""
     ripple: float
-    """Phase of the waviness of the lung's edge."""
+    """Phase of the ripples of the lung's edge."""
     contrast: float
-    """How much darker than lung it is, 1 = clearly."""
+    """Contrast to the lung; 1 = clearly darker."""
 
 
 def draw_crescents(
@@ -41,10 +41,10 @@ def draw_crescents(
     """Return the crescents of one image.
 
     Args:
-        rng: source of chance.
+        rng: source of randomness.
         severity: 0 = barely visible, 1 = large.
-        parts: 1, or 2 for both lungs or for two places in one lung.
-        side: the lung of the first crescent, -1 or 1.
+        parts: 1, or 2 for both lungs or two places in one lung.
+        side: lung of the first crescent, -1 or 1.
     """
     depth = _SHALLOWEST + (_DEEPEST - _SHALLOWEST) * severity**0.7
     kind = rng.random()
@@ -72,17 +72,17 @@ class FreeAir:
     """A crescent on a grid."""
 
     field: FloatImage
-    """(R, R) positive exactly inside the crescent: the label."""
+    """(R, R) positive exactly inside the crescent: the mask."""
     line: FloatImage
-    """(R, R) 0 to 1: the thin white edge of the drawn-back lung."""
+    """(R, R) 0 to 1: the thin white edge of the retracted lung."""
     contrast: float
-    """As of the crescent."""
+    """Contrast of the crescent."""
 
 
 def free_air(grid: Grid, crescent: Crescent, lung: Lung) -> FreeAir:
-    """Return a crescent: all of the lung that is nearer to the chest wall than the gap there.
+    """Return a crescent: the part of the lung closer to the chest wall than the local gap.
 
-    Computed on a grid of half the side, because distances are smooth.
+    It is computed on a grid of half the side, as distances are smooth.
     """
     coarse = Grid.of(grid.side // 2)
     across = (coarse.x - np.float32(lung.middle[0])) * np.float32(lung.side)
@@ -114,12 +114,12 @@ def gap_along(crescent: Crescent, outline: FloatArray) -> tuple[FloatArray, Floa
 
 @dataclass(frozen=True)
 class LookAlikes:
-    """Fields (R, R), 0 to 1, that resemble a pneumothorax and carry no label."""
+    """Fields (R, R), 0 to 1, of structures that resemble a pneumothorax but are not labelled."""
 
     dark: FloatImage
-    """Darkening with vessels going on: bullae, skin folds, clear apices."""
+    """Darkening that does not end the vessels: bullae, skin folds, clear apices."""
     bare: FloatImage
-    """Where vessels are thinned out: inside bullae."""
+    """Thinning of the vessels inside bullae."""
     line: FloatImage
     """Bright lines: walls of bullae, edges of skin folds, companion lines of ribs."""
 
@@ -138,19 +138,19 @@ def draw_look_alikes(rng: np.random.Generator, grid: Grid, lungs: tuple[Lung, Lu
         shade, edge = _skin_fold(rng, grid)
         dark, line = np.maximum(dark, 0.7 * shade), np.maximum(line, 0.25 * edge)
     if chances[2] < 0.12:
-        one = lungs[int(rng.integers(2))]
-        apex = 1 - smooth_step(grid.y, one.middle[1] - 0.25, one.middle[1] - 0.05)
-        dark = np.maximum(dark, 0.7 * apex * one.air)
+        lung = lungs[int(rng.integers(2))]
+        apex = 1 - smooth_step(grid.y, lung.middle[1] - 0.25, lung.middle[1] - 0.05)
+        dark = np.maximum(dark, 0.7 * apex * lung.air)
     if chances[3] < 0.15:
-        one = lungs[int(rng.integers(2))]
-        away = (one.depth - rng.uniform(0.012, 0.03)) / _LINE_WIDTH
-        upper = 1 - smooth_step(grid.y, one.middle[1] - 0.20, one.middle[1] - 0.08)
+        lung = lungs[int(rng.integers(2))]
+        away = (lung.depth - rng.uniform(0.012, 0.03)) / _LINE_WIDTH
+        upper = 1 - smooth_step(grid.y, lung.middle[1] - 0.20, lung.middle[1] - 0.08)
         line = np.maximum(line, 0.45 * np.exp(-(away**2)) * upper)
     return LookAlikes(dark, bare, line)
 
 
 def _bulla(rng: np.random.Generator, grid: Grid, lung: Lung) -> tuple[FloatImage, FloatImage]:
-    """Return a round air space with a thin wall, inside the lung: hole and wall."""
+    """Return hole and wall of a bulla, a round air space with a thin wall inside the lung."""
     direction, share = rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 0.5)
     x = lung.middle[0] + lung.side * np.cos(direction) * share * 0.15
     y = lung.middle[1] + np.sin(direction) * share * 0.30
@@ -164,7 +164,7 @@ def _bulla(rng: np.random.Generator, grid: Grid, lung: Lung) -> tuple[FloatImage
 
 
 def _skin_fold(rng: np.random.Generator, grid: Grid) -> tuple[FloatImage, FloatImage]:
-    """Return a long edge that crosses lung and chest wall: darkening on one side, and edge."""
+    """Return shade and edge of a skin fold, a long edge across lung and chest wall."""
     side = rng.choice((-1, 1))
     start = 0.5 + side * rng.uniform(0.18, 0.32)
     slope, bend = side * rng.uniform(-0.1, 0.35), rng.normal(0, 0.15)

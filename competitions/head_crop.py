@@ -1,4 +1,4 @@
-"""The part of a CT slice that the head fills."""
+"""Crops a CT slice to the head."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_DARK = 12  # levels of air and of noise in it
-_MARGIN = 0.02  # of the larger side, left around the head
-_SMALLEST = 0.02  # of the image; a smaller part is no head, and nothing is cut off
+_DARK = 12  # highest level of air and its noise
+_MARGIN = 0.02  # margin around the head, as a share of its larger side
+_SMALLEST = 0.02  # share of the image; a smaller part is not a head, and nothing is cropped
 
 
 def crop_to_head(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the square around the largest bright part of an image, (S, S) or (S, S, C).
+    """Return the square around the largest bright part of an image, (S, S) or (S, S, C) uint8.
 
-    Thin bright lines, as of the table below a head, are wiped out first. Where the square reaches
-    beyond the image, black is added; an image without a large bright part is made square alone.
+    Thin bright lines, such as the table below a head, are ignored. Where the square extends beyond
+    the image it is black; an image without a large bright part is only padded to a square.
 
     Args:
         pixels: (H, W) or (H, W, C) uint8, 0 is black.

@@ -1,4 +1,4 @@
-"""Masks as runs of pixels: from pixels, to pixels, united, counted and intersected."""
+"""Masks as runs of pixels: converting, merging, counting and intersecting them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from goldfold.errors import InputError
 
 Order = Literal["column", "row"]
-"""How pixels are counted: `column` = down the first column, then the next; `row` = as we read."""
+"""How pixels are counted: `column` = down the first column, then the next; `row` = along rows."""
 
 _WORD = np.dtype(np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """The pixels of a mask as runs along one order, sorted, neither overlapping nor touching."""
+    """The pixels of a mask as sorted runs that neither overlap nor touch."""
 
     starts: NDArray[np.int64]
     """(R,) first pixel of each run, counted from 0."""
     lengths: NDArray[np.int64]
-    """(R,) pixels in each run, at least 1."""
+    """(R,) number of pixels in each run, at least 1."""
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -46,18 +46,17 @@ def area_px(runs: Runs) -> int:
 def merge_runs(parts: Sequence[Runs]) -> Runs:
     """Return the runs of all pixels that are in at least one part.
 
-    Overlapping and touching runs become one, so the parts need not be disjoint. All parts count
-    their pixels along the same order.
+    The parts may overlap or touch. All must count their pixels in the same order.
 
-    >>> one, two = (Runs(np.array([s]), np.array([n])) for s, n in [(4, 3), (6, 5)])
-    >>> both = merge_runs([one, two])
+    >>> first, second = (Runs(np.array([s]), np.array([n])) for s, n in [(4, 3), (6, 5)])
+    >>> both = merge_runs([first, second])
     >>> both.starts.tolist(), both.lengths.tolist()
     ([4], [7])
     """
     if not parts:
         return NO_RUNS
     if len(parts) == 1 and (parts[0].starts[1:] > parts[0].ends[:-1]).all():
-        return parts[0]  # as nearly every cell of a label table is
+        return parts[0]  # true of nearly every cell of a label table
     starts = np.concatenate([part.starts for part in parts]).astype(np.int64, copy=False)
     ends = np.concatenate([part.ends for part in parts]).astype(np.int64, copy=False)
     if not starts.size:
@@ -71,25 +70,25 @@ def merge_runs(parts: Sequence[Runs]) -> Runs:
 
 
 def without_repeats(masks: Sequence[Runs]) -> list[Runs]:
-    """Return the masks in their order, of equal ones the first."""
+    """Return the masks in order, without those that equal an earlier one."""
     kept: dict[bytes, Runs] = {}
-    for one in masks:
-        kept.setdefault(one.starts.tobytes() + one.lengths.tobytes(), one)
+    for mask in masks:
+        kept.setdefault(mask.starts.tobytes() + mask.lengths.tobytes(), mask)
     return list(kept.values())
 
 
-def intersection_px(one: Runs, two: Runs) -> int:
-    """Return the number of pixels in both masks, without decoding either.
+def intersection_px(first: Runs, second: Runs) -> int:
+    """Return the number of pixels in both masks, without decoding them.
 
-    Both count their pixels along the same order.
+    Both must count their pixels in the same order.
     """
-    if not len(one) or not len(two):
+    if not len(first) or not len(second):
         return 0
-    return int((_pixels_before(one, two.ends) - _pixels_before(one, two.starts)).sum())
+    return int((_pixels_before(first, second.ends) - _pixels_before(first, second.starts)).sum())
 
 
 def _pixels_before(runs: Runs, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return, for each position, how many pixels of the mask lie before it."""
+    """Return the number of pixels of the mask before each position."""
     run = np.searchsorted(runs.starts, positions, side="right") - 1
     full = np.concatenate([[0], np.cumsum(runs.lengths)])
     current = np.maximum(run, 0)
@@ -98,17 +97,16 @@ def _pixels_before(runs: Runs, positions: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def runs_of_mask(mask: NDArray[Any], order: Order) -> Runs:
-    """Return the runs of the pixels that are not zero.
+    """Return the runs of the nonzero pixels.
 
-    The changes between neighbours are looked for in the bounding box only, which a small mask in
-    a large image leaves tiny.
+    Only the bounding box is searched, which is tiny for a small mask in a large image.
 
     Args:
-        mask: (H, W) boolean or whole numbers; anything but 0 belongs to the mask.
-        order: along which the pixels are counted.
+        mask: (H, W) booleans or integers, nonzero inside.
+        order: order in which the pixels are counted.
 
     Raises:
-        InputError: the mask is not two-dimensional or holds fractions.
+        InputError: the mask is not two-dimensional, or is not of booleans or integers.
     """
     if mask.ndim != 2 or not (mask.dtype == np.bool_ or np.issubdtype(mask.dtype, np.integer)):
         raise InputError(
@@ -125,9 +123,9 @@ def runs_of_mask(mask: NDArray[Any], order: Order) -> Runs:
 
 
 def mask_of_runs(runs: Runs, height: int, width: int, order: Order) -> NDArray[np.uint8]:
-    """Return the mask as (H, W) uint8 of 0 and 1; in column order a transposed view.
+    """Return the mask, (H, W) uint8 of 0 and 1; in column order it is a transposed view.
 
-    The runs must lie inside the image (`rle.parse` with `pixels` sees to that).
+    The runs must lie inside the image, as `rle.parse` with `pixels` ensures.
     """
     counts = np.empty(2 * len(runs) + 1, np.int64)  # pixels outside, inside, ..., inside, outside
     starts, ends = runs.starts, runs.ends
@@ -144,11 +142,11 @@ def mask_of_runs(runs: Runs, height: int, width: int, order: Order) -> NDArray[n
 
 
 def _bounding_box(mask: NDArray[Any]) -> tuple[int, int, int, int]:
-    """Return top, bottom, left, right of the pixels that are not zero, ends exclusive."""
+    """Return top, bottom, left and right of the nonzero pixels; bottom and right are exclusive."""
     if not mask.flags.c_contiguous and mask.T.flags.c_contiguous:
         left, right, top, bottom = _bounding_box(mask.T)
         return top, bottom, left, right
-    # Eight one-byte pixels are looked at as one word where the layout allows it.
+    # Eight one-byte pixels are examined as one word if the memory layout allows it.
     bytewise = mask.dtype.itemsize == 1
     aligned = mask.flags.c_contiguous and mask.shape[1] % _WORD.itemsize == 0
     words = mask.view(_WORD) if bytewise and aligned and mask.size else mask
@@ -163,7 +161,7 @@ def _bounding_box(mask: NDArray[Any]) -> tuple[int, int, int, int]:
 def _runs_of_lines(
     lines: NDArray[np.bool_], *, first_line: int, first_pixel: int, stride: int
 ) -> Runs:
-    """Return the runs along axis 1 of a part of an image whose lines are `stride` pixels long."""
+    """Return the runs along axis 1 of a part of an image whose lines have `stride` pixels."""
     count, length = lines.shape
     changes = np.zeros((count, length + 1), np.bool_)  # True where a pixel differs from the last
     changes[:, :length] = lines
@@ -171,7 +169,7 @@ def _runs_of_lines(
     line, pixel = np.divmod(np.flatnonzero(changes), length + 1)
     edges = (line + first_line) * stride + pixel + first_pixel
     starts, ends = edges[0::2], edges[1::2]
-    if length == stride:  # a run that reaches the end of a line may go on in the next
+    if length == stride:  # a run at the end of a line may continue in the next line
         apart = starts[1:] != ends[:-1]
         starts = starts[np.concatenate([[True], apart])]
         ends = ends[np.concatenate([apart, [True]])]

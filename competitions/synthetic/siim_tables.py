@@ -1,10 +1,8 @@
-"""The tables of a synthetic competition: labels, sample submission, hidden solution."""
+"""The rows of a synthetic SIIM label table, with the quirks of the real one."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
 
 import cv2
 import numpy as np
@@ -21,11 +19,11 @@ _EMPTY_FORMS = ("-1", " -1", "")
 
 
 def label_texts(masks: Sequence[ByteImage], second_reader: bool = False) -> list[str]:
-    """Return the run-length encodings of one image: one a crescent, "-1" if there is none.
+    """Return the run-length encodings of one image: one per crescent, "-1" without any.
 
     Args:
         masks: (H, W) masks of the crescents.
-        second_reader: add an overlapping row inside the first crescent; the union stays.
+        second_reader: add an overlapping row inside the first crescent; the union stays the same.
     """
     texts = [encode(mask, _SIIM) for mask in masks if mask.any()]
     if second_reader and texts:
@@ -41,7 +39,7 @@ def label_rows(image_ids: Iterable[str], texts: Mapping[str, list[str]]) -> Rows
 
 
 def disturb_rows(rows: Rows, rng: np.random.Generator) -> Rows:
-    """Return the rows shuffled and with SIIM's habits: "-1", " -1" or nothing, spaces in front."""
+    """Return the rows shuffled, with SIIM's quirks: "-1", " -1" or "", and leading spaces."""
     disturbed = []
     for position in rng.permutation(len(rows)):
         image_id, text = rows[position]
@@ -54,23 +52,10 @@ def disturb_rows(rows: Rows, rng: np.random.Generator) -> Rows:
 
 
 def imageless_rows(image_ids: Sequence[str], size: int) -> Rows:
-    """Return label rows of images that do not exist, every other one with a mask."""
+    """Return label rows of images that do not exist; every other one has a mask."""
     block = np.zeros((size, size), np.uint8)
     block[size // 4 : size // 2, size // 8 : size // 5] = 1
     return [
         (image_id, encode(block, _SIIM) if index % 2 == 0 else EMPTY)
         for index, image_id in enumerate(image_ids)
     ]
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    r"""Return a CSV with LF at the ends of lines.
-
-    >>> csv_text(("ImageId", " EncodedPixels"), [("a", " -1")])
-    'ImageId, EncodedPixels\na, -1\n'
-    """
-    buffer = StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()

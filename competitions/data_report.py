@@ -1,30 +1,29 @@
-"""What was found in a competition's files: problems, notices and counts."""
+"""The report on the files of a competition: problems, notices and counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from goldfold.errors import InputError, list_problems, plural
+from goldfold.errors import InputError, first_few, list_problems, plural
 
-_NAMED = 5  # ids named in a line about many
-_SHOWN = 20  # problems shown of many with one cause
-_LISTED = 50  # problems shown that have no common cause
+_SHOWN = 20  # problems shown per common cause
+_LISTED = 50  # problems shown without a common cause
 
 
 @dataclass(frozen=True)
 class CommonCause:
-    """Many problems that one mistake explains."""
+    """Many problems with a common cause."""
 
     question: str
-    """What to look at first; ends with a colon."""
+    """What to check first; ends with a colon."""
     problems: list[str]
-    """What it explains, each also in `DataReport.problems`."""
+    """The problems it explains, which are also in `DataReport.problems`."""
 
 
 @dataclass
 class DataReport:
-    """What was found: problems stop the run, notices were handled by a setting, facts count."""
+    """Problems stop the run; notices are about what a setting handles; facts are counts."""
 
     problems: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -32,9 +31,9 @@ class DataReport:
     causes: list[CommonCause] = field(default_factory=list)
 
     def shown_problems(self) -> list[str]:
-        """Return what to show of the problems: the first of a common cause, all others.
+        """Return the problems to show: the first of each common cause, and all others.
 
-        A common cause is one text of several lines, before all other problems.
+        A common cause is one text of several lines; common causes come first.
         """
         explained = {problem for cause in self.causes for problem in cause.problems}
         return [
@@ -50,14 +49,14 @@ class DataReport:
             raise InputError(list_problems(title, shown, limit=_LISTED))
 
 
-def count_ids(ids: Iterable[str], one: str, many: str, rest: str) -> list[str]:
-    """Return no line for no ids, or one that counts them and names the first few.
+def count_ids(ids: Iterable[str], singular: str, plural_form: str, rest: str) -> list[str]:
+    """Return one line that counts the ids and names the first few; no line without ids.
 
     Args:
-        ids: what the line is about.
-        one: words behind the count 1, e.g. `image has`.
-        many: words behind any other count, e.g. `images have`.
-        rest: what is the matter with them.
+        ids: the ids.
+        singular: words after a count of 1, e.g. `image has`.
+        plural_form: words after any other count, e.g. `images have`.
+        rest: the rest of the statement about them.
 
     >>> count_ids(["a", "b"], "image has", "images have", "no label row")
     ['2 images have no label row: a, b']
@@ -65,5 +64,4 @@ def count_ids(ids: Iterable[str], one: str, many: str, rest: str) -> list[str]:
     listed = list(ids)
     if not listed:
         return []
-    shown = ", ".join(listed[:_NAMED]) + (", ..." if len(listed) > _NAMED else "")
-    return [f"{plural(len(listed), one, many)} {rest}: {shown}"]
+    return [f"{plural(len(listed), singular, plural_form)} {rest}: {first_few(listed)}"]

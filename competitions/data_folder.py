@@ -1,4 +1,4 @@
-"""The competition's files below the data folder."""
+"""Finds the competition's files in the data folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def require_folder(data: Path) -> Path:
     """Return the data folder.
 
     Raises:
-        InputError: it is missing or not a folder.
+        InputError: it is missing or is not a folder.
     """
     if not data.exists():
         raise InputError(
@@ -21,28 +21,28 @@ def require_folder(data: Path) -> Path:
             "competition.data (or --data) to their folder."
         )
     if not data.is_dir():
-        raise InputError(f"{data} is a file; competition.data names the folder around it.")
+        raise InputError(f"{data} is a file; set competition.data to the folder that contains it.")
     return data
 
 
 def find_images(data: Path, globs: Sequence[str]) -> list[Path]:
-    """Return the files that match any glob, sorted, each once; hidden files are no images.
+    """Return the files that match any of the globs, sorted and unique, without hidden files.
 
     Raises:
         InputError: a glob is malformed.
     """
-    found = {path for glob in globs for path in _matches(data, glob)}
-    return sorted(path for path in found if not path.name.startswith("."))
+    paths = {path for glob in globs for path in _matches(data, glob)}
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
-    """Return an image's id: its name without the ending, or what a pattern finds in its path.
+    """Return an image's id: its name without extension, or what a pattern matches in its path.
 
     Args:
-        data: folder from which paths are seen.
-        path: of the image.
-        pattern: regular expression; its groups are joined by "_". Where it does not fit, the id is
-            the whole path.
+        data: folder to which paths are relative.
+        path: path of the image.
+        pattern: regular expression; its groups are joined by "_". If it does not match, the id is
+            the entire path.
 
     >>> slice_path = Path("data/day1/scans/slice_7_266.png")
     >>> image_id_of(Path("data"), slice_path)
@@ -60,13 +60,13 @@ def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
 def find_excluded(
     data: Path, paths: Sequence[Path], exclude: Sequence[str], pattern: str | None = None
 ) -> list[Path]:
-    """Return those of the images that an id or a glob leaves out.
+    """Return the images that are excluded by an id or a glob.
 
     Args:
-        data: folder from which globs count.
-        paths: of the images.
-        exclude: ids, or globs.
-        pattern: of the ids, as in `image_id_of`.
+        data: folder to which globs are relative.
+        paths: paths of the images.
+        exclude: ids or globs.
+        pattern: pattern of the ids, as in `image_id_of`.
 
     Raises:
         InputError: a glob is malformed.
@@ -77,7 +77,7 @@ def find_excluded(
 
 
 def find_table(data: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of the names or globs that exists, below the data folder or absolute.
+    """Return the first of the names or globs that exists, in the data folder or absolute.
 
     Raises:
         InputError: a glob is malformed.
@@ -94,20 +94,20 @@ def require_table(data: Path, names: Sequence[str], what: str, setting: str) -> 
     """Return the first of the names that exists.
 
     Raises:
-        InputError: none does; names what was looked for and the setting that says so.
+        InputError: none exists; the message says what was looked for, and because of which setting.
     """
-    found = find_table(data, names)
-    if found is None:
+    table = find_table(data, names)
+    if table is None:
         listed = " or ".join(names) if names else "nothing"
         raise InputError(
             f"{data} holds no {what} ({setting} looks for {listed}). "
             f"Put the file there or set {setting}."
         )
-    return found
+    return table
 
 
 def path_in(data: Path, path: Path) -> str:
-    """Return a path as seen from the data folder, with `/`; an absolute one if it is elsewhere."""
+    """Return a path relative to the data folder, with `/`; an absolute one if it is elsewhere."""
     return (path.relative_to(data) if path.is_relative_to(data) else path).as_posix()
 
 

@@ -1,4 +1,4 @@
-"""Who is in a synthetic competition: patients, their images, and which show a pneumothorax."""
+"""The patients of a synthetic competition, their images, and which show a pneumothorax."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
-from goldfold.competitions.synthetic.findings import Crescent, draw_crescents
+from goldfold.competitions.synthetic.pneumothorax import Crescent, draw_crescents
 from goldfold.competitions.synthetic.projection import Projection, draw_projection
 
 POSITIVE_FRACTION = 0.26
-_IMAGES_A_PATIENT = (0.45, 0.27, 0.15, 0.08, 0.05)  # chances of 1, 2, ... 5 images
-_TWO_CRESCENTS = 0.2  # of the positive images
+_IMAGES_PER_PATIENT = (0.45, 0.27, 0.15, 0.08, 0.05)  # probabilities of 1, 2, ... 5 images
+_TWO_CRESCENTS = 0.2  # share of the positive images
 _MONOCHROME1 = 0.04
-# DCMTK's form of a UID, as SIIM's files have it: root.kind.host.process.second.microsecond.
-# SIIM's seconds lie in 2018; ours start in 2020, so that no id of ours is one of theirs.
+# UIDs as DCMTK writes them and SIIM's files have them: root.kind.host.process.second.microsecond.
+# SIIM's seconds are from 2018; ours start in 2020, so no id of ours equals one of theirs.
 _UID_ROOT = "1.2.276.0.7230010.3.1"
 _UID_HOST = "8323329"
 _FIRST_SPARE = 10_000_000
@@ -26,10 +26,10 @@ _FIRST_SECOND = 1_600_000_000
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """All that decides one image of the competition but its grain."""
+    """Everything that determines an image except its noise."""
 
     image_id: str
-    """SOPInstanceUID, file stem and id in the tables."""
+    """SOPInstanceUID, file name and id in the tables."""
     study_uid: str
     series_uid: str
     patient: str
@@ -37,19 +37,19 @@ class ImagePlan:
     anatomy: Anatomy
     projection: Projection
     crescents: tuple[Crescent, ...]
-    """Empty when there is no pneumothorax."""
+    """Empty without a pneumothorax."""
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """An image before chance has filled it: whose it is and how ill it shows them to be."""
+    """An image to be planned: its patient, and the severity of the pneumothorax, None without."""
 
     patient: int
     severity: float | None
 
 
 def positive_count(images: int) -> int:
-    """Return how many of so many images have a pneumothorax: 22 to 30 % of 14 and more.
+    """Return how many of the images have a pneumothorax: 22 to 30 % if there are 14 or more.
 
     >>> [positive_count(n) for n in (2, 4, 16, 100)]
     [1, 1, 4, 26]
@@ -58,9 +58,9 @@ def positive_count(images: int) -> int:
 
 
 def plan_cohorts(counts: Sequence[int], seed: int) -> list[list[ImagePlan]]:
-    """Return for each count that many images, in random order; no cohort shares a patient.
+    """Return a cohort of images for each count, in random order; cohorts share no patient.
 
-    Within each cohort the fraction of positives is exact and severities are spread evenly.
+    Within each cohort the fraction of positives is exact, and severities are spread evenly.
     """
     rng = np.random.default_rng([seed, 0])
     numbers = iter(rng.permutation(sum(counts)) + 100)
@@ -69,7 +69,7 @@ def plan_cohorts(counts: Sequence[int], seed: int) -> list[list[ImagePlan]]:
 
 
 def spare_ids(count: int, seed: int) -> tuple[str, ...]:
-    """Return ids in the same form that no image of the competition has."""
+    """Return ids of the same form that belong to no image of the competition."""
     rng = np.random.default_rng([seed, 1])
     return tuple(
         _uid(4, _FIRST_SPARE + index, _FIRST_SECOND, int(rng.integers(100_000, 1_000_000)))
@@ -114,16 +114,16 @@ def _uid(kind: int, process: int, second: int, microsecond: int) -> str:
 
 
 def _draw_patients(rng: np.random.Generator, images: int) -> list[int]:
-    """Return the number of images of each patient, which add up to `images`."""
+    """Return the number of images of each patient; they sum to `images`."""
     counts: list[int] = []
     while sum(counts) < images:
-        drawn = 1 + int(rng.choice(len(_IMAGES_A_PATIENT), p=_IMAGES_A_PATIENT))
+        drawn = 1 + int(rng.choice(len(_IMAGES_PER_PATIENT), p=_IMAGES_PER_PATIENT))
         counts.append(min(drawn, images - sum(counts)))
     return counts
 
 
 def _fill(rng: np.random.Generator, patients: list[int]) -> list[_Slot]:
-    """Return all images in random order; ill patients sometimes have several positive ones."""
+    """Return all images in random order; patients may have several positive ones."""
     total = positive_count(sum(patients))
     ill = total if total <= 8 else -(-3 * total // 4)
     order = rng.permutation(len(patients))
@@ -139,7 +139,7 @@ def _fill(rng: np.random.Generator, patients: list[int]) -> list[_Slot]:
 
 
 def _mark_monochrome1(rng: np.random.Generator, plans: list[ImagePlan]) -> list[ImagePlan]:
-    """Return the plans with some stored as MONOCHROME1, one at least of eight."""
+    """Return the plans with some stored as MONOCHROME1: at least one if there are eight or more."""
     count = max(int(len(plans) >= 8), round(_MONOCHROME1 * len(plans)))
     chosen = set(rng.permutation(len(plans))[:count].tolist())
     return [

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from goldfold.competitions.headers import read_headers
 from goldfold.competitions.image import ImageHeader
+from goldfold.competitions.image_headers import read_headers
 from goldfold.errors import ImageError
 from goldfold.progress import Silent, Task
 
@@ -39,16 +39,16 @@ def test_bad_files_are_collected_in_order(workers: int, tmp_path: Path) -> None:
             path.write_bytes(path.read_bytes()[:40] if number == 3 else b"")
         paths.append(path)
     progress = Counting()
-    found = read_headers([*paths, tmp_path / "none.png"], workers, progress)
+    headers = read_headers([*paths, tmp_path / "none.png"], workers, progress)
     assert (progress.steps, progress.total) == (21, 21)
-    bad = [place for place, header in enumerate(found) if isinstance(header, ImageError)]
+    bad = [place for place, header in enumerate(headers) if isinstance(header, ImageError)]
     assert bad == [3, 10, 17, 20]
-    for place, header in enumerate(found):
+    for place, header in enumerate(headers):
         if isinstance(header, ImageHeader):
             assert header.height == place + 1
         else:
             assert str([*paths, tmp_path / "none.png"][place]) in str(header)
-    assert str(pickle.loads(pickle.dumps(found[3]))) == str(found[3])
+    assert str(pickle.loads(pickle.dumps(headers[3]))) == str(headers[3])
 
 
 def test_no_files() -> None:

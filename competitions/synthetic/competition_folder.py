@@ -1,4 +1,4 @@
-"""The folder of a synthetic competition: whole or not there, and never another's files."""
+"""The folder of a synthetic competition: what was requested, the report, and drawing in threads."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Drawn = TypeVar("Drawn")
 FACTS_FILE = "synthetic.json"
 
 
-def twin_order(
+def request_facts(
     kind: str, version: int, train: int, test: int, size: int, seed: int, quirks: bool
 ) -> dict[str, Any]:
-    """Return what a competition is made with, as `FACTS_FILE` keeps it.
+    """Return what was requested of a competition, as recorded in `FACTS_FILE`.
 
     Raises:
-        InputError: an argument is out of its range.
+        InputError: an argument is out of range.
     """
     if not (4 <= train <= 10**6 and 4 <= test <= 10**6 and 64 <= size <= 4096 and seed >= 0):
         raise InputError(
@@ -41,61 +41,65 @@ def twin_order(
     }  # fmt: skip
 
 
-def known_report(folder: Path, order: dict[str, Any], progress: Progress) -> dict[str, Any] | None:
-    """Return the report of the same competition in the folder, and say so; None if it is free.
+def known_report(
+    folder: Path, request: dict[str, Any], progress: Progress
+) -> dict[str, Any] | None:
+    """Return the report if the folder already contains the competition, None if it is free.
 
     Args:
-        folder: where the competition is to be.
-        order: what it is made with.
-        progress: told that nothing is to be done.
+        folder: the output folder.
+        request: what was requested.
+        progress: gets a message if the competition exists.
 
     Returns:
-        The fields of the report but its folder; lists are tuples again.
+        The fields of the report without `folder`; lists become tuples again.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder contains something else.
     """
-    report = _existing_report(folder, order)
+    report = _existing_report(folder, request)
     if report is None:
         return None
-    progress.say(f"{folder} holds this synthetic competition already")
-    return {key: tuple(one) if isinstance(one, list) else one for key, one in report.items()}
+    progress.say(f"{folder} already contains this synthetic competition")
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in report.items()
+    }
 
 
-def write_report(folder: Path, order: dict[str, Any], report: DataclassInstance) -> None:
-    """Write what a competition holds, and what it is made with, as `FACTS_FILE`.
+def write_report(folder: Path, request: dict[str, Any], report: DataclassInstance) -> None:
+    """Write report and request of a competition to `FACTS_FILE`.
 
     Raises:
         OutputError: it cannot be written.
     """
-    facts = {key: one for key, one in asdict(report).items() if key != "folder"}
-    write_json(folder / FACTS_FILE, {"made_with": order, "report": facts})
+    facts = {key: value for key, value in asdict(report).items() if key != "folder"}
+    write_json(folder / FACTS_FILE, {"made_with": request, "report": facts})
 
 
 def draw_all(
     draw: Callable[[Item], Drawn], items: Sequence[Item], workers: int | None, progress: Progress
 ) -> list[Drawn]:
-    """Return what `draw` gives for each item, in their order, whatever the number of threads.
+    """Return the result of `draw` for each item, in order, whatever the number of threads.
 
     Args:
-        draw: writes an image; what is random in it must come from the item alone.
-        items: images to be drawn.
-        workers: threads; None = the number of processor cores.
-        progress: told of each image.
+        draw: draws and writes an image; its randomness must depend on the item alone.
+        items: plans of the images to draw.
+        workers: number of threads; None = number of cores.
+        progress: advances once per image.
     """
     drawn = []
     pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:
         with progress.task("synthetic images", len(items)) as task:
-            for one in pool.map(draw, items):
-                drawn.append(one)
+            for result in pool.map(draw, items):
+                drawn.append(result)
                 task.advance()
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt does not wait for thousands of images
     return drawn
 
 
-def _existing_report(folder: Path, order: dict[str, Any]) -> dict[str, Any] | None:
+def _existing_report(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file, not a folder. Choose another name.")
@@ -103,12 +107,12 @@ def _existing_report(folder: Path, order: dict[str, Any]) -> dict[str, Any] | No
             return None
         facts = read_json(folder / FACTS_FILE) if (folder / FACTS_FILE).is_file() else {}
     except OSError as error:
-        raise InputError(f"cannot look into {folder}: {error.strerror or error}.") from error
-    if facts.get("made_with") == order:
+        raise InputError(f"cannot read {folder}: {error.strerror or error}.") from error
+    if facts.get("made_with") == request:
         report: dict[str, Any] = facts["report"]
         return report
     content = "another synthetic competition" if facts else "other files"
     raise InputError(
-        f"{folder} holds {content}; a synthetic competition needs a folder of its own. "
+        f"{folder} contains {content}; a synthetic competition needs a folder of its own. "
         "Choose another folder or remove this one."
     )

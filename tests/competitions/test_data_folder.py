@@ -1,6 +1,6 @@
 import pytest
 
-from goldfold.competitions.find import (
+from goldfold.competitions.data_folder import (
     find_images,
     find_table,
     path_in,
@@ -23,18 +23,18 @@ def data(tmp_path):
 
 
 def test_images_come_sorted_each_once_without_folders_and_hidden_files(data):
-    found = find_images(data, ["train/**/*.png", "train/a/*", "none/*"])
-    assert [path.relative_to(data).as_posix() for path in found] == [
+    paths = find_images(data, ["train/**/*.png", "train/a/*", "none/*"])
+    assert [path.relative_to(data).as_posix() for path in paths] == [
         "train/a/1.png", "train/a/1.txt", "train/b/2.png",
     ]  # fmt: skip
     assert find_images(data, []) == []
 
 
 def test_an_absolute_glob_finds_images_elsewhere(data):
-    found = find_images(data / "train", [f"{data}/x/*.png"])
-    assert found == [data / "x" / "3.png"]
-    assert path_in(data / "train", found[0]) == str(data / "x" / "3.png")
-    assert path_in(data, found[0]) == "x/3.png"
+    paths = find_images(data / "train", [f"{data}/x/*.png"])
+    assert paths == [data / "x" / "3.png"]
+    assert path_in(data / "train", paths[0]) == str(data / "x" / "3.png")
+    assert path_in(data, paths[0]) == "x/3.png"
 
 
 @pytest.mark.parametrize("glob", ["", "/"])
@@ -44,7 +44,7 @@ def test_a_malformed_glob_is_an_input_error(data, glob):
 
 
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "expected"),
     [
         (["none.csv", "train.csv"], "train.csv"),
         (["t?.csv"], "t1.csv"),
@@ -55,8 +55,8 @@ def test_a_malformed_glob_is_an_input_error(data, glob):
         ([], None),
     ],
 )
-def test_the_first_table_that_exists_is_taken(data, names, found):
-    assert find_table(data, names) == (data / found if found else None)
+def test_the_first_table_that_exists_is_taken(data, names, expected):
+    assert find_table(data, names) == (data / expected if expected else None)
 
 
 def test_a_table_may_lie_elsewhere(data):
@@ -78,6 +78,6 @@ def test_the_data_folder_has_to_be_a_folder(data):
     with pytest.raises(InputError, match=r"the data folder .*none does not exist\. Download"):
         require_folder(data / "none")
     with pytest.raises(
-        InputError, match=r"train\.csv is a file; competition\.data names the folder"
+        InputError, match=r"train\.csv is a file; set competition\.data to the folder"
     ):
         require_folder(data / "train.csv")
