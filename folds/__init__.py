@@ -5,6 +5,8 @@ from goldfold.lazy import lazy_exports
 __all__ = [
     "AuditReport",
     "Finding",
+    "Fold",
+    "FoldView",
     "area_strata",
     "audit_folds",
     "build_folds",
@@ -21,6 +23,8 @@ __getattr__ = lazy_exports(
     {
         "AuditReport": "audit",
         "Finding": "audit",
+        "Fold": "fold_view",
+        "FoldView": "fold_view",
         "area_strata": "strata",
         "audit_folds": "audit",
         "build_folds": "build",

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold.competitions.histogram import level_histograms
-from goldfold.ensemble.honest import assess, cross_fit, group_interval, number_groups
+from goldfold.ensemble.honest import assess, cross_fit, group_interval
 from goldfold.ensemble.threshold import ALL_EMPTY, rule_scores, search_rule
 from goldfold.errors import InputError
+from goldfold.folds.parts import number_groups
 
 COUNT = 40
 
