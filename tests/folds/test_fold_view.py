@@ -104,7 +104,7 @@ def test_an_image_in_several_rows_is_refused():
 
 
 def test_images_nobody_knows_are_in_no_fold():
-    with pytest.raises(InputError, match="in no fold of folds.csv: x, 1 in all"):
+    with pytest.raises(InputError, match=r"in no fold of folds\.csv: x, 1 in all"):
         view_of().folds_of(["a1", "x"])
     with pytest.raises(InputError, match="in no fold"):
         view_of().groups(["x"])
