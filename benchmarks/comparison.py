@@ -50,9 +50,10 @@ from numpy.typing import NDArray
 from goldfold.competitions.images_table import training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.synthetic import synthesize
-from goldfold.ensemble.honest import assess, number_groups
+from goldfold.ensemble.honest import assess
 from goldfold.errors import GoldfoldError, InputError, plural
 from goldfold.files import write_text
+from goldfold.folds.fold_view import FoldView
 from goldfold.pipeline.fold_trainings import FoldTraining, choose_trainings
 from goldfold.pipeline.image_caches import training_cache
 from goldfold.pipeline.open_run import OpenRun
@@ -151,7 +152,8 @@ def _set_epochs(content: dict[str, Any], path: Path, epochs: int) -> None:
     run = OpenRun.open(path.parent)
     folds = split_images(run)
     held_out = min(run.settings.folds.train or range(run.settings.folds.count))
-    flags = (folds.loc[folds["fold"] != held_out, "area_px"] > 0).to_numpy()
+    learned = folds["image_id"].isin(FoldView(folds).training(held_out))
+    flags = (folds.loc[learned, "area_px"] > 0).to_numpy()
     for model, words in zip(content["models"], SAMPLINGS.values(), strict=True):
         stage = model["stages"][0]
         stage["epochs"] = epochs_within(epochs * flags.size, _images_shown(flags, words))
@@ -170,30 +172,29 @@ def _images_shown(flags: NDArray[np.bool_], words: Mapping[str, Any]) -> Any:
 # --- the scores ---------------------------------------------------------------------------------
 
 
-def held_out_images(run: OpenRun, cache: ImageCache, folds: pd.DataFrame, fold: int) -> HeldOut:
+def held_out_images(run: OpenRun, cache: ImageCache, fold: int) -> HeldOut:
     """Return the images of a fold, sorted by id."""
     train = training_images(run.images).set_index("image_id")
-    chosen = folds[folds["fold"] == fold].sort_values("image_id")
-    ids = list(chosen["image_id"])
+    ids = run.fold_view.held_out(fold)
     images = ValidationImages(
         rows=cache.rows(ids),
         sizes=list(zip(train.loc[ids, "height"], train.loc[ids, "width"], strict=True)),
         masks=list(train.loc[ids, "mask_rle"]),
         dialect=get_dialect(run.settings.competition.labels.dialect),
     )
-    groups = number_groups(list(chosen["group"]))
+    groups = run.fold_view.group_numbers(ids)
     return HeldOut(cache, images, groups, run.settings.competition.metric)
 
 
 def all_outcomes(run: OpenRun) -> tuple[list[Outcome], Images]:
     """Return the honest scores of every sampling, seed and variant, and the images' folds."""
-    folds, stage = run.folds, run.settings.models[0].stages[0]
+    view, stage = run.fold_view, run.settings.models[0].stages[0]
     cache = training_cache(run, stage.image_size, run.settings.models[0].channels)
     numbers = sorted(run.settings.folds.train or range(run.settings.folds.count))
-    parts = {fold: held_out_images(run, cache, folds, fold) for fold in numbers}
-    order = folds[folds["fold"].isin(numbers)].sort_values(["fold", "image_id"])
-    names = list(order["group"])
-    images = Images(order["fold"].to_numpy(), number_groups(names))
+    parts = {fold: held_out_images(run, cache, fold) for fold in numbers}
+    ids = [image_id for fold in numbers for image_id in view.held_out(fold)]
+    names = view.groups(ids)
+    images = Images(view.folds_of(ids), view.group_numbers(ids))
     outcomes = []
     for sampling, seed, jobs in _trainings(run):
         kinds = [_variants(run, job, parts[job.fold]) for job in jobs]

@@ -26,8 +26,9 @@ from scipy import stats
 from threshold_search import make_histograms
 
 from goldfold.ensemble.blend import close_members
-from goldfold.ensemble.honest import assess, number_groups
+from goldfold.ensemble.honest import assess
 from goldfold.ensemble.threshold import rule_scores
+from goldfold.folds.parts import number_groups
 from goldfold.pipeline.members import Members
 from goldfold.pipeline.open_run import OpenRun
 from goldfold.tasks.mask_blending import Blender

@@ -129,8 +129,8 @@ def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
     from goldfold.training.stage_plan import StagePlan
 
     train = training_images(run.images).set_index("image_id")
-    folds = run.folds
-    inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
+    fold = run.fold(one.job.fold)
+    inside = fold.training
     pseudo = one.settings.pseudo_labels
     plan = StagePlan(
         one.settings,
@@ -139,7 +139,7 @@ def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo_labelled=count_pseudo_labels(run, pseudo.name, one.job.fold) if pseudo else 0,
     )
-    return plan, int((folds["fold"] == one.job.fold).sum())
+    return plan, len(fold.held_out)
 
 
 def _validations(one: StageRun, epoch: int) -> int:

@@ -4,7 +4,9 @@
     ├── InputError           exit code 2: wrong use or bad input; the user can mend it
     │   ├── SettingsError        ... in goldfold.toml or --set
     │   ├── ImageError           ... in an image file
-    │   └── RunLengthError       ... in a run-length encoding
+    │   ├── RunLengthError       ... in a run-length encoding
+    │   └── LeakInputError       ... in folds or predictions; a LeakError, too
+    ├── LeakError            exit code 1: a model was about to be judged on what it saw
     ├── OutputError          exit code 1: a file cannot be written
     ├── NotFiniteError       exit code 1: weights or logits are NaN or infinite
     └── Stopped              exit code 143 (SIGTERM), 130 (SIGINT) or 75 (--stop-after): saved
@@ -40,6 +42,14 @@ class ImageError(InputError):
 
 class RunLengthError(InputError):
     """A run-length encoding is malformed."""
+
+
+class LeakError(GoldfoldError):
+    """A model, weight or threshold was about to be judged on images that it was made from."""
+
+
+class LeakInputError(LeakError, InputError):
+    """The same, because of the user's files: folds that split a group, predictions of others."""
 
 
 class OutputError(GoldfoldError):

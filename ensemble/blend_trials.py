@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from goldfold.ensemble.choice import Choice, choose_rule
 from goldfold.ensemble.honest import cross_fit
 from goldfold.ensemble.scale import Scale
-from goldfold.ensemble.weights import Objective, Pixels, choose_weights
+from goldfold.ensemble.weights import Objective, Pixels, WeighedBlend, choose_weights
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -77,6 +77,9 @@ def try_blends(
         merges: names of scales.
         ways: `equal`, `hill-climb`, `simplex`.
         choice: of the rule.
+
+    Raises:
+        LeakError: as in `cross_fit`.
     """
     trials = []
     for merge in merges:
@@ -86,8 +89,18 @@ def try_blends(
         for way in ways:
             weights = choose_weights(way, whole)
             histograms = whole.histograms(weights)
-            without = {part: whole.histograms(chosen) for part, chosen in weights_of[way].items()}
-            scores, _ = cross_fit(histograms, parts, metric, choice=choice, without=without)
+            without = {
+                part: WeighedBlend(whole.histograms(chosen), chosen_on)
+                for part, (chosen, chosen_on) in weights_of[way].items()
+            }
+            scores, _ = cross_fit(
+                histograms,
+                parts,
+                metric,
+                choice=choice,
+                without=without,
+                image_ids=pixels.image_ids.tolist(),
+            )
             optimistic = choose_rule(histograms, metric, choice=choice).score
             trials.append(BlendTrial(merge, way, tuple(weights), scores, optimistic))
     return trials
@@ -99,13 +112,13 @@ def _weights_by_part(
     parts: IntArray,
     metric: str,
     ways: Sequence[str],
-) -> dict[str, dict[int, list[int]]]:
-    """Return, by way and part, the weights chosen on the other parts."""
-    found: dict[str, dict[int, list[int]]] = {way: {} for way in ways}
+) -> dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]]:
+    """Return, by way and part, the weights chosen on the other parts, and on which images."""
+    found: dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]] = {way: {} for way in ways}
     for part in np.unique(parts):
         objective = Objective(pixels.of(parts != part), scales, metric)
         for way in ways:
-            found[way][int(part)] = choose_weights(way, objective)
+            found[way][int(part)] = choose_weights(way, objective), objective.image_ids
     return found
 
 
@@ -125,9 +138,11 @@ def leave_one_out(
     if count < 2:
         return []
     objective = Objective(pixels, scales, metric)
+    image_ids = pixels.image_ids.tolist()
 
     def honest(weights: list[int]) -> FloatArray:
-        return cross_fit(objective.histograms(weights), parts, metric, choice=choice)[0]
+        histograms = objective.histograms(weights)
+        return cross_fit(histograms, parts, metric, choice=choice, image_ids=image_ids)[0]
 
     everything = honest([1] * count).mean()
     found = []

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from goldfold.ensemble.choice import Choice, Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
+from goldfold.ensemble.weights import WeighedBlend
 from goldfold.errors import InputError
+from goldfold.folds.parts import names_of, number_groups, parts_of, refuse_judging
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-PARTS_OF_ONE_FOLD = 5
 INTERVAL_LEVEL = 0.95
 
 _DRAWS_AT_ONCE = 1 << 22
@@ -80,7 +81,8 @@ class _Options(TypedDict):
     min_area_candidates: int | None
     choice: Choice
     given: Rule | None
-    without: Mapping[int, IntArray] | None
+    without: Mapping[int, WeighedBlend] | None
+    image_ids: Sequence[str] | None
 
 
 def assess(
@@ -95,7 +97,8 @@ def assess(
     presence: IntArray | None = None,
     choice: Choice = "peak",
     given: Rule | None = None,
-    without: Mapping[int, IntArray] | None = None,
+    without: Mapping[int, WeighedBlend] | None = None,
+    image_ids: Sequence[str] | None = None,
 ) -> Assessment:
     """Return the rule chosen on all images, with its honest and its optimistic score.
 
@@ -117,9 +120,11 @@ def assess(
         choice: the best rule, or the centre of the plateau around it.
         given: a rule that is taken instead of searching.
         without: as in `cross_fit`, by the parts of `parts_of`.
+        image_ids: as in `cross_fit`.
 
     Raises:
         InputError: lengths differ, there is no such metric, or a single group cannot be parted.
+        LeakError: as in `cross_fit`.
     """
     _check_lengths(len(histograms), len(folds), len(groups))
     group_of = number_groups(groups)
@@ -133,6 +138,7 @@ def assess(
         "choice": choice,
         "given": given,
         "without": without,
+        "image_ids": image_ids,
     }
     scores, fold_scores = cross_fit(histograms, parts, metric, **options)
     without_gate = None
@@ -165,23 +171,6 @@ def assess(
     )
 
 
-def parts_of(folds: Sequence[int] | IntArray, groups: Sequence[str], seed: int) -> IntArray:
-    """Return the part of each image, (N,): what is chosen for a part is chosen on the others.
-
-    Parts are the folds. Where there is only one, its groups are dealt into five parts.
-
-    Args:
-        folds: (N,) fold of each image.
-        groups: (N,) group of each image; "" for an image of its own.
-        seed: of the dealing.
-
-    Raises:
-        InputError: one fold of a single group cannot be parted.
-    """
-    fold_of = np.asarray(folds, np.int64)
-    return fold_of if np.unique(fold_of).size > 1 else _deal(number_groups(groups), seed)
-
-
 def cross_fit(
     histograms: IntArray,
     folds: IntArray,
@@ -191,7 +180,8 @@ def cross_fit(
     presence: IntArray | None = None,
     choice: Choice = "peak",
     given: Rule | None = None,
-    without: Mapping[int, IntArray] | None = None,
+    without: Mapping[int, WeighedBlend] | None = None,
+    image_ids: Sequence[str] | None = None,
 ) -> tuple[FloatArray, tuple[FoldScore, ...]]:
     """Return the score of each image under the rule of the other folds, (N,), and each fold's.
 
@@ -203,11 +193,12 @@ def cross_fit(
         presence: (N,) levels, None for rules without a gate.
         choice: as in `choose_rule`.
         given: as in `choose_rule`.
-        without: where the blend itself was chosen: by fold, the histograms (N, 2 or 3, 256) of the
-            blend that was chosen without the fold.
+        without: where the blend itself was chosen: by fold, the blend that was chosen without it.
+        image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
 
     Raises:
         InputError: there is only one fold, or no such metric.
+        LeakError: weights or a rule would judge images on which they were chosen.
     """
     names = np.unique(folds)
     if names.size < 2:
@@ -215,15 +206,21 @@ def cross_fit(
             f"expected predictions of at least two folds to choose a rule for each on the others, "
             f"found {names.size}. Train and predict a second fold."
         )
-    scores = np.empty(len(histograms))
+    ids, scores = names_of(image_ids, len(histograms)), np.empty(len(histograms))
     never_empty = has_no_empty_mask(histograms)
     fold_scores = []
     for fold in names:
         here = folds == fold
-        blend = histograms if without is None else without[int(fold)]
-        there_presence = None if presence is None else presence[~here]
+        there = ~here
+        refuse_judging("thresholds", int(fold), ids[there], ids[here])
+        blend = histograms
+        if without is not None:
+            weighed = without[int(fold)]
+            refuse_judging("blend weights", int(fold), weighed.chosen_on, ids[here])
+            blend = weighed.histograms
+        there_presence = None if presence is None else presence[there]
         rule = choose_rule(
-            blend[~here],
+            blend[there],
             metric,
             presence=there_presence,
             min_area_candidates=min_area_candidates,
@@ -270,31 +267,6 @@ def group_interval(
         means[start : start + step] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level, samples, count, seed)
-
-
-def number_groups(groups: Sequence[str]) -> IntArray:
-    """Return a number from 0 for each group, (N,); each "" is a group of its own.
-
-    >>> number_groups(["b", "", "a", "b", ""]).tolist()
-    [0, 1, 2, 0, 3]
-    """
-    numbers: dict[str | int, int] = {}
-    names: list[str | int] = [group or place for place, group in enumerate(groups)]
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
-
-
-def _deal(group_of: IntArray, seed: int) -> IntArray:
-    """Return a part for each image, whole groups dealt out in a seeded order."""
-    count = int(group_of.max()) + 1
-    if count < 2:
-        raise InputError(
-            "expected images of at least two groups to choose a rule on some and judge it on the "
-            f"others, found one group of {len(group_of)} images. Predict more images."
-        )
-    part_of_group = np.empty(count, np.int64)
-    part_of_group[np.random.default_rng(seed).permutation(count)] = np.arange(count)
-    parts: IntArray = part_of_group[group_of] % min(PARTS_OF_ONE_FOLD, count)
-    return parts
 
 
 def _mean(scores: FloatArray) -> float | None:

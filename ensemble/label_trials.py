@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.labels import (
     FloatArray,
     IntArray,
     JudgedLabels,
-    LabelObjective,
+    LabelBlend,
+    LabelBlends,
     Truth,
     best_thresholds,
     cross_fit_labels,
 )
-from goldfold.ensemble.weights import choose_weights
 
 
 @dataclass(frozen=True)
@@ -78,18 +77,11 @@ def try_label_blends(
 def _try_one(
     members: Sequence[FloatArray], truth: Truth, parts: IntArray, merge: str, way: str
 ) -> LabelTrial:
-    def choose(which: NDArray[np.bool_]) -> list[int]:
-        own = [one[which] for one in members]
-        return choose_weights(way, LabelObjective(own, truth.of(which), merge))
-
-    def blend(weights: Sequence[int]) -> FloatArray:
-        return merge_labels(members, weights, merge, exclusive=truth.exclusive)
-
-    weights = choose(np.ones(len(parts), bool))
-    whole = blend(weights)
-    judged = cross_fit_labels(truth, parts, lambda which: blend(choose(which)))
-    optimistic = truth.reported_score(whole, best_thresholds(truth, whole))
-    return LabelTrial(merge, way, tuple(weights), judged, optimistic)
+    blends = LabelBlends(members, truth, merge, way)
+    whole = blends.chosen_on(np.ones(len(parts), bool))
+    judged = cross_fit_labels(truth, parts, blends.chosen_on)
+    optimistic = truth.reported_score(whole.probability, best_thresholds(truth, whole.probability))
+    return LabelTrial(merge, way, tuple(whole.weights), judged, optimistic)
 
 
 def leave_one_label_member_out(
@@ -108,7 +100,7 @@ def leave_one_label_member_out(
 
     def honest(those: Sequence[FloatArray]) -> float:
         blend = merge_labels(those, [1] * len(those), merge, exclusive=truth.exclusive)
-        return cross_fit_labels(truth, parts, lambda _: blend).honest
+        return cross_fit_labels(truth, parts, lambda _: LabelBlend(blend)).honest
 
     everything = honest(members)
     scores = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from goldfold.competitions.label_metric import (
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.weights import choose_weights
+from goldfold.folds.parts import names_of, refuse_judging
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,6 +35,7 @@ class Truth:
         exclusive: exactly one class an image.
         metric: name of a metric of classes.
         class_weights: (C,) of the logarithmic loss.
+        image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
     """
 
     targets: Targets
@@ -41,12 +43,16 @@ class Truth:
     exclusive: bool
     metric: str
     class_weights: tuple[float, ...]
+    image_ids: Sequence[str] | None = None
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """The ids of the images, (N,)."""
+        return names_of(self.image_ids, len(self.targets))
 
     def of(self, which: NDArray[np.bool_]) -> Truth:
         """Return the truth of some of the images."""
-        return Truth(
-            self.targets[which], self.classes, self.exclusive, self.metric, self.class_weights
-        )
+        return replace(self, targets=self.targets[which], image_ids=self.names[which].tolist())
 
     def score(
         self,
@@ -80,12 +86,17 @@ class Truth:
 
 
 class LabelObjective:
-    """The score of a blend of members, for the search of weights."""
+    """The score of a blend of members, for the search of weights.
+
+    Attributes:
+        image_ids: (N,) of the images that it looks at.
+    """
 
     def __init__(self, members: Sequence[FloatArray], truth: Truth, merge: str) -> None:
         """Take M members (N, C) and the truth."""
         self._members, self._truth, self._merge = list(members), truth, merge
         self._known: dict[tuple[int, ...], float] = {}
+        self.image_ids = truth.names
 
     @property
     def members(self) -> int:
@@ -141,28 +152,84 @@ class JudgedLabels:
     folds: dict[int, tuple[int, float]]
 
 
+@dataclass(frozen=True)
+class LabelBlend:
+    """Blended probabilities, and the images on which the weights of the blend were chosen.
+
+    Attributes:
+        probability: (N, C).
+        chosen_on: ids; none where the weights were not chosen on any image.
+        weights: of the members.
+    """
+
+    probability: FloatArray
+    chosen_on: Sequence[str] | NDArray[np.str_] = ()
+    weights: Sequence[int] = ()
+
+
+class LabelBlends:
+    """Blends of members, with weights chosen on any of the images."""
+
+    def __init__(
+        self,
+        members: Sequence[FloatArray],
+        truth: Truth,
+        merge: str,
+        weights: str | Sequence[int],
+    ) -> None:
+        """Take what is blended.
+
+        Args:
+            members: M arrays (N, C) of out-of-fold probabilities.
+            truth: of the N images.
+            merge: on what members are averaged.
+            weights: a way to choose them, or their values.
+        """
+        self._members, self._truth, self._merge, self._weights = members, truth, merge, weights
+
+    def chosen_on(self, which: NDArray[np.bool_]) -> LabelBlend:
+        """Return the blend of all images whose weights were chosen on some of them, (N,)."""
+        weights, looked_at = self._choose(which)
+        merged = merge_labels(self._members, weights, self._merge, exclusive=self._truth.exclusive)
+        return LabelBlend(merged, looked_at, weights)
+
+    def _choose(self, which: NDArray[np.bool_]) -> tuple[list[int], NDArray[np.str_]]:
+        """Return weights and the images that they were chosen on."""
+        if not isinstance(self._weights, str):
+            return list(self._weights), names_of([], 0)
+        own = [one[which] for one in self._members]
+        objective = LabelObjective(own, self._truth.of(which), self._merge)
+        return choose_weights(self._weights, objective), objective.image_ids
+
+
 def cross_fit_labels(
-    truth: Truth, parts: IntArray, blend_by: Callable[[NDArray[np.bool_]], FloatArray]
+    truth: Truth, parts: IntArray, blend_by: Callable[[NDArray[np.bool_]], LabelBlend]
 ) -> JudgedLabels:
     """Return probabilities with thresholds that were chosen on the other parts.
 
     Args:
         truth: of N images.
         parts: (N,) fold of each image, or part of the only fold.
-        blend_by: (N,) images to choose on -> probabilities (N, C) of all images; always the same
-            ones where nothing but thresholds is chosen.
+        blend_by: (N,) images to choose on -> the blend of all images; always the same one where
+            nothing but thresholds is chosen.
+
+    Raises:
+        LeakError: weights or thresholds would judge images on which they were chosen.
     """
     probability = np.empty(truth.targets.shape)
     predicted = np.zeros(truth.targets.shape, bool)
     folds = {}
     for part in np.unique(parts):
         here = parts == part
-        its = blend_by(~here)
-        limits = best_thresholds(truth.of(~here), its[~here])
-        probability[here] = its[here]
-        predicted[here] = decide(its[here], truth.exclusive, limits)
-        score = truth.of(here).reported_score(its[here], limits)
-        folds[int(part)] = (int(here.sum()), score)
+        others, own = truth.of(~here), truth.of(here)
+        blend = blend_by(~here)
+        refuse_judging("blend weights", int(part), blend.chosen_on, own.names)
+        refuse_judging("thresholds", int(part), others.names, own.names)
+        limits = best_thresholds(others, blend.probability[~here])
+        its = blend.probability[here]
+        probability[here] = its
+        predicted[here] = decide(its, truth.exclusive, limits)
+        folds[int(part)] = (int(here.sum()), own.reported_score(its, limits))
     honest = honest_score(truth, probability, predicted)
     return JudgedLabels(probability, predicted, honest, folds)
 
@@ -208,25 +275,18 @@ def assess_labels(
         parts: (N,) fold of each image, or part of the only fold.
         merge: on what members are averaged.
         weights: a way to choose them, or their values.
+
+    Raises:
+        LeakError: as in `cross_fit_labels`.
     """
-
-    def choose(which: NDArray[np.bool_]) -> list[int]:
-        if not isinstance(weights, str):
-            return list(weights)
-        own = [one[which] for one in members]
-        return choose_weights(weights, LabelObjective(own, truth.of(which), merge))
-
-    def blend(chosen: Sequence[int]) -> FloatArray:
-        return merge_labels(members, chosen, merge, exclusive=truth.exclusive)
-
-    everything = np.ones(len(parts), bool)
-    chosen = choose(everything)
-    whole = blend(chosen)
+    blends = LabelBlends(members, truth, merge, weights)
+    chosen = blends.chosen_on(np.ones(len(parts), bool))
+    whole = chosen.probability
     thresholds = best_thresholds(truth, whole)
-    judged = cross_fit_labels(truth, parts, lambda which: blend(choose(which)))
+    judged = cross_fit_labels(truth, parts, blends.chosen_on)
     frequency = np.broadcast_to(truth.targets.mean(axis=0), whole.shape)
     return LabelAssessment(
-        weights=chosen,
+        weights=list(chosen.weights),
         thresholds=thresholds,
         probability=judged.probability,
         predicted=judged.predicted,

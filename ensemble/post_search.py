@@ -20,6 +20,7 @@ from goldfold.ensemble.post_processing import (
     combine,
     post_process,
 )
+from goldfold.folds.parts import names_of, refuse_judging
 from goldfold.progress import SILENT, Progress
 
 Mask = NDArray[np.uint8]
@@ -66,6 +67,7 @@ def search_steps(
     *,
     largest_px: int,
     objects_of: Callable[[int], TrueObjects] | None = None,
+    image_ids: Sequence[str] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> PostSearch:
@@ -81,14 +83,18 @@ def search_steps(
         metric: name of a metric of masks.
         largest_px: pixels of the largest image.
         objects_of: place -> true objects, where the metric compares objects.
+        image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
         workers: threads.
         progress: counts images.
+
+    Raises:
+        LeakError: a step would judge images on which its value was chosen.
     """
     # By fold, what is kept so far with the values best on the other folds; and that on all.
     kept_of = {int(fold): NOTHING for fold in np.unique(folds)}
     kept = NOTHING
     trials = []
-    scores = np.zeros(len(folds))
+    scores, ids = np.zeros(len(folds)), names_of(image_ids, len(folds))
     for tried in candidates(largest_px):
 
         def try_one(
@@ -113,7 +119,7 @@ def search_steps(
                 rows.append(row)
                 task.advance()
         table = np.array(rows)
-        best_of = {fold: int(table[folds != fold].mean(axis=0).argmax()) for fold in kept_of}
+        best_of = {fold: _best_without(fold, table, folds, ids) for fold in kept_of}
         honest = table[np.arange(len(folds)), [best_of[int(fold)] for fold in folds]]
         gain = float(honest.mean() - table[:, 0].mean())
         best = int(table.mean(axis=0).argmax())
@@ -124,6 +130,22 @@ def search_steps(
             kept_of = {fold: combine(one, tried[best_of[fold]]) for fold, one in kept_of.items()}
         scores = honest if useful else table[:, 0]
     return PostSearch(kept, tuple(trials), scores)
+
+
+def _best_without(
+    fold: int, table: FloatArray, folds: NDArray[np.int64], ids: NDArray[np.str_]
+) -> int:
+    """Return the place of the value that is best on the other folds.
+
+    Args:
+        fold: that is judged.
+        table: (N, V) score of each image with each value.
+        folds: (N,).
+        ids: (N,).
+    """
+    there = folds != fold
+    refuse_judging("post-processing steps", fold, ids[there], ids[folds == fold])
+    return int(table[there].mean(axis=0).argmax())
 
 
 def _score(metric: str, mask: Mask, true: NDArray[Any] | None) -> float:

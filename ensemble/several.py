@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.ensemble.choice import Choice
-from goldfold.ensemble.honest import Assessment, cross_fit, group_interval, number_groups
+from goldfold.ensemble.honest import Assessment, cross_fit, group_interval
 from goldfold.ensemble.report import FORMAT
+from goldfold.folds.parts import number_groups
 
 FloatArray = NDArray[np.float64]
 
@@ -33,6 +34,7 @@ def cross_fit_classes(
     *,
     classes: int = 1,
     choice: Choice = "peak",
+    image_ids: Sequence[str] | None = None,
 ) -> FloatArray:
     """Return the honest score of each image, (N,), each class under rules of its own.
 
@@ -42,9 +44,10 @@ def cross_fit_classes(
         metric: name of a metric of pixel counts.
         classes: masks of an image, C.
         choice: as in `choose_rule`.
+        image_ids: as in `cross_fit`.
     """
     scores = [
-        cross_fit(histograms[place::classes], parts, metric, choice=choice)[0]
+        cross_fit(histograms[place::classes], parts, metric, choice=choice, image_ids=image_ids)[0]
         for place in range(classes)
     ]
     mean: FloatArray = np.mean(scores, axis=0)

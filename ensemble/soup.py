@@ -18,6 +18,7 @@ from torch import nn
 
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError
+from goldfold.folds.parts import names_of, refuse_judging
 from goldfold.training.batchnorm import has_batchnorm, reestimate_batchnorm
 from goldfold.training.device import Device
 
@@ -72,10 +73,12 @@ class GreedySoup:
     Attributes:
         places: of the checkpoints, the best one first.
         score: mean score at the best rule, on the images that chose.
+        chosen_on: (N,) images that chose.
     """
 
     places: tuple[int, ...]
     score: float
+    chosen_on: Flags
 
 
 def mask_score(metric: str) -> ScoreOf:
@@ -99,12 +102,12 @@ def greedy_soup(count: int, seen_by: SeenBy, chosen: Flags, score_of: ScoreOf) -
         chosen: (N,) images that decide.
         score_of: their score.
     """
-    soup = GreedySoup((0,), score_of(seen_by((0,)), chosen))
+    soup = GreedySoup((0,), score_of(seen_by((0,)), chosen), chosen)
     for place in range(1, count):
         larger = (*soup.places, place)
         found = score_of(seen_by(larger), chosen)
         if found > soup.score:
-            soup = GreedySoup(larger, found)
+            soup = GreedySoup(larger, found, chosen)
     return soup
 
 
@@ -116,9 +119,16 @@ def honest_greedy(count: int, seen_by: SeenBy, first_half: Flags, score_of: Scor
         seen_by: what an average of some of them says.
         first_half: (N,) whether an image is in the first half; whole groups together.
         score_of: what soups are chosen by.
+
+    Raises:
+        LeakError: a soup would judge images that chose it.
     """
-    by_second = seen_by(greedy_soup(count, seen_by, ~first_half, score_of).places)
-    by_first = seen_by(greedy_soup(count, seen_by, first_half, score_of).places)
+    of_second = greedy_soup(count, seen_by, ~first_half, score_of)
+    of_first = greedy_soup(count, seen_by, first_half, score_of)
+    names = names_of(None, len(first_half))
+    refuse_judging("greedy averages", 1, names[of_second.chosen_on], names[first_half])
+    refuse_judging("greedy averages", 2, names[of_first.chosen_on], names[~first_half])
+    by_second, by_first = seen_by(of_second.places), seen_by(of_first.places)
     first = first_half.reshape(-1, *[1] * (by_first.ndim - 1))
     halves: Seen = np.where(first, by_second, by_first)
     return halves

@@ -13,6 +13,7 @@ from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.scale import Scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError, did_you_mean
+from goldfold.folds.parts import names_of
 
 IntArray = NDArray[np.int64]
 Levels = NDArray[np.uint8]
@@ -35,12 +36,14 @@ class Pixels:
         images: int64 (P,) image of each pixel, rising.
         true: bool (P,) whether it belongs to the true mask.
         rest: int64 (N, 2) pixels that are left out, all and of the true mask.
+        image_ids: (N,) ids; whatever is chosen on these pixels was chosen on these images.
     """
 
     levels: Levels
     images: IntArray
     true: NDArray[np.bool_]
     rest: IntArray
+    image_ids: NDArray[np.str_]
 
     def of(self, chosen: NDArray[np.bool_]) -> Pixels:
         """Return those of some images.
@@ -55,7 +58,21 @@ class Pixels:
             numbers[self.images[inside]],
             self.true[inside],
             self.rest[chosen],
+            self.image_ids[chosen],
         )
+
+
+@dataclass(frozen=True)
+class WeighedBlend:
+    """A blend whose weights were chosen, and the images on which they were.
+
+    Attributes:
+        histograms: int64 (N, 2 or 3, 256) of the blended maps.
+        chosen_on: ids of the images that the choice of the weights looked at.
+    """
+
+    histograms: IntArray
+    chosen_on: NDArray[np.str_]
 
 
 def pack(
@@ -64,6 +81,7 @@ def pack(
     count: int,
     *,
     largest_side: int = 256,
+    image_ids: Sequence[str] | None = None,
 ) -> Pixels:
     """Return the pixels that matter, of images thinned out to a largest side.
 
@@ -72,6 +90,7 @@ def pack(
         true_of: place -> true mask (H, W), None where it is empty.
         count: N images.
         largest_side: of larger maps every n-th row and column is looked at.
+        image_ids: (N,) ids; places from 0 unless given.
     """
     levels, images, true = [], [], []
     rest = np.zeros((count, 2), np.int64)
@@ -89,7 +108,11 @@ def pack(
         images.append(np.full(int(busy.sum()), place, np.int64))
         rest[place] = (~busy).sum(), (truth & ~busy).sum()
     return Pixels(
-        np.concatenate(levels, axis=1), np.concatenate(images), np.concatenate(true), rest
+        np.concatenate(levels, axis=1),
+        np.concatenate(images),
+        np.concatenate(true),
+        rest,
+        names_of(image_ids, count),
     )
 
 
@@ -105,7 +128,11 @@ class Scored(Protocol):
 
 
 class Objective:
-    """The best mean score that any rule reaches with a blend; higher is better."""
+    """The best mean score that any rule reaches with a blend; higher is better.
+
+    Attributes:
+        image_ids: (N,) of the images that it looks at.
+    """
 
     def __init__(self, pixels: Pixels, scales: Sequence[Scale], metric: str) -> None:
         """Bring all members onto the scale.
@@ -122,6 +149,7 @@ class Objective:
         self._images = len(pixels.rest)
         self._bins = (pixels.images * 2 + pixels.true) * LEVELS
         self._rest = pixels.rest
+        self.image_ids = pixels.image_ids
         self._known: dict[tuple[int, ...], float] = {}
 
     @property

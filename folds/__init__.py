@@ -5,6 +5,8 @@ from goldfold.lazy import lazy_exports
 __all__ = [
     "AuditReport",
     "Finding",
+    "Fold",
+    "FoldView",
     "MissingGroupWarning",
     "area_strata",
     "audit_folds",
@@ -23,6 +25,8 @@ __getattr__ = lazy_exports(
     {
         "AuditReport": "audit",
         "Finding": "audit",
+        "Fold": "fold_view",
+        "FoldView": "fold_view",
         "MissingGroupWarning": "frame",
         "area_strata": "strata",
         "audit_folds": "audit",

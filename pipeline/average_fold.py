@@ -27,17 +27,16 @@ class FoldAverages:
         """Take a finished training of the run; its checkpoints are loaded when they are needed."""
         from goldfold.pipeline.checkpoint_choice import best_checkpoints
         from goldfold.pipeline.engine_choice import predicting_device
-        from goldfold.pipeline.held_out import held_out_images
         from goldfold.pipeline.image_caches import training_cache
-        from goldfold.pipeline.predictions import image_size
+        from goldfold.pipeline.predictions import image_size, images_to_predict
 
         self.run, self.job = run, job
         self.device: Device = predicting_device(run)
         self.checkpoints = best_checkpoints(run, job)
         size = image_size(run, job)
         self.cache: ImageCache = training_cache(run, size, job.model.channels)
-        self.held_out = held_out_images(run, job)
-        self.seen = sorted(run.folds.loc[run.folds["fold"] != job.fold, "image_id"])
+        self.fold = run.fold(job.fold)
+        self.held_out = images_to_predict(run, job.fold, "out-of-fold")
         self.greedy: tuple[int, ...] = ()
         self._known: dict[tuple[int, ...], Seen] = {}
 
@@ -48,12 +47,12 @@ class FoldAverages:
         """
         import numpy as np
 
-        from goldfold.ensemble.honest import number_groups
         from goldfold.ensemble.soup import greedy_soup, halve_groups, honest_greedy
 
         task, count = self.run.task, len(self.checkpoints)
         halves = halve_groups(
-            number_groups(list(self.held_out["group"])), self.run.settings.ensemble.seed
+            self.run.fold_view.group_numbers(list(self.held_out["image_id"])),
+            self.run.settings.ensemble.seed,
         )
         half = halves.repeat(task.seen_per_image)  # an image's masks go together
         score_of = task.score_of(self.run, self.held_out)
@@ -94,14 +93,27 @@ class FoldAverages:
             self._known[places] = self._predict([self._average(places)], [f"average of {paths}"])
         return self._known[places]
 
+    def _statistics_images(self) -> list[str]:
+        """Return the images that BatchNorm statistics are taken from, spread over the training."""
+        import numpy as np
+
+        seen = self.fold.training
+        places = np.linspace(0, len(seen) - 1, min(len(seen), STATISTICS_IMAGES)).astype(int)
+        return [seen[place] for place in places]
+
     def _statistics(self) -> Iterator[torch.Tensor]:
-        """Yield batches of training images, spread evenly over them."""
+        """Yield batches of training images for BatchNorm statistics.
+
+        Raises:
+            LeakError: the fold holds one of them out.
+        """
         import numpy as np
 
         from goldfold.training.batch import network_input
 
-        rows = self.cache.rows(self.seen)
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_IMAGES)).astype(int)]
+        rows = self.cache.rows(self._statistics_images())
+        used = [self.cache.image_ids[row] for row in rows]
+        self.fold.refuse_held_out(used, "taking BatchNorm statistics")
         size = self.job.model.stages[-1].batch_size
         for start in range(0, len(rows), size):
             pixels = np.stack([self.cache.pixels[row] for row in rows[start : start + size]])
@@ -116,6 +128,7 @@ class FoldAverages:
         predictor = Predictor(
             models, self.device, views, inference.merge, names=names, progress=self.run.progress
         )
+        self.fold.require_held_out(self.held_out["image_id"], "comparing averages of weights")
         seen: Seen = self.run.task.see(self.run, predictor, self.cache, self.held_out)
         return seen
 

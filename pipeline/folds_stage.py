@@ -147,12 +147,12 @@ def _refuse_foreign(run: OpenRun, there: str, unrecorded: bool = False) -> None:
 def _refuse_used(run: OpenRun, made_from: dict[str, Any]) -> None:
     """Raise InputError if trainings of this run held out the folds of the present folds.csv."""
     from goldfold.errors import InputError, plural
-    from goldfold.files import fingerprint
+    from goldfold.folds.fold_view import FoldView
     from goldfold.folds.table import read_folds
     from goldfold.rundirectory import recorded
 
-    folds = read_folds(run.directory.folds)
-    held_out = {fingerprint(sorted(part["image_id"])) for _, part in folds.groupby("fold")}
+    view = FoldView(read_folds(run.directory.folds))
+    held_out = {view.fingerprint(fold) for fold in view.folds}
     used = [
         folder
         for folder in sorted((run.directory.root / "models").glob("*/seed-*/fold-*/stage-*"))

@@ -68,11 +68,12 @@ def _planned_folds(run: OpenRun) -> list[int] | None:
     """Return the fold of each training image in the order of images.csv, None if none are made."""
     from goldfold.competitions.images_table import training_images
     from goldfold.errors import InputError
+    from goldfold.folds.fold_view import FoldView
     from goldfold.pipeline.split import split_images
 
     try:
         folds = split_images(run)
     except InputError:  # said by the split itself
         return None
-    fold_of = dict(zip(folds["image_id"], folds["fold"], strict=True))
-    return [int(fold_of[image_id]) for image_id in training_images(run.images)["image_id"]]
+    places = FoldView(folds).folds_of(list(training_images(run.images)["image_id"]))
+    return [int(fold) for fold in places]

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from goldfold.ensemble.blend import Member
+    from goldfold.folds.fold_view import FoldView
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
 
@@ -62,22 +61,16 @@ def _open_members(
         remedy = f"Run `{run.command('predict run')} --{split}`."
         raise InputError(list_problems("predictions are missing or outdated:", problems, remedy))
     if split == "out-of-fold":
-        _check_out_of_fold(members, run.folds)
+        _require_out_of_fold(members, run.fold_view)
     return _choose(run, members, weights)
 
 
-def _check_out_of_fold(members: Sequence[Member], folds: pd.DataFrame) -> None:
-    """Raise InputError if a member's model saw an image that it predicts, or its group."""
-    from goldfold.ensemble.bookkeeping import check_out_of_fold
-
+def _require_out_of_fold(members: Sequence[Member], view: FoldView) -> None:
+    """Raise LeakInputError if a member's model saw an image that it predicts, or its group."""
     readers = [reader for member in members for seed in member.seeds for reader in seed]
-    check_out_of_fold(
-        (
-            (str(reader.path), int(reader.path.parent.name.split("-")[1]), reader.image_ids)
-            for reader in readers
-        ),
-        dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True)),
-        dict(zip(folds["image_id"], folds["group"].fillna("").astype(str), strict=True)),
+    view.require_out_of_fold(
+        (str(reader.path), int(reader.path.parent.name.split("-")[1]), reader.image_ids)
+        for reader in readers
     )
 
 
@@ -106,13 +99,9 @@ def _require_same_folds(run: OpenRun, other: OpenRun) -> None:
     """Raise InputError unless both runs hold the same images out in the same folds."""
     from goldfold.errors import InputError, list_problems, plural
 
-    folds, its_folds = run.folds, other.folds
-    mine = dict(zip(folds["image_id"], folds["fold"].tolist(), strict=True))
-    its = dict(zip(its_folds["image_id"], its_folds["fold"].tolist(), strict=True))
     different = [
-        f"{image_id}: fold {mine.get(image_id, 'none')} here, {its.get(image_id, 'none')} there"
-        for image_id in sorted(mine.keys() | its.keys())
-        if mine.get(image_id) != its.get(image_id)
+        f"{image_id}: fold {_named(mine)} here, {_named(its)} there"
+        for image_id, (mine, its) in run.fold_view.placed_otherwise(other.fold_view).items()
     ]
     if different:
         images = plural(len(different), "image is", "images are")
@@ -123,6 +112,10 @@ def _require_same_folds(run: OpenRun, other: OpenRun) -> None:
         )
         remedy = f"Copy {run.directory.folds} there and train that run on it, or leave the run out."
         raise InputError(list_problems(title, different, remedy, limit=5))
+
+
+def _named(fold: int | None) -> str:
+    return "none" if fold is None else str(fold)
 
 
 def _open_own(

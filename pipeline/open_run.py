@@ -16,6 +16,7 @@ from goldfold.workers import default_workers
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goldfold.folds.fold_view import Fold, FoldView
     from goldfold.tasks.task import Task
 
 
@@ -41,6 +42,7 @@ class OpenRun:
         self.assignments = tuple(assignments)
         self._images: pd.DataFrame | None = None
         self._folds: pd.DataFrame | None = None
+        self._fold_view: FoldView | None = None
 
     @classmethod
     def open(
@@ -107,6 +109,27 @@ class OpenRun:
             self._folds = require_folds(self)
         return self._folds
 
+    @property
+    def fold_view(self) -> FoldView:
+        """Who is trained on, who is held out, and which images belong together.
+
+        Raises:
+            InputError: as `folds`.
+        """
+        if self._fold_view is None:
+            from goldfold.folds.fold_view import FoldView
+
+            self._fold_view = FoldView(self.folds)
+        return self._fold_view
+
+    def fold(self, number: int) -> Fold:
+        """Return one fold: what it holds out, and what its models are trained on.
+
+        Raises:
+            InputError: as `folds`.
+        """
+        return self.fold_view.fold(number)
+
     def read_tables(self) -> None:
         """Read images.csv and folds.csv, so that what is wrong with them is said first.
 
@@ -118,12 +141,14 @@ class OpenRun:
     def take_tables(self, images: pd.DataFrame, folds: pd.DataFrame | None = None) -> None:
         """Use these tables from now on, e.g. ones that a dry run did not write."""
         self._images = images
-        self._folds = folds if folds is not None else self._folds
+        if folds is not None:
+            self._folds, self._fold_view = folds, None
 
     def with_progress(self, progress: Progress) -> Self:
         """Return the same run, which reports elsewhere."""
         other = type(self)(self.directory, self.settings, progress, self.assignments)
         other._images, other._folds = self._images, self._folds
+        other._fold_view = self._fold_view
         return other
 
     def command(self, words: str) -> str:

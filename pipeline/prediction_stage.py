@@ -75,6 +75,9 @@ def _predict_one(
     """Predict one split with one fold's checkpoints, or say that it is up to date.
 
     `caches` holds image caches by split, size and channels; one that is missing is added.
+
+    Raises:
+        LeakError: the checkpoints have seen an image that they are to predict out of fold.
     """
     from goldfold.inference.store import MapWriter
     from goldfold.pipeline.predictions import (
@@ -92,6 +95,8 @@ def _predict_one(
         run.progress.say(f"{name}: up to date")
         return
     chosen = images_to_predict(run, job.fold, split)
+    if split == "out-of-fold":
+        run.fold(job.fold).require_held_out(chosen["image_id"], "out-of-fold prediction")
     form = (split, image_size(run, job), job.model.channels)
     if form not in caches:
         caches[form] = _cache_of(run, *form)

@@ -118,9 +118,8 @@ def images_to_predict(run: OpenRun, fold: int, split: Split) -> pd.DataFrame:
                 f"Predict without them: `{run.command('predict run')} --out-of-fold`."
             )
     else:
-        held_out = run.folds.loc[run.folds["fold"] == fold, "image_id"]
         train = training_images(run.images)
-        chosen = train[train["image_id"].isin(held_out)]
+        chosen = train[train["image_id"].isin(run.fold(fold).held_out)]
     return chosen.sort_values("image_id", ignore_index=True)
 
 

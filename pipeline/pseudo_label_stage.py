@@ -39,10 +39,11 @@ def write_pseudo_labels(
     Raises:
         InputError: predictions are missing or outdated, the other run has other folds or classes,
             there is nothing to label, or there are other pseudo-labels of that name.
+        LeakError: models that have seen what a fold holds out would teach it.
     """
     from goldfold.files import fingerprint
     from goldfold.pipeline.members import Members
-    from goldfold.pipeline.pseudo_labels import held_out_print, test_contents
+    from goldfold.pipeline.pseudo_labels import test_contents
     from goldfold.pipeline.same_classes import require_same_classes
 
     if target is not run:
@@ -55,13 +56,15 @@ def write_pseudo_labels(
     for fold in _folds_of(next(iter(members.values()))):
         facts = {
             "fold": fold,
-            "held_out_images": held_out_print(run.folds, fold),
+            "held_out_images": run.fold(fold).fingerprint,
             "labels": labels,
             "confidence": confidence,
             "images": fingerprint(list(wanted)),
             "test_images": contents,
         }
         readers = {record: _readers_of(fold, own) for record, own in members.items()}
+        models = [_fold_of(reader) for own in readers.values() for reader, _ in own]
+        run.fold(fold).refuse_models(models, "pseudo-labelling")
         tables.append(_write_fold(target, readers, wanted, name, facts, overwrite))
     _write_table(target, name, tables)
     return tables
@@ -71,13 +74,10 @@ def _require_same_folds(run: OpenRun, target: OpenRun) -> None:
     """Raise InputError unless the other run's folds hold the same images."""
     from goldfold.errors import InputError
 
-    folds, others = run.folds, target.folds
-    ours = dict(zip(folds["image_id"], folds["fold"], strict=True))
-    theirs = dict(zip(others["image_id"], others["fold"], strict=True))
-    if ours != theirs:
-        differ = sum(ours.get(k) != theirs.get(k) for k in set(ours) | set(theirs))
+    differ = run.fold_view.placed_otherwise(target.fold_view)
+    if differ:
         raise InputError(
-            f"{target.directory.folds} and {run.directory.folds} put {differ:,} images into "
+            f"{target.directory.folds} and {run.directory.folds} put {len(differ):,} images into "
             "different folds, so models of one have seen what the other holds out. Copy "
             "goldfold.toml's [folds] from one run to the other and build the folds again."
         )

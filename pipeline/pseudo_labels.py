@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.errors import InputError
+    from goldfold.errors import LeakInputError
     from goldfold.extent import Given
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.pseudo_labels import PseudoLabels
@@ -42,7 +42,7 @@ def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: Given) -> Pseud
 
     path = require_pseudo_labels(run, name, fold)
     taught_by = recorded(path.with_suffix(".json"), "facts", "held_out_images")
-    if taught_by != held_out_print(run.folds, fold):
+    if taught_by != run.fold(fold).fingerprint:
         raise seen_by_models(path, fold)
     return run.task.read_pseudo(path, run.directory.cache, f"{name}-fold-{fold}", size)
 
@@ -81,22 +81,15 @@ def test_contents(images: pd.DataFrame) -> str:
     return images_fingerprint(test_images(images))
 
 
-def seen_by_models(path: Path, fold: int) -> InputError:
+def seen_by_models(path: Path, fold: int) -> LeakInputError:
     """Return the error of pseudo-labels whose models have seen what a fold holds out."""
-    from goldfold.errors import InputError
+    from goldfold.errors import LeakInputError
 
-    return InputError(
+    return LeakInputError(
         f"the models behind {path} held out other images than fold {fold} of this run: "
         "they have seen some of its labels. Write the pseudo-labels from a run with the "
         "same folds.csv."
     )
-
-
-def held_out_print(folds: pd.DataFrame, fold: int) -> str:
-    """Return the fingerprint of the images that a fold holds out."""
-    from goldfold.files import fingerprint
-
-    return fingerprint(sorted(folds.loc[folds["fold"] == fold, "image_id"]))
 
 
 def pseudo_folder(run: OpenRun, name: str) -> Path:

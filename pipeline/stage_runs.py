@@ -75,12 +75,10 @@ def fold_run_of(
     run: OpenRun, job: FoldTraining, number: int, data_facts: Mapping[str, str]
 ) -> FoldRun:
     """Return the folder of a stage of a job, with what the stage is made from now."""
-    from goldfold.files import fingerprint
     from goldfold.pipeline.pseudo_labels import pseudo_labels_fingerprint
     from goldfold.training.fold_run import FoldRun
     from goldfold.training.start import start_fingerprint
 
-    held_out = sorted(run.folds.loc[run.folds["fold"] == job.fold, "image_id"])
     stages = {
         f"stage-{n}": one.model_dump(mode="json")
         for n, one in enumerate(job.model.stages[:number], 1)
@@ -92,7 +90,7 @@ def fold_run_of(
         "seed": job.seed,
         "data": data_facts["data"],
         "images": data_facts["images"],
-        "held_out_images": fingerprint(held_out),
+        "held_out_images": run.fold(job.fold).fingerprint,
     }
     before = job.stage_folder(run, number - 1) if number > 1 else None
     if before is not None:

@@ -32,23 +32,26 @@ def fold_data(
 
     Raises:
         InputError: images are missing, or pseudo-labels, or the column of the sampling weights.
+        LeakError: the task would train on images that the fold holds out, or validate on others.
     """
+    from dataclasses import replace
+
     from goldfold.competitions.images_table import training_images
     from goldfold.tasks.results import Lessons
 
     train = training_images(run.images).set_index("image_id")
-    folds = run.folds
-    inside = sorted(folds.loc[folds["fold"] != one.job.fold, "image_id"])
+    fold = run.fold(one.job.fold)
+    inside = fold.training
     lessons = Lessons(
         cache=_cache(run, "train", one, caches),
         train=train,
         inside=inside,
-        held_out=sorted(folds.loc[folds["fold"] == one.job.fold, "image_id"]),
+        held_out=fold.held_out,
         stage=one.settings,
         weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
         pseudo=_pseudo_labelled(run, one, caches),
     )
-    return run.task.fold_data(lessons)
+    return replace(run.task.fold_data(lessons), fold=fold)  # which checks the rows of the task
 
 
 def labels_fingerprint(run: OpenRun, train: pd.DataFrame) -> str:
@@ -114,4 +117,17 @@ def _pseudo_labelled(
         return None
     labels = open_pseudo_labels(run, wanted.name, one.job.fold, one.settings.image_size)
     cache = _cache(run, "test", one, caches)
-    return PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
+    found = PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
+    _refuse_held_out_groups(run, one, found)
+    return found
+
+
+def _refuse_held_out_groups(run: OpenRun, one: StageRun, found: PseudoLabelled) -> None:
+    """Raise LeakInputError if the fold holds out a group with a pseudo-labelled image."""
+    from goldfold.competitions.images_table import group_column, test_images
+
+    test = test_images(run.images)
+    groups = dict(zip(test["image_id"], group_column(test, run.settings.folds.group), strict=True))
+    image_ids = [found.cache.image_ids[row] for row in found.rows]
+    own = [groups[image_id] for image_id in image_ids]
+    run.fold(one.job.fold).refuse_groups(image_ids, own, "training on pseudo-labels")

@@ -37,17 +37,17 @@ def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> di
     """Return what sets of views score on the held-out images of a model, as plain values."""
     import numpy as np
 
-    from goldfold.pipeline.held_out import held_out_images
     from goldfold.pipeline.image_caches import training_cache
     from goldfold.pipeline.networks import Networks
-    from goldfold.pipeline.predictions import image_size
+    from goldfold.pipeline.predictions import image_size, images_to_predict
     from goldfold.tasks.view_sets import rows_of_sets, sets_of
 
     sets = sets_of(names)
     seen, tables, seconds = [], [], np.zeros(len(names))
     for job in jobs:
         cache = training_cache(run, image_size(run, job), job.model.channels)
-        held_out = held_out_images(run, job)
+        held_out = images_to_predict(run, job.fold, "out-of-fold")
+        run.fold(job.fold).require_held_out(held_out["image_id"], "comparing views")
         predictor = Networks(run, job).predictor(cache)
         title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
         of_job, took = run.task.see_sets(

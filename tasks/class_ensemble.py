@@ -32,6 +32,7 @@ def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Tr
         form.exclusive,
         form.metric,
         tuple(class_weight_list(form.classes, form.metric_weights)),
+        list(image_ids),
     )
 
 
@@ -61,7 +62,6 @@ def assess_classes(
     import numpy as np
     import pandas as pd
 
-    from goldfold.ensemble.honest import number_groups, parts_of
     from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
     from goldfold.ensemble.labels import assess_labels
     from goldfold.files import write_text
@@ -69,10 +69,9 @@ def assess_classes(
 
     settings = run.settings.ensemble
     members = class_members(source, "out-of-fold")
-    table = run.folds.set_index("image_id").loc[members.image_ids]
-    groups = list(table["group"])
+    view = run.fold_view
     truth = truth_of(run, run.images, members.image_ids)
-    parts = parts_of(table["fold"].to_numpy(), groups, settings.seed)
+    parts = view.parts(members.image_ids, settings.seed)
     found = assess_labels(
         members.probability, truth, parts, merge=settings.merge, weights=settings.weights
     )
@@ -80,7 +79,7 @@ def assess_classes(
         truth,
         found.probability,
         found.predicted,
-        number_groups(groups),
+        view.group_numbers(members.image_ids),
         samples=settings.bootstrap_samples,
         seed=settings.seed,
     )
@@ -96,7 +95,7 @@ def assess_classes(
     ]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
     write_text(run.directory.metrics, text)
-    one_fold = table["fold"].nunique() == 1
+    one_fold = np.unique(view.folds_of(members.image_ids)).size == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
     return _report(run, members, truth, found, bounds, whole, one_fold, made_from)
 

@@ -47,21 +47,18 @@ class ClassJudgement:
 
     def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
         """Take the images that all ways predict."""
-        from goldfold.ensemble.honest import number_groups, parts_of
         from goldfold.tasks.class_ensemble import truth_of
 
-        table = run.folds.set_index("image_id").loc[list(image_ids)]
-        groups = list(table["group"])
         self.settings = run.settings.ensemble
         self.truth: Truth = truth_of(run, run.images, image_ids)
-        self.parts = parts_of(table["fold"].to_numpy(), groups, self.settings.seed)
-        self.groups = number_groups(groups)
+        self.parts = run.fold_view.parts(image_ids, self.settings.seed)
+        self.groups = run.fold_view.group_numbers(image_ids)
 
     def judge(self, probability: FloatArray) -> JudgedLabels:
         """Return probabilities (N, C) with thresholds that were chosen on the other folds."""
-        from goldfold.ensemble.labels import cross_fit_labels
+        from goldfold.ensemble.labels import LabelBlend, cross_fit_labels
 
-        return cross_fit_labels(self.truth, self.parts, lambda _: probability)
+        return cross_fit_labels(self.truth, self.parts, lambda _: LabelBlend(probability))
 
     def gains(self, base: JudgedLabels, others: Sequence[JudgedLabels]) -> list[dict[str, Any]]:
         """Return what each of several ways gains over a first one, as JSON values."""

@@ -192,10 +192,10 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     import pandas as pd
 
     from goldfold.competitions.images_table import CLASSES, test_images
-    from goldfold.ensemble.honest import number_groups
     from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
     from goldfold.ensemble.labels import honest_score
     from goldfold.files import write_text
+    from goldfold.folds.parts import number_groups
     from goldfold.tasks.class_ensemble import truth_of, with_bounds
 
     test = test_images(run.images)

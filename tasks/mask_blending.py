@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.post_search import PostSearch
     from goldfold.ensemble.scale import Scale
     from goldfold.ensemble.threshold import Rule
-    from goldfold.ensemble.weights import Pixels
+    from goldfold.ensemble.weights import Pixels, WeighedBlend
     from goldfold.tasks.run_view import RunView
 
 MOST_IMAGES = 2000
@@ -43,17 +43,15 @@ class Blender:
             members: with the maps of that class.
             of_class: its name.
         """
-        from goldfold.ensemble.honest import parts_of
-
         self.run, self.members, self.of_class = run, list(members), of_class
         self.true_mask = true_masks(run, images)
         self.true_objects = true_objects(run, images)
         self.level_counts: dict[str, list[int]] = {}
         self.image_ids = self.blend(self.members).image_ids
-        table = run.folds.set_index("image_id").loc[self.image_ids]
-        self.folds: NDArray[np.int64] = table["fold"].to_numpy()
-        self.groups = list(table["group"])
-        self.parts = parts_of(self.folds, self.groups, run.settings.ensemble.seed)
+        view = run.fold_view
+        self.folds: NDArray[np.int64] = view.folds_of(self.image_ids)
+        self.groups = view.groups(self.image_ids)
+        self.parts = view.parts(self.image_ids, run.settings.ensemble.seed)
 
     def blend(self, members: Sequence[Member], merge: str | None = None) -> Blend:
         """Return a blend of members, on the scale of the settings unless another is given."""
@@ -85,17 +83,17 @@ class Blender:
             for member in self.members
         }
 
-    def weigh(self) -> tuple[list[Member], dict[int, NDArray[np.int64]] | None]:
+    def weigh(self) -> tuple[list[Member], dict[int, WeighedBlend] | None]:
         """Return the members with their weights, chosen as the settings say.
 
-        Where weights are searched for, there are also, by part, the histograms of the blend whose
-        weights were chosen without it. At most `MOST_IMAGES` images are searched on.
+        Where weights are searched for, there is also, by part, the blend whose weights were chosen
+        without it. At most `MOST_IMAGES` images are searched on.
         """
         from dataclasses import replace
 
         import numpy as np
 
-        from goldfold.ensemble.weights import Objective, choose_weights
+        from goldfold.ensemble.weights import Objective, WeighedBlend, choose_weights
 
         way = self.run.settings.ensemble.weights
         if not isinstance(way, str) or way == "equal" or len(self.members) == 1:
@@ -116,7 +114,7 @@ class Blender:
             weights = tuple(choose_weights(way, objective))
             if weights not in made:
                 made[weights] = self.histograms(weighed(weights))
-            without[int(part)] = made[weights]
+            without[int(part)] = WeighedBlend(made[weights], objective.image_ids)
         return weighed(choose_weights(way, Objective(pixels, scales, metric))), without
 
     def scale_list(self, merge: str) -> list[Scale]:
@@ -147,6 +145,7 @@ class Blender:
             lambda place: [one.read(ids[place]) for one in single],
             lambda place: self.true_mask(ids[place]),
             len(ids),
+            image_ids=ids,
         )
 
     def histograms(self, members: Sequence[Member]) -> NDArray[np.int64]:
@@ -176,7 +175,7 @@ class Blender:
         self,
         histograms: NDArray[np.int64],
         members: Sequence[Member],
-        without: dict[int, NDArray[np.int64]] | None = None,
+        without: dict[int, WeighedBlend] | None = None,
     ) -> Assessment:
         """Return the rule and what to expect of it."""
         from goldfold.ensemble.honest import assess
@@ -197,6 +196,7 @@ class Blender:
             choice=settings.rule,
             given=given,
             without=without,
+            image_ids=self.image_ids,
         )
 
     def _given_rule(self) -> Rule | None:
@@ -253,6 +253,7 @@ class Blender:
             self.run.settings.competition.metric,
             largest_px=max(height * width for height, width in sizes),
             objects_of=None if objects_of is None else lambda place: objects_of(ids[place]),
+            image_ids=ids,
             workers=self.run.workers,
             progress=self.run.progress,
         )
@@ -262,14 +263,14 @@ class Blender:
         histograms: NDArray[np.int64],
         members: Sequence[Member],
         assessment: Assessment,
-        without: dict[int, NDArray[np.int64]] | None = None,
+        without: dict[int, WeighedBlend] | None = None,
     ) -> pd.DataFrame:
         """Return Dice, IoU, precision and recall under the honest rules, before post-processing."""
         from goldfold.ensemble.overlap import overlap_table
 
         honest = histograms.copy()
         for part, blend in (without or {}).items():
-            honest[self.parts == part] = blend[self.parts == part]
+            honest[self.parts == part] = blend.histograms[self.parts == part]
         rules = {one.fold: one.rule for one in assessment.folds}
         gated = any(rule.gate for rule in rules.values())
         presence = _presence(self.blend(members), self.image_ids) if gated else None

@@ -42,7 +42,7 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
         left_out = leave_one_out(pixels, scales, parts, metric, settings.rule)
     finally:
         close_members(members)
-    groups = [blender.groups[place] for place in sample]
+    groups = run.fold_view.group_numbers([blender.image_ids[place] for place in sample])
     base = trials[0].scores
     names = [member.name for member in members]
     return {
@@ -72,12 +72,10 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
     }
 
 
-def _gain(gap: NDArray[np.float64], groups: list[str], run: RunView) -> dict[str, float]:
+def _gain(gap: NDArray[np.float64], groups: NDArray[np.int64], run: RunView) -> dict[str, float]:
     """Return the mean gain over the plain mean and its interval over groups."""
-    from goldfold.ensemble.honest import group_interval, number_groups
+    from goldfold.ensemble.honest import group_interval
 
     settings = run.settings.ensemble
-    interval = group_interval(
-        gap, number_groups(groups), samples=settings.bootstrap_samples, seed=settings.seed
-    )
+    interval = group_interval(gap, groups, samples=settings.bootstrap_samples, seed=settings.seed)
     return {"mean": float(gap.mean()), "low": interval.low, "high": interval.high}

@@ -148,14 +148,13 @@ def judge_masks(
     """
     import numpy as np
 
-    from goldfold.ensemble.honest import group_interval, number_groups, parts_of
+    from goldfold.ensemble.honest import group_interval
     from goldfold.ensemble.several import cross_fit_classes
     from goldfold.tasks.results import Judgement
 
     settings, form = run.settings.ensemble, run.settings.competition
-    fold_of = np.concatenate([table["fold"].to_numpy() for table in held_out])
-    groups = [group for table in held_out for group in table["group"]]
-    parts, numbers = parts_of(fold_of, groups, settings.seed), number_groups(groups)
+    ids = [image_id for table in held_out for image_id in table["image_id"]]
+    parts, numbers = run.fold_view.parts(ids, settings.seed), run.fold_view.group_numbers(ids)
     scores = [
         cross_fit_classes(
             np.concatenate(list(histograms)),
@@ -163,6 +162,7 @@ def judge_masks(
             form.metric,
             classes=form.outputs,
             choice=settings.rule,
+            image_ids=ids,
         )
         for histograms in ways
     ]
@@ -173,4 +173,4 @@ def judge_masks(
             gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
         )
         gains.append({"mean": float(gap.mean()), "low": interval.low, "high": interval.high})
-    return Judgement([float(score.mean()) for score in scores], gains, len(fold_of))
+    return Judgement([float(score.mean()) for score in scores], gains, len(ids))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.ensemble.blend import Member
+    from goldfold.folds.fold_view import FoldView
     from goldfold.progress import Progress
     from goldfold.rundirectory import RunDirectory
     from goldfold.settings import Settings
@@ -42,6 +43,10 @@ class RunView(Protocol):
     @property
     def folds(self) -> pd.DataFrame:
         """folds.csv, one row per training image."""
+
+    @property
+    def fold_view(self) -> FoldView:
+        """Who is trained on, who is held out, and which images belong together."""
 
     def command(self, words: str) -> str:
         """Return a command on this run, for messages."""

@@ -151,7 +151,7 @@ class Task(ABC):
             run: the run.
             predictor: of the fold that held the images out.
             cache: the images at the network's size.
-            held_out: rows of images.csv, with fold and group.
+            held_out: rows of images.csv.
             names: of V views.
             sets: places of the views of each set.
             title: of the progress.
@@ -179,7 +179,7 @@ class Task(ABC):
         Args:
             run: the run.
             ways: for each way, by fold training, what `see` gives of its held-out images.
-            held_out: by fold training, rows of images.csv with fold and group.
+            held_out: by fold training, rows of images.csv.
             base: the way that gains are counted from.
         """
 

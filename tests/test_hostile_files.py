@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 import socket
 import urllib.request
@@ -144,8 +145,9 @@ def test_options_of_another_run_load_nothing(attack, finished, copied, invoke, t
     other = shutil.copytree(copied, tmp_path / "runs" / "other")
     settings = other / "goldfold.toml"
     text = settings.read_text()
-    at = text.index("[models.options]") + len("[models.options]")
-    settings.write_text(f'{text[:at]}\ncheckpoint_path = "{checkpoint}"{text[at:]}')
+    hostile = re.sub(r"options ?= ?\{", f'options = {{checkpoint_path = "{checkpoint}", ', text)
+    assert hostile != text
+    settings.write_text(hostile)
     done = invoke("ensemble", "run", copied, "--set", f'ensemble.runs=["{other}"]')
     assert done.code == 2
     assert str(settings) in done.err

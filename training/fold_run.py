@@ -13,6 +13,7 @@ from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.files import read_json, remove_leftovers
+from goldfold.folds.fold_view import Fold
 from goldfold.locks import locked_folder
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
@@ -44,6 +45,10 @@ class FoldData:
         labels: (L, C) uint8, 0 or 1, where images have classes in place of masks.
         class_weights: (C,) of the loss, None where all are 1.
         mirror: as in `TrainingImages`.
+        fold: whose images these are; with it every row is checked.
+
+    Raises:
+        LeakError: an image to learn from is held out by the fold, or one to judge on is not.
     """
 
     cache: ImageCache
@@ -56,12 +61,20 @@ class FoldData:
     labels: NDArray[np.uint8] | None = None
     class_weights: tuple[float, ...] | None = None
     mirror: tuple[int, ...] = ()
+    fold: Fold | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse leaks, by the ids of the cache's rows that will really be used."""
+        if self.fold is not None:
+            judged = [self.cache.image_ids[row] for row in self.validation.rows]
+            self.fold.require_held_out(judged, "validation")
+            _ = self.images  # which refuses what the fold holds out
 
     @property
     def images(self) -> TrainingImages:
         """The images to learn from, by one number each."""
         labels = None if self.labels is None else self.labels * np.uint8(255)
-        return TrainingImages(self.cache, self.rows, self.pseudo, labels, self.mirror)
+        return TrainingImages(self.cache, self.rows, self.pseudo, labels, self.mirror, self.fold)
 
     @property
     def classes(self) -> int:

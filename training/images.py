@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.folds.fold_view import Fold
 from goldfold.training.cache import ImageCache
 
 Pixels = NDArray[np.uint8]
@@ -37,6 +38,10 @@ class TrainingImages:
         pseudo: the others, if any.
         labels: (L, C) uint8, 0 to 255, where images have classes in place of masks.
         mirror: for each mask the place of the one that a mirror makes of it; () where all stay.
+        fold: that is trained; it must hold none of the labelled images out.
+
+    Raises:
+        LeakError: the fold holds out one of the images.
     """
 
     cache: ImageCache
@@ -44,6 +49,13 @@ class TrainingImages:
     pseudo: PseudoLabelled | None = None
     labels: NDArray[np.uint8] | None = None
     mirror: tuple[int, ...] = ()
+    fold: Fold | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse images that the fold holds out: everything that is learned is read from here."""
+        if self.fold is not None:
+            learned = [self.cache.image_ids[row] for row in self.rows]
+            self.fold.refuse_held_out(learned, "training")
 
     @property
     def pseudo_labelled(self) -> int:

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from goldfold.competitions.histogram import level_histograms
-from goldfold.ensemble.honest import assess, cross_fit, group_interval, number_groups
+from goldfold.ensemble.honest import assess, cross_fit, group_interval
 from goldfold.ensemble.threshold import ALL_EMPTY, rule_scores, search_rule
-from goldfold.errors import InputError
+from goldfold.ensemble.weights import WeighedBlend
+from goldfold.errors import InputError, LeakError
+from goldfold.folds.parts import number_groups
 
 COUNT = 40
 
@@ -45,6 +47,19 @@ def test_a_fold_has_no_say_in_its_own_rule() -> None:
     changed[folds == 2] = make_histograms(9)[folds == 2]
     _, after = cross_fit(changed, folds, "dice")
     assert before[2].rule == after[2].rule
+
+
+def test_a_blend_does_not_judge_the_images_that_chose_its_weights() -> None:
+    """Each fold is given the blend of its neighbour, whose weights were chosen on it."""
+    histograms, folds = make_histograms(2), np.arange(COUNT) % 4
+    ids = np.array([f"i{place:02}" for place in range(COUNT)])
+    right = {fold: WeighedBlend(histograms, ids[folds != fold]) for fold in range(4)}
+    how = {"metric": "dice", "image_ids": ids.tolist()}
+    scores, _ = cross_fit(histograms, folds, **how, without=right)
+    assert np.array_equal(scores, cross_fit(histograms, folds, "dice")[0])
+    wrong = {fold: right[(fold + 1) % 4] for fold in range(4)}
+    with pytest.raises(LeakError, match=r"part 0: blend weights .* 10 images .*: i00, i04, i08"):
+        cross_fit(histograms, folds, **how, without=wrong)
 
 
 def test_honest_is_the_mean_over_images_and_no_better_than_optimistic() -> None:

@@ -6,7 +6,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from goldfold.competitions.label_metric import decide
 from goldfold.ensemble.label_gain import label_gains
-from goldfold.ensemble.labels import JudgedLabels, Truth, cross_fit_labels, honest_score
+from goldfold.ensemble.labels import JudgedLabels, LabelBlend, Truth, cross_fit_labels, honest_score
+from goldfold.errors import LeakError
 
 IMAGES, GROUPS = 60, 20
 
@@ -72,7 +73,9 @@ def test_thresholds_come_from_the_other_parts() -> None:
     )
     parts = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     probability = np.column_stack([1 - second, second])
-    found = cross_fit_labels(truth, parts, lambda _: probability)
+    found = cross_fit_labels(truth, parts, lambda _: LabelBlend(probability))
     assert found.predicted[:, 1].tolist() == [False] * 4 + [True] * 4
     assert found.honest == pytest.approx(f1_score(ill, found.predicted[:, 1]))
     assert found.folds[0] == (4, 0.0)
+    with pytest.raises(LeakError, match=r"part 1: blend weights .* 1 image on which .*: 7, 1 in"):
+        cross_fit_labels(truth, parts, lambda _: LabelBlend(probability, chosen_on=["7"]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goldfold.ensemble.honest import assess, cross_fit, group_interval, number_groups
+from goldfold.ensemble.honest import assess, cross_fit, group_interval
 from goldfold.ensemble.mask_choice import MaskChoice, describe_choice, read_choice
 from goldfold.ensemble.post_processing import NOTHING
 from goldfold.ensemble.report import build_report, read_post_processing, read_rule, read_weights
@@ -11,6 +11,7 @@ from goldfold.ensemble.several import build_class_report, cross_fit_classes, mea
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
 from goldfold.files import write_json
+from goldfold.folds.parts import number_groups
 
 COUNT, CLASSES = 24, ["a", "b", "c"]
 FOLDS = np.arange(COUNT) % 3

@@ -1,6 +1,7 @@
 """Weights: the objective is the real blend's, and searches find what a loop finds."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_searches_beat_equal_weights_and_single_members(pixels, search) -> None:
 
 def test_a_single_member_has_all_the_weight(pixels) -> None:
     one = pixels.of(np.ones(COUNT, bool))
-    alone = type(one)(one.levels[:1], one.images, one.true, one.rest)
+    alone = replace(one, levels=one.levels[:1])
     objective = Objective(alone, [make_scale("mean")], "dice")
     assert hill_climb(objective) == simplex(objective) == [1]
 
