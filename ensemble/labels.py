@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import reported_score
-from goldfold.competitions.label_metric import (
-    HALF,
-    decide,
-    label_score,
-    scored_classes,
-)
+from goldfold.competitions.label_metric import HALF, decide, label_score, scored_classes
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.weights import choose_weights
