@@ -71,7 +71,7 @@ def _stepper(
     from goldfold.commands.training_data import fold_data
     from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
     from goldfold.training.assembly import build_network, build_step, prepare_model
-    from goldfold.training.augmentation.recipe import get_recipe
+    from goldfold.settings_augmentation import recipe_of
     from goldfold.training.loader import Look, iterate_batches
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
@@ -101,7 +101,7 @@ def _stepper(
         weights=data.weights,
         pseudo_labelled=training_images.pseudo_labelled,
     )
-    recipe = get_recipe(one.settings.augmentation)
+    recipe = recipe_of(one.settings.augmentation)
 
     def endless():  # type: ignore[no-untyped-def]
         epoch = 0

@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.own_metric import own_label_score
+from goldfold.errors import InputError, did_you_mean
+from goldfold.own_code import is_reference
+from goldfold.vocabulary import ClassMetric, names_of
+
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -31,15 +36,25 @@ def label_score(
     """Return the score of a set of images; higher is better, whatever the metric.
 
     Args:
-        metric: `accuracy`, `f1`, `auroc` or `neg-log-loss`.
+        metric: one of `goldfold.vocabulary.ClassMetric`, or a bound `module:object`, which sees
+            probabilities and no thresholds.
         targets: (N, C) of 0 and 1.
         probability: (N, C), 0 to 1.
         exclusive: one class an image; of two, the second is the positive one.
         class_weights: (C,) of the logarithmic loss.
         thresholds: (C,) of accuracy and F1, 1/2 unless given; with more than two exclusive classes
             the most likely one counts.
-        weights: (N,) of the images.
+        weights: (N,) of the images; for a metric of the user's own whole numbers.
+
+    Raises:
+        InputError: there is no such metric, or one of the user's own fails.
     """
+    if is_reference(metric):
+        return own_label_score(metric, targets, probability, weights)
+    if metric not in names_of(ClassMetric):
+        known = names_of(ClassMetric)
+        hint = did_you_mean(metric, known)
+        raise InputError(f"unknown metric {metric!r}; there are {', '.join(known)}.{hint}")
     if metric == "neg-log-loss":
         return -log_loss(targets, probability, exclusive, class_weights, weights)
     if metric == "auroc":

@@ -11,7 +11,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goldfold.competitions.own_metric import own_image_scores
 from goldfold.errors import InputError, did_you_mean
+from goldfold.own_code import is_reference
+from goldfold.vocabulary import ObjectMetric, names_of
 
 IntArray = NDArray[np.integer]
 FloatArray = NDArray[np.float64]
@@ -19,7 +22,7 @@ FloatArray = NDArray[np.float64]
 ONE = 1 << 40
 """A score of 1 as a whole number; sums of 2**22 images stay exact in 64 bits."""
 
-OBJECT_METRICS = ("f2-iou-thresholds",)
+OBJECT_METRICS = names_of(ObjectMetric)
 """Metrics of objects; counts of pixels do not tell them."""
 
 
@@ -29,26 +32,28 @@ def image_scores(
     """Return the score of each image between 0 and 1; their mean is the competition's score.
 
     The counts are whole numbers of pixels at the image's original size and broadcast against
-    each other. Whatever the metric, two empty masks score 1 and one empty mask scores 0.
+    each other. Of goldfold's metrics two empty masks score 1 and one empty mask scores 0.
 
     Args:
-        metric: a name in `METRICS`.
+        metric: a name in `METRICS`, or a bound `module:object` (`own_metric.own_image_scores`).
         intersection: pixels in both masks.
         predicted: pixels of the predicted mask.
         true: pixels of the true mask.
 
     Raises:
-        InputError: there is no such metric, or it compares objects.
+        InputError: there is no such metric, or it compares objects, or one of the user's own fails.
 
     >>> image_scores("dice", [30, 0, 0], [40, 0, 9], [80, 0, 0]).tolist()
     [0.5, 1.0, 0.0]
     """
     if metric in OBJECT_METRICS:
         raise InputError(f"{metric!r} compares objects; counts of pixels do not tell it.")
-    if metric not in METRICS:
+    if metric not in METRICS and not is_reference(metric):
         hint = did_you_mean(metric, METRICS)
         raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}.{hint}")
     counts = [np.asarray(count, np.int64) for count in (intersection, predicted, true)]
+    if metric not in METRICS:
+        return own_image_scores(metric, *counts)
     return METRICS[metric](*counts)
 
 

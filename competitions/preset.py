@@ -92,7 +92,7 @@ def resolve_settings(
 
     Args:
         content: of the file.
-        path: of the file, from whose folder a relative data folder is counted.
+        path: of the file, in whose folder a relative data folder and modules are looked for.
         assignments: as `key=value`; they change what the preset says, too.
 
     Raises:
@@ -113,7 +113,7 @@ def resolve_settings(
         data = competition.get("data", "data")
         if isinstance(data, str):
             whole["competition"] = {**competition, "data": str(path.parent / data)}
-    return validate_settings(whole, str(path))
+    return validate_settings(whole, str(path), path.parent)
 
 
 def _root() -> Traversable:

@@ -9,9 +9,10 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Choice, Chosen, choose_rule, has_no_empty_mask
+from goldfold.ensemble.choice import Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
 from goldfold.errors import InputError
+from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -78,7 +79,7 @@ class Assessment:
 
 class _Options(TypedDict):
     min_area_candidates: int | None
-    choice: Choice
+    choice: RuleChoice
     given: Rule | None
     without: Mapping[int, IntArray] | None
 
@@ -93,7 +94,7 @@ def assess(
     seed: int = 0,
     min_area_candidates: int | None = None,
     presence: IntArray | None = None,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
     given: Rule | None = None,
     without: Mapping[int, IntArray] | None = None,
 ) -> Assessment:
@@ -189,7 +190,7 @@ def cross_fit(
     *,
     min_area_candidates: int | None = None,
     presence: IntArray | None = None,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
     given: Rule | None = None,
     without: Mapping[int, IntArray] | None = None,
 ) -> tuple[FloatArray, tuple[FoldScore, ...]]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Choice
 from goldfold.ensemble.honest import Assessment, cross_fit, group_interval, number_groups
 from goldfold.ensemble.report import FORMAT
+from goldfold.vocabulary import RuleChoice
 
 FloatArray = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def cross_fit_classes(
     metric: str,
     *,
     classes: int = 1,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
 ) -> FloatArray:
     """Return the honest score of each image, (N,), each class under rules of its own.
 

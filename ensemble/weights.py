@@ -13,6 +13,7 @@ from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.scale import Scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError, did_you_mean
+from goldfold.vocabulary import WeightSearch, names_of
 
 IntArray = NDArray[np.int64]
 Levels = NDArray[np.uint8]
@@ -209,7 +210,7 @@ def choose_weights(name: str, objective: Scored) -> list[int]:
         return [1] * objective.members
     ways = {"hill-climb": hill_climb, "simplex": simplex}
     if name not in ways:
-        known = ["equal", *ways]
+        known = names_of(WeightSearch)
         raise InputError(
             f"unknown weights {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
         )

@@ -78,11 +78,10 @@ def build_step(
         weight_decay=stage.weight_decay,
         momentum=stage.momentum,
     )
-    parts = stage.loss.model_dump(exclude={"class_weights"})
     called = compile_or_fall_back(model, say) if machine.settings.compile else model
     return Step(
         model,
-        WeightedLoss(**parts, class_weights=class_weights),
+        WeightedLoss(**stage.loss.shipped, class_weights=class_weights),
         optimizer,
         machine.device,
         gradient_clip=stage.gradient_clip,

@@ -14,8 +14,8 @@ from goldfold.extent import compact
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
+from goldfold.settings_augmentation import recipe_of
 from goldfold.training.assembly import build_step, prepare_model
-from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
 from goldfold.training.divergence import no_checkpoint, not_scored
@@ -209,7 +209,7 @@ class Trainer:
         """Yield this rank's shares of the epoch's batches from the next step on."""
         shares = [self.ranks.share(b) for b in self.plan.batches(epoch)[self.so_far.step :]]
         look = Look(
-            get_recipe(self.stage.augmentation),
+            recipe_of(self.stage.augmentation),
             self.run.seed,
             epoch,
             self.stage.crop_size,
@@ -327,7 +327,7 @@ class Trainer:
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's first batches again, for BatchNorm statistics of averaged weights."""
         count = self.averages.statistics_batches(self.plan.effective_batch)
-        look = Look(get_recipe(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
+        look = Look(recipe_of(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
         batches = self.plan.batches(epoch)[:count]
         return iterate_batches(self.images, batches, look, workers=self.machine.workers)
 
