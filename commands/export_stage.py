@@ -48,17 +48,20 @@ def _write_files(run: Run, model: ImageModel, folder: Path, *, onnx: bool) -> li
     """Write all files of a model and return them."""
     from goldfold.checked_json import check_json
     from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
+    from goldfold.ensemble.model_code import write_code
     from goldfold.ensemble.model_file import ModelFile
     from goldfold.files import write_bytes, write_json, write_text
     from goldfold.settings_text import to_toml
 
     names: dict[Path, str] = {}
+    architectures: list[str] = []
     written = []
     for member in model.members:
         for one in member.networks:
             for checkpoint in one.checkpoints:
                 name = f"{member.name}-seed-{one.seed}-fold-{one.fold}-{checkpoint.path.name}"
                 names[checkpoint.path] = name
+                architectures.append(checkpoint.facts["architecture"])
                 target = folder / WEIGHTS_FOLDER / name
                 write_bytes(target, checkpoint.path.read_bytes())
                 write_json(target.with_suffix(".json"), checkpoint.facts)
@@ -67,6 +70,10 @@ def _write_files(run: Run, model: ImageModel, folder: Path, *, onnx: bool) -> li
     settings["competition"]["data"] = run.settings.competition.data.name
     write_text(folder / SETTINGS_FILE, to_toml(settings))
     facts = {**model.facts, "members": describe_members(model.members, names)}
+    code, modules = write_code(folder, architectures)
+    if code:
+        facts["code"] = code
+    written += modules
     write_text(folder / CARD_FILE, model_card(facts))
     written += [folder / SETTINGS_FILE, folder / CARD_FILE]
     if onnx:

@@ -22,6 +22,10 @@ def image_command(
         Path | None,
         typer.Option("--output", "-o", help="Folder for a PNG of each image with its mask."),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run the Python code that builds networks of RUN or MODEL."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Predict single images: mask area and run-length encoding, or classes; and what led there.
@@ -35,7 +39,7 @@ def image_command(
     from goldfold.commands import show
     from goldfold.errors import ImageError
 
-    model = open_model(model_folder)
+    model = open_model(model_folder, trust=trust)
     model.progress = show.terminal_progress()
     found, problems = [], []
     for path in files:
@@ -60,26 +64,34 @@ def image_command(
         raise typer.Exit(2)
 
 
-def open_model(folder: Path) -> ImageModel:
+def open_model(folder: Path, *, trust: bool = False) -> ImageModel:
     """Return the model of an exported folder or of a run.
 
+    Args:
+        folder: of either.
+        trust: run the Python code that it names, if it does.
+
     Raises:
-        InputError: it is neither, or the run is not finished.
+        InputError: it is neither, the run is not finished, or it names code that is not trusted.
     """
     from goldfold.commands.context import ensure_images, open_run
     from goldfold.commands.export import model_of_run
     from goldfold.commands.folds_stage import require_folds
     from goldfold.ensemble.image_model import FACTS_FILE, read_model
+    from goldfold.ensemble.model_code import refuse_untrusted
     from goldfold.errors import InputError
+    from goldfold.settings_own_code import own_objects
 
     if (folder / FACTS_FILE).is_file():
-        return read_model(folder)
+        return read_model(folder, trust=trust)
     if not (folder / "goldfold.toml").is_file():
         raise InputError(
             f"{folder} is neither a run directory nor an exported model. `goldfold export RUN -o "
             "MODEL` writes one."
         )
     run = open_run(folder)
+    if not trust:
+        refuse_untrusted(folder, own_objects(run.settings), folder)
     images = ensure_images(run)
     return model_of_run(run, images, require_folds(run, images))
 

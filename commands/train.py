@@ -24,6 +24,7 @@ def run_command(
     run_folder: RunFolder,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     fold: Annotated[int | None, typer.Option(help="Only this fold.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this one of the model's seeds.")] = None,
     stage: Annotated[int | None, typer.Option(help="Only this stage, counted from 1.")] = None,
     stop_after: StopAfter = None,
     extend_epochs: Annotated[
@@ -60,7 +61,7 @@ def run_command(
     )
 
     run = open_run(run_folder, assignments)
-    jobs = choose_jobs(run, fold, model)
+    jobs = choose_jobs(run, fold, model, seed)
     stage_numbers(jobs, stage)  # refuses a stage that there is not
     if dry_run:
         images, _ = peek_images(run)

@@ -70,8 +70,8 @@ def _stepper(
     from goldfold.commands.folds_stage import require_folds
     from goldfold.commands.training_data import fold_data
     from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
-    from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.settings_augmentation import recipe_of
+    from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.loader import Look, iterate_batches
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan

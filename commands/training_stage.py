@@ -57,17 +57,23 @@ class StageRun:
         return f"{name} stage-{self.number}" if len(self.job.model.stages) > 1 else name
 
 
-def choose_jobs(run: Run, fold: int | None = None, model: str | None = None) -> list[Job]:
+def choose_jobs(
+    run: Run, fold: int | None = None, model: str | None = None, seed: int | None = None
+) -> list[Job]:
     """Return the fold trainings of the settings, or the asked for among them.
 
     Raises:
-        InputError: there is no such model or fold.
+        InputError: there is no such model, fold or seed.
     """
     from goldfold.errors import InputError
 
     names = [one.name for one in run.settings.models]
     if model is not None and model not in names:
         raise InputError(f"there is no model {model!r}; goldfold.toml has {', '.join(names)}.")
+    asked = [one for one in run.settings.models if model in (None, one.name)]
+    if seed is not None and not any(seed in one.seeds for one in asked):
+        known = "; ".join(f"{one.name}: {', '.join(map(str, one.seeds))}" for one in asked)
+        raise InputError(f"no model is trained with seed {seed}; the seeds are {known}.")
     folds = trained_folds(run)
     if fold is not None and fold not in folds:
         count = run.settings.folds.count
@@ -80,10 +86,10 @@ def choose_jobs(run: Run, fold: int | None = None, model: str | None = None) -> 
             "or add it to folds.train."
         )
     return [
-        Job(one, seed, number)
-        for one in run.settings.models
-        if model in (None, one.name)
-        for seed in one.seeds
+        Job(one, own, number)
+        for one in asked
+        for own in one.seeds
+        if seed in (None, own)
         for number in folds
         if fold in (None, number)
     ]
@@ -157,6 +163,7 @@ def train_jobs(
     from goldfold.commands.changed_images import keep_contents
     from goldfold.commands.training_data import fold_data
     from goldfold.training.fold_run import train_fold
+    from goldfold.training.own_objects import load_own_objects
 
     machine = machine if machine is not None else choose_machine(run)
     run = quiet_unless_writer(run, machine)
@@ -171,6 +178,7 @@ def train_jobs(
             if machine.ranks.is_writer:
                 keep_contents(run, images)
         _try_networks(waiting, outputs(run))
+        load_own_objects([one.settings for one in waiting], run.settings.competition)
     caches: dict[tuple[str, Extent, int], ImageCache] = {}
     data_facts = _data_facts(run, images)
     for one in waiting:

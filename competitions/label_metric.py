@@ -52,9 +52,9 @@ def label_score(
     if is_reference(metric):
         return own_label_score(metric, targets, probability, weights)
     if metric not in names_of(ClassMetric):
-        known = names_of(ClassMetric)
-        hint = did_you_mean(metric, known)
-        raise InputError(f"unknown metric {metric!r}; there are {', '.join(known)}.{hint}")
+        names = names_of(ClassMetric)
+        hint = did_you_mean(metric, names)
+        raise InputError(f"unknown metric {metric!r}; there are {', '.join(names)}.{hint}")
     if metric == "neg-log-loss":
         return -log_loss(targets, probability, exclusive, class_weights, weights)
     if metric == "auroc":

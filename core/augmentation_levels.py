@@ -65,7 +65,7 @@ class Recipe:
     cutout_holes: int = 4
     """Most rectangles."""
     cutout_size: float = 0.2
-    """Largest side of a rectangle, as a fraction of the image's; the smallest is a quarter of it."""
+    """Largest side of a rectangle, as a fraction of the image's; the smallest is a quarter."""
     steps: tuple[str, ...] = ()
     """Steps of the user's own, as bound references."""
 
@@ -77,7 +77,9 @@ class Recipe:
 
     def changed(self, numbers: Mapping[str, Any]) -> Recipe:
         """Return the recipe with some numbers replaced; lists become tuples."""
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()}
+        given: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()
+        }
         return replace(self, **given)
 
 

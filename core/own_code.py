@@ -358,9 +358,7 @@ def _raised(text: str, role: Role, error: Exception) -> str:
     where = f"{path}, line {lines[-1]}" if lines else path
     hint = ""
     if isinstance(error, ModuleNotFoundError):
-        hint = (
-            " A module is one file: it may import installed packages, but not files beside it."
-        )
+        hint = " A module is one file: it may import installed packages, but not files beside it."
     reason = str(error).strip().rstrip(".") or "no message"
     return (
         f"{role.setting}: {reference.text} raised {type(error).__name__} in {where}: "

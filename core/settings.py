@@ -74,7 +74,7 @@ CLASSIFIERS = ("Classifier", "PlainCnn")
 
 
 def fits_task(architecture: str, classifies: bool) -> bool:
-    """Return whether an architecture predicts classes, or masks; those of the user's own do both."""
+    """Return whether an architecture predicts classes, or masks; the user's own do either."""
     return is_reference(architecture) or (architecture in CLASSIFIERS) == classifies
 
 

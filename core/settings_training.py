@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from goldfold.errors import plural
 from goldfold.extent import extent_name, extent_of
 from goldfold.network_options import OPTIONS, encoder_problems, option_problems
-from goldfold.own_code import NameOrOwnObject, OwnObject, is_reference
+from goldfold.own_code import NameOrOwnObject, OwnObject
 from goldfold.settings_augmentation import AugmentationSetting
 from goldfold.settings_competition import Strict
 from goldfold.settings_loss import Loss

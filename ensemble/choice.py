@@ -18,7 +18,6 @@ from goldfold.vocabulary import RuleChoice
 IntArray = NDArray[np.int64]
 
 
-
 @dataclass(frozen=True)
 class Chosen:
     """A rule, its mean score on the images it was chosen on, and the search behind it.

@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.competitions.label_metric import CLIP
+from goldfold.ensemble.model_code import CodeFile
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
@@ -174,6 +175,8 @@ class ModelFile(Strict):
     thresholds: Annotated[list[Threshold], Field(max_length=1000)] | None = None
     masks: Annotated[list[ClassMask], Field(min_length=1, max_length=MOST_MASKS)] | None = None
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
+    code: Annotated[list[CodeFile], Field(max_length=100)] = Field([])
+    """Modules in the folder code/ whose objects build networks; nothing of them runs untrusted."""
 
     @field_validator("title", "goldfold")
     @classmethod

@@ -7,6 +7,7 @@ whole numbers are the same on every machine, and the blend of identical maps is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from goldfold.extent import compact
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.losses.weighted import WeightedLoss
@@ -41,6 +43,21 @@ def build_network(
         classes=classes,
         options=model.options,
     )
+
+
+def network_facts(
+    model: ModelSettings, stage: StageSettings, classes: int | None
+) -> dict[str, Any]:
+    """Return what a checkpoint says of its network; `classes` only where it has several outputs."""
+    facts: dict[str, Any] = {
+        "architecture": model.architecture,
+        "encoder": model.encoder,
+        "channels": model.channels,
+        "presence_head": model.presence_head,
+        "options": model.options,
+        "image_size": compact(stage.image_size),
+    }
+    return facts if classes is None else {**facts, "classes": classes}
 
 
 def prepare_model(model: nn.Module, stage: StageSettings, machine: Machine) -> nn.Module:

@@ -52,16 +52,12 @@ def fraction_at(
 
     Source: the linear fall from 0.8 to 0.22 is the 4th place's of SIIM-ACR Pneumothorax.
     """
-    if is_reference(schedule):
-        return own_fraction(schedule, epoch, epochs, natural)
     first = natural if start == "natural" else float(start)
     last = natural if end == "natural" else float(end)
     done = min(epoch / (epochs - 1), 1.0) if epochs > 1 else 0.0
     match schedule:
-        case "natural":
-            return natural
-        case "positives-only":
-            return 1.0
+        case "natural" | "positives-only":
+            return natural if schedule == "natural" else 1.0
         case "steps":
             return [fraction for begin, fraction in steps if begin <= epoch + 1][-1]
         case "constant":
@@ -70,6 +66,8 @@ def fraction_at(
             return (1 - done) * first + done * last
         case "cosine":
             return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
+    if is_reference(schedule):
+        return own_fraction(schedule, epoch, epochs, natural)
     raise InputError(
         f"unknown sampling schedule {schedule!r}: choose one of "
         f"{', '.join(names_of(SamplingSchedule))}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
 from goldfold.errors import InputError
 from goldfold.vocabulary import RateScheduleName, names_of
 

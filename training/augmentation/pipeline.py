@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.augmentation_levels import Recipe
 from goldfold.extent import Extent, Given, extent_of
 from goldfold.training.augmentation.changes import Draw, draw
-from goldfold.augmentation_levels import Recipe
 from goldfold.training.augmentation.pixel_changes import NOTHING, change_pixels
 from goldfold.training.augmentation.warp import Window, warp_image_and_mask
 

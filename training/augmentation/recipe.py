@@ -1,4 +1,4 @@
-"""Levels of augmentation and their numbers, which settings need too: goldfold.augmentation_levels."""
+"""Levels of augmentation and their numbers; they live where the settings see them."""
 
 from goldfold.augmentation_levels import RECIPES, Recipe, get_recipe
 

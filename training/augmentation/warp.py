@@ -36,8 +36,6 @@ class Warp:
 
     flip: bool = False
     """Left and right exchanged, before all else."""
-    vertical_flip: bool = False
-    """Top and bottom exchanged, likewise."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Move to the right and down, as fractions of width and height."""
     scale: float = 1.0
@@ -51,6 +49,8 @@ class Warp:
     """(2, K + 1) displacements in x and y of evenly spaced lines, as fractions of the size."""
     optical: float = 0.0
     """Strength of a lens: above 0 the middle of a side shows what lies beyond it (barrel)."""
+    vertical_flip: bool = False
+    """Top and bottom exchanged, before all else."""
 
     @property
     def is_affine(self) -> bool:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goldfold.training.losses.lovasz import HALF, symmetric_lovasz_hinge
-from goldfold.training.losses.own import own_loss
 from goldfold.training.losses.overlap import soft_dice_loss, tversky_loss
+from goldfold.training.losses.own import own_loss
 from goldfold.training.losses.pixel import binary_cross_entropy, focal_loss
 from goldfold.vocabulary import DiceOver
 

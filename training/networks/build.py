@@ -125,7 +125,7 @@ def _own(
     if encoder_weights != "none":
         require_encoder(model, reference, ["encoder_weights"])
         load_encoder(model, Path(encoder_weights))
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
 def load_encoder(model: nn.Module, path: Path) -> None:
