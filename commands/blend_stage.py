@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.vocabulary import WeightSearch, names_of
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
     from goldfold.commands.context import Run
 
-WAYS = ("equal", "hill-climb", "simplex")
+WAYS = names_of(WeightSearch)
 
 
 def compare_blends(run: Run, images: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from goldfold.errors import InputError, did_you_mean
 from goldfold.vocabulary import Distortion
@@ -96,13 +96,13 @@ _STRONG = Recipe(
 # by up to 0.6, here without the fourth power of the distance; distortion comes after the move.
 _FIRST = Recipe(
     "siim-1st-place", flip=0.5, move=0.5, shift=0.0625, scale=0.1, rotation=45.0,
-    distort=0.3, distortions=("elastic", "grid", "optical"), elastic=0.006, knots=24, grid=0.3,
+    distort=0.3, distortions=get_args(Distortion), elastic=0.006, knots=24, grid=0.3,
     optical=0.6, tone=0.3, one_tone=True, brightness=0.2, contrast=0.2, gamma=0.25,
 )  # fmt: skip
 # The figures of the 4th place's; it fills the border with black, here it is mirrored.
 _FOURTH = Recipe(
     "siim-4th-place", flip=0.5, move=0.5, shift=0.2, scale=0.2, rotation=20.0,
-    distort=0.3, distortions=("elastic", "grid", "optical"), elastic=0.006, knots=24, grid=0.3,
+    distort=0.3, distortions=get_args(Distortion), elastic=0.006, knots=24, grid=0.3,
     optical=0.6, tone=0.3, brightness=0.2, contrast=0.2,
 )  # fmt: skip
 

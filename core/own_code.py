@@ -98,7 +98,7 @@ class Role:
 
 def is_reference(text: str) -> bool:
     """Return whether a setting's value names an object of the user's own."""
-    return re.match(PATTERN, text) is not None
+    return re.fullmatch(PATTERN[1:-1], text) is not None
 
 
 def parse(text: str) -> Reference:
@@ -215,7 +215,7 @@ def wrong_value(text: str, role: Role, found: object) -> InputError:
     reference = parse(text)
     return InputError(
         f"{role.setting}: {reference.text} ({reference.file}) returned {found}; expected "
-        f"{role.returns} from {role.signature}."
+        f"{role.signature} to return {role.returns}."
     )
 
 
@@ -332,6 +332,9 @@ def _top_level_names(body: Sequence[ast.stmt]) -> set[str]:
             for field in ("body", "orelse", "finalbody", "handlers"):
                 inner = getattr(node, field, [])
                 names |= _top_level_names([n for n in inner if isinstance(n, ast.stmt)])
+                for handler in inner:
+                    if isinstance(handler, ast.ExceptHandler):
+                        names |= _top_level_names(handler.body)
     return names
 
 

@@ -16,7 +16,7 @@ from pydantic import (
 from goldfold.augmentation_levels import Recipe, get_recipe
 from goldfold.own_code import OwnObject
 from goldfold.settings_competition import Strict
-from goldfold.vocabulary import AugmentationLevel, Distortion
+from goldfold.vocabulary import AugmentationLevel, Distortion, names_of
 
 Probability = Annotated[float, Field(ge=0, le=1)] | None
 
@@ -106,7 +106,7 @@ class Augmentation(Strict):
         ]
         idle += [
             f'{kind} does nothing without distortions = ["{kind}"]'
-            for kind in ("elastic", "grid", "optical")
+            for kind in names_of(Distortion)
             if getattr(self, kind) is not None and kind not in recipe.distortions
         ]
         if idle:

@@ -1,4 +1,4 @@
-"""docs/extending.md: its examples train, predict, and are exported; strangers' code does not run."""
+"""docs/extending.md: its examples train and predict; code of strangers does not run."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def own(road, init_run, invoke, tmp_path_factory):
     assert "folds" in before
     competition, _, models = TOML.partition("[[models]]")
     assert competition.split() == ["[competition]", "metric", "=", '"my_metrics:iou"']
-    before = re.sub(r'^metric = .*\n', "", before, flags=re.M)
+    before = re.sub(r"^metric = .*\n", "", before, flags=re.M)
     before = before.replace("[competition]\n", '[competition]\nmetric = "my_metrics:iou"\n', 1)
     models = models.replace("image_size = 64", "image_size = 64\nkeep_checkpoints = 3")
     (run / "goldfold.toml").write_text(f"{before}[[models]]{models}")
@@ -55,7 +55,9 @@ def an_image(road):
 
 
 def test_the_page_has_every_kind(own):
-    assert set(MODULES) == {f"my_{n}.py" for n in ("models", "losses", "schedules", "steps", "metrics")}
+    assert set(MODULES) == {
+        f"my_{n}.py" for n in ("models", "losses", "schedules", "steps", "metrics")
+    }
     assert tomllib.loads(TOML)["models"][0]["architecture"] == "my_models:build"
 
 
