@@ -111,6 +111,7 @@ def model_card(facts: dict[str, Any]) -> str:
     interval = honest["interval"]
     classes = facts["classes"]
     masks = [one["name"] for one in facts.get("masks", [])]
+    code = [f"code/{one['module']}.py" for one in facts.get("code", [])]
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
     what = f"a mask of each of {', '.join(masks)}" if masks else what
@@ -133,17 +134,18 @@ def model_card(facts: dict[str, Any]) -> str:
         "",
         "```",
         "pip install goldfold",
-        "goldfold predict image THIS_FOLDER IMAGE.dcm --json",
+        f"goldfold predict image THIS_FOLDER IMAGE.dcm --json{' --trust' if code else ''}",
         "```",
         "",
         "```python",
         "from pathlib import Path",
         "from goldfold.ensemble import read_model",
         "",
-        'model = read_model(Path("THIS_FOLDER"))',
+        f'model = read_model(Path("THIS_FOLDER"){", trust=True" if code else ""})',
         'prediction = model.predict(Path("IMAGE.dcm"))',
         "```",
         "",
+        *([f"This runs {', '.join(code)}: read it first.", ""] if code else []),
         "## Limits",
         "",
         "It knows images like those of its competition and no others: other devices, other views, "

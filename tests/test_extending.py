@@ -37,8 +37,9 @@ def own(road, init_run, invoke, tmp_path_factory):
     models = models.replace("image_size = 64", "image_size = 64\nkeep_checkpoints = 3")
     (run / "goldfold.toml").write_text(f"{before}[[models]]{models}")
     write_modules(run)
-    done = invoke("run", run)
+    done = invoke("run", run, "--set", 'training.augment_on="device"')
     assert done.code == 0, done.err
+    assert "augmenting on the CPU, as the GPU path has no steps" in done.err
     return run
 
 
@@ -87,6 +88,7 @@ def data_of(run):
 
 def test_an_export_runs_no_code_unless_trusted(exported, road, invoke):
     assert [path.name for path in (exported / "code").iterdir()] == ["my_models.py"]
+    assert "This runs code/my_models.py: read it first." in (exported / "README.md").read_text()
     done = invoke("predict", "image", exported, an_image(road))
     assert done.code == 2
     assert "my_models:build" in done.err

@@ -40,6 +40,8 @@ from goldfold.training.sampler import fraction_at
 from goldfold.training.schedule import rate_at
 from goldfold.vocabulary import names_of
 
+ROOT = Path(__file__).parents[2]
+
 
 def accepted(model, field):
     """Return the names that a field takes, those of the Literals in its type."""
@@ -102,6 +104,14 @@ EXCUSED = {
     "recognise_tables.py",  # dialects in the order in which they are tried
     "progress_lines.py",  # columns of a line, in order
 }
+
+
+def test_the_glossary_names_every_level_and_dialect():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    for literal in (vocabulary.AugmentationLevel, vocabulary.DialectName):
+        assert [name for name in names_of(literal) if f"`{name}`" not in text] == []
+
+
 COUNTS = np.ones(256, np.int64)
 TARGETS, PROBABILITY = np.array([[1], [0]], np.uint8), np.array([[0.9], [0.2]])
 
@@ -165,7 +175,6 @@ def test_losses_over_pixels_are_those_that_the_loss_computes():
         Loss(**zero)
 
 
-ROOT = Path(__file__).parents[2]
 LITERALS = [one for one in vars(vocabulary).values() if get_origin(one) is Literal]
 
 
