@@ -71,7 +71,12 @@ def _stepper(
     from goldfold.commands.training_data import fold_data
     from goldfold.commands.training_stage import choose_jobs, choose_machine, stage_runs
     from goldfold.settings_augmentation import recipe_of
-    from goldfold.training.assembly import build_network, build_step, prepare_model
+    from goldfold.training.assembly import (
+        build_network,
+        build_step,
+        prepare_model,
+        require_fitting_network,
+    )
     from goldfold.training.loader import Look, iterate_batches
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
@@ -84,6 +89,8 @@ def _stepper(
     settings, seed = one.job.model, one.job.seed
     torch.manual_seed(seed)
     network = build_network(settings, settings.encoder_weights, data.classes)
+    classifies = data.labels is not None
+    require_fitting_network(network, settings, one.settings, data.classes, classifies=classifies)
     network = prepare_model(network, one.settings, machine)
     step = build_step(
         network,

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from goldfold.extent import compact
+from goldfold.own_code import is_reference
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.losses.weighted import WeightedLoss
@@ -17,6 +18,7 @@ from goldfold.training.mixing import Mixing
 from goldfold.training.networks.build import build_model
 from goldfold.training.networks.freezing import freeze
 from goldfold.training.networks.gradient_checkpointing import enable_gradient_checkpointing
+from goldfold.training.networks.own import check_own_network, require_encoder
 from goldfold.training.optimizer import build_optimizer
 from goldfold.training.step import Step
 
@@ -42,6 +44,47 @@ def build_network(
         presence_head=model.presence_head,
         classes=classes,
         options=model.options,
+    )
+
+
+def require_fitting_network(
+    network: nn.Module,
+    model: ModelSettings,
+    stage: StageSettings,
+    classes: int,
+    *,
+    classifies: bool,
+) -> None:
+    """Accept a network of the user's own that gives what the stage needs, and any other.
+
+    Args:
+        network: of `build_network`.
+        model: its settings.
+        stage: that it is trained in.
+        classes: outputs.
+        classifies: whether classes are predicted, not masks.
+
+    Raises:
+        InputError: it fails on an image, gives logits of another shape, or has no encoder though
+            the stage has settings of one.
+    """
+    if not is_reference(model.architecture):
+        return
+    of_encoder = {
+        'frozen = ["encoder"]': "encoder" in stage.frozen,
+        "encoder_learning_rate": stage.encoder_learning_rate is not None,
+        "layer_decay": stage.layer_decay != 1.0,
+    }
+    asked = [name for name, is_set in of_encoder.items() if is_set]
+    require_encoder(network, model.architecture, asked)
+    check_own_network(
+        network,
+        model.architecture,
+        channels=model.channels,
+        classes=classes,
+        classifies=classifies,
+        presence_head=model.presence_head,
+        size=stage.crop_size or stage.image_size,
     )
 
 

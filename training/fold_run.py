@@ -13,16 +13,14 @@ from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.files import locked_folder, read_json, remove_leftovers
-from goldfold.own_code import is_reference
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
-from goldfold.training.assembly import build_network
+from goldfold.training.assembly import build_network, require_fitting_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, TrainingImages
 from goldfold.training.label_validation import LabelledImages
 from goldfold.training.machine import Machine
-from goldfold.training.networks.own import check_own_network, require_encoder
 from goldfold.training.start import starting_weights
 from goldfold.training.trainer import Trainer
 from goldfold.training.validation import ValidationImages
@@ -133,30 +131,9 @@ def _build(
     own = run.started() or run.before is not None  # needs no download
     weights = "none" if own else model_settings.encoder_weights
     model = build_network(model_settings, weights, data.classes)
-    if is_reference(model_settings.architecture):
-        _check_own(model, model_settings, stage, data)
+    require_fitting_network(
+        model, model_settings, stage, data.classes, classifies=data.labels is not None
+    )
     if run.before is not None and not run.started():
         model.load_state_dict(starting_weights(run.before, stage.start))
     return model
-
-
-def _check_own(
-    model: nn.Module, model_settings: ModelSettings, stage: StageSettings, data: FoldData
-) -> None:
-    """Raise InputError unless a network of the user's own is what the stage needs."""
-    reference = model_settings.architecture
-    of_encoder = {
-        'frozen = ["encoder"]': "encoder" in stage.frozen,
-        "encoder_learning_rate": stage.encoder_learning_rate is not None,
-        "layer_decay": stage.layer_decay != 1.0,
-    }
-    require_encoder(model, reference, [name for name, is_set in of_encoder.items() if is_set])
-    check_own_network(
-        model,
-        reference,
-        channels=model_settings.channels,
-        classes=data.classes,
-        classifies=data.labels is not None,
-        presence_head=model_settings.presence_head,
-        size=stage.crop_size or stage.image_size,
-    )
