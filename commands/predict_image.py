@@ -22,6 +22,10 @@ def image_command(
         Path | None,
         typer.Option("--output", "-o", help="Folder for a PNG of each image with its mask."),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run the Python code that builds networks of RUN or MODEL."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Predict single images: mask area and run-length encoding, or classes; and what led there.
@@ -36,7 +40,7 @@ def image_command(
     from goldfold.errors import ImageError
     from goldfold.pipeline.image_models import describe, open_model
 
-    model = open_model(model_folder, show.terminal_progress())
+    model = open_model(model_folder, show.terminal_progress(), trust=trust)
     found, problems = [], []
     for path in files:
         try:

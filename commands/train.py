@@ -24,6 +24,7 @@ def run_command(
     run_folder: RunFolder,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     fold: Annotated[int | None, typer.Option(help="Only this fold.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this one of the model's seeds.")] = None,
     stage: Annotated[int | None, typer.Option(help="Only this stage, counted from 1.")] = None,
     stop_after: StopAfter = None,
     extend_epochs: Annotated[
@@ -59,7 +60,7 @@ def run_command(
     from goldfold.pipeline.training_words import training_lines
 
     run = open_run(run_folder, assignments)
-    jobs = choose_trainings(run, fold, model)
+    jobs = choose_trainings(run, fold, model, seed)
     stage_numbers(jobs, stage)  # refuses a stage that there is not
     if dry_run:
         run.take_tables(peek_images(run)[0])

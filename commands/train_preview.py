@@ -48,6 +48,7 @@ def preview_command(
     from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.stage_runs import stage_runs
     from goldfold.pipeline.training_data import fold_data
+    from goldfold.settings_augmentation import augmentation_in_words
 
     run = open_run(run_folder, assignments)
     one = stage_runs(run, choose_trainings(run, model=model)[:1], stage)[0]
@@ -58,8 +59,8 @@ def preview_command(
     tiles = [tile for number in some for tile in _row(data.images, number, one.settings, draws)]
     path = output or run.directory.root / f"preview-{one.job.model.name}.png"
     write_contact_sheet(path, [t[0] for t in tiles], [t[1] for t in tiles], columns=draws + 1)
-    recipe = one.settings.augmentation
-    show.out(f"{len(some)} images, as they are and in {draws} epochs of {recipe!r}: {path}")
+    recipe = augmentation_in_words(one.settings.augmentation)
+    show.out(f"{len(some)} images, as they are and in {draws} epochs of {recipe}: {path}")
     show.out(f"next: {run.command('train plan')}")
 
 
@@ -70,8 +71,8 @@ def _row(
 
     Several masks are united.
     """
+    from goldfold.settings_augmentation import recipe_of
     from goldfold.training.augmentation.pipeline import augment
-    from goldfold.training.augmentation.recipe import get_recipe
 
     mask, soft = images.mask(number)
     pairs = [(images.pixels(number), mask)]
@@ -80,7 +81,7 @@ def _row(
             augment(
                 images.pixels(number),
                 mask,
-                get_recipe(stage.augmentation),
+                recipe_of(stage.augmentation),
                 0,
                 epoch,
                 images.key(number),

@@ -70,8 +70,13 @@ def _stepper(
     from goldfold.pipeline.stage_runs import stage_runs
     from goldfold.pipeline.training_data import fold_data
     from goldfold.pipeline.training_stage import choose_machine
-    from goldfold.training.assembly import build_network, build_step, prepare_model
-    from goldfold.training.augmentation.recipe import get_recipe
+    from goldfold.settings_augmentation import recipe_of
+    from goldfold.training.assembly import (
+        build_network,
+        build_step,
+        prepare_model,
+        require_fitting_network,
+    )
     from goldfold.training.loader import Look, iterate_batches
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
@@ -82,6 +87,8 @@ def _stepper(
     settings, seed = one.job.model, one.job.seed
     torch.manual_seed(seed)
     network = build_network(settings, settings.encoder_weights, data.classes)
+    classifies = data.labels is not None
+    require_fitting_network(network, settings, one.settings, data.classes, classifies=classifies)
     network = prepare_model(network, one.settings, machine)
     step = build_step(
         network,
@@ -99,7 +106,7 @@ def _stepper(
         weights=data.weights,
         pseudo_labelled=training_images.pseudo_labelled,
     )
-    recipe = get_recipe(one.settings.augmentation)
+    recipe = recipe_of(one.settings.augmentation)
 
     def endless():  # type: ignore[no-untyped-def]
         epoch = 0

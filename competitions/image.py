@@ -31,6 +31,7 @@ from goldfold.competitions.raster import Stored, decode_raster, decode_stored, r
 from goldfold.competitions.window import Window, get_window
 from goldfold.errors import ImageError
 from goldfold.settings import ImageFiles
+from goldfold.vocabulary import Crop
 
 __all__ = [
     "FACTS",
@@ -59,7 +60,7 @@ class Reading:
 
     windows: tuple[Window, ...] = ()
     repair: bool = False
-    crop: Literal["none", "head"] = "none"
+    crop: Crop = "none"
     stretch: bool = False
 
 

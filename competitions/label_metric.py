@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.own_metric import own_label_score
+from goldfold.errors import InputError, did_you_mean
+from goldfold.own_code import is_reference
+from goldfold.vocabulary import ClassMetric, names_of
+
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -31,7 +36,8 @@ def label_score(
     """Return the score of a set of images; higher is better, whatever the metric.
 
     Args:
-        metric: `accuracy`, `f1`, `auroc` or `neg-log-loss`.
+        metric: one of `goldfold.vocabulary.ClassMetric`, or a bound `module:object`, which sees
+            probabilities and no thresholds.
         targets: (N, C) of 0 and 1.
         probability: (N, C), 0 to 1.
         exclusive: whether each image has exactly one class; of two classes, the second is the
@@ -39,8 +45,17 @@ def label_score(
         class_weights: (C,) weights of the classes in the logarithmic loss.
         thresholds: (C,) thresholds for accuracy and F1, 1/2 unless given; with more than two
             exclusive classes the most likely class is predicted.
-        weights: (N,) weights of the images.
+        weights: (N,) weights of the images; whole numbers for a metric of your own.
+
+    Raises:
+        InputError: there is no such metric, or one of the user's own fails.
     """
+    if is_reference(metric):
+        return own_label_score(metric, targets, probability, weights)
+    if metric not in names_of(ClassMetric):
+        names = names_of(ClassMetric)
+        hint = did_you_mean(metric, names)
+        raise InputError(f"unknown metric {metric!r}; there are {', '.join(names)}.{hint}")
     if metric == "neg-log-loss":
         return -log_loss(targets, probability, exclusive, class_weights, weights)
     if metric == "auroc":

@@ -12,7 +12,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goldfold.competitions.own_metric import own_image_scores
 from goldfold.errors import InputError, did_you_mean
+from goldfold.own_code import is_reference
+from goldfold.vocabulary import ObjectMetric, names_of
 
 IntArray = NDArray[np.integer]
 FloatArray = NDArray[np.float64]
@@ -20,7 +23,7 @@ FloatArray = NDArray[np.float64]
 ONE = 1 << 40
 """A score of 1 as a whole number; sums of 2**22 images stay exact in 64 bits."""
 
-OBJECT_METRICS = ("f2-iou-thresholds",)
+OBJECT_METRICS = names_of(ObjectMetric)
 """Metrics of objects, which do not follow from pixel counts."""
 GIVEN_SCORES = "given-scores"
 """In place of a metric's name: the third row of the histograms holds scores of any metric."""
@@ -34,23 +37,24 @@ def image_scores(
     """Return the score of each image, 0 to 1; their mean is the competition's score.
 
     The counts are numbers of pixels at the image's original size, and broadcast against each
-    other. With every metric two empty masks score 1, and one empty mask scores 0.
+    other. With each of goldfold's metrics two empty masks score 1, and one empty mask scores 0.
 
     Args:
-        metric: a name in `METRICS`.
+        metric: a name in `METRICS`, or a bound `module:object` (`own_metric.own_image_scores`).
         intersection: pixels in both masks.
         predicted: pixels of the predicted mask.
         true: pixels of the true mask.
 
     Raises:
-        InputError: there is no such metric, it compares objects, or counts are no whole numbers.
+        InputError: there is no such metric, it compares objects, counts are no
+            whole numbers, or a metric of your own fails.
 
     >>> image_scores("dice", [30, 0, 0], [40, 0, 9], [80, 0, 0]).tolist()
     [0.5, 1.0, 0.0]
     """
     if metric in OBJECT_METRICS:
         raise InputError(f"{metric!r} compares objects; it does not follow from pixel counts.")
-    if metric not in METRICS:
+    if metric not in METRICS and not is_reference(metric):
         hint = did_you_mean(metric, METRICS)
         raise InputError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}.{hint}")
     given = [np.asarray(count) for count in (intersection, predicted, true)]
@@ -61,6 +65,8 @@ def image_scores(
                 "pixels of thresholded masks, for example (probability > 0.5).sum()."
             )
     counts = [count.astype(np.int64, copy=False) for count in given]
+    if metric not in METRICS:
+        return own_image_scores(metric, *counts)
     return METRICS[metric](*counts)
 
 

@@ -92,8 +92,8 @@ def resolve_settings(
 
     Args:
         content: content of the file.
-        path: path of the file (which need not exist); a relative data folder is relative to its
-            folder.
+        path: path of the file (which need not exist); a relative data folder and modules of
+            your own are looked for in its folder.
         assignments: `key=value` texts, which override content and preset.
 
     Raises:
@@ -118,7 +118,7 @@ def resolve_settings(
         data = competition.get("data", "data")
         if isinstance(data, str):
             settings["competition"] = {**competition, "data": str(path.parent / data)}
-    return validate_settings(settings, str(path))
+    return validate_settings(settings, str(path), path.parent)
 
 
 def _root() -> Traversable:

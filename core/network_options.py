@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldfold.errors import did_you_mean
+from goldfold.own_code import is_reference
 
 MOST_FEATURES = 2048
 """Channels that a layer of a decoder may have: the widest in use have 1024."""
@@ -177,9 +178,13 @@ def known_options(architecture: str, encoder: str) -> dict[str, Kind]:
 def option_problems(architecture: str, encoder: str, options: Mapping[str, Any]) -> list[str]:
     """Return one line for each option that may not be set, or not to this value.
 
+    A network of the user's own takes what its function takes, which shows when it is built.
+
     >>> option_problems("VanillaUnet", "none", {"filters": 8, "depth": 60})
     ['option depth of VanillaUnet: expected a whole number from 1 to 6, found 60']
     """
+    if is_reference(architecture):
+        return [f"options must not set {one}" for one in options if one in ("channels", "classes")]
     known = known_options(architecture, encoder)
     problems = []
     for name, value in options.items():

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 
 from goldfold.errors import did_you_mean, plural
+from goldfold.own_code import IN_WORDS
+from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings import VIEW_PATTERN
 from goldfold.settings_competition import MASK_PATTERN
 
@@ -40,6 +42,7 @@ _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": _NAME,
     r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$": f"{_NAME} and ends with .csv",
     MASK_PATTERN: "a path with {id} for the image's name, once",
+    OWN_PATTERN: IN_WORDS,
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""
@@ -140,6 +143,9 @@ def _place(
             kind = _bare(field.annotation) if field else None
         elif get_origin(kind) in (list, tuple, dict):
             kind = _bare(get_args(kind)[-1])
+        elif tagged := _tagged(kind, part):
+            kind = tagged
+            continue  # the tag is no key
         else:
             break
         path.append(part)
@@ -154,6 +160,15 @@ def _bare(annotation: Any) -> Any:
         some = [kind for kind in get_args(annotation) if kind is not type(None)]
         return _bare(some[0]) if len(some) == 1 else annotation
     return annotation
+
+
+def _tagged(union: Any, tag: str | int) -> Any:
+    """Return the branch of a union that has a tag, None where it has no such branch."""
+    for branch in get_args(union) if get_origin(union) in (Union, UnionType) else ():
+        notes = get_args(branch)[1:] if get_origin(branch) is Annotated else ()
+        if any(isinstance(note, Tag) and note.tag == tag for note in notes):
+            return _bare(branch)
+    return None
 
 
 def _printable(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from goldfold.errors import did_you_mean, plural
+from goldfold.own_code import is_reference
+from goldfold.settings_augmentation import Augmentation
 from goldfold.settings_competition import (
     CompetitionSettings,
     ExtraTable,
@@ -16,9 +18,9 @@ from goldfold.settings_competition import (
     Strict,
     SubmissionFormat,
 )
+from goldfold.settings_loss import Loss
 from goldfold.settings_training import (
     Extents,
-    Loss,
     ModelSettings,
     PseudoLabelled,
     RateSchedule,
@@ -28,14 +30,23 @@ from goldfold.settings_training import (
     StageSettings,
     TrainingSettings,
 )
+from goldfold.vocabulary import (
+    Engine,
+    MemberMerge,
+    RuleChoice,
+    ViewMerge,
+    ViewSet,
+    WeightAverage,
+    WeightSearch,
+)
 
-ViewSet = Literal["none", "hflip", "d4", "multiscale"]
 # A part of goldfold.inference.views, or several joined by +.
 _PART = r"(hflip|vflip|rot90|rot180|rot270|scale-[0-9.]+)"
 VIEW_PATTERN = rf"^(none|{_PART}(\+{_PART})*)$"
 ViewName = Annotated[str, Field(pattern=VIEW_PATTERN)]
 
 __all__ = [
+    "Augmentation",
     "CompetitionSettings",
     "EnsembleSettings",
     "ExtraTable",
@@ -60,6 +71,11 @@ __all__ = [
 
 CLASSIFIERS = ("Classifier", "PlainCnn")
 """Architectures that give classes, not masks."""
+
+
+def fits_task(architecture: str, classifies: bool) -> bool:
+    """Return whether an architecture predicts classes, or masks; the user's own do either."""
+    return is_reference(architecture) or (architecture in CLASSIFIERS) == classifies
 
 
 def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettings) -> None:
@@ -122,12 +138,12 @@ class InferenceSettings(Strict):
 
     checkpoints: Annotated[int, Field(ge=1)] = 3
     """Best checkpoints of each fold whose probabilities are averaged."""
-    average: Literal["off", "best", "uniform", "greedy", "auto"] = "off"
+    average: Literal["off", "best", WeightAverage, "auto"] = "off"
     """Average those checkpoints' weights instead of their probabilities; `auto` takes what
     `goldfold ensemble average` found best."""
     views: ViewSet | Annotated[list[ViewName], Field(min_length=1)] = "hflip"
     """Test-time augmentation: a name, or a list such as ["none", "hflip+rot90", "scale-1.25"]."""
-    merge: Literal["mean", "geometric", "logit"] = "mean"
+    merge: ViewMerge = "mean"
     """Which mean of the probabilities of checkpoints and views."""
     image_size: Extents | None = None
     """Height and width in pixels of the network's input; that of the last stage unless given."""
@@ -135,7 +151,7 @@ class InferenceSettings(Strict):
     """Side in pixels of overlapping tiles, for images too large for the memory; None = whole."""
     tile_overlap: Annotated[float, Field(ge=0.125, lt=1)] = 0.5
     """Share of a tile that the next one covers again."""
-    engine: Literal["auto", "torch", "compile", "openvino"] = "auto"
+    engine: Literal["auto", Engine] = "auto"
     """What runs the networks; `auto` compiles where a measurement says that it pays."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Images in a forward pass."""
@@ -163,11 +179,11 @@ class EnsembleSettings(Strict):
     """Names of the models of this run to blend; all unless given."""
     runs: list[Path] = Field([])
     """Other run directories whose models are blended too; a relative path counts from this run."""
-    merge: Literal["mean", "geometric", "logit", "rank"] = "mean"
+    merge: MemberMerge = "mean"
     """What is averaged over members: probabilities, their logarithms, logits, or ranks."""
-    weights: Literal["equal", "hill-climb", "simplex"] | list[Annotated[int, Field(ge=0)]] = "equal"
+    weights: WeightSearch | list[Annotated[int, Field(ge=0)]] = "equal"
     """Whole-numbered weight of each member, or how they are chosen on out-of-fold predictions."""
-    rule: Literal["centre", "peak"] = "centre"
+    rule: RuleChoice = "centre"
     """Thresholds in the centre of the plateau of good ones, or the very best on these images."""
     thresholds: GivenRule | None = None
     """Take these thresholds instead of searching."""
@@ -267,7 +283,7 @@ class Settings(Strict):
     @model_validator(mode="after")
     def _weights_fit_the_metric(self) -> Settings:
         weights = self.ensemble.weights
-        if self.competition.compares_objects and weights in ("hill-climb", "simplex"):
+        if self.competition.compares_objects and isinstance(weights, str) and weights != "equal":
             raise ValueError(
                 f'ensemble.weights = "{weights}" searches on some pixels of each image, which do '
                 f'not tell the objects that metric "{self.competition.metric}" compares: set '
@@ -280,7 +296,7 @@ class Settings(Strict):
         classifies = self.competition.is_classification
         windows = len(self.competition.images.windows)
         for model in self.models:
-            if (model.architecture in CLASSIFIERS) != classifies:
+            if not fits_task(model.architecture, classifies):
                 names = " or ".join(CLASSIFIERS)
                 raise ValueError(
                     f"model {model.name} has architecture {model.architecture}, but "

@@ -8,25 +8,29 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# The dialects of goldfold.competitions.rle.
-DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
+from goldfold.own_code import OwnObject, is_reference
+from goldfold.vocabulary import (
+    ClassLabels,
+    ClassMetric,
+    Crop,
+    DialectName,
+    LabelKind,
+    MaskLabels,
+    Metric,
+    ObjectMetric,
+    PixelMetric,
+    TaskName,
+    names_of,
+)
+
 Side = Annotated[int, Field(ge=1)]
-MASK_KINDS, CLASS_KINDS = ("rle", "masks"), ("folders", "column", "wide", "long")
-MASK_METRICS = ("dice", "mean-iou-thresholds", "f2-iou-thresholds")
-OBJECT_METRICS = ("f2-iou-thresholds",)
+MASK_KINDS, CLASS_KINDS = names_of(MaskLabels), names_of(ClassLabels)
+OBJECT_METRICS = names_of(ObjectMetric)
 """Those that compare the objects of a mask, not its pixels."""
+MASK_METRICS = (*names_of(PixelMetric), *OBJECT_METRICS)
+CLASS_METRICS = names_of(ClassMetric)
 MOST_MASKS = 8
 """Masks an image may have: the image cache keeps a bit for each."""
-CLASS_METRICS = ("accuracy", "f1", "auroc", "neg-log-loss")
-Metric = Literal[
-    "dice",
-    "mean-iou-thresholds",
-    "f2-iou-thresholds",
-    "accuracy",
-    "f1",
-    "auroc",
-    "neg-log-loss",
-]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -81,7 +85,7 @@ class ImageFiles(Strict):
     least_in_window: Annotated[float, Field(ge=0, le=1)] | None = None
     """Leave out training images with a smaller share of pixels inside the first window; the share
     stands in images.csv as img_pct_window."""
-    crop: Literal["none", "head"] = "none"
+    crop: Crop = "none"
     """`head`: cut each image to the square around the largest bright part before it is resized."""
 
     @model_validator(mode="after")
@@ -99,7 +103,7 @@ class ImageFiles(Strict):
 class LabelTable(Strict):
     """The labels: masks in a table or in files, or classes in a table or as folders."""
 
-    kind: Literal["rle", "masks", "folders", "column", "wide", "long"] = "rle"
+    kind: LabelKind = "rle"
     """Masks: `rle` = one or several rows an image, united; `masks` = files. Classes: `folders` =
     named by the image's folder; `column` = a name a row; `wide` = 0 or 1 in a column a class;
     `long` = a row an image and class."""
@@ -201,7 +205,7 @@ class CompetitionSettings(Strict):
     """Folder with the competition's files; a relative path counts from goldfold.toml."""
     title: str = ""
     """Name shown to people."""
-    task: Literal["segmentation", "classification"] = "segmentation"
+    task: TaskName = "segmentation"
     """What is predicted: a mask, or classes of the whole image."""
     classes: list[str] = []
     """Names of the classes, in the order of the network's outputs. With segmentation an image has
@@ -210,10 +214,11 @@ class CompetitionSettings(Strict):
     """Segmentation: classes that trade places when an image is mirrored: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
-    metric: Metric = "dice"
+    metric: Metric | OwnObject = "dice"
     """The competition's score: `dice` and `mean-iou-thresholds` of masks; `f2-iou-thresholds` of a
     mask's objects, each row of the label table one; `accuracy`, `f1`, `auroc` and `neg-log-loss`
-    (minus the logarithmic loss) of classes."""
+    (minus the logarithmic loss) of classes; or a function of your own, `module:object`
+    (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
@@ -266,7 +271,7 @@ class CompetitionSettings(Strict):
                 f'task = "{self.task}" needs labels.kind {" or ".join(kinds)}, found '
                 f'"{self.labels.kind}"'
             )
-        if classifies != (self.metric in CLASS_METRICS):
+        if not is_reference(self.metric) and classifies != (self.metric in CLASS_METRICS):
             raise ValueError(f'metric "{self.metric}" is not one of {self.task}')
         if classifies and (len(set(self.classes)) != len(self.classes) or not self.classes):
             raise ValueError("classification needs classes = [...], each once")
@@ -331,7 +336,7 @@ class CompetitionSettings(Strict):
         if self.mask_classes:
             raise ValueError(
                 f'metric "{self.metric}" is of one mask an image; leave classes out, or choose '
-                f"another metric: {' or '.join(MASK_METRICS[:2])}"
+                f"another metric: {' or '.join(names_of(PixelMetric))}"
             )
         if self.submission.sample and not self.submission.objects:
             raise ValueError(

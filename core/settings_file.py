@@ -67,15 +67,25 @@ def override(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
     return changed
 
 
-def validate_settings(content: Mapping[str, Any], source: str) -> Settings:
+def validate_settings(
+    content: Mapping[str, Any], source: str, folder: Path | None = None
+) -> Settings:
     """Return checked settings; types are strict: "5" and true are no whole numbers.
+
+    Args:
+        content: of a settings file.
+        source: what messages call it.
+        folder: where the modules of `module:object` are, which are bound to their content; they
+            stay as they are unless given.
 
     Raises:
         SettingsError: lists every problem of `source`, with the nearest name for unknown keys.
     """
     try:
         # As JSON, because there strictness still takes text for a path and a list for a pair.
-        return Settings.model_validate_json(json.dumps(content, default=str), strict=True)
+        return Settings.model_validate_json(
+            json.dumps(content, default=str), strict=True, context={"folder": folder}
+        )
     except ValidationError as error:
         problems = explain_errors(error.errors(), Settings)
         raise SettingsError(

@@ -9,12 +9,20 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from goldfold.errors import plural
 from goldfold.extent import extent_name, extent_of
 from goldfold.network_options import OPTIONS, encoder_problems, option_problems
+from goldfold.own_code import NameOrOwnObject, OwnObject
+from goldfold.settings_augmentation import AugmentationSetting
 from goldfold.settings_competition import Strict
+from goldfold.settings_loss import Loss
+from goldfold.vocabulary import (
+    FrozenPart,
+    OptimizerName,
+    Precision,
+    RateScheduleName,
+    SamplingSchedule,
+    StartWeights,
+)
 
-# The recipes of goldfold.training.augmentation.
-AugmentationName = Literal["none", "flip", "light", "strong", "siim-1st-place", "siim-4th-place"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Weight = Annotated[float, Field(ge=0.0)]
 Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
 
@@ -34,10 +42,9 @@ Extents = Annotated[Size | tuple[Size, Size], BeforeValidator(_check_extent)]
 class Sampling(Strict):
     """Fraction of images with a non-empty mask in an epoch."""
 
-    schedule: Literal["constant", "linear", "cosine", "steps", "natural", "positives-only"] = (
-        "natural"
-    )
-    """How the fraction goes over the epochs; `natural` takes every image once."""
+    schedule: SamplingSchedule | OwnObject = "natural"
+    """How the fraction goes over the epochs; `natural` takes every image once. A function of your
+    own, `module:object`, gives it epoch by epoch (docs/extending.md)."""
     start: Fraction | Literal["natural"] = 0.5
     """Fraction in the first epoch (and in all, if constant)."""
     end: Fraction | Literal["natural"] = "natural"
@@ -66,55 +73,10 @@ class Sampling(Strict):
         return self
 
 
-class Loss(Strict):
-    """Weights of the summed losses; a part of weight 0 is not computed."""
-
-    bce: Weight = 1.0
-    """Binary cross-entropy over pixels."""
-    dice: Weight = 1.0
-    """Soft Dice."""
-    dice_over: Literal["batch", "image"] = "batch"
-    """Pixels of the whole batch in one ratio, or one ratio an image and their mean."""
-    focal: Weight = 0.0
-    """Focal loss."""
-    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    """How little easy pixels count."""
-    lovasz: Weight = 0.0
-    """Symmetric Lovász hinge, an image at a time."""
-    tversky: Weight = 0.0
-    """Tversky loss over the batch."""
-    tversky_alpha: Weight = 0.3
-    """Cost of a false positive pixel in Tversky's ratio."""
-    tversky_beta: Weight = 0.7
-    """Cost of a false negative pixel in Tversky's ratio."""
-    presence: Weight = 0.0
-    """Binary cross-entropy of the presence head."""
-    cross_entropy: Weight = 0.0
-    """Classification: cross-entropy over exclusive classes."""
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Classification: share of the target that is spread evenly over all classes."""
-    class_weights: dict[str, Weight] | Literal["balanced"] = Field({})
-    """Classification: weight of a class, 1 unless given; `balanced` = by its rarity."""
-
-    @property
-    def of_masks_only(self) -> list[str]:
-        """Names of the parts above 0 that need masks."""
-        return [one for one in ("dice", "lovasz", "tversky", "presence") if getattr(self, one) > 0]
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        parts = (self.bce, self.dice, self.focal, self.lovasz, self.tversky, self.cross_entropy)
-        if sum(parts) <= 0:
-            raise ValueError("at least one weight of a loss over pixels or classes must be above 0")
-        return self
-
-
 class RateSchedule(Strict):
     """The learning rate over a stage, after its warm-up."""
 
-    name: Literal["cosine", "warm-restarts", "one-cycle", "plateau", "polynomial", "constant"] = (
-        "cosine"
-    )
+    name: RateScheduleName = "cosine"
     """`cosine` falls once to `floor`; `warm-restarts` falls again and again."""
     floor: Fraction = 0.0
     """Smallest rate, as a fraction of the highest."""
@@ -156,7 +118,7 @@ class StageSettings(Strict):
     """Images in a forward pass, over all GPUs."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Forward passes in an optimizer step."""
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     """AdamW, Adam, or stochastic gradient descent with momentum."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of sgd (Nesterov)."""
@@ -174,14 +136,15 @@ class StageSettings(Strict):
     """Epochs in which the learning rate rises linearly from zero."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient."""
-    frozen: list[Literal["encoder", "batchnorm"]] = Field([])
+    frozen: list[FrozenPart] = Field([])
     """What does not learn: the encoder's weights, the statistics and gains of all BatchNorms."""
     sampling: Sampling = Sampling()
     """Non-empty fraction over the epochs."""
     loss: Loss = Loss()
     """What is minimised."""
-    augmentation: AugmentationName = "light"
-    """Augmentation recipe."""
+    augmentation: AugmentationSetting = "light"
+    """A level by its name, or a table of numbers on top of one: { base = "light", rotation = 15,
+    blur = 0.1, cutout = 0.2, vertical_flip = 0.5 }."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
     """Classification: mix images in pairs, by a share drawn from Beta(this, this); 0 = off."""
     cutmix: Annotated[float, Field(ge=0)] = 0.0
@@ -192,7 +155,7 @@ class StageSettings(Strict):
     """Decay a step of an exponential moving average of the weights, e.g. 0.998."""
     swa_from: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Average the weights at the ends of the epochs after this share of the stage, e.g. 0.75."""
-    start: Literal["best", "last", "averaged"] = "best"
+    start: StartWeights = "best"
     """Weights of the stage before that this one begins with; the first stage has none."""
     early_stopping: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many validations without a better score."""
@@ -219,9 +182,10 @@ class ModelSettings(Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "unet-resnet34"
     """Name of its folder below models/ and predictions/."""
-    architecture: str = "Unet"
+    architecture: NameOrOwnObject = "Unet"
     """Class of segmentation_models_pytorch, or VanillaUnet or DoubleUnet; for classification
-    Classifier (a network of timm) or PlainCnn."""
+    Classifier (a network of timm) or PlainCnn. A function of your own that builds a network is
+    `module:object` (docs/extending.md); it gets `options`, and no encoder."""
     encoder: str = "resnet34"
     """Encoder by its name in segmentation_models_pytorch (`tu-NAME` for any of timm); of a
     Classifier by its name in timm."""
@@ -281,7 +245,7 @@ class ModelSettings(Strict):
 class TrainingSettings(Strict):
     """How the machine trains, whatever the model."""
 
-    precision: Literal["auto", "bf16", "fp16", "float32"] = "auto"
+    precision: Literal["auto", Precision] = "auto"
     """Of matrix work; `auto` takes what is fast on the device."""
     channels_last: bool = True
     """Images in memory as the fast kernels like them."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Choice, choose_rule
+from goldfold.ensemble.choice import choose_rule
 from goldfold.ensemble.honest import cross_fit
 from goldfold.ensemble.scale import Scale
 from goldfold.ensemble.weights import Objective, Pixels, WeighedBlend, choose_weights
+from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -65,7 +66,7 @@ def try_blends(
     *,
     merges: Sequence[str],
     ways: Sequence[str],
-    choice: Choice,
+    choice: RuleChoice,
 ) -> list[BlendTrial]:
     """Return a trial of every merge with every way to weigh.
 
@@ -123,7 +124,7 @@ def _weights_by_part(
 
 
 def leave_one_out(
-    pixels: Pixels, scales: Sequence[Scale], parts: IntArray, metric: str, choice: Choice
+    pixels: Pixels, scales: Sequence[Scale], parts: IntArray, metric: str, choice: RuleChoice
 ) -> list[LeftOut]:
     """Return the honest scores without each member, equal weights; nothing for a single member.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,9 @@ from goldfold.competitions.metric import ONE
 from goldfold.ensemble.plateau import SLACK, Plateau, find_plateau
 from goldfold.ensemble.presence import emptied, search_gated_rule
 from goldfold.ensemble.threshold import Rule, RuleSearch, gains_over_empty, rule_scores
+from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
-
-Choice = Literal["centre", "peak"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def choose_rule(
     histograms: IntArray,
     metric: str,
     *,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
     presence: IntArray | None = None,
     min_area_candidates: int | None = None,
     given: Rule | None = None,
@@ -109,7 +107,7 @@ def has_no_empty_mask(histograms: IntArray) -> bool:
     return bool(histograms[:, 1].any(axis=1).all())
 
 
-def _choose_bottom(histograms: IntArray, metric: str, choice: Choice) -> Chosen:
+def _choose_bottom(histograms: IntArray, metric: str, choice: RuleChoice) -> Chosen:
     """Return the best rule, or the centre of the plateau, among those without a minimum area."""
     gains = gains_over_empty(histograms, metric).sum(axis=1)
     best, judged = int(gains.max()), judged_levels(histograms)

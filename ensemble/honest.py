@@ -9,11 +9,12 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Choice, Chosen, choose_rule, has_no_empty_mask
+from goldfold.ensemble.choice import Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
 from goldfold.ensemble.weights import WeighedBlend
 from goldfold.errors import InputError
 from goldfold.folds.parts import names_of, number_groups, parts_of, refuse_judging
+from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -79,7 +80,7 @@ class Assessment:
 
 class _Options(TypedDict):
     min_area_candidates: int | None
-    choice: Choice
+    choice: RuleChoice
     given: Rule | None
     without: Mapping[int, WeighedBlend] | None
     image_ids: Sequence[str] | None
@@ -95,7 +96,7 @@ def assess(
     seed: int = 0,
     min_area_candidates: int | None = None,
     presence: IntArray | None = None,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
     given: Rule | None = None,
     without: Mapping[int, WeighedBlend] | None = None,
     image_ids: Sequence[str] | None = None,
@@ -178,7 +179,7 @@ def cross_fit(
     *,
     min_area_candidates: int | None = None,
     presence: IntArray | None = None,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
     given: Rule | None = None,
     without: Mapping[int, WeighedBlend] | None = None,
     image_ids: Sequence[str] | None = None,

@@ -6,6 +6,7 @@ a folder that needs neither the run nor its data:
 
     MODEL/model.json                 what it predicts, how images are read, blend, rule, scores
     MODEL/weights/NAME-....safetensors   and .json beside each: a checkpoint and its facts
+    MODEL/code/MODULE.py             only where a network is of the user's own: what builds it
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
+from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
 from goldfold.errors import InputError, list_problems
 from goldfold.extent import Extent, compact, extent_name, extent_of
@@ -35,8 +37,9 @@ from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
+from goldfold.own_code import is_reference
 from goldfold.progress import SILENT, Progress
-from goldfold.settings import CLASSIFIERS
+from goldfold.settings import fits_task
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
 from goldfold.training.checkpoint_facts import read_facts
@@ -295,11 +298,16 @@ def describe_members(
     ]
 
 
-def read_model(folder: Path) -> ImageModel:
+def read_model(folder: Path, *, trust: bool = False) -> ImageModel:
     """Return the model that was exported into a folder.
 
+    Args:
+        folder: of the model, which may be a stranger's.
+        trust: run the Python code in it, if its networks are built by any.
+
     Raises:
-        InputError: it is no such folder, or its files are damaged or of another version.
+        InputError: it is no such folder, its files are damaged or of another version, or it needs
+            code that is not trusted.
     """
     path = folder / FACTS_FILE
     if not path.is_file():
@@ -312,6 +320,10 @@ def read_model(folder: Path) -> ImageModel:
     check_weight_files(folder, path, checked)
     facts = checked.model_dump(mode="json", exclude_unset=True)
     members = [_member(folder, one) for one in facts["members"]]
+    named = _own_networks(members)
+    if not trust:
+        refuse_untrusted(folder, named, folder / CODE_FOLDER)
+    register_code(folder, facts.get("code", []), named.values())
     _require_outputs(path, members, checked)
     return ImageModel({key: value for key, value in facts.items() if key != "members"}, members)
 
@@ -321,11 +333,11 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
     outputs = len(model.classes) or len(model.masks or [None])
     problems = []
     for member in members:
-        expected = (bool(model.classes), member.channels, outputs)
+        expected = (member.channels, outputs)
         for checkpoint in (one for part in member.networks for one in part.checkpoints):
             facts = checkpoint.facts
-            classifies = facts["architecture"] in CLASSIFIERS
-            if (classifies, facts["channels"], facts.get("classes", 1)) != expected:
+            fits = fits_task(facts["architecture"], bool(model.classes))
+            if not fits or (facts["channels"], facts.get("classes", 1)) != expected:
                 problems.append(
                     f"{checkpoint.path.with_suffix('.json').name}: {facts['architecture']} with "
                     f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is not a "
@@ -334,6 +346,16 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
     if problems:
         title = f"{path} and the files beside the weights differ:"
         raise InputError(list_problems(title, problems, REMEDY))
+
+
+def _own_networks(members: Sequence[ModelMember]) -> dict[str, str]:
+    """Return the references that build networks, by the file that names each first."""
+    named: dict[str, str] = {}
+    for checkpoint in (c for member in members for one in member.networks for c in one.checkpoints):
+        architecture = checkpoint.facts["architecture"]
+        if is_reference(architecture) and architecture not in named.values():
+            named[checkpoint.path.with_suffix(".json").name] = architecture
+    return named
 
 
 def _require_format(path: Path, content: bytes) -> None:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.label_metric import CLIP
-from goldfold.errors import InputError
+from goldfold.errors import InputError, did_you_mean
+from goldfold.vocabulary import MemberMerge, names_of
 
 FloatArray = NDArray[np.float64]
 
-MERGES = ("mean", "geometric", "logit", "rank")
+MERGES = names_of(MemberMerge)
+"""Names of the ways to merge, those of masks."""
 
 
 def merge_labels(
@@ -50,7 +52,8 @@ def merge_labels(
         case "rank":
             merged = _mean_rank(members, members if references is None else references, weights)
         case _:
-            raise InputError(f"unknown merge {merge!r}; there are {', '.join(MERGES)}.")
+            hint = did_you_mean(merge, MERGES)
+            raise InputError(f"unknown merge {merge!r}; there are {', '.join(MERGES)}.{hint}")
     if exclusive and merge != "mean":
         merged = merged / np.maximum(merged.sum(axis=1, keepdims=True), CLIP)
     return merged

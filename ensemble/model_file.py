@@ -15,12 +15,22 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.competitions.label_metric import CLIP
-from goldfold.ensemble.scale import MergeName
+from goldfold.ensemble.model_code import CodeFile
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
-from goldfold.settings import ViewName, ViewSet
-from goldfold.settings_competition import MOST_MASKS, DialectName, Metric, Strict
+from goldfold.own_code import OwnObject
+from goldfold.settings import ViewName
+from goldfold.settings_competition import MOST_MASKS, Strict
 from goldfold.settings_training import Extents, Size
+from goldfold.vocabulary import (
+    Crop,
+    DialectName,
+    MemberMerge,
+    Metric,
+    TaskName,
+    ViewMerge,
+    ViewSet,
+)
 
 MOST_BYTES = 1 << 26
 """Of model.json. Tables of a blend by rank are by far its largest part."""
@@ -56,7 +66,7 @@ class Reading(Strict):
         Field(max_length=3),
     ]
     repair: bool
-    crop: Literal["none", "head"]
+    crop: Crop
     stretch: bool = False
 
     @field_validator("windows")
@@ -71,7 +81,7 @@ class Inference(Strict):
     """How networks look at an image."""
 
     views: ViewSet | Annotated[list[ViewName], Field(min_length=1, max_length=64)]
-    merge: Literal["mean", "geometric", "logit"]
+    merge: ViewMerge
     tile: Size | None
     tile_overlap: Annotated[float, Field(ge=0.125, lt=1)]
 
@@ -98,7 +108,7 @@ class ClassMask(Strict):
     """Blend and rule of the masks of one class."""
 
     name: Words
-    merge: MergeName
+    merge: MemberMerge
     weights: Annotated[dict[Name, Weight], Field(min_length=1, max_length=1000)]
     rule: Thresholds
     post_processing: Steps
@@ -146,11 +156,12 @@ class ModelFile(Strict):
     format: Literal[1]
     goldfold: Words
     title: Words
-    task: Literal["segmentation", "classification"]
+    task: TaskName
     classes: Annotated[list[Words], Field(max_length=1000)]
     exclusive: bool
     mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_MASKS)] = Field([])
-    metric: Metric
+    metric: Metric | OwnObject
+    """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectName
     reading: Reading
     inference: Inference
@@ -158,12 +169,14 @@ class ModelFile(Strict):
     images: Annotated[int, Field(ge=0)] | dict[str, JsonValue]
     overlap: Table = Field([])
     measures: Table = Field([])
-    merge: MergeName | None = None
+    merge: MemberMerge | None = None
     rule: Thresholds | None = None
     post_processing: Steps | None = None
     thresholds: Annotated[list[Threshold], Field(max_length=1000)] | None = None
     masks: Annotated[list[ClassMask], Field(min_length=1, max_length=MOST_MASKS)] | None = None
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
+    code: Annotated[list[CodeFile], Field(max_length=100)] = Field([])
+    """Modules in the folder code/ whose objects build networks; nothing of them runs untrusted."""
 
     @field_validator("title", "goldfold")
     @classmethod

@@ -7,12 +7,12 @@ from typing import Any
 
 from goldfold.competitions.pixels import as_array
 from goldfold.competitions.rle import Dialect
-from goldfold.ensemble.choice import Choice
 from goldfold.ensemble.class_score import ClassScore, Takes, make_judge, score_classes
 from goldfold.ensemble.class_targets import class_targets
 from goldfold.ensemble.cross_fitted import make_parts
 from goldfold.ensemble.rule_choice import RuleChoice, choose_rule
 from goldfold.errors import InputError
+from goldfold.vocabulary import RuleChoice as RuleName
 
 
 def honest_score(
@@ -26,7 +26,7 @@ def honest_score(
     greater_is_better: bool = True,
     classes: Any = None,
     dialect: str | Dialect | None = None,
-    choice: Choice = "centre",
+    choice: RuleName = "centre",
     samples: int = 1000,
     seed: int = 0,
 ) -> ClassScore | RuleChoice:

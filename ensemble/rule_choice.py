@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.rle import Dialect
-from goldfold.ensemble.choice import Choice
 from goldfold.ensemble.cross_fitted import HonestScore, make_parts
 from goldfold.ensemble.honest import Assessment, Interval, assess
 from goldfold.ensemble.map_histograms import MapHistograms, MaskMetric, map_histograms
 from goldfold.ensemble.probability_rule import ProbabilityRule
 from goldfold.errors import InputError
+from goldfold.vocabulary import RuleChoice as RuleName
+from goldfold.vocabulary import names_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def choose_rule(
     folds: Any = None,
     groups: Iterable[Any] | None = None,
     dialect: str | Dialect | None = None,
-    choice: Choice = "centre",
+    choice: RuleName = "centre",
     greater_is_better: bool = True,
     samples: int = 2000,
     seed: int = 0,
@@ -100,8 +101,8 @@ def choose_rule(
     >>> found.honest, found.optimistic, found.all_empty
     (1.0, 1.0, 0.5)
     """
-    if choice not in get_args(Choice):
-        known = ", ".join(map(repr, get_args(Choice)))
+    if choice not in names_of(RuleName):
+        known = ", ".join(map(repr, names_of(RuleName)))
         raise InputError(f"unknown choice {choice!r}; there are {known}.")
     known_maps = map_histograms(
         probabilities, masks, metric, dialect=dialect, greater_is_better=greater_is_better

@@ -7,16 +7,16 @@ whole numbers are the same on every machine, and the blend of identical maps is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.errors import InputError, did_you_mean
+from goldfold.vocabulary import MemberMerge, names_of
 
-MergeName = Literal["mean", "geometric", "logit", "rank"]
-MERGES: tuple[MergeName, ...] = ("mean", "geometric", "logit", "rank")
+MERGES = names_of(MemberMerge)
+"""Names of the scales."""
 
 STEPS = 1 << 16
 """A scale goes from 0 to one below this."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Choice
 from goldfold.ensemble.honest import Assessment, cross_fit, group_interval
 from goldfold.ensemble.report import FORMAT
 from goldfold.folds.parts import number_groups
+from goldfold.vocabulary import RuleChoice
 
 FloatArray = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def cross_fit_classes(
     metric: str,
     *,
     classes: int = 1,
-    choice: Choice = "peak",
+    choice: RuleChoice = "peak",
     image_ids: Sequence[str] | None = None,
 ) -> FloatArray:
     """Return the honest score of each image, (N,), each class under rules of its own.

@@ -13,7 +13,8 @@ from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.scale import Scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError, did_you_mean
-from goldfold.folds.parts import names_of
+from goldfold.folds.parts import names_of as names_of_images
+from goldfold.vocabulary import WeightSearch, names_of
 
 IntArray = NDArray[np.int64]
 Levels = NDArray[np.uint8]
@@ -112,7 +113,7 @@ def pack(
         np.concatenate(images),
         np.concatenate(true),
         rest,
-        names_of(image_ids, count),
+        names_of_images(image_ids, count),
     )
 
 
@@ -237,7 +238,7 @@ def choose_weights(name: str, objective: Scored) -> list[int]:
         return [1] * objective.members
     ways = {"hill-climb": hill_climb, "simplex": simplex}
     if name not in ways:
-        known = ["equal", *ways]
+        known = names_of(WeightSearch)
         raise InputError(
             f"unknown weights {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from goldfold.errors import InputError, did_you_mean
 from goldfold.inference.fold_batchnorm import fold_batchnorms
 from goldfold.inference.network import Network, WrappedNetwork
 from goldfold.training.device import Device
+from goldfold.vocabulary import Engine, names_of
 
-ENGINES = ("torch", "compile", "openvino")
+ENGINES = names_of(Engine)
 
 WORTH_TRYING_S = 240.0
 """`auto` compiles where PyTorch alone would need longer: compiling takes about a minute and makes
@@ -153,8 +154,3 @@ class _SameBatch(WrappedNetwork):
         if isinstance(output, torch.Tensor):
             return output[:count]
         return tuple(one[:count] for one in output)
-
-
-def engine_names() -> Sequence[str]:
-    """Return what `inference.engine` may say."""
-    return ("auto", *ENGINES)

@@ -48,17 +48,20 @@ def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -
     """Write all files of a model and return them."""
     from goldfold.checked_json import check_json
     from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
+    from goldfold.ensemble.model_code import write_code
     from goldfold.ensemble.model_file import ModelFile
     from goldfold.files import write_bytes, write_json, write_text
     from goldfold.settings_text import to_toml
 
     names: dict[Path, str] = {}
+    architectures: list[str] = []
     written = []
     for member in model.members:
         for one in member.networks:
             for checkpoint in one.checkpoints:
                 name = f"{member.name}-seed-{one.seed}-fold-{one.fold}-{checkpoint.path.name}"
                 names[checkpoint.path] = name
+                architectures.append(checkpoint.facts["architecture"])
                 target = folder / WEIGHTS_FOLDER / name
                 write_bytes(target, checkpoint.path.read_bytes())
                 write_json(target.with_suffix(".json"), checkpoint.facts)
@@ -67,6 +70,10 @@ def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -
     settings["competition"]["data"] = run.settings.competition.data.name
     write_text(folder / SETTINGS_FILE, to_toml(settings))
     facts = {**model.facts, "members": describe_members(model.members, names)}
+    code, modules = write_code(folder, architectures)
+    if code:
+        facts["code"] = code
+    written += modules
     write_text(folder / CARD_FILE, model_card(facts))
     written += [folder / SETTINGS_FILE, folder / CARD_FILE]
     if onnx:
@@ -104,6 +111,7 @@ def model_card(facts: dict[str, Any]) -> str:
     interval = honest["interval"]
     classes = facts["classes"]
     masks = [one["name"] for one in facts.get("masks", [])]
+    code = [f"code/{one['module']}.py" for one in facts.get("code", [])]
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
     what = f"a mask of each of {', '.join(masks)}" if masks else what
@@ -126,17 +134,18 @@ def model_card(facts: dict[str, Any]) -> str:
         "",
         "```",
         "pip install goldfold",
-        "goldfold predict image THIS_FOLDER IMAGE.dcm --json",
+        f"goldfold predict image THIS_FOLDER IMAGE.dcm --json{' --trust' if code else ''}",
         "```",
         "",
         "```python",
         "from pathlib import Path",
         "from goldfold.ensemble import read_model",
         "",
-        'model = read_model(Path("THIS_FOLDER"))',
+        f'model = read_model(Path("THIS_FOLDER"){", trust=True" if code else ""})',
         'prediction = model.predict(Path("IMAGE.dcm"))',
         "```",
         "",
+        *([f"This runs {', '.join(code)}: read it first.", ""] if code else []),
         "## Limits",
         "",
         "It knows images like those of its competition and no others: other devices, other views, "

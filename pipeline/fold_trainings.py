@@ -30,18 +30,28 @@ class FoldTraining:
 
 
 def choose_trainings(
-    run: OpenRun, fold: int | None = None, model: str | None = None
+    run: OpenRun, fold: int | None = None, model: str | None = None, seed: int | None = None
 ) -> list[FoldTraining]:
-    """Return the fold trainings of the settings, or the asked for among them.
+    """Return the fold trainings of the settings, or those that are asked for.
+
+    Args:
+        run: the run.
+        fold: only this one.
+        model: only this one.
+        seed: only this one.
 
     Raises:
-        InputError: there is no such model or fold.
+        InputError: there is no such model, fold or seed.
     """
     from goldfold.errors import InputError
 
-    names = [one.name for one in run.settings.models]
+    names = [settings.name for settings in run.settings.models]
     if model is not None and model not in names:
         raise InputError(f"there is no model {model!r}; goldfold.toml has {', '.join(names)}.")
+    models = [settings for settings in run.settings.models if model in (None, settings.name)]
+    if seed is not None and not any(seed in settings.seeds for settings in models):
+        known = "; ".join(f"{each.name}: {', '.join(map(str, each.seeds))}" for each in models)
+        raise InputError(f"no model is trained with seed {seed}; the seeds are {known}.")
     folds = trained_folds(run)
     if fold is not None and fold not in folds:
         count = run.settings.folds.count
@@ -54,10 +64,10 @@ def choose_trainings(
             "or add it to folds.train."
         )
     return [
-        FoldTraining(one, seed, number)
-        for one in run.settings.models
-        if model in (None, one.name)
-        for seed in one.seeds
+        FoldTraining(settings, own_seed, number)
+        for settings in models
+        for own_seed in settings.seeds
+        if seed in (None, own_seed)
         for number in folds
         if fold in (None, number)
     ]

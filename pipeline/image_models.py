@@ -11,19 +11,21 @@ if TYPE_CHECKING:
     from goldfold.ensemble.image_model import ImageModel, ImagePrediction
 
 
-def open_model(folder: Path, progress: Progress = SILENT) -> ImageModel:
+def open_model(folder: Path, progress: Progress = SILENT, *, trust: bool = False) -> ImageModel:
     """Return the model of an exported folder or of a run.
 
     Raises:
-        InputError: it is neither, or the run is not finished.
+        InputError: it is neither, the run is not finished, or it names code that is not trusted.
     """
     from goldfold.ensemble.image_model import FACTS_FILE, read_model
+    from goldfold.ensemble.model_code import refuse_untrusted
     from goldfold.errors import InputError
     from goldfold.pipeline.exported_model import model_of_run
     from goldfold.pipeline.open_run import OpenRun
+    from goldfold.settings_own_code import own_objects
 
     if (folder / FACTS_FILE).is_file():
-        model = read_model(folder)
+        model = read_model(folder, trust=trust)
         model.progress = progress
         return model
     if not (folder / "goldfold.toml").is_file():
@@ -31,7 +33,10 @@ def open_model(folder: Path, progress: Progress = SILENT) -> ImageModel:
             f"{folder} is neither a run directory nor an exported model. `goldfold export RUN -o "
             "MODEL` writes one."
         )
-    model = model_of_run(OpenRun.open(folder, progress=progress))
+    run = OpenRun.open(folder, progress=progress)
+    if not trust:
+        refuse_untrusted(folder, own_objects(run.settings), folder)
+    model = model_of_run(run)
     model.progress = progress
     return model
 

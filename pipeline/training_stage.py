@@ -44,6 +44,7 @@ def train_jobs(
     from goldfold.pipeline.stage_runs import data_facts, fold_run_of
     from goldfold.pipeline.training_data import fold_data
     from goldfold.training.fold_run import train_fold
+    from goldfold.training.own_objects import load_own_objects
 
     machine = machine if machine is not None else choose_machine(run)
     run = quiet_unless_writer(run, machine)
@@ -58,6 +59,7 @@ def train_jobs(
             if machine.ranks.is_writer:
                 keep_contents(run)
         _try_networks(waiting, outputs(run))
+        load_own_objects([stage.settings for stage in waiting], run.settings.competition)
     caches: dict[tuple[str, Extent, int], ImageCache] = {}
     facts = data_facts(run)
     for one in waiting:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.vocabulary import WeightSearch, names_of
+
 if TYPE_CHECKING:
     from goldfold.tasks.run_view import MemberSource, RunView
 
-WAYS = ("equal", "hill-climb", "simplex")
+WAYS = names_of(WeightSearch)
 
 
 def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.vocabulary import WeightSearch, names_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from goldfold.tasks.run_view import MemberSource, RunView
 
-WAYS = ("equal", "hill-climb", "simplex")
+WAYS = names_of(WeightSearch)
 
 
 def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[str, Any]:

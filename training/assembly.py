@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from goldfold.extent import compact
+from goldfold.own_code import is_reference
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.losses.weighted import WeightedLoss
@@ -15,6 +18,7 @@ from goldfold.training.mixing import Mixing
 from goldfold.training.networks.build import build_model
 from goldfold.training.networks.freezing import freeze
 from goldfold.training.networks.gradient_checkpointing import enable_gradient_checkpointing
+from goldfold.training.networks.own import check_own_network, require_encoder
 from goldfold.training.optimizer import build_optimizer
 from goldfold.training.step import Step
 
@@ -41,6 +45,62 @@ def build_network(
         classes=classes,
         options=model.options,
     )
+
+
+def require_fitting_network(
+    network: nn.Module,
+    model: ModelSettings,
+    stage: StageSettings,
+    classes: int,
+    *,
+    classifies: bool,
+) -> None:
+    """Accept a network of the user's own that gives what the stage needs, and any other.
+
+    Args:
+        network: of `build_network`.
+        model: its settings.
+        stage: that it is trained in.
+        classes: outputs.
+        classifies: whether classes are predicted, not masks.
+
+    Raises:
+        InputError: it fails on an image, gives logits of another shape, or has no encoder though
+            the stage has settings of one.
+    """
+    if not is_reference(model.architecture):
+        return
+    of_encoder = {
+        'frozen = ["encoder"]': "encoder" in stage.frozen,
+        "encoder_learning_rate": stage.encoder_learning_rate is not None,
+        "layer_decay": stage.layer_decay != 1.0,
+    }
+    asked = [name for name, is_set in of_encoder.items() if is_set]
+    require_encoder(network, model.architecture, asked)
+    check_own_network(
+        network,
+        model.architecture,
+        channels=model.channels,
+        classes=classes,
+        classifies=classifies,
+        presence_head=model.presence_head,
+        size=stage.crop_size or stage.image_size,
+    )
+
+
+def network_facts(
+    model: ModelSettings, stage: StageSettings, classes: int | None
+) -> dict[str, Any]:
+    """Return what a checkpoint says of its network; `classes` only where it has several outputs."""
+    facts: dict[str, Any] = {
+        "architecture": model.architecture,
+        "encoder": model.encoder,
+        "channels": model.channels,
+        "presence_head": model.presence_head,
+        "options": model.options,
+        "image_size": compact(stage.image_size),
+    }
+    return facts if classes is None else {**facts, "classes": classes}
 
 
 def prepare_model(model: nn.Module, stage: StageSettings, machine: Machine) -> nn.Module:
@@ -78,11 +138,10 @@ def build_step(
         weight_decay=stage.weight_decay,
         momentum=stage.momentum,
     )
-    parts = stage.loss.model_dump(exclude={"class_weights"})
     called = compile_or_fall_back(model, say) if machine.settings.compile else model
     return Step(
         model,
-        WeightedLoss(**parts, class_weights=class_weights),
+        WeightedLoss(**stage.loss.shipped, class_weights=class_weights),
         optimizer,
         machine.device,
         gradient_clip=stage.gradient_clip,

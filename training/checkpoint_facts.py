@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from goldfold.checked_json import check_json, read_checked
 from goldfold.network_options import encoder_problems, option_problems
+from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings_competition import Strict
 from goldfold.settings_training import Extents
 
@@ -19,12 +20,13 @@ MOST_BYTES = 1 << 20
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Architecture = Name | Annotated[str, Field(pattern=OWN_PATTERN, max_length=200)]
 
 
 class CheckpointFacts(Strict):
     """The .json beside a checkpoint."""
 
-    architecture: Name
+    architecture: Architecture
     encoder: str
     channels: Literal[1, 3]
     options: dict[str, str | int | float | bool | list[int]]

@@ -17,7 +17,7 @@ from goldfold.folds.fold_view import Fold
 from goldfold.locks import locked_folder
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
-from goldfold.training.assembly import build_network
+from goldfold.training.assembly import build_network, require_fitting_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, TrainingImages
@@ -129,13 +129,13 @@ def train_fold(
             )
         if finished and not extend_epochs:  # by a process that was faster
             return dict(read_json(run.result_path))
-        model = _build(run, model_settings, stage, data.classes)
+        model = _build(run, model_settings, stage, data)
         trainer = Trainer(run, model, model_settings, stage, data, machine, progress)
         return trainer.run_all(extend_epochs)
 
 
 def _build(
-    run: FoldRun, model_settings: ModelSettings, stage: StageSettings, classes: int
+    run: FoldRun, model_settings: ModelSettings, stage: StageSettings, data: FoldData
 ) -> nn.Module:
     """Return the network before the stage's first step.
 
@@ -144,7 +144,10 @@ def _build(
     torch.manual_seed(run.seed)
     own = run.started() or run.before is not None  # needs no download
     weights = "none" if own else model_settings.encoder_weights
-    model = build_network(model_settings, weights, classes)
+    model = build_network(model_settings, weights, data.classes)
+    require_fitting_network(
+        model, model_settings, stage, data.classes, classifies=data.labels is not None
+    )
     if run.before is not None and not run.started():
         model.load_state_dict(starting_weights(run.before, stage.start))
     return model

@@ -11,7 +11,8 @@ from torch.utils.data import Sampler
 
 from goldfold.competitions.pixels import as_array
 from goldfold.errors import InputError
-from goldfold.training.sampler import EpochPlan, Fraction, Schedule
+from goldfold.training.sampler import EpochPlan, Fraction
+from goldfold.vocabulary import SamplingSchedule
 
 
 class FoldSampler(Sampler[int]):
@@ -32,7 +33,7 @@ class FoldSampler(Sampler[int]):
     def __init__(
         self,
         non_empty: Any,
-        schedule: Schedule = "natural",
+        schedule: SamplingSchedule = "natural",
         start: Fraction = "natural",
         end: Fraction = "natural",
         *,
@@ -85,7 +86,7 @@ class FoldSampler(Sampler[int]):
             "replacement": replacement,
             "weights": None if chances is None else chances[self._images],
         }
-        self._schedule: tuple[Schedule, Fraction, Fraction] = (schedule, start, end)
+        self._schedule: tuple[SamplingSchedule, Fraction, Fraction] = (schedule, start, end)
         self._non_empty = flags[self._images]
         self._epochs, self._epoch = epochs, 0
         self._plan = EpochPlan(self._non_empty, *self._schedule, **self._options)

@@ -94,8 +94,8 @@ def validate_labels(
     score = label_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
     if np.isnan(score):
         raise InputError(
-            f"{metric} has no meaning on a fold whose images are all of one class. Take fewer "
-            "folds, or another metric."
+            f"{metric} has no meaning on this fold (its score is NaN), as where all images are of "
+            "one class. Take fewer folds, or another metric."
         )
     loss = label_score("neg-log-loss", images.targets, probability, **how)  # type: ignore[arg-type]
     return ValidationScore(score, HALF, score, loss)

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goldfold.augmentation_levels import Recipe
 from goldfold.extent import Given
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.pipeline import augment, traded
-from goldfold.training.augmentation.recipe import Recipe
 from goldfold.training.images import TrainingImages
 from goldfold.training.opencv_threads import one_opencv_thread
 

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError
+from goldfold.vocabulary import OptimizerName, names_of
 
 
 def build_optimizer(
     model: nn.Module,
     *,
-    name: str = "adamw",
+    name: OptimizerName = "adamw",
     learning_rate: float,
     encoder_learning_rate: float | None = None,
     layer_decay: float = 1.0,
@@ -73,7 +74,9 @@ def build_optimizer(
             return torch.optim.SGD(
                 groups, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True
             )
-    raise InputError(f"unknown optimizer {name!r}: choose adamw, adam or sgd.")
+    raise InputError(
+        f"unknown optimizer {name!r}: choose one of {', '.join(names_of(OptimizerName))}."
+    )
 
 
 def encoder_blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:

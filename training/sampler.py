@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from goldfold.errors import InputError
+from goldfold.own_code import Role, is_reference, once, running, wrong_value
+from goldfold.vocabulary import SamplingSchedule, names_of
 
-Schedule = Literal["constant", "linear", "cosine", "steps", "natural", "positives-only"]
 Fraction = float | Literal["natural"]
 
 MAX_REPEATS = 100
 """An epoch that shows an empty image more often than this is refused as a mistake."""
+
+SCHEDULE = Role(
+    "sampling.schedule",
+    "fraction(epoch, epochs, natural)",
+    "the fraction of images with a mask in that epoch (from 0), a number above 0 and at most 1",
+    positional=3,
+)
 
 # Keep the random streams of one seed apart (2 is the augmentation's).
 _DRAW, _ORDER, _REPLACE = 0, 1, 3
 
 
 def fraction_at(
-    schedule: Schedule,
+    schedule: SamplingSchedule | str,
     start: Fraction,
     end: Fraction,
     epoch: int,
@@ -36,7 +44,8 @@ def fraction_at(
     The first epoch has `start` and the last, and any after it, has `end`; `constant` stays at
     `start`; `steps` takes the fraction of the last of its (first epoch from 1, fraction) pairs
     that has begun; `natural` is the data's own fraction throughout, and `positives-only` is 1.
-    The text "natural" for `start` or `end` means the data's own fraction, too.
+    The text "natural" for `start` or `end` means the data's own fraction, too. A bound
+    `module:object` is asked for the fraction of each epoch.
 
     >>> [fraction_at("linear", 0.8, 0.2, epoch, 4, natural=0.3) for epoch in (0, 3)]
     [0.8, 0.2]
@@ -47,10 +56,8 @@ def fraction_at(
     last = natural if end == "natural" else float(end)
     done = min(epoch / (epochs - 1), 1.0) if epochs > 1 else 0.0
     match schedule:
-        case "natural":
-            return natural
-        case "positives-only":
-            return 1.0
+        case "natural" | "positives-only":
+            return natural if schedule == "natural" else 1.0
         case "steps":
             return [fraction for begin, fraction in steps if begin <= epoch + 1][-1]
         case "constant":
@@ -59,9 +66,27 @@ def fraction_at(
             return (1 - done) * first + done * last
         case "cosine":
             return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
+    if is_reference(schedule):
+        return own_fraction(schedule, epoch, epochs, natural)
     raise InputError(
-        f"unknown sampling schedule {schedule!r}: choose one of {', '.join(get_args(Schedule))}."
+        f"unknown sampling schedule {schedule!r}: choose one of "
+        f"{', '.join(names_of(SamplingSchedule))}."
     )
+
+
+def own_fraction(schedule: str, epoch: int, epochs: int, natural: float) -> float:
+    """Return the fraction that a schedule of the user's own gives, above 0 up to 1.
+
+    Raises:
+        InputError: the function fails, or returns something else.
+    """
+    function = once(schedule, SCHEDULE)
+    with running(schedule, SCHEDULE):
+        fraction = function(epoch, epochs, natural)
+    number = isinstance(fraction, int | float | np.floating) and not isinstance(fraction, bool)
+    if not number or not 0 < fraction <= 1:
+        raise wrong_value(schedule, SCHEDULE, f"{fraction!r:.60} for epoch {epoch} of {epochs}")
+    return float(fraction)
 
 
 class EpochPlan:
@@ -80,7 +105,7 @@ class EpochPlan:
     def __init__(
         self,
         non_empty: ArrayLike,
-        schedule: Schedule = "natural",
+        schedule: SamplingSchedule | str = "natural",
         start: Fraction = "natural",
         end: Fraction = "natural",
         *,

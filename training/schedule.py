@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 from goldfold.errors import InputError
-
-Name = Literal["cosine", "warm-restarts", "one-cycle", "plateau", "polynomial", "constant"]
+from goldfold.vocabulary import RateScheduleName, names_of
 
 ONE_CYCLE_START = 1 / 25
 """one-cycle: the first rate, as a fraction of the highest."""
 
 
 def rate_at(
-    name: Name,
+    name: RateScheduleName,
     step: int,
     *,
     total: int,
@@ -69,7 +67,10 @@ def _falling(name: str, done: float, *, floor: float, rise: float, power: float)
             return floor + (1 - floor) * math.pow(1 - done, power)
         case "constant" | "plateau":
             return 1.0
-    raise InputError(f"unknown learning rate schedule {name!r}.")
+    raise InputError(
+        f"unknown learning rate schedule {name!r}: choose one of "
+        f"{', '.join(names_of(RateScheduleName))}."
+    )
 
 
 def plateau_factor(scores: Sequence[float | None], *, patience: int, factor: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -15,8 +14,7 @@ from goldfold.training.checkpoint import RESULT, list_checkpoints
 from goldfold.training.finite import refuse_bad_weights
 from goldfold.training.history import best_score
 from goldfold.training.state import load_last_weights, read_progressed
-
-Start = Literal["best", "last", "averaged"]
+from goldfold.vocabulary import StartWeights
 
 
 def start_fingerprint(before: Path) -> str:
@@ -28,7 +26,7 @@ def start_fingerprint(before: Path) -> str:
     return fingerprint([content["checkpoints"], content["epochs"], content["last_weights"]])
 
 
-def starting_weights(before: Path, start: Start) -> dict[str, torch.Tensor]:
+def starting_weights(before: Path, start: StartWeights) -> dict[str, torch.Tensor]:
     """Return the weights that a stage begins with, by their names in the network.
 
     Args:
@@ -45,7 +43,7 @@ def starting_weights(before: Path, start: Start) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _weights_of(before: Path, start: Start) -> dict[str, torch.Tensor]:
+def _weights_of(before: Path, start: StartWeights) -> dict[str, torch.Tensor]:
     if not (before / RESULT).is_file():
         raise InputError(
             f"{before} is not finished, and the next stage begins with its weights. "

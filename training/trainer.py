@@ -10,12 +10,11 @@ import numpy as np
 from torch import nn
 
 from goldfold.errors import NotFiniteError, Stopped
-from goldfold.extent import compact
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
-from goldfold.training.assembly import build_step, prepare_model
-from goldfold.training.augmentation.recipe import get_recipe
+from goldfold.settings_augmentation import recipe_of
+from goldfold.training.assembly import build_step, network_facts, prepare_model
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
 from goldfold.training.divergence import no_checkpoint, not_scored
@@ -72,16 +71,8 @@ class Trainer:
         self.progress, self.ranks, self.stop = progress, machine.ranks, machine.stop
         self.images = data.images
         self.model = prepare_model(model, stage, machine)
-        self.facts = {
-            "architecture": model_settings.architecture,
-            "encoder": model_settings.encoder,
-            "channels": model_settings.channels,
-            "presence_head": model_settings.presence_head,
-            "options": model_settings.options,
-            "image_size": compact(stage.image_size),
-        }
-        if data.labels is not None or data.classes > 1:
-            self.facts["classes"] = data.classes
+        classes = data.classes if data.labels is not None or data.classes > 1 else None
+        self.facts = network_facts(model_settings, stage, classes)
         self.name = f"{run.folder.parents[2].name} {run.folder.parent.name} {run.folder.name}"
         self.step = build_step(
             self.model, stage, machine, class_weights=data.class_weights, say=self._say
@@ -91,6 +82,10 @@ class Trainer:
         self.so_far = EpochSoFar()
         # The device changes images and masks together; classes have none.
         self.on_device = machine.augments_on_device if data.labels is None else False
+        lacking = recipe_of(stage.augmentation).only_on_cpu
+        if lacking and self.on_device is not False:
+            self.on_device = False
+            self._say(f"{self.name}: augmenting on the CPU, as the GPU path has no {lacking}")
         self.state_epoch, self.state_written = 0, monotonic()
         self.goal: int | None = None
         self.plan = self._plan()
@@ -209,7 +204,7 @@ class Trainer:
         """Yield this rank's shares of the epoch's batches from the next step on."""
         shares = [self.ranks.share(b) for b in self.plan.batches(epoch)[self.so_far.step :]]
         look = Look(
-            get_recipe(self.stage.augmentation),
+            recipe_of(self.stage.augmentation),
             self.run.seed,
             epoch,
             self.stage.crop_size,
@@ -327,7 +322,7 @@ class Trainer:
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's first batches again, for BatchNorm statistics of averaged weights."""
         count = self.averages.statistics_batches(self.plan.effective_batch)
-        look = Look(get_recipe(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
+        look = Look(recipe_of(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
         batches = self.plan.batches(epoch)[:count]
         return iterate_batches(self.images, batches, look, workers=self.machine.workers)
 

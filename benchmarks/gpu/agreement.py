@@ -7,10 +7,10 @@ import torch
 from gpu.report import Place, Report
 from gpu.setting import trained_unet
 
+from goldfold.augmentation_levels import get_recipe
 from goldfold.inference.fold_batchnorm import fold_batchnorms
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
-from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device, choose_device
 from goldfold.training.loader import Batch

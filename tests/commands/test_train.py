@@ -37,3 +37,16 @@ def test_a_misspelled_recipe_of_augmentation_is_named_when_settings_are_read(fre
     assert done.code == 2
     assert "models.0.stages.0.augmentation" in done.err
     assert "'siim-1st-place' or 'siim-4th-place' (found \"stong\")" in done.err
+
+
+def test_only_one_of_the_seeds(fresh, invoke):
+    seeds = ["--set", "models.0.seeds=[3, 5]"]
+    assert invoke("folds", "build", fresh).code == 0
+    done = invoke("train", "run", fresh, "--dry-run", "--seed", 5, *seeds)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert len(lines) == 2
+    assert all("seed-5" in line and "would train 2 epochs" in line for line in lines)
+    done = invoke("train", "run", fresh, "--seed", 4, *seeds)
+    assert done.code == 2
+    assert "no model is trained with seed 4; the seeds are tiny: 3, 5." in done.err

@@ -1,5 +1,3 @@
-from typing import get_args
-
 import pytest
 from pydantic import ValidationError
 
@@ -20,8 +18,6 @@ from goldfold.settings import (
     SubmissionFormat,
     SubmissionSettings,
 )
-from goldfold.settings_competition import DialectName
-from goldfold.settings_training import AugmentationName
 
 
 def tables(model=Settings):
@@ -112,15 +108,6 @@ def test_what_is_refused(table, values, words):
 
 def test_folds_that_are_trained_may_be_a_part():
     assert FoldSettings(train=[4, 0]).train == [4, 0]
-
-
-def test_names_that_settings_accept_are_the_ones_that_there_are():
-    """Settings stand below the rooms that own these names, so they have lists of their own."""
-    from goldfold.competitions.rle import DIALECTS
-    from goldfold.training.augmentation import RECIPES
-
-    assert get_args(AugmentationName) == tuple(RECIPES)
-    assert get_args(DialectName) == tuple(DIALECTS)
 
 
 def test_members_and_weights_that_fit():

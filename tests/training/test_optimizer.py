@@ -71,7 +71,9 @@ def test_each_by_name_agrees_with_torchs_plain_one(name, kind):
 
 
 def test_an_unknown_optimizer():
-    with pytest.raises(InputError, match="unknown optimizer 'lion': choose adamw, adam or sgd"):
+    with pytest.raises(
+        InputError, match="unknown optimizer 'lion': choose one of adamw, adam, sgd"
+    ):
         build_optimizer(Network(), name="lion", learning_rate=1, weight_decay=0)
 
 

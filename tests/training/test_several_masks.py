@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from goldfold.augmentation_levels import RECIPES, get_recipe
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
 from goldfold.training.augmentation.pipeline import augment
-from goldfold.training.augmentation.recipe import RECIPES, get_recipe
 from goldfold.training.cache import build_cache
 from goldfold.training.images import PseudoLabelled, TrainingImages
 from goldfold.training.loader import Look, iterate_batches

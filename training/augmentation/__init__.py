@@ -1,4 +1,4 @@
-"""Augmentation: recipes by name, one sampling map and one lookup table an image."""
+"""Augmentation: one sampling map and one lookup table per image, then changes of pixels."""
 
 from goldfold.lazy import lazy_exports
 

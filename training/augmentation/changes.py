@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.augmentation_levels import Recipe
 from goldfold.extent import Extent, Given, extent_of
-from goldfold.training.augmentation.recipe import Recipe
+from goldfold.training.augmentation.pixel_changes import NOTHING, PixelChanges, draw_pixel_changes
 from goldfold.training.augmentation.tones import draw_tones
 from goldfold.training.augmentation.warp import Warp
 
 # Keeps these random numbers apart from the sampler's of the same seed.
 _STREAM = 2
+_VERTICAL = 7
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Draw:
         warp: of the geometry.
         tones: lookup table (256,) uint8, None for no change.
         corner: (top, left) of the crop in pixels of the whole result, None for no crop.
+        pixels: blur, noise, rectangles and the user's own steps, which follow the tones.
     """
 
     warp: Warp
     tones: NDArray[np.uint8] | None = None
     corner: tuple[int, int] | None = None
+    pixels: PixelChanges = NOTHING
 
 
 def draw(
@@ -50,7 +54,11 @@ def draw(
     corner = None
     if crop is not None and extent_of(crop) != extent_of(size):
         corner = _draw_corner(extent_of(size), extent_of(crop), random)
-    return Draw(warp, tones, corner)
+    # Streams of their own: the draws of recipes without these stay what they were.
+    if recipe.vertical_flip > 0:
+        upright = np.random.default_rng((seed, _VERTICAL, epoch, index)).random()
+        warp = replace(warp, vertical_flip=bool(upright < recipe.vertical_flip))
+    return Draw(warp, tones, corner, draw_pixel_changes(recipe, (seed, epoch, index)))
 
 
 def _draw_corner(whole: Extent, crop: Extent, random: np.random.Generator) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from goldfold.extent import Extent, Given, extent_of
 from goldfold.training.augmentation.changes import Draw
+from goldfold.training.augmentation.pixel_changes import blur_kernel, place_of
 from goldfold.training.augmentation.warp import Warp, fractions_to_source, result_axes
 
 COVERED = 127
@@ -25,7 +26,8 @@ def augment_on_device(
     """Return images and masks after their changes, both uint8, as `augment` makes them.
 
     OpenCV rounds the places where it samples to a 32nd of a pixel; this does not. Where the image
-    is smooth the two agree to about one gray level, at an edge to a 32nd of its height.
+    is smooth the two agree to about one gray level, at an edge to a 32nd of its height. Noise and
+    steps of the user's own are not done here (`Recipe.only_on_cpu`).
 
     Args:
         images: uint8 (N, H, W) or (N, H, W, 3).
@@ -42,7 +44,7 @@ def augment_on_device(
     coverage = _sample(channels, grid)
     hard = ((channels == 0) | (channels == 255)).flatten(1).all(dim=1)[:, None, None, None]
     binary = (coverage > COVERED).to(torch.uint8) * 255
-    toned = _toned(sampled, draws)
+    toned = _pixels_changed(_toned(sampled, draws), draws)
     result = toned[:, 0] if images.ndim == 3 else toned.permute(0, 2, 3, 1)
     seen = torch.where(hard, binary, coverage)
     return result, seen[:, 0] if masks.ndim == 3 else seen
@@ -98,3 +100,25 @@ def _toned(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
     table = torch.from_numpy(tables).to(images.device)
     flat = images.flatten(1).long()
     return table.gather(1, flat).view_as(images)
+
+
+def _pixels_changed(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
+    """Return the images (N, C, H, W) blurred and with their rectangles black."""
+    shape = (images.shape[2], images.shape[3])
+    for number, one in enumerate(draws):
+        if one.pixels.blur > 0:
+            images[number] = _blurred(images[number], one.pixels.blur)
+        for hole in one.pixels.holes:
+            rows, columns = place_of(hole, shape)
+            images[number, :, rows, columns] = 0
+    return images
+
+
+def _blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Return one image, uint8 (C, H, W), after a Gaussian blur; borders are mirrored."""
+    kernel = torch.from_numpy(blur_kernel(sigma, min(image.shape[1:]))).to(image.device)
+    radius = len(kernel) // 2
+    padded = F.pad(image.float().unsqueeze(1), (radius,) * 4, mode="reflect")
+    across = F.conv2d(padded, kernel.view(1, 1, 1, -1))
+    smooth = F.conv2d(across, kernel.view(1, 1, -1, 1))
+    return smooth.squeeze(1).round_().clamp_(0, 255).to(torch.uint8)

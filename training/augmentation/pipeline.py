@@ -1,4 +1,4 @@
-"""Augmentation: one sampling map for the geometry, one lookup table for the tones.
+"""Augmentation: one sampling map for the geometry, one lookup table for the tones, then pixels.
 
 What an image looks like in an epoch follows from (seed, epoch, index) alone: not from the
 worker that makes it, nor from the images made before.
@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.augmentation_levels import Recipe
 from goldfold.extent import Extent, Given, extent_of
 from goldfold.training.augmentation.changes import Draw, draw
-from goldfold.training.augmentation.recipe import Recipe
+from goldfold.training.augmentation.pixel_changes import NOTHING, change_pixels
 from goldfold.training.augmentation.warp import Window, warp_image_and_mask
 
 Pixels = NDArray[np.uint8]
@@ -56,7 +57,7 @@ def augment(
 def traded(mask: Pixels, changes: Draw, mirror: Sequence[int]) -> Pixels:
     """Return an image's masks in the places that they have after these changes.
 
-    A mirrored left lung looks like a right one.
+    A mirrored left lung looks like a right one; upside down each stays on its side of the image.
     """
     return mask[list(mirror)] if mirror and changes.warp.flip else mask
 
@@ -80,7 +81,10 @@ def apply(
         image, mask = warp_image_and_mask(
             image, mask, changes.warp, whole, window=window, soft=soft
         )
-    return image if changes.tones is None else cv2.LUT(image, changes.tones), mask
+    toned = image if changes.tones is None else cv2.LUT(image, changes.tones)
+    if changes.pixels is NOTHING:
+        return toned, mask
+    return change_pixels(toned, mask, changes.pixels)
 
 
 def _window(changes: Draw, whole: Extent, crop: Given | None) -> Window:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.training.augmentation.recipe import Recipe
+from goldfold.augmentation_levels import Recipe
 
 
 def draw_tones(recipe: Recipe, random: np.random.Generator) -> NDArray[np.uint8] | None:

@@ -49,6 +49,8 @@ class Warp:
     """(2, K + 1) displacements in x and y of evenly spaced lines, as fractions of the size."""
     optical: float = 0.0
     """Strength of a lens: above 0 the middle of a side shows what lies beyond it (barrel)."""
+    vertical_flip: bool = False
+    """Top and bottom exchanged, before all else."""
 
     @property
     def is_affine(self) -> bool:
@@ -57,14 +59,14 @@ class Warp:
 
     @property
     def only_flips(self) -> bool:
-        """Return whether nothing but the flip is left."""
+        """Return whether nothing but flips is left."""
         moved = self.shift != (0.0, 0.0) or self.scale != 1.0 or self.rotation != 0.0
         return not moved and self.is_affine
 
     @property
     def is_identity(self) -> bool:
         """Return whether the transform changes nothing."""
-        return not self.flip and self.only_flips
+        return not self.flip and not self.vertical_flip and self.only_flips
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ def _sampler(
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     """Return how an image is seen through the map; straight lines need no map in memory."""
     if warp.only_flips and target[0] <= source[0] and target[1] <= source[1]:
-        return lambda image: _resized(image, target, window, warp.flip)
+        return lambda image: _resized(image, target, window, warp)
     if not warp.is_affine:
         map_x, map_y = sampling_map(warp, source, target, window)
         return lambda image: apply_map(image, map_x, map_y)
@@ -251,12 +253,12 @@ def _sampler(
 
 
 def _resized(
-    image: NDArray[np.uint8], target: tuple[int, int], window: Window, flip: bool
+    image: NDArray[np.uint8], target: tuple[int, int], window: Window, warp: Warp
 ) -> NDArray[np.uint8]:
     """Return the window of a smaller image; OpenCV's linear resize samples where the map does."""
     rows, columns = window.slices
     smaller = cv2.resize(image, (target[1], target[0]), interpolation=cv2.INTER_LINEAR)
-    turned = smaller[:, ::-1] if flip else smaller
+    turned = smaller[:: -1 if warp.vertical_flip else 1, :: -1 if warp.flip else 1]
     return np.ascontiguousarray(turned[rows, columns])
 
 
@@ -288,6 +290,6 @@ def fractions_to_source(
     angle = math.radians(warp.rotation)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     enlarge = np.diag([source[1] / target[1], source[0] / target[0]])
-    mirror = np.diag([-1.0 if warp.flip else 1.0, 1.0])
+    mirror = np.diag([-1.0 if warp.flip else 1.0, -1.0 if warp.vertical_flip else 1.0])
     matrix: NDArray[np.float64] = mirror @ enlarge @ turn @ np.diag([target[1], target[0]])
     return matrix / warp.scale

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
+
+from goldfold.vocabulary import DiceOver
 
 SMOOTH_PX = 1.0
 """Pixels added to both sides of a ratio."""
@@ -15,7 +15,7 @@ def soft_dice_loss(
     logits: Tensor,
     masks: Tensor,
     *,
-    over: Literal["batch", "image"] = "batch",
+    over: DiceOver = "batch",
     smooth_px: float = SMOOTH_PX,
 ) -> Tensor:
     """Return 1 - (2 sum(p m) + s) / (sum(p) + sum(m) + s).

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,9 @@ from torch.nn import functional as F
 
 from goldfold.training.losses.lovasz import HALF, symmetric_lovasz_hinge
 from goldfold.training.losses.overlap import soft_dice_loss, tversky_loss
+from goldfold.training.losses.own import own_loss
 from goldfold.training.losses.pixel import binary_cross_entropy, focal_loss
+from goldfold.vocabulary import DiceOver
 
 
 class WeightedLoss(nn.Module):
@@ -22,7 +23,7 @@ class WeightedLoss(nn.Module):
         *,
         bce: float = 0.0,
         dice: float = 0.0,
-        dice_over: Literal["batch", "image"] = "batch",
+        dice_over: DiceOver = "batch",
         focal: float = 0.0,
         focal_gamma: float = 2.0,
         lovasz: float = 0.0,
@@ -33,10 +34,15 @@ class WeightedLoss(nn.Module):
         cross_entropy: float = 0.0,
         smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
+        own: Mapping[str, float] | None = None,
     ) -> None:
         """Take the weights and parameters, as the settings' table `loss` has them.
 
-        Where images have classes in place of masks, `class_weights` has one for each, (C,).
+        Where images have classes in place of masks, `class_weights` has one for each, (C,). `own`
+        has the weights of losses of the user's own, by bound reference.
+
+        Raises:
+            InputError: a loss of the user's own cannot be loaded.
         """
         super().__init__()
         self.cross_entropy, self.smoothing = cross_entropy, smoothing
@@ -47,6 +53,8 @@ class WeightedLoss(nn.Module):
         self.focal, self.focal_gamma, self.lovasz = focal, focal_gamma, lovasz
         self.tversky, self.tversky_alpha, self.tversky_beta = tversky, tversky_alpha, tversky_beta
         self.presence = presence
+        weighed = {name: weight for name, weight in (own or {}).items() if weight > 0}
+        self.own = [(weight, own_loss(name)) for name, weight in weighed.items()]
 
     def forward(
         self, logits: Tensor, masks: Tensor, presence_logits: Tensor | None = None
@@ -102,4 +110,6 @@ class WeightedLoss(nn.Module):
             loss = loss + self.tversky * tversky_loss(
                 logits, masks, alpha=self.tversky_alpha, beta=self.tversky_beta
             )
+        for weight, function in self.own:
+            loss = loss + weight * function(logits, masks)
         return loss

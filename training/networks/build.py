@@ -14,6 +14,7 @@ from torch import nn
 
 from goldfold.errors import InputError, did_you_mean, list_problems
 from goldfold.network_options import TIMM_OPTIONS, encoder_problems, option_problems
+from goldfold.own_code import is_reference
 from goldfold.training.finite import refuse_bad_weights
 from goldfold.training.networks.classifier import (
     Classifier,
@@ -21,6 +22,7 @@ from goldfold.training.networks.classifier import (
     require_timm_network,
 )
 from goldfold.training.networks.double_unet import DoubleUnet
+from goldfold.training.networks.own import build_own_network, require_encoder
 from goldfold.training.networks.vanilla_unet import VanillaUnet
 
 OURS = {
@@ -57,7 +59,8 @@ def build_model(
 
     Args:
         architecture: class of segmentation_models_pytorch, e.g. `Unet`, or VanillaUnet (which
-            has no encoder by name), DoubleUnet, Classifier or PlainCnn (which has none either).
+            has no encoder by name), DoubleUnet, Classifier or PlainCnn (which has none either);
+            or a bound `module:object` that builds a network, without an encoder by name.
         encoder: encoder name there; `tu-NAME` for any network of timm. Of a Classifier, NAME.
         encoder_weights: `none`, a published set (`imagenet`), or a .safetensors file whose
             names are the encoder's own.
@@ -71,6 +74,8 @@ def build_model(
     Raises:
         InputError: unknown name or option, or weights that cannot be had.
     """
+    if is_reference(architecture):
+        return _own(architecture, encoder_weights, channels, classes, options or {})
     import segmentation_models_pytorch as smp
 
     known = {name: getattr(smp, name) for name in _architectures(smp)} | OURS
@@ -99,6 +104,26 @@ def build_model(
     except Exception as error:  # the libraries raise anything for arguments that do not fit
         raise InputError(_cannot_build(architecture, encoder, published, error)) from error
     if from_file:
+        load_encoder(model, Path(encoder_weights))
+    return model.to(memory_format=torch.channels_last)
+
+
+def _own(
+    reference: str, encoder_weights: str, channels: int, classes: int, options: Mapping[str, Any]
+) -> nn.Module:
+    """Return a network of the user's own, its encoder's weights from a file if one is named.
+
+    Raises:
+        InputError: it cannot be built, or published weights are asked for.
+    """
+    if encoder_weights != "none" and not encoder_weights.endswith(".safetensors"):
+        raise InputError(
+            f"encoder_weights = {encoder_weights!r} names published weights, which a network of "
+            'your own loads itself: set encoder_weights = "none" or a .safetensors file.'
+        )
+    model = build_own_network(reference, channels=channels, classes=classes, options=options)
+    if encoder_weights != "none":
+        require_encoder(model, reference, ["encoder_weights"])
         load_encoder(model, Path(encoder_weights))
     return model.to(memory_format=torch.channels_last)
 

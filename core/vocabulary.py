@@ -1,0 +1,57 @@
+"""The names that settings may take, each list once.
+
+Settings, implementations, exported models and messages all take the names from here; a test holds
+the implementations to them. `names_of` gives the names of a Literal as a tuple.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+# Metrics, better when higher.
+PixelMetric = Literal["dice", "mean-iou-thresholds"]
+ObjectMetric = Literal["f2-iou-thresholds"]
+ClassMetric = Literal["accuracy", "f1", "auroc", "neg-log-loss"]
+Metric = Literal[PixelMetric, ObjectMetric, ClassMetric]
+
+# Training.
+AugmentationLevel = Literal["none", "flip", "light", "strong", "siim-1st-place", "siim-4th-place"]
+Distortion = Literal["elastic", "grid", "optical"]
+SamplingSchedule = Literal["constant", "linear", "cosine", "steps", "natural", "positives-only"]
+RateScheduleName = Literal[
+    "cosine", "warm-restarts", "one-cycle", "plateau", "polynomial", "constant"
+]
+OptimizerName = Literal["adamw", "adam", "sgd"]
+DiceOver = Literal["batch", "image"]
+StartWeights = Literal["best", "last", "averaged"]
+FrozenPart = Literal["encoder", "batchnorm"]
+PixelLoss = Literal["bce", "dice", "focal", "lovasz", "tversky", "cross_entropy"]
+Precision = Literal["bf16", "fp16", "float32"]
+
+# Prediction.
+ViewSet = Literal["none", "hflip", "d4", "multiscale"]
+ViewMerge = Literal["mean", "geometric", "logit"]
+Engine = Literal["torch", "compile", "openvino"]
+WeightAverage = Literal["uniform", "greedy"]
+
+# Ensemble.
+MemberMerge = Literal[ViewMerge, "rank"]
+WeightSearch = Literal["equal", "hill-climb", "simplex"]
+RuleChoice = Literal["centre", "peak"]
+
+# Files.
+DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
+MaskLabels = Literal["rle", "masks"]
+ClassLabels = Literal["folders", "column", "wide", "long"]
+LabelKind = Literal[MaskLabels, ClassLabels]
+TaskName = Literal["segmentation", "classification"]
+Crop = Literal["none", "head"]
+
+
+def names_of(literal: Any) -> tuple[str, ...]:
+    """Return the names of a Literal of this module, in order.
+
+    >>> names_of(ViewMerge)
+    ('mean', 'geometric', 'logit')
+    """
+    return get_args(literal)
