@@ -37,8 +37,7 @@ def compare_with_sample(
     path = find_table(data, settings.submission.sample)
     if path is None:
         looked = " or ".join(settings.submission.sample) or "none is named"
-        plain = settings.is_classification and not settings.submission.sample
-        if settings.images.test and not plain:
+        if settings.images.test and settings.needs_sample:
             report.notices.append(f"no sample submission ({looked}); `submit write` will need one")
         return
     column = settings.submission.id_column
@@ -76,9 +75,9 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
     train = training_images(images)
     report.facts["training images"] = len(train)
     report.notices += _unpaired(settings)
-    if settings.is_classification:
-        targets = label_targets(train[CLASSES].tolist(), settings.classes)
-        for name, count in zip(settings.classes, targets.sum(axis=0).tolist(), strict=True):
+    if settings.image_classes:
+        targets = label_targets(train[CLASSES].tolist(), settings.image_classes)
+        for name, count in zip(settings.image_classes, targets.sum(axis=0).tolist(), strict=True):
             report.facts[f"of class {name}"] = count
             if not count or count == len(train):
                 how = "no" if not count else "every"

@@ -240,6 +240,16 @@ class CompetitionSettings(Strict):
         return self.task == "classification"
 
     @property
+    def image_classes(self) -> list[str]:
+        """Names of the classes of whole images; none where masks are predicted."""
+        return self.classes if self.is_classification else []
+
+    @property
+    def needs_sample(self) -> bool:
+        """Whether a submission is written like a sample submission, not as a plain table."""
+        return not self.is_classification or bool(self.submission.sample)
+
+    @property
     def mask_classes(self) -> list[str]:
         """Names of the masks where an image has several; none where it has one, or classes."""
         return [] if self.is_classification else self.classes

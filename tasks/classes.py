@@ -38,7 +38,7 @@ class Classes(Task):
     @property
     def needs_sample(self) -> bool:  # type: ignore[override]
         """Without a sample submission a plain table of probabilities is written."""
-        return bool(self.form.submission.sample)
+        return self.form.needs_sample
 
     @property
     def records(self) -> list[str]:

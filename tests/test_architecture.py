@@ -283,6 +283,101 @@ def test_the_public_names_of_a_room_are_there(room):
         _ = package.nothing_like_this
 
 
+def module_name(file):
+    parts = list(file.relative_to(ROOT).with_suffix("").parts)
+    parts = parts[1:] if parts[0] == "core" else parts
+    return ".".join(["goldfold", *parts]).removesuffix(".__init__")
+
+
+def needs_of(file, modules):
+    """Return the modules that a file imports, inside functions too, not those for type checkers."""
+    tree = tree_of(file)
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    needed = set()
+    for node in ast.walk(tree):
+        if id(node) not in skipped:
+            names = imported(node)
+            needed |= {*names, *(name.rpartition(".")[0] for name in names)} & modules
+    return needed - {module_name(file)}
+
+
+def circles(needs):
+    """Return the sets of modules that need each other, found by peeling off what needs nothing."""
+    left = {name: set(needed) for name, needed in needs.items()}
+    for _ in range(2):  # nothing that is needed by none, nothing that needs none
+        while free := [name for name, needed in left.items() if not needed & left.keys()]:
+            for name in free:
+                del left[name]
+        turned = {name: set() for name in left}
+        for name, needed in left.items():
+            for other in needed & left.keys():
+                turned[other].add(name)
+        left = turned
+    return left
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == {}
+    assert set(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}})) == {"b", "c"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_modules_of_a_package_import_each_other(room):
+    files = [file for file in MODULES if file.relative_to(ROOT).parts[0] == room]
+    files = [file for file in files if file.name != "__init__.py"]
+    modules = {module_name(file) for file in files}
+    assert circles({module_name(file): needs_of(file, modules) for file in files}) == {}
+
+
+FORKS = re.compile(
+    r"is_classification|isinstance\(\w+, LabelledImages\)|\.task == \"|\[\"task\"\] =="
+    r"|get\(\"task\"\)|isinstance\([\w.]+, (?:Masks|Classes)\)"
+)
+
+
+ASKERS = {
+    "commands/init_from.py": "drafts settings",
+    "competitions/recognise_sample.py": "drafts settings",
+    "ensemble/model_file.py": "is the schema of model.json",
+}
+
+
+def test_only_the_tasks_and_the_settings_ask_which_task_it_is():
+    asking = {
+        f"{name_of(file)}:{number}"
+        for file in MODULES
+        if file.relative_to(ROOT).parts[0] != "tasks"
+        and not file.name.startswith("settings")
+        and name_of(file) not in ASKERS
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+        if FORKS.search(line)
+    }
+    assert asking == set()
+
+
+def test_every_command_file_parses_or_prints():
+    """What a stage needs lives in pipeline/ or tasks/; commands/ holds the terminal alone."""
+    talks = re.compile(r"\btyper\b|\bshow\.|\bprint\(|\brich\b|terminal_progress|sys\.stderr")
+    silent = [
+        name_of(file)
+        for file in sorted((ROOT / "commands").rglob("*.py"))
+        if file.name != "__init__.py" and not talks.search(file.read_text("utf-8"))
+    ]
+    assert silent == []
+    assert not [
+        where
+        for file in MODULES
+        if file.relative_to(ROOT).parts[0] != "commands"
+        for where, node in statements(file)
+        if any(name.split(".")[0] in ("typer", "rich") for name in imported(node))
+    ]
+
+
 # --- commands and presets ------------------------------------------------------------------------
 
 

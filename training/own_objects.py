@@ -24,7 +24,7 @@ def load_own_objects(stages: Iterable[StageSettings], form: CompetitionSettings)
         InputError: a module cannot be run, or an object does not take its arguments.
     """
     if is_reference(form.metric):
-        resolve(form.metric, CLASS_METRIC if form.is_classification else MASK_METRIC)
+        resolve(form.metric, CLASS_METRIC if form.image_classes else MASK_METRIC)
     for stage in stages:
         for reference in stage.loss.own:
             resolve(reference, LOSS)
