@@ -39,8 +39,8 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     from goldfold.competitions.preset import load_preset, preset_names
     from goldfold.errors import InputError, did_you_mean
     from goldfold.settings import CompetitionSettings
-    from goldfold.submissions.score import USAGE_COLUMN
     from goldfold.submissions.table import read_table, show_header
+    from goldfold.submissions.usage import USAGE_COLUMN
     from goldfold.tasks.submission_layout import layout_of
 
     if preset is not None and preset not in preset_names():

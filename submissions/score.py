@@ -21,12 +21,10 @@ from goldfold.competitions.rle import (
     intersection_px,
     merge_runs,
 )
-from goldfold.errors import InputError, list_problems, plural
+from goldfold.errors import InputError
 from goldfold.submissions.mask_file import MaskReader, read_masks, read_objects_of
-from goldfold.submissions.table import Table, read_table
-
-USAGE_COLUMN = "Usage"
-_USAGES = ("public", "private", "ignored")
+from goldfold.submissions.table import read_table
+from goldfold.submissions.usage import images_to_score, parts_to_score, read_usage
 
 
 @dataclass(frozen=True)
@@ -151,20 +149,9 @@ def score_submission(
         predicted = read_objects_of(file, reader, dialect)
     else:
         predicted = {name: [runs] for name, runs in read_masks(file, reader, dialect).items()}
-    missing = [image_id for image_id in truth.masks if image_id not in predicted]
-    if missing and not only_submitted:
-        raise InputError(
-            list_problems(
-                f"{file} lacks {len(missing)} of the {len(truth.masks)} images of {solution}:",
-                missing,
-                "Add them, or score only the submitted images with --only-submitted.",
-                limit=5,
-            )
-        )
-    image_ids = [image_id for image_id in truth.masks if image_id in predicted]
-    if not image_ids:
-        raise InputError(f"{file} and {solution} have no image in common. Compare their ids.")
-    warnings = _extra_warnings(file, solution, [i for i in predicted if i not in truth.masks])
+    image_ids, warnings = images_to_score(
+        file, solution, list(predicted), list(truth.masks), only_submitted=only_submitted
+    )
     repeats = count_ids(
         truth.repeated, "image has", "images have", "repeated objects; each counts once"
     )
@@ -196,12 +183,8 @@ def _score_parts(
             predicted_non_empty=int((predicted_px[chosen] > 0).sum()),
         )
 
-    usage = np.array([truth.usage.get(image_id, "") for image_id in image_ids])
-    chosen = {"overall": usage != "ignored", "public": usage == "public"}
-    chosen["private"] = usage == "private"
-    if not chosen["overall"].any():
-        raise InputError("every image of the solution is marked Ignored; nothing is left to score.")
-    return {name: part(images) for name, images in chosen.items() if images.any()}
+    parts = parts_to_score(image_ids, truth.usage)
+    return {name: part(images) for name, images in parts.items()}
 
 
 def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect, by_object: bool) -> _Truth:
@@ -214,34 +197,4 @@ def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect, by_object:
         if len(unique := without_repeats(rows)) < len(rows):
             masks[image_id] = unique
             repeated.append(image_id)
-    return _Truth(masks, repeated, _read_usage(table, reader.key_places(table)))
-
-
-def _read_usage(table: Table, key_places: list[int]) -> dict[str, str]:
-    """Return image id -> public, private or ignored; empty without a Usage column."""
-    place = table.column(USAGE_COLUMN)
-    if place is None:
-        return {}
-    usage: dict[str, str] = {}
-    problems = []
-    for row in table.rows:
-        image_id, value = row.key(key_places), row.cells[place].strip().lower()
-        if value not in _USAGES:
-            problems.append(f"row {row.number}, {image_id}: found {row.cells[place]!r}")
-        elif usage.setdefault(image_id, value) != value:
-            problems.append(
-                f"row {row.number}, {image_id}: found {row.cells[place]!r}, but "
-                f"{usage[image_id]} in an earlier row"
-            )
-    if problems:
-        title = (
-            f"{table.path}: {plural(len(problems), 'bad value', 'bad values')} of {USAGE_COLUMN}:"
-        )
-        remedy = "Expected Public, Private or Ignored, and the same value in all rows of an image."
-        raise InputError(list_problems(title, problems, remedy))
-    return usage
-
-
-def _extra_warnings(file: Path, solution: Path, extra: list[str]) -> list[str]:
-    lines = count_ids(extra, "id is", "ids are", f"not in {solution} and left out")
-    return [f"{file}: {line}" for line in lines]
+    return _Truth(masks, repeated, read_usage(table, reader.key_places(table)))

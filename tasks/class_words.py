@@ -95,10 +95,16 @@ def judgement_lines(judgement: Mapping[str, Any]) -> list[Line]:
 
 
 def score_lines(scores: LabelScores) -> list[Line]:
-    """Return a score beside that of the classes' frequencies."""
-    constant = "n/a" if isnan(scores.constant) else f"{scores.constant:.5f}"
-    rows = [[f"{scores.score:.5f}", constant, scores.images]]
-    return [Table([scores.metric, "frequencies alone", "images"], rows)]
+    """Return the parts of a score beside that of the classes' frequencies."""
+
+    def shown(value: float) -> str:
+        return "n/a" if isnan(value) else f"{value:.5f}"
+
+    rows = [
+        [name, shown(part.score), shown(part.constant), part.images]
+        for name, part in scores.parts.items()
+    ]
+    return [Table(["part", scores.metric, "frequencies alone", "images"], rows)]
 
 
 def comparison_lines(comparison: LabelComparison, images: int) -> list[Line]:

@@ -312,7 +312,7 @@ class Classes(Task):
         *,
         only_submitted: bool,
     ) -> LabelScores:
-        """Return the score of a submission of classes."""
+        """Return the score of a submission of classes, overall, Public and Private."""
         from goldfold.competitions.label_metric import class_weight_list
         from goldfold.submissions.label_score import score_labels
         from goldfold.tasks.submission_layout import layout_of
@@ -326,6 +326,7 @@ class Classes(Task):
             exclusive=form.exclusive,
             metric=form.metric,
             class_weights=class_weight_list(form.classes, form.metric_weights),
+            only_submitted=only_submitted,
         )
 
     def score_lines(self, scores: Any) -> list[Line]:

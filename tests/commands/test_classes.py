@@ -268,7 +268,9 @@ def test_a_submission_of_classes_is_scored(heads, invoke, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("\n".join(text[:-6]) + "\n")
     done = invoke("submit", "score", short, *given)
-    assert (done.code, "do not have the same images" in done.err) == (2, True)
+    assert (done.code, "lacks 1 of the 12 images" in done.err) == (2, True)
+    done = invoke("submit", "score", short, *given, "--only-submitted", "--json")
+    assert (done.code, done.json["images"]) == (0, 11)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("\n".join([*text[:3], text[3].split(",")[0] + ",2"]) + "\n")
     done = invoke("submit", "score", wrong, *given)
