@@ -276,7 +276,7 @@ class Settings(Strict):
         if unknown := [name for name in self.ensemble.leave_empty if name not in known]:
             raise ValueError(
                 f"ensemble.leave_empty names {unknown[0]!r}; the competition's masks are "
-                f"{', '.join(known) or 'one an image'}.{did_you_mean(unknown[0], known)}"
+                f"{', '.join(known) or 'one per image'}.{did_you_mean(unknown[0], known)}"
             )
         return self
 

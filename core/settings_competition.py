@@ -345,7 +345,7 @@ class CompetitionSettings(Strict):
             )
         if self.mask_classes:
             raise ValueError(
-                f'metric "{self.metric}" is of one mask an image; leave classes out, or choose '
+                f'metric "{self.metric}" is of one mask per image; leave classes out, or choose '
                 f"another metric: {' or '.join(names_of(PixelMetric))}"
             )
         if self.submission.sample and not self.submission.objects:

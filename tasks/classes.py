@@ -53,7 +53,7 @@ class Classes(Task):
     def describe(self) -> str:
         """Return which classes are predicted."""
         many = "one" if self.form.exclusive else "any number"
-        return f"the classes {', '.join(self.form.classes)}, {many} an image"
+        return f"the classes {', '.join(self.form.classes)}, {many} per image"
 
     def same_as(self, other: Task) -> bool:
         """Accept the same classes in the same order."""

@@ -48,7 +48,7 @@ class Masks(Task):
     def describe(self) -> str:
         """Return whose masks are predicted."""
         names = ", ".join(self.form.classes)
-        return f"masks of {names}" if names else "one mask an image"
+        return f"masks of {names}" if names else "one mask per image"
 
     def same_as(self, other: Task) -> bool:
         """Accept the same masks in any order: they are read by the names of their classes."""
@@ -268,6 +268,15 @@ class Masks(Task):
         from goldfold.tasks.mask_submission import mask_cells
 
         return mask_cells(run, source, sample, layout)
+
+    def plain_table(self, run: RunView, source: MemberSource) -> pd.DataFrame:
+        """Refuse: encodings have the dialect and the columns of a sample submission."""
+        from goldfold.errors import InputError
+
+        raise InputError(
+            "masks are written like a sample submission: set competition.submission.sample to its "
+            "file name."
+        )
 
     def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
         """Return height and width of each test image, which encodings must not exceed."""

@@ -256,9 +256,13 @@ class Task(ABC):
         """Return height and width of each test image where a submission depends on them."""
         return None
 
+    @abstractmethod
     def plain_table(self, run: RunView, source: MemberSource) -> pd.DataFrame:
-        """Return what is predicted of the test images where there is no sample submission."""
-        raise NotImplementedError(f"{type(self).__name__} always has a sample submission")
+        """Return what is predicted of the test images where there is no sample submission.
+
+        Raises:
+            InputError: the task always needs a sample.
+        """
 
     def judge_test(self, run: RunView, source: MemberSource) -> list[Line]:
         """Return what people are told of test images whose labels are known; writes the measures.

@@ -257,7 +257,9 @@ def test_other_classes_are_not_blended(heads_made, chests_made):
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.same_classes import require_same_classes
 
-    with pytest.raises(InputError, match="it predicts the classes NORMAL, PNEUMONIA, one an image"):
+    with pytest.raises(
+        InputError, match="it predicts the classes NORMAL, PNEUMONIA, one per image"
+    ):
         require_same_classes(OpenRun.open(heads_made), OpenRun.open(chests_made))
 
 

@@ -218,7 +218,7 @@ def test_the_run_says_what_each_class_scores(road):
 def test_a_class_can_be_left_empty(road, invoke, tmp_path):
     if road.preset in ONE_CLASS:
         wrong = invoke("ensemble", "run", road.run, "--set", 'ensemble.leave_empty=["1"]')
-        assert (wrong.code, "the competition's masks are one an image" in wrong.err) == (2, True)
+        assert (wrong.code, "the competition's masks are one per image" in wrong.err) == (2, True)
         return
     run = tmp_path / "run"
     shutil.copytree(road.run, run)

@@ -1,4 +1,4 @@
-"""Several masks an image: a rule for each class, one score over all pairs of image and class."""
+"""Several masks per image: a rule for each class, one score over all pairs of image and class."""
 
 import numpy as np
 import pytest

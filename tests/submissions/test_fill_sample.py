@@ -68,7 +68,7 @@ CASES = {
         {},
         "2,0.1\n10,0.25\n",
     ),
-    "a column a class": (WIDE, {"y": [0.1, 0.9], "x": [1.0, 0.0]}, {}, "x,1,0\ny,0.1,0.9\n"),
+    "one column per class": (WIDE, {"y": [0.1, 0.9], "x": [1.0, 0.0]}, {}, "x,1,0\ny,0.1,0.9\n"),
     "image and class": (
         PAIRS,
         {("b", "heart"): DOT, ("b", "liver"): EMPTY, ("a", "heart"): None, ("a", "liver"): DOT},

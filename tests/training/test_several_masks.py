@@ -1,4 +1,4 @@
-"""Several masks an image: each is treated as if it were the only one."""
+"""Several masks per image: each is treated as if it were the only one."""
 
 from dataclasses import replace
 
