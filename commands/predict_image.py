@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goldfold.commands.options import Json
 
 if TYPE_CHECKING:
-    from goldfold.ensemble.image_model import ImagePrediction
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def image_command(
@@ -38,68 +39,43 @@ def image_command(
     """
     from goldfold.commands import show
     from goldfold.errors import ImageError
-    from goldfold.pipeline.image_models import describe, open_model
+    from goldfold.pipeline.model_folder import open_model
 
     model = open_model(model_folder, show.terminal_progress(), trust=trust)
-    found, problems = [], []
+    described, problems = [], []
     for path in files:
         try:
             prediction = model.predict(path)
         except ImageError as error:
             problems.append(str(error))
             continue
-        facts = {"file": str(path), **describe(model, prediction)}
-        if output is not None and (prediction.levels is not None or prediction.masks):
-            facts["picture"] = str(_draw(output, path, prediction))
-        found.append(facts)
+        facts = {"file": str(path), **model.describe(prediction)}
+        panels = [] if output is None else model.decision.panels(prediction)
+        if output is not None and panels:
+            facts["picture"] = str(_draw(output, path, panels))
+        described.append(facts)
     if as_json:
-        show.out_json({"images": found, "problems": problems})
+        show.out_json({"images": described, "problems": problems})
     else:
-        for facts in found:
-            for line in _lines(facts):
+        for facts in described:
+            first, *others = model.decision.lines(facts)
+            show.out(f"{facts['file']}: {first}".rstrip(": "))
+            for line in others:
                 show.out(line)
+            if "picture" in facts:
+                show.out(f"  picture: {facts['picture']}")
         for problem in problems:
             show.out(f"PROBLEM: {problem}")
     if problems:
         raise typer.Exit(2)
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
-    """Return what is said of an image, or of a mask of it."""
-    if "masks" in facts:
-        lines = [facts["file"]]
-        for name, one in facts["masks"].items():
-            lines += [f"  {line}" for line in _lines({"file": name, **one})]
-        return [*lines, f"  picture: {facts['picture']}"] if "picture" in facts else lines
-    if "classes" in facts:
-        said = ", ".join(facts["predicted"]) or "none of the classes"
-        chances = ", ".join(f"{name} {p:.3f}" for name, p in facts["classes"].items())
-        return [f"{facts['file']}: {said} ({chances})"]
-    presence = facts["presence"]
-    told = "" if presence is None else f", presence {presence:.3f}"
-    share = facts["mask_px"] / (facts["height"] * facts["width"])
-    area = facts["mask_px"]
-    what = f"mask of {area:,} px ({share:.1%})" if area else "empty mask"
-    highest = f"highest probability {facts['highest_probability']:.3f}"
-    lines = [f"{facts['file']}: {what}, {highest}{told}"]
-    if area:
-        lines.append(f"  {facts['dialect']}: {facts['rle']}")
-    if "picture" in facts:
-        lines.append(f"  picture: {facts['picture']}")
-    return lines
-
-
-def _draw(folder: Path, path: Path, prediction: ImagePrediction) -> Path:
-    """Write the picture of a mask, of several one below the other, and return where."""
+def _draw(folder: Path, path: Path, panels: list[NDArray[np.uint8]]) -> Path:
+    """Write pictures of a prediction, one below the other, and return where."""
     import numpy as np
 
-    from goldfold.submissions.overlay import draw_overlay, write_overlay
+    from goldfold.submissions.overlay import write_overlay
 
-    panels = []
-    for one in prediction.masks.values() if prediction.masks else [prediction]:
-        assert one.levels is not None
-        assert one.mask is not None
-        panels.append(draw_overlay(one.pixels, one.levels, one.mask))
     target = folder / f"{path.stem}.png"
     write_overlay(target, np.concatenate(panels))
     return target

@@ -3,6 +3,7 @@
     import goldfold as gf
 
     gf.Run               a run: create, open, train, predict, ensemble, submit, score
+    gf.read_model        an exported model that predicts single images
 
 The pieces that work on your own tables, masks and predictions:
 
@@ -29,6 +30,7 @@ _PACKAGES = {
     "build_folds": "folds",
     "choose_rule": "ensemble",
     "honest_score": "ensemble",
+    "read_model": "pipeline",
     "rle": "competitions",
     "write_submission": "submissions",
 }

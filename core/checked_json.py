@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -66,3 +67,37 @@ def check_json(content: str | bytes, schema: type[Schema], source: Path, remedy:
         problems = explain_errors(errors, schema, "field")
         count = plural(len(problems), "problem", "problems")
         raise InputError(list_problems(f"{source} has {count}:", problems, remedy)) from None
+
+
+def check_values(content: Any, schema: type[Schema], source: Path, remedy: str) -> Schema:
+    """Return JSON values as their schema, as `check_json` does with text.
+
+    Raises:
+        InputError: lists every problem.
+    """
+    return check_json(json.dumps(content), schema, source, remedy)
+
+
+def check_known(content: Any, schema: type[Schema], source: Path, remedy: str) -> Schema:
+    """Return those JSON values that a schema knows; the file may say more, and in its lists too.
+
+    A value that is a schema itself must be whole: nothing of a rule is overlooked.
+
+    Raises:
+        InputError: lists every problem.
+    """
+    return check_values(_known(content, schema), schema, source, remedy)
+
+
+def _known(content: Any, schema: type[BaseModel]) -> Any:
+    """Return the values of the fields of a schema, and within lists of schemas those of theirs."""
+    if not isinstance(content, dict):
+        return content
+    known = {}
+    for name in (name for name in schema.model_fields if name in content):
+        value, inner = content[name], get_args(schema.model_fields[name].annotation)
+        of_schema = inner and isinstance(inner[0], type) and issubclass(inner[0], BaseModel)
+        known[name] = value
+        if isinstance(value, list) and of_schema:
+            known[name] = [_known(item, inner[0]) for item in value]
+    return known

@@ -1,21 +1,82 @@
-"""Blend and rule of one kind of mask, applied to what networks say of one image."""
+"""Blend and rule of one kind of mask: its one form on disk, its one reader, and what it decides.
+
+ensemble.json and model.json both hold it in this form; the former says more beside it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
+from goldfold.checked_json import check_known, check_values
+from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
+from goldfold.ensemble.decision_fields import (
+    AGAIN,
+    MOST_MEMBERS,
+    Counts,
+    LevelAndProbability,
+    Pixels,
+    Steps,
+    Weight,
+    Words,
+    weight_problems,
+)
 from goldfold.ensemble.post_processing import PostProcessing, post_process
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.scale import Scale, make_scale
 from goldfold.ensemble.threshold import Rule, apply_rule
+from goldfold.errors import InputError
+from goldfold.files import read_json
+from goldfold.settings_competition import Strict
+from goldfold.vocabulary import MemberMerge
 
 Levels = NDArray[np.uint8]
+
+
+class MemberOfMask(Strict):
+    """Name and weight of a member; pixels by level where maps are merged by rank."""
+
+    name: Words
+    weight: Weight
+    level_counts: Counts | None = None
+
+
+class RuleOnDisk(Strict):
+    """Thresholds, as `describe_rule` writes them."""
+
+    top: LevelAndProbability
+    min_area_px: Pixels
+    bottom: LevelAndProbability
+    presence_gate: LevelAndProbability = LevelAndProbability(level=0, probability=0)
+
+
+class MaskDecision(Strict):
+    """A `MaskChoice` on disk."""
+
+    merge: MemberMerge = "mean"
+    members: Annotated[list[MemberOfMask], Field(max_length=MOST_MEMBERS)]
+    rule: RuleOnDisk
+    post_processing: Steps = Steps()
+
+    @model_validator(mode="after")
+    def _can_be_blended(self) -> Self:
+        weights = {member.name: member.weight for member in self.members}
+        problems = weight_problems(weights, [member.name for member in self.members])
+        problems += [
+            f"member {member.name} lacks level_counts to merge by rank"
+            for member in self.members
+            if self.merge == "rank" and member.weight and member.level_counts is None
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 @dataclass(frozen=True)
@@ -36,6 +97,18 @@ class MaskChoice:
     steps: PostProcessing
     level_counts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def scales(self) -> dict[str, Scale] | None:
+        """The scale on which each member is averaged, None for the plain mean."""
+        if self.merge == "mean":
+            return None
+        if self.merge != "rank":
+            return {name: make_scale(self.merge) for name in self.weights}
+        return {
+            name: make_scale(self.merge, np.array(counts, np.int64))
+            for name, counts in self.level_counts.items()
+        }
+
     def decide(
         self, maps: Mapping[str, Sequence[Levels]], presences: Mapping[str, Sequence[float]]
     ) -> tuple[Levels, Levels, int | None]:
@@ -47,42 +120,90 @@ class MaskChoice:
         """
         names = [name for name in maps if self.weights.get(name, 0)]
         spread = spread_weights([self.weights[n] for n in names], [len(maps[n]) for n in names])
-        found = [one for name in names for one in maps[name]]
-        if self.merge == "mean":
-            levels = blend_maps(found, spread)
+        of_trainings = [levels for name in names for levels in maps[name]]
+        scales = self.scales
+        if scales is None:
+            blended = blend_maps(of_trainings, spread)
         else:
-            scales = {
-                name: make_scale(
-                    self.merge,
-                    None if self.merge != "rank" else np.array(self.level_counts[name], np.int64),
-                )
-                for name in names
-            }
             owners = [scales[name] for name in names for _ in maps[name]]
-            levels = merge_maps(found, spread, owners)
+            blended = merge_maps(of_trainings, spread, owners)
         told = [presences.get(name, ()) for name in names]
-        level = presence_level([self.weights[name] for name in names], told)
-        return levels, post_process(apply_rule(levels, self.rule, level), self.steps), level
+        presence = presence_level([self.weights[name] for name in names], told)
+        mask = post_process(apply_rule(blended, self.rule, presence), self.steps)
+        return blended, mask, presence
 
 
-def describe_choice(choice: MaskChoice) -> dict[str, Any]:
-    """Return a choice as JSON values."""
-    rule = choice.rule
+def describe_rule(rule: Rule) -> dict[str, Any]:
+    """Return a rule as levels and as probabilities.
+
+    A pixel counts when its level is above `level`, that is when its probability is at least
+    `probability`; at level 255 none does.
+
+    >>> describe_rule(Rule(top=191, min_area=50, bottom=127))["bottom"]
+    {'level': 127, 'probability': 0.5}
+    """
     return {
-        "merge": choice.merge,
-        "weights": dict(choice.weights),
-        "rule": [rule.top, rule.min_area, rule.bottom, rule.gate],
-        "post_processing": vars(choice.steps),
-        "level_counts": dict(choice.level_counts),
+        "top": {"level": rule.top, "probability": rule.top_probability},
+        "min_area_px": rule.min_area,
+        "bottom": {"level": rule.bottom, "probability": rule.bottom_probability},
+        "presence_gate": {"level": rule.gate, "probability": rule.gate / LEVELS},
     }
 
 
-def read_choice(content: Mapping[str, Any]) -> MaskChoice:
-    """Return the choice that `describe_choice` made values of."""
+def describe_choice(choice: MaskChoice) -> dict[str, Any]:
+    """Return a choice as JSON values, in the form of `MaskDecision`."""
+    members = []
+    for name, weight in choice.weights.items():
+        member: dict[str, Any] = {"name": name, "weight": weight}
+        if name in choice.level_counts:
+            member["level_counts"] = list(choice.level_counts[name])
+        members.append(member)
+    return {
+        "merge": choice.merge,
+        "members": members,
+        "rule": describe_rule(choice.rule),
+        "post_processing": vars(choice.steps),
+    }
+
+
+def check_choice(content: Any, source: Path, remedy: str) -> MaskChoice:
+    """Return the choice that `describe_choice` made values of, from a stranger's file.
+
+    Raises:
+        InputError: lists everything that does not follow the form.
+    """
+    return _choice_of(check_values(content, MaskDecision, source, remedy))
+
+
+def read_choice(path: Path, of_class: str = "") -> MaskChoice:
+    """Return what an ensemble.json decides on masks.
+
+    Args:
+        path: of ensemble.json.
+        of_class: which class, where an image has several masks.
+
+    Raises:
+        InputError: the file is missing, does not know the class, or is not whole.
+    """
+    content = read_json(path)
+    if of_class:
+        try:
+            content = content["classes"][of_class]
+        except (KeyError, TypeError):
+            raise InputError(f"{path} knows no class {of_class!r}. {AGAIN}") from None
+    return _choice_of(check_known(content, MaskDecision, path, AGAIN))
+
+
+def _choice_of(decision: MaskDecision) -> MaskChoice:
+    rule = decision.rule
     return MaskChoice(
-        content["merge"],
-        content["weights"],
-        Rule(*content["rule"]),
-        PostProcessing(**content["post_processing"]),
-        content["level_counts"],
+        decision.merge,
+        {member.name: member.weight for member in decision.members},
+        Rule(rule.top.level, rule.min_area_px, rule.bottom.level, rule.presence_gate.level),
+        PostProcessing(**decision.post_processing.model_dump()),
+        {
+            member.name: member.level_counts
+            for member in decision.members
+            if member.level_counts is not None
+        },
     )

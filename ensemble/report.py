@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import Member
 from goldfold.ensemble.honest import Assessment
+from goldfold.ensemble.mask_choice import describe_rule
 from goldfold.ensemble.plateau import Plateau
-from goldfold.ensemble.post_processing import NOTHING, PostProcessing
+from goldfold.ensemble.post_processing import NOTHING
 from goldfold.ensemble.post_search import PostSearch
-from goldfold.ensemble.scale import Scale, make_scale
-from goldfold.ensemble.threshold import Rule
-from goldfold.errors import InputError
-from goldfold.files import read_json
 
 FORMAT = 1
 
@@ -108,120 +103,13 @@ def _describe_plateau(plateau: Plateau) -> dict[str, Any]:
     }
 
 
-def describe_rule(rule: Rule) -> dict[str, Any]:
-    """Return a rule as levels and as probabilities.
-
-    A pixel counts when its level is above `level`, that is when its probability is at least
-    `probability`; at level 255 none does.
-
-    >>> describe_rule(Rule(top=191, min_area=50, bottom=127))["bottom"]
-    {'level': 127, 'probability': 0.5}
-    """
-    return {
-        "top": {"level": rule.top, "probability": rule.top_probability},
-        "min_area_px": rule.min_area,
-        "bottom": {"level": rule.bottom, "probability": rule.bottom_probability},
-        "presence_gate": {"level": rule.gate, "probability": rule.gate / LEVELS},
-    }
-
-
-def read_ensemble(path: Path, of_class: str = "") -> dict[str, Any]:
-    """Return the content of an ensemble.json, or what it says of a class.
-
-    Raises:
-        InputError: the file is missing, or does not know the class.
-    """
-    content = read_json(path)
-    if not of_class:
-        return dict(content)
-    try:
-        return dict(content["classes"][of_class])
-    except (KeyError, TypeError):
-        raise InputError(
-            f"{path} knows no class {of_class!r}. Run `goldfold ensemble run` again."
-        ) from None
-
-
-def read_rule(path: Path, of_class: str = "") -> Rule:
-    """Return the rule that an ensemble.json holds, of a class where an image has several masks.
-
-    Raises:
-        InputError: the file is missing, or holds no rule.
-    """
-    content = read_ensemble(path, of_class)
-    try:
-        rule = content["rule"]
-        levels = (rule["top"]["level"], rule["min_area_px"], rule["bottom"]["level"])
-        if not all(type(level) is int for level in levels):
-            raise TypeError
-        gate = rule.get("presence_gate", {"level": 0})["level"]
-    except (KeyError, TypeError):
-        raise InputError(
-            f"expected a rule with top, min_area_px and bottom in {path}, found none. "
-            "Run `goldfold ensemble run` again."
-        ) from None
-    return Rule(*levels, gate)
-
-
-def read_post_processing(path: Path, of_class: str = "") -> PostProcessing:
-    """Return the steps after the thresholds that an ensemble.json names.
-
-    Raises:
-        InputError: the file is missing, or its steps are unknown.
-    """
-    content = read_ensemble(path, of_class)
-    try:
-        return PostProcessing(**content.get("post_processing", {}))
-    except (AttributeError, TypeError):
-        raise InputError(
-            f"{path} names unknown steps of post-processing. Run `goldfold ensemble run` again."
-        ) from None
-
-
-def read_weights(path: Path, of_class: str = "") -> dict[str, int]:
-    """Return the weight of each member that an ensemble.json names.
-
-    Raises:
-        InputError: the file is missing, or names none.
-    """
-    content = read_ensemble(path, of_class)
-    try:
-        return {member["name"]: int(member["weight"]) for member in content["members"]}
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path} names no members. Run `goldfold ensemble run` again.") from None
-
-
-def read_scales(path: Path, of_class: str = "") -> dict[str, Scale] | None:
-    """Return the scale of each member that an ensemble.json names, None for the plain mean.
-
-    Raises:
-        InputError: the file is missing, or says less.
-    """
-    content = read_ensemble(path, of_class)
-    try:
-        merge = content.get("merge", "mean")
-        if merge == "mean":
-            return None
-        return {
-            member["name"]: make_scale(
-                merge,
-                np.array(member["level_counts"], np.int64) if merge == "rank" else None,
-            )
-            for member in content["members"]
-        }
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(
-            f"{path} does not say how maps are merged. Run `goldfold ensemble run` again."
-        ) from None
-
-
 def _describe_member(member: Member, level_counts: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": member.name,
         "weight": member.weight,
         "seeds": len(member.seeds),
         "stores": sum(len(readers) for readers in member.seeds),
     }
     if member.name in level_counts:
-        found["level_counts"] = list(level_counts[member.name])
-    return found
+        facts["level_counts"] = list(level_counts[member.name])
+    return facts

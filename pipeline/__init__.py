@@ -4,6 +4,7 @@ from goldfold.lazy import lazy_exports
 
 __all__ = [
     "FoldTraining",
+    "ImageModel",
     "Job",
     "OpenRun",
     "Run",
@@ -20,6 +21,7 @@ __all__ = [
     "model_of_run",
     "open_model",
     "predict_all",
+    "read_model",
     "select_runs",
     "train_jobs",
     "write_model",
@@ -30,6 +32,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "FoldTraining": "fold_trainings",
+        "ImageModel": "image_model",
         "Job": "job",
         "OpenRun": "open_run",
         "Run": "run",
@@ -44,8 +47,9 @@ __getattr__ = lazy_exports(
         "ensure_images": "images_stage",
         "ensure_submission": "submission_stage",
         "model_of_run": "exported_model",
-        "open_model": "image_models",
+        "open_model": "model_folder",
         "predict_all": "prediction_stage",
+        "read_model": "model_folder",
         "select_runs": "selection",
         "train_jobs": "training_stage",
         "write_model": "exported_files",

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.ensemble.image_model import ImageModel
+    from goldfold.pipeline.image_model import ImageModel
     from goldfold.pipeline.open_run import OpenRun
+    from goldfold.tasks.image_decision import ImageDecision
 
 CARD_FILE = "README.md"
 SETTINGS_FILE = "goldfold.toml"
@@ -47,19 +48,22 @@ def write_model(
 def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -> list[Path]:
     """Write all files of a model and return them."""
     from goldfold.checked_json import check_json
-    from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
-    from goldfold.ensemble.model_code import write_code
-    from goldfold.ensemble.model_file import ModelFile
     from goldfold.files import write_bytes, write_json, write_text
+    from goldfold.pipeline.model_code import write_code
+    from goldfold.pipeline.model_file import ModelFile
+    from goldfold.pipeline.model_folder import FACTS_FILE, WEIGHTS_FOLDER, describe_members
     from goldfold.settings_text import to_toml
 
     names: dict[Path, str] = {}
     architectures: list[str] = []
     written = []
     for member in model.members:
-        for one in member.networks:
-            for checkpoint in one.checkpoints:
-                name = f"{member.name}-seed-{one.seed}-fold-{one.fold}-{checkpoint.path.name}"
+        for training in member.networks:
+            for checkpoint in training.checkpoints:
+                name = (
+                    f"{member.name}-seed-{training.seed}-fold-{training.fold}-"
+                    f"{checkpoint.path.name}"
+                )
                 names[checkpoint.path] = name
                 architectures.append(checkpoint.facts["architecture"])
                 target = folder / WEIGHTS_FOLDER / name
@@ -69,12 +73,16 @@ def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -
     settings = run.settings.model_dump(mode="json")
     settings["competition"]["data"] = run.settings.competition.data.name
     write_text(folder / SETTINGS_FILE, to_toml(settings))
-    facts = {**model.facts, "members": describe_members(model.members, names)}
+    facts = {
+        **model.facts,
+        "decision": model.decision.content(),
+        "members": describe_members(model.members, names),
+    }
     code, modules = write_code(folder, architectures)
     if code:
         facts["code"] = code
     written += modules
-    write_text(folder / CARD_FILE, model_card(facts))
+    write_text(folder / CARD_FILE, model_card(facts, model.decision))
     written += [folder / SETTINGS_FILE, folder / CARD_FILE]
     if onnx:
         written += write_onnx(run, model, folder)
@@ -91,8 +99,8 @@ def _refuse_others(folder: Path, overwrite: bool) -> None:
     Raises:
         InputError: the folder holds something else.
     """
-    from goldfold.ensemble.image_model import FACTS_FILE
     from goldfold.errors import InputError
+    from goldfold.pipeline.model_folder import FACTS_FILE
 
     if folder.is_file():
         raise InputError(f"{folder} is a file, not a folder. Choose another name.")
@@ -105,21 +113,18 @@ def _refuse_others(folder: Path, overwrite: bool) -> None:
         raise InputError(f"{folder} holds {content}. {hint} another folder.")
 
 
-def model_card(facts: dict[str, Any]) -> str:
+def model_card(facts: dict[str, Any], decision: ImageDecision) -> str:
     """Return the text that says what a model is, how good, and how to use it."""
     honest = facts["scores"]["honest"]
     interval = honest["interval"]
-    classes = facts["classes"]
-    masks = [one["name"] for one in facts.get("masks", [])]
-    code = [f"code/{one['module']}.py" for one in facts.get("code", [])]
+    code = [f"code/{module['module']}.py" for module in facts.get("code", [])]
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
-    what = f"the classes {', '.join(classes)}" if classes else "a mask"
-    what = f"a mask of each of {', '.join(masks)}" if masks else what
-    networks = sum(len(one["weights"]) for member in facts["members"] for one in member["networks"])
+    trainings = [training for member in facts["members"] for training in member["networks"]]
+    networks = sum(len(training["weights"]) for training in trainings)
     lines = [
         f"# {facts['title'] or 'A model'}",
         "",
-        f"Predicts {what} of an image. Exported by goldfold {facts['goldfold']}; "
+        f"Predicts {decision.summary()} of an image. Exported by goldfold {facts['goldfold']}; "
         f"{networks} networks: {', '.join(member['name'] for member in facts['members'])}.",
         "",
         "## Scores",
@@ -129,7 +134,7 @@ def model_card(facts: dict[str, Any]) -> str:
         f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those "
         "of all folds together, which no labelled image has judged.",
         "",
-        *_measure_lines(facts),
+        *_measure_lines(decision.measure_rows(facts["measures"])),
         "## Use",
         "",
         "```",
@@ -138,11 +143,10 @@ def model_card(facts: dict[str, Any]) -> str:
         "```",
         "",
         "```python",
-        "from pathlib import Path",
-        "from goldfold.ensemble import read_model",
+        "import goldfold as gf",
         "",
-        f'model = read_model(Path("THIS_FOLDER"){", trust=True" if code else ""})',
-        'prediction = model.predict(Path("IMAGE.dcm"))',
+        f'model = gf.read_model("THIS_FOLDER"{", trust=True" if code else ""})',
+        'prediction = model.predict("IMAGE.dcm")',
         "```",
         "",
         *([f"This runs {', '.join(code)}: read it first.", ""] if code else []),
@@ -157,25 +161,13 @@ def model_card(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _measure_lines(facts: dict[str, Any]) -> list[str]:
-    """Return the table of measures, as far as there is one."""
-    if facts["classes"]:
-        names = ["precision", "recall", "f1", "auroc", "average_precision"]
-        rows = [[one["class"], *(one[name] for name in names)] for one in facts["measures"]]
-        head = ["class", *names]
-    else:
-        names = ["dice", "iou", "precision", "recall"]
-        everything = [one for one in facts["overlap"] if one["fold"] == "all"]
-        rows = [
-            [f"{one.get('class', '')} over {one['over']}".strip(), *(one[n] for n in names)]
-            for one in everything
-        ]
-        head = ["out of fold", *names]
+def _measure_lines(rows: list[list[Any]]) -> list[str]:
+    """Return a table of measures, head first, as Markdown; nothing of no rows."""
     if not rows:
         return []
-    cells = [[row[0], *("" if v is None else f"{v:.4f}" for v in row[1:])] for row in rows]
-    table = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)]
-    return [*table, ""]
+    head, *others = rows
+    cells = [[row[0], *("" if v is None else f"{v:.4f}" for v in row[1:])] for row in others]
+    return [*(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)), ""]
 
 
 def require_onnx() -> None:
@@ -200,15 +192,13 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     """
     import torch
 
-    from goldfold.ensemble.onnx_network import MeanNetwork
     from goldfold.errors import InputError
     from goldfold.files import atomic_path
-    from goldfold.inference.views import get_views
+    from goldfold.pipeline.onnx_network import MeanNetwork
     from goldfold.training.checkpoint import load_model
 
     how = model.facts["inference"]
-    views = get_views(how["views"], tuple(model.facts.get("mirror", ())))
-    if how["merge"] != "mean" or any(view.scale != 1 for view in views) or how["tile"]:
+    if how["merge"] != "mean" or any(view.scale != 1 for view in model.views) or how["tile"]:
         raise InputError(
             "--onnx writes plain means over flips and turns, not other merges, scales or tiles. "
             'Leave it out, or set inference.merge = "mean" and inference.views = "hflip".'
@@ -217,15 +207,10 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     for member in model.members:
         networks = [
             load_model(checkpoint, torch.device("cpu"))
-            for one in member.networks
-            for checkpoint in one.checkpoints
+            for training in member.networks
+            for checkpoint in training.checkpoints
         ]
-        mean = MeanNetwork(
-            networks,
-            views,
-            classes=len(model.classes),
-            exclusive=bool(model.facts["exclusive"]),
-        ).eval()
+        mean = MeanNetwork(networks, model.views, model.decision.probability).eval()
         example = torch.zeros(1, member.channels, *member.image_size)
         path = folder / f"{member.name}.onnx"
         with atomic_path(path) as temporary:

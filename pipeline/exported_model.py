@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.ensemble.image_model import ImageModel, ModelMember
+    from goldfold.pipeline.image_model import ImageModel, ModelMember
     from goldfold.pipeline.open_run import OpenRun
 
 
@@ -15,11 +16,12 @@ def model_of_run(run: OpenRun) -> ImageModel:
     Raises:
         InputError: trainings or ensemble are missing or outdated.
     """
-    from goldfold.ensemble.image_model import ImageModel
     from goldfold.errors import InputError
     from goldfold.files import read_json
     from goldfold.pipeline.engine_choice import predicting_device
     from goldfold.pipeline.ensemble_stage import require_ensemble
+    from goldfold.pipeline.image_model import ImageModel
+    from goldfold.pipeline.members import Members
 
     require_ensemble(run)
     chosen = read_json(run.directory.ensemble)
@@ -28,29 +30,28 @@ def model_of_run(run: OpenRun) -> ImageModel:
             f"{run.directory.ensemble} holds no honest score, so it is not whole. Run "
             f"`{run.command('ensemble run')}` again."
         )
-    members = _members(run, chosen)
-    return ImageModel(_facts(run, chosen), members, predicting_device(run))
+    decision = run.task.image_decision(run, Members(run))
+    members = _members(run, decision.weights)
+    return ImageModel(_facts(run, chosen), members, decision, predicting_device(run))
 
 
 def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
     from goldfold import __version__
     from goldfold.competitions.image import reading_of
-    from goldfold.ensemble.image_model import FORMAT
+    from goldfold.pipeline.model_file import FORMAT
 
     form, inference = run.settings.competition, run.settings.inference
     reading = reading_of(form.images)
-    facts: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "goldfold": __version__,
         "title": form.title,
         "task": form.task,
-        "classes": run.task.whole_image_classes,
-        "exclusive": form.exclusive,
         "mirror": form.mirror,
         "metric": form.metric,
         "dialect": form.submission.dialect,
         "reading": {
-            "windows": [[one.center, one.width, one.function] for one in reading.windows],
+            "windows": [[cut.center, cut.width, cut.function] for cut in reading.windows],
             "repair": reading.repair,
             "crop": reading.crop,
             "stretch": reading.stretch,
@@ -65,40 +66,35 @@ def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
             name: chosen.get(name) for name in ("honest", "optimistic", "all_empty", "constant")
         },
         "images": chosen["images"],
+        "measures": run.task.model_measures(chosen),
     }
-    return facts | run.task.model_facts(run, chosen)
 
 
-def _members(run: OpenRun, chosen: dict[str, Any]) -> list[ModelMember]:
-    from goldfold.ensemble.image_model import FoldNetworks, ModelMember
+def _members(run: OpenRun, weights: Mapping[str, int]) -> list[ModelMember]:
     from goldfold.errors import InputError
     from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
-    from goldfold.pipeline.members import Members
+    from goldfold.pipeline.image_model import FoldNetworks, ModelMember
     from goldfold.pipeline.predictions import image_size, ready_jobs
 
     jobs = ready_jobs(run)
     own = {model.name: model for model in run.settings.models}
     members = []
-    for one in run.task.blended(chosen):
-        if one["weight"] == 0:
-            continue
-        if one["name"] not in own:
+    for name in (name for name, weight in weights.items() if weight):
+        if name not in own:
             raise InputError(
-                f"the blend holds {one['name']} of another run. Blend without it for the export: "
+                f"the blend holds {name} of another run. Blend without it for the export: "
                 f"`{run.command('ensemble run')} --set 'ensemble.runs=[]'`."
             )
-        its = [job for job in jobs if job.model.name == one["name"]]
+        its = [job for job in jobs if job.model.name == name]
         members.append(
             ModelMember(
-                one["name"],
-                one["weight"],
-                own[one["name"]].channels,
+                name,
+                own[name].channels,
                 image_size(run, its[0]),
                 tuple(
                     FoldNetworks(job.seed, job.fold, tuple(predicting_checkpoints(run, job)))
                     for job in its
                 ),
-                one.get("level_counts"),
             )
         )
-    return run.task.complete_members(run, Members(run), chosen, members)
+    return members

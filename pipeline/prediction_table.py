@@ -29,7 +29,7 @@ def prediction_table(run: OpenRun, split: Split) -> pd.DataFrame:
     from goldfold.pipeline.members import Members
     from goldfold.pipeline.predictions import ready_jobs, store_of
 
-    if not run.task.whole_image_classes:
+    if not run.task.row_columns:
         raise InputError(
             f"{run.directory.root} predicts {run.task.describe()}, which are stored as maps of the "
             "size of an image, not as a table. Read them with goldfold.inference.MapReader."

@@ -70,19 +70,21 @@ def _facts(form: CompetitionSettings, decided: DecidedClasses, image_id: str) ->
     blend = by_class(decided.probability[place])
     cut = not (form.exclusive and len(classes) > 2)
     scored = classes[1:] if form.exclusive else classes  # of two exclusive ones only the second
-    limits = dict(zip(classes, decided.thresholds, strict=True))
+    limits = dict(zip(classes, decided.choice.thresholds, strict=True))
     thresholds = {name: limits[name] for name in scored} if cut else {}
     flags = decided.predicted[place].tolist()
     predicted = [name for name, yes in zip(classes, flags, strict=True) if yes]
     return {
         "image_id": image_id,
         "members": [
-            {"member": name, "weight": weight, "probability": by_class(table[place])}
-            for name, weight, table in zip(
-                members.names, decided.weights, members.probability, strict=True
-            )
+            {
+                "member": name,
+                "weight": decided.choice.weights[name],
+                "probability": by_class(table[place]),
+            }
+            for name, table in zip(members.names, members.probability, strict=True)
         ],
-        "merge": decided.merge,
+        "merge": decided.choice.merge,
         "blend": blend,
         "thresholds": thresholds,
         "predicted": predicted,

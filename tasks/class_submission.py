@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from goldfold.ensemble.class_choice import ClassChoice
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
     from goldfold.tasks.class_members import ClassMembers
@@ -70,18 +71,14 @@ class DecidedClasses:
 
     Attributes:
         members: with their probabilities, M arrays (N, C).
-        weights: M of them.
-        merge: on what they are averaged.
+        choice: how they are blended, and the thresholds.
         probability: (N, C) blended.
-        thresholds: (C,).
         predicted: (N, C).
     """
 
     members: ClassMembers
-    weights: list[int]
-    merge: str
+    choice: ClassChoice
     probability: NDArray[np.float64]
-    thresholds: list[float]
     predicted: NDArray[np.bool_]
 
 
@@ -91,28 +88,16 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.label_merge import merge_labels
-    from goldfold.files import read_json
+    from goldfold.ensemble.class_choice import read_class_choice
     from goldfold.tasks.class_members import class_members
 
-    chosen = read_json(run.directory.ensemble)
+    choice = read_class_choice(run.directory.ensemble)
     members = class_members(source, split)
-    by_name = {one["name"]: one["weight"] for one in chosen["members"]}
-    weights = [by_name[name] for name in members.names]
     references = None
-    if chosen["merge"] == "rank" and split == "test":
+    if choice.merge == "rank" and split == "test":
         references = class_members(source, "out-of-fold").probability
-    probability = merge_labels(
-        members.probability,
-        weights,
-        chosen["merge"],
-        exclusive=chosen["exclusive"],
-        references=references,
-    )
-    thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
-    predicted = decide(probability, chosen["exclusive"], thresholds)
-    return DecidedClasses(members, weights, chosen["merge"], probability, thresholds, predicted)
+    probability = choice.blend(members.names, members.probability, references)
+    return DecidedClasses(members, choice, probability, choice.decide(probability))
 
 
 def test_classes(
@@ -123,8 +108,8 @@ def test_classes(
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    found = decide_classes(run, source, "test")
-    return found.members.image_ids, found.probability, found.predicted
+    decided = decide_classes(run, source, "test")
+    return decided.members.image_ids, decided.probability, decided.predicted
 
 
 test_classes.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

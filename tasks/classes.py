@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.ensemble.image_model import ModelMember
     from goldfold.extent import Extent, Given
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from goldfold.submissions.label_score import LabelScores
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
+    from goldfold.tasks.image_decision import ImageDecision
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
     from goldfold.training.pseudo_labels import PseudoLabels
@@ -44,6 +44,11 @@ class Classes(Task):
     def records(self) -> list[str]:
         """One row of probabilities per image."""
         return [""]
+
+    @property
+    def row_columns(self) -> list[str]:
+        """A probability per class."""
+        return self.form.classes
 
     @property
     def seen_per_image(self) -> int:
@@ -337,31 +342,12 @@ class Classes(Task):
 
     # --- export --------------------------------------------------------------------------------
 
-    @property
-    def whole_image_classes(self) -> list[str]:
-        """All of them."""
-        return self.form.classes
+    def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
+        """Return blend and thresholds."""
+        from goldfold.tasks.class_images import class_images_of
 
-    def model_facts(self, run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Return merge, thresholds and measures."""
-        return {
-            "merge": chosen["merge"],
-            "thresholds": [chosen["thresholds"][name] for name in self.form.classes],
-            "measures": chosen["measures"],
-        }
+        return class_images_of(run, source)
 
-    def blended(self, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the members as they are."""
-        return list(chosen["members"])
-
-    def complete_members(
-        self,
-        run: RunView,
-        source: MemberSource,
-        chosen: Mapping[str, Any],
-        members: list[ModelMember],
-    ) -> list[ModelMember]:
-        """Return the members with what ranks are counted in, where they are blended by rank."""
-        from goldfold.tasks.class_export import with_quantiles
-
-        return with_quantiles(source, members) if chosen["merge"] == "rank" else members
+    def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return one row per class."""
+        return list(chosen["measures"])

@@ -53,7 +53,7 @@ def _facts(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from goldfold.ensemble.report import describe_rule
+    from goldfold.ensemble.mask_choice import describe_rule
 
     rule, blend = decided.rule, decided.blend
     presence = blend.presence(image_id)

@@ -59,18 +59,13 @@ def open_masks(
         InputError: predictions or ensemble are missing or outdated.
     """
     from goldfold.ensemble.blend import Blend
-    from goldfold.ensemble.report import (
-        read_post_processing,
-        read_rule,
-        read_scales,
-        read_weights,
-    )
+    from goldfold.ensemble.mask_choice import read_choice
 
-    path = run.directory.ensemble
-    members = source.open(split, of_class, read_weights(path, of_class))
+    choice = read_choice(run.directory.ensemble, of_class)
+    members = source.open(split, of_class, choice.weights)
     partial = split == "out-of-fold" and run.settings.inference.allow_missing_folds
-    blend = Blend(members, split, partial=partial, scales=read_scales(path, of_class))
-    return DecidedMasks(blend, read_rule(path, of_class), read_post_processing(path, of_class))
+    blend = Blend(members, split, partial=partial, scales=choice.scales)
+    return DecidedMasks(blend, choice.rule, choice.steps)
 
 
 def _masks(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from goldfold.submissions.mask_file import MaskReader
     from goldfold.submissions.score import Scores
     from goldfold.submissions.table import Sample
+    from goldfold.tasks.image_decision import ImageDecision
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
     from goldfold.training.pseudo_labels import PseudoLabels
@@ -362,24 +363,18 @@ class Masks(Task):
 
     # --- export --------------------------------------------------------------------------------
 
-    @property
-    def whole_image_classes(self) -> list[str]:
-        """None: classes have masks."""
-        return []
+    def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
+        """Return blend and rule, or those of each class."""
+        from goldfold.tasks.mask_images import mask_images_of
 
-    def model_facts(self, run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Return rule and post-processing, or those of each class."""
-        from goldfold.tasks.mask_export import mask_model_facts
+        return mask_images_of(run)
 
-        return mask_model_facts(run, chosen)
-
-    def blended(self, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the members that any mask is blended of, each with its largest weight."""
+    def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the overlap of the masks, of each class if there are several."""
         if not self.form.mask_classes:
-            return list(chosen["members"])
-        weights: dict[str, int] = {}
-        for of_class in chosen["classes"].values():
-            for member in of_class["members"]:
-                name = member["name"]
-                weights[name] = max(weights.get(name, 0), member["weight"])
-        return [{"name": name, "weight": weight} for name, weight in weights.items()]
+            return list(chosen.get("overlap", []))
+        return [
+            {"class": name, **row}
+            for name in self.form.mask_classes
+            for row in chosen["classes"][name].get("overlap", [])
+        ]

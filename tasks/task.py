@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.ensemble.image_model import ModelMember
     from goldfold.extent import Extent, Given
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
+    from goldfold.tasks.image_decision import ImageDecision
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
     from goldfold.training.pseudo_labels import PseudoLabels
@@ -58,6 +58,11 @@ class Task(ABC):
     @abstractmethod
     def records(self) -> list[str]:
         """Names of the arrays that are predicted of an image, "" for the only one."""
+
+    @property
+    def row_columns(self) -> list[str]:
+        """Names of the numbers that are predicted of an image, none where maps are predicted."""
+        return []
 
     @property
     @abstractmethod
@@ -318,30 +323,14 @@ class Task(ABC):
 
     # --- export --------------------------------------------------------------------------------
 
-    @property
     @abstractmethod
-    def whole_image_classes(self) -> list[str]:
-        """Names of the classes of whole images, none where masks are predicted."""
+    def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
+        """Return blend and thresholds of ensemble.json, for single images.
 
-    @abstractmethod
-    def model_facts(self, run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what an exported model holds of ensemble.json.
-
-        Args:
-            run: the run.
-            chosen: content of ensemble.json.
+        Raises:
+            InputError: ensemble.json is not whole, or predictions that it needs are missing.
         """
 
     @abstractmethod
-    def blended(self, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return name, weight and level counts of each member of ensemble.json."""
-
-    def complete_members(
-        self,
-        run: RunView,
-        source: MemberSource,
-        chosen: Mapping[str, Any],
-        members: list[ModelMember],
-    ) -> list[ModelMember]:
-        """Return the members of an exported model with what else they need."""
-        return members
+    def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the measures of ensemble.json that an exported model shows."""

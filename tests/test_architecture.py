@@ -343,7 +343,7 @@ FORKS = re.compile(
 ASKERS = {
     "commands/init_from.py": "drafts settings",
     "competitions/recognise_sample.py": "drafts settings",
-    "ensemble/model_file.py": "is the schema of model.json",
+    "pipeline/model_file.py": "is the schema of model.json",
 }
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from goldfold.competitions.label_metric import label_score
-from goldfold.ensemble import read_model
 from goldfold.errors import InputError
 from goldfold.own_code import bind
+from goldfold.pipeline import read_model
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 MODULES = dict(re.findall(r"^```python\n# (my_\w+\.py)\n(.*?)^```$", PAGE, flags=re.M | re.S))

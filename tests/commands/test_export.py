@@ -114,8 +114,8 @@ def test_what_export_refuses(finished, exported, invoke, tmp_path):
     ("spoil", "words"),
     [
         (lambda m: m | {"format": 99}, "has format 99"),
-        (lambda m: {k: v for k, v in m.items() if k != "merge"}, "merge is missing"),
-        (lambda m: m | {"members": [{"name": "x"}]}, "members.0.weight: is missing"),
+        (lambda m: {k: v for k, v in m.items() if k != "decision"}, "decision: is missing"),
+        (lambda m: m | {"members": [{"name": "x"}]}, "members.0.channels: is missing"),
     ],
 )
 def test_damaged_models(exported, invoke, tmp_path, spoil, words):

@@ -136,7 +136,7 @@ def test_two_models_and_two_seeds_are_blended(copied, invoke):
     ],
 )
 def test_the_rule_in_words(finished, top, area, bottom, words):
-    from goldfold.ensemble.report import describe_rule
+    from goldfold.ensemble.mask_choice import describe_rule
     from goldfold.ensemble.threshold import Rule
 
     report = json.loads((finished / "ensemble.json").read_text())

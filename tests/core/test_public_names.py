@@ -14,6 +14,7 @@ HOMES = {
     "build_folds": "goldfold.folds.frame",
     "choose_rule": "goldfold.ensemble.rule_choice",
     "honest_score": "goldfold.ensemble.own_predictions",
+    "read_model": "goldfold.pipeline.model_folder",
     "write_submission": "goldfold.submissions.fill_sample",
 }
 

@@ -16,11 +16,12 @@ from goldfold.augmentation_levels import RECIPES
 from goldfold.competitions import label_metric, metric
 from goldfold.competitions.rle import DIALECTS
 from goldfold.ensemble import label_merge, scale
-from goldfold.ensemble.model_file import ClassMask, Inference
+from goldfold.ensemble.mask_choice import MaskDecision
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
 from goldfold.inference import engine, merge
 from goldfold.inference.views import NAMED_VIEWS
+from goldfold.pipeline.model_file import Inference
 from goldfold.settings import (
     CompetitionSettings,
     EnsembleSettings,
@@ -82,7 +83,7 @@ def accepted(model, field):
         (EnsembleSettings, "weights", vocabulary.WeightSearch, ()),
         (EnsembleSettings, "rule", vocabulary.RuleChoice, ()),
         (Inference, "merge", vocabulary.ViewMerge, ()),
-        (ClassMask, "merge", vocabulary.MemberMerge, ()),
+        (MaskDecision, "merge", vocabulary.MemberMerge, ()),
     ],
 )
 def test_settings_take_the_names_of_the_vocabulary(model, field, literal, extra):

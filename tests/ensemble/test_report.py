@@ -9,7 +9,8 @@ import pytest
 from goldfold.competitions.histogram import level_histograms
 from goldfold.ensemble.blend import Member
 from goldfold.ensemble.honest import Assessment, assess
-from goldfold.ensemble.report import build_report, describe_rule, read_rule
+from goldfold.ensemble.mask_choice import describe_rule, read_choice
+from goldfold.ensemble.report import build_report
 from goldfold.ensemble.threshold import Rule
 from goldfold.errors import InputError
 from goldfold.files import write_json
@@ -42,7 +43,9 @@ def test_report_is_plain_json_and_its_rule_comes_back(tmp_path: Path) -> None:
     report = build_report(members, found, "dice", facts={"version": "1"})
     assert json.loads(json.dumps(report)) == report
     write_json(tmp_path / "ensemble.json", report)
-    assert read_rule(tmp_path / "ensemble.json") == found.chosen.rule
+    choice = read_choice(tmp_path / "ensemble.json")
+    assert choice.rule == found.chosen.rule
+    assert choice.weights == {"unet": 2, "fpn": 1}
     assert report["members"] == [
         {"name": "unet", "weight": 2, "seeds": 2, "stores": 0},
         {"name": "fpn", "weight": 1, "seeds": 1, "stores": 0},
@@ -66,22 +69,52 @@ def test_report_of_one_fold_says_so() -> None:
     assert [part["part"] for part in honest["parts"]] == [0, 1, 2, 3, 4]
 
 
+WHOLE = {
+    "merge": "mean",
+    "members": [{"name": "unet", "weight": 1, "seeds": 1}],
+    "rule": {
+        "top": {"level": 9, "probability": 0.1},
+        "min_area_px": 1,
+        "bottom": {"level": 2, "probability": 0.1},
+    },
+}
+
+
+def with_rule(**values: object) -> dict[str, object]:
+    return {**WHOLE, "rule": {**WHOLE["rule"], **values}}  # type: ignore[dict-item]
+
+
+def test_what_an_ensemble_says_beside_its_choice_is_left_alone(tmp_path: Path) -> None:
+    write_json(tmp_path / "ensemble.json", {**WHOLE, "honest": {"score": 0.5}, "images": 3})
+    assert read_choice(tmp_path / "ensemble.json").rule == Rule(9, 1, 2, 0)
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "problem"),
     [
-        {},
-        [],
-        {"rule": None},
-        {"rule": {"top": {"level": "9"}, "min_area_px": 1, "bottom": {"level": 2}}},
-        {"rule": {"top": {"level": 9}, "min_area_px": 1.5, "bottom": {"level": 2}}},
+        ({}, "rule: is missing"),
+        ([], "expected"),
+        ({**WHOLE, "rule": None}, "rule: expected"),
+        (with_rule(top={"level": "9", "probability": 0.1}), "rule.top.level: expected a whole"),
+        (with_rule(top={"level": 256, "probability": 0.1}), "rule.top.level: expected less than"),
+        (with_rule(min_area_px=1.5), "rule.min_area_px: expected a whole"),
+        ({**WHOLE, "members": []}, "needs a weight above 0"),
+        ({**WHOLE, "members": [{"name": "unet", "weight": 0}]}, "needs a weight above 0"),
+        ({**WHOLE, "merge": "rank"}, "unet lacks level_counts"),
+        ({**WHOLE, "post_processing": {"sharpen": 1}}, "sharpen: unknown field"),
     ],
 )
-def test_a_file_without_a_rule_is_refused(tmp_path: Path, content: object) -> None:
+def test_an_ensemble_that_is_not_whole_is_refused(
+    tmp_path: Path, content: object, problem: str
+) -> None:
     write_json(tmp_path / "ensemble.json", content)
-    with pytest.raises(InputError, match=r"expected a rule .*ensemble\.json, found none\. Run"):
-        read_rule(tmp_path / "ensemble.json")
+    with pytest.raises(InputError) as caught:
+        read_choice(tmp_path / "ensemble.json")
+    assert problem in str(caught.value)
+    assert "ensemble.json" in str(caught.value)
+    assert "Run `goldfold ensemble run` again." in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ensemble\.json does not exist"):
-        read_rule(tmp_path / "ensemble.json")
+        read_choice(tmp_path / "ensemble.json")

@@ -1,12 +1,15 @@
 """Several masks per image: a rule for each class, one score over all pairs of image and class."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from goldfold.ensemble.blend import Member
 from goldfold.ensemble.honest import assess, cross_fit, group_interval
-from goldfold.ensemble.mask_choice import MaskChoice, describe_choice, read_choice
+from goldfold.ensemble.mask_choice import MaskChoice, check_choice, describe_choice, read_choice
 from goldfold.ensemble.post_processing import NOTHING
-from goldfold.ensemble.report import build_report, read_post_processing, read_rule, read_weights
+from goldfold.ensemble.report import build_report
 from goldfold.ensemble.several import build_class_report, cross_fit_classes, mean_scores
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
@@ -54,7 +57,8 @@ def test_the_score_is_the_mean_over_all_pairs(by_class, assessments):
 
 
 def test_the_report_tells_one_score_and_the_rule_of_each_class(by_class, assessments, tmp_path):
-    reports = {name: build_report([], one, "dice") for name, one in assessments.items()}
+    members = [Member("unet", 2, [[]])]
+    reports = {name: build_report(members, one, "dice") for name, one in assessments.items()}
     report = build_class_report(
         reports, assessments, FOLDS, GROUPS, samples=200, seed=3, facts={"from": "test"}
     )
@@ -71,11 +75,9 @@ def test_the_report_tells_one_score_and_the_rule_of_each_class(by_class, assessm
     path = tmp_path / "ensemble.json"
     write_json(path, report)
     for name, one in assessments.items():
-        assert read_rule(path, name) == one.chosen.rule
-        assert read_post_processing(path, name) == NOTHING
-        assert read_weights(path, name) == {}
+        assert read_choice(path, name) == MaskChoice("mean", {"unet": 2}, one.chosen.rule, NOTHING)
     with pytest.raises(InputError, match="knows no class 'd'"):
-        read_rule(path, "d")
+        read_choice(path, "d")
 
 
 def test_a_choice_blends_as_the_stores_do_and_survives_its_file():
@@ -92,5 +94,5 @@ def test_a_choice_blends_as_the_stores_do_and_survives_its_file():
     assert np.abs(levels - exact).max() <= 1
     assert presence == 128
     assert (mask == apply_rule(levels, rule, 128)).all()
-    assert read_choice(describe_choice(choice)) == choice
+    assert check_choice(describe_choice(choice), Path("model.json"), "") == choice
     assert choice.decide(maps, {"y": [0.1], "x": [0.1, 0.1]})[1].sum() == 0  # the gate is closed

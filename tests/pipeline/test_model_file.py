@@ -15,11 +15,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goldfold.checked_json import check_json
-from goldfold.ensemble.image_model import read_model
+from goldfold.ensemble.class_choice import (
+    ClassChoice,
+    check_class_choice,
+    describe_class_choice,
+)
 from goldfold.ensemble.label_threshold import best_threshold
-from goldfold.ensemble.model_file import ModelFile
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
+from goldfold.pipeline.model_folder import read_model
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
 from goldfold.training.networks.build import build_model
@@ -34,12 +37,10 @@ NETWORK = {
     "options": {"filters": 4, "depth": 2},
 }
 MODEL = {
-    "format": 1,
+    "format": 2,
     "goldfold": "0.1.0",
     "title": "Two squares",
     "task": "segmentation",
-    "classes": [],
-    "exclusive": False,
     "mirror": [],
     "metric": "dice",
     "dialect": "siim",
@@ -47,22 +48,28 @@ MODEL = {
     "inference": {"views": "hflip", "merge": "mean", "tile": None, "tile_overlap": 0.5},
     "scores": {"honest": {"score": 0.5}, "optimistic": 0.5, "all_empty": 0.4, "constant": None},
     "images": {"all": 3, "empty": 1, "non_empty": 2},
-    "overlap": [{"dice": 0.5, "fold": "all"}],
-    "merge": "mean",
-    "rule": [100, 0, 128, 0],
-    "post_processing": {"min_part_px": 0, "largest": 0, "fill_holes": 0, "dilate_px": 0},
+    "measures": [{"dice": 0.5, "fold": "all"}],
+    "decision": {
+        "merge": "mean",
+        "members": [{"name": "tiny", "weight": 1}],
+        "rule": {
+            "top": {"level": 100, "probability": 0.4},
+            "min_area_px": 0,
+            "bottom": {"level": 128, "probability": 0.5},
+            "presence_gate": {"level": 0, "probability": 0.0},
+        },
+        "post_processing": {"min_part_px": 0, "largest": 0, "fill_holes": 0, "dilate_px": 0},
+    },
     "members": [
         {
             "name": "tiny",
-            "weight": 1,
             "channels": 1,
             "image_size": 32,
-            "level_counts": None,
             "networks": [{"seed": 0, "fold": 0, "weights": [f"{WEIGHTS}.safetensors"]}],
         }
     ],
 }
-SHOWN_ONLY = ("goldfold", "title", "metric", "scores", "images", "overlap", "exclusive")
+SHOWN_ONLY = ("goldfold", "title", "metric", "scores", "images", "measures")
 """Fields of model.json that no mask depends on."""
 
 
@@ -105,6 +112,18 @@ def member(**values):
     return [MODEL["members"][0] | values]
 
 
+def decision(**values):
+    return {"decision": MODEL["decision"] | values}
+
+
+def ruled(**values):
+    return decision(rule=MODEL["decision"]["rule"] | values)
+
+
+def weighed(**values):
+    return decision(members=[{"name": "tiny", "weight": 1} | values])
+
+
 def named(*names):
     return member(networks=[{"seed": 0, "fold": 0, "weights": list(names)}])
 
@@ -122,20 +141,29 @@ def test_a_whole_model_predicts(whole):
     ("values", "words"),
     [
         ({"nothing": 1}, "nothing: unknown field"),
-        ({"rule": [300, 0, 128, 0]}, "rule.0: expected less than 256 (found 300)"),
-        ({"rule": [100, 0, 128]}, "rule.3: is missing"),
-        ({"post_processing": {"dilate_px": 10**6}}, "dilate_px: expected at most 256"),
+        (ruled(top={"level": 300, "probability": 0.4}), "rule.top.level: expected less than 256"),
+        (ruled(min_area_px=None), "rule.min_area_px: expected a whole number"),
+        (decision(post_processing={"dilate_px": 10**6}), "dilate_px: expected at most 256"),
+        (decision(nothing=1), "nothing: unknown field"),
         ({"members": []}, "members: expected at least 1 item"),
         ({"members": member(image_size=10**6)}, "members.0.image_size: expected a multiple of 32"),
         ({"members": member(image_size=33)}, "members.0.image_size: expected a multiple of 32"),
         ({"members": member(channels=4)}, "members.0.channels: expected 1 or 3"),
-        ({"members": member(weight=0)}, "the blend needs a weight above 0"),
-        ({"members": member(weight=float("inf"))}, "members.0.weight: expected a whole number"),
+        (weighed(weight=0), "the blend needs a weight above 0"),
+        (weighed(weight=1.5), "members.0.weight: expected a whole number"),
+        (weighed(name="other"), "decision weighs 'other', which is not a member"),
+        (weighed(name="other"), "decision gives member 'tiny' no weight"),
         ({"members": member(name="../x")}, "members.0.name: expected text of letters, digits"),
         ({"members": member(options={})}, "members.0.options: unknown field"),
-        ({"merge": "rank"}, "member tiny lacks level_counts to merge by rank"),
-        ({"task": "classification"}, "classes is missing; thresholds is missing"),
-        ({"classes": ["a"]}, "classes belong to classification"),
+        (decision(merge="rank"), "member tiny lacks level_counts to merge by rank"),
+        ({"task": "classification"}, "classes: is missing"),
+        ({"classes": ["a"]}, "classes: unknown field"),
+        ({"decision": {"classes": {"a": MODEL["decision"]}}}, "expected classes and outputs alone"),
+        (
+            {"decision": {"classes": {"a": MODEL["decision"]}, "outputs": ["b"]}},
+            "decision.outputs: expected the names of classes",
+        ),
+        ({"mirror": [1, 0]}, "mirror [1, 0] does not name each of 0 masks once"),
         ({"title": "\x1b[2J"}, "title: expected printable text"),
         (
             {"inference": MODEL["inference"] | {"views": ["scale-4+scale-4"]}},
@@ -162,8 +190,12 @@ def test_what_the_schema_refuses(folder, values, words):
 
 
 def test_all_problems_at_once(folder):
-    rewrite(folder, rule=[300, -1, 0, 0], dialect="x", members=member(channels=2, weight=-1))
-    with pytest.raises(InputError, match="has 5 problems:"):
+    rewrite(folder, title=5, dialect="x", members=member(channels=2, image_size=33))
+    with pytest.raises(InputError, match="has 4 problems:"):
+        read_model(folder)
+    rule = MODEL["decision"]["rule"] | {"top": {"level": 300, "probability": 2}, "min_area_px": -1}
+    rewrite(folder, **decision(rule=rule, merge="x"))
+    with pytest.raises(InputError, match="has 4 problems:"):
         read_model(folder)
 
 
@@ -229,11 +261,31 @@ def test_a_folder_of_weights_may_not_lie_elsewhere(folder, tmp_path):
 def test_a_threshold_that_no_probability_reaches_is_read(tmp_path):
     never = best_threshold(np.array([False, False]), np.array([1.0, 1.0]), "accuracy")
     assert never > 1
-    kind = {"task": "classification", "metric": "accuracy", "classes": ["a"]}
-    content = json.dumps({**MODEL, **kind, "thresholds": [never]})
-    assert check_json(content, ModelFile, tmp_path, "").thresholds == [never]
-    with pytest.raises(InputError, match=r"thresholds.0: expected at most 1"):
-        check_json(json.dumps({**MODEL, **kind, "thresholds": [1.1]}), ModelFile, tmp_path, "")
+    choice = ClassChoice("mean", {"tiny": 1}, ("a",), False, (never,))
+    content = describe_class_choice(choice)
+    assert check_class_choice(content, tmp_path, "") == choice
+    with pytest.raises(InputError, match=r"thresholds.a: expected at most 1"):
+        check_class_choice({**content, "thresholds": {"a": 1.1}}, tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"classes": ["a", "a"]}, "expected printable names of classes, each once"),
+        ({"thresholds": {"b": 0.5}}, "thresholds of b for the classes a"),
+        ({"members": [{"name": "x", "weight": 0}]}, "needs a weight above 0"),
+        (
+            {"members": [{"name": "x", "weight": 1, "quantiles": [[0.0, 1.0]] * 2}]},
+            "quantiles of member x are not of 1 classes",
+        ),
+        ({"members": [{"name": "x", "weight": 1}] * 2}, "members have the same name"),
+    ],
+)
+def test_what_a_decision_on_classes_refuses(tmp_path, values, words):
+    content = describe_class_choice(ClassChoice("mean", {"x": 1}, ("a",), False, (0.5,)))
+    with pytest.raises(InputError) as caught:
+        check_class_choice({**content, **values}, tmp_path / "model.json", "Export again.")
+    assert words in str(caught.value)
 
 
 def test_a_huge_model_file_is_not_read(folder):

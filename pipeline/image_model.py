@@ -1,0 +1,185 @@
+"""A finished model of one or many networks that predicts single images, with all that was chosen.
+
+It does to a file what a run does to its test images, without the stores: the image is read,
+resized, seen by every network under every view, and decided on (`goldfold.tasks.image_decision`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.image import Reading, read_image
+from goldfold.competitions.window import Window
+from goldfold.errors import InputError
+from goldfold.extent import Extent, extent_name
+from goldfold.inference.engine import start_engine
+from goldfold.inference.predictor import Network, Predictor
+from goldfold.inference.tiles import TiledNetwork
+from goldfold.inference.views import View, get_views
+from goldfold.pipeline.model_file import REMEDY
+from goldfold.progress import SILENT, Progress
+from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
+from goldfold.training.batch import network_input
+from goldfold.training.checkpoint import Checkpoint, load_model
+from goldfold.training.device import Device, choose_device
+from goldfold.training.memory import is_out_of_memory
+from goldfold.training.resize import resize_image
+
+if TYPE_CHECKING:
+    import torch
+
+_FOLDED_AT = 64  # px
+
+
+@dataclass(frozen=True)
+class FoldNetworks:
+    """The checkpoints of one fold's training; their probabilities are averaged."""
+
+    seed: int
+    fold: int
+    checkpoints: tuple[Checkpoint, ...]
+
+
+@dataclass(frozen=True)
+class ModelMember:
+    """One model of the blend.
+
+    Attributes:
+        name: of the model.
+        channels: 1 or 3.
+        image_size: height and width at which its networks look.
+        networks: of every seed and fold.
+    """
+
+    name: str
+    channels: int
+    image_size: Extent
+    networks: tuple[FoldNetworks, ...]
+
+
+class ImageModel:
+    """Networks and decision, ready to predict image after image.
+
+    Attributes:
+        facts: the content of model.json except for members and decision.
+        members: what is blended.
+        decision: blend and thresholds.
+        progress: is warned where an image had to be predicted again in float32.
+    """
+
+    def __init__(
+        self,
+        facts: Mapping[str, Any],
+        members: Sequence[ModelMember],
+        decision: ImageDecision,
+        device: Device | None = None,
+    ) -> None:
+        """Take the parts; networks are loaded when the first image comes."""
+        self.progress: Progress = SILENT
+        self.facts, self.members, self.decision = dict(facts), list(members), decision
+        self.device = device if device is not None else choose_device()
+        self._predictors: dict[tuple[str, int, int], Predictor] = {}
+
+    @property
+    def reading(self) -> Reading:
+        """How images are read."""
+        how = self.facts["reading"]
+        windows = tuple(Window(*values) for values in how["windows"])
+        return Reading(windows, how["repair"], how["crop"], how.get("stretch", False))
+
+    @property
+    def views(self) -> list[View]:
+        """The views under which its networks look."""
+        return get_views(self.facts["inference"]["views"], tuple(self.facts["mirror"]))
+
+    def predict(self, path: Path | str) -> ImagePrediction:
+        """Return what the model says of an image file.
+
+        Raises:
+            ImageError: the file cannot be read.
+            NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
+        """
+        path = Path(path)
+        channels = {member.channels for member in self.members}
+        images = {count: read_image(path, count, reading=self.reading) for count in channels}
+        shown = images[max(channels)]
+        size = (shown.shape[0], shown.shape[1])
+        seen = {
+            member.name: self._see(member, images[member.channels], str(path), size)
+            for member in self.members
+        }
+        return self.decision.decide(seen, shown)
+
+    def describe(self, prediction: ImagePrediction) -> dict[str, Any]:
+        """Return a prediction as JSON values."""
+        return self.decision.describe(prediction, self.facts["dialect"])
+
+    def _see(
+        self, member: ModelMember, image: NDArray[np.uint8], image_id: str, size: tuple[int, int]
+    ) -> list[Any]:
+        """Return what each training of a member sees."""
+        pixels = resize_image(image, *member.image_size)[None]
+        with _naming(member):
+            return [
+                self.decision.see(self._predictor(member, training), pixels, image_id, size)
+                for training in member.networks
+            ]
+
+    def _predictor(self, member: ModelMember, training: FoldNetworks) -> Predictor:
+        key = (member.name, training.seed, training.fold)
+        if key not in self._predictors:
+            self._predictors[key] = Predictor(
+                [self._network(member, checkpoint) for checkpoint in training.checkpoints],
+                self.device,
+                self.views,
+                self.facts["inference"]["merge"],
+                names=[str(checkpoint.path) for checkpoint in training.checkpoints],
+                progress=self.progress,
+            )
+        return self._predictors[key]
+
+    def _network(self, member: ModelMember, checkpoint: Checkpoint) -> Network:
+        how, layout = self.facts["inference"], self.device.channels_last
+        model = load_model(checkpoint, self.device.device, channels_last=layout)
+        network = start_engine(model, self.device, self._example(member), "torch")
+        if how["tile"] is None:
+            return network
+        return TiledNetwork(network, how["tile"], overlap=how["tile_overlap"], batch_size=8)
+
+    def _example(self, member: ModelMember) -> torch.Tensor:
+        """Return an input by which BatchNorms are folded, as they were for the thresholds.
+
+        Which can be folded does not depend on the size; only transformers want theirs.
+        """
+        height, width = member.image_size
+        if not self.decision.whole_image:
+            height, width = min(height, _FOLDED_AT), min(width, _FOLDED_AT)
+        shape = (1, height, width) if member.channels == 1 else (1, height, width, 3)
+        return network_input(
+            np.zeros(shape, np.uint8), self.device.device, channels_last=self.device.channels_last
+        )
+
+
+@contextmanager
+def _naming(member: ModelMember) -> Iterator[None]:
+    """Turn what a network cannot do into an InputError that names the member.
+
+    Facts that pass one by one may still not go together, such as an image size and the depth of a
+    network.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"the networks of {member.name} cannot look at images of "
+            f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
+        ) from error

@@ -1,0 +1,142 @@
+"""Classes of single images, with an exported model or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
+
+if TYPE_CHECKING:
+    import torch
+
+    from goldfold.ensemble.class_choice import ClassChoice
+    from goldfold.inference.predictor import Predictor
+    from goldfold.inference.views import View
+    from goldfold.tasks.run_view import MemberSource, RunView
+
+QUANTILES = 1001
+"""Of a member's out-of-fold probabilities that are kept to count ranks in."""
+MEASURES = ("precision", "recall", "f1", "auroc", "average_precision")
+
+
+class ClassImages(ImageDecision):
+    """Blend and thresholds of class labels."""
+
+    def __init__(self, choice: ClassChoice) -> None:
+        """Take what was chosen."""
+        self.choice = choice
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any], source: Path, remedy: str) -> ClassImages:
+        """Return the decision of a model.json.
+
+        Raises:
+            InputError: it does not follow the form.
+        """
+        from goldfold.ensemble.class_choice import check_class_choice
+
+        return cls(check_class_choice(content, source, remedy))
+
+    @property
+    def outputs(self) -> int:
+        """One number per class."""
+        return len(self.choice.classes)
+
+    @property
+    def whole_image(self) -> bool:
+        """Classes are of the whole image."""
+        return True
+
+    @property
+    def mirrored_outputs(self) -> int:
+        """A mirror changes no class."""
+        return 0
+
+    @property
+    def weights(self) -> Mapping[str, int]:
+        """Weight of each member."""
+        return self.choice.weights
+
+    def see(
+        self, predictor: Predictor, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return probabilities, (1, C)."""
+        from goldfold.inference.labels import label_probabilities
+
+        return label_probabilities(predictor, pixels, self.choice.exclusive, [image_id])
+
+    def probability(self, output: Any, view: View, height: int, width: int) -> torch.Tensor:
+        """Return (N, C)."""
+        from goldfold.training.label_validation import label_probability
+
+        return label_probability(output, self.choice.exclusive)
+
+    def decide(
+        self, seen: Mapping[str, Sequence[NDArray[np.float32]]], pixels: NDArray[np.uint8]
+    ) -> ImagePrediction:
+        """Return the classes of an image."""
+        means = [np.asarray(np.mean(rows, axis=0, dtype=np.float64)) for rows in seen.values()]
+        probability = self.choice.blend(list(seen), means)
+        predicted = self.choice.decide(probability)
+        return ImagePrediction(pixels, probability=probability[0], predicted=predicted[0])
+
+    def content(self) -> dict[str, Any]:
+        """Return merge, members, classes and thresholds."""
+        from goldfold.ensemble.class_choice import describe_class_choice
+
+        return describe_class_choice(self.choice)
+
+    def describe(self, prediction: ImagePrediction, dialect: str) -> dict[str, Any]:
+        """Return the probability of each class, and those that are predicted."""
+        classes = self.choice.classes
+        return {
+            "classes": {
+                name: round(float(probability), 6)
+                for name, probability in zip(classes, prediction.probability, strict=True)
+            },
+            "predicted": [
+                name for name, yes in zip(classes, prediction.predicted, strict=True) if yes
+            ],
+        }
+
+    def lines(self, facts: Mapping[str, Any]) -> list[str]:
+        """Return the predicted classes and all probabilities, one line."""
+        said = ", ".join(facts["predicted"]) or "none of the classes"
+        chances = ", ".join(f"{name} {p:.3f}" for name, p in facts["classes"].items())
+        return [f"{said} ({chances})"]
+
+    def summary(self) -> str:
+        """Return which classes."""
+        return f"the classes {', '.join(self.choice.classes)}"
+
+    def measure_rows(self, measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        """Return one row per class."""
+        rows = [[row["class"], *(row[name] for name in MEASURES)] for row in measures]
+        return [["class", *MEASURES], *rows] if rows else []
+
+
+def class_images_of(run: RunView, source: MemberSource) -> ClassImages:
+    """Return the decision of a run; blended by rank, with quantiles to count ranks in."""
+    from dataclasses import replace
+
+    from goldfold.ensemble.class_choice import read_class_choice
+    from goldfold.tasks.class_members import class_members
+
+    choice = read_class_choice(run.directory.ensemble)
+    if choice.merge == "rank":
+        known = class_members(source, "out-of-fold")
+        shares = np.linspace(0, 1, QUANTILES)
+        choice = replace(
+            choice,
+            quantiles={
+                name: np.quantile(table, shares, axis=0)
+                for name, table in zip(known.names, known.probability, strict=True)
+                if choice.weights[name]
+            },
+        )
+    return ClassImages(choice)
