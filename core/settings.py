@@ -73,6 +73,19 @@ CLASSIFIERS = ("Classifier", "PlainCnn")
 """Architectures that give classes, not masks."""
 
 
+ONLY_FOR_MASKS = (
+    "folds.area_bins",
+    "inference.tile",
+    "inference.tile_overlap",
+    "ensemble.rule",
+    "ensemble.thresholds",
+    "ensemble.post_processing",
+    "ensemble.min_area_candidates",
+    "ensemble.presence_gate",
+)
+"""Settings that mean nothing where classes are predicted; `leave_empty` names classes of masks."""
+
+
 def fits_task(architecture: str, classifies: bool) -> bool:
     """Return whether an architecture predicts classes, or masks; the user's own do either."""
     return is_reference(architecture) or (architecture in CLASSIFIERS) == classifies
@@ -261,14 +274,24 @@ class Settings(Strict):
     def _masks_alone_have_these(self) -> Settings:
         if not self.competition.is_classification:
             return self
-        wrong = {
-            "inference.tile": self.inference.tile is not None,
-            "ensemble.thresholds": self.ensemble.thresholds is not None,
-            "ensemble.post_processing": self.ensemble.post_processing != "off",
-        }
-        if found := [name for name, is_set in wrong.items() if is_set]:
-            raise ValueError(f"{' and '.join(found)} cannot be set where classes are predicted")
+        given = [name for name in ONLY_FOR_MASKS if self._differs(name)]
+        given += [
+            f'model {model.name}: sampling.weight_by = "area"'
+            for model in self.models
+            if any(stage.sampling.weight_by == "area" for stage in model.stages)
+        ]
+        if given:
+            raise ValueError(
+                f"{' and '.join(given)} cannot be set where classes are predicted: leave out what "
+                "is about masks"
+            )
         return self
+
+    def _differs(self, setting: str) -> bool:
+        """Return whether a setting, TABLE.NAME, has another value than unless given."""
+        table, _, name = setting.partition(".")
+        values = getattr(self, table)
+        return bool(getattr(values, name) != type(values).model_fields[name].default)
 
     @model_validator(mode="after")
     def _empty_classes_are_classes(self) -> Settings:

@@ -65,7 +65,7 @@ def settings(kind, more=""):
         f"folds.count={FOLDS[kind]}",
         "inference.checkpoints=2",
         "ensemble.weights=hill-climb",
-        "ensemble.rule=peak",
+        *([] if kind == "classes" else ["ensemble.rule=peak"]),
         "ensemble.bootstrap_samples=100",
         "workers=1",
     ]
