@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from goldfold.commands.options import Assignments, RunFolder
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from goldfold.settings import StageSettings
-    from goldfold.training.images import TrainingImages
-
-    Pixels = NDArray[np.uint8]
 
 
 def preview_command(
@@ -40,67 +31,17 @@ def preview_command(
 
     Next: goldfold train plan runs/first
     """
-    import numpy as np
-
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
     from goldfold.pipeline.fold_trainings import choose_trainings
     from goldfold.pipeline.stage_runs import stage_runs
-    from goldfold.pipeline.training_data import fold_data
+    from goldfold.pipeline.training_preview import write_preview
     from goldfold.settings_augmentation import augmentation_in_words
 
     run = open_run(run_folder, assignments)
-    one = stage_runs(run, choose_trainings(run, model=model)[:1], stage)[0]
-    data = fold_data(run, one, {})
-    order = np.argsort(~data.non_empty, kind="stable")
-    empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]
-    some = [*order[: count - len(empty)].tolist(), *empty.tolist()]
-    tiles = [tile for number in some for tile in _row(data.images, number, one.settings, draws)]
-    path = output or run.directory.root / f"preview-{one.job.model.name}.png"
-    write_contact_sheet(path, [t[0] for t in tiles], [t[1] for t in tiles], columns=draws + 1)
-    recipe = augmentation_in_words(one.settings.augmentation)
-    show.out(f"{len(some)} images, as they are and in {draws} epochs of {recipe}: {path}")
+    training = stage_runs(run, choose_trainings(run, model=model)[:1], stage)[0]
+    path = output or run.directory.root / f"preview-{training.job.model.name}.png"
+    images = write_preview(path, run, training, count, draws)
+    recipe = augmentation_in_words(training.settings.augmentation)
+    show.out(f"{images} images, as they are and in {draws} epochs of {recipe}: {path}")
     show.out(f"next: {run.command('train plan')}")
-
-
-def _row(
-    images: TrainingImages, number: int, stage: StageSettings, draws: int
-) -> list[tuple[Pixels, Pixels]]:
-    """Return an image and its changed selves, gray, each with its mask of 0 and 1.
-
-    Several masks are united.
-    """
-    from goldfold.settings_augmentation import recipe_of
-    from goldfold.training.augmentation.pipeline import augment
-
-    mask, soft = images.mask(number)
-    pairs = [(images.pixels(number), mask)]
-    for epoch in range(draws):
-        pairs.append(
-            augment(
-                images.pixels(number),
-                mask,
-                recipe_of(stage.augmentation),
-                0,
-                epoch,
-                images.key(number),
-                crop=stage.crop_size,
-                soft=soft,
-                mirror=images.mirror,
-            )
-        )
-    return [(_gray(image), _binary(changed, soft)) for image, changed in pairs]
-
-
-def _gray(image: Pixels) -> Pixels:
-    import cv2
-
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-
-
-def _binary(mask: Pixels, soft: bool) -> Pixels:
-    import numpy as np
-
-    binary = (mask > (127 if soft else 0)).astype(np.uint8)
-    return binary if binary.ndim == 2 else binary.max(axis=0)
