@@ -10,13 +10,8 @@ import typer
 from goldfold.commands.options import Assignments, Json, Overwrite, RunFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from goldfold.folds.audit import AuditReport
-    from goldfold.pipeline.open_run import OpenRun
 
-PIXELS_UP_TO = 2_000_000_000
-"""Bytes of image files that an audit decodes without being asked to."""
 FOLDS_SHOWN = 20
 """Rows of the table of folds that an audit prints."""
 
@@ -74,7 +69,7 @@ def audit(
         typer.Option(
             "--pixels/--no-pixels",
             help="Compare pixels across folds, which decodes every image. "
-            f"If left out: up to {PIXELS_UP_TO / 1e9:.0f} GB of files are compared, more are not.",
+            "If left out: up to 2 GB of files are compared, more are not.",
         ),
     ] = None,
     as_json: Json = False,
@@ -89,36 +84,15 @@ def audit(
     """
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.competitions.group_columns import group_candidates
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds.audit import audit_folds
-    from goldfold.folds.table import read_fold_table
+    from goldfold.pipeline.folds_audit import audit_table
 
     run = open_run(run_folder, assignments)
-    train = training_images(run.images)
     path = table or run.directory.require(run.directory.folds, run.command("folds build"))
-    used = run.settings.folds.group
-    groups = group_column(train, used)
-    ids = list(train["image_id"])
-    fold_table = read_fold_table(path, id_column, fold_column, ids)
-    content = _contents(run, train, pixels)
-    report = audit_folds(
-        fold_table,
-        groups=dict(zip(ids, groups, strict=True)),
-        expected_ids=ids,
-        non_empty=run.task.masks_present(train),
-        content=content,
-        columns={
-            name: dict(zip(ids, values, strict=True))
-            for name, values in group_candidates(train).items()
-            if name != used
-        },
-        declined=run.settings.folds.not_groups,
-    )
+    report, compared = audit_table(run, path, id_column, fold_column, pixels=pixels)
     if as_json:
-        show.out_json({"pixels_compared": content is not None, **report.to_json()})
+        show.out_json({"pixels_compared": compared, **report.to_json()})
     else:
-        print_audit(path, report, pixels=content is not None)
+        print_audit(path, report, pixels=compared)
     if not report.ok:
         raise typer.Exit(1 if report.leaking else 2)
 
@@ -146,27 +120,3 @@ def _verdict(report: AuditReport, pixels: bool) -> str:
     if report.problems:
         verdict += f", {plural(len(report.problems), 'kind', 'kinds')} of problem"
     return verdict if pixels else f"{verdict}; pixels not compared"
-
-
-def _contents(run: OpenRun, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
-    """Return pixel hashes of the images that are there, or None if they are not to be compared."""
-    from goldfold.competitions.image import Reading
-    from goldfold.folds.pixel_hash import content_hashes
-
-    data = run.settings.competition.data
-    there = train[train["path"] != ""]
-    if wanted is False:
-        return None
-    if there.empty:
-        run.progress.say("no pixels were compared: there are no image files")
-        return None
-    paths = {i: data / p for i, p in zip(there["image_id"], there["path"], strict=True)}
-    if wanted is None and (size := sum(p.stat().st_size for p in paths.values())) > PIXELS_UP_TO:
-        run.progress.say(
-            f"the pixels of {len(there):,} images ({size / 1e9:.1f} GB) were not compared; "
-            "--pixels does it, by decoding them all"
-        )
-        return None
-    # Windows and crops are for networks; levels that are too low to be told apart are not.
-    reading = Reading(stretch=run.settings.competition.images.stretch == "image")
-    return content_hashes(paths, run.workers, run.progress, reading)

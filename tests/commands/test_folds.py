@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldfold.commands import folds as folds_command
+from goldfold.pipeline import folds_audit
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_audit_names_the_columns_it_cannot_tell(built, invoke, tmp_path):
 
 
 def test_many_images_are_decoded_only_on_request(built, invoke, monkeypatch):
-    monkeypatch.setattr(folds_command, "PIXELS_UP_TO", 10_000)
+    monkeypatch.setattr(folds_audit, "PIXELS_UP_TO", 10_000)
     done = invoke("folds", "audit", built)
     assert done.code == 0
     assert "the pixels of 23 images (0.0 GB) were not compared; --pixels does it" in done.err
