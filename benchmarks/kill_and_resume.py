@@ -144,7 +144,7 @@ def _become(words: Sequence[object], log: Path, moment: Moment | None) -> NoRetu
 
 def _write_states(states: States) -> None:
     """Let states be written as often as can be, instead of every half minute."""
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
 
     real: Callable[..., Machine] = Machine.choose
     within = 0.0 if states == "step" else float("inf")

@@ -110,7 +110,7 @@ def train(folder: Path, options: argparse.Namespace, workers: int) -> list[dict[
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import choose_device
     from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
     from goldfold.training.validation import ValidationImages
 
     cache = ImageCache(folder, f"train-{options.size}-gray")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.tasks.task import Task
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
     from goldfold.training.stage_plan import StagePlan
 
 MEASURED_STEPS = 3
@@ -166,7 +166,7 @@ def _measured(one: StageRun, machine: Machine, task: Task) -> tuple[float, float
     import numpy as np
     import torch
 
-    from goldfold.extent import extent_of
+    from goldfold.image_size import height_and_width
     from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch
@@ -176,12 +176,14 @@ def _measured(one: StageRun, machine: Machine, task: Task) -> tuple[float, float
     network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
-    extent, count = extent_of(stage.crop_size or stage.image_size), stage.batch_size
+    input_size, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     count *= stage.accumulation
-    shape = (count, *extent) if model.channels == 1 else (count, *extent, 3)
+    shape = (count, *input_size) if model.channels == 1 else (count, *input_size, 3)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
-    masks = random.integers(0, 2, task.target_shape(count, extent)).astype(np.uint8) * np.uint8(255)
+    masks = random.integers(0, 2, task.target_shape(count, input_size)).astype(np.uint8) * np.uint8(
+        255
+    )
     set_training_mode(network, stage.frozen)
     times = []
     for _ in range(MEASURED_STEPS + 1):
@@ -195,7 +197,9 @@ def _measured(one: StageRun, machine: Machine, task: Task) -> tuple[float, float
         inputs = network_input(pixels, device.device, channels_last=device.channels_last)
         output = network(inputs)
         float((output if isinstance(output, torch.Tensor) else output[0]).sum())
-    validating = (perf_counter() - began) * prod(extent_of(stage.image_size)) / prod(extent)
+    validating = (
+        (perf_counter() - began) * prod(height_and_width(stage.image_size)) / prod(input_size)
+    )
     return median(times[1:]) / count, validating / count
 
 

@@ -58,7 +58,7 @@ def own_image_scores(
     return scores
 
 
-def own_label_score(
+def own_class_score(
     metric: str,
     targets: NDArray[np.uint8],
     probability: FloatArray,

@@ -20,13 +20,13 @@ from goldfold.settings_competition import (
 )
 from goldfold.settings_loss import Loss
 from goldfold.settings_training import (
-    Extents,
     ModelSettings,
     PseudoLabelled,
     RateSchedule,
     Sampling,
     Seed,
     Size,
+    SizeSetting,
     StageSettings,
     TrainingSettings,
 )
@@ -145,7 +145,7 @@ class InferenceSettings(Strict):
     """Test-time augmentation: a name, or a list such as ["none", "hflip+rot90", "scale-1.25"]."""
     merge: ViewMerge = "mean"
     """Which mean of the probabilities of checkpoints and views."""
-    image_size: Extents | None = None
+    image_size: SizeSetting | None = None
     """Height and width in pixels of the network's input; that of the last stage unless given."""
     tile: Size | None = None
     """Side in pixels of overlapping tiles, for images too large for the memory; None = whole."""

@@ -9,7 +9,7 @@ average, and rounding down again would set test maps (many summands) below out-o
 on which the thresholds are chosen.
 
 Instead of probabilities, their logarithms, logits or ranks may be averaged
-(`goldfold.ensemble.scale`), in whole numbers as well.
+(`goldfold.ensemble.probability_scale`), in whole numbers as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from goldfold.competitions.histogram import (
 )
 from goldfold.competitions.objects import TrueObjects
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.probability_scale import Scale
 from goldfold.errors import InputError, list_problems
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import Split, maps_path

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import choose_rule
 from goldfold.ensemble.honest import cross_fit
-from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.probability_scale import Scale
+from goldfold.ensemble.threshold_choice import choose_rule
 from goldfold.ensemble.weights import Objective, Pixels, WeighedBlend, choose_weights
 from goldfold.vocabulary import RuleChoice
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
 
-    from goldfold.ensemble.choice import Chosen
+    from goldfold.ensemble.threshold_choice import Chosen
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]

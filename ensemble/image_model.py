@@ -23,17 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.checked_json import check_json, read_bounded
+from goldfold.competitions.class_metric import decide
 from goldfold.competitions.image import Reading, read_image
-from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
-from goldfold.ensemble.label_merge import merge_labels
+from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
 from goldfold.errors import InputError, list_problems
-from goldfold.extent import Extent, compact, extent_name, extent_of
+from goldfold.image_size import ImageSize, compact_size, height_and_width, size_name
+from goldfold.inference.class_prediction import class_probabilities
 from goldfold.inference.engine import start_engine
-from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
@@ -80,7 +80,7 @@ class ModelMember:
     name: str
     weight: int
     channels: int
-    image_size: Extent
+    image_size: ImageSize
     networks: tuple[FoldNetworks, ...]
     level_counts: Any = None
 
@@ -200,7 +200,7 @@ class ImageModel:
             pixels = resize_image(images[member.channels], *member.image_size)
             with _naming(member):
                 per_fold = [
-                    label_probabilities(
+                    class_probabilities(
                         self._predictor(member, one), pixels[None], exclusive, [image_id]
                     )
                     for one in member.networks
@@ -208,7 +208,7 @@ class ImageModel:
             found.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
             references.append(np.array(member.level_counts, np.float64))
         merge = self.facts["merge"]
-        probability = merge_labels(
+        probability = merge_probabilities(
             found,
             [member.weight for member in self.members],
             merge,
@@ -265,7 +265,7 @@ def _naming(member: ModelMember) -> Iterator[None]:
             raise
         raise InputError(
             f"the networks of {member.name} cannot look at images of "
-            f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
+            f"{size_name(member.image_size)} px: {error}. {REMEDY}"
         ) from error
 
 
@@ -283,7 +283,7 @@ def describe_members(
             "name": member.name,
             "weight": member.weight,
             "channels": member.channels,
-            "image_size": compact(member.image_size),
+            "image_size": compact_size(member.image_size),
             "level_counts": member.level_counts,
             "networks": [
                 {
@@ -377,7 +377,7 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
         content["name"],
         content["weight"],
         content["channels"],
-        extent_of(content["image_size"]),
+        height_and_width(content["image_size"]),
         tuple(
             FoldNetworks(
                 one["seed"],

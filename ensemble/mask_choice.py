@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
 from goldfold.ensemble.post_processing import PostProcessing, post_process
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.probability_scale import make_scale
 from goldfold.ensemble.threshold import Rule, apply_rule
 
 Levels = NDArray[np.uint8]

@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from goldfold.competitions.class_metric import CLIP
 from goldfold.competitions.histogram import LEVELS
-from goldfold.competitions.label_metric import CLIP
 from goldfold.ensemble.model_code import CodeFile
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.settings import ViewName
 from goldfold.settings_competition import MOST_MASKS, Strict
-from goldfold.settings_training import Extents, Size
+from goldfold.settings_training import Size, SizeSetting
 from goldfold.vocabulary import (
     Crop,
     DialectName,
@@ -136,7 +136,7 @@ class Member(Strict):
     name: Name
     weight: Weight
     channels: Literal[1, 3]
-    image_size: Extents
+    image_size: SizeSetting
     level_counts: Counts | Quantiles | None
     networks: Annotated[list[FoldWeights], Field(min_length=1, max_length=1000)]
 

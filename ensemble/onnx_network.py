@@ -9,7 +9,7 @@ from torch import nn
 
 from goldfold.inference.views import View
 from goldfold.training.batch import MEAN, SPREAD
-from goldfold.training.label_validation import label_probability
+from goldfold.training.class_validation import class_probability
 from goldfold.training.networks.output import split_output
 
 
@@ -44,7 +44,7 @@ class MeanNetwork(nn.Module):
             for view in self.views:
                 output = network(view.forward(inputs))
                 if self.classes:
-                    seen = label_probability(output, self.exclusive)
+                    seen = class_probability(output, self.exclusive)
                 else:
                     logits, _ = split_output(output)
                     seen = view.inverse(torch.sigmoid(logits), height, width)

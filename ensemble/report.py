@@ -16,7 +16,7 @@ from goldfold.ensemble.honest import Assessment
 from goldfold.ensemble.plateau import Plateau
 from goldfold.ensemble.post_processing import NOTHING, PostProcessing
 from goldfold.ensemble.post_search import PostSearch
-from goldfold.ensemble.scale import Scale, make_scale
+from goldfold.ensemble.probability_scale import Scale, make_scale
 from goldfold.ensemble.threshold import Rule
 from goldfold.errors import InputError
 from goldfold.files import read_json

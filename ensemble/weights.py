@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
-from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.probability_scale import Scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError, did_you_mean
 from goldfold.folds.parts import names_of as names_of_images

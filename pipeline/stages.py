@@ -14,7 +14,7 @@ from goldfold.text_table import Line
 if TYPE_CHECKING:
     from goldfold.pipeline.job import Job
     from goldfold.pipeline.open_run import OpenRun
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
 
 
 class Stage(ABC):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.settings import Sampling
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def fold_data(
     run: OpenRun,
     one: StageRun,
-    caches: dict[tuple[str, Extent, int], ImageCache],
+    caches: dict[tuple[str, ImageSize, int], ImageCache],
 ) -> FoldData:
     """Return the data of a stage.
 
@@ -74,12 +74,12 @@ def _cache(
     run: OpenRun,
     split: str,
     one: StageRun,
-    caches: dict[tuple[str, Extent, int], ImageCache],
+    caches: dict[tuple[str, ImageSize, int], ImageCache],
 ) -> ImageCache:
-    from goldfold.extent import extent_of
+    from goldfold.image_size import height_and_width
     from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 
-    size, channels = extent_of(one.settings.image_size), one.job.model.channels
+    size, channels = height_and_width(one.settings.image_size), one.job.model.channels
     key = (split, size, channels)
     if key not in caches:
         build = training_cache if split == "train" else unlabelled_cache
@@ -106,7 +106,7 @@ def sampling_weights_of(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.f
 def _pseudo_labelled(
     run: OpenRun,
     one: StageRun,
-    caches: dict[tuple[str, Extent, int], ImageCache],
+    caches: dict[tuple[str, ImageSize, int], ImageCache],
 ) -> PseudoLabelled | None:
     """Return the unlabelled images that the stage mixes in, None without."""
     from goldfold.pipeline.pseudo_labels import open_pseudo_labels

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.training.cache import ImageCache
-    from goldfold.training.machine import Machine
     from goldfold.training.ranks import Ranks
+    from goldfold.training.runtime import Machine
 
 
 def train_jobs(
@@ -60,7 +60,7 @@ def train_jobs(
                 keep_contents(run)
         _try_networks(waiting, outputs(run))
         load_own_objects([stage.settings for stage in waiting], run.settings.competition)
-    caches: dict[tuple[str, Extent, int], ImageCache] = {}
+    caches: dict[tuple[str, ImageSize, int], ImageCache] = {}
     facts = data_facts(run)
     for one in waiting:
         # Only now is the stage before finished, and what this one is made from known.
@@ -97,7 +97,7 @@ def choose_machine(run: OpenRun, stop_after: str | None = None) -> Machine:
     Raises:
         InputError: the precision of the settings is not to be had, or `stop_after` is no duration.
     """
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
     from goldfold.training.stopping import StopRequest, parse_duration
 
     seconds = None if stop_after is None else parse_duration(stop_after)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.ensemble.label_measures import Bounds
-    from goldfold.ensemble.labels import LabelAssessment, Truth
+    from goldfold.ensemble.class_blend import ClassAssessment, Truth
+    from goldfold.ensemble.class_intervals import Bounds
     from goldfold.tasks.class_members import ClassMembers
     from goldfold.tasks.run_view import MemberSource, RunView
 
@@ -20,9 +20,9 @@ FORMAT = 2
 def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
     """Return what is true of images."""
     from goldfold.competitions.class_labels import label_targets
+    from goldfold.competitions.class_metric import class_weight_list
     from goldfold.competitions.images_table import CLASSES
-    from goldfold.competitions.label_metric import class_weight_list
-    from goldfold.ensemble.labels import Truth
+    from goldfold.ensemble.class_blend import Truth
 
     form = run.settings.competition
     known = images.drop_duplicates("image_id").set_index("image_id").loc[list(image_ids), CLASSES]
@@ -62,8 +62,8 @@ def assess_classes(
     import numpy as np
     import pandas as pd
 
-    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
-    from goldfold.ensemble.labels import assess_labels
+    from goldfold.ensemble.class_blend import assess_class_probabilities
+    from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
     from goldfold.files import write_text
     from goldfold.tasks.class_members import class_members
 
@@ -72,10 +72,10 @@ def assess_classes(
     view = run.fold_view
     truth = truth_of(run, run.images, members.image_ids)
     parts = view.parts(members.image_ids, settings.seed)
-    found = assess_labels(
+    found = assess_class_probabilities(
         members.probability, truth, parts, merge=settings.merge, weights=settings.weights
     )
-    bounds = bootstrap_labels(
+    bounds = bootstrap_classes(
         truth,
         found.probability,
         found.predicted,
@@ -125,7 +125,7 @@ def _report(
     run: RunView,
     members: ClassMembers,
     truth: Truth,
-    found: LabelAssessment,
+    found: ClassAssessment,
     bounds: Bounds,
     measures: list[dict[str, Any]],
     one_fold: bool,

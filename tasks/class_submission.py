@@ -28,7 +28,7 @@ def class_cells(
     Raises:
         InputError: predictions are missing or outdated, or a row has none.
     """
-    from goldfold.competitions.label_metric import CLIP
+    from goldfold.competitions.class_metric import CLIP
     from goldfold.submissions.layout import format_probability
 
     form = run.settings.competition
@@ -91,8 +91,8 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.label_merge import merge_labels
+    from goldfold.competitions.class_metric import decide
+    from goldfold.ensemble.class_merge import merge_probabilities
     from goldfold.files import read_json
     from goldfold.tasks.class_members import class_members
 
@@ -103,7 +103,7 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
     references = None
     if chosen["merge"] == "rank" and split == "test":
         references = class_members(source, "out-of-fold").probability
-    probability = merge_labels(
+    probability = merge_probabilities(
         members.probability,
         weights,
         chosen["merge"],
@@ -192,8 +192,8 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     import pandas as pd
 
     from goldfold.competitions.images_table import CLASSES, test_images
-    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
-    from goldfold.ensemble.labels import honest_score
+    from goldfold.ensemble.class_blend import honest_score
+    from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
     from goldfold.files import write_text
     from goldfold.folds.parts import number_groups
     from goldfold.tasks.class_ensemble import truth_of, with_bounds
@@ -208,7 +208,7 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     known = test.set_index("image_id").loc[ids]
     groups = list(known[group]) if group in known.columns else [""] * len(ids)
     settings = run.settings.ensemble
-    bounds = bootstrap_labels(
+    bounds = bootstrap_classes(
         truth,
         probability,
         predicted,

@@ -20,7 +20,7 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
     from goldfold.competitions.images_table import of_class
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.blend_trials import leave_one_out, try_blends
-    from goldfold.ensemble.scale import MERGES
+    from goldfold.ensemble.probability_scale import MERGES
     from goldfold.tasks.mask_blending import Blender
 
     members = source.open("out-of-fold", name)

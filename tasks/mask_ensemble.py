@@ -21,7 +21,7 @@ def assess_masks(
     """Return the content of ensemble.json; metrics.csv and the heat maps are written."""
     import pandas as pd
 
-    from goldfold.ensemble.several import build_class_report
+    from goldfold.ensemble.class_masks import build_class_report
     from goldfold.files import write_text
 
     classes = run.settings.competition.mask_classes

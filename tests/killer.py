@@ -76,7 +76,7 @@ def main():
     for name in IMPORTS:
         import_module(name)
     # A state after every epoch, or there would be none to go on from.
-    machine = sys.modules["goldfold.training.machine"].Machine
+    machine = sys.modules["goldfold.training.runtime"].Machine
     choose = machine.choose
     machine.choose = lambda *words: replace(choose(*words), state_seconds=0.0)
     for line in sys.stdin:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pydicom
 import pytest
 
-from goldfold.training.machine import Machine
+from goldfold.training.runtime import Machine
 
 ONE, TWO = 1, 2  # 1 failed, 2 wrong use or bad input
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goldfold.competitions.label_metric import label_score
+from goldfold.competitions.class_metric import class_metric_score
 from goldfold.ensemble import read_model
 from goldfold.errors import InputError
 from goldfold.own_code import bind
@@ -136,8 +136,8 @@ def test_the_metric_of_classes(tmp_path):
     metric = bind("my_metrics:brier", tmp_path)
     targets = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)
     probability = np.array([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0]])
-    assert label_score(metric, targets, probability, exclusive=False) == pytest.approx(0.75)
-    twice = label_score(
+    assert class_metric_score(metric, targets, probability, exclusive=False) == pytest.approx(0.75)
+    twice = class_metric_score(
         metric, targets, probability, exclusive=False, weights=np.array([2.0, 0.0, 1.0])
     )
     assert twice == pytest.approx(1 - 1 / 6)

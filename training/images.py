@@ -79,7 +79,7 @@ class TrainingImages:
         """
         beyond = number - len(self.rows)
         if self.labels is not None:
-            return np.zeros(self.cache.extent, np.uint8), False
+            return np.zeros(self.cache.image_size, np.uint8), False
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None

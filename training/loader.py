@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.augmentation_levels import Recipe
-from goldfold.extent import Given
+from goldfold.image_size import SizeLike
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.images import TrainingImages
@@ -63,7 +63,7 @@ class Look:
     recipe: Recipe
     seed: int
     epoch: int
-    crop: Given | None = None
+    crop: SizeLike | None = None
     on_device: bool = False
 
 

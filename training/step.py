@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError
-from goldfold.extent import Given
+from goldfold.image_size import SizeLike
 from goldfold.training.augmentation.on_device import augment_on_device
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
@@ -72,7 +72,7 @@ class Step:
         scaler: torch.amp.GradScaler | None = None,
         ranks: Ranks | None = None,
         network: nn.Module | None = None,
-        image_size: Given | None = None,
+        image_size: SizeLike | None = None,
         mixing: Mixing | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:

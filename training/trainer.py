@@ -31,8 +31,8 @@ from goldfold.training.history import (
     write_history,
 )
 from goldfold.training.loader import Batch, Look, iterate_batches
-from goldfold.training.machine import Machine
 from goldfold.training.networks.freezing import set_training_mode
+from goldfold.training.runtime import Machine
 from goldfold.training.stage_plan import StagePlan, plateau_factor
 from goldfold.training.state import (
     Progressed,

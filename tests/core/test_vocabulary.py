@@ -13,9 +13,9 @@ from torch import nn
 
 from goldfold import vocabulary
 from goldfold.augmentation_levels import RECIPES
-from goldfold.competitions import label_metric, metric
+from goldfold.competitions import class_metric, metric
 from goldfold.competitions.rle import DIALECTS
-from goldfold.ensemble import label_merge, scale
+from goldfold.ensemble import class_merge, probability_scale
 from goldfold.ensemble.model_file import ClassMask, Inference
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
@@ -96,7 +96,7 @@ def test_named_tables_have_every_name():
     assert tuple(merge.MERGES) == names_of(vocabulary.ViewMerge)
     assert tuple(NAMED_VIEWS) == names_of(vocabulary.ViewSet)
     assert names_of(vocabulary.Engine) == engine.ENGINES
-    assert scale.MERGES == label_merge.MERGES == names_of(vocabulary.MemberMerge)
+    assert probability_scale.MERGES == class_merge.MERGES == names_of(vocabulary.MemberMerge)
 
 
 EXCUSED = {
@@ -130,7 +130,9 @@ class Three:
     [
         (
             vocabulary.ClassMetric,
-            lambda name: label_metric.label_score(name, TARGETS, PROBABILITY, exclusive=False),
+            lambda name: class_metric.class_metric_score(
+                name, TARGETS, PROBABILITY, exclusive=False
+            ),
         ),
         (vocabulary.PixelMetric, lambda name: metric.image_scores(name, 1, 1, 1)),
         (
@@ -144,10 +146,10 @@ class Three:
                 nn.Linear(1, 1), name=name, learning_rate=0.1, weight_decay=0.0
             ),
         ),
-        (vocabulary.MemberMerge, lambda name: scale.make_scale(name, COUNTS)),
+        (vocabulary.MemberMerge, lambda name: probability_scale.make_scale(name, COUNTS)),
         (
             vocabulary.MemberMerge,
-            lambda name: label_merge.merge_labels([PROBABILITY], [1], name, exclusive=False),
+            lambda name: class_merge.merge_probabilities([PROBABILITY], [1], name, exclusive=False),
         ),
         (vocabulary.ViewMerge, merge.Merger),
         (vocabulary.WeightSearch, lambda name: choose_weights(name, Three())),

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goldfold.checked_json import check_json
+from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.ensemble.image_model import read_model
-from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.model_file import ModelFile
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.training.batch import network_input

@@ -10,9 +10,9 @@ from torch import nn
 
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError, NotFiniteError
+from goldfold.inference.class_prediction import predict_classes, view_probabilities
 from goldfold.inference.engine import _SameBatch
 from goldfold.inference.held_out import held_out_histograms
-from goldfold.inference.labels import predict_labels, see_labels
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
@@ -123,11 +123,11 @@ def to_views(predictor, _, look=look_at_masks):
 
 
 def to_classes(predictor, _):
-    return predict_labels(predictor, Images(), IDS, exclusive=True, batch_size=3)
+    return predict_classes(predictor, Images(), IDS, exclusive=True, batch_size=3)
 
 
 def to_class_views(predictor, _):
-    return to_views(predictor, _, partial(see_labels, exclusive=True))
+    return to_views(predictor, _, partial(view_probabilities, exclusive=True))
 
 
 ROADS = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from goldfold.extent import Extent, Given, extent_of
+from goldfold.image_size import ImageSize, SizeLike, height_and_width
 from goldfold.training.augmentation.changes import Draw
 from goldfold.training.augmentation.pixel_changes import blur_kernel, place_of
 from goldfold.training.augmentation.warp import Warp, fractions_to_source, result_axes
@@ -21,7 +21,7 @@ def augment_on_device(
     images: torch.Tensor,
     masks: torch.Tensor,
     draws: Sequence[Draw],
-    size: Given,
+    size: SizeLike,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images and masks after their changes, both uint8, as `augment` makes them.
 
@@ -36,7 +36,7 @@ def augment_on_device(
         draws: the changes of each image.
         size: of the result, or of the cut where a draw has a corner: a side, or (height, width).
     """
-    whole, cut = extent_of(images.shape[1:3]), extent_of(size)
+    whole, cut = height_and_width(images.shape[1:3]), height_and_width(size)
     grid = torch.stack([_grid(one, whole, cut, images.device) for one in draws])
     pixels = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     sampled = _sample(pixels, grid)
@@ -58,7 +58,7 @@ def _sample(pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return sampled.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _grid(one: Draw, whole: Extent, cut: Extent, device: torch.device) -> torch.Tensor:
+def _grid(one: Draw, whole: ImageSize, cut: ImageSize, device: torch.device) -> torch.Tensor:
     """Return (H, W, 2) float32: where each pixel looks, -1 and 1 being the first and last."""
     top, left = one.corner or (0, 0)
     shape = cut if one.corner is not None else whole
@@ -75,7 +75,7 @@ def _grid(one: Draw, whole: Extent, cut: Extent, device: torch.device) -> torch.
 
 
 def _displacements(
-    warp: Warp, whole: Extent, rows: slice, columns: slice, device: torch.device
+    warp: Warp, whole: ImageSize, rows: slice, columns: slice, device: torch.device
 ) -> torch.Tensor | None:
     """Return (2, H, W) displacements of an elastic or optical distortion, None without."""
     if warp.elastic is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError
-from goldfold.extent import Given, extent_of
+from goldfold.image_size import SizeLike, height_and_width
 from goldfold.own_code import Role, parse, resolve, running, wrong_value
 from goldfold.training.memory import is_out_of_memory
 from goldfold.training.networks.output import split_output
@@ -62,7 +62,7 @@ def check_own_network(
     classes: int,
     classifies: bool,
     presence_head: bool,
-    size: Given,
+    size: SizeLike,
 ) -> None:
     """Show the network one image, and accept logits of the right shape.
 
@@ -79,7 +79,7 @@ def check_own_network(
         InputError: it fails, or gives something else.
     """
     role = network_role({})
-    height, width = extent_of(size)
+    height, width = height_and_width(size)
     mode = network.training
     network.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]), running(reference, role, _memory):

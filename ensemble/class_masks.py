@@ -1,4 +1,4 @@
-"""Several masks an image: each class has a blend and a rule of its own, and one score is told."""
+"""Several masks per image: each class has a blend and a rule of its own; one score is reported."""
 
 from __future__ import annotations
 

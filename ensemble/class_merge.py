@@ -8,7 +8,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.label_metric import CLIP
+from goldfold.competitions.class_metric import CLIP
 from goldfold.errors import InputError, did_you_mean
 from goldfold.vocabulary import MemberMerge, names_of
 
@@ -18,7 +18,7 @@ MERGES = names_of(MemberMerge)
 """Names of the ways to merge, those of masks."""
 
 
-def merge_labels(
+def merge_probabilities(
     members: Sequence[FloatArray],
     weights: Sequence[int],
     merge: str,
