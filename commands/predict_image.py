@@ -41,7 +41,7 @@ def image_command(
     from goldfold.pipeline.image_models import describe, open_model
 
     model = open_model(model_folder, show.terminal_progress(), trust=trust)
-    found, problems = [], []
+    predicted, problems = [], []
     for path in files:
         try:
             prediction = model.predict(path)
@@ -51,11 +51,11 @@ def image_command(
         facts = {"file": str(path), **describe(model, prediction)}
         if output is not None and (prediction.levels is not None or prediction.masks):
             facts["picture"] = str(_draw(output, path, prediction))
-        found.append(facts)
+        predicted.append(facts)
     if as_json:
-        show.out_json({"images": found, "problems": problems})
+        show.out_json({"images": predicted, "problems": problems})
     else:
-        for facts in found:
+        for facts in predicted:
             for line in _lines(facts):
                 show.out(line)
         for problem in problems:
@@ -68,8 +68,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     """Return what is said of an image, or of a mask of it."""
     if "masks" in facts:
         lines = [facts["file"]]
-        for name, one in facts["masks"].items():
-            lines += [f"  {line}" for line in _lines({"file": name, **one})]
+        for name, mask in facts["masks"].items():
+            lines += [f"  {line}" for line in _lines({"file": name, **mask})]
         return [*lines, f"  picture: {facts['picture']}"] if "picture" in facts else lines
     if "classes" in facts:
         said = ", ".join(facts["predicted"]) or "none of the classes"
@@ -96,10 +96,10 @@ def _draw(folder: Path, path: Path, prediction: ImagePrediction) -> Path:
     from goldfold.submissions.overlay import draw_overlay, write_overlay
 
     panels = []
-    for one in prediction.masks.values() if prediction.masks else [prediction]:
-        assert one.levels is not None
-        assert one.mask is not None
-        panels.append(draw_overlay(one.pixels, one.levels, one.mask))
+    for mask in prediction.masks.values() if prediction.masks else [prediction]:
+        assert mask.levels is not None
+        assert mask.mask is not None
+        panels.append(draw_overlay(mask.pixels, mask.levels, mask.mask))
     target = folder / f"{path.stem}.png"
     write_overlay(target, np.concatenate(panels))
     return target

@@ -76,29 +76,35 @@ def plan_command(
     if machine is not None:
         run.progress.say(f"device: {machine.device.description}")
     jobs = choose_trainings(run, fold, model)
-    names = [one.name for one in run.settings.models if model in (None, one.name)]
+    names = [
+        model_settings.name
+        for model_settings in run.settings.models
+        if model in (None, model_settings.name)
+    ]
     for name in names:
-        job = next(one for one in jobs if one.model.name == name)
-        rows = [row for one in stage_runs(run, [job]) for row in _planned(run, one, machine)]
+        job = next(candidate for candidate in jobs if candidate.model.name == name)
+        rows = [
+            row for stage_run in stage_runs(run, [job]) for row in _planned(run, stage_run, machine)
+        ]
         show.out(f"{name}, fold {job.fold}:")
         _print(rows)
         path = plot or run.directory.root / f"train-plan-{name}.png"
         _draw(path, rows, name)
         show.out(f"plot: {path}")
         if measure:
-            trainings = sum(one.model.name == name for one in jobs)
+            trainings = sum(training.model.name == name for training in jobs)
             _print_time(rows, trainings)
     show.out(f"next: {run.command('train run')}")
 
 
 def _planned(
     run: OpenRun,
-    one: StageRun,
+    stage_run: StageRun,
     machine: Machine | None,
 ) -> list[PlannedEpoch]:
     """Return a row for every epoch of a stage."""
-    plan, held_out = _stage_plan(run, one)
-    speed = _measured(one, machine, run.task) if machine is not None else None
+    plan, held_out = _stage_plan(run, stage_run)
+    speed = _measured(stage_run, machine, run.task) if machine is not None else None
     rows = []
     for epoch in range(plan.epochs):
         rates = [plan.rate(epoch, step) for step in range(plan.steps(epoch))]
@@ -106,22 +112,22 @@ def _planned(
         if speed is not None:
             training, validating = speed
             seconds = training * sum(plan.counts(epoch))
-            seconds += validating * held_out * _validations(one, epoch)
+            seconds += validating * held_out * _validations(stage_run, epoch)
         rows.append(
             PlannedEpoch(
-                one.number,
+                stage_run.number,
                 epoch + 1,
                 plan.fraction(epoch),
                 *plan.counts(epoch),
                 plan.steps(epoch),
-                max(rates) * one.settings.learning_rate,
+                max(rates) * stage_run.settings.learning_rate,
                 seconds,
             )
         )
     return rows
 
 
-def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
+def _stage_plan(run: OpenRun, stage_run: StageRun) -> tuple[StagePlan, int]:
     """Return the plan of a stage, and how many images it is validated on; no cache is needed."""
     from goldfold.competitions.images_table import training_images
     from goldfold.pipeline.pseudo_labels import count_pseudo_labels
@@ -129,33 +135,33 @@ def _stage_plan(run: OpenRun, one: StageRun) -> tuple[StagePlan, int]:
     from goldfold.training.stage_plan import StagePlan
 
     train = training_images(run.images).set_index("image_id")
-    fold = run.fold(one.job.fold)
+    fold = run.fold(stage_run.job.fold)
     inside = fold.training
-    pseudo = one.settings.pseudo_labels
+    pseudo = stage_run.settings.pseudo_labels
     plan = StagePlan(
-        one.settings,
+        stage_run.settings,
         run.task.non_empty(train.loc[inside]),
-        seed=one.job.seed,
-        weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
-        pseudo_labelled=count_pseudo_labels(run, pseudo.name, one.job.fold) if pseudo else 0,
+        seed=stage_run.job.seed,
+        weights=sampling_weights_of(train.loc[inside], stage_run.settings.sampling),
+        pseudo_labelled=count_pseudo_labels(run, pseudo.name, stage_run.job.fold) if pseudo else 0,
     )
     return plan, len(fold.held_out)
 
 
-def _validations(one: StageRun, epoch: int) -> int:
+def _validations(stage_run: StageRun, epoch: int) -> int:
     """Return how many networks are validated after an epoch."""
-    stage, finished = one.settings, epoch + 1
+    stage, finished = stage_run.settings, epoch + 1
     last = finished == stage.epochs
     if not last and (finished < stage.validate_from or finished % stage.validate_every):
         return 0
     return 1 + (stage.ema is not None) + (last and stage.swa_from is not None)
 
 
-def _measured(one: StageRun, machine: Machine, task: Task) -> tuple[float, float]:
+def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float, float]:
     """Return the seconds an image takes in training and in validation.
 
     Args:
-        one: the stage.
+        stage_run: the stage.
         machine: where it would be trained.
         task: says what its network gives.
     """
@@ -172,7 +178,7 @@ def _measured(one: StageRun, machine: Machine, task: Task) -> tuple[float, float
     from goldfold.training.loader import Batch
     from goldfold.training.networks.freezing import set_training_mode
 
-    model, stage = one.job.model, one.settings
+    model, stage = stage_run.job.model, stage_run.settings
     network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
@@ -227,8 +233,8 @@ def _print(rows: Sequence[PlannedEpoch]) -> None:
     show.out(show.table(headers, table))
 
 
-def _alike(one: PlannedEpoch, other: PlannedEpoch) -> bool:
-    same = (one.stage, one.non_empty, one.empty, one.pseudo, one.steps)
+def _alike(epoch: PlannedEpoch, other: PlannedEpoch) -> bool:
+    same = (epoch.stage, epoch.non_empty, epoch.empty, epoch.pseudo, epoch.steps)
     return same == (other.stage, other.non_empty, other.empty, other.pseudo, other.steps)
 
 

@@ -51,15 +51,17 @@ def preview_command(
     from goldfold.settings_augmentation import augmentation_in_words
 
     run = open_run(run_folder, assignments)
-    one = stage_runs(run, choose_trainings(run, model=model)[:1], stage)[0]
-    data = fold_data(run, one, {})
+    stage_run = stage_runs(run, choose_trainings(run, model=model)[:1], stage)[0]
+    data = fold_data(run, stage_run, {})
     order = np.argsort(~data.non_empty, kind="stable")
     empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]
     some = [*order[: count - len(empty)].tolist(), *empty.tolist()]
-    tiles = [tile for number in some for tile in _row(data.images, number, one.settings, draws)]
-    path = output or run.directory.root / f"preview-{one.job.model.name}.png"
+    tiles = [
+        tile for number in some for tile in _row(data.images, number, stage_run.settings, draws)
+    ]
+    path = output or run.directory.root / f"preview-{stage_run.job.model.name}.png"
     write_contact_sheet(path, [t[0] for t in tiles], [t[1] for t in tiles], columns=draws + 1)
-    recipe = augmentation_in_words(one.settings.augmentation)
+    recipe = augmentation_in_words(stage_run.settings.augmentation)
     show.out(f"{len(some)} images, as they are and in {draws} epochs of {recipe}: {path}")
     show.out(f"next: {run.command('train plan')}")
 

@@ -41,8 +41,8 @@ def range_command(
     from goldfold.training.rate_range import RULE, rate_range
 
     run = open_run(run_folder, assignments)
-    one, take_step = _stepper(run, model, fold, stage)
-    with run.progress.task(f"lr-range {one.name}", steps) as task:
+    stage_run, take_step = _stepper(run, model, fold, stage)
+    with run.progress.task(f"lr-range {stage_run.name}", steps) as task:
 
         def shown(rate: float) -> float:
             loss = take_step(rate)
@@ -50,12 +50,12 @@ def range_command(
             return loss
 
         curve = rate_range(shown, lowest=lowest, highest=highest, steps=steps)
-    table = run.directory.root / f"lr-range-{one.job.model.name}.csv"
+    table = run.directory.root / f"lr-range-{stage_run.job.model.name}.csv"
     _write_table(table, curve)
-    _draw(table.with_suffix(".png"), curve, one.name)
+    _draw(table.with_suffix(".png"), curve, stage_run.name)
     show.out(f"curve: {table} and {table.with_suffix('.png').name}")
     show.out(f"suggestion: learning_rate = {curve.suggestion:.2g} ({RULE})")
-    place = f"models.{run.settings.models.index(one.job.model)}.stages.{stage - 1}"
+    place = f"models.{run.settings.models.index(stage_run.job.model)}.stages.{stage - 1}"
     changed = f"--set {place}.learning_rate={curve.suggestion:.2g}"
     show.out(f"next: {run.command('train run')} {changed}")
 
@@ -81,37 +81,39 @@ def _stepper(
     from goldfold.training.networks.freezing import set_training_mode
     from goldfold.training.stage_plan import StagePlan
 
-    one = stage_runs(run, choose_trainings(run, fold, model)[:1], stage)[0]
-    data = fold_data(run, one, {})
+    stage_run = stage_runs(run, choose_trainings(run, fold, model)[:1], stage)[0]
+    data = fold_data(run, stage_run, {})
     machine = choose_machine(run)
-    settings, seed = one.job.model, one.job.seed
+    settings, seed = stage_run.job.model, stage_run.job.seed
     torch.manual_seed(seed)
     network = build_network(settings, settings.encoder_weights, data.classes)
     classifies = data.labels is not None
-    require_fitting_network(network, settings, one.settings, data.classes, classifies=classifies)
-    network = prepare_model(network, one.settings, machine)
+    require_fitting_network(
+        network, settings, stage_run.settings, data.classes, classifies=classifies
+    )
+    network = prepare_model(network, stage_run.settings, machine)
     step = build_step(
         network,
-        one.settings,
+        stage_run.settings,
         machine,
         class_weights=data.class_weights,
         say=run.progress.say,
     )
-    set_training_mode(network, one.settings.frozen)
+    set_training_mode(network, stage_run.settings.frozen)
     training_images = data.images
     plan = StagePlan(
-        one.settings,
+        stage_run.settings,
         data.non_empty,
         seed=seed,
         weights=data.weights,
         pseudo_labelled=training_images.pseudo_labelled,
     )
-    recipe = recipe_of(one.settings.augmentation)
+    recipe = recipe_of(stage_run.settings.augmentation)
 
     def endless():  # type: ignore[no-untyped-def]
         epoch = 0
         while True:
-            look = Look(recipe, seed, epoch, one.settings.crop_size)
+            look = Look(recipe, seed, epoch, stage_run.settings.crop_size)
             batches = plan.batches(epoch % plan.epochs)
             yield from iterate_batches(training_images, batches, look, workers=run.workers)
             epoch += 1
@@ -119,10 +121,10 @@ def _stepper(
     batches = endless()  # type: ignore[no-untyped-call]
 
     def take(rate: float) -> float:
-        result = step.take(next(batches), rate / one.settings.learning_rate)
+        result = step.take(next(batches), rate / stage_run.settings.learning_rate)
         return result.loss_sum / max(result.images, 1)
 
-    return one, take
+    return stage_run, take
 
 
 def _write_table(path: Path, curve: RateRange) -> None:

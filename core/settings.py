@@ -82,10 +82,10 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
     """Raise ValueError where a stage asks for what its task does not have."""
     loss, classes = stage.loss, competition.classes
     if not competition.is_classification:
-        wrong = [one for one in ("cross_entropy", "smoothing", "class_weights")
-                 if getattr(loss, one)]  # fmt: skip
-        wrong = [f"loss.{one}" for one in wrong]
-        wrong += [one for one in ("mixup", "cutmix") if getattr(stage, one)]
+        wrong = [setting for setting in ("cross_entropy", "smoothing", "class_weights")
+                 if getattr(loss, setting)]  # fmt: skip
+        wrong = [f"loss.{setting}" for setting in wrong]
+        wrong += [setting for setting in ("mixup", "cutmix") if getattr(stage, setting)]
         if wrong:
             raise ValueError(f"{name}: {' and '.join(wrong)} belong to classification")
         return
@@ -94,7 +94,9 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
     if loss.cross_entropy and not competition.exclusive:
         raise ValueError(f"{name}: loss.cross_entropy needs competition.exclusive = true; use bce")
     weights = loss.class_weights
-    if isinstance(weights, dict) and (bad := [one for one in weights if one not in classes]):
+    if isinstance(weights, dict) and (
+        bad := [class_name for class_name in weights if class_name not in classes]
+    ):
         raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no class")
 
 
@@ -266,8 +268,8 @@ class Settings(Strict):
             "ensemble.thresholds": self.ensemble.thresholds is not None,
             "ensemble.post_processing": self.ensemble.post_processing != "off",
         }
-        if found := [name for name, is_set in wrong.items() if is_set]:
-            raise ValueError(f"{' and '.join(found)} cannot be set where classes are predicted")
+        if given := [name for name, is_set in wrong.items() if is_set]:
+            raise ValueError(f"{' and '.join(given)} cannot be set where classes are predicted")
         return self
 
     @model_validator(mode="after")

@@ -257,7 +257,11 @@ class CompetitionSettings(Strict):
     @property
     def mirror(self) -> tuple[int, ...]:
         """For each class the place of the one that a mirror makes of it; () where all stay."""
-        other = {one: two for pair in self.mirrored for one, two in (pair, pair[::-1])}
+        other = {
+            class_name: mirrored_name
+            for pair in self.mirrored
+            for class_name, mirrored_name in (pair, pair[::-1])
+        }
         return tuple(
             self.classes.index(other.get(name, name)) for name in self.classes if self.mirrored
         )
@@ -353,7 +357,7 @@ class CompetitionSettings(Strict):
                 f'metric "{self.metric}" compares objects, so a row of the submission has to be '
                 "one: set submission.objects = true"
             )
-        named = [*self.images.facts, *(name for one in self.tables for name in one.columns)]
+        named = [*self.images.facts, *(name for table in self.tables for name in table.columns)]
         if "objects" in named:
             raise ValueError(
                 f'metric "{self.metric}" keeps the objects in the column "objects" of images.csv: '

@@ -31,7 +31,7 @@ def _check_size(value: object) -> object:
     """Return a side, or two; the ValueError is one message in place of one for each form."""
     pair = isinstance(value, list | tuple) and len(value) == 2
     sides = value if pair and isinstance(value, list | tuple) else [value]
-    if not all(type(one) is int and 32 <= one <= 4096 and one % 32 == 0 for one in sides):
+    if not all(type(side) is int and 32 <= side <= 4096 and side % 32 == 0 for side in sides):
         raise ValueError("expected a multiple of 32 from 32 to 4096, or [height, width] of such")
     return tuple(sides) if pair else value
 

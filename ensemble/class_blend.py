@@ -194,7 +194,7 @@ class ClassBlends:
         """Return weights and the images that they were chosen on."""
         if not isinstance(self._weights, str):
             return list(self._weights), names_of([], 0)
-        own = [one[which] for one in self._members]
+        own = [member[which] for member in self._members]
         objective = ClassObjective(own, self._truth.of(which), self._merge)
         return choose_weights(self._weights, objective), objective.image_ids
 

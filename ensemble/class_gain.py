@@ -58,16 +58,16 @@ def class_gains(
         seed: of the drawing.
         level: share of the resampled differences inside.
     """
-    points = [one.honest - base.honest for one in others]
+    points = [other.honest - base.honest for other in others]
     if truth.metric in ("accuracy", "neg-log-loss"):
         first = _image_scores(truth, base)
-        found = []
-        for point, one in zip(points, others, strict=True):
-            gap = _image_scores(truth, one) - first
+        gains = []
+        for point, other in zip(points, others, strict=True):
+            gap = _image_scores(truth, other) - first
             interval = group_interval(gap, groups, samples=samples, seed=seed, level=level)
-            found.append(Gain(point, interval.low, interval.high))
-        return found
-    scores = [_weighted_score(truth, one) for one in (base, *others)]
+            gains.append(Gain(point, interval.low, interval.high))
+        return gains
+    scores = [_weighted_score(truth, judged) for judged in (base, *others)]
     rng = np.random.default_rng(seed)
     count = int(groups.max()) + 1
     gaps = np.full((samples, len(others)), np.nan)
@@ -98,7 +98,7 @@ def _weighted_score(truth: Truth, judged: JudgedClasses) -> Callable[[FloatArray
     ]
 
     def mean(weights: FloatArray) -> float:
-        found = [area for one in ranked if not np.isnan(area := one.auroc(weights))]
-        return float(np.mean(found)) if found else float("nan")
+        areas = [area for ranking in ranked if not np.isnan(area := ranking.auroc(weights))]
+        return float(np.mean(areas)) if areas else float("nan")
 
     return mean

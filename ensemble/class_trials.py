@@ -104,7 +104,7 @@ def leave_one_class_member_out(
 
     everything = honest(members)
     scores = [
-        honest([one for place, one in enumerate(members) if place != left])
+        honest([member for place, member in enumerate(members) if place != left])
         for left in range(len(members))
     ]
     return [MemberLeftOut(left, score, score - everything) for left, score in enumerate(scores)]

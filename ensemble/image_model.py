@@ -135,20 +135,20 @@ class ImageModel:
     def reading(self) -> Reading:
         """How images are read."""
         how = self.facts["reading"]
-        windows = tuple(Window(*one) for one in how["windows"])
+        windows = tuple(Window(*window) for window in how["windows"])
         stretch = how.get("stretch", False)  # models of before have none
         return Reading(windows, how["repair"], how["crop"], stretch)
 
     @property
     def mask_classes(self) -> list[str]:
         """Names of the masks where an image has several."""
-        return [str(one["name"]) for one in self.facts.get("masks", [])]
+        return [str(mask["name"]) for mask in self.facts.get("masks", [])]
 
     @cached_property
     def choices(self) -> dict[str, MaskChoice]:
         """Blend and rule by class; "" where an image has one mask."""
         if self.mask_classes:
-            return {one["name"]: read_choice(one) for one in self.facts["masks"]}
+            return {mask["name"]: read_choice(mask) for mask in self.facts["masks"]}
         weights = {member.name: member.weight for member in self.members}
         counts = {member.name: member.level_counts for member in self.members}
         only = {**self.facts, "weights": weights, "level_counts": counts}
@@ -162,7 +162,10 @@ class ImageModel:
             NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
         """
         channels = {member.channels for member in self.members}
-        images = {one: read_image(path, one, reading=self.reading) for one in channels}
+        images = {
+            channel_count: read_image(path, channel_count, reading=self.reading)
+            for channel_count in channels
+        }
         shown = images[max(channels)]
         how = self._classes if self.classes else self._masks
         return how(images, shown, str(path))
@@ -176,40 +179,40 @@ class ImageModel:
         presences: dict[str, list[float]] = {}
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
-            for one in member.networks:
+            for fold_networks in member.networks:
                 with _naming(member):
-                    seen, presence = self._predictor(member, one).probability(
+                    seen, presence = self._predictor(member, fold_networks).probability(
                         pixels[None], [image_id]
                     )
                 for name, levels in zip(names, levels_at_size(seen, [size]), strict=True):
                     maps[name].setdefault(member.name, []).append(levels)
                 if presence is not None:
                     presences.setdefault(member.name, []).append(float(presence[0]))
-        found = {
+        predictions = {
             name: ImagePrediction(shown, *choice.decide(maps[name], presences))
             for name, choice in self.choices.items()
         }
-        return ImagePrediction(shown, masks=found) if self.mask_classes else found[""]
+        return ImagePrediction(shown, masks=predictions) if self.mask_classes else predictions[""]
 
     def _classes(
         self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
     ) -> ImagePrediction:
         exclusive = bool(self.facts["exclusive"])
-        found, references = [], []
+        probabilities, references = [], []
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
             with _naming(member):
                 per_fold = [
                     class_probabilities(
-                        self._predictor(member, one), pixels[None], exclusive, [image_id]
+                        self._predictor(member, fold_networks), pixels[None], exclusive, [image_id]
                     )
-                    for one in member.networks
+                    for fold_networks in member.networks
                 ]
-            found.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
+            probabilities.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
             references.append(np.array(member.level_counts, np.float64))
         merge = self.facts["merge"]
         probability = merge_probabilities(
-            found,
+            probabilities,
             [member.weight for member in self.members],
             merge,
             exclusive=exclusive,
@@ -218,8 +221,8 @@ class ImageModel:
         said = decide(probability, exclusive, self.facts["thresholds"])
         return ImagePrediction(shown, probability=probability[0], predicted=said[0])
 
-    def _predictor(self, member: ModelMember, one: FoldNetworks) -> Predictor:
-        key = (member.name, one.seed, one.fold)
+    def _predictor(self, member: ModelMember, fold_networks: FoldNetworks) -> Predictor:
+        key = (member.name, fold_networks.seed, fold_networks.fold)
         if key not in self._predictors:
             how = self.facts["inference"]
             # Thresholds were chosen on networks with folded BatchNorms. Which can be folded does
@@ -234,7 +237,7 @@ class ImageModel:
                 channels_last=self.device.channels_last,
             )
             networks: list[Network] = []
-            for checkpoint in one.checkpoints:
+            for checkpoint in fold_networks.checkpoints:
                 layout = self.device.channels_last
                 model = load_model(checkpoint, self.device.device, channels_last=layout)
                 network = start_engine(model, self.device, example, "torch")
@@ -244,7 +247,7 @@ class ImageModel:
                     )
                 networks.append(network)
             views = get_views(how["views"], tuple(self.facts.get("mirror", ())))
-            names = [str(checkpoint.path) for checkpoint in one.checkpoints]
+            names = [str(checkpoint.path) for checkpoint in fold_networks.checkpoints]
             self._predictors[key] = Predictor(
                 networks, self.device, views, how["merge"], names=names, progress=self.progress
             )
@@ -287,11 +290,11 @@ def describe_members(
             "level_counts": member.level_counts,
             "networks": [
                 {
-                    "seed": one.seed,
-                    "fold": one.fold,
-                    "weights": [names[checkpoint.path] for checkpoint in one.checkpoints],
+                    "seed": fold_networks.seed,
+                    "fold": fold_networks.fold,
+                    "weights": [names[checkpoint.path] for checkpoint in fold_networks.checkpoints],
                 }
-                for one in member.networks
+                for fold_networks in member.networks
             ],
         }
         for member in members
@@ -319,7 +322,7 @@ def read_model(folder: Path, *, trust: bool = False) -> ImageModel:
     checked = check_json(content, ModelFile, path, REMEDY)
     check_weight_files(folder, path, checked)
     facts = checked.model_dump(mode="json", exclude_unset=True)
-    members = [_member(folder, one) for one in facts["members"]]
+    members = [_member(folder, member_facts) for member_facts in facts["members"]]
     named = _own_networks(members)
     if not trust:
         refuse_untrusted(folder, named, folder / CODE_FOLDER)
@@ -334,7 +337,9 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
     problems = []
     for member in members:
         expected = (member.channels, outputs)
-        for checkpoint in (one for part in member.networks for one in part.checkpoints):
+        for checkpoint in (
+            checkpoint for part in member.networks for checkpoint in part.checkpoints
+        ):
             facts = checkpoint.facts
             fits = fits_task(facts["architecture"], bool(model.classes))
             if not fits or (facts["channels"], facts.get("classes", 1)) != expected:
@@ -351,7 +356,12 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
 def _own_networks(members: Sequence[ModelMember]) -> dict[str, str]:
     """Return the references that build networks, by the file that names each first."""
     named: dict[str, str] = {}
-    for checkpoint in (c for member in members for one in member.networks for c in one.checkpoints):
+    for checkpoint in (
+        c
+        for member in members
+        for fold_networks in member.networks
+        for c in fold_networks.checkpoints
+    ):
         architecture = checkpoint.facts["architecture"]
         if is_reference(architecture) and architecture not in named.values():
             named[checkpoint.path.with_suffix(".json").name] = architecture
@@ -364,11 +374,11 @@ def _require_format(path: Path, content: bytes) -> None:
         facts = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path} as JSON: {error}. {REMEDY}") from error
-    found = facts.get("format") if isinstance(facts, dict) else None
-    if found != FORMAT:
+    file_format = facts.get("format") if isinstance(facts, dict) else None
+    if file_format != FORMAT:
         raise InputError(
-            f"{path} has format {found!r:.60}; this version of goldfold reads {FORMAT}. Export the "
-            "run again."
+            f"{path} has format {file_format!r:.60}; this version of goldfold reads {FORMAT}. "
+            "Export the run again."
         )
 
 
@@ -380,11 +390,11 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
         height_and_width(content["image_size"]),
         tuple(
             FoldNetworks(
-                one["seed"],
-                one["fold"],
-                tuple(_checkpoint(folder / WEIGHTS_FOLDER / name) for name in one["weights"]),
+                fold["seed"],
+                fold["fold"],
+                tuple(_checkpoint(folder / WEIGHTS_FOLDER / name) for name in fold["weights"]),
             )
-            for one in content["networks"]
+            for fold in content["networks"]
         ),
         content["level_counts"],
     )

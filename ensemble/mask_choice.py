@@ -47,9 +47,9 @@ class MaskChoice:
         """
         names = [name for name in maps if self.weights.get(name, 0)]
         spread = spread_weights([self.weights[n] for n in names], [len(maps[n]) for n in names])
-        found = [one for name in names for one in maps[name]]
+        network_maps = [network_map for name in names for network_map in maps[name]]
         if self.merge == "mean":
-            levels = blend_maps(found, spread)
+            levels = blend_maps(network_maps, spread)
         else:
             scales = {
                 name: make_scale(
@@ -59,7 +59,7 @@ class MaskChoice:
                 for name in names
             }
             owners = [scales[name] for name in names for _ in maps[name]]
-            levels = merge_maps(found, spread, owners)
+            levels = merge_maps(network_maps, spread, owners)
         told = [presences.get(name, ()) for name in names]
         level = presence_level([self.weights[name] for name in names], told)
         return levels, post_process(apply_rule(levels, self.rule, level), self.steps), level

@@ -218,7 +218,7 @@ class ModelFile(Strict):
                 f"{plural(len(self.thresholds), 'threshold', 'thresholds')} for "
                 f"{plural(len(self.classes), 'class', 'classes')}"
             )
-        masks = [one.name for one in self.masks or []]
+        masks = [mask.name for mask in self.masks or []]
         if len(set(masks)) != len(masks) or not all(name.isprintable() for name in masks):
             problems.append("expected printable names of masks, each once")
         if self.mirror and sorted(self.mirror) != list(range(len(masks))):
@@ -226,10 +226,10 @@ class ModelFile(Strict):
         return problems
 
     def _member_problems(self) -> list[str]:
-        names = [one.name for one in self.members]
+        names = [member.name for member in self.members]
         problems = [] if len(set(names)) == len(names) else ["members have the same name"]
         if (
-            sum(len(one.weights) for member in self.members for one in member.networks)
+            sum(len(fold.weights) for member in self.members for fold in member.networks)
             > MOST_NETWORKS
         ):
             problems.append(f"members name more than {MOST_NETWORKS:,} networks")
@@ -247,7 +247,7 @@ class ModelFile(Strict):
             if mask.merge == "rank" and (lost := counted - set(mask.level_counts)):
                 problems.append(f"mask {mask.name!r} lacks level_counts of {min(lost)}")
         if self.masks is None:
-            weights = {one.name: one.weight for one in self.members}
+            weights = {member.name: member.weight for member in self.members}
             problems += _weight_problems("the blend", weights, names)
         return problems
 
@@ -286,7 +286,7 @@ def check_weight_files(folder: Path, source: Path, model: ModelFile) -> None:
     """
     weights = folder / "weights"
     networks = chain.from_iterable(member.networks for member in model.members)
-    names = list(chain.from_iterable(one.weights for one in networks))
+    names = list(chain.from_iterable(fold.weights for fold in networks))
     problems = [
         f"weights {name} are named {count} times (upper and lower case count as the same)"
         for name, count in Counter(name.casefold() for name in names).items()

@@ -81,7 +81,7 @@ def build_report(
         "optimistic": chosen.score,
         "all_empty": assessment.all_empty,
         "honest_without_presence_gate": assessment.without_gate,
-        "post_processing_tried": None if post is None else [asdict(one) for one in post.trials],
+        "post_processing_tried": None if post is None else [asdict(trial) for trial in post.trials],
         "honest_with_post_processing": None if post is None else float(post.scores.mean()),
         "overlap": [] if overlap is None else overlap.to_dict(orient="records"),
         "images": {
@@ -216,12 +216,12 @@ def read_scales(path: Path, of_class: str = "") -> dict[str, Scale] | None:
 
 
 def _describe_member(member: Member, level_counts: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": member.name,
         "weight": member.weight,
         "seeds": len(member.seeds),
         "stores": sum(len(readers) for readers in member.seeds),
     }
     if member.name in level_counts:
-        found["level_counts"] = list(level_counts[member.name])
-    return found
+        facts["level_counts"] = list(level_counts[member.name])
+    return facts

@@ -144,11 +144,11 @@ def predict_classes(
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    found = []
+    probabilities = []
     with progress.task("predict", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             part = slice(start, start + batch_size)
             pixels = np.stack([cache.pixels[row] for row in rows[part]])
-            found.append(class_probabilities(predictor, pixels, exclusive, image_ids[part]))
+            probabilities.append(class_probabilities(predictor, pixels, exclusive, image_ids[part]))
             task.advance(len(pixels))
-    return np.concatenate(found)
+    return np.concatenate(probabilities)

@@ -28,8 +28,8 @@ def known_engine(run: OpenRun) -> str:
 
     if run.settings.inference.engine != "auto":
         return run.settings.inference.engine
-    found = recorded(_engine_path(run), "engine")
-    return found if isinstance(found, str) else "torch"
+    engine = recorded(_engine_path(run), "engine")
+    return engine if isinstance(engine, str) else "torch"
 
 
 def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[Split]) -> None:

@@ -57,9 +57,10 @@ def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -
     architectures: list[str] = []
     written = []
     for member in model.members:
-        for one in member.networks:
-            for checkpoint in one.checkpoints:
-                name = f"{member.name}-seed-{one.seed}-fold-{one.fold}-{checkpoint.path.name}"
+        for fold_networks in member.networks:
+            for checkpoint in fold_networks.checkpoints:
+                trained = f"{member.name}-seed-{fold_networks.seed}-fold-{fold_networks.fold}"
+                name = f"{trained}-{checkpoint.path.name}"
                 names[checkpoint.path] = name
                 architectures.append(checkpoint.facts["architecture"])
                 target = folder / WEIGHTS_FOLDER / name
@@ -110,12 +111,14 @@ def model_card(facts: dict[str, Any]) -> str:
     honest = facts["scores"]["honest"]
     interval = honest["interval"]
     classes = facts["classes"]
-    masks = [one["name"] for one in facts.get("masks", [])]
-    code = [f"code/{one['module']}.py" for one in facts.get("code", [])]
+    masks = [mask["name"] for mask in facts.get("masks", [])]
+    code = [f"code/{module['module']}.py" for module in facts.get("code", [])]
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
     what = f"a mask of each of {', '.join(masks)}" if masks else what
-    networks = sum(len(one["weights"]) for member in facts["members"] for one in member["networks"])
+    networks = sum(
+        len(fold["weights"]) for member in facts["members"] for fold in member["networks"]
+    )
     lines = [
         f"# {facts['title'] or 'A model'}",
         "",
@@ -161,14 +164,20 @@ def _measure_lines(facts: dict[str, Any]) -> list[str]:
     """Return the table of measures, as far as there is one."""
     if facts["classes"]:
         names = ["precision", "recall", "f1", "auroc", "average_precision"]
-        rows = [[one["class"], *(one[name] for name in names)] for one in facts["measures"]]
+        rows = [
+            [measures["class"], *(measures[name] for name in names)]
+            for measures in facts["measures"]
+        ]
         head = ["class", *names]
     else:
         names = ["dice", "iou", "precision", "recall"]
-        everything = [one for one in facts["overlap"] if one["fold"] == "all"]
+        everything = [overlap for overlap in facts["overlap"] if overlap["fold"] == "all"]
         rows = [
-            [f"{one.get('class', '')} over {one['over']}".strip(), *(one[n] for n in names)]
-            for one in everything
+            [
+                f"{overlap.get('class', '')} over {overlap['over']}".strip(),
+                *(overlap[n] for n in names),
+            ]
+            for overlap in everything
         ]
         head = ["out of fold", *names]
     if not rows:
@@ -217,8 +226,8 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     for member in model.members:
         networks = [
             load_model(checkpoint, torch.device("cpu"))
-            for one in member.networks
-            for checkpoint in one.checkpoints
+            for fold_networks in member.networks
+            for checkpoint in fold_networks.checkpoints
         ]
         mean = MeanNetwork(
             networks,

@@ -50,7 +50,9 @@ def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
         "metric": form.metric,
         "dialect": form.submission.dialect,
         "reading": {
-            "windows": [[one.center, one.width, one.function] for one in reading.windows],
+            "windows": [
+                [window.center, window.width, window.function] for window in reading.windows
+            ],
             "repair": reading.repair,
             "crop": reading.crop,
             "stretch": reading.stretch,
@@ -79,26 +81,26 @@ def _members(run: OpenRun, chosen: dict[str, Any]) -> list[ModelMember]:
     jobs = ready_jobs(run)
     own = {model.name: model for model in run.settings.models}
     members = []
-    for one in run.task.blended(chosen):
-        if one["weight"] == 0:
+    for member in run.task.blended(chosen):
+        if member["weight"] == 0:
             continue
-        if one["name"] not in own:
+        if member["name"] not in own:
             raise InputError(
-                f"the blend holds {one['name']} of another run. Blend without it for the export: "
-                f"`{run.command('ensemble run')} --set 'ensemble.runs=[]'`."
+                f"the blend holds {member['name']} of another run. "
+                f"Blend without it for the export: `{run.command('ensemble run')} --set 'ensemble.runs=[]'`."
             )
-        its = [job for job in jobs if job.model.name == one["name"]]
+        its = [job for job in jobs if job.model.name == member["name"]]
         members.append(
             ModelMember(
-                one["name"],
-                one["weight"],
-                own[one["name"]].channels,
+                member["name"],
+                member["weight"],
+                own[member["name"]].channels,
                 image_size(run, its[0]),
                 tuple(
                     FoldNetworks(job.seed, job.fold, tuple(predicting_checkpoints(run, job)))
                     for job in its
                 ),
-                one.get("level_counts"),
+                member.get("level_counts"),
             )
         )
     return run.task.complete_members(run, Members(run), chosen, members)

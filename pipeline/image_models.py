@@ -58,7 +58,7 @@ def describe(model: ImageModel, prediction: ImagePrediction) -> dict[str, Any]:
             ],
         }
     if prediction.masks:
-        return {"masks": {name: describe(model, one) for name, one in prediction.masks.items()}}
+        return {"masks": {name: describe(model, mask) for name, mask in prediction.masks.items()}}
     assert prediction.mask is not None
     assert prediction.levels is not None
     height, width = prediction.mask.shape

@@ -76,7 +76,7 @@ def plan_training(
     return [f"{stage.fold_run.folder}: {_training_state(stage, overwrite)}" for stage in stages]
 
 
-def _training_state(one: StageRun, overwrite: bool) -> str:
+def _training_state(stage_run: StageRun, overwrite: bool) -> str:
     """Return what would happen to a stage.
 
     Raises:
@@ -85,7 +85,7 @@ def _training_state(one: StageRun, overwrite: bool) -> str:
     from goldfold.errors import plural
     from goldfold.training.state import read_progressed
 
-    fold_run, total = one.fold_run, one.settings.epochs
+    fold_run, total = stage_run.fold_run, stage_run.settings.epochs
     epochs = plural(total, "epoch", "epochs")
     if overwrite:
         there = fold_run.result_path.is_file() or fold_run.started()

@@ -80,8 +80,8 @@ def fold_run_of(
     from goldfold.training.initial_weights import start_fingerprint
 
     stages = {
-        f"stage-{n}": one.model_dump(mode="json")
-        for n, one in enumerate(job.model.stages[:number], 1)
+        f"stage-{n}": stage_settings.model_dump(mode="json")
+        for n, stage_settings in enumerate(job.model.stages[:number], 1)
     }
     made_from: dict[str, Any] = {
         "model": job.model.model_dump(mode="json", exclude={"name", "seeds", "stages"}),

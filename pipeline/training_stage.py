@@ -62,15 +62,15 @@ def train_jobs(
         load_own_objects([stage.settings for stage in waiting], run.settings.competition)
     caches: dict[tuple[str, ImageSize, int], ImageCache] = {}
     facts = data_facts(run)
-    for one in waiting:
+    for stage_run in waiting:
         # Only now is the stage before finished, and what this one is made from known.
-        fold_run = fold_run_of(run, one.job, one.number, facts)
+        fold_run = fold_run_of(run, stage_run.job, stage_run.number, facts)
         with writer_first(machine.ranks):
-            data = fold_data(run, one, caches)
+            data = fold_data(run, stage_run, caches)
         train_fold(
             fold_run,
-            one.job.model,
-            one.settings,
+            stage_run.job.model,
+            stage_run.settings,
             data,
             machine=machine,
             extend_epochs=extend_epochs,
@@ -134,11 +134,11 @@ def _waiting(
     waiting = []
     stages = stage_runs(run, jobs, stage)
     refuse_others(run, stages)
-    for one in stages:
-        if one.fold_run.finished() and not extend:
-            run.progress.say(f"train {one.name}: up to date")
+    for stage_run in stages:
+        if stage_run.fold_run.finished() and not extend:
+            run.progress.say(f"train {stage_run.name}: up to date")
         else:
-            waiting.append(one)
+            waiting.append(stage_run)
     return waiting
 
 
@@ -157,10 +157,10 @@ def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
     from goldfold.training.assembly import build_network
 
     wanted = {}
-    for one in waiting:
-        model = one.job.model
+    for stage_run in waiting:
+        model = stage_run.job.model
         # As in train_fold: a training that goes on needs no download.
-        own = one.fold_run.started() or one.number > 1
+        own = stage_run.fold_run.started() or stage_run.number > 1
         weights = "none" if own else model.encoder_weights
         words = [model.architecture, model.encoder, weights, model.channels, model.options]
         wanted[fingerprint([*words, model.presence_head])] = (model, weights)

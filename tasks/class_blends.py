@@ -31,7 +31,7 @@ def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
         merges=MERGES if several else MERGES[:1],
         ways=WAYS if several else WAYS[:1],
     )
-    gains = judgement.gains(trials[0].judged, [one.judged for one in trials])
+    gains = judgement.gains(trials[0].judged, [trial.judged for trial in trials])
     left_out = leave_one_class_member_out(members.probability, truth, judgement.parts, merge)
     return {
         "metric": truth.metric,
@@ -39,17 +39,22 @@ def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
         "members": names,
         "blends": [
             {
-                "merge": one.merge,
-                "weights_by": one.way,
-                "weights": dict(zip(names, one.weights, strict=True)),
-                "honest": one.judged.honest,
+                "merge": trial.merge,
+                "weights_by": trial.way,
+                "weights": dict(zip(names, trial.weights, strict=True)),
+                "honest": trial.judged.honest,
                 "gain": gain,
-                "optimistic": one.optimistic,
+                "optimistic": trial.optimistic,
             }
-            for one, gain in zip(trials, gains, strict=True)
+            for trial, gain in zip(trials, gains, strict=True)
         ],
         "without_member": [
-            {"member": names[one.member], "merge": merge, "honest": one.honest, "gain": one.gain}
-            for one in left_out
+            {
+                "member": names[without.member],
+                "merge": merge,
+                "honest": without.honest,
+                "gain": without.gain,
+            }
+            for without in left_out
         ],
     }

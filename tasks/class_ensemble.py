@@ -72,32 +72,32 @@ def assess_classes(
     view = run.fold_view
     truth = truth_of(run, run.images, members.image_ids)
     parts = view.parts(members.image_ids, settings.seed)
-    found = assess_class_probabilities(
+    assessment = assess_class_probabilities(
         members.probability, truth, parts, merge=settings.merge, weights=settings.weights
     )
     bounds = bootstrap_classes(
         truth,
-        found.probability,
-        found.predicted,
+        assessment.probability,
+        assessment.predicted,
         view.group_numbers(members.image_ids),
         samples=settings.bootstrap_samples,
         seed=settings.seed,
     )
     rows = [
-        {"fold": name, **one}
+        {"fold": name, **measures}
         for name, here in [
-            *((str(part), parts == part) for part in found.folds),
+            *((str(part), parts == part) for part in assessment.folds),
             ("all", np.ones(len(parts), bool)),
         ]
-        for one in measures_of_classes(
-            truth.of(here), found.probability[here], found.predicted[here]
+        for measures in measures_of_classes(
+            truth.of(here), assessment.probability[here], assessment.predicted[here]
         )
     ]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
     write_text(run.directory.metrics, text)
     one_fold = np.unique(view.folds_of(members.image_ids)).size == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
-    return _report(run, members, truth, found, bounds, whole, one_fold, made_from)
+    return _report(run, members, truth, assessment, bounds, whole, one_fold, made_from)
 
 
 def with_bounds(rows: Sequence[dict[str, Any]], bounds: Bounds) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def _report(
     run: RunView,
     members: ClassMembers,
     truth: Truth,
-    found: ClassAssessment,
+    assessment: ClassAssessment,
     bounds: Bounds,
     measures: list[dict[str, Any]],
     one_fold: bool,
@@ -140,22 +140,22 @@ def _report(
         "weights": settings.weights if isinstance(settings.weights, str) else "given",
         "members": [
             {"name": name, "weight": weight}
-            for name, weight in zip(members.names, found.weights, strict=True)
+            for name, weight in zip(members.names, assessment.weights, strict=True)
         ],
         "classes": list(truth.classes),
         "exclusive": truth.exclusive,
-        "thresholds": dict(zip(truth.classes, found.thresholds, strict=True)),
+        "thresholds": dict(zip(truth.classes, assessment.thresholds, strict=True)),
         "honest": {
-            "score": found.honest,
+            "score": assessment.honest,
             "chosen_on": "the other parts of the only fold" if one_fold else "the other folds",
             "interval": {"low": bounds.score[0], "high": bounds.score[1], "level": 0.95},
             "parts" if one_fold else "folds": [
                 {"part" if one_fold else "fold": part, "images": count, "score": score}
-                for part, (count, score) in found.folds.items()
+                for part, (count, score) in assessment.folds.items()
             ],
         },
-        "optimistic": found.optimistic,
-        "constant": plain(found.constant),
+        "optimistic": assessment.optimistic,
+        "constant": plain(assessment.constant),
         "measures": measures,
         "images": len(members.image_ids),
         "made_from": dict(made_from),

@@ -35,7 +35,9 @@ def mean_by_image(
     """
     import numpy as np
 
-    names, place = np.unique(np.concatenate([list(one) for one in ids]), return_inverse=True)
+    names, place = np.unique(
+        np.concatenate([list(fold_ids) for fold_ids in ids]), return_inverse=True
+    )
     by_image = np.concatenate(tables, axis=1).swapaxes(0, 1)
     total = np.zeros((len(names), *by_image.shape[1:]))
     np.add.at(total, place, by_image)
@@ -67,7 +69,7 @@ class ClassJudgement:
         from goldfold.ensemble.class_gain import class_gains
         from goldfold.tasks.class_ensemble import plain
 
-        found = class_gains(
+        gains = class_gains(
             self.truth,
             base,
             others,
@@ -75,7 +77,7 @@ class ClassJudgement:
             samples=self.settings.bootstrap_samples,
             seed=self.settings.seed,
         )
-        return [{key: plain(value) for key, value in asdict(one).items()} for one in found]
+        return [{key: plain(value) for key, value in asdict(gain).items()} for gain in gains]
 
 
 def see_classes(

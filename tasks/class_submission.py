@@ -98,7 +98,7 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
 
     chosen = read_json(run.directory.ensemble)
     members = class_members(source, split)
-    by_name = {one["name"]: one["weight"] for one in chosen["members"]}
+    by_name = {member["name"]: member["weight"] for member in chosen["members"]}
     weights = [by_name[name] for name in members.names]
     references = None
     if chosen["merge"] == "rank" and split == "test":
@@ -123,8 +123,8 @@ def test_classes(
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    found = decide_classes(run, source, "test")
-    return found.members.image_ids, found.probability, found.predicted
+    decided = decide_classes(run, source, "test")
+    return decided.members.image_ids, decided.probability, decided.predicted
 
 
 test_classes.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

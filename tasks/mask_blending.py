@@ -142,7 +142,7 @@ class Blender:
         single = [self.blend([_alone(member)], "mean") for member in self.members]
         ids = [self.image_ids[place] for place in sample]
         return pack(
-            lambda place: [one.read(ids[place]) for one in single],
+            lambda place: [reader.read(ids[place]) for reader in single],
             lambda place: self.true_mask(ids[place]),
             len(ids),
             image_ids=ids,
@@ -271,7 +271,7 @@ class Blender:
         honest = histograms.copy()
         for part, blend in (without or {}).items():
             honest[self.parts == part] = blend.histograms[self.parts == part]
-        rules = {one.fold: one.rule for one in assessment.folds}
+        rules = {fold.fold: fold.rule for fold in assessment.folds}
         gated = any(rule.gate for rule in rules.values())
         presence = _presence(self.blend(members), self.image_ids) if gated else None
         return overlap_table(honest, self.parts, rules, presence)
@@ -295,15 +295,15 @@ class Blender:
 
         from goldfold.competitions.histogram import LEVELS, level_histograms
 
-        found = {}
+        by_member = {}
         for member in self.members:
             counts = np.zeros(LEVELS, np.int64)
             for readers in member.seeds:
                 for reader in readers:
                     for image_id in reader.image_ids:
                         counts += level_histograms(reader.read(image_id))[0]
-            found[member.name] = counts.tolist()
-        return found
+            by_member[member.name] = counts.tolist()
+        return by_member
 
 
 def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:

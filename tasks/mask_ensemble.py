@@ -97,7 +97,7 @@ def judged_masks(run: RunView) -> list[list[str]]:
 
     classes = run.settings.competition.mask_classes
     columns = [mask_columns(name)[0] for name in classes] or ["mask_rle"]
-    found = [list(run.images[column]) for column in columns]
+    rows = [list(run.images[column]) for column in columns]
     if (objects := object_cells(run.images)) is not None:
-        found.append(objects)
-    return [[*classes], *found] if classes else found
+        rows.append(objects)
+    return [[*classes], *rows] if classes else rows

@@ -229,7 +229,7 @@ def _list_rows(
             content,
             int(height),
             int(width),
-            tuple(cleaned(one) for one in ([texts] if isinstance(texts, str) else texts)),
+            tuple(cleaned(text) for text in ([texts] if isinstance(texts, str) else texts)),
         )
         for image_id, path, content, (height, width), texts in columns
     ]

@@ -91,11 +91,11 @@ def _differences(
     there: Mapping[str, Any], here: Mapping[str, Any], path: str = ""
 ) -> dict[str, tuple[Any, Any]]:
     """Return the old and new value of everything that differs, nested tables by dotted name."""
-    found: dict[str, tuple[Any, Any]] = {}
+    differences: dict[str, tuple[Any, Any]] = {}
     for key in sorted(set(there) | set(here)):
         old, new = there.get(key), here.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found |= _differences(old, new, f"{path}{key}.")
+            differences |= _differences(old, new, f"{path}{key}.")
         elif old != new:
-            found[f"{path}{key}"] = (old, new)
-    return found
+            differences[f"{path}{key}"] = (old, new)
+    return differences

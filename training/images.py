@@ -90,11 +90,11 @@ class TrainingImages:
         if self.labels is None:
             return np.stack(masks)
         own = numbers < len(self.labels)
-        found = np.empty((len(numbers), self.labels.shape[1]), np.uint8)
-        found[own] = self.labels[numbers[own]]
+        targets = np.empty((len(numbers), self.labels.shape[1]), np.uint8)
+        targets[own] = self.labels[numbers[own]]
         if self.pseudo is not None:
-            found[~own] = self.pseudo.masks[numbers[~own] - len(self.labels)]
-        return found[:, None, :]
+            targets[~own] = self.pseudo.masks[numbers[~own] - len(self.labels)]
+        return targets[:, None, :]
 
     def key(self, number: int) -> int:
         """Return what an image's random changes are drawn from: stable when images are added."""

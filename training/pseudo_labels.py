@@ -74,8 +74,8 @@ def label_confidence(probability: NDArray[np.float64], *, exclusive: bool) -> ND
     array([0.6])
     """
     certain = probability if exclusive else np.maximum(probability, 1 - probability)
-    found: NDArray[np.float64] = certain.max(axis=1) if exclusive else certain.min(axis=1)
-    return found
+    confidence: NDArray[np.float64] = certain.max(axis=1) if exclusive else certain.min(axis=1)
+    return confidence
 
 
 def label_of(levels: Levels, *, hard: bool) -> Levels:

@@ -85,7 +85,7 @@ class Step:
         self.mixing = mixing
         self._learned = [p for p in model.parameters() if p.requires_grad]
         self._statistics = list(model.buffers())
-        self._spare = [one.clone() for one in self._statistics]
+        self._spare = [statistic.clone() for statistic in self._statistics]
         self._rescaled = 0
 
     def take(self, batch: Batch, fraction: float, *, whole: int | None = None) -> StepResult:

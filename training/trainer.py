@@ -369,7 +369,7 @@ class Trainer:
             if not kept:
                 raise no_checkpoint(self.run.folder, self.history)
             result = {
-                "checkpoints": [one.summary for one in kept],
+                "checkpoints": [checkpoint.summary for checkpoint in kept],
                 "epochs": len(self.history),
                 "stopped_early": len(self.history) < self.last_epoch,
                 "passes_a_step": self.step.parts,

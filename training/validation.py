@@ -124,8 +124,8 @@ def validate(
                 maps, finite = _predict_levels(model, cache, images, batch, device, retried)
                 unseen[batch] = ~finite
             # Waiting for the batch before bounds the maps that are held.
-            for one in counting:
-                one.result()
+            for pending in counting:
+                pending.result()
             counting = [
                 pool.submit(_count, histograms, images, place, levels)
                 for place, levels in zip(
@@ -133,8 +133,8 @@ def validate(
                 )
             ]
             check()
-        for one in counting:
-            one.result()
+        for pending in counting:
+            pending.result()
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
     return _score(ranks.sum_array(histograms), metric)
 

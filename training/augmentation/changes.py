@@ -73,7 +73,7 @@ def _draw_corner(whole: ImageSize, crop: ImageSize, random: np.random.Generator)
     if free[0] == free[1]:
         top, left = random.integers(0, free[0] + 1, 2).tolist()
     else:
-        top, left = (int(random.integers(0, max(0, one) + 1)) for one in free)
+        top, left = (int(random.integers(0, max(0, margin) + 1)) for margin in free)
     return top, left
 
 

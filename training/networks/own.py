@@ -88,19 +88,19 @@ def check_own_network(
     expected = (1, 1, 1, classes) if classifies else (1, classes, height, width)
     if presence_head:
         fits = isinstance(output, tuple | list) and len(output) == 2
-        if not fits or not all(isinstance(one, torch.Tensor) for one in output):
-            found = "a network that gives no pair of logits and presence logits (N, 1)"
-            raise wrong_value(reference, role, found)
+        if not fits or not all(isinstance(tensor, torch.Tensor) for tensor in output):
+            returned = "a network that gives no pair of logits and presence logits (N, 1)"
+            raise wrong_value(reference, role, returned)
         output, presence = split_output(output)
         if tuple(presence.shape) != (1,):  # type: ignore[union-attr]
             raise wrong_value(reference, role, "a network whose presence logits are not (N, 1)")
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != expected:
-        found = (
+        returned = (
             f"a network that makes {shape} of an image ({channels}, {height}, {width}), "
             f"not {expected}"
         )
-        raise wrong_value(reference, role, found)
+        raise wrong_value(reference, role, returned)
 
 
 def require_encoder(network: nn.Module, reference: str, settings: list[str]) -> None:
