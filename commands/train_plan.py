@@ -158,7 +158,7 @@ def _validations(stage_run: StageRun, epoch: int) -> int:
 
 
 def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float, float]:
-    """Return the seconds an image takes in training and in validation.
+    """Return the seconds per image in training and in validation.
 
     Args:
         stage_run: the stage.

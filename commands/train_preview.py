@@ -71,7 +71,7 @@ def _row(
 ) -> list[tuple[Pixels, Pixels]]:
     """Return an image and its changed selves, gray, each with its mask of 0 and 1.
 
-    Several masks are united.
+    Several masks are merged.
     """
     from goldfold.settings_augmentation import recipe_of
     from goldfold.training.augmentation.pipeline import augment

@@ -61,7 +61,7 @@ class NotFiniteError(GoldfoldError):
 
 
 class Stopped(GoldfoldError):  # noqa: N818 - it tells of an event, and is caught as one
-    """A training was asked to stop, and saved what it needs to go on."""
+    """A training was asked to stop, and saved what it needs to resume."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         """Take the message and what the command line ends with."""

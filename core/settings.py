@@ -190,8 +190,8 @@ class EnsembleSettings(Strict):
     thresholds: GivenRule | None = None
     """Take these thresholds instead of searching."""
     leave_empty: list[str] = Field([])
-    """Several masks an image: classes whose masks are left empty, as they cost more than they bring
-    (`ensemble run` says which)."""
+    """Several masks per image: classes whose masks are left empty, as they cost more than they
+    bring (`ensemble run` says which)."""
     post_processing: Literal["off", "auto"] = "off"
     """Small parts, holes, edges: `auto` keeps the steps whose honest gain is positive."""
     min_area_candidates: Annotated[int, Field(ge=1)] | None = None

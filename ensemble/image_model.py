@@ -162,10 +162,7 @@ class ImageModel:
             NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
         """
         channels = {member.channels for member in self.members}
-        images = {
-            channel_count: read_image(path, channel_count, reading=self.reading)
-            for channel_count in channels
-        }
+        images = {count: read_image(path, count, reading=self.reading) for count in channels}
         shown = images[max(channels)]
         how = self._classes if self.classes else self._masks
         return how(images, shown, str(path))
@@ -179,9 +176,9 @@ class ImageModel:
         presences: dict[str, list[float]] = {}
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
-            for fold_networks in member.networks:
+            for fold in member.networks:
                 with _naming(member):
-                    seen, presence = self._predictor(member, fold_networks).probability(
+                    seen, presence = self._predictor(member, fold).probability(
                         pixels[None], [image_id]
                     )
                 for name, levels in zip(names, levels_at_size(seen, [size]), strict=True):
@@ -204,9 +201,9 @@ class ImageModel:
             with _naming(member):
                 per_fold = [
                     class_probabilities(
-                        self._predictor(member, fold_networks), pixels[None], exclusive, [image_id]
+                        self._predictor(member, fold), pixels[None], exclusive, [image_id]
                     )
-                    for fold_networks in member.networks
+                    for fold in member.networks
                 ]
             probabilities.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
             references.append(np.array(member.level_counts, np.float64))
@@ -221,8 +218,8 @@ class ImageModel:
         said = decide(probability, exclusive, self.facts["thresholds"])
         return ImagePrediction(shown, probability=probability[0], predicted=said[0])
 
-    def _predictor(self, member: ModelMember, fold_networks: FoldNetworks) -> Predictor:
-        key = (member.name, fold_networks.seed, fold_networks.fold)
+    def _predictor(self, member: ModelMember, fold: FoldNetworks) -> Predictor:
+        key = (member.name, fold.seed, fold.fold)
         if key not in self._predictors:
             how = self.facts["inference"]
             # Thresholds were chosen on networks with folded BatchNorms. Which can be folded does
@@ -237,7 +234,7 @@ class ImageModel:
                 channels_last=self.device.channels_last,
             )
             networks: list[Network] = []
-            for checkpoint in fold_networks.checkpoints:
+            for checkpoint in fold.checkpoints:
                 layout = self.device.channels_last
                 model = load_model(checkpoint, self.device.device, channels_last=layout)
                 network = start_engine(model, self.device, example, "torch")
@@ -247,7 +244,7 @@ class ImageModel:
                     )
                 networks.append(network)
             views = get_views(how["views"], tuple(self.facts.get("mirror", ())))
-            names = [str(checkpoint.path) for checkpoint in fold_networks.checkpoints]
+            names = [str(checkpoint.path) for checkpoint in fold.checkpoints]
             self._predictors[key] = Predictor(
                 networks, self.device, views, how["merge"], names=names, progress=self.progress
             )
@@ -290,11 +287,11 @@ def describe_members(
             "level_counts": member.level_counts,
             "networks": [
                 {
-                    "seed": fold_networks.seed,
-                    "fold": fold_networks.fold,
-                    "weights": [names[checkpoint.path] for checkpoint in fold_networks.checkpoints],
+                    "seed": fold.seed,
+                    "fold": fold.fold,
+                    "weights": [names[checkpoint.path] for checkpoint in fold.checkpoints],
                 }
-                for fold_networks in member.networks
+                for fold in member.networks
             ],
         }
         for member in members
@@ -337,9 +334,7 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
     problems = []
     for member in members:
         expected = (member.channels, outputs)
-        for checkpoint in (
-            checkpoint for part in member.networks for checkpoint in part.checkpoints
-        ):
+        for checkpoint in (c for fold in member.networks for c in fold.checkpoints):
             facts = checkpoint.facts
             fits = fits_task(facts["architecture"], bool(model.classes))
             if not fits or (facts["channels"], facts.get("classes", 1)) != expected:
@@ -357,10 +352,7 @@ def _own_networks(members: Sequence[ModelMember]) -> dict[str, str]:
     """Return the references that build networks, by the file that names each first."""
     named: dict[str, str] = {}
     for checkpoint in (
-        c
-        for member in members
-        for fold_networks in member.networks
-        for c in fold_networks.checkpoints
+        c for member in members for fold in member.networks for c in fold.checkpoints
     ):
         architecture = checkpoint.facts["architecture"]
         if is_reference(architecture) and architecture not in named.values():

@@ -61,7 +61,7 @@ def maps_path(predictions: Path, model: str, seed: int, fold: int, split: Split)
 
 
 class MapWriter:
-    """Appends maps to a store; goes on where an earlier writer with the same facts stopped.
+    """Appends maps to a store; resumes where an earlier writer with the same facts stopped.
 
     Use it in a `with` block, and call `finish` when all maps are in. Leaving the block without
     it keeps what is there for the next writer, but no reader takes it.

@@ -87,7 +87,8 @@ def _members(run: OpenRun, chosen: dict[str, Any]) -> list[ModelMember]:
         if member["name"] not in own:
             raise InputError(
                 f"the blend holds {member['name']} of another run. "
-                f"Blend without it for the export: `{run.command('ensemble run')} --set 'ensemble.runs=[]'`."
+                "Blend without it for the export: "
+                f"`{run.command('ensemble run')} --set 'ensemble.runs=[]'`."
             )
         its = [job for job in jobs if job.model.name == member["name"]]
         members.append(

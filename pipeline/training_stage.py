@@ -159,7 +159,7 @@ def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
     wanted = {}
     for stage_run in waiting:
         model = stage_run.job.model
-        # As in train_fold: a training that goes on needs no download.
+        # As in train_fold: a training that resumes needs no download.
         own = stage_run.fold_run.started() or stage_run.number > 1
         weights = "none" if own else model.encoder_weights
         words = [model.architecture, model.encoder, weights, model.channels, model.options]

@@ -126,7 +126,7 @@ def build_step(
         model: of `prepare_model`.
         stage: loss, optimizer, accumulation, clipping.
         machine: device, ranks, compilation.
-        class_weights: of the loss, one a class.
+        class_weights: of the loss, one per class.
         say: takes a line about what had to be done differently.
     """
     optimizer = build_optimizer(

@@ -181,7 +181,7 @@ def keep_best(
     """Remove all but the best `count` checkpoints, and any after `upto_epoch`; return the best.
 
     A checkpoint after `upto_epoch` was left by a kill between the checkpoint and the state. The
-    best `count` up to `state_epoch` stay too: a training that goes on from that state drops
+    best `count` up to `state_epoch` stay too: a training that resumes from that state drops
     the later ones, and needs them where it cannot repeat its epochs bit by bit.
     """
     ranked = [c for c in list_checkpoints(fold_folder) if c.epoch <= upto_epoch]

@@ -37,11 +37,11 @@ class FoldRun:
 
     @property
     def state_folder(self) -> Path:
-        """The folder of what a training needs to go on, with the next stage or more epochs."""
+        """The folder of what a training needs to resume, with the next stage or more epochs."""
         return self.folder / "state"
 
     def started(self) -> bool:
-        """Return whether there is a state to go on from."""
+        """Return whether there is a state to resume from."""
         return (self.state_folder / "state.json").is_file()
 
     def finished(self) -> bool:

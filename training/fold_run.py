@@ -92,7 +92,7 @@ def train_fold(
     extend_epochs: int = 0,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Train, or go on training, a stage of one fold; return the content of its result.json.
+    """Train, or resume training, a stage of one fold; return the content of its result.json.
 
     Between epochs, and within long ones, the state is written if the last one is old enough. A
     kill costs the steps since then, which are repeated with the same images, the same

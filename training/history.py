@@ -1,4 +1,4 @@
-"""history.csv and history.jsonl: one row an epoch, the record of a training."""
+"""history.csv and history.jsonl: one row per epoch, the record of a training."""
 
 from __future__ import annotations
 

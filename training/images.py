@@ -75,7 +75,7 @@ class TrainingImages:
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.
 
-        Of several masks an image, (C, H, W). Images with classes have empty ones.
+        Of several masks per image, (C, H, W). Images with classes have empty ones.
         """
         beyond = number - len(self.rows)
         if self.labels is not None:

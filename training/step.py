@@ -162,7 +162,7 @@ class Step:
     def _on_device(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1.
 
-        Several masks an image are (N, M, S, S), classes (N, 1, 1, C).
+        Several masks per image are (N, M, S, S), classes (N, 1, 1, C).
         """
         device = self.device.device
         images, masks = torch.as_tensor(batch.images), torch.as_tensor(batch.masks)

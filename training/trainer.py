@@ -130,7 +130,7 @@ class Trainer:
         self._say_where()
 
     def _extend(self) -> None:
-        """Make it known that the stage goes on, before its result is taken away."""
+        """Make it known that the stage resumes, before its result is taken away."""
         self._save_state()
         if self.ranks.is_writer:
             self.run.result_path.unlink(missing_ok=True)
@@ -248,7 +248,7 @@ class Trainer:
         self._save_state()
         raise Stopped(
             f"{self.stop.reason}; {self.name} is saved after epoch {len(self.history)}, "
-            f"step {self.so_far.step}. The same command goes on from there.",
+            f"step {self.so_far.step}. The same command resumes from there.",
             code or 143,
         )
 

@@ -184,8 +184,8 @@ def test_no_second_list_of_these_names():
     """No other source has a Literal, tuple, list or set of names of one vocabulary alone."""
     wrong = []
     for file in sorted(ROOT.glob("[a-z]*/**/*.py")):
-        room = file.relative_to(ROOT).parts[0]
-        if room in ("tests", "benchmarks", "build") or file.name in EXCUSED:
+        top_folder = file.relative_to(ROOT).parts[0]
+        if top_folder in ("tests", "benchmarks", "build") or file.name in EXCUSED:
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Tuple | ast.List | ast.Set):

@@ -736,7 +736,7 @@ def test_a_signal_saves_within_the_epoch(tmp_path, data, first, number, code):
     assert caught.value.exit_code == code
     words = f"stopped by {signal.Signals(number).name}; "
     assert str(caught.value).startswith(words)
-    assert "is saved after epoch 0, step 2. The same command goes on from there." in str(
+    assert "is saved after epoch 0, step 2. The same command resumes from there." in str(
         caught.value
     )
     train(tmp_path, data, stage=AVERAGED)
