@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.ensemble.blend import blend_maps, merge_maps
-from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.probability_scale import make_scale
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
 

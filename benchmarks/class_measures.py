@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from goldfold.competitions.label_metric import decide
-from goldfold.ensemble.label_measures import ResampledRatios
-from goldfold.ensemble.label_threshold import best_threshold
-from goldfold.ensemble.labels import Truth
+from goldfold.competitions.class_metric import decide
+from goldfold.ensemble.class_blend import Truth
+from goldfold.ensemble.class_intervals import ResampledRatios
+from goldfold.ensemble.class_threshold import best_threshold
 
 SIZES = ((600, 1), (5856, 1), (20_000, 6))
 """Images and classes; 5,856 are those of chest-xray-pneumonia."""

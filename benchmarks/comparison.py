@@ -19,7 +19,7 @@ A difference is paired by seed and image, and has two intervals of 95 %: Student
 differences of single trainings (each seed and fold; chance of training), and the bootstrap over
 groups of images (chance of the images). "better" and "worse" stand only where both leave 0 out;
 with many comparisons one in twenty does so by chance. The table goes to stdout, all figures to
-scores.csv and differences.csv in --out. A stopped comparison goes on with the same command.
+scores.csv and differences.csv in --out. A stopped comparison resumes with the same command.
 """
 
 from __future__ import annotations
@@ -199,11 +199,16 @@ def all_outcomes(run: OpenRun) -> tuple[list[Outcome], Images]:
     for sampling, seed, jobs in _trainings(run):
         kinds = [_variants(run, job, parts[job.fold]) for job in jobs]
         for variant in VARIANTS:
-            if all(variant in one for one in kinds):
-                histograms = np.concatenate([one[variant] for one in kinds])
-                found = assess(histograms, images.folds, names, metric=parts[numbers[0]].metric,
-                               samples=100)  # fmt: skip
-                outcomes.append(Outcome(sampling, variant, seed, found.scores))
+            if all(variant in by_variant for by_variant in kinds):
+                histograms = np.concatenate([by_variant[variant] for by_variant in kinds])
+                assessment = assess(
+                    histograms,
+                    images.folds,
+                    names,
+                    metric=parts[numbers[0]].metric,
+                    samples=100,
+                )
+                outcomes.append(Outcome(sampling, variant, seed, assessment.scores))
     return outcomes, images
 
 
@@ -244,20 +249,22 @@ def all_differences(
     ways = by_way(outcomes)
     samplings = list(dict.fromkeys(sampling for sampling, _ in ways))
     variants = list(dict.fromkeys(variant for _, variant in ways))
-    pairs = [(one, two) for place, one in enumerate(samplings) for two in samplings[:place]]
-    found = [
-        (one, two, variant, difference(ways[one, variant], ways[two, variant], images))
-        for variant in variants
-        for one, two in pairs
+    pairs = [
+        (first, second) for place, first in enumerate(samplings) for second in samplings[:place]
     ]
-    found += [
+    differences = [
+        (first, second, variant, difference(ways[first, variant], ways[second, variant], images))
+        for variant in variants
+        for first, second in pairs
+    ]
+    differences += [
         (variant, "last", sampling, difference(ways[sampling, variant], ways[sampling, "last"],
                                                images))
         for sampling in samplings
         for variant in variants
         if variant != "last"
     ]  # fmt: skip
-    return found
+    return differences
 
 
 def write_csvs(
@@ -268,8 +275,14 @@ def write_csvs(
 ) -> None:
     """Write scores.csv (a row a training and variant) and differences.csv."""
     scores = [
-        [one.sampling, one.variant, one.seed, int(fold), one.scores[images.folds == fold].mean()]
-        for one in outcomes
+        [
+            outcome.sampling,
+            outcome.variant,
+            outcome.seed,
+            int(fold),
+            outcome.scores[images.folds == fold].mean(),
+        ]
+        for outcome in outcomes
         for fold in np.unique(images.folds)
     ]
     columns = ["sampling", "variant", "seed", "fold", "honest_score"]
@@ -305,7 +318,7 @@ def print_tables(
     print(markdown(headers, score_rows(outcomes, images, images_seen(run)), left=2))
     headers = ["difference", "within", "mean", "95 % t over seeds x folds", "pairs",
                "95 % over groups", "verdict"]  # fmt: skip
-    rows = [difference_row(*one) for one in differences]
+    rows = [difference_row(*difference) for difference in differences]
     print(f"\n{markdown(headers, rows, left=2)}")
 
 

@@ -34,8 +34,8 @@ def make_files(folder: Path, count: int, size: int) -> None:
 def measure(settings: CompetitionSettings, memory: Path, workers: int) -> tuple[float, Any]:
     """Return the seconds that a pass over all files takes, and its hashes."""
     began = time.perf_counter()
-    found = input_files(settings, memory=memory, workers=workers)
-    return time.perf_counter() - began, found
+    hashes = input_files(settings, memory=memory, workers=workers)
+    return time.perf_counter() - began, hashes
 
 
 def read_options() -> argparse.Namespace:

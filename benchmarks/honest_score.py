@@ -96,7 +96,7 @@ def main() -> None:
             honest, optimistic, scores = [], [], []
             for seed in range(options.seeds):
                 train, groups, test = draw(seed)
-                found = assess(
+                assessment = assess(
                     train,
                     number_groups(groups) % 5,
                     groups,
@@ -104,9 +104,9 @@ def main() -> None:
                     samples=100,
                     choice=choice,  # type: ignore[arg-type]
                 )
-                score = float(rule_scores(test, found.chosen.rule, metric).mean())
-                honest.append(found.honest - score)
-                optimistic.append(found.chosen.score - score)
+                score = float(rule_scores(test, assessment.chosen.rule, metric).mean())
+                honest.append(assessment.honest - score)
+                optimistic.append(assessment.chosen.score - score)
                 scores.append(score)
             private[choice] = scores
             print(

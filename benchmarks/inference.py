@@ -99,8 +99,8 @@ def plain_way(model: nn.Module, device: Device) -> Predict:
 
     @torch.inference_mode()
     def predict(pixels: NDArray[np.uint8]) -> torch.Tensor:
-        found = wrapped(network_input(pixels, device.device, channels_last=False))
-        return torch.as_tensor(found).float().cpu()
+        output = wrapped(network_input(pixels, device.device, channels_last=False))
+        return torch.as_tensor(output).float().cpu()
 
     return predict
 
@@ -134,7 +134,7 @@ def time_plain(
     """Return what `time_way` finds of the plain way, in a process without goldfold's settings."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model("Unet", options.encoder)
-    model.load_state_dict({name: torch.as_tensor(one) for name, one in weights.items()})
+    model.load_state_dict({name: torch.as_tensor(tensor) for name, tensor in weights.items()})
     plain = Device(device, None, "float32", channels_last=False)
     return time_way(plain_way(model.to(device).eval(), plain), pixels, options.batch)
 

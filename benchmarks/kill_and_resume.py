@@ -3,7 +3,7 @@
     python benchmarks/kill_and_resume.py
 
 Trains a tiny network in two stages, with EMA and SWA, once unbroken; then once for each moment
-below: the process gets the signal at that moment, the same command goes on, and everything that
+below: the process gets the signal at that moment, the same command resumes, and everything that
 is left is compared byte by byte: checkpoints and their facts, the last state (weights, averages,
 optimizer), result.json, and history.csv without the columns that tell times. SIGKILL cannot be
 answered; SIGTERM and SIGINT end with 143 and 130 once the state is saved. States are written
@@ -144,7 +144,7 @@ def _become(words: Sequence[object], log: Path, moment: Moment | None) -> NoRetu
 
 def _write_states(states: States) -> None:
     """Let states be written as often as can be, instead of every half minute."""
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
 
     real: Callable[..., Machine] = Machine.choose
     within = 0.0 if states == "step" else float("inf")
@@ -201,14 +201,14 @@ def _without_times(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def differing(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
+def differing(written: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     """Return the paths that are missing, too many, or of other bytes."""
-    names = sorted(found.keys() | expected.keys())
-    return [name for name in names if found.get(name) != expected.get(name)]
+    names = sorted(written.keys() | expected.keys())
+    return [name for name in names if written.get(name) != expected.get(name)]
 
 
 def train(run: Path, moment: Moment | None = None) -> tuple[int, str]:
-    """Train, or go on; return the exit code and what was printed."""
+    """Train, or resume; return the exit code and what was printed."""
     log = run.parent / f"{run.name}.log"
     code = run_goldfold(["train", "run", run], log, moment)
     return code, log.read_text()
@@ -231,7 +231,7 @@ def how_far(run: Path) -> str:
 def prepare(folder: Path) -> Path:
     """Return a run directory with tables and folds, but without a training."""
     run, log = folder / "run", folder / "prepare.log"
-    changes = [word for one in SETTINGS for word in ("--set", one)]
+    changes = [word for assignment in SETTINGS for word in ("--set", assignment)]
     for words in (
         ["competition", "synthesize", folder / "data", "--train", 24, "--test", 8, "--size", SIDE],
         ["init", PRESET, "--data", folder / "data", "-o", run, *changes],
@@ -273,9 +273,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = prepare(Path(name))
         unbroken, twice = base.parent / "unbroken", base.parent / "twice"
-        for one in (unbroken, twice):
-            shutil.copytree(base, one)
-            code, printed = train(one)
+        for training in (unbroken, twice):
+            shutil.copytree(base, training)
+            code, printed = train(training)
             if code:
                 sys.exit(printed)
         expected = contents(unbroken)

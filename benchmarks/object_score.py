@@ -93,8 +93,8 @@ def main() -> None:
         for _ in range(options.images):
             levels, masks = make_image(rng, options.side, ships, noise)
             objects = as_objects(masks)
-            found = scores_above(levels, objects, [127])[127]
-            assert abs(found - plain_score(levels, masks, 127)) < 1e-12
+            score = scores_above(levels, objects, [127])[127]
+            assert abs(score - plain_score(levels, masks, 127)) < 1e-12
             ways = (judged_at(8), judged_at(32))
             took = [
                 milliseconds(lambda at=at: scores_above(levels, objects, at), 5)  # noqa: B023
@@ -102,7 +102,7 @@ def main() -> None:
             ]
             took.append(milliseconds(lambda: plain_score(levels, masks, 127), 1))  # noqa: B023
             rows.append(took)
-        print(f"| {name} | " + " | ".join(f"{one:.1f}" for one in np.mean(rows, axis=0)) + " |")
+        print(f"| {name} | " + " | ".join(f"{mean:.1f}" for mean in np.mean(rows, axis=0)) + " |")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def train_once(folder: Path, cache: Path, options: argparse.Namespace) -> None:
     from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
     from goldfold.training.device import choose_device
     from goldfold.training.fold_run import FoldRun, train_fold
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
 
     pngs = make_pngs(cache / "pngs", options.images, 256)
     data = fold_of(make_cache(cache / "cache", pngs, options.size, 1), pngs)

@@ -75,7 +75,7 @@ def measure(images: int, size: int) -> dict[str, tuple[float, float]]:
             "inference.checkpoints=1",
             f"competition.images.shape=[{size},{size}]",
         ]
-        words = [word for one in settings for word in ("--set", one)]
+        words = [word for assignment in settings for word in ("--set", assignment)]
         run_goldfold(["init", "siim-acr-pneumothorax", "--data", str(data), "-o", str(run), *words])
         run_goldfold(["folds", "build", str(run)])
         run_goldfold(["train", "run", str(run)])
@@ -91,15 +91,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = {images: measure(images, options.size) for images in options.images}
+    by_count = {images: measure(images, options.size) for images in options.images}
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(by_count))
         return
-    head = " | ".join(f"{images:,} images, MiB" for images in found)
-    print(f"| stage | memory | {head} | growth |\n|---|---|{'---:|' * (len(found) + 1)}")
+    head = " | ".join(f"{images:,} images, MiB" for images in by_count)
+    print(f"| stage | memory | {head} | growth |\n|---|---|{'---:|' * (len(by_count) + 1)}")
     for stage in STAGES:
         for place, name in enumerate(("its own", "resident")):
-            row = [one[stage][place] for one in found.values()]
+            row = [measured[stage][place] for measured in by_count.values()]
             cells = " | ".join(f"{value:.0f}" for value in row)
             print(f"| {stage} | {name} | {cells} | {row[-1] - row[0]:+.0f} |")
 

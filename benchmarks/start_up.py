@@ -5,7 +5,7 @@
 Without --run a synthetic competition of 1024 px is made and the recipe `quick` taken. The first
 start builds tables, folds and image cache and is not counted; after it every round starts the
 command in a new process, notes when what is over, and ends it after the first step. No round
-finds a state to go on from. A step that is long in itself (a large batch on few cores) is part of
+finds a state to resume from. A step that is long in itself (a large batch on few cores) is part of
 the time, so what it took is printed apart.
 """
 
@@ -58,7 +58,12 @@ def child(words: Sequence[str]) -> NoReturn:
 
 def start(run: Path, changes: Sequence[str]) -> list[float]:
     """Return the seconds from the start of the process to each of the MOMENTS."""
-    words = ["train", "run", str(run), *(word for one in changes for word in ("--set", one))]
+    words = [
+        "train",
+        "run",
+        str(run),
+        *(word for assignment in changes for word in ("--set", assignment)),
+    ]
     began = time.time()
     done = subprocess.run(
         [sys.executable, __file__, "--child", *words], stdout=subprocess.PIPE, text=True, check=True
@@ -78,13 +83,13 @@ def make_run(folder: Path, options: argparse.Namespace) -> Path:
     The copy shares nothing that a training writes with the original; its cache is copied, too.
     """
     run = folder / "run"
-    changes = [word for one in options.set for word in ("--set", one)]
+    changes = [word for assignment in options.set for word in ("--set", assignment)]
     if options.run:
         ignored = shutil.ignore_patterns("models", "predictions")
         data = _data_of(options.run)
         shutil.copytree(options.run, run, ignore=ignored)
         options.set = [f"competition.data={json.dumps(str(data))}", *options.set]
-        changes = [word for one in options.set for word in ("--set", one)]
+        changes = [word for assignment in options.set for word in ("--set", assignment)]
     else:
         goldfold("competition", "synthesize", folder / "data", "--train", options.images, "--test",
                  8, "--size", options.source_size)  # fmt: skip
@@ -127,7 +132,7 @@ def main() -> None:
     print(f"\n| moment | s from the start, median of {options.rounds} | slowest |\n|---|---:|---:|")
     for moment, times in zip(MOMENTS, zip(*rounds, strict=True), strict=True):
         print(f"| {moment} | {median(times):.2f} | {max(times):.2f} |")
-    steps = [one[-1] - one[-2] for one in rounds]
+    steps = [times[-1] - times[-2] for times in rounds]
     print(f"the step itself: {median(steps):.2f} s")
 
 

@@ -132,7 +132,7 @@ def main() -> None:
     start = time.perf_counter()
     grid_score = best_of_grid(histograms, metric)
     grid = time.perf_counter() - start
-    found = search_rule(histograms, metric)
+    search = search_rule(histograms, metric)
 
     triplets = seconds(lambda: batch_search(maps)) / LOOP_IMAGES * options.images
     plateau = seconds(lambda: find_plateau(histograms, metric))
@@ -142,7 +142,7 @@ def main() -> None:
     with_histograms = exact + build * options.images
     pixel_grid = pixel_step * options.images * grid_size
     print(f"{options.images:,} images of {SIDE} x {SIDE}, {metric}; {everything:,} different rules")
-    print(f"exact search, all rules: {exact:.2f} s, score {found.score:.5f} at {found.rule}")
+    print(f"exact search, all rules: {exact:.2f} s, score {search.score:.5f} at {search.rule}")
     print(f"  with the histograms ({1000 * build:.2f} ms an image): {with_histograms:.1f} s")
     print(f"the plateau around the best rule: {plateau:.2f} s")
     print(f"batch search of {len(TRIPLETS)} triplets on float32 maps, as the medal solution's: "

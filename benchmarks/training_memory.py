@@ -110,7 +110,7 @@ def train(folder: Path, options: argparse.Namespace, workers: int) -> list[dict[
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import choose_device
     from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
     from goldfold.training.validation import ValidationImages
 
     cache = ImageCache(folder, f"train-{options.size}-gray")
@@ -140,7 +140,7 @@ def train(folder: Path, options: argparse.Namespace, workers: int) -> list[dict[
         train_fold(run, model, stage, data, machine=machine, progress=meter)
     steps = len(meter.steps) // options.epochs
     epochs = [meter.steps[first : first + steps] for first in range(0, len(meter.steps), steps)]
-    return [{**one[-1], "Highest": max(step["Anon"] for step in one)} for one in epochs]
+    return [{**steps[-1], "Highest": max(step["Anon"] for step in steps)} for steps in epochs]
 
 
 def measure(folder: Path, workers: int) -> list[dict[str, float]]:
@@ -155,27 +155,27 @@ def measure(folder: Path, workers: int) -> list[dict[str, float]]:
         str(workers),
     ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    epochs: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return epochs
 
 
-def print_table(found: dict[int, list[dict[str, float]]], options: argparse.Namespace) -> None:
+def print_table(by_count: dict[int, list[dict[str, float]]], options: argparse.Namespace) -> None:
     """Print a row for each number of workers and epoch, and the growth."""
     print("\n| workers | epoch | anonymous, MiB | highest | file-backed, MiB | batches ahead, MiB |"
           "\n|---:|---:|---:|---:|---:|---:|")  # fmt: skip
-    for workers, epochs in found.items():
+    for workers, epochs in by_count.items():
         ahead = (workers + 2) * options.batch * 2 * options.size**2 / MEBIBYTE**2
-        for epoch, one in enumerate(epochs, 1):
-            print(f"| {workers} | {epoch} | {one['Anon']:.0f} | {one['Highest']:.0f} | "
-                  f"{one['File']:.0f} | {ahead:.0f} |")  # fmt: skip
-    for workers, epochs in found.items():
+        for epoch, measured in enumerate(epochs, 1):
+            print(f"| {workers} | {epoch} | {measured['Anon']:.0f} | {measured['Highest']:.0f} | "
+                  f"{measured['File']:.0f} | {ahead:.0f} |")  # fmt: skip
+    for workers, epochs in by_count.items():
         if len(epochs) > 1:
             growth = epochs[-1]["Anon"] - epochs[1 if len(epochs) > 2 else 0]["Anon"]
             since = 2 if len(epochs) > 2 else 1
             print(f"{workers} workers: anonymous memory from epoch {since} to {len(epochs)}: "
                   f"{growth:+.0f} MiB")  # fmt: skip
-    fewest, most = min(found), max(found)
-    growth = found[most][-1]["Anon"] - found[fewest][-1]["Anon"]
+    fewest, most = min(by_count), max(by_count)
+    growth = by_count[most][-1]["Anon"] - by_count[fewest][-1]["Anon"]
     print(f"from {fewest} to {most} workers, after the last epoch: {growth:+.0f} MiB")
 
 

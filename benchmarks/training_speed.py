@@ -76,7 +76,7 @@ def print_curves(plain: Curve, ours: Curve, again: Curve) -> None:
 
 def print_parts(parts: Sequence[dict[str, float]], curves: Sequence[Curve]) -> None:
     """Print where the time goes: milliseconds a training image, one part after the other."""
-    rows = [dict(one) for one in parts]
+    rows = [dict(part) for part in parts]
     for row, curve in zip(rows, curves, strict=True):
         row["validate"] = 1000 * float(np.mean(curve.validating[1:])) / curve.images
     print("\n| part | plain, ms an image | goldfold | ratio |\n|---|---:|---:|---:|")

@@ -11,14 +11,15 @@ def print_blends(report: dict[str, Any]) -> None:
 
     rows = [
         [
-            one["merge"],
-            one["weights_by"],
-            " ".join(str(weight) for weight in one["weights"].values()),
-            f"{one['honest']:.4f}",
-            f"{one['gain']['mean']:+.4f} ({one['gain']['low']:+.4f} to {one['gain']['high']:+.4f})",
-            f"{one['optimistic']:.4f}",
+            blend["merge"],
+            blend["weights_by"],
+            " ".join(str(weight) for weight in blend["weights"].values()),
+            f"{blend['honest']:.4f}",
+            f"{blend['gain']['mean']:+.4f} "
+            f"({blend['gain']['low']:+.4f} to {blend['gain']['high']:+.4f})",
+            f"{blend['optimistic']:.4f}",
         ]
-        for one in report["blends"]
+        for blend in report["blends"]
     ]
     show.out(f"members: {', '.join(report['members'])}; {report['images']:,} images")
     headers = ["merge", "weights by", "weights", "honest", "gain over the plain mean", "optimistic"]
@@ -26,9 +27,9 @@ def print_blends(report: dict[str, Any]) -> None:
     if not report["without_member"]:
         return
     left = [
-        [one["member"], f"{one['honest']:.4f}", f"{one['gain']:+.4f}"]
-        for one in report["without_member"]
+        [left_out["member"], f"{left_out['honest']:.4f}", f"{left_out['gain']:+.4f}"]
+        for left_out in report["without_member"]
     ]
     show.out(show.table(["without", "honest", "gain"], left))
-    better = [one["member"] for one in report["without_member"] if one["gain"] > 0]
+    better = [left_out["member"] for left_out in report["without_member"] if left_out["gain"] > 0]
     show.out(f"better without: {', '.join(better) if better else 'none; every member helps'}")

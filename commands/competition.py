@@ -97,7 +97,7 @@ def synthesize(
     words = ["goldfold", "init", like, "--data", str(folder)]
     words += ["--recipe", "demo" if like == SIIM else "quick"]
     if like in SHAPES and side != max(SHAPES[like]):
-        height, width = (round(one * side / max(SHAPES[like])) for one in SHAPES[like])
+        height, width = (round(length * side / max(SHAPES[like])) for length in SHAPES[like])
         words += ["--set", f"competition.images.shape=[{height},{width}]"]
     show.out(f"next: {shlex.join([*words, '-o', 'runs/synthetic'])}")
 

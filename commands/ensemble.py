@@ -86,10 +86,10 @@ def blend_command(
         show.out_json(report)
         return
     by_class = report.get("classes", {"": report})  # of masks
-    for name, one in by_class.items():
+    for name, class_blends in by_class.items():
         if name:
             show.out(f"class {name}")
-        print_blends(one)
+        print_blends(class_blends)
     best = _best_blend(list(by_class.values()))
     chosen = f"ensemble.merge={best['merge']} --set ensemble.weights={best['weights_by']}"
     show.out(f"next: {run.command('ensemble run')} --set {chosen}")
@@ -116,19 +116,25 @@ def average_command(
     from goldfold.pipeline.average_stage import average_all
 
     run = open_run(run_folder, assignments)
-    found = average_all(run)
+    averages = average_all(run)
     if as_json:
-        show.out_json({one.model: {**asdict(one), "best": one.best} for one in found})
+        show.out_json(
+            {average.model: {**asdict(average), "best": average.best} for average in averages}
+        )
         return
-    for one in found:
-        show.out(f"{one.model}: honest {run.settings.competition.metric} of the held-out images")
+    for average in averages:
+        show.out(
+            f"{average.model}: honest {run.settings.competition.metric} of the held-out images"
+        )
         rows = []
         for way, words in _WAYS_IN_WORDS.items():
-            mean, low, high = one.difference[way]
+            mean, low, high = average.difference[way]
             gap = "" if way == "predictions" else f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
-            rows.append([words, f"{one.honest[way]:.4f}", gap, "best" if way == one.best else ""])
+            rows.append(
+                [words, f"{average.honest[way]:.4f}", gap, "best" if way == average.best else ""]
+            )
         show.out(show.table(["what predicts", "score", "against their predictions", ""], rows))
-        taken = ", ".join(str(number) for number in one.taken)
+        taken = ", ".join(str(number) for number in average.taken)
         show.out(f"checkpoints in the greedy average, by fold: {taken}")
     show.out(f"next: {run.command('predict run')} --set inference.average=auto")
 
@@ -155,6 +161,8 @@ def _assign_runs(with_runs: list[Path] | None, assignments: list[str] | None) ->
 def _best_blend(reports: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the way to blend with the best mean honest score over the classes."""
     places = range(len(reports[0]["blends"]))
-    best = max(places, key=lambda place: sum(one["blends"][place]["honest"] for one in reports))
-    found: dict[str, Any] = reports[0]["blends"][best]
-    return found
+    best = max(
+        places, key=lambda place: sum(report["blends"][place]["honest"] for report in reports)
+    )
+    best_blend: dict[str, Any] = reports[0]["blends"][best]
+    return best_blend

@@ -59,7 +59,7 @@ def convert(
     windows = [get_window(text) for text in window or []]
     if len(windows) > 3:
         raise InputError(f"--window was given {len(windows)} times; a PNG has three colours.")
-    found = convert_images(
+    converted = convert_images(
         plan_conversion(sources, output),
         bits=16 if bits == 16 else 8,
         windows=windows,
@@ -70,15 +70,15 @@ def convert(
     if as_json:
         show.out_json(
             {
-                "written": [str(path) for path in found.written],
-                "skipped": [str(path) for path in found.skipped],
-                "problems": found.problems,
+                "written": [str(path) for path in converted.written],
+                "skipped": [str(path) for path in converted.skipped],
+                "problems": converted.problems,
             }
         )
     else:
-        there = f", {len(found.skipped):,} there already" if found.skipped else ""
-        show.out(f"{output}: {plural(len(found.written), 'file', 'files')} written{there}")
-        for problem in found.problems:
+        there = f", {len(converted.skipped):,} there already" if converted.skipped else ""
+        show.out(f"{output}: {plural(len(converted.written), 'file', 'files')} written{there}")
+        for problem in converted.problems:
             show.out(f"PROBLEM: {problem}")
-    if found.problems:
+    if converted.problems:
         raise typer.Exit(2)

@@ -132,10 +132,10 @@ def _init_preset(
 
     _refuse_own_options(assignments)
     settings, text = preset_settings(preset, recipe, data, target, assignments)
-    found = describe(settings.competition)
+    facts = describe(settings.competition)
     write_settings(target, text, overwrite=overwrite)
     show.out(settings.competition.title)
-    for line in [*recipe_lines(preset, recipe), *found]:
+    for line in [*recipe_lines(preset, recipe), *facts]:
         show.out(f"  {line}")
     show.out(f"wrote {target}")
     warn_without_images(settings.competition)
@@ -154,13 +154,13 @@ def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) 
     from goldfold.competitions.preset import resolve_settings
     from goldfold.pipeline.new_run import write_settings
 
-    text, found = settings_of_folder(data, target, interactive=interactive)
+    text, draft = settings_of_folder(data, target, interactive=interactive)
     resolve_settings(tomllib.loads(text), target)  # what is written can be read
     write_settings(target, text, overwrite=overwrite)
     if not interactive:
-        for line in found.seen:
+        for line in draft.seen:
             show.out(f"  {line}")
-    for line in found.questions:
+    for line in draft.questions:
         show.out(f"open: {line}")
     show.out(f"wrote {target}")
 
@@ -169,7 +169,9 @@ def _refuse_own_options(assignments: list[str]) -> None:
     """Raise SettingsError if --set says what `goldfold init` has its own word for."""
     from goldfold.errors import SettingsError
 
-    for one in assignments:
-        key = one.partition("=")[0].strip()
+    for assignment in assignments:
+        key = assignment.partition("=")[0].strip()
         if key in _OWN_OPTIONS:
-            raise SettingsError(f"--set {one!r}: use {_OWN_OPTIONS[key]} of `goldfold init`.")
+            raise SettingsError(
+                f"--set {assignment!r}: use {_OWN_OPTIONS[key]} of `goldfold init`."
+            )

@@ -32,27 +32,27 @@ def settings_of_folder(
     """
     from goldfold.competitions.recognise import recognise
 
-    found = recognise(data.resolve())
-    folds = _choose_group(found, interactive=interactive)
+    draft = recognise(data.resolve())
+    folds = _choose_group(draft, interactive=interactive)
     if interactive:
-        folds = _ask(found, folds)
-    return _text(data, target, found, folds), found
+        folds = _ask(draft, folds)
+    return _text(data, target, draft, folds), draft
 
 
-def _choose_group(found: CompetitionDraft, *, interactive: bool) -> dict[str, Any]:
+def _choose_group(draft: CompetitionDraft, *, interactive: bool) -> dict[str, Any]:
     """Return group and not_groups of [folds] as the files tell, and say what they do not."""
     from goldfold.competitions.group_rule import coarsest
 
-    tops = coarsest(found.groups)
+    tops = coarsest(draft.groups)
     if not tops:
-        dicom = found.competition["images"].get("metadata") == "dicom"
+        dicom = draft.competition["images"].get("metadata") == "dicom"
         return {"group": "patient" if dicom else "none"}
     for name in tops:
-        found.seen.append(f"{name} looks like a group: {_counts(found.groups[name])}")
+        draft.seen.append(f"{name} looks like a group: {_counts(draft.groups[name])}")
     if len(tops) == 1:
         return {"group": next(iter(tops))}
     if not interactive:
-        found.questions.append(
+        draft.questions.append(
             f"Which column keeps images together: {', '.join(tops)}? Set it as group in [folds] "
             "and list the others in not_groups; until then `goldfold check` stops."
         )
@@ -69,26 +69,26 @@ def _counts(values: list[str]) -> str:
     return f"{plural(len(images), 'value', 'values')}, {repeated:,} with several images"
 
 
-def _ask_for_group(found: CompetitionDraft, guess: str) -> dict[str, Any]:
+def _ask_for_group(draft: CompetitionDraft, guess: str) -> dict[str, Any]:
     """Return group and not_groups of [folds] as they are typed in."""
     import typer
 
     from goldfold.competitions.group_rule import coarsest, keeps_whole
 
-    tops = coarsest(found.groups)
+    tops = coarsest(draft.groups)
     default = guess if guess in tops else next(iter(tops))
     question = "Column whose equal values stay in one fold (none: images are independent)"
-    group = _choose(question, (*found.groups, "none"), default)
+    group = _choose(question, (*draft.groups, "none"), default)
     if group == "none":
-        return {"group": "none", "not_groups": list(found.groups)}
-    kept = found.groups[group]
-    others = [name for name, values in found.groups.items() if not keeps_whole(kept, values)]
+        return {"group": "none", "not_groups": list(draft.groups)}
+    kept = draft.groups[group]
+    others = [name for name, values in draft.groups.items() if not keeps_whole(kept, values)]
     independent = 'May images with the same "{}" be in different folds?'
     declined = [name for name in others if typer.confirm(independent.format(name), err=True)]
     return {"group": group, "not_groups": declined}
 
 
-def _ask(found: CompetitionDraft, folds: dict[str, Any]) -> dict[str, Any]:
+def _ask(draft: CompetitionDraft, folds: dict[str, Any]) -> dict[str, Any]:
     """Ask for what matters most, the guess as the default; return group and not_groups."""
     import typer
 
@@ -96,8 +96,8 @@ def _ask(found: CompetitionDraft, folds: dict[str, Any]) -> dict[str, Any]:
     from goldfold.competitions.rle import DIALECTS
     from goldfold.settings_competition import CLASS_METRICS, MASK_METRICS, OBJECT_METRICS
 
-    competition = found.competition
-    for line in found.seen:
+    competition = draft.competition
+    for line in draft.seen:
         show.out(line)
     competition["title"] = typer.prompt("Title", default=competition["title"], err=True)
     metrics = MASK_METRICS if competition["task"] == "segmentation" else CLASS_METRICS
@@ -109,8 +109,8 @@ def _ask(found: CompetitionDraft, folds: dict[str, Any]) -> dict[str, Any]:
         competition["labels"]["dialect"] = dialect
         if "dialect" in competition["submission"]:
             competition["submission"]["dialect"] = dialect
-    if found.groups:
-        return _ask_for_group(found, folds["group"])
+    if draft.groups:
+        return _ask_for_group(draft, folds["group"])
     if competition["images"].get("metadata") != "dicom":
         pattern = typer.prompt(
             "Regular expression whose first group is the patient in an image's path (empty: none)",
@@ -137,14 +137,14 @@ def _choose(what: str, known: tuple[str, ...], guess: str) -> str:
         typer.echo(f"{said!r} is none of them.{did_you_mean(said, known)}", err=True)
 
 
-def _text(data: Path, target: Path, found: CompetitionDraft, folds: dict[str, Any]) -> str:
+def _text(data: Path, target: Path, draft: CompetitionDraft, folds: dict[str, Any]) -> str:
     from goldfold.competitions.preset import read_recipe
     from goldfold.pipeline.new_run import portable
     from goldfold.settings_edit import edit_toml
     from goldfold.settings_text import to_toml
 
     competition: dict[str, Any] = {
-        key: value for key, value in found.competition.items() if value not in ({}, [], None)
+        key: value for key, value in draft.competition.items() if value not in ({}, [], None)
     }
     competition["data"] = portable(data, target.parent)
     kind = "one class" if competition.get("exclusive") else "classes"
@@ -154,13 +154,13 @@ def _text(data: Path, target: Path, found: CompetitionDraft, folds: dict[str, An
     for stage in (stage for model in content["models"] for stage in model["stages"]):
         stage["loss"].pop("class_weights", None)  # of the recipe's own classes
     recipe = edit_toml(recipe, content)
-    questions = [f"#   - {line}" for line in found.questions] or ["#   none"]
+    questions = [f"#   - {line}" for line in draft.questions] or ["#   none"]
     lines = [
         "# Made by: goldfold init --from",
         "# Every setting: goldfold config schema; as resolved: goldfold config show RUN",
         "#",
         "# What the files look like:",
-        *(f"#   - {line}" for line in found.seen),
+        *(f"#   - {line}" for line in draft.seen),
         "# Open questions:",
         *questions,
         "",

@@ -96,13 +96,16 @@ def views_command(
     from goldfold.pipeline.views_stage import compare_views
 
     run = open_run(run_folder, assignments)
-    found = compare_views(run, views or "d4")
+    comparisons = compare_views(run, views or "d4")
     if as_json:
-        show.out_json(found)
+        show.out_json(comparisons)
         return
-    for one in found:
-        show.out(f"{one['model']}: honest {one['metric']} of {one['images']:,} held-out images")
-        first = one["sets"][0]["views"]
+    for comparison in comparisons:
+        show.out(
+            f"{comparison['model']}: honest {comparison['metric']} of "
+            f"{comparison['images']:,} held-out images"
+        )
+        first = comparison["sets"][0]["views"]
         rows = [
             [
                 row["views"],
@@ -111,7 +114,7 @@ def views_command(
                 f"({row['gain']['low']:+.4f} to {row['gain']['high']:+.4f})",
                 f"{row['milliseconds_an_image']:.1f}",
             ]
-            for row in one["sets"]
+            for row in comparison["sets"]
         ]
         show.out(show.table(["views", "honest", f"gain over {first}", "ms an image"], rows))
     show.out(f"next: {run.command('predict run')} --set inference.views=NAME")

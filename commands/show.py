@@ -31,9 +31,9 @@ def out_json(value: Any) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     value = value.item() if hasattr(value, "item") else value  # a number of NumPy
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

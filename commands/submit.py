@@ -67,9 +67,9 @@ def check_command(run: OpenRun, path: Path) -> str:
 
     from goldfold.pipeline.submission_layout import sample_path
 
-    found, here = sample_path(run), Path.cwd()
-    inside = found.is_relative_to(here)
-    sample = ["--sample", str(found.relative_to(here) if inside else found)]
+    sample_file, here = sample_path(run), Path.cwd()
+    inside = sample_file.is_relative_to(here)
+    sample = ["--sample", str(sample_file.relative_to(here) if inside else sample_file)]
     form = ["--competition", str(run.directory.root)]
     return shlex.join(["goldfold", "submit", "check", str(path), *sample, *form])
 
@@ -190,22 +190,22 @@ def select(
     from goldfold.commands import show
     from goldfold.pipeline.selection import select_runs
 
-    found = select_runs(run_folders, tolerance, show.terminal_progress())
+    selection = select_runs(run_folders, tolerance, show.terminal_progress())
     if as_json:
-        show.out_json(found)
+        show.out_json(selection)
         return
     rows = [
         [
-            one["submission"],
-            f"{one['honest']:.4f}",
-            "" if one["agreement"] is None else f"{one['agreement']:.4f}",
-            one["verdict"],
+            candidate["submission"],
+            f"{candidate['honest']:.4f}",
+            "" if candidate["agreement"] is None else f"{candidate['agreement']:.4f}",
+            candidate["verdict"],
         ]
-        for one in found["candidates"]
+        for candidate in selection["candidates"]
     ]
-    agrees = f"agrees with the best, {found['agreement_by']}"
+    agrees = f"agrees with the best, {selection['agreement_by']}"
     show.out(show.table(["submission", "honest", agrees, ""], rows))
-    if found["other"] is None:
+    if selection["other"] is None:
         show.out(f"no second one within {tolerance:g} of the best: raise --tolerance")
 
 

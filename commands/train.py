@@ -34,10 +34,10 @@ def run_command(
     dry_run: DryRun = False,
     assignments: Assignments = None,
 ) -> None:
-    """Train every model, fold and stage; what is finished is skipped, what stopped goes on.
+    """Train every model, fold and stage; what is finished is skipped, what stopped resumes.
 
     SIGTERM and SIGINT (Ctrl-C) save and end with exit codes 143 and 130; --stop-after with 75.
-    The same command goes on where it stopped. Several GPUs train one fold together:
+    The same command resumes where it stopped. Several GPUs train one fold together:
     torchrun --nproc-per-node 2 -m goldfold train run RUN.
 
     Example:

@@ -1,6 +1,6 @@
 """Competitions: their files, images, labels, run-length encodings and metrics; presets."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 _HOMES = {
     "DIALECTS": "rle",

@@ -1,6 +1,6 @@
 """Scores and measures of classes as they are reported: scikit-learn's.
 
-`competitions/label_metric.py` computes the same numbers under weights and without ties broken by
+`competitions/class_metric.py` computes the same numbers under weights and without ties broken by
 rounding, for searches, resampling and the ranking of checkpoints. Importing this module imports
 scikit-learn.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from goldfold.competitions.label_metric import CLIP, decide, scored_classes
+from goldfold.competitions.class_metric import CLIP, decide, scored_classes
 
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -38,7 +38,7 @@ def reported_score(
         probability: (N, C), 0 to 1.
         exclusive: one class an image; of two, the second is the positive one.
         class_weights: (C,) of the logarithmic loss, where classes are not exclusive.
-        thresholds: (C,) of accuracy and F1, as in `label_metric.decide`.
+        thresholds: (C,) of accuracy and F1, as in `class_metric.decide`.
 
     Source: scikit-learn, sklearn.metrics.
     """

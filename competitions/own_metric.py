@@ -44,8 +44,8 @@ def own_image_scores(
     with running(metric, MASK_METRIC):
         scores = np.asarray(function(*(count.copy() for count in counts)), np.float64)
     if scores.shape != counts[0].shape:
-        found = f"an array of shape {scores.shape} for counts of shape {counts[0].shape}"
-        raise wrong_value(metric, MASK_METRIC, found)
+        returned = f"an array of shape {scores.shape} for counts of shape {counts[0].shape}"
+        raise wrong_value(metric, MASK_METRIC, returned)
     bad = ~((scores >= 0) & (scores <= 1))
     if bad.any():
         place = tuple(int(n) for n in np.argwhere(bad)[0])
@@ -58,7 +58,7 @@ def own_image_scores(
     return scores
 
 
-def own_label_score(
+def own_class_score(
     metric: str,
     targets: NDArray[np.uint8],
     probability: FloatArray,
@@ -78,8 +78,8 @@ def own_label_score(
     function = once(metric, CLASS_METRIC)
     times = None if weights is None else np.rint(weights).astype(np.int64)
     seen = [
-        np.array(one) if times is None else np.repeat(one, times, axis=0)
-        for one in (targets, probability)
+        np.array(values) if times is None else np.repeat(values, times, axis=0)
+        for values in (targets, probability)
     ]
     with running(metric, CLASS_METRIC):
         score = function(*seen)

@@ -18,7 +18,7 @@ The pieces that work on your own tables, masks and predictions:
 
 import os
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 from goldfold.openmp import let_waiting_threads_sleep
 
 __version__ = "0.1.0"

@@ -61,7 +61,7 @@ class NotFiniteError(GoldfoldError):
 
 
 class Stopped(GoldfoldError):  # noqa: N818 - it tells of an event, and is caught as one
-    """A training was asked to stop, and saved what it needs to go on."""
+    """A training was asked to stop, and saved what it needs to resume."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         """Take the message and what the command line ends with."""
@@ -77,7 +77,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("unett", ["Unet", "FPN"])
     " Did you mean 'Unet'?"
     """
-    by_lower = {one.lower(): one for one in known}
+    by_lower = {candidate.lower(): candidate for candidate in known}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 

@@ -86,7 +86,11 @@ def hash_files(
     size = sum(state.size for name in new if (state := states[name]) is not None)
     shown = progress if size > _SHOWN_BYTES else SILENT
     hashed = _hash_all(new, max(workers, _FEWEST_THREADS), shown)
-    kept |= {name: (one.hash, one.state) for name, one in hashed.items() if one.state is not None}
+    kept |= {
+        name: (hashed_file.hash, hashed_file.state)
+        for name, hashed_file in hashed.items()
+        if hashed_file.state is not None
+    }
     if memory is not None and keep and kept != known:
         _write_memory(memory, kept, progress)
     return [hashed[name].hash if name in hashed else kept[name][0] for name in names]
@@ -110,8 +114,10 @@ def _hash_all(paths: Mapping[str, Path], workers: int, progress: Progress) -> di
     pool = ThreadPoolExecutor(workers)
     try:
         with progress.task("hashing files", len(paths)) as task:
-            for name, one in zip(paths, pool.map(_hash_settled, paths.values()), strict=True):
-                hashed[name] = one
+            for name, hashed_file in zip(
+                paths, pool.map(_hash_settled, paths.values()), strict=True
+            ):
+                hashed[name] = hashed_file
                 task.advance()
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt does not wait for thousands of files
@@ -123,11 +129,11 @@ def _hash_settled(path: Path) -> _Hashed:
     now = time.time_ns()  # before the file is read: a change while it is read counts as later
     before = _state_of(path)
     try:
-        found = hash_file(path)
+        hashed_file = hash_file(path)
     except OSError:
         return _Hashed("", None)  # whoever reads the image says what is wrong
     settled = before is not None and max(before.modified_ns, before.changed_ns) < now - SETTLED_NS
-    return _Hashed(found, before if settled and before == _state_of(path) else None)
+    return _Hashed(hashed_file, before if settled and before == _state_of(path) else None)
 
 
 def _state_of(path: Path) -> FileState | None:
@@ -146,7 +152,9 @@ def _read_memory(path: Path) -> Memory:
         check, _, text = path.read_text(encoding="utf-8").partition("\n")
         if check != _check(text):
             return {}
-        return {name: (one[0], FileState(*one[1:])) for name, one in json.loads(text).items()}
+        return {
+            name: (fields[0], FileState(*fields[1:])) for name, fields in json.loads(text).items()
+        }
     except (OSError, ValueError, TypeError, AttributeError, IndexError):  # of another form
         return {}
 

@@ -42,13 +42,13 @@ def _whole(least: int, most: int) -> Kind:
 
 
 def _wholes(least: int, most: int, longest: int) -> Kind:
-    one = _whole(least, most)
+    element = _whole(least, most)
     return Kind(
         f"1 to {longest} whole numbers from {least} to {most}, as in [128, 64]",
         lambda v: (
             isinstance(v, list | tuple)
             and 1 <= len(v) <= longest
-            and all(one.accepts(item) for item in v)
+            and all(element.accepts(item) for item in v)
         ),
     )
 
@@ -184,7 +184,11 @@ def option_problems(architecture: str, encoder: str, options: Mapping[str, Any])
     ['option depth of VanillaUnet: expected a whole number from 1 to 6, found 60']
     """
     if is_reference(architecture):
-        return [f"options must not set {one}" for one in options if one in ("channels", "classes")]
+        return [
+            f"options must not set {argument}"
+            for argument in options
+            if argument in ("channels", "classes")
+        ]
     known = known_options(architecture, encoder)
     problems = []
     for name, value in options.items():

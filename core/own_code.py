@@ -200,21 +200,21 @@ def resolve(text: str, role: Role) -> Callable[..., Any]:
     reference, source = parse(text), source_of(text)
     with running(text, role):
         module = _imported(reference.module, source)
-    found = getattr(module, reference.name, None)
-    if not callable(found):
+    resolved = getattr(module, reference.name, None)
+    if not callable(resolved):
         raise InputError(
-            f"{role.setting}: {reference.text} of {source.path} is {found!r:.60}; expected a "
+            f"{role.setting}: {reference.text} of {source.path} is {resolved!r:.60}; expected a "
             f"function {role.signature} that returns {role.returns}."
         )
-    _require_signature(found, reference, role)
-    return found  # type: ignore[no-any-return]
+    _require_signature(resolved, reference, role)
+    return resolved  # type: ignore[no-any-return]
 
 
-def wrong_value(text: str, role: Role, found: object) -> InputError:
+def wrong_value(text: str, role: Role, value: object) -> InputError:
     """Return the error about an object that returned something else than its role says."""
     reference = parse(text)
     return InputError(
-        f"{role.setting}: {reference.text} ({reference.file}) returned {found}; expected "
+        f"{role.setting}: {reference.text} ({reference.file}) returned {value}; expected "
         f"{role.signature} to return {role.returns}."
     )
 
@@ -242,7 +242,7 @@ def running(
 
 def own_references(values: Iterable[str]) -> list[str]:
     """Return those of some settings' values that are references, each once, in order."""
-    return [one for one in dict.fromkeys(values) if is_reference(one)]
+    return [value for value in dict.fromkeys(values) if is_reference(value)]
 
 
 def _bound(text: str, info: ValidationInfo) -> str:
@@ -338,10 +338,10 @@ def _top_level_names(body: Sequence[ast.stmt]) -> set[str]:
     return names
 
 
-def _require_signature(found: Callable[..., Any], reference: Reference, role: Role) -> None:
+def _require_signature(function: Callable[..., Any], reference: Reference, role: Role) -> None:
     """Raise InputError unless the object takes the role's arguments."""
     try:
-        signature = inspect.signature(found)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # of compiled code, which does not tell
         return
     try:

@@ -33,7 +33,7 @@ class RunDirectory:
 
     @property
     def images(self) -> Path:
-        """One row an image."""
+        """One row per image."""
         return self.root / "images.csv"
 
     @property

@@ -60,7 +60,7 @@ def explain_errors(
     """
     lines: dict[str, str] = {}
     expected: dict[str, list[str]] = {}
-    found: dict[str, str] = {}
+    messages: dict[str, str] = {}
     for error in errors:
         path, model = _place(error["loc"], root)
         place = _printable(".".join(str(part) for part in path))
@@ -73,13 +73,14 @@ def explain_errors(
             text = f"a list whose items are each {words}" if inside_branch else words
             expected.setdefault(place, []).append(text)
             lines[place] = f"expected {_join(expected[place])}"
-            found.setdefault(place, _found(error["input"]))
+            messages.setdefault(place, _found(error["input"]))
         else:
             lines[place] = error["msg"].removeprefix("Value error, ")
             if not isinstance(error["input"], Mapping | list):  # these are long, and no value
-                found.setdefault(place, _found(error["input"]))
+                messages.setdefault(place, _found(error["input"]))
     return [
-        f"{place}: {text}{found.get(place, '')}".removeprefix(": ") for place, text in lines.items()
+        f"{place}: {text}{messages.get(place, '')}".removeprefix(": ")
+        for place, text in lines.items()
     ]
 
 

@@ -20,13 +20,13 @@ from goldfold.settings_competition import (
 )
 from goldfold.settings_loss import Loss
 from goldfold.settings_training import (
-    Extents,
     ModelSettings,
     PseudoLabelled,
     RateSchedule,
     Sampling,
     Seed,
     Size,
+    SizeSetting,
     StageSettings,
     TrainingSettings,
 )
@@ -95,10 +95,10 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
     """Raise ValueError where a stage asks for what its task does not have."""
     loss, classes = stage.loss, competition.classes
     if not competition.is_classification:
-        wrong = [one for one in ("cross_entropy", "smoothing", "class_weights")
-                 if getattr(loss, one)]  # fmt: skip
-        wrong = [f"loss.{one}" for one in wrong]
-        wrong += [one for one in ("mixup", "cutmix") if getattr(stage, one)]
+        wrong = [setting for setting in ("cross_entropy", "smoothing", "class_weights")
+                 if getattr(loss, setting)]  # fmt: skip
+        wrong = [f"loss.{setting}" for setting in wrong]
+        wrong += [setting for setting in ("mixup", "cutmix") if getattr(stage, setting)]
         if wrong:
             raise ValueError(f"{name}: {' and '.join(wrong)} belong to classification")
         return
@@ -107,7 +107,9 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
     if loss.cross_entropy and not competition.exclusive:
         raise ValueError(f"{name}: loss.cross_entropy needs competition.exclusive = true; use bce")
     weights = loss.class_weights
-    if isinstance(weights, dict) and (bad := [one for one in weights if one not in classes]):
+    if isinstance(weights, dict) and (
+        bad := [class_name for class_name in weights if class_name not in classes]
+    ):
         raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no class")
 
 
@@ -158,7 +160,7 @@ class InferenceSettings(Strict):
     """Test-time augmentation: a name, or a list such as ["none", "hflip+rot90", "scale-1.25"]."""
     merge: ViewMerge = "mean"
     """Which mean of the probabilities of checkpoints and views."""
-    image_size: Extents | None = None
+    image_size: SizeSetting | None = None
     """Height and width in pixels of the network's input; that of the last stage unless given."""
     tile: Size | None = None
     """Side in pixels of overlapping tiles, for images too large for the memory; None = whole."""
@@ -201,8 +203,8 @@ class EnsembleSettings(Strict):
     thresholds: GivenRule | None = None
     """Take these thresholds instead of searching."""
     leave_empty: list[str] = Field([])
-    """Several masks an image: classes whose masks are left empty, as they cost more than they bring
-    (`ensemble run` says which)."""
+    """Several masks per image: classes whose masks are left empty, as they cost more than they
+    bring (`ensemble run` says which)."""
     post_processing: Literal["off", "auto"] = "off"
     """Small parts, holes, edges: `auto` keeps the steps whose honest gain is positive."""
     min_area_candidates: Annotated[int, Field(ge=1)] | None = None

@@ -104,9 +104,9 @@ class LabelTable(Strict):
     """The labels: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
-    """Masks: `rle` = one or several rows an image, united; `masks` = files. Classes: `folders` =
-    named by the image's folder; `column` = a name a row; `wide` = 0 or 1 in a column a class;
-    `long` = a row an image and class."""
+    """Masks: `rle` = one or several rows per image, merged; `masks` = files. Classes: `folders` =
+    named by the image's folder; `column` = one name per row; `wide` = 0 or 1, one column per class;
+    `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -142,7 +142,7 @@ class LabelTable(Strict):
         if (self.kind == "masks") != bool(self.masks or self.class_masks):
             raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
         if self.masks and self.class_masks:
-            raise ValueError("give masks, or class_masks for several masks an image, not both")
+            raise ValueError("give masks, or class_masks for several masks per image, not both")
         return self
 
 
@@ -191,7 +191,7 @@ class SubmissionFormat(Strict):
     the mask that is connected through sides and corners."""
     probability_columns: list[str] = []
     """Columns with probabilities, where the submission has these instead of masks; with
-    classification one a class, or one for all where a row is an image and a class."""
+    classification one per class, or one for all where a row is an image and a class."""
     label_column: str | None = None
     """Column with the name of the most likely class, where the submission has that."""
 
@@ -257,7 +257,11 @@ class CompetitionSettings(Strict):
     @property
     def mirror(self) -> tuple[int, ...]:
         """For each class the place of the one that a mirror makes of it; () where all stay."""
-        other = {one: two for pair in self.mirrored for one, two in (pair, pair[::-1])}
+        other = {
+            class_name: mirrored_name
+            for pair in self.mirrored
+            for class_name, mirrored_name in (pair, pair[::-1])
+        }
         return tuple(
             self.classes.index(other.get(name, name)) for name in self.classes if self.mirrored
         )
@@ -330,7 +334,7 @@ class CompetitionSettings(Strict):
                 f"{', '.join(classes) or 'none'}"
             )
         if classes and self.labels.kind == "masks" and not named:
-            raise ValueError("several masks an image need labels.class_masks")
+            raise ValueError("several masks per image need labels.class_masks")
         if len(classes) > MOST_MASKS:
             raise ValueError(f"an image may have {MOST_MASKS} masks, found {len(classes)} classes")
 
@@ -353,7 +357,7 @@ class CompetitionSettings(Strict):
                 f'metric "{self.metric}" compares objects, so a row of the submission has to be '
                 "one: set submission.objects = true"
             )
-        named = [*self.images.facts, *(name for one in self.tables for name in one.columns)]
+        named = [*self.images.facts, *(name for table in self.tables for name in table.columns)]
         if "objects" in named:
             raise ValueError(
                 f'metric "{self.metric}" keeps the objects in the column "objects" of images.csv: '

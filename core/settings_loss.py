@@ -83,7 +83,9 @@ class Loss(Strict):
     @property
     def of_masks_only(self) -> list[str]:
         """Names of the parts above 0 that need masks."""
-        return [one for one in ("dice", "lovasz", "tversky", "presence") if getattr(self, one) > 0]
+        return [
+            name for name in ("dice", "lovasz", "tversky", "presence") if getattr(self, name) > 0
+        ]
 
     @model_validator(mode="after")
     def _some(self) -> Self:

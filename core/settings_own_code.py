@@ -23,8 +23,8 @@ def own_objects(settings: Settings) -> dict[str, str]:
 def _of_stage(path: str, stage: StageSettings) -> dict[str, str]:
     """Return the values of a stage's settings that may be references."""
     named = {f"{path}.sampling.schedule": stage.sampling.schedule}
-    named |= {f"{path}.loss.{place}": one for place, one in enumerate(stage.loss.own)}
+    named |= {f"{path}.loss.{place}": loss for place, loss in enumerate(stage.loss.own)}
     if not isinstance(stage.augmentation, str):
         steps = enumerate(stage.augmentation.steps or [])
-        named |= {f"{path}.augmentation.steps.{place}": one for place, one in steps}
+        named |= {f"{path}.augmentation.steps.{place}": step for place, step in steps}
     return named

@@ -32,8 +32,8 @@ def to_toml(content: Mapping[str, Any], prefix: str = "") -> str:
             inner = to_toml(value, f"{name}.")
             text += f"\n[{name}]\n{inner}"
         elif _is_table(value):
-            for one in value:
-                text += f"\n[[{name}]]\n{to_toml(one, f'{name}.')}"
+            for item in value:
+                text += f"\n[[{name}]]\n{to_toml(item, f'{name}.')}"
     return text
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from goldfold.errors import plural
-from goldfold.extent import extent_name, extent_of
+from goldfold.image_size import height_and_width, size_name
 from goldfold.network_options import OPTIONS, encoder_problems, option_problems
 from goldfold.own_code import NameOrOwnObject, OwnObject
 from goldfold.settings_augmentation import AugmentationSetting
@@ -27,16 +27,16 @@ Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
 
 
-def _check_extent(value: object) -> object:
+def _check_size(value: object) -> object:
     """Return a side, or two; the ValueError is one message in place of one for each form."""
     pair = isinstance(value, list | tuple) and len(value) == 2
     sides = value if pair and isinstance(value, list | tuple) else [value]
-    if not all(type(one) is int and 32 <= one <= 4096 and one % 32 == 0 for one in sides):
+    if not all(type(side) is int and 32 <= side <= 4096 and side % 32 == 0 for side in sides):
         raise ValueError("expected a multiple of 32 from 32 to 4096, or [height, width] of such")
     return tuple(sides) if pair else value
 
 
-Extents = Annotated[Size | tuple[Size, Size], BeforeValidator(_check_extent)]
+SizeSetting = Annotated[Size | tuple[Size, Size], BeforeValidator(_check_size)]
 
 
 class Sampling(Strict):
@@ -108,10 +108,10 @@ class StageSettings(Strict):
 
     epochs: Annotated[int, Field(ge=1)] = 12
     """Epochs; their length follows from the sampling schedule."""
-    image_size: Extents = 512
+    image_size: SizeSetting = 512
     """Height and width in pixels to which images are resized for training: one number for both, or
     [height, width]."""
-    crop_size: Extents | None = None
+    crop_size: SizeSetting | None = None
     """Train on random cuts of this size out of the image, given likewise; validate on whole
     images."""
     batch_size: Annotated[int, Field(ge=1)] = 16
@@ -169,10 +169,10 @@ class StageSettings(Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.crop_size is not None:
-            crop, whole = extent_of(self.crop_size), extent_of(self.image_size)
+            crop, whole = height_and_width(self.crop_size), height_and_width(self.image_size)
             if crop[0] > whole[0] or crop[1] > whole[1]:
                 raise ValueError(
-                    f"crop_size {extent_name(crop)} is larger than image_size {extent_name(whole)}"
+                    f"crop_size {size_name(crop)} is larger than image_size {size_name(whole)}"
                 )
         return self
 

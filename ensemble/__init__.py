@@ -1,6 +1,6 @@
 """Blend members, choose the thresholds on out-of-fold predictions, and score them honestly."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "ALL_EMPTY",

@@ -9,7 +9,7 @@ average, and rounding down again would set test maps (many summands) below out-o
 on which the thresholds are chosen.
 
 Instead of probabilities, their logarithms, logits or ranks may be averaged
-(`goldfold.ensemble.scale`), in whole numbers as well.
+(`goldfold.ensemble.probability_scale`), in whole numbers as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from goldfold.competitions.histogram import (
 )
 from goldfold.competitions.objects import TrueObjects
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.probability_scale import Scale
 from goldfold.errors import InputError, list_problems
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import Split, maps_path
@@ -231,11 +231,11 @@ class Blend:
         """
         told = []
         for member in self.members:
-            found = [
+            levels = [
                 self._find(choice, image_id, member).presence(image_id)
                 for choice in self._choices(member)
             ]
-            told.append([one for one in found if one is not None])
+            told.append([level for level in levels if level is not None])
         return presence_level([member.weight for member in self.members], told)
 
     def of_member(self, number: int) -> Blend:
@@ -333,7 +333,7 @@ def blend_histograms(
 
 def _common_images(choices: Sequence[Sequence[MapReader]], partial: bool) -> list[str]:
     """Return the images that each choice of stores has, sorted."""
-    found: list[set[str]] = []
+    id_sets: list[set[str]] = []
     for readers in choices:
         ids = [image_id for reader in readers for image_id in reader.image_ids]
         if len(set(ids)) != len(ids):
@@ -342,14 +342,14 @@ def _common_images(choices: Sequence[Sequence[MapReader]], partial: bool) -> lis
                 f"expected each image out of fold once, found {double} in several folds of "
                 f"{readers[0].path.parent.parent}. Predict this model again."
             )
-        found.append(set(ids))
-    common = set.intersection(*found)
-    everything = set.union(*found)
+        id_sets.append(set(ids))
+    common = set.intersection(*id_sets)
+    everything = set.union(*id_sets)
     if common != everything and not partial:
         problems = [
             f"{readers[0].path.parent}: lacks {len(everything - ids)}, "
             f"such as {min(everything - ids)}"
-            for readers, ids in zip(choices, found, strict=True)
+            for readers, ids in zip(choices, id_sets, strict=True)
             if ids != everything
         ]
         raise InputError(

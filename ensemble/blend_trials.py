@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import choose_rule
 from goldfold.ensemble.honest import cross_fit
-from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.probability_scale import Scale
+from goldfold.ensemble.threshold_choice import choose_rule
 from goldfold.ensemble.weights import Objective, Pixels, WeighedBlend, choose_weights
 from goldfold.vocabulary import RuleChoice
 
@@ -115,12 +115,14 @@ def _weights_by_part(
     ways: Sequence[str],
 ) -> dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]]:
     """Return, by way and part, the weights chosen on the other parts, and on which images."""
-    found: dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]] = {way: {} for way in ways}
+    weights_by_way: dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]] = {
+        way: {} for way in ways
+    }
     for part in np.unique(parts):
         objective = Objective(pixels.of(parts != part), scales, metric)
         for way in ways:
-            found[way][int(part)] = choose_weights(way, objective), objective.image_ids
-    return found
+            weights_by_way[way][int(part)] = choose_weights(way, objective), objective.image_ids
+    return weights_by_way
 
 
 def leave_one_out(
@@ -146,8 +148,8 @@ def leave_one_out(
         return cross_fit(histograms, parts, metric, choice=choice, image_ids=image_ids)[0]
 
     everything = honest([1] * count).mean()
-    found = []
+    trials = []
     for member in range(count):
         scores = honest([int(other != member) for other in range(count)])
-        found.append(LeftOut(member, scores, float(scores.mean() - everything)))
-    return found
+        trials.append(LeftOut(member, scores, float(scores.mean() - everything)))
+    return trials

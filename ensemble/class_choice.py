@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from goldfold.checked_json import check_known, check_values
-from goldfold.competitions.label_metric import CLIP, decide
+from goldfold.competitions.class_metric import CLIP, decide
+from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.ensemble.decision_fields import (
     AGAIN,
     MOST_MEMBERS,
@@ -24,7 +25,6 @@ from goldfold.ensemble.decision_fields import (
     Words,
     weight_problems,
 )
-from goldfold.ensemble.label_merge import merge_labels
 from goldfold.files import read_json
 from goldfold.settings_competition import Strict
 from goldfold.vocabulary import MemberMerge
@@ -114,7 +114,7 @@ class ClassChoice:
         """
         if references is None and self.quantiles:
             references = [self.quantiles[name] for name in names]
-        return merge_labels(
+        return merge_probabilities(
             probability,
             [self.weights[name] for name in names],
             self.merge,

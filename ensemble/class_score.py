@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.label_metric import HALF, decide, label_score
+from goldfold.competitions.class_metric import HALF, class_metric_score, decide
+from goldfold.ensemble.class_intervals import known_bounds
 from goldfold.ensemble.class_targets import ClassTargets
+from goldfold.ensemble.class_threshold import best_threshold, threshold_candidates
 from goldfold.ensemble.cross_fitted import HonestScore, Parts
 from goldfold.ensemble.honest import INTERVAL_LEVEL, Interval
-from goldfold.ensemble.label_measures import known_bounds
-from goldfold.ensemble.label_threshold import best_threshold, threshold_candidates
 from goldfold.errors import InputError, did_you_mean
 from goldfold.settings_competition import CLASS_METRICS
 
@@ -88,7 +88,7 @@ class Judge:
             known = np.asarray(targets.names)
             exclusive = targets.kind == "exclusive"
             probability = known == probability[:, None] if exclusive else probability
-        return label_score(
+        return class_metric_score(
             self.metric,
             targets.flags[rows].astype(np.uint8),
             probability.reshape(-1, targets.flags.shape[1]).astype(np.float64),

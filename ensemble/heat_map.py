@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
 
-    from goldfold.ensemble.choice import Chosen
+    from goldfold.ensemble.threshold_choice import Chosen
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -86,8 +86,8 @@ def _gain_from(above: IntArray, gains: IntArray, areas: IntArray) -> FloatArray:
     order = np.argsort(above, kind="stable")
     sums = np.zeros((len(gains), len(above) + 1))
     sums[:, :-1] = gains[:, order][:, ::-1].cumsum(axis=1)[:, ::-1]
-    found: FloatArray = sums[:, np.searchsorted(above[order], areas, side="left")]
-    return found
+    gain: FloatArray = sums[:, np.searchsorted(above[order], areas, side="left")]
+    return gain
 
 
 def draw_heat_maps(path: Path, histograms: IntArray, chosen: Chosen, metric: str) -> None:
@@ -122,12 +122,12 @@ def draw_heat_maps(path: Path, histograms: IntArray, chosen: Chosen, metric: str
     axes[1].set_xlabel("bottom: probability of the mask's pixels")
     for axis, level_of in ((axes[0], _top), (axes[1], _bottom)):
         axis.set_ylabel("min_area in pixels")
-        for one, marker, name in (
+        for marked, marker, name in (
             (chosen.peak.rule, "x", f"best, {chosen.peak.score:.4f}"),
             (rule, "o", f"chosen, {chosen.score:.4f}"),
         ):
             axis.plot(
-                [level_of(one)], [max(one.min_area, 1)], marker, color="#d62728",
+                [level_of(marked)], [max(marked.min_area, 1)], marker, color="#d62728",
                 markersize=9, markerfacecolor="none", markeredgewidth=2, label=name, ls="none",
             )  # fmt: skip
     axes[1].legend(loc="upper right", fontsize=9)

@@ -9,8 +9,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.choice import Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
+from goldfold.ensemble.threshold_choice import Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.weights import WeighedBlend
 from goldfold.errors import InputError
 from goldfold.folds.parts import names_of, number_groups, parts_of, refuse_judging

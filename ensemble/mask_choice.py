@@ -30,7 +30,7 @@ from goldfold.ensemble.decision_fields import (
 )
 from goldfold.ensemble.post_processing import PostProcessing, post_process
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.scale import Scale, make_scale
+from goldfold.ensemble.probability_scale import Scale, make_scale
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
 from goldfold.files import read_json

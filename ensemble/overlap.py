@@ -20,8 +20,8 @@ MEASURES = ("dice", "iou", "precision", "recall")
 def overlap(intersection: IntArray, predicted: IntArray, true: IntArray) -> dict[str, FloatArray]:
     """Return each of `MEASURES` of each image: 1 where both masks are empty, 0 where only one is.
 
-    >>> found = overlap(np.array([3, 0]), np.array([4, 0]), np.array([6, 0]))
-    >>> [float(found[name][0]) for name in ("dice", "precision", "recall")], found["iou"][1]
+    >>> overlaps = overlap(np.array([3, 0]), np.array([4, 0]), np.array([6, 0]))
+    >>> [float(overlaps[name][0]) for name in ("dice", "precision", "recall")], overlaps["iou"][1]
     ([0.6, 0.75, 0.5], np.float64(1.0))
 
     Args:
@@ -73,7 +73,7 @@ def overlap_table(
     ]:
         single = overlap(*counts[here].T)
         pooled = overlap(*counts[here].sum(axis=0)[:, None])
-        for over, found in (("images", single), ("pixels", pooled)):
-            values = [float(found[one].mean()) for one in MEASURES]
+        for over, values_of in (("images", single), ("pixels", pooled)):
+            values = [float(values_of[measure].mean()) for measure in MEASURES]
             rows.append([name, over, int(here.sum()), *values])
     return pd.DataFrame(rows, columns=["fold", "over", "images", *MEASURES])

@@ -61,8 +61,8 @@ def honest_score(
     Raises:
         InputError: lengths, shapes, dtypes or values do not fit; the message says which.
 
-    >>> found = honest_score([0.9, 0.2, 0.8, 0.3], [1, 0, 1, 0], "accuracy", folds=[0, 0, 1, 1])
-    >>> found.honest, found.thresholds
+    >>> score = honest_score([0.9, 0.2, 0.8, 0.3], [1, 0, 1, 0], "accuracy", folds=[0, 0, 1, 1])
+    >>> score.honest, score.thresholds
     (1.0, (0.55,))
     """
     if _are_maps(probabilities):

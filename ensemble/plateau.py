@@ -108,7 +108,7 @@ def _cells(gains: IntArray, areas: IntArray, pairs: IntArray, limit: int) -> Int
         pairs: (K, 2) of top and bottom, sorted by top.
         limit: gain to be reached.
     """
-    found = []
+    cells = []
     for top in np.unique(pairs[:, 0]):
         bottoms = pairs[pairs[:, 0] == top, 1]
         order = np.argsort(areas[top], kind="stable")
@@ -125,8 +125,8 @@ def _cells(gains: IntArray, areas: IntArray, pairs: IntArray, limit: int) -> Int
             breaks = np.flatnonzero(np.diff(places) > 1)
             first = places[np.append(0, breaks + 1)]
             last = places[np.append(breaks, places.size - 1)]
-            found += [(top, bottom, lows[a], distinct[b]) for a, b in zip(first, last, strict=True)]
-    return np.array(found, np.int64)
+            cells += [(top, bottom, lows[a], distinct[b]) for a, b in zip(first, last, strict=True)]
+    return np.array(cells, np.int64)
 
 
 def _centre(cells: IntArray) -> Rule:

@@ -32,7 +32,7 @@ class PostProcessing:
 
     def __post_init__(self) -> None:
         """Refuse negative values."""
-        if min(getattr(self, one.name) for one in fields(self)) < 0 or self.fill_holes > 1:
+        if min(getattr(self, field.name) for field in fields(self)) < 0 or self.fill_holes > 1:
             raise InputError(
                 "expected post-processing values of 0 or more, and fill_holes 0 or 1, "
                 f"found {self}."
@@ -80,17 +80,19 @@ def candidates(largest_px: int) -> list[list[PostProcessing]]:
         "fill_holes": [0, 1],
         "dilate_px": [0, 1, 2, 3, 5],
     }
-    return [[replace(NOTHING, **{name: one}) for one in tried] for name, tried in values.items()]
+    return [
+        [replace(NOTHING, **{name: value}) for value in tried] for name, tried in values.items()
+    ]
 
 
-def combine(one: PostProcessing, other: PostProcessing) -> PostProcessing:
+def combine(base: PostProcessing, other: PostProcessing) -> PostProcessing:
     """Return the steps of both; where both have a value for one, that of `other`."""
     changed = {
         step.name: getattr(other, step.name)
         for step in fields(other)
         if getattr(other, step.name) != 0
     }
-    return replace(one, **changed)
+    return replace(base, **changed)
 
 
 def _choose_parts(mask: Mask, least_px: int, largest: int) -> Mask:

@@ -102,7 +102,7 @@ def search_steps(
         ) -> list[float]:
             base = mask_of(place)
             done = before[int(folds[place])]
-            masks = (post_process(base, combine(done, one)) for one in tried)
+            masks = (post_process(base, combine(done, candidate)) for candidate in tried)
             if objects_of is not None:
                 objects = objects_of(place)
                 return [mask_score(mask, objects) for mask in masks]
@@ -127,7 +127,9 @@ def search_steps(
         trials.append(StepTrial(_step(tried), _value(tried[best]), gain, useful))
         if useful:
             kept = combine(kept, tried[best])
-            kept_of = {fold: combine(one, tried[best_of[fold]]) for fold, one in kept_of.items()}
+            kept_of = {
+                fold: combine(chosen, tried[best_of[fold]]) for fold, chosen in kept_of.items()
+            }
         scores = honest if useful else table[:, 0]
     return PostSearch(kept, tuple(trials), scores)
 

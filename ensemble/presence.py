@@ -76,14 +76,14 @@ def search_gated_rule(
         return best
     empty = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
     for gate in gates(presence):
-        found = search_rule(
+        search = search_rule(
             emptied(histograms, presence < gate),
             metric,
             min_area_candidates=min_area_candidates,
             known=best.score - empty,
         )
-        if found.score > best.score:
-            best = RuleSearch(replace(found.rule, gate=gate), found.score, found.ties)
+        if search.score > best.score:
+            best = RuleSearch(replace(search.rule, gate=gate), search.score, search.ties)
     return best
 
 

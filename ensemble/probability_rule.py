@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.pixels import as_levels
-from goldfold.ensemble.choice import level_of
 from goldfold.ensemble.threshold import Rule, apply_rule
+from goldfold.ensemble.threshold_choice import level_of
 from goldfold.errors import InputError
 
 

@@ -76,7 +76,7 @@ def build_report(
         "optimistic": chosen.score,
         "all_empty": assessment.all_empty,
         "honest_without_presence_gate": assessment.without_gate,
-        "post_processing_tried": None if post is None else [asdict(one) for one in post.trials],
+        "post_processing_tried": None if post is None else [asdict(trial) for trial in post.trials],
         "honest_with_post_processing": None if post is None else float(post.scores.mean()),
         "overlap": [] if overlap is None else overlap.to_dict(orient="records"),
         "images": {

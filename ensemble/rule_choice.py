@@ -97,8 +97,8 @@ def choose_rule(
         InputError: lengths, shapes, dtypes or values do not fit; the message says which.
 
     >>> maps = np.array([[[0.9, 0.2]], [[0.1, 0.2]]] * 2)
-    >>> found = choose_rule(maps, [[[1, 0]], None] * 2, folds=[0, 0, 1, 1])
-    >>> found.honest, found.optimistic, found.all_empty
+    >>> rule = choose_rule(maps, [[[1, 0]], None] * 2, folds=[0, 0, 1, 1])
+    >>> rule.honest, rule.optimistic, rule.all_empty
     (1.0, 1.0, 0.5)
     """
     if choice not in names_of(RuleName):

@@ -105,9 +105,9 @@ def greedy_soup(count: int, seen_by: SeenBy, chosen: Flags, score_of: ScoreOf) -
     soup = GreedySoup((0,), score_of(seen_by((0,)), chosen), chosen)
     for place in range(1, count):
         larger = (*soup.places, place)
-        found = score_of(seen_by(larger), chosen)
-        if found > soup.score:
-            soup = GreedySoup(larger, found, chosen)
+        candidate_score = score_of(seen_by(larger), chosen)
+        if candidate_score > soup.score:
+            soup = GreedySoup(larger, candidate_score, chosen)
     return soup
 
 

@@ -49,7 +49,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Refuse levels outside 0..255 and negative areas."""
-        levels_fit = all(0 <= one < LEVELS for one in (self.top, self.bottom, self.gate))
+        levels_fit = all(0 <= level < LEVELS for level in (self.top, self.bottom, self.gate))
         if not levels_fit or self.min_area < 0:
             raise InputError(
                 "expected levels top, bottom and gate of 0 to 255 and a min_area of 0 or more, "

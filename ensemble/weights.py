@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
-from goldfold.ensemble.scale import Scale
+from goldfold.ensemble.probability_scale import Scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError, did_you_mean
 from goldfold.folds.parts import names_of as names_of_images
@@ -145,7 +145,7 @@ class Objective:
         """
         self._scales, self._metric = scales, metric
         self._places = np.stack(
-            [scale.there[one] for scale, one in zip(scales, pixels.levels, strict=True)]
+            [scale.there[levels] for scale, levels in zip(scales, pixels.levels, strict=True)]
         ).astype(np.int32)
         self._images = len(pixels.rest)
         self._bins = (pixels.images * 2 + pixels.true) * LEVELS
@@ -194,7 +194,7 @@ def hill_climb(objective: Scored, rounds: int = ROUNDS) -> list[int]:
             trial = list(weights)
             trial[member] += 1
             trials.append((objective(_reduced(trial)), trial))
-        score, weights = max(trials, key=lambda one: one[0])
+        score, weights = max(trials, key=lambda scored: scored[0])
         if score > best_score:
             best, best_score = weights, score
     return _reduced(best)
@@ -222,9 +222,9 @@ def simplex(objective: Scored, parts: int = PARTS) -> list[int]:
                         trial[taker] += share
                         trials.append((objective(_reduced(trial)), trial))
             if trials:
-                found, trial = max(trials, key=lambda one: one[0])
-                if found > score:
-                    score, weights, improved = found, trial, True
+                trial_score, trial = max(trials, key=lambda scored: scored[0])
+                if trial_score > score:
+                    score, weights, improved = trial_score, trial, True
     return _reduced(weights)
 
 

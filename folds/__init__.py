@@ -1,6 +1,6 @@
 """Folds that keep patients together and spread masks of every size evenly, and their audit."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "AuditReport",

@@ -1,6 +1,6 @@
 """Predictions out of fold and on the test set, kept as 8-bit maps at original size."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "NAMED_VIEWS",

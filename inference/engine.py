@@ -153,4 +153,4 @@ class _SameBatch(WrappedNetwork):
         output = self._network(torch.cat([images, filler]))
         if isinstance(output, torch.Tensor):
             return output[:count]
-        return tuple(one[:count] for one in output)
+        return tuple(tensor[:count] for tensor in output)

@@ -37,9 +37,9 @@ def fold_batchnorms(model: nn.Module, images: torch.Tensor) -> tuple[nn.Module, 
         for name, child in parent.named_children():
             if id(child) in gone:
                 setattr(parent, name, nn.Identity())
-    found = _first(folded(images))
+    output = _first(folded(images))
     spread = max(float(expected.std()), 1e-6)
-    if not float((found - expected).abs().max()) <= _TOLERANCE * spread:
+    if not float((output - expected).abs().max()) <= _TOLERANCE * spread:
         return model, 0
     return folded, len(pairs)
 

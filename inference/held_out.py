@@ -48,15 +48,15 @@ def held_out_histograms(
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    found = empty_histograms(len(masks), objects)
+    histograms = empty_histograms(len(masks), objects)
     with progress.task("held out", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
             pixels = np.stack([cache.pixels[rows[place]] for place in places])
             seen = predictor.probability(pixels, [image_ids[place] for place in places])
-            count_levels(found, places, seen, sizes, masks, dialect, objects)
+            count_levels(histograms, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))
-    return found
+    return histograms
 
 
 def empty_histograms(count: int, objects: Sequence[str] | None) -> IntArray:

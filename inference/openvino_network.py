@@ -46,8 +46,8 @@ class OpenvinoNetwork:
         if shape not in self._compiled:
             self._compiled[shape] = self._compile(images)
         compiled = self._compiled[shape]
-        found = compiled(images.contiguous().numpy())
-        outputs = [torch.from_numpy(found[place].copy()) for place in compiled.outputs]
+        results = compiled(images.contiguous().numpy())
+        outputs = [torch.from_numpy(results[place].copy()) for place in compiled.outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _compile(self, images: torch.Tensor) -> Any:

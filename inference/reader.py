@@ -46,7 +46,7 @@ class MapReader:
         summary_path = path.with_suffix(".json")
         if not path.is_file() or not summary_path.is_file():
             state = "is not finished" if path.is_file() else "does not exist"
-            raise InputError(f"{path} {state}. Run `goldfold predict run` (it goes on).")
+            raise InputError(f"{path} {state}. Run `goldfold predict run` (it resumes).")
         summary = read_json(summary_path)
         self.facts: dict[str, Any] = summary["facts"]
         with path.open("rb") as file:
@@ -58,14 +58,14 @@ class MapReader:
             raise _damaged(path, f"its facts are not those of {summary_path.name}")
         self._view = memoryview(self._content)
         entries = scan_records(self._view, verify=False)
-        found = {entry.image_id: entry for entry in entries}
-        if len(found) != summary["images"]:
-            raise _damaged(path, f"it has {len(found)} maps, not {summary['images']}")
+        by_id = {entry.image_id: entry for entry in entries}
+        if len(by_id) != summary["images"]:
+            raise _damaged(path, f"it has {len(by_id)} maps, not {summary['images']}")
         end = map_name("", of_class)
         self._entries: dict[str, Entry] = {
-            name.removesuffix(end): entry for name, entry in found.items() if name.endswith(end)
+            name.removesuffix(end): entry for name, entry in by_id.items() if name.endswith(end)
         }
-        if found and not self._entries:
+        if by_id and not self._entries:
             raise InputError(
                 f"{path} has no maps of class {of_class!r}. Run `goldfold predict run` again."
             )

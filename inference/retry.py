@@ -46,14 +46,14 @@ def finite_or_retried(
     Raises:
         NotFiniteError: logits are NaN or infinite in float32 too (raised by the returned call).
     """
-    found, finite = attempt(predictor.networks, predictor.device)
+    outcome, finite = attempt(predictor.networks, predictor.device)
 
     @torch.inference_mode()
     def result() -> T:
         broken: Flags = ~finite.cpu().numpy()
         if not broken.any():
-            return found
-        plain = [plain_network(one) for one in predictor.networks]
+            return outcome
+        plain = [plain_network(network) for network in predictor.networks]
         changed = any(a is not b for a, b in zip(plain, predictor.networks, strict=True))
         if predictor.device.autocast_dtype is None and not changed:
             raise _not_finite(broken, predictor, image_ids)

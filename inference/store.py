@@ -61,7 +61,7 @@ def maps_path(predictions: Path, model: str, seed: int, fold: int, split: Split)
 
 
 class MapWriter:
-    """Appends maps to a store; goes on where an earlier writer with the same facts stopped.
+    """Appends maps to a store; resumes where an earlier writer with the same facts stopped.
 
     Use it in a `with` block, and call `finish` when all maps are in. Leaving the block without
     it keeps what is there for the next writer, but no reader takes it.
@@ -214,16 +214,16 @@ class MapWriter:
     def _resume(self, restart: bool) -> None:
         """Take over the whole records, cut off a torn one, or begin anew."""
         self._file.seek(0)
-        found = self._file.read(HEADER_BYTES)
-        if found == self._header:
+        header = self._file.read(HEADER_BYTES)
+        if header == self._header:
             self._take_over()
             return
-        if not MAGIC.startswith(found[: len(MAGIC)]):
+        if not MAGIC.startswith(header[: len(MAGIC)]):
             raise InputError(
                 f"expected {self.path} to be a prediction store, found another kind of file. "
                 "Move it away."
             )
-        if len(found) == HEADER_BYTES and not restart:
+        if len(header) == HEADER_BYTES and not restart:
             raise InputError(
                 f"{self.path} was made from other facts{self._differences()}. "
                 "Pass restart=True to begin it anew, or move the file away."

@@ -140,7 +140,7 @@ def get_views(views: str | Sequence[str], mirror: tuple[int, ...] = ()) -> list[
     if not views:
         raise InputError('expected at least one view, found none. "none" is the untouched image.')
     made = [replace(_make_view(name), mirror=mirror) for name in views]
-    double = next((one for place, one in enumerate(views) if one in views[:place]), None)
+    double = next((view for place, view in enumerate(views) if view in views[:place]), None)
     if double is not None:
         raise InputError(f"expected different views, found {double!r} twice.")
     return made

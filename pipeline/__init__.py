@@ -1,6 +1,6 @@
 """What a run is: its tables, its stages and its jobs. Nothing here knows of a terminal."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "FoldTraining",

@@ -68,8 +68,8 @@ class FoldAverages:
         return {
             "best": self._seen_by((0,)),
             "predictions": self._predict(
-                [self._load(one) for one in self.checkpoints],
-                [str(one.path) for one in self.checkpoints],
+                [self._load(checkpoint) for checkpoint in self.checkpoints],
+                [str(checkpoint.path) for checkpoint in self.checkpoints],
             ),
             "uniform": self._seen_by(tuple(range(count))),
             "greedy": honest_greedy(count, self._seen_by, half, score_of),
@@ -149,7 +149,7 @@ class FoldAverages:
         facts |= {
             "weights": way,
             "sha256": file_hash(path),
-            "averaged_from": [one.sha256 for one in self.checkpoints],
+            "averaged_from": [checkpoint.sha256 for checkpoint in self.checkpoints],
             "taken": [self.checkpoints[place].path.stem for place in places],
         }
         write_json(path.with_suffix(".json"), facts)

@@ -51,19 +51,21 @@ def average_all(run: OpenRun) -> list[Compared]:
     from goldfold.pipeline.predictions import ready_jobs
 
     jobs = ready_jobs(run)
-    found = []
+    averages = []
     for name in dict.fromkeys(job.model.name for job in jobs):
-        found.append(_average_model(run, [j for j in jobs if j.model.name == name]))
+        averages.append(_average_model(run, [j for j in jobs if j.model.name == name]))
     content = {
-        one.model: {
-            **asdict(one),
-            "best": one.best,
-            "made_from": compared_checkpoints(run, [j for j in jobs if j.model.name == one.model]),
+        average.model: {
+            **asdict(average),
+            "best": average.best,
+            "made_from": compared_checkpoints(
+                run, [j for j in jobs if j.model.name == average.model]
+            ),
         }
-        for one in found
+        for average in averages
     }
     write_json(averages_path(run), content)
-    return found
+    return averages
 
 
 def _average_model(run: OpenRun, jobs: Sequence[FoldTraining]) -> Compared:

@@ -30,7 +30,9 @@ def predicting_checkpoints(run: OpenRun, job: FoldTraining) -> list[Checkpoint]:
 def compared_checkpoints(run: OpenRun, jobs: Sequence[FoldTraining]) -> dict[str, list[str]]:
     """Return the hashes of the checkpoints that are compared, by seed and fold."""
     return {
-        f"seed-{job.seed}/fold-{job.fold}": [one.sha256 for one in best_checkpoints(run, job)]
+        f"seed-{job.seed}/fold-{job.fold}": [
+            checkpoint.sha256 for checkpoint in best_checkpoints(run, job)
+        ]
         for job in jobs
     }
 
@@ -55,7 +57,7 @@ def averaged_checkpoint(run: OpenRun, job: FoldTraining, way: str) -> Checkpoint
     if not facts_path.is_file():
         raise InputError(f"{facts_path} does not exist yet. Run `{command}` first.")
     facts = read_facts(facts_path, f"Run `{command}` again.")
-    present = [one.sha256 for one in best_checkpoints(run, job)]
+    present = [checkpoint.sha256 for checkpoint in best_checkpoints(run, job)]
     if facts.get("averaged_from") != present:
         raise InputError(f"{facts_path} was made from other checkpoints. Run `{command}` again.")
     weights = facts_path.with_suffix(".safetensors")
@@ -90,18 +92,18 @@ def chosen_way(run: OpenRun, job: FoldTraining) -> str:
     if way != "auto":
         return way
     model, path = job.model.name, averages_path(run)
-    found: Any = recorded(path, model, "best")
+    best: Any = recorded(path, model, "best")
     present = compared_checkpoints(run, [job])
-    if found in WAYS and any(
+    if best in WAYS and any(
         recorded(path, model, "made_from", name) != hashes for name, hashes in present.items()
     ):
         raise InputError(
             f"{path} compares other checkpoints of {model}. Run "
             f"`{run.command('ensemble average')}` again."
         )
-    if found not in WAYS:
+    if best not in WAYS:
         raise InputError(
             f'inference.average is "auto", but {path} does not say what is best for '
             f"{model}. Run `{run.command('ensemble average')}` first."
         )
-    return str(found)
+    return str(best)

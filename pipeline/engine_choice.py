@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
@@ -28,8 +28,8 @@ def known_engine(run: OpenRun) -> str:
 
     if run.settings.inference.engine != "auto":
         return run.settings.inference.engine
-    found = recorded(_engine_path(run), "engine")
-    return found if isinstance(found, str) else "torch"
+    engine = recorded(_engine_path(run), "engine")
+    return engine if isinstance(engine, str) else "torch"
 
 
 def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[Split]) -> None:
@@ -39,8 +39,8 @@ def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[
         OutputError: the file cannot be written.
     """
     from goldfold.competitions.images_table import test_images, training_images
-    from goldfold.extent import extent_of
     from goldfold.files import write_json
+    from goldfold.image_size import height_and_width
     from goldfold.inference.engine import choose_engine
     from goldfold.inference.views import get_views
     from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
@@ -58,7 +58,7 @@ def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[
     batches = sum(counts[split] for split in splits) / inference.batch_size
     passes = max(1, int(batches * len(get_views(inference.views))))  # of each network
     size = inference.tile or inference.image_size or first.model.stages[-1].image_size
-    example = _noise(device, first, extent_of(size), inference.batch_size)
+    example = _noise(device, first, height_and_width(size), inference.batch_size)
     checkpoint = predicting_checkpoints(run, first)[0]
     model = load_model(checkpoint, device.device, channels_last=device.channels_last)
     choice = choose_engine(model, device, example, passes=passes, say=run.progress.say)
@@ -73,11 +73,11 @@ def _engine_path(run: OpenRun) -> Any:
     return run.directory.root / "predictions" / "engine.json"
 
 
-def _noise(device: Device, job: FoldTraining, extent: Extent, count: int) -> torch.Tensor:
+def _noise(device: Device, job: FoldTraining, input_size: ImageSize, count: int) -> torch.Tensor:
     """Return a batch to time a network with."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((count, job.model.channels, *extent), generator=generator)
+    images = torch.randn((count, job.model.channels, *input_size), generator=generator)
     layout = torch.channels_last if device.channels_last else torch.contiguous_format
     return images.to(device.device).contiguous(memory_format=layout)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.extent import Given
+    from goldfold.image_size import SizeLike
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.cache import ImageCache
 
 
-def training_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
+def training_cache(run: OpenRun, size: SizeLike, channels: int) -> ImageCache:
     """Return the cache of all labelled training images.
 
     Raises:
@@ -32,7 +32,7 @@ def training_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
     return _built(run, "train", train, run.task.cached_masks(train), size, channels)
 
 
-def unlabelled_cache(run: OpenRun, size: Given, channels: int) -> ImageCache:
+def unlabelled_cache(run: OpenRun, size: SizeLike, channels: int) -> ImageCache:
     """Return the cache of all test images."""
     from goldfold.competitions.images_table import test_images
 
@@ -44,7 +44,7 @@ def _built(
     split: str,
     table: pd.DataFrame,
     masks: Sequence[tuple[str, ...]] | None,
-    size: Given,
+    size: SizeLike,
     channels: int,
 ) -> ImageCache:
     """Return the cache of the images of a table, with their masks or without labels."""

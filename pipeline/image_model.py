@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.window import Window
 from goldfold.errors import InputError
-from goldfold.extent import Extent, extent_name
+from goldfold.image_size import ImageSize, size_name
 from goldfold.inference.engine import start_engine
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
@@ -60,7 +60,7 @@ class ModelMember:
 
     name: str
     channels: int
-    image_size: Extent
+    image_size: ImageSize
     networks: tuple[FoldNetworks, ...]
 
 
@@ -181,5 +181,5 @@ def _naming(member: ModelMember) -> Iterator[None]:
             raise
         raise InputError(
             f"the networks of {member.name} cannot look at images of "
-            f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
+            f"{size_name(member.image_size)} px: {error}. {REMEDY}"
         ) from error

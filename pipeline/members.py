@@ -53,9 +53,9 @@ def _open_members(
 
     members: list[Member] = []
     problems: list[str] = []
-    for one, prefix in runs_of(run):
-        found, missing = _open_own(one, split, prefix, of_class)
-        members += found
+    for member_run, prefix in runs_of(run):
+        opened, missing = _open_own(member_run, split, prefix, of_class)
+        members += opened
         problems += missing
     if problems:
         remedy = f"Run `{run.command('predict run')} --{split}`."
@@ -80,7 +80,7 @@ def runs_of(run: OpenRun) -> list[tuple[OpenRun, str]]:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.same_classes import require_same_classes
 
-    found = [(run, "")]
+    runs = [(run, "")]
     for path in run.settings.ensemble.runs:
         folder = path if path.is_absolute() else run.directory.root / path
         if not folder.is_dir():
@@ -91,8 +91,8 @@ def runs_of(run: OpenRun) -> list[tuple[OpenRun, str]]:
         other = OpenRun.open(folder, progress=run.progress)
         require_same_classes(run, other)
         _require_same_folds(run, other)
-        found.append((other, f"{folder.resolve().name}/"))
-    return found
+        runs.append((other, f"{folder.resolve().name}/"))
+    return runs
 
 
 def _require_same_folds(run: OpenRun, other: OpenRun) -> None:
@@ -173,11 +173,15 @@ def _choose(run: OpenRun, members: list[Member], weights: Mapping[str, int] | No
 
     given = run.settings.ensemble.weights
     if weights is not None:
-        return [replace(one, weight=weights[one.name]) for one in members if one.name in weights]
+        return [
+            replace(member, weight=weights[member.name])
+            for member in members
+            if member.name in weights
+        ]
     if isinstance(given, str):
         return members
     require_weight_each(run, [member.name for member in members])
-    return [replace(one, weight=weight) for one, weight in zip(members, given, strict=True)]
+    return [replace(member, weight=weight) for member, weight in zip(members, given, strict=True)]
 
 
 def require_weight_each(run: OpenRun, names: Sequence[str]) -> None:
@@ -255,17 +259,17 @@ def expected_predictions(run: OpenRun, split: Split) -> dict[str, str]:
     )
     from goldfold.pipeline.stage_runs import refuse_other_trainings
 
-    found = {}
-    for one, prefix in runs_of(run):
-        chosen = one.settings.ensemble.members
+    expected = {}
+    for member_run, prefix in runs_of(run):
+        chosen = member_run.settings.ensemble.members
         jobs = [
             job
-            for job in finished_jobs(one, choose_trainings(one))
+            for job in finished_jobs(member_run, choose_trainings(member_run))
             if chosen is None or job.model.name in chosen
         ]
-        refuse_other_trainings(one, jobs)
-        prints = images_fingerprints(one, [job.fold for job in jobs], split)
+        refuse_other_trainings(member_run, jobs)
+        prints = images_fingerprints(member_run, [job.fold for job in jobs], split)
         for job in jobs:
-            place = prefix + "/".join(store_of(one, job, split).parts[-4:])
-            found[place] = fingerprint(store_facts(one, job, prints[job.fold], split))
-    return found
+            place = prefix + "/".join(store_of(member_run, job, split).parts[-4:])
+            expected[place] = fingerprint(store_facts(member_run, job, prints[job.fold], split))
+    return expected

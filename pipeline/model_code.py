@@ -95,7 +95,7 @@ def register_code(folder: Path, code: Sequence[Mapping[str, Any]], texts: Iterab
     Raises:
         InputError: lists every module that is missing, outside the folder, or changed.
     """
-    expected = {one["module"]: one["sha256"] for one in code}
+    expected = {entry["module"]: entry["sha256"] for entry in code}
     problems = []
     for text in own_references(texts):
         reference = parse(text)

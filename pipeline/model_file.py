@@ -20,7 +20,7 @@ from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
 from goldfold.settings_competition import Strict
-from goldfold.settings_training import Extents, Size
+from goldfold.settings_training import Size, SizeSetting
 from goldfold.vocabulary import (
     Crop,
     DialectName,
@@ -105,7 +105,7 @@ class Member(Strict):
 
     name: Name
     channels: Literal[1, 3]
-    image_size: Extents
+    image_size: SizeSetting
     networks: Annotated[list[FoldWeights], Field(min_length=1, max_length=1000)]
 
 
@@ -206,7 +206,7 @@ def check_weight_files(folder: Path, source: Path, model: ModelFile) -> None:
     """
     weights = folder / "weights"
     networks = chain.from_iterable(member.networks for member in model.members)
-    names = list(chain.from_iterable(one.weights for one in networks))
+    names = list(chain.from_iterable(fold.weights for fold in networks))
     problems = [
         f"weights {name} are named {count} times (upper and lower case count as the same)"
         for name, count in Counter(name.casefold() for name in names).items()

@@ -14,7 +14,7 @@ from typing import Any
 
 from goldfold.checked_json import check_json, read_bounded
 from goldfold.errors import InputError, list_problems
-from goldfold.extent import compact, extent_of
+from goldfold.image_size import compact_size, height_and_width
 from goldfold.own_code import is_reference
 from goldfold.pipeline.image_model import FoldNetworks, ImageModel, ModelMember
 from goldfold.pipeline.model_code import CODE_FOLDER, refuse_untrusted, register_code
@@ -77,7 +77,7 @@ def describe_members(
         {
             "name": member.name,
             "channels": member.channels,
-            "image_size": compact(member.image_size),
+            "image_size": compact_size(member.image_size),
             "networks": [
                 {
                     "seed": training.seed,
@@ -173,7 +173,7 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
     return ModelMember(
         content["name"],
         content["channels"],
-        extent_of(content["image_size"]),
+        height_and_width(content["image_size"]),
         tuple(
             FoldNetworks(
                 training["seed"],

@@ -76,15 +76,15 @@ def _difference(above: dict[str, Any], beneath: dict[str, Any]) -> dict[str, Any
     >>> _difference({"a": {"x": 1, "y": 3}, "b": 1}, {"a": {"x": 1, "y": 2}, "b": 1})
     {'a': {'y': 3}}
     """
-    found: dict[str, Any] = {}
+    difference: dict[str, Any] = {}
     for key, value in above.items():
         old = beneath.get(key)
         if isinstance(value, dict) and isinstance(old, dict):
             if inner := _difference(value, old):
-                found[key] = inner
+                difference[key] = inner
         elif key not in beneath or value != old:
-            found[key] = value
-    return found
+            difference[key] = value
+    return difference
 
 
 def _text(preset: str, recipe: str, competition: dict[str, Any]) -> str:

@@ -76,7 +76,7 @@ def plan_training(
     return [f"{stage.fold_run.folder}: {_training_state(stage, overwrite)}" for stage in stages]
 
 
-def _training_state(one: StageRun, overwrite: bool) -> str:
+def _training_state(stage_run: StageRun, overwrite: bool) -> str:
     """Return what would happen to a stage.
 
     Raises:
@@ -85,7 +85,7 @@ def _training_state(one: StageRun, overwrite: bool) -> str:
     from goldfold.errors import plural
     from goldfold.training.state import read_progressed
 
-    fold_run, total = one.fold_run, one.settings.epochs
+    fold_run, total = stage_run.fold_run, stage_run.settings.epochs
     epochs = plural(total, "epoch", "epochs")
     if overwrite:
         there = fold_run.result_path.is_file() or fold_run.started()
@@ -96,7 +96,7 @@ def _training_state(one: StageRun, overwrite: bool) -> str:
     if not fold_run.started():
         return f"would train {epochs}"
     progressed = read_progressed(fold_run.state_folder)
-    return f"would go on after epoch {progressed.epoch} of {progressed.goal or total}"
+    return f"would resume after epoch {progressed.epoch} of {progressed.goal or total}"
 
 
 def plan_predictions(
@@ -135,7 +135,7 @@ def plan_predictions(
             elif finished and (reason := discarded_because(path, facts)):
                 state = f"would be predicted anew, because {reason}"
             elif finished and path.is_file():
-                state = "would go on"
+                state = "would resume"
             else:
                 state = "would be predicted"
             lines.append(f"{path.with_suffix('')}: {state}")

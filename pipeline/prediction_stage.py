@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.networks import Networks
     from goldfold.pipeline.open_run import OpenRun
@@ -56,7 +56,7 @@ def predict_jobs(
     numbers = [job.fold for job in ready]
     prints = {split: images_fingerprints(run, numbers, split) for split in splits}
     resolve_engine(run, ready, splits)
-    caches: dict[tuple[Split, Extent, int], ImageCache] = {}
+    caches: dict[tuple[Split, ImageSize, int], ImageCache] = {}
     for job in ready:
         networks = Networks(run, job)
         for split in splits:
@@ -69,7 +69,7 @@ def _predict_one(
     networks: Networks,
     split: Split,
     facts: dict[str, Any],
-    caches: dict[tuple[Split, Extent, int], ImageCache],
+    caches: dict[tuple[Split, ImageSize, int], ImageCache],
     share: tuple[int, int],
 ) -> None:
     """Predict one split with one fold's checkpoints, or say that it is up to date.
@@ -126,7 +126,7 @@ def _predict_one(
             run.progress.say(f"{name}: {done:,} of {len(chosen):,} images; the rest is others'")
 
 
-def _cache_of(run: OpenRun, split: Split, size: Extent, channels: int) -> ImageCache:
+def _cache_of(run: OpenRun, split: Split, size: ImageSize, channels: int) -> ImageCache:
     """Return a split's images at a size."""
     from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
 
@@ -153,7 +153,7 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
         images: of `images_fingerprints`.
         split: which maps.
     """
-    from goldfold.extent import compact
+    from goldfold.image_size import compact_size
     from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
     from goldfold.pipeline.engine_choice import known_engine
 
@@ -166,15 +166,15 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
         **({"mirror": list(form.mirror)} if form.mirror else {}),
         **({"classes": form.classes} if form.classes else {}),
         "merge": inference.merge,
-        "image_size": compact(image_size(run, job)),
+        "image_size": compact_size(image_size(run, job)),
         "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],
         "engine": known_engine(run),
         "batch_size": inference.batch_size,
     }
 
 
-def image_size(run: OpenRun, job: FoldTraining) -> Extent:
+def image_size(run: OpenRun, job: FoldTraining) -> ImageSize:
     """Return the height and width in pixels at which a job's networks see the images."""
-    from goldfold.extent import extent_of
+    from goldfold.image_size import height_and_width
 
-    return extent_of(run.settings.inference.image_size or job.model.stages[-1].image_size)
+    return height_and_width(run.settings.inference.image_size or job.model.stages[-1].image_size)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.errors import LeakInputError
-    from goldfold.extent import Given
+    from goldfold.image_size import SizeLike
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.pseudo_labels import PseudoLabels
 
@@ -31,7 +31,7 @@ def count_pseudo_labels(run: OpenRun, name: str, fold: int) -> int:
     return count // len(run.task.records) if isinstance(count, int) else 0
 
 
-def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: Given) -> PseudoLabels:
+def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: SizeLike) -> PseudoLabels:
     """Return the pseudo-labels that the training of a fold may learn from.
 
     Raises:

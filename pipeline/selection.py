@@ -26,8 +26,8 @@ def select_runs(
     counted: dict[str, str] = {}
 
     def agreement(best: str, name: str) -> float:
-        _, found = compare_files(files[best], files[name], str(files[best].parent))
-        known[name], counted[name] = found.agreement, found.agreement_by
+        _, comparison = compare_files(files[best], files[name], str(files[best].parent))
+        known[name], counted[name] = comparison.agreement, comparison.agreement_by
         return known[name]
 
     chosen = select_two(honest, agreement, tolerance)
@@ -51,7 +51,7 @@ def select_runs(
                 "agreement": known.get(name),
                 "verdict": verdict(name),
             }
-            for name in sorted(honest, key=lambda one: -honest[one])
+            for name in sorted(honest, key=lambda run_name: -honest[run_name])
         ],
     }
 

@@ -77,11 +77,11 @@ def fold_run_of(
     """Return the folder of a stage of a job, with what the stage is made from now."""
     from goldfold.pipeline.pseudo_labels import pseudo_labels_fingerprint
     from goldfold.training.fold_run import FoldRun
-    from goldfold.training.start import start_fingerprint
+    from goldfold.training.initial_weights import start_fingerprint
 
     stages = {
-        f"stage-{n}": one.model_dump(mode="json")
-        for n, one in enumerate(job.model.stages[:number], 1)
+        f"stage-{n}": stage_settings.model_dump(mode="json")
+        for n, stage_settings in enumerate(job.model.stages[:number], 1)
     }
     made_from: dict[str, Any] = {
         "model": job.model.model_dump(mode="json", exclude={"name", "seeds", "stages"}),

@@ -14,7 +14,7 @@ from goldfold.text_table import Line
 if TYPE_CHECKING:
     from goldfold.pipeline.job import Job
     from goldfold.pipeline.open_run import OpenRun
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
 
 
 class Stage(ABC):
@@ -196,7 +196,7 @@ class Predictions(Stage):
         facts = {}
         trainings = ready_jobs(self.run)
         for split in splits_of(self.run):
-            prints = images_fingerprints(self.run, [one.fold for one in trainings], split)
+            prints = images_fingerprints(self.run, [training.fold for training in trainings], split)
             for training in trainings:
                 path = store_of(self.run, training, split).relative_to(self.run.directory.root)
                 facts[path.as_posix()] = store_facts(

@@ -53,13 +53,13 @@ def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
     columns = {column.strip() for column in read_table(table).columns}
     known = [CompetitionSettings.model_validate(load_preset(name)) for name in preset_names()]
     fitting = [
-        one
-        for one in known
-        if one.submission.sample
-        and set(layout_of(one).columns) <= columns <= {*layout_of(one).columns, USAGE_COLUMN}
+        form
+        for form in known
+        if form.submission.sample
+        and set(layout_of(form).columns) <= columns <= {*layout_of(form).columns, USAGE_COLUMN}
     ]
     if len(fitting) > 1:
-        fitting = [one for one in fitting if _ids_fit(table, one)]
+        fitting = [form for form in fitting if _ids_fit(table, form)]
     if len(fitting) != 1:
         raise InputError(
             f"{table}: the header {show_header(sorted(columns))} fits {len(fitting)} of the "
@@ -79,5 +79,5 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
 
     read = read_table(table)
     ids = [row.key([read.require(form.submission.id_column)]) for row in read.rows[:1]]
-    whole = any(PurePath(one).suffix.lower() in _ENDINGS for one in ids)
+    whole = any(PurePath(image_id).suffix.lower() in _ENDINGS for image_id in ids)
     return whole == (form.images.id_pattern is not None)

@@ -160,8 +160,8 @@ def _checkpoints(run: OpenRun) -> dict[str, str]:
     chosen = run.settings.ensemble.members
     jobs = finished_jobs(run, choose_trainings(run))
     return {
-        one.path.relative_to(run.directory.root).as_posix(): one.sha256
+        checkpoint.path.relative_to(run.directory.root).as_posix(): checkpoint.sha256
         for job in jobs
         if chosen is None or job.model.name in chosen
-        for one in predicting_checkpoints(run, job)
+        for checkpoint in predicting_checkpoints(run, job)
     }

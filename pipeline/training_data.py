@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.settings import Sampling
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 def fold_data(
     run: OpenRun,
-    one: StageRun,
-    caches: dict[tuple[str, Extent, int], ImageCache],
+    stage_run: StageRun,
+    caches: dict[tuple[str, ImageSize, int], ImageCache],
 ) -> FoldData:
     """Return the data of a stage.
 
     Args:
         run: the run.
-        one: the stage.
+        stage_run: the stage.
         caches: by split, size and channels; one that is missing is built and added.
 
     Raises:
@@ -40,16 +40,16 @@ def fold_data(
     from goldfold.tasks.results import Lessons
 
     train = training_images(run.images).set_index("image_id")
-    fold = run.fold(one.job.fold)
+    fold = run.fold(stage_run.job.fold)
     inside = fold.training
     lessons = Lessons(
-        cache=_cache(run, "train", one, caches),
+        cache=_cache(run, "train", stage_run, caches),
         train=train,
         inside=inside,
         held_out=fold.held_out,
-        stage=one.settings,
-        weights=sampling_weights_of(train.loc[inside], one.settings.sampling),
-        pseudo=_pseudo_labelled(run, one, caches),
+        stage=stage_run.settings,
+        weights=sampling_weights_of(train.loc[inside], stage_run.settings.sampling),
+        pseudo=_pseudo_labelled(run, stage_run, caches),
     )
     return replace(run.task.fold_data(lessons), fold=fold)  # which checks the rows of the task
 
@@ -73,13 +73,13 @@ def labels_fingerprint(run: OpenRun, train: pd.DataFrame) -> str:
 def _cache(
     run: OpenRun,
     split: str,
-    one: StageRun,
-    caches: dict[tuple[str, Extent, int], ImageCache],
+    stage_run: StageRun,
+    caches: dict[tuple[str, ImageSize, int], ImageCache],
 ) -> ImageCache:
-    from goldfold.extent import extent_of
+    from goldfold.image_size import height_and_width
     from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 
-    size, channels = extent_of(one.settings.image_size), one.job.model.channels
+    size, channels = height_and_width(stage_run.settings.image_size), stage_run.job.model.channels
     key = (split, size, channels)
     if key not in caches:
         build = training_cache if split == "train" else unlabelled_cache
@@ -105,29 +105,31 @@ def sampling_weights_of(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.f
 
 def _pseudo_labelled(
     run: OpenRun,
-    one: StageRun,
-    caches: dict[tuple[str, Extent, int], ImageCache],
+    stage_run: StageRun,
+    caches: dict[tuple[str, ImageSize, int], ImageCache],
 ) -> PseudoLabelled | None:
     """Return the unlabelled images that the stage mixes in, None without."""
     from goldfold.pipeline.pseudo_labels import open_pseudo_labels
     from goldfold.training.images import PseudoLabelled
 
-    wanted = one.settings.pseudo_labels
+    wanted = stage_run.settings.pseudo_labels
     if wanted is None:
         return None
-    labels = open_pseudo_labels(run, wanted.name, one.job.fold, one.settings.image_size)
-    cache = _cache(run, "test", one, caches)
-    found = PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
-    _refuse_held_out_groups(run, one, found)
-    return found
+    labels = open_pseudo_labels(run, wanted.name, stage_run.job.fold, stage_run.settings.image_size)
+    cache = _cache(run, "test", stage_run, caches)
+    pseudo_labelled = PseudoLabelled(cache, cache.rows(labels.image_ids), labels.masks)
+    _refuse_held_out_groups(run, stage_run, pseudo_labelled)
+    return pseudo_labelled
 
 
-def _refuse_held_out_groups(run: OpenRun, one: StageRun, found: PseudoLabelled) -> None:
+def _refuse_held_out_groups(
+    run: OpenRun, stage_run: StageRun, pseudo_labelled: PseudoLabelled
+) -> None:
     """Raise LeakInputError if the fold holds out a group with a pseudo-labelled image."""
     from goldfold.competitions.images_table import group_column, test_images
 
     test = test_images(run.images)
     groups = dict(zip(test["image_id"], group_column(test, run.settings.folds.group), strict=True))
-    image_ids = [found.cache.image_ids[row] for row in found.rows]
+    image_ids = [pseudo_labelled.cache.image_ids[row] for row in pseudo_labelled.rows]
     own = [groups[image_id] for image_id in image_ids]
-    run.fold(one.job.fold).refuse_groups(image_ids, own, "training on pseudo-labels")
+    run.fold(stage_run.job.fold).refuse_groups(image_ids, own, "training on pseudo-labels")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.tasks.task import Task
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
     from goldfold.training.stage_plan import StagePlan
 
 MEASURED_STEPS = 3
@@ -144,7 +144,7 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     import numpy as np
     import torch
 
-    from goldfold.extent import extent_of
+    from goldfold.image_size import height_and_width
     from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch
@@ -154,7 +154,7 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine)
-    extent, count = extent_of(stage.crop_size or stage.image_size), stage.batch_size
+    extent, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     count *= stage.accumulation
     shape = (count, *extent) if model.channels == 1 else (count, *extent, 3)
     random = np.random.default_rng(0)
@@ -173,5 +173,5 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
         inputs = network_input(pixels, device.device, channels_last=device.channels_last)
         output = network(inputs)
         float((output if isinstance(output, torch.Tensor) else output[0]).sum())
-    validating = (perf_counter() - began) * prod(extent_of(stage.image_size)) / prod(extent)
+    validating = (perf_counter() - began) * prod(height_and_width(stage.image_size)) / prod(extent)
     return median(times[1:]) / count, validating / count

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from goldfold.extent import Extent
+    from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.training.cache import ImageCache
-    from goldfold.training.machine import Machine
     from goldfold.training.ranks import Ranks
+    from goldfold.training.runtime import Machine
 
 
 def train_jobs(
@@ -60,17 +60,17 @@ def train_jobs(
                 keep_contents(run)
         _try_networks(waiting, outputs(run))
         load_own_objects([stage.settings for stage in waiting], run.settings.competition)
-    caches: dict[tuple[str, Extent, int], ImageCache] = {}
+    caches: dict[tuple[str, ImageSize, int], ImageCache] = {}
     facts = data_facts(run)
-    for one in waiting:
+    for stage_run in waiting:
         # Only now is the stage before finished, and what this one is made from known.
-        fold_run = fold_run_of(run, one.job, one.number, facts)
+        fold_run = fold_run_of(run, stage_run.job, stage_run.number, facts)
         with writer_first(machine.ranks):
-            data = fold_data(run, one, caches)
+            data = fold_data(run, stage_run, caches)
         train_fold(
             fold_run,
-            one.job.model,
-            one.settings,
+            stage_run.job.model,
+            stage_run.settings,
             data,
             machine=machine,
             extend_epochs=extend_epochs,
@@ -97,7 +97,7 @@ def choose_machine(run: OpenRun, stop_after: str | None = None) -> Machine:
     Raises:
         InputError: the precision of the settings is not to be had, or `stop_after` is no duration.
     """
-    from goldfold.training.machine import Machine
+    from goldfold.training.runtime import Machine
     from goldfold.training.stopping import StopRequest, parse_duration
 
     seconds = None if stop_after is None else parse_duration(stop_after)
@@ -134,11 +134,11 @@ def _waiting(
     waiting = []
     stages = stage_runs(run, jobs, stage)
     refuse_others(run, stages)
-    for one in stages:
-        if one.fold_run.finished() and not extend:
-            run.progress.say(f"train {one.name}: up to date")
+    for stage_run in stages:
+        if stage_run.fold_run.finished() and not extend:
+            run.progress.say(f"train {stage_run.name}: up to date")
         else:
-            waiting.append(one)
+            waiting.append(stage_run)
     return waiting
 
 
@@ -157,10 +157,10 @@ def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
     from goldfold.training.assembly import build_network
 
     wanted = {}
-    for one in waiting:
-        model = one.job.model
-        # As in train_fold: a training that goes on needs no download.
-        own = one.fold_run.started() or one.number > 1
+    for stage_run in waiting:
+        model = stage_run.job.model
+        # As in train_fold: a training that resumes needs no download.
+        own = stage_run.fold_run.started() or stage_run.number > 1
         weights = "none" if own else model.encoder_weights
         words = [model.architecture, model.encoder, weights, model.channels, model.options]
         wanted[fingerprint([*words, model.presence_head])] = (model, weights)

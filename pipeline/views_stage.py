@@ -25,12 +25,12 @@ def compare_views(run: OpenRun, views: str | list[str]) -> list[dict[str, Any]]:
 
     made = get_views(views)
     jobs = ready_jobs(run)
-    found = []
+    comparisons = []
     for name in dict.fromkeys(job.model.name for job in jobs):
         of_model = [job for job in jobs if job.model.name == name]
-        found.append(_compare(run, of_model, [view.name for view in made]))
-    write_json(run.directory.root / "views.json", found)
-    return found
+        comparisons.append(_compare(run, of_model, [view.name for view in made]))
+    write_json(run.directory.root / "views.json", comparisons)
+    return comparisons
 
 
 def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> dict[str, Any]:

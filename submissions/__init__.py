@@ -1,6 +1,6 @@
 """Submissions: write one like the sample, check it, score it, and record its inputs."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "CheckReport",

@@ -1,6 +1,6 @@
 """What differs between kinds of competition: one `Task` each, found by `task_of`."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "Classes",

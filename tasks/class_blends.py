@@ -14,8 +14,8 @@ WAYS = names_of(WeightSearch)
 
 def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     """Return the report on members that predict classes."""
-    from goldfold.ensemble.label_merge import MERGES
-    from goldfold.ensemble.label_trials import leave_one_label_member_out, try_label_blends
+    from goldfold.ensemble.class_merge import MERGES
+    from goldfold.ensemble.class_trials import leave_one_class_member_out, try_class_blends
     from goldfold.tasks.class_held_out import ClassJudgement
     from goldfold.tasks.class_members import class_members
 
@@ -24,32 +24,37 @@ def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     names, truth, merge = members.names, judgement.truth, run.settings.ensemble.merge
     run.progress.say(f"blend: {len(members.image_ids):,} images, {len(names)} members")
     several = len(names) > 1
-    trials = try_label_blends(
+    trials = try_class_blends(
         members.probability,
         truth,
         judgement.parts,
         merges=MERGES if several else MERGES[:1],
         ways=WAYS if several else WAYS[:1],
     )
-    gains = judgement.gains(trials[0].judged, [one.judged for one in trials])
-    left_out = leave_one_label_member_out(members.probability, truth, judgement.parts, merge)
+    gains = judgement.gains(trials[0].judged, [trial.judged for trial in trials])
+    left_out = leave_one_class_member_out(members.probability, truth, judgement.parts, merge)
     return {
         "metric": truth.metric,
         "images": len(members.image_ids),
         "members": names,
         "blends": [
             {
-                "merge": one.merge,
-                "weights_by": one.way,
-                "weights": dict(zip(names, one.weights, strict=True)),
-                "honest": one.judged.honest,
+                "merge": trial.merge,
+                "weights_by": trial.way,
+                "weights": dict(zip(names, trial.weights, strict=True)),
+                "honest": trial.judged.honest,
                 "gain": gain,
-                "optimistic": one.optimistic,
+                "optimistic": trial.optimistic,
             }
-            for one, gain in zip(trials, gains, strict=True)
+            for trial, gain in zip(trials, gains, strict=True)
         ],
         "without_member": [
-            {"member": names[one.member], "merge": merge, "honest": one.honest, "gain": one.gain}
-            for one in left_out
+            {
+                "member": names[without.member],
+                "merge": merge,
+                "honest": without.honest,
+                "gain": without.gain,
+            }
+            for without in left_out
         ],
     }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.ensemble.label_measures import Bounds
-    from goldfold.ensemble.labels import LabelAssessment, Truth
+    from goldfold.ensemble.class_blend import ClassAssessment, Truth
+    from goldfold.ensemble.class_intervals import Bounds
     from goldfold.tasks.class_members import ClassMembers
     from goldfold.tasks.run_view import MemberSource, RunView
 
@@ -20,9 +20,9 @@ FORMAT = 2
 def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
     """Return what is true of images."""
     from goldfold.competitions.class_labels import label_targets
+    from goldfold.competitions.class_metric import class_weight_list
     from goldfold.competitions.images_table import CLASSES
-    from goldfold.competitions.label_metric import class_weight_list
-    from goldfold.ensemble.labels import Truth
+    from goldfold.ensemble.class_blend import Truth
 
     form = run.settings.competition
     known = images.drop_duplicates("image_id").set_index("image_id").loc[list(image_ids), CLASSES]
@@ -62,8 +62,8 @@ def assess_classes(
     import numpy as np
     import pandas as pd
 
-    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
-    from goldfold.ensemble.labels import assess_labels
+    from goldfold.ensemble.class_blend import assess_class_probabilities
+    from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
     from goldfold.files import write_text
     from goldfold.tasks.class_members import class_members
 
@@ -72,32 +72,32 @@ def assess_classes(
     view = run.fold_view
     truth = truth_of(run, run.images, members.image_ids)
     parts = view.parts(members.image_ids, settings.seed)
-    found = assess_labels(
+    assessment = assess_class_probabilities(
         members.probability, truth, parts, merge=settings.merge, weights=settings.weights
     )
-    bounds = bootstrap_labels(
+    bounds = bootstrap_classes(
         truth,
-        found.probability,
-        found.predicted,
+        assessment.probability,
+        assessment.predicted,
         view.group_numbers(members.image_ids),
         samples=settings.bootstrap_samples,
         seed=settings.seed,
     )
     rows = [
-        {"fold": name, **one}
+        {"fold": name, **measures}
         for name, here in [
-            *((str(part), parts == part) for part in found.folds),
+            *((str(part), parts == part) for part in assessment.folds),
             ("all", np.ones(len(parts), bool)),
         ]
-        for one in measures_of_classes(
-            truth.of(here), found.probability[here], found.predicted[here]
+        for measures in measures_of_classes(
+            truth.of(here), assessment.probability[here], assessment.predicted[here]
         )
     ]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
     write_text(run.directory.metrics, text)
     one_fold = np.unique(view.folds_of(members.image_ids)).size == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
-    return _report(run, members, truth, found, bounds, whole, one_fold, made_from)
+    return _report(run, members, truth, assessment, bounds, whole, one_fold, made_from)
 
 
 def with_bounds(rows: Sequence[dict[str, Any]], bounds: Bounds) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def _report(
     run: RunView,
     members: ClassMembers,
     truth: Truth,
-    found: LabelAssessment,
+    assessment: ClassAssessment,
     bounds: Bounds,
     measures: list[dict[str, Any]],
     one_fold: bool,
@@ -140,22 +140,22 @@ def _report(
         "weights": settings.weights if isinstance(settings.weights, str) else "given",
         "members": [
             {"name": name, "weight": weight}
-            for name, weight in zip(members.names, found.weights, strict=True)
+            for name, weight in zip(members.names, assessment.weights, strict=True)
         ],
         "classes": list(truth.classes),
         "exclusive": truth.exclusive,
-        "thresholds": dict(zip(truth.classes, found.thresholds, strict=True)),
+        "thresholds": dict(zip(truth.classes, assessment.thresholds, strict=True)),
         "honest": {
-            "score": found.honest,
+            "score": assessment.honest,
             "chosen_on": "the other parts of the only fold" if one_fold else "the other folds",
             "interval": {"low": bounds.score[0], "high": bounds.score[1], "level": 0.95},
             "parts" if one_fold else "folds": [
                 {"part" if one_fold else "fold": part, "images": count, "score": score}
-                for part, (count, score) in found.folds.items()
+                for part, (count, score) in assessment.folds.items()
             ],
         },
-        "optimistic": found.optimistic,
-        "constant": plain(found.constant),
+        "optimistic": assessment.optimistic,
+        "constant": plain(assessment.constant),
         "measures": measures,
         "images": len(members.image_ids),
         "made_from": dict(made_from),

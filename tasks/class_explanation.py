@@ -123,7 +123,7 @@ def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: l
 
 def _against_truth(run: RunView, decided: DecidedClasses, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the true classes of a training image and how far it is right."""
-    from goldfold.competitions.label_metric import log_losses
+    from goldfold.competitions.class_metric import log_losses
     from goldfold.tasks.class_ensemble import truth_of
 
     place = decided.members.image_ids.index(facts["image_id"])

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.ensemble.labels import JudgedLabels, Truth
+    from goldfold.ensemble.class_blend import JudgedClasses, Truth
     from goldfold.inference.predictor import Predictor
     from goldfold.tasks.results import Judgement
     from goldfold.tasks.run_view import RunView
@@ -35,7 +35,9 @@ def mean_by_image(
     """
     import numpy as np
 
-    names, place = np.unique(np.concatenate([list(one) for one in ids]), return_inverse=True)
+    names, place = np.unique(
+        np.concatenate([list(fold_ids) for fold_ids in ids]), return_inverse=True
+    )
     by_image = np.concatenate(tables, axis=1).swapaxes(0, 1)
     total = np.zeros((len(names), *by_image.shape[1:]))
     np.add.at(total, place, by_image)
@@ -54,20 +56,20 @@ class ClassJudgement:
         self.parts = run.fold_view.parts(image_ids, self.settings.seed)
         self.groups = run.fold_view.group_numbers(image_ids)
 
-    def judge(self, probability: FloatArray) -> JudgedLabels:
+    def judge(self, probability: FloatArray) -> JudgedClasses:
         """Return probabilities (N, C) with thresholds that were chosen on the other folds."""
-        from goldfold.ensemble.labels import LabelBlend, cross_fit_labels
+        from goldfold.ensemble.class_blend import ClassBlend, cross_fit_probabilities
 
-        return cross_fit_labels(self.truth, self.parts, lambda _: LabelBlend(probability))
+        return cross_fit_probabilities(self.truth, self.parts, lambda _: ClassBlend(probability))
 
-    def gains(self, base: JudgedLabels, others: Sequence[JudgedLabels]) -> list[dict[str, Any]]:
+    def gains(self, base: JudgedClasses, others: Sequence[JudgedClasses]) -> list[dict[str, Any]]:
         """Return what each of several ways gains over a first one, as JSON values."""
         from dataclasses import asdict
 
-        from goldfold.ensemble.label_gain import label_gains
+        from goldfold.ensemble.class_gain import class_gains
         from goldfold.tasks.class_ensemble import plain
 
-        found = label_gains(
+        gains = class_gains(
             self.truth,
             base,
             others,
@@ -75,16 +77,16 @@ class ClassJudgement:
             samples=self.settings.bootstrap_samples,
             seed=self.settings.seed,
         )
-        return [{key: plain(value) for key, value in asdict(one).items()} for one in found]
+        return [{key: plain(value) for key, value in asdict(gain).items()} for gain in gains]
 
 
 def see_classes(
     run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
 ) -> FloatArray:
     """Return the probabilities of the held-out images' classes, (N, C)."""
-    from goldfold.inference.labels import predict_labels
+    from goldfold.inference.class_prediction import predict_classes
 
-    return predict_labels(
+    return predict_classes(
         predictor,
         cache,
         list(held_out["image_id"]),
@@ -111,7 +113,7 @@ def see_class_sets(
 
     import numpy as np
 
-    from goldfold.inference.labels import merged_labels, see_labels
+    from goldfold.inference.class_prediction import merged_probabilities, view_probabilities
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.tasks.view_sets import timed_views
@@ -121,7 +123,7 @@ def see_class_sets(
     views, rows = get_views(list(names)), cache.rows(ids)
     probability = np.zeros((len(sets), len(ids), len(form.classes)))
     seconds = np.zeros(len(views))
-    look = partial(see_labels, exclusive=form.exclusive)
+    look = partial(view_probabilities, exclusive=form.exclusive)
     size = run.settings.inference.batch_size
     with run.progress.task(title, len(rows)) as task:
         for start in range(0, len(rows), size):
@@ -135,7 +137,7 @@ def see_class_sets(
                 for network in range(len(predictor.networks)):
                     for place in chosen:
                         merger.add(seen[place][network])
-                merged = merged_labels(merger, form.exclusive)
+                merged = merged_probabilities(merger, form.exclusive)
                 probability[number, start : start + len(pixels)] = merged
             task.advance(len(pixels))
     return probability, seconds
@@ -162,7 +164,7 @@ def judge_classes(
 
 def class_score(run: RunView, held_out: pd.DataFrame) -> Callable[[Any, NDArray[np.bool_]], float]:
     """Return what scores probabilities of held-out images at their best thresholds."""
-    from goldfold.ensemble.labels import best_thresholds
+    from goldfold.ensemble.class_blend import best_thresholds
     from goldfold.tasks.class_ensemble import truth_of
 
     truth = truth_of(run, held_out, list(held_out["image_id"]))

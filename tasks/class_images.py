@@ -66,15 +66,15 @@ class ClassImages(ImageDecision):
         self, predictor: Predictor, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]
     ) -> NDArray[np.float32]:
         """Return probabilities, (1, C)."""
-        from goldfold.inference.labels import label_probabilities
+        from goldfold.inference.class_prediction import class_probabilities
 
-        return label_probabilities(predictor, pixels, self.choice.exclusive, [image_id])
+        return class_probabilities(predictor, pixels, self.choice.exclusive, [image_id])
 
     def probability(self, output: Any, view: View, height: int, width: int) -> torch.Tensor:
         """Return (N, C)."""
-        from goldfold.training.label_validation import label_probability
+        from goldfold.training.class_validation import class_probability
 
-        return label_probability(output, self.choice.exclusive)
+        return class_probability(output, self.choice.exclusive)
 
     def decide(
         self, seen: Mapping[str, Sequence[NDArray[np.float32]]], pixels: NDArray[np.uint8]

@@ -29,7 +29,7 @@ def class_cells(
     Raises:
         InputError: predictions are missing or outdated, or a row has none.
     """
-    from goldfold.competitions.label_metric import CLIP
+    from goldfold.competitions.class_metric import CLIP
     from goldfold.submissions.layout import format_probability
 
     form = run.settings.competition
@@ -177,8 +177,8 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     import pandas as pd
 
     from goldfold.competitions.images_table import CLASSES, test_images
-    from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
-    from goldfold.ensemble.labels import honest_score
+    from goldfold.ensemble.class_blend import honest_score
+    from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
     from goldfold.files import write_text
     from goldfold.folds.parts import number_groups
     from goldfold.tasks.class_ensemble import truth_of, with_bounds
@@ -193,7 +193,7 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     known = test.set_index("image_id").loc[ids]
     groups = list(known[group]) if group in known.columns else [""] * len(ids)
     settings = run.settings.ensemble
-    bounds = bootstrap_labels(
+    bounds = bootstrap_classes(
         truth,
         probability,
         predicted,

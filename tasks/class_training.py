@@ -36,9 +36,9 @@ def class_flags(form: CompetitionSettings, targets: NDArray[np.uint8]) -> NDArra
 
 def class_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
     """Return images to learn from, and held-out ones with their classes."""
-    from goldfold.competitions.label_metric import class_weight_list
+    from goldfold.competitions.class_metric import class_weight_list
+    from goldfold.training.class_validation import LabelledImages
     from goldfold.training.fold_run import FoldData
-    from goldfold.training.label_validation import LabelledImages
 
     cache = lessons.cache
     targets = class_targets(form, lessons.train.loc[list(lessons.inside)])
@@ -72,7 +72,7 @@ def loss_weights(
         form: with the classes.
         targets: (N, C) of the images to learn from.
     """
-    from goldfold.competitions.label_metric import class_weight_list
+    from goldfold.competitions.class_metric import class_weight_list
 
     if loss.class_weights == "balanced":
         counts = targets.sum(axis=0).clip(min=1)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from goldfold.text_table import Line, Table
 
 if TYPE_CHECKING:
-    from goldfold.submissions.label_compare import LabelComparison
-    from goldfold.submissions.label_score import LabelScores
+    from goldfold.submissions.class_compare import ClassComparison
+    from goldfold.submissions.class_score import ClassScores
 
 
 def ensemble_lines(report: Mapping[str, Any]) -> list[Line]:
@@ -94,7 +94,7 @@ def judgement_lines(judgement: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def score_lines(scores: LabelScores) -> list[Line]:
+def score_lines(scores: ClassScores) -> list[Line]:
     """Return the parts of a score beside that of the classes' frequencies."""
 
     def shown(value: float) -> str:
@@ -107,7 +107,7 @@ def score_lines(scores: LabelScores) -> list[Line]:
     return [Table(["part", scores.metric, "frequencies alone", "images"], rows)]
 
 
-def comparison_lines(comparison: LabelComparison, images: int) -> list[Line]:
+def comparison_lines(comparison: ClassComparison, images: int) -> list[Line]:
     """Return where two submissions of classes differ, with up to so many images to look at."""
     cut = "" if comparison.labels_from == "the files" else ", cut at one half"
     lines: list[Line] = [

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.extent import Extent, Given
+    from goldfold.image_size import ImageSize, SizeLike
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
     from goldfold.inference.store import MapWriter
     from goldfold.progress import Progress
-    from goldfold.submissions.label_compare import LabelComparison
-    from goldfold.submissions.label_score import LabelScores
+    from goldfold.submissions.class_compare import ClassComparison
+    from goldfold.submissions.class_score import ClassScores
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
     from goldfold.tasks.image_decision import ImageDecision
@@ -96,7 +96,7 @@ class Classes(Task):
 
         return class_fold_data(self.form, lessons)
 
-    def target_shape(self, count: int, extent: Extent) -> tuple[int, ...]:
+    def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
         """Return (N, 1, C)."""
         return (count, 1, self.form.outputs)
 
@@ -114,12 +114,12 @@ class Classes(Task):
         progress: Progress,
     ) -> None:
         """Fill a store with rows of probabilities, float32 (C,)."""
-        from goldfold.inference.labels import label_forward
+        from goldfold.inference.class_prediction import class_forward
         from goldfold.inference.predict import predict_arrays
 
         ids = list(chosen["image_id"])
         predict_arrays(
-            label_forward(predictor, ids, self.form.exclusive),
+            class_forward(predictor, ids, self.form.exclusive),
             cache,
             ids,
             writer,
@@ -207,9 +207,9 @@ class Classes(Task):
         """Return the blended probabilities of an image's classes."""
         import numpy as np
 
+        from goldfold.competitions.class_metric import decide
         from goldfold.competitions.images_table import JOINT
-        from goldfold.competitions.label_metric import decide
-        from goldfold.ensemble.label_merge import merge_labels
+        from goldfold.ensemble.class_merge import merge_probabilities
         from goldfold.training.pseudo_labels import label_confidence
 
         exclusive = self.form.exclusive
@@ -218,7 +218,7 @@ class Classes(Task):
             for reader, weight in readers[""]
         ]
         weights = [weight for _, weight in rows]
-        blend = merge_labels([row for row, _ in rows], weights, "mean", exclusive=exclusive)
+        blend = merge_probabilities([row for row, _ in rows], weights, "mean", exclusive=exclusive)
         flags = decide(blend, exclusive)
         named = np.array(self.form.classes)[flags[0]].tolist()
         return Taught(
@@ -227,7 +227,7 @@ class Classes(Task):
             {"classes": JOINT.join(named)},
         )
 
-    def read_pseudo(self, path: Path, cache: Path, name: str, size: Given) -> PseudoLabels:
+    def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
         """Return probabilities in units of 1/255; they have no size."""
         import numpy as np
 
@@ -288,11 +288,11 @@ class Classes(Task):
 
     def compare(
         self, first: Path, second: Path, shapes: Mapping[str, tuple[int, int]] | None
-    ) -> LabelComparison:
+    ) -> ClassComparison:
         """Return where two submissions of classes differ."""
-        from goldfold.submissions.label_compare import compare_labels
+        from goldfold.submissions.class_compare import compare_classes
 
-        return compare_labels(
+        return compare_classes(
             first,
             second,
             layout=self.layout(),
@@ -316,14 +316,14 @@ class Classes(Task):
         shapes: Mapping[str, tuple[int, int]] | None,
         *,
         only_submitted: bool,
-    ) -> LabelScores:
+    ) -> ClassScores:
         """Return the score of a submission of classes, overall, Public and Private."""
-        from goldfold.competitions.label_metric import class_weight_list
-        from goldfold.submissions.label_score import score_labels
+        from goldfold.competitions.class_metric import class_weight_list
+        from goldfold.submissions.class_score import score_submitted_classes
         from goldfold.tasks.submission_layout import layout_of
 
         form = self.form
-        return score_labels(
+        return score_submitted_classes(
             file,
             solution,
             layout=layout_of(form),

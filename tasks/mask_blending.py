@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.blend import Blend, Member
     from goldfold.ensemble.honest import Assessment
     from goldfold.ensemble.post_search import PostSearch
-    from goldfold.ensemble.scale import Scale
+    from goldfold.ensemble.probability_scale import Scale
     from goldfold.ensemble.threshold import Rule
     from goldfold.ensemble.weights import Pixels, WeighedBlend
     from goldfold.tasks.run_view import RunView
@@ -67,7 +67,7 @@ class Blender:
 
     def scales(self, merge: str) -> dict[str, Scale] | None:
         """Return each member's scale; None for the plain mean."""
-        from goldfold.ensemble.scale import make_scale
+        from goldfold.ensemble.probability_scale import make_scale
 
         if merge == "mean":
             return None
@@ -119,7 +119,7 @@ class Blender:
 
     def scale_list(self, merge: str) -> list[Scale]:
         """Return a scale for each member in their order, the plain mean's included."""
-        from goldfold.ensemble.scale import make_scale
+        from goldfold.ensemble.probability_scale import make_scale
 
         scales = self.scales(merge)
         if scales is None:
@@ -142,7 +142,7 @@ class Blender:
         single = [self.blend([_alone(member)], "mean") for member in self.members]
         ids = [self.image_ids[place] for place in sample]
         return pack(
-            lambda place: [one.read(ids[place]) for one in single],
+            lambda place: [reader.read(ids[place]) for reader in single],
             lambda place: self.true_mask(ids[place]),
             len(ids),
             image_ids=ids,
@@ -155,7 +155,7 @@ class Blender:
         """
         from goldfold.competitions.histogram import JUDGED
         from goldfold.ensemble.blend import blend_histograms
-        from goldfold.ensemble.choice import given_rule
+        from goldfold.ensemble.threshold_choice import given_rule
 
         given, judged = self.run.settings.ensemble.thresholds, JUDGED
         if given is not None:
@@ -203,8 +203,8 @@ class Blender:
         """Return the thresholds of the settings, areas at the images' original size."""
         import numpy as np
 
-        from goldfold.ensemble.choice import given_rule
         from goldfold.ensemble.threshold import ALL_EMPTY
+        from goldfold.ensemble.threshold_choice import given_rule
 
         if self.of_class in self.run.settings.ensemble.leave_empty:
             return ALL_EMPTY
@@ -271,7 +271,7 @@ class Blender:
         honest = histograms.copy()
         for part, blend in (without or {}).items():
             honest[self.parts == part] = blend.histograms[self.parts == part]
-        rules = {one.fold: one.rule for one in assessment.folds}
+        rules = {fold.fold: fold.rule for fold in assessment.folds}
         gated = any(rule.gate for rule in rules.values())
         presence = _presence(self.blend(members), self.image_ids) if gated else None
         return overlap_table(honest, self.parts, rules, presence)
@@ -295,15 +295,15 @@ class Blender:
 
         from goldfold.competitions.histogram import LEVELS, level_histograms
 
-        found = {}
+        by_member = {}
         for member in self.members:
             counts = np.zeros(LEVELS, np.int64)
             for readers in member.seeds:
                 for reader in readers:
                     for image_id in reader.image_ids:
                         counts += level_histograms(reader.read(image_id))[0]
-            found[member.name] = counts.tolist()
-        return found
+            by_member[member.name] = counts.tolist()
+        return by_member
 
 
 def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:

@@ -20,7 +20,7 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
     from goldfold.competitions.images_table import of_class
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.blend_trials import leave_one_out, try_blends
-    from goldfold.ensemble.scale import MERGES
+    from goldfold.ensemble.probability_scale import MERGES
     from goldfold.tasks.mask_blending import Blender
 
     members = source.open("out-of-fold", name)
@@ -53,23 +53,23 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
         "members": names,
         "blends": [
             {
-                "merge": one.merge,
-                "weights_by": one.way,
-                "weights": dict(zip(names, one.weights, strict=True)),
-                "honest": one.honest,
-                "gain": _gain(one.scores - base, groups, run),
-                "optimistic": one.optimistic,
+                "merge": trial.merge,
+                "weights_by": trial.way,
+                "weights": dict(zip(names, trial.weights, strict=True)),
+                "honest": trial.honest,
+                "gain": _gain(trial.scores - base, groups, run),
+                "optimistic": trial.optimistic,
             }
-            for one in trials
+            for trial in trials
         ],
         "without_member": [
             {
-                "member": names[one.member],
+                "member": names[without.member],
                 "merge": settings.merge,
-                "honest": float(one.scores.mean()),
-                "gain": one.gain,
+                "honest": float(without.scores.mean()),
+                "gain": without.gain,
             }
-            for one in left_out
+            for without in left_out
         ],
     }
 

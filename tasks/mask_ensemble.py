@@ -21,7 +21,7 @@ def assess_masks(
     """Return the content of ensemble.json; metrics.csv and the heat maps are written."""
     import pandas as pd
 
-    from goldfold.ensemble.several import build_class_report
+    from goldfold.ensemble.class_masks import build_class_report
     from goldfold.files import write_text
 
     classes = run.settings.competition.mask_classes
@@ -97,7 +97,7 @@ def judged_masks(run: RunView) -> list[list[str]]:
 
     classes = run.settings.competition.mask_classes
     columns = [mask_columns(name)[0] for name in classes] or ["mask_rle"]
-    found = [list(run.images[column]) for column in columns]
+    rows = [list(run.images[column]) for column in columns]
     if (objects := object_cells(run.images)) is not None:
-        found.append(objects)
-    return [[*classes], *found] if classes else found
+        rows.append(objects)
+    return [[*classes], *rows] if classes else rows

@@ -148,8 +148,8 @@ def judge_masks(
     """
     import numpy as np
 
+    from goldfold.ensemble.class_masks import cross_fit_classes
     from goldfold.ensemble.honest import group_interval
-    from goldfold.ensemble.several import cross_fit_classes
     from goldfold.tasks.results import Judgement
 
     settings, form = run.settings.ensemble, run.settings.competition

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.extent import Extent, Given
+    from goldfold.image_size import ImageSize, SizeLike
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
     from goldfold.inference.store import MapWriter
@@ -90,9 +90,9 @@ class Masks(Task):
 
         return mask_fold_data(self.form, lessons)
 
-    def target_shape(self, count: int, extent: Extent) -> tuple[int, ...]:
+    def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
         """Return (N, C, H, W)."""
-        return (count, self.form.outputs, *extent)
+        return (count, self.form.outputs, *input_size)
 
     # --- prediction ----------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class Masks(Task):
             {"area_px": area},
         )
 
-    def read_pseudo(self, path: Path, cache: Path, name: str, size: Given) -> PseudoLabels:
+    def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
         """Return the maps at the size of a training, resized once and kept."""
         from goldfold.files import fingerprint
         from goldfold.inference.reader import MapReader

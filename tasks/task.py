@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.extent import Extent, Given
+    from goldfold.image_size import ImageSize, SizeLike
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
     from goldfold.inference.store import MapWriter
@@ -104,7 +104,7 @@ class Task(ABC):
         """Return what a stage of a fold learns from and is validated on."""
 
     @abstractmethod
-    def target_shape(self, count: int, extent: Extent) -> tuple[int, ...]:
+    def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
         """Return the shape of the targets of a batch."""
 
     # --- prediction ----------------------------------------------------------------------------
@@ -227,7 +227,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def read_pseudo(self, path: Path, cache: Path, name: str, size: Given) -> PseudoLabels:
+    def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
         """Return the pseudo-labels of a store at the size of a training.
 
         Args:

@@ -95,7 +95,7 @@ def timed_views(
         seen, finite = [], []
         for number, view in enumerate(views):
             begun = time.perf_counter()
-            looks = [look(one, inputs, view, device) for one in networks]
+            looks = [look(network, inputs, view, device) for network in networks]
             seen.append([probability for probability, _ in looks])
             finite.append(torch.stack([flags for _, flags in looks]))
             if device.device.type == "cuda":

@@ -62,7 +62,7 @@ def run_command(*words):
 
 
 def set_words(assignments):
-    return [word for one in assignments for word in ("--set", one)]
+    return [word for assignment in assignments for word in ("--set", assignment)]
 
 
 def make_run(data, folder, *assignments):
@@ -86,28 +86,28 @@ def init_run():
 
 
 @pytest.fixture(scope="session")
-def road(tmp_path_factory):
+def synthetic(tmp_path_factory):
     """Return a folder with `data`, a synthetic competition with quirks; nobody changes it."""
     from goldfold.competitions.synthetic import synthesize
 
-    folder = tmp_path_factory.mktemp("road")
+    folder = tmp_path_factory.mktemp("synthetic")
     synthesize(folder / "data", train=24, test=8, size=SIZE, seed=0, quirks=True, workers=1)
     return folder
 
 
 @pytest.fixture(scope="session")
-def finished(road):
+def finished(synthetic):
     """Return the run directory of a whole unbroken `goldfold run`; nobody changes it."""
-    run = make_run(road / "data", road / "runs" / "first")
+    run = make_run(synthetic / "data", synthetic / "runs" / "first")
     done = run_command("run", run)
     assert done.code == 0, done.err
     return run
 
 
 @pytest.fixture
-def data(road, tmp_path):
+def data(synthetic, tmp_path):
     """Return a copy of the competition's files that a test may spoil."""
-    shutil.copytree(road / "data", tmp_path / "data")
+    shutil.copytree(synthetic / "data", tmp_path / "data")
     return tmp_path / "data"
 
 

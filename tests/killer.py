@@ -75,8 +75,8 @@ def run(request):
 def main():
     for name in IMPORTS:
         import_module(name)
-    # A state after every epoch, or there would be none to go on from.
-    machine = sys.modules["goldfold.training.machine"].Machine
+    # A state after every epoch, or there would be none to resume from.
+    machine = sys.modules["goldfold.training.runtime"].Machine
     choose = machine.choose
     machine.choose = lambda *words: replace(choose(*words), state_seconds=0.0)
     for line in sys.stdin:

@@ -14,7 +14,7 @@ import pytest
 import typer.main
 
 ROOT = Path(__file__).parents[1]
-ROOMS = [  # data runs downward through this list and never back
+PACKAGES = [  # data runs downward through this list and never back
     "core",
     "competitions",
     "folds",
@@ -56,7 +56,7 @@ def package_name(folder):
     return ".".join(["goldfold", *parts])
 
 
-MODULES = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+MODULES = sorted(file for top_folder in PACKAGES for file in (ROOT / top_folder).rglob("*.py"))
 
 
 def name_of(file):
@@ -82,12 +82,12 @@ def imported(node):
     return []
 
 
-def room_of_import(name):
-    """Return the room that a dotted name of goldfold belongs to, None for other libraries."""
+def package_of_import(name):
+    """Return the package that a dotted name of goldfold belongs to, None for other libraries."""
     parts = name.split(".")
     if parts[0] != "goldfold":
         return None
-    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "core"
+    return parts[1] if len(parts) > 1 and parts[1] in PACKAGES else "core"
 
 
 def at_import_time(node):
@@ -120,9 +120,9 @@ def test_packages_are_the_folders_with_python_files():
 def test_every_top_package_is_its_folder():
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert setup["package-dir"] == {
-        package_name(folder): folder.name for folder in map(Path, ROOMS)
+        package_name(folder): folder.name for folder in map(Path, PACKAGES)
     }
-    assert {folder.parts[0] for folder in packaged_folders()} == set(ROOMS)
+    assert {folder.parts[0] for folder in packaged_folders()} == set(PACKAGES)
 
 
 def test_every_package_has_an_init_and_tests_have_none():
@@ -135,8 +135,8 @@ def wheel(tmp_path_factory):
     """Return the files of a wheel that is built from a copy, without the network."""
     source = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, source / room, ignore=ignore)
+    for top_folder in PACKAGES:
+        shutil.copytree(ROOT / top_folder, source / top_folder, ignore=ignore)
     for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source)
     python("from setuptools.build_meta import build_wheel; build_wheel('dist')", cwd=source)
@@ -146,11 +146,11 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_file_of_the_folders_and_nothing_else(wheel):
     expected = set()
-    for room in ROOMS:
-        target = Path("goldfold") if room == "core" else Path("goldfold", room)
-        for file in (ROOT / room).rglob("*"):
+    for top_folder in PACKAGES:
+        target = Path("goldfold") if top_folder == "core" else Path("goldfold", top_folder)
+        for file in (ROOT / top_folder).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts and file.name[0] != ".":
-                expected.add((target / file.relative_to(ROOT / room)).as_posix())
+                expected.add((target / file.relative_to(ROOT / top_folder)).as_posix())
     assert {name for name in wheel if ".dist-info/" not in name} == expected
 
 
@@ -165,14 +165,15 @@ def test_only_goldfold_reaches_the_top_level(wheel):
 def test_a_room_imports_only_from_rooms_above_it():
     wrong = []
     for file in MODULES:
-        room = file.relative_to(ROOT).parts[0]
+        top_folder = file.relative_to(ROOT).parts[0]
         if name_of(file) == "core/__main__.py":
             continue  # `python -m goldfold` is the door: it opens the roof
         wrong += [
             f"{where}: {name}"
             for where, node in statements(file)
             for name in imported(node)
-            if (other := room_of_import(name)) and ROOMS.index(other) > ROOMS.index(room)
+            if (other := package_of_import(name))
+            and PACKAGES.index(other) > PACKAGES.index(top_folder)
         ]
     assert wrong == []
 
@@ -182,7 +183,7 @@ def test_imports_are_absolute_and_begin_with_goldfold():
     for where, node in (found for file in MODULES for found in statements(file)):
         if isinstance(node, ast.ImportFrom) and node.level:
             wrong.append(f"{where}: a relative import")
-        wrong += [f"{where}: {name}" for name in imported(node) if name.split(".")[0] in ROOMS]
+        wrong += [f"{where}: {name}" for name in imported(node) if name.split(".")[0] in PACKAGES]
     assert wrong == []
 
 
@@ -269,14 +270,16 @@ def test_help_imports_nothing_heavy(words):
 
 
 def test_importing_the_rooms_imports_nothing_heavy():
-    rooms = ", ".join(package_name(Path(room)) for room in ROOMS)
-    loaded = python(f"import sys\nimport {rooms}\nprint(*sys.modules)").split()
+    packages = ", ".join(package_name(Path(top_folder)) for top_folder in PACKAGES)
+    loaded = python(f"import sys\nimport {packages}\nprint(*sys.modules)").split()
     assert HEAVY & set(loaded) == set()
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in {"core", "commands"}])
-def test_the_public_names_of_a_room_are_there(room):
-    package = importlib.import_module(f"goldfold.{room}")
+@pytest.mark.parametrize(
+    "top_folder", [top_folder for top_folder in PACKAGES if top_folder not in {"core", "commands"}]
+)
+def test_the_public_names_of_a_package_are_there(top_folder):
+    package = importlib.import_module(f"goldfold.{top_folder}")
     assert package.__all__
     assert [name for name in package.__all__ if not hasattr(package, name)] == []
     with pytest.raises(AttributeError, match="no attribute 'nothing_like_this'"):
@@ -326,9 +329,9 @@ def test_circles_are_found():
     assert set(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}})) == {"b", "c"}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_no_modules_of_a_package_import_each_other(room):
-    files = [file for file in MODULES if file.relative_to(ROOT).parts[0] == room]
+@pytest.mark.parametrize("top_folder", PACKAGES)
+def test_no_modules_of_a_package_import_each_other(top_folder):
+    files = [file for file in MODULES if file.relative_to(ROOT).parts[0] == top_folder]
     files = [file for file in files if file.name != "__init__.py"]
     modules = {module_name(file) for file in files}
     assert circles({module_name(file): needs_of(file, modules) for file in files}) == {}

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pydicom
 import pytest
 
-from goldfold.training.machine import Machine
+from goldfold.training.runtime import Machine
 
 ONE, TWO = 1, 2  # 1 failed, 2 wrong use or bad input
 
@@ -511,7 +511,7 @@ def test_a_full_disk(copied, invoke, removed, limit, named, contents, monkeypatc
         stopped = invoke("run", copied)
     refused(stopped, ONE, "cannot write", named, "Free some space")
     assert not list(copied.rglob(".*.tmp"))
-    # With space again, the same command goes on.
+    # With space again, the same command resumes.
     again = invoke("run", copied)
     assert again.code == 0, again.err
     for name in ("submission.csv", "ensemble.json", "folds.csv"):

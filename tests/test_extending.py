@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goldfold.competitions.label_metric import label_score
+from goldfold.competitions.class_metric import class_metric_score
 from goldfold.errors import InputError
 from goldfold.own_code import bind
 from goldfold.pipeline import read_model
@@ -25,9 +25,9 @@ def write_modules(folder):
 
 
 @pytest.fixture(scope="module")
-def own(road, init_run, invoke, tmp_path_factory):
+def own(synthetic, init_run, invoke, tmp_path_factory):
     """Return a whole run whose network, loss, schedule, steps and metric are those of the page."""
-    run = init_run(road / "data", tmp_path_factory.mktemp("own") / "run")
+    run = init_run(synthetic / "data", tmp_path_factory.mktemp("own") / "run")
     before, _, _ = (run / "goldfold.toml").read_text().partition("[[models]]")
     assert "folds" in before
     competition, _, models = TOML.partition("[[models]]")
@@ -51,8 +51,8 @@ def exported(own, invoke, tmp_path_factory):
     return folder
 
 
-def an_image(road):
-    return sorted((road / "data").rglob("*.dcm"))[0]
+def an_image(synthetic):
+    return sorted((synthetic / "data").rglob("*.dcm"))[0]
 
 
 def test_the_page_has_every_kind(own):
@@ -86,24 +86,24 @@ def data_of(run):
     return json.loads((run / "run.json").read_text())["settings"]["competition"]["data"]
 
 
-def test_an_export_runs_no_code_unless_trusted(exported, road, invoke):
+def test_an_export_runs_no_code_unless_trusted(exported, synthetic, invoke):
     assert [path.name for path in (exported / "code").iterdir()] == ["my_models.py"]
     assert "This runs code/my_models.py: read it first." in (exported / "README.md").read_text()
-    done = invoke("predict", "image", exported, an_image(road))
+    done = invoke("predict", "image", exported, an_image(synthetic))
     assert done.code == 2
     assert "my_models:build" in done.err
     assert str(exported / "code" / "my_models.py") in done.err
     assert "--trust" in done.err
-    done = invoke("predict", "image", exported, an_image(road), "--trust", "--json")
+    done = invoke("predict", "image", exported, an_image(synthetic), "--trust", "--json")
     assert done.code == 0, done.err
     assert done.json["images"][0]["height"] == 96
 
 
-def test_a_run_directory_runs_no_code_unless_trusted(own, road, invoke):
-    done = invoke("predict", "image", own, an_image(road))
+def test_a_run_directory_runs_no_code_unless_trusted(own, synthetic, invoke):
+    done = invoke("predict", "image", own, an_image(synthetic))
     assert done.code == 2
     assert str(own / "my_models.py") in done.err
-    done = invoke("predict", "image", own, an_image(road), "--trust")
+    done = invoke("predict", "image", own, an_image(synthetic), "--trust")
     assert done.code == 0, done.err
 
 
@@ -136,8 +136,8 @@ def test_the_metric_of_classes(tmp_path):
     metric = bind("my_metrics:brier", tmp_path)
     targets = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)
     probability = np.array([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0]])
-    assert label_score(metric, targets, probability, exclusive=False) == pytest.approx(0.75)
-    twice = label_score(
+    assert class_metric_score(metric, targets, probability, exclusive=False) == pytest.approx(0.75)
+    twice = class_metric_score(
         metric, targets, probability, exclusive=False, weights=np.array([2.0, 0.0, 1.0])
     )
     assert twice == pytest.approx(1 - 1 / 6)

@@ -1,4 +1,4 @@
-"""The whole road by the command line: stage by stage, at once, again, and after a kill."""
+"""The whole pipeline by the command line: stage by stage, at once, again, and after a kill."""
 
 import json
 import os
@@ -13,11 +13,13 @@ import pytest
 RESULTS = ("submission.csv", "ensemble.json", "submission.json")
 
 
-# --- the road ------------------------------------------------------------------------------------
+# --- the pipeline ---------------------------------------------------------------------------------
 
 
-def test_stage_by_stage_gives_what_run_gives(road, finished, invoke, init_run, tmp_path, contents):
-    run = init_run(road / "data", tmp_path / "stages")
+def test_stage_by_stage_gives_what_run_gives(
+    synthetic, finished, invoke, init_run, tmp_path, contents
+):
+    run = init_run(synthetic / "data", tmp_path / "stages")
     assert "no problems" in invoke("check", run).out
     assert "fold  images  groups" in invoke("folds", "build", run).out
     assert invoke("folds", "audit", run).code == 0
@@ -47,8 +49,8 @@ def test_stage_by_stage_gives_what_run_gives(road, finished, invoke, init_run, t
     assert (checked.code, "correct, 8 rows" in checked.out) == (0, True)
 
 
-def test_the_submission_is_scored(road, finished, invoke):
-    words = ["--solution", road / "data/solution.csv", "--competition", finished]
+def test_the_submission_is_scored(synthetic, finished, invoke):
+    words = ["--solution", synthetic / "data/solution.csv", "--competition", finished]
     scores = invoke("submit", "score", finished / "submission.csv", *words, "--json").json
     parts = [scores[name] for name in ("overall", "public", "private")]
     assert all(0 <= part["score"] <= 1 for part in parts)
@@ -237,9 +239,9 @@ def killer(tmp_path_factory):
     process.wait(30)
 
 
-def test_killed_at_every_stage_and_started_again(road, finished, killer, init_run, contents):
+def test_killed_at_every_stage_and_started_again(synthetic, finished, killer, init_run, contents):
     """One run is killed at all of these moments, one after the other, and then left alone."""
-    run = init_run(road / "data", road / "runs" / "killed")
+    run = init_run(synthetic / "data", synthetic / "runs" / "killed")
     for moment, (function, details) in KILLS.items():
         request = {"when": "after", **details}
         code, printed = killer("run", run, at=function, **request)
@@ -288,21 +290,21 @@ def test_temporary_files_of_killed_commands_are_removed(copied, invoke):
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_interrupted_by_the_user(road, killer, init_run, tmp_path):
-    run = init_run(road / "data", tmp_path / "run")
+def test_interrupted_by_the_user(synthetic, killer, init_run, tmp_path):
+    run = init_run(synthetic / "data", tmp_path / "run")
     code, printed = killer("run", run, at="goldfold.training.step:Step.take", call=2,
                            when="before", signal=signal.SIGINT)  # fmt: skip
     assert code == 130
     assert (
         "error: stopped by SIGINT; tiny fold-0 stage-1 is saved after epoch 0, step 2." in printed
     )
-    assert printed.endswith("The same command goes on from there.\n")
+    assert printed.endswith("The same command resumes from there.\n")
     assert "Traceback" not in printed
     assert killer("run", run)[0] == 0
 
 
-def test_terminated_by_the_system(road, finished, killer, init_run):
-    run = init_run(road / "data", road / "runs" / "terminated")
+def test_terminated_by_the_system(synthetic, finished, killer, init_run):
+    run = init_run(synthetic / "data", synthetic / "runs" / "terminated")
     code, printed = killer("train", "run", run, at="goldfold.training.step:Step.take", call=1,
                            when="before", signal=signal.SIGTERM)  # fmt: skip
     assert code != 143  # without folds there is nothing to train

@@ -1,6 +1,6 @@
 """From cached images to checkpoints: sampling, augmentation, networks, losses, the loop."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 _HOMES = {
     "Checkpoint": "checkpoint",
@@ -9,7 +9,7 @@ _HOMES = {
     "FoldRun": "fold_folder",
     "FoldSampler": "fold_sampler",
     "ImageCache": "cache",
-    "Machine": "machine",
+    "Machine": "runtime",
     "RECIPES": "augmentation",
     "Ranks": "ranks",
     "Recipe": "augmentation",

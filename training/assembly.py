@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from goldfold.extent import compact
+from goldfold.image_size import compact_size
 from goldfold.own_code import is_reference
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.losses.weighted import WeightedLoss
-from goldfold.training.machine import Machine
 from goldfold.training.mixing import Mixing
 from goldfold.training.networks.build import build_model
 from goldfold.training.networks.freezing import freeze
 from goldfold.training.networks.gradient_checkpointing import enable_gradient_checkpointing
 from goldfold.training.networks.own import check_own_network, require_encoder
 from goldfold.training.optimizer import build_optimizer
+from goldfold.training.runtime import Machine
 from goldfold.training.step import Step
 
 
@@ -98,7 +98,7 @@ def network_facts(
         "channels": model.channels,
         "presence_head": model.presence_head,
         "options": model.options,
-        "image_size": compact(stage.image_size),
+        "image_size": compact_size(stage.image_size),
     }
     return facts if classes is None else {**facts, "classes": classes}
 
@@ -126,7 +126,7 @@ def build_step(
         model: of `prepare_model`.
         stage: loss, optimizer, accumulation, clipping.
         machine: device, ranks, compilation.
-        class_weights: of the loss, one a class.
+        class_weights: of the loss, one per class.
         say: takes a line about what had to be done differently.
     """
     optimizer = build_optimizer(

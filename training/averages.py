@@ -77,14 +77,14 @@ class Averages:
             batches: makes some batches of training images.
             device: where the networks are.
         """
-        found = {}
+        weights = {}
         for name, average in self.by_name.items():
             if name == "swa" and not (last and average.count):
                 continue
             if has_batchnorm(average.model):
                 reestimate_batchnorm(average.model, _inputs(batches(), device), device)
-            found[name] = average.model
-        return found
+            weights[name] = average.model
+        return weights
 
     @staticmethod
     def statistics_batches(batch_size: int) -> int:

@@ -67,7 +67,7 @@ class MovingAverage(_Average):
         return self._tensors(self.count)
 
     def load_state_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Go on from `state_tensors`."""
+        """Resume from `state_tensors`."""
         self.count = self._load(tensors)
 
 
@@ -97,7 +97,7 @@ class StochasticAverage(_Average):
         return self._tensors(self.count)
 
     def load_state_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Go on from `state_tensors`."""
+        """Resume from `state_tensors`."""
         self.count = self._load(tensors)
 
 

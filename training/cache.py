@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from goldfold.competitions.image import PLAIN, Reading
 from goldfold.competitions.rle import Dialect, is_empty
 from goldfold.errors import InputError, list_problems
-from goldfold.extent import Extent, Given, extent_name, extent_of
 from goldfold.file_hashes import hash_files
 from goldfold.files import read_json
+from goldfold.image_size import ImageSize, SizeLike, height_and_width, size_name
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache_writer import (
     CachePlan,
@@ -50,7 +50,7 @@ class ImageCache:
     Attributes:
         name: `SPLIT-SIZE-gray` or `SPLIT-SIZE-rgb`, the size a side or HEIGHTxWIDTH.
         image_ids: ids in row order.
-        extent: height and width of the cached images, (H, W).
+        image_size: height and width of the cached images, (H, W).
         channels: 1 or 3.
         pixels: (N, H, W) or (N, H, W, 3) uint8.
         sizes: (N, 2) int64, height and width of the originals.
@@ -69,7 +69,7 @@ class ImageCache:
         facts = read_json(folder / f"{name}.json")
         self.fingerprint: str = facts["fingerprint"]
         self.image_ids: list[str] = facts["image_ids"]
-        self.extent: Extent = extent_of(facts["size"])
+        self.image_size: ImageSize = height_and_width(facts["size"])
         self.channels: int = facts["channels"]
         self.labelled: bool = facts["labelled"]
         self.classes: int = facts.get("classes", 1)
@@ -77,7 +77,7 @@ class ImageCache:
         self._mask_rows: NDArray[np.int64] = np.array(facts["mask_rows"], dtype=np.int64)
         self.non_empty: NDArray[np.bool_] = self._mask_rows >= 0
         self._row_of = {image_id: row for row, image_id in enumerate(self.image_ids)}
-        shape = pixel_shape(len(self.image_ids), self.extent, self.channels)
+        shape = pixel_shape(len(self.image_ids), self.image_size, self.channels)
         self.pixels: Pixels = self._open("pixels", shape)
         self._masks: Mask = self._open("masks", (int(self.non_empty.sum()), *shape[1:3]))
 
@@ -97,7 +97,7 @@ class ImageCache:
         if not self.labelled:
             raise ValueError(f"the cache {self.name} was built without masks")
         stored = self._mask_rows[row]
-        shape = self.extent if self.classes == 1 else (self.classes, *self.extent)
+        shape = self.image_size if self.classes == 1 else (self.classes, *self.image_size)
         if stored < 0:
             return np.zeros(shape, dtype=np.uint8)
         mask: Mask = self._masks[stored]
@@ -146,7 +146,7 @@ def build_cache(
     sizes: Sequence[tuple[int, int]],
     masks: Sequence[str] | Sequence[Sequence[str]] | None,
     dialect: Dialect | None,
-    size: Given,
+    size: SizeLike,
     contents: Sequence[str] | None = None,
     channels: int = 1,
     reading: Reading = PLAIN,
@@ -181,13 +181,13 @@ def build_cache(
     """
     if masks is not None and dialect is None:
         raise ValueError("masks need a dialect")
-    name = f"{split}-{extent_name(size)}-{'gray' if channels == 1 else 'rgb'}"
+    name = f"{split}-{size_name(size)}-{'gray' if channels == 1 else 'rgb'}"
     if contents is None:
         contents = hash_files(paths, root=Path(), workers=workers, progress=progress)
     rows = _list_rows(image_ids, paths, contents, sizes, masks, dialect)
     classes = len(rows[0].masks)
     plan = CachePlan(
-        name, rows, masks is not None, dialect, extent_of(size), channels, reading, classes
+        name, rows, masks is not None, dialect, height_and_width(size), channels, reading, classes
     )
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)
@@ -229,7 +229,7 @@ def _list_rows(
             content,
             int(height),
             int(width),
-            tuple(cleaned(one) for one in ([texts] if isinstance(texts, str) else texts)),
+            tuple(cleaned(text) for text in ([texts] if isinstance(texts, str) else texts)),
         )
         for image_id, path, content, (height, width), texts in columns
     ]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from goldfold.competitions.image import PLAIN, Reading, read_image
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
-from goldfold.extent import Extent, compact
 from goldfold.files import atomic_path, fingerprint, write_json
+from goldfold.image_size import ImageSize, compact_size
 from goldfold.progress import Progress
 from goldfold.training.opencv_threads import one_opencv_thread
 from goldfold.training.resize import resize_image, resize_mask
@@ -62,7 +62,7 @@ class CachePlan:
     rows: Sequence[CacheRow]
     labelled: bool
     dialect: Dialect | None
-    extent: Extent
+    image_size: ImageSize
     channels: int
     reading: Reading = PLAIN
     classes: int = 1
@@ -70,7 +70,13 @@ class CachePlan:
     def fingerprint(self) -> str:
         """Return what changes with any input; of a file its content counts, not place or time."""
         rows = [[row.image_id, row.content, row.height, row.width, *row.masks] for row in self.rows]
-        how = [_FORMAT, compact(self.extent), self.channels, self.labelled, str(self.dialect)]
+        how = [
+            _FORMAT,
+            compact_size(self.image_size),
+            self.channels,
+            self.labelled,
+            str(self.dialect),
+        ]
         if self.reading != PLAIN:
             how.append(str(self.reading))
         if self.classes > 1:
@@ -86,9 +92,9 @@ class CachePlan:
         return places
 
 
-def pixel_shape(count: int, extent: Extent, channels: int) -> tuple[int, ...]:
+def pixel_shape(count: int, image_size: ImageSize, channels: int) -> tuple[int, ...]:
     """Return the shape of the pixels: (N, H, W), or (N, H, W, 3)."""
-    return (count, *extent) if channels == 1 else (count, *extent, channels)
+    return (count, *image_size) if channels == 1 else (count, *image_size, channels)
 
 
 def write_cache(
@@ -115,8 +121,8 @@ def write_cache(
         atomic_path(folder / f"{plan.name}.masks.npy") as masks_path,
     ):
         with pixels_path.open("wb") as pixels_file, masks_path.open("wb") as masks_file:
-            _write_header(pixels_file, pixel_shape(len(plan.rows), plan.extent, plan.channels))
-            _write_header(masks_file, (max(mask_rows) + 1, *plan.extent))
+            _write_header(pixels_file, pixel_shape(len(plan.rows), plan.image_size, plan.channels))
+            _write_header(masks_file, (max(mask_rows) + 1, *plan.image_size))
             task_name = f"image cache {plan.name}"
             with one_opencv_thread(), progress.task(task_name, len(plan.rows)) as task:
                 _stream(plan, pixels_file, masks_file, workers, task.advance)
@@ -124,7 +130,7 @@ def write_cache(
     facts = {
         "fingerprint": made_from,
         "image_ids": [row.image_id for row in plan.rows],
-        "size": compact(plan.extent),
+        "size": compact_size(plan.image_size),
         "channels": plan.channels,
         "labelled": plan.labelled,
         "classes": plan.classes,
@@ -189,18 +195,18 @@ def _prepare(
         mask = None
         if any(row.masks) and plan.dialect is not None:
             mask = _packed(plan, row, plan.dialect)
-        return resize_image(pixels, *plan.extent), mask
+        return resize_image(pixels, *plan.image_size), mask
     except (GoldfoldError, OSError) as error:
         return f"{row.image_id}: {error}"
 
 
 def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint8]:
     """Return an image's masks at the cache's size, uint8 (H, W), the c-th in the bit 2 ** c."""
-    packed = np.zeros(plan.extent, np.uint8)
+    packed = np.zeros(plan.image_size, np.uint8)
     for place, text in enumerate(row.masks):
         if text:
             full = decode(text, row.height, row.width, dialect, name="mask")
-            packed |= resize_mask(full, *plan.extent) << np.uint8(place)
+            packed |= resize_mask(full, *plan.image_size) << np.uint8(place)
     return packed
 
 

@@ -148,23 +148,23 @@ def list_checkpoints(fold_folder: Path) -> list[Checkpoint]:
         InputError: facts beside a checkpoint are damaged.
         GoldfoldError: a checkpoint that a finished training kept is gone.
     """
-    found = []
+    checkpoints = []
     for facts_path in sorted((fold_folder / "checkpoints").glob("epoch-*.json")):
         facts = read_facts(facts_path, _AGAIN)
         weights = facts_path.with_suffix(".safetensors")
         if weights.is_file():
-            found.append(
+            checkpoints.append(
                 Checkpoint(weights, facts["epoch"], facts["score"], facts["sha256"], facts)
             )
-    _check_complete(fold_folder, {checkpoint.path.name for checkpoint in found})
-    return sorted(found, key=lambda one: one.rank)
+    _check_complete(fold_folder, {checkpoint.path.name for checkpoint in checkpoints})
+    return sorted(checkpoints, key=lambda checkpoint: checkpoint.rank)
 
 
 def _check_complete(fold_folder: Path, names: set[str]) -> None:
     """Raise GoldfoldError if result.json names a checkpoint that is not there."""
     result = fold_folder / RESULT
     kept = read_json(result)["checkpoints"] if result.is_file() else []
-    gone = [one["file"] for one in kept if one["file"] not in names]
+    gone = [entry["file"] for entry in kept if entry["file"] not in names]
     if gone:
         raise GoldfoldError(f"{fold_folder} has lost {', '.join(gone)}. {_AGAIN}")
 
@@ -181,7 +181,7 @@ def keep_best(
     """Remove all but the best `count` checkpoints, and any after `upto_epoch`; return the best.
 
     A checkpoint after `upto_epoch` was left by a kill between the checkpoint and the state. The
-    best `count` up to `state_epoch` stay too: a training that goes on from that state drops
+    best `count` up to `state_epoch` stay too: a training that resumes from that state drops
     the later ones, and needs them where it cannot repeat its epochs bit by bit.
     """
     ranked = [c for c in list_checkpoints(fold_folder) if c.epoch <= upto_epoch]

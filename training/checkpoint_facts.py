@@ -13,7 +13,7 @@ from goldfold.checked_json import check_json, read_checked
 from goldfold.network_options import encoder_problems, option_problems
 from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings_competition import Strict
-from goldfold.settings_training import Extents
+from goldfold.settings_training import SizeSetting
 
 MOST_BYTES = 1 << 20
 """Of the file; real ones have less than a thousandth."""
@@ -32,7 +32,7 @@ class CheckpointFacts(Strict):
     options: dict[str, str | int | float | bool | list[int]]
     presence_head: bool = False
     classes: Annotated[int, Field(ge=1, le=10_000)] = 1
-    image_size: Extents | None = None
+    image_size: SizeSetting | None = None
     epoch: Annotated[int, Field(ge=0, le=10_000_000)]
     weights: Name = "raw"
     score: float

@@ -66,8 +66,8 @@ def finite_images(*outputs: torch.Tensor | None) -> torch.Tensor:
     Args:
         outputs: (N, ...) each; None is passed over.
     """
-    given = [one for one in outputs if one is not None]
-    flags = [one.isfinite().reshape(len(one), -1).all(dim=1) for one in given]
+    given = [output for output in outputs if output is not None]
+    flags = [output.isfinite().reshape(len(output), -1).all(dim=1) for output in given]
     return torch.stack(flags).all(dim=0)
 
 

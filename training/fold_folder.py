@@ -37,11 +37,11 @@ class FoldRun:
 
     @property
     def state_folder(self) -> Path:
-        """The folder of what a training needs to go on, with the next stage or more epochs."""
+        """The folder of what a training needs to resume, with the next stage or more epochs."""
         return self.folder / "state"
 
     def started(self) -> bool:
-        """Return whether there is a state to go on from."""
+        """Return whether there is a state to resume from."""
         return (self.state_folder / "state.json").is_file()
 
     def finished(self) -> bool:
@@ -91,11 +91,11 @@ def _differences(
     there: Mapping[str, Any], here: Mapping[str, Any], path: str = ""
 ) -> dict[str, tuple[Any, Any]]:
     """Return the old and new value of everything that differs, nested tables by dotted name."""
-    found: dict[str, tuple[Any, Any]] = {}
+    differences: dict[str, tuple[Any, Any]] = {}
     for key in sorted(set(there) | set(here)):
         old, new = there.get(key), here.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found |= _differences(old, new, f"{path}{key}.")
+            differences |= _differences(old, new, f"{path}{key}.")
         elif old != new:
-            found[f"{path}{key}"] = (old, new)
-    return found
+            differences[f"{path}{key}"] = (old, new)
+    return differences

@@ -19,11 +19,11 @@ from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.assembly import build_network, require_fitting_network
 from goldfold.training.cache import ImageCache
+from goldfold.training.class_validation import LabelledImages
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, TrainingImages
-from goldfold.training.label_validation import LabelledImages
-from goldfold.training.machine import Machine
-from goldfold.training.start import starting_weights
+from goldfold.training.initial_weights import starting_weights
+from goldfold.training.runtime import Machine
 from goldfold.training.trainer import Trainer
 from goldfold.training.validation import ValidationImages
 
@@ -92,7 +92,7 @@ def train_fold(
     extend_epochs: int = 0,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Train, or go on training, a stage of one fold; return the content of its result.json.
+    """Train, or resume training, a stage of one fold; return the content of its result.json.
 
     Between epochs, and within long ones, the state is written if the last one is old enough. A
     kill costs the steps since then, which are repeated with the same images, the same

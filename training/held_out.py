@@ -9,7 +9,7 @@ from torch import nn
 
 from goldfold.errors import NotFiniteError, list_problems, plural
 from goldfold.training.finite import bad_tensors
-from goldfold.training.machine import Machine
+from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationScore
 
 if TYPE_CHECKING:

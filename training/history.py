@@ -1,4 +1,4 @@
-"""history.csv and history.jsonl: one row an epoch, the record of a training."""
+"""history.csv and history.jsonl: one row per epoch, the record of a training."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ def best_score(row: Row) -> float | None:
 def best_by_kind(history: Sequence[Row]) -> dict[str, float]:
     """Return the best score of each kind of weights (raw, ema, swa) that was validated."""
     columns = {RAW: "score", "ema": "ema_score", "swa": "swa_score"}
-    found = {
+    best = {
         kind: [row[column] for row in history if row[column] is not None]
         for kind, column in columns.items()
     }
-    return {kind: max(scores) for kind, scores in found.items() if scores}
+    return {kind: max(scores) for kind, scores in best.items() if scores}
 
 
 def best_of_each_kind(history: Sequence[Row], metric: str) -> str:

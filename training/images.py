@@ -75,11 +75,11 @@ class TrainingImages:
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.
 
-        Of several masks an image, (C, H, W). Images with classes have empty ones.
+        Of several masks per image, (C, H, W). Images with classes have empty ones.
         """
         beyond = number - len(self.rows)
         if self.labels is not None:
-            return np.zeros(self.cache.extent, np.uint8), False
+            return np.zeros(self.cache.image_size, np.uint8), False
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None
@@ -90,11 +90,11 @@ class TrainingImages:
         if self.labels is None:
             return np.stack(masks)
         own = numbers < len(self.labels)
-        found = np.empty((len(numbers), self.labels.shape[1]), np.uint8)
-        found[own] = self.labels[numbers[own]]
+        targets = np.empty((len(numbers), self.labels.shape[1]), np.uint8)
+        targets[own] = self.labels[numbers[own]]
         if self.pseudo is not None:
-            found[~own] = self.pseudo.masks[numbers[~own] - len(self.labels)]
-        return found[:, None, :]
+            targets[~own] = self.pseudo.masks[numbers[~own] - len(self.labels)]
+        return targets[:, None, :]
 
     def key(self, number: int) -> int:
         """Return what an image's random changes are drawn from: stable when images are added."""

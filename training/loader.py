@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.augmentation_levels import Recipe
-from goldfold.extent import Given
+from goldfold.image_size import SizeLike
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.images import TrainingImages
@@ -31,7 +31,7 @@ Pixels = NDArray[np.uint8] | torch.Tensor
 class Batch:
     """Images uint8 (N, H, W) or (N, H, W, 3), masks uint8 (N, H, W), numbers int64 (N,).
 
-    Several masks an image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
+    Several masks per image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
     row with a pixel each, (N, 1, C). Images and masks are arrays, or tensors in pinned memory. With
     `draws` they are still as the cache has them, and the device augments them.
     """
@@ -63,7 +63,7 @@ class Look:
     recipe: Recipe
     seed: int
     epoch: int
-    crop: Given | None = None
+    crop: SizeLike | None = None
     on_device: bool = False
 
 

@@ -31,7 +31,7 @@ class Mixing:
             targets: float32 (N, ...), 0 to 1.
         """
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        ways = [one for one in ("mixup", "cutmix") if getattr(self, one) > 0]
+        ways = [name for name in ("mixup", "cutmix") if getattr(self, name) > 0]
         way = ways[int(rng.integers(len(ways)))]
         alpha = getattr(self, way)
         share = float(rng.beta(alpha, alpha))

@@ -85,14 +85,14 @@ def encoder_blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:
     A block is a child that has weights; the members of a child that is a list or a sequence are
     blocks of their own.
     """
-    found: list[list[nn.Parameter]] = []
+    blocks: list[list[nn.Parameter]] = []
     seen: set[int] = set()
 
     def take(parameters: Iterable[nn.Parameter]) -> None:
         block = [p for p in parameters if id(p) not in seen]
         seen.update(id(p) for p in block)
         if block:
-            found.append(block)
+            blocks.append(block)
 
     take(encoder.parameters(recurse=False))
     for child in encoder.children():
@@ -100,4 +100,4 @@ def encoder_blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:
         for member in members:
             take(member.parameters())
         take(child.parameters())  # of the container itself, if it has any
-    return found
+    return blocks

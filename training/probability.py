@@ -59,7 +59,7 @@ def levels_at_size(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the 8-bit maps (H, W) of each image at its original size, on the host.
 
-    Of C masks an image, those of one image come after each other.
+    Of C masks per image, those of one image come after each other.
 
     A GPU resizes neighbours of one size together and sends them in one copy. A processor has
     nothing to copy, and a single map stays in its cache.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError
-from goldfold.extent import Given, compact, extent_name, extent_of
 from goldfold.files import atomic_path, read_json, write_json
+from goldfold.image_size import SizeLike, compact_size, height_and_width, size_name
 from goldfold.training.resize import resize_image
 
 Levels = NDArray[np.uint8]
@@ -74,8 +74,8 @@ def label_confidence(probability: NDArray[np.float64], *, exclusive: bool) -> ND
     array([0.6])
     """
     certain = probability if exclusive else np.maximum(probability, 1 - probability)
-    found: NDArray[np.float64] = certain.max(axis=1) if exclusive else certain.min(axis=1)
-    return found
+    confidence: NDArray[np.float64] = certain.max(axis=1) if exclusive else certain.min(axis=1)
+    return confidence
 
 
 def label_of(levels: Levels, *, hard: bool) -> Levels:
@@ -86,7 +86,7 @@ def label_of(levels: Levels, *, hard: bool) -> Levels:
 def cached_pseudo_labels(
     folder: Path,
     name: str,
-    size: Given,
+    size: SizeLike,
     *,
     image_ids: Sequence[str],
     read: Sequence[Callable[[str], Levels]],
@@ -105,18 +105,18 @@ def cached_pseudo_labels(
     Raises:
         OutputError: the cache cannot be written.
     """
-    path = folder / f"{name}-{extent_name(size)}.npy"
-    facts = {"made_from": made_from, "image_ids": list(image_ids), "size": compact(size)}
+    path = folder / f"{name}-{size_name(size)}.npy"
+    facts = {"made_from": made_from, "image_ids": list(image_ids), "size": compact_size(size)}
     if not _stands(path, facts):
         path.with_suffix(".json").unlink(missing_ok=True)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             classes = (len(read),) if len(read) > 1 else ()
-            shape = (len(image_ids), *classes, *extent_of(size))
+            shape = (len(image_ids), *classes, *height_and_width(size))
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             for image_id in image_ids:
                 for of_class in read:
-                    file.write(resize_image(of_class(image_id), *extent_of(size)).tobytes())
+                    file.write(resize_image(of_class(image_id), *height_and_width(size)).tobytes())
         write_json(path.with_suffix(".json"), facts)
     masks: Levels = np.load(path, mmap_mode="r" if image_ids else None, allow_pickle=False)
     return PseudoLabels(list(image_ids), masks)

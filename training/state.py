@@ -1,4 +1,4 @@
-"""What a training needs to go on where it stopped, within an epoch or after the last.
+"""What a training needs to resume where it stopped, within an epoch or after the last.
 
 Randomness is a function of (seed, epoch, step, index), so no generator needs saving: weights,
 averages of them, optimizer, history and the place in the epoch are all there is, and in fp16 the
@@ -87,7 +87,7 @@ def save_state(
 
 
 def remove_state(folder: Path) -> None:
-    """Remove a state that nothing goes on from any more: it is several times the weights."""
+    """Remove a state that nothing resumes from any more: it is several times the weights."""
     with suppress(OSError):  # dead weight, but no harm
         (folder / "state.json").unlink(missing_ok=True)
         for tensors in folder.glob("epoch-*.safetensors"):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError
-from goldfold.extent import Given
+from goldfold.image_size import SizeLike
 from goldfold.training.augmentation.on_device import augment_on_device
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
@@ -72,7 +72,7 @@ class Step:
         scaler: torch.amp.GradScaler | None = None,
         ranks: Ranks | None = None,
         network: nn.Module | None = None,
-        image_size: Given | None = None,
+        image_size: SizeLike | None = None,
         mixing: Mixing | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -85,7 +85,7 @@ class Step:
         self.mixing = mixing
         self._learned = [p for p in model.parameters() if p.requires_grad]
         self._statistics = list(model.buffers())
-        self._spare = [one.clone() for one in self._statistics]
+        self._spare = [statistic.clone() for statistic in self._statistics]
         self._rescaled = 0
 
     def take(self, batch: Batch, fraction: float, *, whole: int | None = None) -> StepResult:
@@ -162,7 +162,7 @@ class Step:
     def _on_device(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1.
 
-        Several masks an image are (N, M, S, S), classes (N, 1, 1, C).
+        Several masks per image are (N, M, S, S), classes (N, 1, 1, C).
         """
         device = self.device.device
         images, masks = torch.as_tensor(batch.images), torch.as_tensor(batch.masks)

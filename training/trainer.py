@@ -31,8 +31,8 @@ from goldfold.training.history import (
     write_history,
 )
 from goldfold.training.loader import Batch, Look, iterate_batches
-from goldfold.training.machine import Machine
 from goldfold.training.networks.freezing import set_training_mode
+from goldfold.training.runtime import Machine
 from goldfold.training.stage_plan import StagePlan, plateau_factor
 from goldfold.training.state import (
     Progressed,
@@ -130,7 +130,7 @@ class Trainer:
         self._say_where()
 
     def _extend(self) -> None:
-        """Make it known that the stage goes on, before its result is taken away."""
+        """Make it known that the stage resumes, before its result is taken away."""
         self._save_state()
         if self.ranks.is_writer:
             self.run.result_path.unlink(missing_ok=True)
@@ -248,7 +248,7 @@ class Trainer:
         self._save_state()
         raise Stopped(
             f"{self.stop.reason}; {self.name} is saved after epoch {len(self.history)}, "
-            f"step {self.so_far.step}. The same command goes on from there.",
+            f"step {self.so_far.step}. The same command resumes from there.",
             code or 143,
         )
 
@@ -369,7 +369,7 @@ class Trainer:
             if not kept:
                 raise no_checkpoint(self.run.folder, self.history)
             result = {
-                "checkpoints": [one.summary for one in kept],
+                "checkpoints": [checkpoint.summary for checkpoint in kept],
                 "epochs": len(self.history),
                 "stopped_early": len(self.history) < self.last_epoch,
                 "passes_a_step": self.step.parts,

@@ -40,7 +40,7 @@ JUDGED = judged_at(32)
 class ValidationImages:
     """Images of the validation fold: cache rows, original (height, width) and true masks.
 
-    Of `classes` masks an image, those of one image stand beside each other. Where the metric
+    Of `classes` masks per image, those of one image stand beside each other. Where the metric
     compares objects, they are cells of the column `objects` of images.csv.
     """
 
@@ -90,7 +90,7 @@ def validate(
     network trained on many non-empty images is over-confident by design.
 
     Args:
-        model: logits (N, C, S, S), C masks an image; it is left in eval mode.
+        model: logits (N, C, S, S), C masks per image; it is left in eval mode.
         cache: the images at the network's size.
         images: which of them, and what is true of them.
         metric: name of a metric of masks; of objects it is the best of the levels `JUDGED`.
@@ -124,8 +124,8 @@ def validate(
                 maps, finite = _predict_levels(model, cache, images, batch, device, retried)
                 unseen[batch] = ~finite
             # Waiting for the batch before bounds the maps that are held.
-            for one in counting:
-                one.result()
+            for pending in counting:
+                pending.result()
             counting = [
                 pool.submit(_count, histograms, images, place, levels)
                 for place, levels in zip(
@@ -133,8 +133,8 @@ def validate(
                 )
             ]
             check()
-        for one in counting:
-            one.result()
+        for pending in counting:
+            pending.result()
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
     return _score(ranks.sum_array(histograms), metric)
 

@@ -25,7 +25,7 @@ class Outcome:
     Attributes:
         sampling: name of the sampling schedule.
         variant: what is made of the training's checkpoints.
-        seed: of the trainings, one a fold.
+        seed: of the trainings, one per fold.
         scores: (N,) honest score of each image, images in the same order in all outcomes.
     """
 
@@ -113,7 +113,9 @@ def best_on_the_other_half(
     """
 
     def ranked(chosen_on: NDArray[np.bool_]) -> list[int]:
-        scores = [scores_by_level(one[chosen_on], metric).mean(axis=0).max() for one in histograms]
+        scores = [
+            scores_by_level(halves[chosen_on], metric).mean(axis=0).max() for halves in histograms
+        ]
         return [int(place) for place in np.argsort(-np.array(scores), kind="stable")[:count]]
 
     return ranked(~first), ranked(first)
@@ -142,8 +144,8 @@ def difference(
         images: fold and group of each image.
         samples: resamplings of groups.
     """
-    of_seed = {one.seed: one.scores for one in second}
-    gains = [one.scores - of_seed[one.seed] for one in first]
+    of_seed = {outcome.seed: outcome.scores for outcome in second}
+    gains = [outcome.scores - of_seed[outcome.seed] for outcome in first]
     pairs = np.array(
         [gain[images.folds == fold].mean() for gain in gains for fold in np.unique(images.folds)]
     )
@@ -166,34 +168,34 @@ def score_rows(
     """Return a row for each sampling and variant: score, its intervals and spread over seeds."""
     rows = []
     for (sampling, variant), seeds in by_way(outcomes).items():
-        scores = np.mean([one.scores for one in seeds], axis=0)
+        scores = np.mean([outcome.scores for outcome in seeds], axis=0)
         interval = group_interval(scores, images.groups, samples=samples)
-        means = np.array([one.scores.mean() for one in seeds])
+        means = np.array([outcome.scores.mean() for outcome in seeds])
         spread = f"{means.std(ddof=1):.4f}" if len(seeds) > 1 else "-"
         bounds = f"{interval.low:.4f} to {interval.high:.4f}"
         rows.append([sampling, variant, f"{scores.mean():.4f}", bounds, spread, shown[sampling]])
     return rows
 
 
-def difference_row(name: str, over: str, within: str, found: Difference) -> list[str]:
+def difference_row(name: str, over: str, within: str, difference: Difference) -> list[str]:
     """Return a row of the table of differences."""
-    over_pairs = f"{found.low:+.4f} to {found.high:+.4f}"
-    over_images = f"{found.images.low:+.4f} to {found.images.high:+.4f}"
-    count = str(found.pairs)
+    over_pairs = f"{difference.low:+.4f} to {difference.high:+.4f}"
+    over_images = f"{difference.images.low:+.4f} to {difference.images.high:+.4f}"
+    count = str(difference.pairs)
     return [
         f"{name} - {over}",
         within,
-        f"{found.mean:+.4f}",
+        f"{difference.mean:+.4f}",
         over_pairs,
         count,
         over_images,
-        found.verdict,
+        difference.verdict,
     ]
 
 
 def by_way(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:
     """Return the outcomes of all seeds by (sampling, variant), in the order given."""
-    found: dict[tuple[str, str], list[Outcome]] = {}
-    for one in outcomes:
-        found.setdefault((one.sampling, one.variant), []).append(one)
-    return found
+    by_name: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        by_name.setdefault((outcome.sampling, outcome.variant), []).append(outcome)
+    return by_name

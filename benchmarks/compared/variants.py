@@ -55,38 +55,41 @@ def variant_histograms(
         kept: .npz file in which the result is kept for the next time.
     """
     checkpoints = list_checkpoints(training)
-    made_from = fingerprint(sorted(one.sha256 for one in checkpoints))
+    made_from = fingerprint(sorted(checkpoint.sha256 for checkpoint in checkpoints))
     if kept.is_file():
         with np.load(kept, allow_pickle=False) as there:
             if str(there["made_from"]) == made_from:
                 return {name: there[name] for name in VARIANTS if name in there}
-    found = _predict_variants(checkpoints, held_out, device)
+    histograms = _predict_variants(checkpoints, held_out, device)
     content = BytesIO()
-    arrays: dict[str, Any] = {"made_from": np.array(made_from), **found}
+    arrays: dict[str, Any] = {"made_from": np.array(made_from), **histograms}
     np.savez_compressed(content, **arrays)
     write_bytes(kept, content.getvalue())
-    return found
+    return histograms
 
 
 def _predict_variants(
     checkpoints: Sequence[Checkpoint], held_out: HeldOut, device: Device
 ) -> dict[str, IntArray]:
     of_kind = {
-        kind: sorted((one for one in checkpoints if _kind(one) == kind), key=lambda one: one.epoch)
+        kind: sorted(
+            (checkpoint for checkpoint in checkpoints if _kind(checkpoint) == kind),
+            key=lambda checkpoint: checkpoint.epoch,
+        )
         for kind in ("raw", "ema", "swa")
     }
     raw = of_kind["raw"]
-    each = [_histograms([one], held_out, device) for one in raw]
+    each = [_histograms([checkpoint], held_out, device) for checkpoint in raw]
     first = halve(held_out.groups)
-    found = {"last": each[-1]}
+    variants = {"last": each[-1]}
     for name, count in (("best", 1), ("top-3 mean", 3)):
         chosen = best_on_the_other_half(each, first, count, held_out.metric)
-        halves = [_histograms([raw[place] for place in one], held_out, device) for one in chosen]
-        found[name] = np.where(first[:, None, None], *halves)
+        halves = [_histograms([raw[place] for place in half], held_out, device) for half in chosen]
+        variants[name] = np.where(first[:, None, None], *halves)
     for name, kind in (("EMA", "ema"), ("SWA", "swa")):
         if of_kind[kind]:
-            found[name] = _histograms(of_kind[kind][-1:], held_out, device)
-    return found
+            variants[name] = _histograms(of_kind[kind][-1:], held_out, device)
+    return variants
 
 
 def _kind(checkpoint: Checkpoint) -> str:
@@ -98,9 +101,9 @@ def _histograms(
     checkpoints: Sequence[Checkpoint], held_out: HeldOut, device: Device, batch_size: int = 16
 ) -> IntArray:
     """Return the histograms (N, 2, 256) of the checkpoints' mean probability, without views."""
-    models = [load_model(one, device.device) for one in checkpoints]
+    models = [load_model(checkpoint, device.device) for checkpoint in checkpoints]
     images = held_out.images
-    found = []
+    histograms = []
     for start in range(0, len(images.rows), batch_size):
         places = range(start, min(start + batch_size, len(images.rows)))
         pixels = np.stack([held_out.cache.pixels[images.rows[place]] for place in places])
@@ -114,5 +117,5 @@ def _histograms(
         for place, levels in zip(places, maps, strict=True):
             text, (height, width) = images.masks[place], images.sizes[place]
             mask = decode(text, height, width, images.dialect) if text else None
-            found.append(level_histograms(levels, mask))
-    return np.stack(found)
+            histograms.append(level_histograms(levels, mask))
+    return np.stack(histograms)

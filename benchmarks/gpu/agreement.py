@@ -58,9 +58,9 @@ def check_agreement(place: Place, report: Report) -> None:
     _one_step(report)
 
 
-def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
+def _apart(first: torch.Tensor, other: torch.Tensor) -> float:
     """Return the share of values that differ by more than one level."""
-    return float(((one.cpu().int() - other.cpu().int()).abs() > 1).float().mean())
+    return float(((first.cpu().int() - other.cpu().int()).abs() > 1).float().mean())
 
 
 def _augmentation(report: Report) -> None:
@@ -73,8 +73,8 @@ def _augmentation(report: Report) -> None:
     draws = [draw(recipe, 0, 0, index, size=256) for index in range(len(pixels))]
     on_cpu = augment_on_device(pixels, masks, draws, 256)
     on_gpu = augment_on_device(pixels.cuda(), masks.cuda(), draws, 256)
-    for name, one, other in zip(("images", "masks"), on_cpu, on_gpu, strict=True):
-        apart = _apart(one, other)
+    for name, first, other in zip(("images", "masks"), on_cpu, on_gpu, strict=True):
+        apart = _apart(first, other)
         report.judge(f"augmentation, {name}", f"{apart:.4%} differ", f"<= {FEW:.1%}", apart <= FEW)
 
 
@@ -85,7 +85,7 @@ def _levels(report: Report) -> None:
     pairs = zip(
         levels_at_size(probability, sizes), levels_at_size(probability.cuda(), sizes), strict=True
     )
-    apart = max(_apart(torch.from_numpy(one), torch.from_numpy(other)) for one, other in pairs)
+    apart = max(_apart(torch.from_numpy(first), torch.from_numpy(other)) for first, other in pairs)
     report.judge("8-bit maps", f"{apart:.4%} differ", f"<= {FEW:.1%}", apart <= FEW)
 
 

@@ -119,8 +119,8 @@ def check_resume(place: Place, report: Report) -> None:
     report.judge("resume, weights", told, limit, apart["AC"] <= 2 * apart["AB"] + 1e-12)
 
 
-def _largest(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    return max(float((one[k].double() - other[k].double()).abs().max()) for k in one)
+def _largest(first: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    return max(float((first[k].double() - other[k].double()).abs().max()) for k in first)
 
 
 def check_memory(place: Place, report: Report) -> None:

@@ -9,7 +9,7 @@ import torch
 
 @dataclass
 class Curve:
-    """One training: a value an epoch in each list, times in seconds of time.perf_counter.
+    """One training: one value per epoch in each list, times in seconds of time.perf_counter.
 
     Attributes:
         images: seen in an epoch.
@@ -77,10 +77,10 @@ class GpuClock:
         return float(sum(first.elapsed_time(last) for first, last in self._pairs[skip:])) / 1000
 
 
-def relative_differences(one: list[float], other: list[float]) -> list[float]:
+def relative_differences(first: list[float], other: list[float]) -> list[float]:
     """Return |a - b| / mean of both, an epoch each.
 
     >>> relative_differences([1.0, 3.0], [1.0, 1.0])
     [0.0, 1.0]
     """
-    return [2 * abs(a - b) / (a + b) for a, b in zip(one, other, strict=True)]
+    return [2 * abs(a - b) / (a + b) for a, b in zip(first, other, strict=True)]

@@ -19,8 +19,8 @@ from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import choose_device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.machine import Machine
 from goldfold.training.networks import build_model
+from goldfold.training.runtime import Machine
 from goldfold.training.step import Step
 from goldfold.training.validation import ValidationImages
 

@@ -38,15 +38,15 @@ def _synchronize() -> None:
 
 
 def plain_parts(pngs: Pngs, options: argparse.Namespace, device: torch.device) -> dict[str, float]:
-    """Return the milliseconds an image of each part of the plain loop."""
+    """Return the milliseconds per image of each part of the plain loop."""
     count, repeats = options.batch, options.repeats
     files = [pngs.files[place % pngs.train] for place in range(count)]
-    raw = [plain.read_pair(one) for one in files]
+    raw = [plain.read_pair(file) for file in files]
     change = plain.pipeline(options.size, augment=True)
 
     def augmented() -> list[plain.Tensors]:
         changed = [change(image=image, mask=mask) for image, mask in raw]
-        return [plain.to_tensors(one["image"], one["mask"]) for one in changed]
+        return [plain.to_tensors(pair["image"], pair["mask"]) for pair in changed]
 
     ready = augmented()
 
@@ -58,7 +58,7 @@ def plain_parts(pngs: Pngs, options: argparse.Namespace, device: torch.device) -
     optimizer = torch.optim.Adam(model.parameters(), options.learning_rate)
     images, masks = transferred()
     return {
-        "decode": milliseconds(lambda: [plain.read_pair(one) for one in files], count,
+        "decode": milliseconds(lambda: [plain.read_pair(file) for file in files], count,
                                repeats),
         "augment": milliseconds(augmented, count, repeats),
         "transfer": milliseconds(transferred, count, repeats),
@@ -70,7 +70,7 @@ def plain_parts(pngs: Pngs, options: argparse.Namespace, device: torch.device) -
 def goldfold_parts(
     cache: ImageCache, options: argparse.Namespace, device: Device
 ) -> dict[str, float]:
-    """Return the milliseconds an image of the same parts of goldfold's loop."""
+    """Return the milliseconds per image of the same parts of goldfold's loop."""
     count, repeats, recipe = options.batch, options.repeats, get_recipe(RECIPE)
     rows = range(count)
 
@@ -121,7 +121,7 @@ def network_parts(
     model: torch.nn.Module,
     options: argparse.Namespace,
 ) -> dict[str, float]:
-    """Return the milliseconds an image of forward with loss, backward and optimizer."""
+    """Return the milliseconds per image of forward with loss, backward and optimizer."""
     times: dict[str, list[float]] = {"forward": [], "backward": [], "optimizer": []}
     for _ in range(options.repeats + 1):
         model.zero_grad(set_to_none=True)
@@ -138,4 +138,6 @@ def network_parts(
             _synchronize()
             times[name].append(time.perf_counter() - began)
     # The first pass warms up.
-    return {name: 1000 * float(np.mean(one[1:])) / options.batch for name, one in times.items()}
+    return {
+        name: 1000 * float(np.mean(seconds[1:])) / options.batch for name, seconds in times.items()
+    }

@@ -1,6 +1,6 @@
 """Synthetic competitions: generated from a seed, in the file formats of real ones."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 __all__ = [
     "ClassReport",

@@ -30,7 +30,7 @@ def test_headers_only_decodes_nothing(fresh, invoke, monkeypatch):
 
 def test_what_a_setting_calls_an_error_is_one(fresh, invoke):
     words = ["competition.unlabelled=error", "competition.imageless=error"]
-    done = invoke("check", fresh, *(word for one in words for word in ("--set", one)))
+    done = invoke("check", fresh, *(word for assignment in words for word in ("--set", assignment)))
     assert done.code == 2
     assert "2 problems" in done.out
     assert not (fresh / "images.csv").exists()

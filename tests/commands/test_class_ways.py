@@ -43,7 +43,7 @@ def finished_run(invoke, data, run, preset, channels, loss, names, *more):
     """Return the run directory of a finished run."""
     settings = [models(channels, loss, names), "folds.count=2", "inference.checkpoints=2",
                 "ensemble.bootstrap_samples=100", "workers=1", *more]  # fmt: skip
-    words = [word for one in settings for word in ("--set", one)]
+    words = [word for assignment in settings for word in ("--set", assignment)]
     done = invoke("init", preset, "--data", data, "--recipe", "quick", "-o", run, *words)
     assert done.code == 0, done.err
     done = invoke("run", run)
@@ -367,7 +367,7 @@ def test_a_student_learns_from_pseudo_labels(heads, invoke, labels):
     taught = ', pseudo_labels={name="taught", share=0.4}'
     settings = [models(3, SIGMOID + taught, ["student"]), "folds.count=2", "workers=1",
                 "inference.checkpoints=1", "ensemble.bootstrap_samples=100"]  # fmt: skip
-    words = [word for one in settings for word in ("--set", one)]
+    words = [word for assignment in settings for word in ("--set", assignment)]
     data = heads.parent / "data"
     made = invoke("init", HEMORRHAGE, "--data", data, "--recipe", "quick", "-o", student, *words)
     assert made.code == 0, made.err

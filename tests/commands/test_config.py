@@ -3,12 +3,12 @@
 import tomllib
 
 
-def test_show_gives_every_setting_as_toml(finished, road, invoke):
+def test_show_gives_every_setting_as_toml(finished, synthetic, invoke):
     content = tomllib.loads(invoke("config", "show", finished).out)
     assert content["models"][0]["name"] == "tiny"
     assert content["models"][0]["stages"][0]["gradient_clip"] == 1.0
     assert content["competition"]["labels"]["dialect"] == "siim"
-    assert content["competition"]["data"] == str(road / "data")
+    assert content["competition"]["data"] == str(synthetic / "data")
 
 
 def test_show_with_an_assignment_and_as_json(finished, invoke, contents):

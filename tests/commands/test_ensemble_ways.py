@@ -13,9 +13,9 @@ TWO = f"models=[{MODEL % ('one', 0)}, {MODEL % ('two', 1)}]"
 
 
 @pytest.fixture(scope="module")
-def two_models(road, invoke, init_run, tmp_path_factory):
+def two_models(synthetic, invoke, init_run, tmp_path_factory):
     """Return the run directory of a finished run of two models; nobody changes it."""
-    folder = init_run(road / "data", tmp_path_factory.mktemp("two") / "run", TWO)
+    folder = init_run(synthetic / "data", tmp_path_factory.mktemp("two") / "run", TWO)
     done = invoke("run", folder)
     assert done.code == 0, done.err
     return folder
@@ -67,7 +67,7 @@ def test_weights_must_fit_the_members(two, invoke):
 
 
 def test_other_runs_are_blended_if_their_folds_agree(
-    two, finished, road, init_run, invoke, tmp_path
+    two, finished, synthetic, init_run, invoke, tmp_path
 ):
     done = invoke("ensemble", "run", two, "--with", finished, "--json")
     assert done.code == 0, done.err
@@ -76,7 +76,7 @@ def test_other_runs_are_blended_if_their_folds_agree(
     written = invoke("submit", "write", two, "--set", f'ensemble.runs=["{finished}"]')
     assert written.code == 0, written.err
 
-    other = init_run(road / "data", tmp_path / "other", "folds.seed=5")
+    other = init_run(synthetic / "data", tmp_path / "other", "folds.seed=5")
     assert invoke("folds", "build", other).code == 0
     refused = invoke("ensemble", "run", two, "--with", other)
     assert refused.code == 2

@@ -107,7 +107,7 @@ def two_lungs(lungs, invoke):
     tiny = MODEL.replace("epochs=1", "epochs=2").replace("image_size=32", "image_size=64")
     changes = [tiny, "folds.count=2", "inference.checkpoints=1", "ensemble.bootstrap_samples=100",
                'inference.views="hflip"', *TWO_LUNGS]  # fmt: skip
-    words = [word for one in changes for word in ("--set", one)]
+    words = [word for assignment in changes for word in ("--set", assignment)]
     made = invoke(
         "init", "montgomery-lungs", "--data", lungs / "data", "--recipe", "quick", "-o", run, *words
     )
@@ -185,7 +185,7 @@ def test_renamed_classes_are_predicted_anew(two_lungs, invoke, tmp_path):
                for one in TWO_LUNGS]  # fmt: skip
     renamed = [one.replace("dexterMask", "rightMask") for one in renamed]
     data = ["--set", f"competition.data={run.parent / 'data'}"]
-    words = [*data, *(word for one in renamed for word in ("--set", one))]
+    words = [*data, *(word for assignment in renamed for word in ("--set", assignment))]
     assert invoke("folds", "build", other, *words, "--overwrite").code == 0
     assert invoke("train", "run", other, *words, "--overwrite").code == 0
     for command in (["predict", "run"], ["ensemble", "run"]):

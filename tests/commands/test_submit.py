@@ -8,8 +8,8 @@ from goldfold.files import file_hash
 
 
 @pytest.fixture
-def sample(road):
-    return road / "data" / "stage_2_sample_submission.csv"
+def sample(synthetic):
+    return synthetic / "data" / "stage_2_sample_submission.csv"
 
 
 @pytest.fixture
@@ -99,16 +99,16 @@ def test_ids_tell_competitions_with_the_same_columns_apart(invoke, tmp_path, ima
     assert "fits 2 of the presets" not in done.err
 
 
-def test_the_truth_scores_1(road, invoke, submission, sample):
-    """The solution itself, one row an image, is a perfect submission."""
+def test_the_truth_scores_1(synthetic, invoke, submission, sample):
+    """The solution itself, one row per image, is a perfect submission."""
     first = {}
-    for row in (road / "data" / "solution.csv").read_text().splitlines()[1:]:
+    for row in (synthetic / "data" / "solution.csv").read_text().splitlines()[1:]:
         image_id, text, _ = row.split(",")
         first.setdefault(image_id, text)
     rewrite(submission, lambda rows: [rows[0], *([row[0], first[row[0]]] for row in rows[1:])])
-    words = ["--solution", road / "data" / "solution.csv", "--json"]
+    words = ["--solution", synthetic / "data" / "solution.csv", "--json"]
     scores = invoke("submit", "score", submission, *words).json
-    several = len((road / "data" / "solution.csv").read_text().splitlines()) - 1 - len(first)
+    several = len((synthetic / "data" / "solution.csv").read_text().splitlines()) - 1 - len(first)
     assert scores["overall"]["score"] == 1 or several
     rewrite(submission, lambda rows: [rows[0], *([row[0], "-1"] for row in rows[1:])])
     scores = invoke("submit", "score", submission, *words).json
@@ -143,9 +143,9 @@ def test_thresholds_of_other_settings_or_labels_are_not_applied(copied, invoke):
     assert (copied / "submission.csv").read_bytes() == before
 
 
-def test_a_score_of_some_images_only_is_offered(submission, road, invoke):
+def test_a_score_of_some_images_only_is_offered(submission, synthetic, invoke):
     rewrite(submission, lambda rows: rows[:-1])
-    words = ["--solution", road / "data" / "solution.csv"]
+    words = ["--solution", synthetic / "data" / "solution.csv"]
     done = invoke("submit", "score", submission, *words)
     assert (done.code, "--only-submitted" in done.err) == (2, True)
     assert invoke("submit", "score", submission, *words, "--only-submitted").code == 0

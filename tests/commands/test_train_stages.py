@@ -19,16 +19,16 @@ FOLD = "models/tiny/seed-0/fold-0"
 
 
 @pytest.fixture(scope="module")
-def staged(road, init_run, invoke):
+def staged(synthetic, init_run, invoke):
     """Return a run of two stages with a presence head that has gone all the way."""
-    run = init_run(road / "data", road / "runs" / "staged", TWO_STAGES)
+    run = init_run(synthetic / "data", synthetic / "runs" / "staged", TWO_STAGES)
     done = invoke("run", run, "--set", "inference.checkpoints=1")
     assert done.code == 0, done.err
     return run
 
 
-def test_the_whole_is_the_sum_of_its_parts(staged, road, init_run, invoke, contents):
-    run = init_run(road / "data", road / "runs" / "parts", TWO_STAGES)
+def test_the_whole_is_the_sum_of_its_parts(staged, synthetic, init_run, invoke, contents):
+    run = init_run(synthetic / "data", synthetic / "runs" / "parts", TWO_STAGES)
     assert invoke("folds", "build", run).code == 0
     early = invoke("train", "run", run, "--fold", "0", "--stage", "2")
     assert early.code == 2
@@ -83,7 +83,7 @@ def test_a_training_that_ends_in_time(fresh, invoke):
     assert done.code == 75
     assert "stopped because the time is up; tiny fold-0 stage-1 is saved after epoch 0" in done.err
     planned = invoke("train", "run", fresh, "--fold", "0", "--dry-run")
-    assert planned.out == f"{fresh / FOLD}/stage-1: would go on after epoch 0 of 2\n"
+    assert planned.out == f"{fresh / FOLD}/stage-1: would resume after epoch 0 of 2\n"
     assert invoke("train", "run", fresh, "--fold", "0").code == 0
 
 

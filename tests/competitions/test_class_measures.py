@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold.competitions.class_measures import class_measures, reported_score
-from goldfold.competitions.label_metric import label_score
+from goldfold.competitions.class_metric import class_metric_score
 
 METRICS = ["accuracy", "f1", "auroc", "neg-log-loss"]
 
@@ -39,7 +39,7 @@ def test_the_score_is_that_of_the_searches(metric, seed, classes, exclusive, thr
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reported = reported_score(metric, targets, probability, **how)
-    searched = label_score(metric, targets, probability, **how)
+    searched = class_metric_score(metric, targets, probability, **how)
     assert reported == pytest.approx(searched, rel=1e-12, abs=1e-12, nan_ok=True)
 
 

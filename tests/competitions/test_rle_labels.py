@@ -91,7 +91,7 @@ def test_a_missing_column_is_an_input_error(tmp_path):
     st.sampled_from(["siim", "kaggle", "row-major"]),
 )
 def test_rows_of_an_image_are_the_union_of_their_masks(tmp_path_factory, rows, name):
-    """Masks of 3 x 4 pixels from the bits of a number, some rows an image, in any order."""
+    """Masks of 3 x 4 pixels from the bits of a number, several rows per image, in any order."""
     dialect = get_dialect(name)
     masks = [((bits >> np.arange(12)) & 1).reshape(3, 4).astype(np.uint8) for _, bits in rows]
     path = tmp_path_factory.getbasetemp() / "union.csv"

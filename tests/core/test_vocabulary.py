@@ -13,9 +13,9 @@ from torch import nn
 
 from goldfold import vocabulary
 from goldfold.augmentation_levels import RECIPES
-from goldfold.competitions import label_metric, metric
+from goldfold.competitions import class_metric, metric
 from goldfold.competitions.rle import DIALECTS
-from goldfold.ensemble import label_merge, scale
+from goldfold.ensemble import class_merge, probability_scale
 from goldfold.ensemble.mask_choice import MaskDecision
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
@@ -97,7 +97,7 @@ def test_named_tables_have_every_name():
     assert tuple(merge.MERGES) == names_of(vocabulary.ViewMerge)
     assert tuple(NAMED_VIEWS) == names_of(vocabulary.ViewSet)
     assert names_of(vocabulary.Engine) == engine.ENGINES
-    assert scale.MERGES == label_merge.MERGES == names_of(vocabulary.MemberMerge)
+    assert probability_scale.MERGES == class_merge.MERGES == names_of(vocabulary.MemberMerge)
 
 
 EXCUSED = {
@@ -131,7 +131,9 @@ class Three:
     [
         (
             vocabulary.ClassMetric,
-            lambda name: label_metric.label_score(name, TARGETS, PROBABILITY, exclusive=False),
+            lambda name: class_metric.class_metric_score(
+                name, TARGETS, PROBABILITY, exclusive=False
+            ),
         ),
         (vocabulary.PixelMetric, lambda name: metric.image_scores(name, 1, 1, 1)),
         (
@@ -145,10 +147,10 @@ class Three:
                 nn.Linear(1, 1), name=name, learning_rate=0.1, weight_decay=0.0
             ),
         ),
-        (vocabulary.MemberMerge, lambda name: scale.make_scale(name, COUNTS)),
+        (vocabulary.MemberMerge, lambda name: probability_scale.make_scale(name, COUNTS)),
         (
             vocabulary.MemberMerge,
-            lambda name: label_merge.merge_labels([PROBABILITY], [1], name, exclusive=False),
+            lambda name: class_merge.merge_probabilities([PROBABILITY], [1], name, exclusive=False),
         ),
         (vocabulary.ViewMerge, merge.Merger),
         (vocabulary.WeightSearch, lambda name: choose_weights(name, Three())),
@@ -183,8 +185,8 @@ def test_no_second_list_of_these_names():
     """No other source has a Literal, tuple, list or set of names of one vocabulary alone."""
     wrong = []
     for file in sorted(ROOT.glob("[a-z]*/**/*.py")):
-        room = file.relative_to(ROOT).parts[0]
-        if room in ("tests", "benchmarks", "build") or file.name in EXCUSED:
+        top_folder = file.relative_to(ROOT).parts[0]
+        if top_folder in ("tests", "benchmarks", "build") or file.name in EXCUSED:
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Tuple | ast.List | ast.Set):

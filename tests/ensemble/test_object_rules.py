@@ -7,7 +7,6 @@ import pytest
 from goldfold.competitions.histogram import JUDGED, judged_levels, level_histograms
 from goldfold.competitions.objects import mask_score, read_objects
 from goldfold.competitions.rle import encode, get_dialect
-from goldfold.ensemble.choice import choose_rule
 from goldfold.ensemble.heat_map import draw_heat_maps
 from goldfold.ensemble.honest import assess
 from goldfold.ensemble.overlap import overlap_table
@@ -15,6 +14,7 @@ from goldfold.ensemble.plateau import find_plateau
 from goldfold.ensemble.post_search import search_steps
 from goldfold.ensemble.presence import emptied
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, apply_rule, rule_scores, search_rule
+from goldfold.ensemble.threshold_choice import choose_rule
 from goldfold.errors import InputError
 
 F2 = "f2-iou-thresholds"

@@ -5,10 +5,10 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from goldfold.competitions.histogram import level_histograms
-from goldfold.ensemble.choice import choose_rule
 from goldfold.ensemble.honest import assess, cross_fit
 from goldfold.ensemble.overlap import overlap, overlap_table
 from goldfold.ensemble.threshold import Rule, apply_rule
+from goldfold.ensemble.threshold_choice import choose_rule
 
 
 def make(count=12, empty=()):

@@ -6,7 +6,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.histogram import level_histograms
-from goldfold.ensemble.choice import choose_rule
 from goldfold.ensemble.heat_map import (
     area_axis,
     draw_heat_maps,
@@ -15,6 +14,7 @@ from goldfold.ensemble.heat_map import (
 )
 from goldfold.ensemble.plateau import find_plateau
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores, search_rule
+from goldfold.ensemble.threshold_choice import choose_rule
 
 TOPS = BOTTOMS = (0, 40, 80, 120, 160, 200, 240)
 

@@ -9,7 +9,7 @@ import pytest
 from goldfold.competitions.histogram import level_histograms
 from goldfold.ensemble.blend import blend_maps, merge_maps
 from goldfold.ensemble.blend_trials import leave_one_out, try_blends
-from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.probability_scale import make_scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.ensemble.weights import FLOOR, Objective, choose_weights, hill_climb, pack, simplex
 from goldfold.errors import InputError

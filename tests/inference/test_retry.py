@@ -10,9 +10,9 @@ from torch import nn
 
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError, NotFiniteError
+from goldfold.inference.class_prediction import predict_classes, view_probabilities
 from goldfold.inference.engine import _SameBatch
 from goldfold.inference.held_out import held_out_histograms
-from goldfold.inference.labels import predict_labels, see_labels
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
@@ -123,14 +123,14 @@ def to_views(predictor, _, look=look_at_masks):
 
 
 def to_classes(predictor, _):
-    return predict_labels(predictor, Images(), IDS, exclusive=True, batch_size=3)
+    return predict_classes(predictor, Images(), IDS, exclusive=True, batch_size=3)
 
 
 def to_class_views(predictor, _):
-    return to_views(predictor, _, partial(see_labels, exclusive=True))
+    return to_views(predictor, _, partial(view_probabilities, exclusive=True))
 
 
-ROADS = {
+PREDICTIONS = {
     "store": (to_store, False),
     "histograms": (to_histograms, False),
     "views": (to_views, False),
@@ -139,10 +139,10 @@ ROADS = {
 }
 
 
-@pytest.fixture(params=ROADS)
-def road(request):
+@pytest.fixture(params=PREDICTIONS)
+def prediction(request):
     """Return a way from a predictor to numbers, and whether they are of classes."""
-    return ROADS[request.param]
+    return PREDICTIONS[request.param]
 
 
 def predictor_of(networks, device=CPU, progress=None):
@@ -152,8 +152,8 @@ def predictor_of(networks, device=CPU, progress=None):
     )
 
 
-def test_what_overflows_in_half_precision_is_predicted_in_float32(road, tmp_path):
-    predict, of_classes = road
+def test_what_overflows_in_half_precision_is_predicted_in_float32(prediction, tmp_path):
+    predict, of_classes = prediction
     network, heard = Overflowing(of_classes), Heard()
     expected = predict(predictor_of([network]), tmp_path)
     (tmp_path / "half").mkdir()
@@ -169,8 +169,8 @@ def test_what_overflows_in_half_precision_is_predicted_in_float32(road, tmp_path
 
 @pytest.mark.parametrize("device", [CPU, HALF], ids=["float32", "fp16"])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
-def test_only_the_image_and_the_checkpoint_at_fault_are_named(road, tmp_path, device, value):
-    predict, of_classes = road
+def test_only_the_image_and_the_checkpoint_at_fault_are_named(prediction, tmp_path, device, value):
+    predict, of_classes = prediction
     networks = [Dots(of_classes), Spoiling(of_classes, value)]
     with pytest.raises(NotFiniteError) as error:
         predict(predictor_of(networks, device), tmp_path)

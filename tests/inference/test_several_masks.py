@@ -1,4 +1,4 @@
-"""Several maps an image: stored by class, read as if each were the only one."""
+"""Several maps per image: stored by class, read as if each were the only one."""
 
 import numpy as np
 import pytest

@@ -234,7 +234,7 @@ class Recorder:
         self._wrap(owner, name, made)
 
     def _record_mask_choices(self):
-        from goldfold.ensemble import blend, blend_trials, honest, several, weights
+        from goldfold.ensemble import blend, blend_trials, class_masks, honest, weights
         from goldfold.inference import held_out
         from goldfold.tasks.masks import Masks
 
@@ -246,7 +246,7 @@ class Recorder:
         self._wrap(weights.Objective, "histograms", self._objective_histograms)
         for way in ("hill_climb", "simplex"):
             self._wrap(weights, way, self._weighing)
-        for owner in (honest, blend_trials, several):
+        for owner in (honest, blend_trials, class_masks):
             self._cross_fitting(owner, "cross_fit")
         self._wrap(weights.WeighedBlend, "__getattribute__", self._using_blend)
         self._choosing(honest, "choose_rule", lambda histograms, *_: histograms)
@@ -313,8 +313,8 @@ class Recorder:
         return None if known is None else known[1]
 
     def _record_class_choices(self):
-        from goldfold.ensemble import label_trials, labels
-        from goldfold.inference import labels as predicted
+        from goldfold.ensemble import class_blend, class_trials
+        from goldfold.inference import class_prediction as predicted
         from goldfold.tasks import class_members
         from goldfold.tasks.classes import Classes
 
@@ -325,16 +325,16 @@ class Recorder:
         )
         self._learning(
             predicted,
-            "predict_labels",
+            "predict_classes",
             lambda found, _, __, ids: [(found.astype("float64"), ids)],
         )
         self._learning(Classes, "see_sets", seen_in_sets)
-        for owner in (labels, label_trials):
-            self._wrap(owner, "merge_labels", self._merging)
-            self._cross_fitting(owner, "cross_fit_labels")
-        self._wrap(labels.LabelBlends, "chosen_on", self._class_blend)
-        self._choosing(labels, "best_thresholds", lambda _, probability: probability)
-        self._judging(labels, "decide")
+        for owner in (class_blend, class_trials):
+            self._wrap(owner, "merge_probabilities", self._merging)
+            self._cross_fitting(owner, "cross_fit_probabilities")
+        self._wrap(class_blend.ClassBlends, "chosen_on", self._class_blend)
+        self._choosing(class_blend, "best_thresholds", lambda _, probability: probability)
+        self._judging(class_blend, "decide")
 
     def _merging(self, merge):
         def wrapped(members, *words, **named):

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goldfold.ensemble import label_merge, scale, weights
-from goldfold.ensemble.labels import LabelBlends
+from goldfold.ensemble import class_merge, probability_scale, weights
+from goldfold.ensemble.class_blend import ClassBlends
 from goldfold.ensemble.weights import Pixels
 from goldfold.errors import LeakError, LeakInputError
 from goldfold.folds.fold_view import FoldView
@@ -143,8 +143,8 @@ def few_blends():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights.hill_climb, "__defaults__", (4,))
         patch.setattr(mask_blends, "WAYS", ("hill-climb",))
-        patch.setattr(scale, "MERGES", ("mean",))
-        patch.setattr(label_merge, "MERGES", ("mean",))
+        patch.setattr(probability_scale, "MERGES", ("mean",))
+        patch.setattr(class_merge, "MERGES", ("mean",))
         yield
 
 
@@ -283,11 +283,11 @@ def test_the_recorder_sees_what_no_guard_sees(watched, spoiled, recorder, monkey
 
 
 def test_blend_weights_chosen_on_what_they_judge(watched, spoiled, monkeypatch):
-    """Masks choose weights on `Pixels`, classes on the images that `LabelBlends` is given."""
-    right = LabelBlends.chosen_on
+    """Masks choose weights on `Pixels`, classes on the images that `ClassBlends` is given."""
+    right = ClassBlends.chosen_on
     monkeypatch.setattr(Pixels, "of", lambda self, chosen: self)
     monkeypatch.setattr(
-        LabelBlends, "chosen_on", lambda self, which: right(self, np.ones_like(which))
+        ClassBlends, "chosen_on", lambda self, which: right(self, np.ones_like(which))
     )
     spoiled.directory.ensemble.unlink()
     with pytest.raises(LeakError, match=r"part 0: blend weights were about to judge .* images"):

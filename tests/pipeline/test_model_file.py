@@ -20,7 +20,7 @@ from goldfold.ensemble.class_choice import (
     check_class_choice,
     describe_class_choice,
 )
-from goldfold.ensemble.label_threshold import best_threshold
+from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.pipeline.model_folder import read_model
 from goldfold.training.batch import network_input

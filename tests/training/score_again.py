@@ -16,8 +16,8 @@ import torch
 from goldfold.competitions.rle import get_dialect
 from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import list_checkpoints, load_model
+from goldfold.training.class_validation import LabelledImages, validate_classes
 from goldfold.training.device import Device
-from goldfold.training.label_validation import LabelledImages, validate_labels
 from goldfold.training.validation import ValidationImages, validate
 
 CPU = torch.device("cpu")
@@ -52,7 +52,7 @@ def main(cache_folder, cache_name, facts_path):
             model = load_model(checkpoint, CPU, channels_last=device.channels_last)
             how = {"metric": facts["metrics"][form["classes"]], "batch_size": 4, "device": device}
             if form["classes"]:
-                score = validate_labels(model, cache, classes, **how)
+                score = validate_classes(model, cache, classes, **how)
             else:
                 score = validate(model, cache, masks, **how)
             found.setdefault(folder, []).append(

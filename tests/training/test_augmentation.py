@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.errors import InputError
-from goldfold.extent import extent_of
+from goldfold.image_size import height_and_width
 from goldfold.training.augmentation import (
     RECIPES,
     Draw,
@@ -294,7 +294,7 @@ def test_soft_masks_stay_soft():
     ("size", "crop"), [(96, None), (96, 48), ((64, 96), None), ((96, 64), (96, 32)), (96, (32, 64))]
 )
 def test_the_device_agrees_with_the_processor(channels, size, crop):
-    height, width = extent_of(size)
+    height, width = height_and_width(size)
     gray = smooth(96)[:height, :width]
     image = gray if not channels else np.stack([gray, gray[::-1], gray[:, ::-1]], axis=-1)
     y, x = np.mgrid[:height, :width]

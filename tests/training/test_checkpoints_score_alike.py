@@ -18,10 +18,10 @@ import torch
 from goldfold.competitions.rle import get_dialect
 from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
 from goldfold.training.checkpoint import list_checkpoints
+from goldfold.training.class_validation import LabelledImages
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.label_validation import LabelledImages
-from goldfold.training.machine import Machine
+from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationImages
 
 NETWORKS = {

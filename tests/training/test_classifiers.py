@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from goldfold.errors import InputError
-from goldfold.training.label_validation import label_probability
+from goldfold.training.class_validation import class_probability
 from goldfold.training.losses import WeightedLoss
 from goldfold.training.mixing import Mixing
 from goldfold.training.networks import build_model
@@ -42,8 +42,8 @@ def test_names_that_do_not_exist():
 
 def test_probabilities():
     logits = torch.tensor([[[[0.0, 2.0, -1.0]]]])
-    assert label_probability(logits, exclusive=True).sum().item() == pytest.approx(1)
-    assert label_probability(logits, exclusive=False)[0].tolist() == pytest.approx(
+    assert class_probability(logits, exclusive=True).sum().item() == pytest.approx(1)
+    assert class_probability(logits, exclusive=False)[0].tolist() == pytest.approx(
         torch.sigmoid(logits.flatten()).tolist()
     )
 

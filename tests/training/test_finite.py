@@ -12,9 +12,9 @@ from goldfold.competitions.rle import get_dialect
 from goldfold.errors import NotFiniteError
 from goldfold.files import file_hash, read_json, write_json
 from goldfold.training.checkpoint import list_checkpoints, load_model, save_checkpoint
+from goldfold.training.class_validation import LabelledImages, validate_classes
 from goldfold.training.device import Device
 from goldfold.training.finite import bad_tensors, finite_images
-from goldfold.training.label_validation import LabelledImages, validate_labels
 from goldfold.training.networks.build import build_model
 from goldfold.training.probability import levels_at_size, quantise
 from goldfold.training.ranks import Ranks
@@ -69,7 +69,7 @@ def score(request, cache, mask_texts):
         targets = np.stack([rows % 3 == 0, rows % 3 > 0], axis=1).astype(np.uint8)
         images, how = LabelledImages(rows, targets, True, [1.0, 1.0]), {"metric": "accuracy"}
         network = model(of_classes=True)
-        return validate_labels(network, cache, images, batch_size=4, device=device, **how, **more)
+        return validate_classes(network, cache, images, batch_size=4, device=device, **how, **more)
 
     return {"masks": of_masks, "classes": of_classes}[request.param]
 

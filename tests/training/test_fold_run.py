@@ -30,8 +30,8 @@ from goldfold.training.cache import ImageCache
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.machine import Machine
-from goldfold.training.start import start_fingerprint, starting_weights
+from goldfold.training.initial_weights import start_fingerprint, starting_weights
+from goldfold.training.runtime import Machine
 from goldfold.training.state import load_last_weights
 from goldfold.training.stopping import StopRequest
 from goldfold.training.validation import ValidationImages, ValidationScore, validate
@@ -736,7 +736,7 @@ def test_a_signal_saves_within_the_epoch(tmp_path, data, first, number, code):
     assert caught.value.exit_code == code
     words = f"stopped by {signal.Signals(number).name}; "
     assert str(caught.value).startswith(words)
-    assert "is saved after epoch 0, step 2. The same command goes on from there." in str(
+    assert "is saved after epoch 0, step 2. The same command resumes from there." in str(
         caught.value
     )
     train(tmp_path, data, stage=AVERAGED)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from goldfold.competitions.label_metric import label_score
+from goldfold.competitions.class_metric import class_metric_score
 from goldfold.competitions.metric import image_scores
 from goldfold.errors import InputError
 from goldfold.own_code import bind
@@ -193,4 +193,4 @@ def test_wrong_metrics_of_masks(own, value, words):
 def test_wrong_metrics_of_classes(own, value):
     name = own(f"def f(t, p): return {value}\n")
     with pytest.raises(InputError, match=r"expected score\(targets, probability\) to return one n"):
-        label_score(name, np.ones((2, 2), np.uint8), np.ones((2, 2)), exclusive=False)
+        class_metric_score(name, np.ones((2, 2), np.uint8), np.ones((2, 2)), exclusive=False)

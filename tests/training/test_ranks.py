@@ -31,7 +31,7 @@ from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.machine import Machine
+from goldfold.training.runtime import Machine
 from goldfold.training.ranks import Ranks, has_idle_weights
 from goldfold.training.validation import ValidationImages
 

@@ -8,15 +8,15 @@ import torch
 
 from goldfold.competitions.preset import preset_names, read_recipe, recipe_names, resolve_settings
 from goldfold.competitions.rle import get_dialect
-from goldfold.extent import extent_of
+from goldfold.image_size import height_and_width
 from goldfold.settings_file import tomllib
 from goldfold.training.averages import STATISTICS_IMAGES
 from goldfold.training.checkpoint import list_checkpoints, load_model
+from goldfold.training.class_validation import LabelledImages
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.label_validation import LabelledImages
-from goldfold.training.machine import Machine
 from goldfold.training.networks import split_output
+from goldfold.training.runtime import Machine
 from goldfold.training.stage_plan import StagePlan
 from goldfold.training.validation import ValidationImages
 
@@ -173,8 +173,8 @@ def test_validation_costs_a_tenth_of_the_epochs_at_most(preset, recipe, tmp_path
         for number, stage in enumerate(model.stages, 1):
             plan = StagePlan(stage, non_empty, seed=0)
             trained = sum(sum(plan.counts(epoch)) for epoch in range(plan.epochs))
-            whole = prod(extent_of(stage.image_size))
-            whole /= prod(extent_of(stage.crop_size or stage.image_size))
+            whole = prod(height_and_width(stage.image_size))
+            whole /= prod(height_and_width(stage.crop_size or stage.image_size))
             networks = 1 + (stage.ema is not None)
             one = networks * held_out * whole + (STATISTICS_IMAGES if stage.ema else 0)
             due = [

@@ -185,7 +185,7 @@ def test_a_cache_of_rectangles(files, texts, masks, tmp_path):
         sizes=[(HEIGHT, WIDTH)] * COUNT, masks=texts, dialect=KAGGLE, size=(32, 96),
     )  # fmt: skip
     assert cache.name == "train-32x96-gray"
-    assert cache.extent == (32, 96)
+    assert cache.image_size == (32, 96)
     assert cache.pixels.shape == (COUNT, 32, 96)
     for row in range(COUNT):
         for place in range(CLASSES):

@@ -1,6 +1,6 @@
 """Augmentation: one sampling map and one lookup table per image, then changes of pixels."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 _HOMES = {
     "Draw": "changes",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.augmentation_levels import Recipe
-from goldfold.extent import Extent, Given, extent_of
+from goldfold.image_size import ImageSize, SizeLike, height_and_width
 from goldfold.training.augmentation.pixel_changes import NOTHING, PixelChanges, draw_pixel_changes
 from goldfold.training.augmentation.tones import draw_tones
 from goldfold.training.augmentation.warp import Warp
@@ -37,7 +37,13 @@ class Draw:
 
 
 def draw(
-    recipe: Recipe, seed: int, epoch: int, index: int, *, size: Given, crop: Given | None = None
+    recipe: Recipe,
+    seed: int,
+    epoch: int,
+    index: int,
+    *,
+    size: SizeLike,
+    crop: SizeLike | None = None,
 ) -> Draw:
     """Return the changes of an image in an epoch.
 
@@ -52,8 +58,8 @@ def draw(
     random = np.random.default_rng((seed, _STREAM, epoch, index))
     warp, tones = draw_warp(recipe, random), draw_tones(recipe, random)
     corner = None
-    if crop is not None and extent_of(crop) != extent_of(size):
-        corner = _draw_corner(extent_of(size), extent_of(crop), random)
+    if crop is not None and height_and_width(crop) != height_and_width(size):
+        corner = _draw_corner(height_and_width(size), height_and_width(crop), random)
     # Streams of their own: the draws of recipes without these stay what they were.
     if recipe.vertical_flip > 0:
         upright = np.random.default_rng((seed, _VERTICAL, epoch, index)).random()
@@ -61,13 +67,13 @@ def draw(
     return Draw(warp, tones, corner, draw_pixel_changes(recipe, (seed, epoch, index)))
 
 
-def _draw_corner(whole: Extent, crop: Extent, random: np.random.Generator) -> tuple[int, int]:
+def _draw_corner(whole: ImageSize, crop: ImageSize, random: np.random.Generator) -> tuple[int, int]:
     """Return top and left of a cut; it lies within the image."""
     free = [whole[0] - crop[0], whole[1] - crop[1]]
     if free[0] == free[1]:
         top, left = random.integers(0, free[0] + 1, 2).tolist()
     else:
-        top, left = (int(random.integers(0, max(0, one) + 1)) for one in free)
+        top, left = (int(random.integers(0, max(0, margin) + 1)) for margin in free)
     return top, left
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from goldfold.extent import Extent, Given, extent_of
+from goldfold.image_size import ImageSize, SizeLike, height_and_width
 from goldfold.training.augmentation.changes import Draw
 from goldfold.training.augmentation.pixel_changes import blur_kernel, place_of
 from goldfold.training.augmentation.warp import Warp, fractions_to_source, result_axes
@@ -21,7 +21,7 @@ def augment_on_device(
     images: torch.Tensor,
     masks: torch.Tensor,
     draws: Sequence[Draw],
-    size: Given,
+    size: SizeLike,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images and masks after their changes, both uint8, as `augment` makes them.
 
@@ -36,8 +36,8 @@ def augment_on_device(
         draws: the changes of each image.
         size: of the result, or of the cut where a draw has a corner: a side, or (height, width).
     """
-    whole, cut = extent_of(images.shape[1:3]), extent_of(size)
-    grid = torch.stack([_grid(one, whole, cut, images.device) for one in draws])
+    whole, cut = height_and_width(images.shape[1:3]), height_and_width(size)
+    grid = torch.stack([_grid(draw, whole, cut, images.device) for draw in draws])
     pixels = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     sampled = _sample(pixels, grid)
     channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
@@ -58,24 +58,24 @@ def _sample(pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return sampled.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _grid(one: Draw, whole: Extent, cut: Extent, device: torch.device) -> torch.Tensor:
+def _grid(draw: Draw, whole: ImageSize, cut: ImageSize, device: torch.device) -> torch.Tensor:
     """Return (H, W, 2) float32: where each pixel looks, -1 and 1 being the first and last."""
-    top, left = one.corner or (0, 0)
-    shape = cut if one.corner is not None else whole
+    top, left = draw.corner or (0, 0)
+    shape = cut if draw.corner is not None else whole
     rows, columns = slice(top, top + shape[0]), slice(left, left + shape[1])
-    across, down = (torch.from_numpy(a).to(device) for a in result_axes(one.warp, whole))
+    across, down = (torch.from_numpy(a).to(device) for a in result_axes(draw.warp, whole))
     ahead = torch.stack((across[columns][None, :].expand(shape), down[rows][:, None].expand(shape)))
-    moved = _displacements(one.warp, whole, rows, columns, device)
+    moved = _displacements(draw.warp, whole, rows, columns, device)
     if moved is not None:
         ahead = ahead + moved
-    matrix = torch.from_numpy(fractions_to_source(one.warp, whole, whole))
+    matrix = torch.from_numpy(fractions_to_source(draw.warp, whole, whole))
     places = torch.einsum("ij,jhw->hwi", matrix.to(device), ahead)
     lengths = torch.tensor([max(whole[1] - 1, 1), max(whole[0] - 1, 1)], device=device)
     return (places * (2 / lengths)).float()
 
 
 def _displacements(
-    warp: Warp, whole: Extent, rows: slice, columns: slice, device: torch.device
+    warp: Warp, whole: ImageSize, rows: slice, columns: slice, device: torch.device
 ) -> torch.Tensor | None:
     """Return (2, H, W) displacements of an elastic or optical distortion, None without."""
     if warp.elastic is not None:
@@ -93,10 +93,10 @@ def _displacements(
 
 def _toned(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
     """Return the images (N, C, H, W) after their lookup tables."""
-    if all(one.tones is None for one in draws):
+    if all(draw.tones is None for draw in draws):
         return images
     plain = np.arange(256, dtype=np.uint8)
-    tables = np.stack([plain if one.tones is None else one.tones for one in draws])
+    tables = np.stack([plain if draw.tones is None else draw.tones for draw in draws])
     table = torch.from_numpy(tables).to(images.device)
     flat = images.flatten(1).long()
     return table.gather(1, flat).view_as(images)
@@ -105,10 +105,10 @@ def _toned(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
 def _pixels_changed(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
     """Return the images (N, C, H, W) blurred and with their rectangles black."""
     shape = (images.shape[2], images.shape[3])
-    for number, one in enumerate(draws):
-        if one.pixels.blur > 0:
-            images[number] = _blurred(images[number], one.pixels.blur)
-        for hole in one.pixels.holes:
+    for number, draw in enumerate(draws):
+        if draw.pixels.blur > 0:
+            images[number] = _blurred(images[number], draw.pixels.blur)
+        for hole in draw.pixels.holes:
             rows, columns = place_of(hole, shape)
             images[number, :, rows, columns] = 0
     return images

@@ -40,8 +40,8 @@ def take_step(
         raise wrong_value(step, STEP, f"{type(result).__name__}, no pair")
     for name, before, after in zip(("image", "mask"), (image, mask), result, strict=True):
         if _facts(after) != _facts(before):
-            found = f"{_facts(after)} for the {name}, which came as {_facts(before)}"
-            raise wrong_value(step, STEP, found)
+            difference = f"{_facts(after)} for the {name}, which came as {_facts(before)}"
+            raise wrong_value(step, STEP, difference)
     if result[1].max(initial=0) > max(1, int(mask.max(initial=0))) and mask.max(initial=0) <= 1:
         raise wrong_value(step, STEP, "a mask with values above 1, which came as 0 and 1")
     return np.ascontiguousarray(result[0]), np.ascontiguousarray(result[1])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.augmentation_levels import Recipe
-from goldfold.extent import Extent, Given, extent_of
+from goldfold.image_size import ImageSize, SizeLike, height_and_width
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.pixel_changes import NOTHING, change_pixels
 from goldfold.training.augmentation.warp import Window, warp_image_and_mask
@@ -28,9 +28,9 @@ def augment(
     seed: int,
     epoch: int,
     index: int,
-    size: Given | None = None,
+    size: SizeLike | None = None,
     *,
-    crop: Given | None = None,
+    crop: SizeLike | None = None,
     soft: bool = False,
     mirror: Sequence[int] = (),
 ) -> tuple[Pixels, Pixels]:
@@ -49,7 +49,7 @@ def augment(
         soft: leave the mask's values between 0 and 255 as the interpolation gives them.
         mirror: for each of C masks the place of the one that a mirror makes of it; () if all stay.
     """
-    whole = extent_of(image.shape[:2] if size is None else size)
+    whole = height_and_width(image.shape[:2] if size is None else size)
     changes = draw(recipe, seed, epoch, index, size=whole, crop=crop)
     return apply(image, traded(mask, changes, mirror), changes, whole, crop=crop, soft=soft)
 
@@ -66,13 +66,13 @@ def apply(
     image: Pixels,
     mask: Pixels,
     changes: Draw,
-    size: Given,
+    size: SizeLike,
     *,
-    crop: Given | None = None,
+    crop: SizeLike | None = None,
     soft: bool = False,
 ) -> tuple[Pixels, Pixels]:
     """Return image and mask after these changes; arguments as in `augment`."""
-    whole = extent_of(size)
+    whole = height_and_width(size)
     window = _window(changes, whole, crop)
     if changes.warp.is_identity and image.shape[:2] == whole:
         rows, columns = window.slices
@@ -87,7 +87,7 @@ def apply(
     return change_pixels(toned, mask, changes.pixels)
 
 
-def _window(changes: Draw, whole: Extent, crop: Given | None) -> Window:
+def _window(changes: Draw, whole: ImageSize, crop: SizeLike | None) -> Window:
     if changes.corner is None or crop is None:
         return Window(0, 0, *whole)
-    return Window(*changes.corner, *extent_of(crop))
+    return Window(*changes.corner, *height_and_width(crop))

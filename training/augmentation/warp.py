@@ -211,7 +211,7 @@ def warp_image_and_mask(
     warped = sample(image)
     if mask.ndim == 2:
         return warped, _warped_mask(sample, mask, warped.shape[:2], soft)
-    masks = [_warped_mask(sample, one, warped.shape[:2], soft) for one in mask]
+    masks = [_warped_mask(sample, class_mask, warped.shape[:2], soft) for class_mask in mask]
     return warped, np.stack(masks)
 
 

@@ -1,6 +1,6 @@
 """What training minimises: weighted sums of losses over pixels, always in float32."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 _HOMES = {
     "WeightedLoss": "weighted",

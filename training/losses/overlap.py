@@ -22,14 +22,14 @@ def soft_dice_loss(
 
     `batch` sums over all pixels of the batch: an image with few or no mask pixels does not decide
     alone. `image` makes one ratio an image and takes their mean, as the competitions' metric does.
-    Several masks an image have ratios of their own, and the loss is their mean.
+    Several masks per image have ratios of their own, and the loss is their mean.
 
     Where all that is summed over is empty the loss is 1 - s / (sum(p) + s): 0 for predicting
     nothing, rising with every pixel predicted. (The common library version returns 0 for an
     all-empty batch even where everything is predicted positive: false positives go unpunished.)
 
     Args:
-        logits: (N, C, ...), any range; C masks an image.
+        logits: (N, C, ...), any range; C masks per image.
         masks: same shape, 0 to 1.
         over: what one ratio sums over.
         smooth_px: s, above 0.
@@ -48,13 +48,13 @@ def tversky_loss(
 ) -> Tensor:
     """Return 1 - (TP + s) / (TP + alpha FP + beta FN + s), summed over the batch.
 
-    Several masks an image have ratios of their own, and the loss is their mean.
+    Several masks per image have ratios of their own, and the loss is their mean.
 
     alpha = beta = 1/2 is soft Dice with half its smoothing. An all-empty batch gives
     1 - s / (alpha sum(p) + s): 0 for predicting nothing only.
 
     Args:
-        logits: (N, C, ...); C masks an image.
+        logits: (N, C, ...); C masks per image.
         masks: same shape, 0 to 1.
         alpha: cost of a false positive pixel.
         beta: cost of a false negative pixel.

@@ -62,7 +62,7 @@ class WeightedLoss(nn.Module):
         """Return the loss of a batch as a float32 scalar, whatever autocast is in force.
 
         Args:
-            logits: (N, 1, H, W), any floating dtype; of several masks an image (N, M, H, W), of
+            logits: (N, 1, H, W), any floating dtype; of several masks per image (N, M, H, W), of
                 classes (N, 1, 1, C).
             masks: of the same shape, 0 to 1, any dtype.
             presence_logits: (N,); the presence of an image is 1 where a mask of it has a pixel of

@@ -1,6 +1,6 @@
 """Networks by name, their heads, and what of them does not learn."""
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 _HOMES = {
     "DoubleUnet": "double_unet",

@@ -204,9 +204,9 @@ def _as_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
 
 
-def _unknown(what: str, found: str, known: list[str]) -> str:
-    hint = did_you_mean(found, known) or f" It has {', '.join(known[:12])} ..."
-    return f"segmentation_models_pytorch has no {what} {found!r}.{hint}"
+def _unknown(what: str, given: str, known: list[str]) -> str:
+    hint = did_you_mean(given, known) or f" It has {', '.join(known[:12])} ..."
+    return f"segmentation_models_pytorch has no {what} {given!r}.{hint}"
 
 
 def _cannot_build(architecture: str, encoder: str, weights: str | None, error: Exception) -> str:

@@ -117,14 +117,14 @@ class DoubleUnet(nn.Module):
         self, masked: torch.Tensor, like: Sequence[torch.Tensor]
     ) -> list[torch.Tensor]:
         """Return the second encoder's features, at the sizes of the first's."""
-        found: list[torch.Tensor] = []
+        outputs: list[torch.Tensor] = []
         features = masked
         for block, first in zip(self.second_encoder, like, strict=True):
             if features.shape[2:] != first.shape[2:]:
                 features = F.adaptive_max_pool2d(features, first.shape[2:])
             features = block(features)
-            found.append(features)
-        return found
+            outputs.append(features)
+        return outputs
 
 
 class _Decoder(nn.Module):

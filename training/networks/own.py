@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError
-from goldfold.extent import Given, extent_of
+from goldfold.image_size import SizeLike, height_and_width
 from goldfold.own_code import Role, parse, resolve, running, wrong_value
 from goldfold.training.memory import is_out_of_memory
 from goldfold.training.networks.output import split_output
@@ -62,7 +62,7 @@ def check_own_network(
     classes: int,
     classifies: bool,
     presence_head: bool,
-    size: Given,
+    size: SizeLike,
 ) -> None:
     """Show the network one image, and accept logits of the right shape.
 
@@ -79,7 +79,7 @@ def check_own_network(
         InputError: it fails, or gives something else.
     """
     role = network_role({})
-    height, width = extent_of(size)
+    height, width = height_and_width(size)
     mode = network.training
     network.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]), running(reference, role, _memory):
@@ -88,19 +88,19 @@ def check_own_network(
     expected = (1, 1, 1, classes) if classifies else (1, classes, height, width)
     if presence_head:
         fits = isinstance(output, tuple | list) and len(output) == 2
-        if not fits or not all(isinstance(one, torch.Tensor) for one in output):
-            found = "a network that gives no pair of logits and presence logits (N, 1)"
-            raise wrong_value(reference, role, found)
+        if not fits or not all(isinstance(tensor, torch.Tensor) for tensor in output):
+            returned = "a network that gives no pair of logits and presence logits (N, 1)"
+            raise wrong_value(reference, role, returned)
         output, presence = split_output(output)
         if tuple(presence.shape) != (1,):  # type: ignore[union-attr]
             raise wrong_value(reference, role, "a network whose presence logits are not (N, 1)")
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != expected:
-        found = (
+        returned = (
             f"a network that makes {shape} of an image ({channels}, {height}, {width}), "
             f"not {expected}"
         )
-        raise wrong_value(reference, role, found)
+        raise wrong_value(reference, role, returned)
 
 
 def require_encoder(network: nn.Module, reference: str, settings: list[str]) -> None:

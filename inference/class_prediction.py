@@ -17,12 +17,12 @@ from goldfold.inference.views import View
 from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
+from goldfold.training.class_validation import class_probability
 from goldfold.training.device import Device
 from goldfold.training.finite import finite_images
-from goldfold.training.label_validation import label_probability
 
 
-def label_probabilities(
+def class_probabilities(
     predictor: Predictor,
     pixels: NDArray[np.uint8],
     exclusive: bool,
@@ -39,11 +39,13 @@ def label_probabilities(
     Raises:
         NotFiniteError: logits are NaN or infinite, in float32 too.
     """
-    return merged_labels(begin_labels(predictor, pixels, exclusive, image_ids)(), exclusive)
+    return merged_probabilities(
+        begin_class_batch(predictor, pixels, exclusive, image_ids)(), exclusive
+    )
 
 
 @torch.inference_mode()
-def begin_labels(
+def begin_class_batch(
     predictor: Predictor, pixels: NDArray[np.uint8], exclusive: bool, image_ids: Sequence[str]
 ) -> Callable[[], Merger]:
     """Start a batch and return a call that waits for its probabilities (N, C)."""
@@ -54,7 +56,7 @@ def begin_labels(
         for network in networks:
             flags = []
             for view in predictor.views:
-                probability, of_view = see_labels(network, images, view, device, exclusive)
+                probability, of_view = view_probabilities(network, images, view, device, exclusive)
                 merger.add(probability)
                 flags.append(of_view)
             finite.append(torch.stack(flags).all(dim=0))
@@ -63,7 +65,7 @@ def begin_labels(
     return finite_or_retried(attempt, predictor, image_ids)
 
 
-def label_forward(
+def class_forward(
     predictor: Predictor, image_ids: Sequence[str], exclusive: bool
 ) -> Forward[Merger]:
     """Return how classes of images are predicted and stored: a row of probabilities per image.
@@ -75,17 +77,17 @@ def label_forward(
     """
 
     def begin(pixels: NDArray[np.uint8], ids: Sequence[str]) -> Callable[[], Merger]:
-        return begin_labels(predictor, pixels, exclusive, ids)
+        return begin_class_batch(predictor, pixels, exclusive, ids)
 
     def rows(block: range, merger: Merger) -> Iterator[Array]:
-        for place, row in zip(block, merged_labels(merger, exclusive), strict=True):
+        for place, row in zip(block, merged_probabilities(merger, exclusive), strict=True):
             yield image_ids[place], row, None
 
     return Forward(begin, rows)
 
 
 @torch.inference_mode()
-def see_labels(
+def view_probabilities(
     network: Network, images: torch.Tensor, view: View, device: Device, exclusive: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the probabilities that a network gives in a view, float32 (N, C), and bool (N,).
@@ -106,10 +108,10 @@ def see_labels(
         looked = looked.contiguous(memory_format=torch.channels_last)
     with device.autocast():
         logits = network(looked)
-    return label_probability(logits, exclusive), finite_images(logits)
+    return class_probability(logits, exclusive), finite_images(logits)
 
 
-def merged_labels(merger: Merger, exclusive: bool) -> NDArray[np.float32]:
+def merged_probabilities(merger: Merger, exclusive: bool) -> NDArray[np.float32]:
     """Return the mean of a merger as probabilities (N, C), which sum to one where exclusive.
 
     Args:
@@ -122,7 +124,7 @@ def merged_labels(merger: Merger, exclusive: bool) -> NDArray[np.float32]:
     return merged.float().cpu().numpy()
 
 
-def predict_labels(
+def predict_classes(
     predictor: Predictor,
     cache: ImageCache,
     image_ids: Sequence[str],
@@ -142,11 +144,11 @@ def predict_labels(
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    found = []
+    probabilities = []
     with progress.task("predict", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             part = slice(start, start + batch_size)
             pixels = np.stack([cache.pixels[row] for row in rows[part]])
-            found.append(label_probabilities(predictor, pixels, exclusive, image_ids[part]))
+            probabilities.append(class_probabilities(predictor, pixels, exclusive, image_ids[part]))
             task.advance(len(pixels))
-    return np.concatenate(found)
+    return np.concatenate(probabilities)

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from goldfold.competitions.label_metric import decide
-from goldfold.ensemble.label_measures import (
+from goldfold.competitions.class_metric import decide
+from goldfold.ensemble.class_blend import Truth, honest_score, resampled_score
+from goldfold.ensemble.class_intervals import (
     RATIOS,
     ResampledRatios,
-    bootstrap_labels,
+    bootstrap_classes,
     measures_of_classes,
 )
-from goldfold.ensemble.labels import Truth, honest_score, resampled_score
 
 
 def make(seed, metric="f1", count=30, classes=2, exclusive=False):
@@ -75,7 +75,7 @@ def test_weights_are_copies_of_images(seed, metric, kind):
 def test_bounds_are_quantiles_of_what_scikit_learn_makes_of_each_drawing():
     truth, probability, predicted = make(7, "auroc", 24)
     groups = np.arange(24) // 3
-    bounds = bootstrap_labels(truth, probability, predicted, groups, samples=40, seed=5)
+    bounds = bootstrap_classes(truth, probability, predicted, groups, samples=40, seed=5)
     rng, scores, recalls = np.random.default_rng(5), [], []
     for _ in range(40):
         times = np.bincount(rng.integers(0, 8, 8), minlength=8)

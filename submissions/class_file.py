@@ -15,7 +15,7 @@ from goldfold.submissions.table import read_table
 _SHOWN = 10
 
 
-def read_label_file(
+def read_class_file(
     path: Path, layout: Layout, classes: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
     """Return image id -> number of each class, (C,); NaN without a row for that class.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.own_metric import own_label_score
+from goldfold.competitions.own_metric import own_class_score
 from goldfold.errors import InputError, did_you_mean
 from goldfold.own_code import is_reference
 from goldfold.vocabulary import ClassMetric, names_of
@@ -23,7 +23,7 @@ CLIP = 1e-6
 HALF = 0.5
 
 
-def label_score(
+def class_metric_score(
     metric: str,
     targets: NDArray[np.uint8],
     probability: FloatArray,
@@ -51,7 +51,7 @@ def label_score(
         InputError: there is no such metric, or one of the user's own fails.
     """
     if is_reference(metric):
-        return own_label_score(metric, targets, probability, weights)
+        return own_class_score(metric, targets, probability, weights)
     if metric not in names_of(ClassMetric):
         names = names_of(ClassMetric)
         hint = did_you_mean(metric, names)

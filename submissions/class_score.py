@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import reported_score
 from goldfold.errors import InputError, list_problems
-from goldfold.submissions.label_file import read_label_file, require_every_class
+from goldfold.submissions.class_file import read_class_file, require_every_class
 from goldfold.submissions.layout import Layout
 from goldfold.submissions.table import read_table
 from goldfold.submissions.usage import images_to_score, parts_to_score, read_usage
@@ -22,7 +22,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class LabelPart:
+class ClassPart:
     """The score of a submission of classes on some of the images.
 
     Attributes:
@@ -45,7 +45,7 @@ class LabelPart:
 
 
 @dataclass(frozen=True)
-class LabelScores:
+class ClassScores:
     """Scores of a submission of classes, overall and in the parts that the solution names.
 
     Attributes:
@@ -56,7 +56,7 @@ class LabelScores:
     """
 
     metric: str
-    parts: dict[str, LabelPart]
+    parts: dict[str, ClassPart]
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -71,7 +71,7 @@ class LabelScores:
         return {"metric": self.metric, **overall, **others, "warnings": self.warnings}
 
 
-def score_labels(
+def score_submitted_classes(
     path: Path,
     solution: Path,
     *,
@@ -81,7 +81,7 @@ def score_labels(
     metric: str,
     class_weights: Sequence[float],
     only_submitted: bool = False,
-) -> LabelScores:
+) -> ClassScores:
     """Return the score of a submission; both files have the same layout.
 
     Args:
@@ -97,7 +97,7 @@ def score_labels(
     Raises:
         InputError: a file is malformed, or the submission lacks images or classes.
     """
-    submitted, true = (read_label_file(file, layout, classes) for file in (path, solution))
+    submitted, true = (read_class_file(file, layout, classes) for file in (path, solution))
     image_ids, warnings = images_to_score(
         path, solution, list(submitted), list(true), only_submitted=only_submitted
     )
@@ -122,13 +122,13 @@ def score_labels(
             metric, truth[chosen], values, exclusive=exclusive, class_weights=class_weights
         )
 
-    def part(chosen: NDArray[np.bool_]) -> LabelPart:
+    def part(chosen: NDArray[np.bool_]) -> ClassPart:
         own = truth[chosen]
         frequency = np.array(np.broadcast_to(own.mean(axis=0), own.shape))
         counts = {name: int(n) for name, n in zip(classes, own.sum(axis=0), strict=True)}
-        return LabelPart(
+        return ClassPart(
             score(chosen, probability[chosen]), score(chosen, frequency), len(own), counts
         )
 
     parts = parts_to_score(image_ids, usage)
-    return LabelScores(metric, {name: part(chosen) for name, chosen in parts.items()}, warnings)
+    return ClassScores(metric, {name: part(chosen) for name, chosen in parts.items()}, warnings)

@@ -1,4 +1,4 @@
-"""Where, how fast and until when a training runs: nothing of it belongs to the model."""
+"""Runtime of a training: device, threads, processes, when it stops; no part of the model."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from goldfold.competitions.label_metric import label_score
+from goldfold.competitions.class_metric import class_metric_score
 from goldfold.errors import InputError
 from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
@@ -40,11 +40,11 @@ class LabelledImages:
     def score(
         self, model: nn.Module, cache: ImageCache, *, workers: int = 1, **how: Any
     ) -> ValidationScore:
-        """Return what a network scores on these images, as `validate_labels`; on one thread."""
-        return validate_labels(model, cache, self, **how)
+        """Return what a network scores on these images, as `validate_classes`; on one thread."""
+        return validate_classes(model, cache, self, **how)
 
 
-def validate_labels(
+def validate_classes(
     model: nn.Module,
     cache: ImageCache,
     images: LabelledImages,
@@ -91,13 +91,13 @@ def validate_labels(
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
     probability = ranks.sum_array(probability)
     how = {"exclusive": images.exclusive, "class_weights": images.class_weights}
-    score = label_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
+    score = class_metric_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
     if np.isnan(score):
         raise InputError(
             f"{metric} has no meaning on this fold (its score is NaN), as where all images are of "
             "one class. Take fewer folds, or another metric."
         )
-    loss = label_score("neg-log-loss", images.targets, probability, **how)  # type: ignore[arg-type]
+    loss = class_metric_score("neg-log-loss", images.targets, probability, **how)  # type: ignore[arg-type]
     return ValidationScore(score, HALF, score, loss)
 
 
@@ -112,10 +112,10 @@ def _predict(
     """Return the probabilities (N, C), and for which images the logits are finite."""
     inputs = network_input(pixels, device.device, channels_last=device.channels_last)
     logits, finite = checked_logits(model, inputs, device, retried)
-    return label_probability(logits, exclusive).double().cpu().numpy(), finite
+    return class_probability(logits, exclusive).double().cpu().numpy(), finite
 
 
-def label_probability(logits: torch.Tensor, exclusive: bool) -> torch.Tensor:
+def class_probability(logits: torch.Tensor, exclusive: bool) -> torch.Tensor:
     """Return the probabilities of classes, float32 (N, C).
 
     Args:

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score
 
-from goldfold.competitions.label_metric import decide
-from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
-from goldfold.ensemble.label_merge import merge_labels
-from goldfold.ensemble.labels import (
+from goldfold.competitions.class_metric import decide
+from goldfold.ensemble.class_blend import (
     Truth,
-    assess_labels,
+    assess_class_probabilities,
     best_thresholds,
     honest_score,
 )
+from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
+from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.errors import InputError
 
 
@@ -65,27 +65,29 @@ def test_of_two_exclusive_classes_the_second_has_a_threshold():
 
 def test_merges_by_hand():
     one, two = np.array([[0.2, 0.8]]), np.array([[0.6, 0.4]])
-    assert merge_labels([one, two], [1, 3], "mean", exclusive=False) == pytest.approx(0.5)
-    found = merge_labels([one, two], [1, 1], "geometric", exclusive=False)
+    assert merge_probabilities([one, two], [1, 3], "mean", exclusive=False) == pytest.approx(0.5)
+    found = merge_probabilities([one, two], [1, 1], "geometric", exclusive=False)
     assert found[0] == pytest.approx(np.sqrt([0.12, 0.32]))
-    found = merge_labels([one, two], [1, 1], "logit", exclusive=False)
+    found = merge_probabilities([one, two], [1, 1], "logit", exclusive=False)
     odds = np.sqrt(np.array([0.25 * 1.5, 4 * 2 / 3]))
     assert found[0] == pytest.approx(odds / (1 + odds))
     for merge in ("mean", "geometric", "logit"):
-        assert merge_labels([one, two], [2, 5], merge, exclusive=True).sum() == pytest.approx(1)
-        same = merge_labels([one, one], [1, 4], merge, exclusive=False)
+        assert merge_probabilities(
+            [one, two], [2, 5], merge, exclusive=True
+        ).sum() == pytest.approx(1)
+        same = merge_probabilities([one, one], [1, 4], merge, exclusive=False)
         assert same == pytest.approx(one)
     with pytest.raises(InputError, match="unknown merge"):
-        merge_labels([one], [1], "median", exclusive=False)
+        merge_probabilities([one], [1], "median", exclusive=False)
 
 
 def test_ranks_are_those_of_the_reference():
     rng = np.random.default_rng(0)
     own = rng.random((50, 1)).round(1)
-    found = merge_labels([own], [1], "rank", exclusive=False)
+    found = merge_probabilities([own], [1], "rank", exclusive=False)
     assert found[:, 0] == pytest.approx((rankdata(own[:, 0]) - 0.5) / 50)
     other = np.array([[own.min() - 1], [own.max() + 1]])
-    found = merge_labels([other], [1], "rank", exclusive=False, references=[own])
+    found = merge_probabilities([other], [1], "rank", exclusive=False, references=[own])
     assert found[:, 0].tolist() == [0, 1]
 
 
@@ -93,7 +95,7 @@ def test_ranks_are_those_of_the_reference():
 def test_equal_mean_ranks_are_equal_numbers(seed, weights):
     rng = np.random.default_rng(seed)
     members = [rng.permutation(30)[:, None] / 30 for _ in weights]
-    found = merge_labels(members, weights, "rank", exclusive=False)
+    found = merge_probabilities(members, weights, "rank", exclusive=False)
     sums = sum(w * rankdata(one) for w, one in zip(weights, members, strict=True))
     assert len(np.unique(found)) == len(np.unique(sums))
     assert (np.argsort(found[:, 0], kind="stable") == np.argsort(sums, kind="stable")).all()
@@ -103,7 +105,7 @@ def test_a_blend_of_equal_members_is_that_member():
     table = np.array([[0.52120829, 0.47879168], [0.9, 0.1], [0.25, 0.75]], np.float32)
     assert table[0].astype(float).sum() != 1  # softmax in float32
     for weights in ([3], [1, 1, 1], [2, 5], [0, 4]):
-        blend = merge_labels([table] * len(weights), weights, "mean", exclusive=True)
+        blend = merge_probabilities([table] * len(weights), weights, "mean", exclusive=True)
         assert (blend == table.astype(float)).all()
 
 
@@ -112,10 +114,10 @@ def test_a_fold_has_no_say_in_its_own_judgement():
     _, two = make(2, count=60)
     parts = np.arange(60) % 3
     how = {"merge": "mean", "weights": "hill-climb"}
-    before = assess_labels([one, two], truth, parts, **how)
+    before = assess_class_probabilities([one, two], truth, parts, **how)
     changed = truth.targets.copy()
     changed[parts == 1] = 1 - changed[parts == 1]
-    after = assess_labels([one, two], make_truth(changed), parts, **how)
+    after = assess_class_probabilities([one, two], make_truth(changed), parts, **how)
     here = parts == 1
     assert np.array_equal(before.probability[here], after.probability[here])
     assert np.array_equal(before.predicted[here], after.predicted[here])
@@ -127,15 +129,19 @@ def test_a_fold_has_no_say_in_its_own_judgement():
 def test_hill_climbing_finds_the_member_that_knows():
     truth, knows = make(5, count=200, metric="auroc")
     guess = np.random.default_rng(9).random(knows.shape)
-    found = assess_labels(
+    found = assess_class_probabilities(
         [guess, knows], truth, np.arange(200) % 4, merge="mean", weights="hill-climb"
     )
     assert found.weights[1] > found.weights[0]
     loss = Truth(truth.targets, truth.classes, False, "neg-log-loss", (1.0, 1.0))
-    found = assess_labels([guess, knows], loss, np.arange(200) % 4, merge="mean", weights="simplex")
+    found = assess_class_probabilities(
+        [guess, knows], loss, np.arange(200) % 4, merge="mean", weights="simplex"
+    )
     assert found.weights[1] > found.weights[0]
     assert found.honest < 0
-    equal = assess_labels([guess, knows], loss, np.arange(200) % 4, merge="mean", weights=[1, 1])
+    equal = assess_class_probabilities(
+        [guess, knows], loss, np.arange(200) % 4, merge="mean", weights=[1, 1]
+    )
     assert found.honest > equal.honest
 
 
@@ -143,14 +149,14 @@ def test_the_interval_draws_whole_groups():
     truth, probability = make(4, count=80, metric="accuracy")
     predicted = decide(probability, False)
     single, pairs = (
-        bootstrap_labels(truth, probability, predicted, groups, samples=400, seed=0)
+        bootstrap_classes(truth, probability, predicted, groups, samples=400, seed=0)
         for groups in (np.arange(80), np.arange(80) // 8)
     )
     score = honest_score(truth, probability, predicted)
     assert single.score[0] < score < single.score[1]
     assert pairs.score[0] < score < pairs.score[1]
     twice = Truth(np.repeat(truth.targets, 2, axis=0), truth.classes, False, "accuracy", (1.0, 1.0))
-    doubled = bootstrap_labels(
+    doubled = bootstrap_classes(
         twice,
         np.repeat(probability, 2, axis=0),
         np.repeat(predicted, 2, axis=0),

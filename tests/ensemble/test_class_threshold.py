@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from goldfold.competitions.label_metric import decide
-from goldfold.ensemble.label_merge import MERGES, merge_labels
-from goldfold.ensemble.label_threshold import best_threshold
-from goldfold.ensemble.labels import Truth, assess_labels, best_thresholds
+from goldfold.competitions.class_metric import decide
+from goldfold.ensemble.class_blend import Truth, assess_class_probabilities, best_thresholds
+from goldfold.ensemble.class_merge import MERGES, merge_probabilities
+from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.files import read_json, write_json
 from goldfold.inference.row_table import read_rows
 from goldfold.inference.store import MapWriter
-from goldfold.submissions.label_score import score_labels
+from goldfold.submissions.class_score import score_submitted_classes
 from goldfold.submissions.layout import Layout
 
 F32 = np.float32
@@ -103,7 +103,7 @@ def score_as_submitted(folder, truth, flags):
         files.append(Path(folder) / f"{name}.csv")
         cells = "".join(f"{one},{truth.classes[place]}\n" for one, place in rows)
         files[-1].write_text(f"id,label\n{cells}")
-    return score_labels(
+    return score_submitted_classes(
         *files, layout=Layout(("id",), ("label",), "label", labels=truth.classes),
         classes=truth.classes, exclusive=True, metric=truth.metric,
         class_weights=truth.class_weights,
@@ -116,12 +116,14 @@ def test_the_reported_score_is_that_of_the_labels_that_are_submitted(question, m
     parts = np.arange(len(truth.targets)) % 2
     with tempfile.TemporaryDirectory() as folder:
         members = through_files(folder, truth, tables)
-        found = assess_labels(members, truth, parts, merge=merge, weights=[1] * len(members))
+        found = assess_class_probabilities(
+            members, truth, parts, merge=merge, weights=[1] * len(members)
+        )
         chosen = Path(folder) / "ensemble.json"
         write_json(chosen, {"thresholds": found.thresholds, "weights": found.weights})
         kept = read_json(chosen)
         again = through_files(folder, truth, tables)
-        blend = merge_labels(again, kept["weights"], merge, exclusive=truth.exclusive)
+        blend = merge_probabilities(again, kept["weights"], merge, exclusive=truth.exclusive)
         flags = decide(blend, truth.exclusive, kept["thresholds"])
         assert truth.score(flags.astype(float)) == found.optimistic
         assert scored(truth, flags) == pytest.approx(found.optimistic, abs=1e-12)
@@ -135,7 +137,7 @@ def test_thresholds_hold_for_the_table_as_anyone_reads_it(question):
     truth, tables = question
     with tempfile.TemporaryDirectory() as folder:
         members = through_files(folder, truth, tables)
-        found = assess_labels(members, truth, np.arange(len(tables[0])) % 2,
+        found = assess_class_probabilities(members, truth, np.arange(len(tables[0])) % 2,
                               merge="mean", weights=[1])  # fmt: skip
         text = json.loads(json.dumps(found.thresholds))
         path = Path(folder) / "0.csv"  # as `goldfold predict table` writes it
@@ -155,7 +157,7 @@ def test_a_blend_that_another_machine_rounds_gets_the_same_labels(question, merg
     truth, tables = question
     if truth.exclusive and len(truth.classes) == 3:
         return  # the most likely class counts: no threshold
-    blend = merge_labels(tables, [1] * len(tables), merge, exclusive=truth.exclusive)
+    blend = merge_probabilities(tables, [1] * len(tables), merge, exclusive=truth.exclusive)
     limits = best_thresholds(truth, blend)
     error = np.random.default_rng(seed).uniform(-NOISE, NOISE, blend.shape)
     noisy = np.clip(blend * (1 + error), 0, 1)
@@ -217,6 +219,6 @@ def test_float32_and_float64_have_the_same_thresholds_and_labels():
     limits = best_thresholds(truth, own.astype(float))
     assert best_thresholds(truth, own) == limits
     assert (decide(own, False, limits) == decide(own.astype(float), False, limits)).all()
-    blends = [merge_labels([one, one[::-1]], [1, 2], "mean", exclusive=False)
+    blends = [merge_probabilities([one, one[::-1]], [1, 2], "mean", exclusive=False)
               for one in (own, own.astype(float))]  # fmt: skip
     assert (blends[0] == blends[1]).all()

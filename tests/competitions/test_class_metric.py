@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from goldfold.competitions.label_metric import (
+from goldfold.competitions.class_metric import (
     accuracy,
     auroc,
     average_precision,
+    class_metric_score,
     confusion_counts,
     decide,
     f1,
-    label_score,
     log_loss,
 )
 
@@ -81,12 +81,14 @@ def test_two_exclusive_classes_have_one_positive_one():
     targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.uint8)
     probability = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.8, 0.2]])
     how = {"exclusive": True}
-    assert label_score("accuracy", targets, probability, **how) == 0.5
-    assert label_score("f1", targets, probability, **how) == 0.5
-    assert label_score("auroc", targets, probability, **how) == 0.75
+    assert class_metric_score("accuracy", targets, probability, **how) == 0.5
+    assert class_metric_score("f1", targets, probability, **how) == 0.5
+    assert class_metric_score("auroc", targets, probability, **how) == 0.75
     expected = np.log([0.9, 0.4, 0.7, 0.2]).mean()
-    assert label_score("neg-log-loss", targets, probability, **how) == pytest.approx(expected)
-    lower = label_score("accuracy", targets, probability, thresholds=[0.5, 0.15], **how)
+    assert class_metric_score("neg-log-loss", targets, probability, **how) == pytest.approx(
+        expected
+    )
+    lower = class_metric_score("accuracy", targets, probability, thresholds=[0.5, 0.15], **how)
     assert lower == 0.75
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.competitions.label_metric import decide, scored_classes
+from goldfold.competitions.class_metric import decide, scored_classes
 from goldfold.errors import InputError
-from goldfold.submissions.label_file import read_label_file, require_every_class
+from goldfold.submissions.class_file import read_class_file, require_every_class
 from goldfold.submissions.layout import Layout
 from goldfold.submissions.table import read_table
 
@@ -26,7 +26,7 @@ NAMED = "predicted"
 
 
 @dataclass(frozen=True)
-class LabelAgreement:
+class ImageAgreement:
     """How much two submissions differ on one image.
 
     Attributes:
@@ -68,7 +68,7 @@ class ClassAgreement:
 
 
 @dataclass(frozen=True)
-class LabelComparison:
+class ClassComparison:
     """Where two submissions of classes agree and where they differ.
 
     Attributes:
@@ -84,7 +84,7 @@ class LabelComparison:
         only_second: ids that only the second file has, in its order.
     """
 
-    images: tuple[LabelAgreement, ...]
+    images: tuple[ImageAgreement, ...]
     classes: tuple[ClassAgreement, ...]
     agreement: float
     agreement_by: By
@@ -125,7 +125,7 @@ class LabelComparison:
         }
 
 
-def compare_labels(
+def compare_classes(
     first: Path,
     second: Path,
     *,
@@ -133,7 +133,7 @@ def compare_labels(
     classes: Sequence[str],
     exclusive: bool,
     metric: str,
-) -> LabelComparison:
+) -> ClassComparison:
     """Return where two submissions of classes differ.
 
     Args:
@@ -148,7 +148,7 @@ def compare_labels(
         InputError: a file is malformed or lacks rows, or the files have no image in common.
     """
     files = (first, second)
-    tables = [read_label_file(path, layout, classes) for path in files]
+    tables = [read_class_file(path, layout, classes) for path in files]
     shared = [image_id for image_id in tables[0] if image_id in tables[1]]
     if not shared:
         raise InputError(f"{first} and {second} have no image in common. Compare their ids.")
@@ -171,7 +171,7 @@ def compare_labels(
     )
     by = _by(metric, layout)
     places = scored_classes(len(classes), exclusive)
-    return LabelComparison(
+    return ClassComparison(
         images=of_images,
         classes=of_classes,
         agreement=_agreement(by, of_images, [of_classes[place] for place in places]),
@@ -218,13 +218,13 @@ def _of_images(
     classes: Sequence[str],
     both: Sequence[FloatArray],
     flags: Sequence[Flags],
-) -> tuple[LabelAgreement, ...]:
+) -> tuple[ImageAgreement, ...]:
     """Return the images, most different first; ties: those with different class labels first."""
     gap = np.abs(both[0] - both[1])
     same = (flags[0] == flags[1]).all(axis=1)
     worst = gap.argmax(axis=1)
     images = [
-        LabelAgreement(
+        ImageAgreement(
             image_id,
             float(gap[row].mean()),
             classes[worst[row]],
@@ -237,7 +237,7 @@ def _of_images(
     return tuple(sorted(images, key=_most_different_first))
 
 
-def _most_different_first(image: LabelAgreement) -> tuple[float, bool, str]:
+def _most_different_first(image: ImageAgreement) -> tuple[float, bool, str]:
     return -image.difference, image.same_label, image.image_id
 
 
@@ -248,7 +248,7 @@ def _by(metric: str, layout: Layout) -> By:
 
 
 def _agreement(
-    by: By, images: Sequence[LabelAgreement], classes: Sequence[ClassAgreement]
+    by: By, images: Sequence[ImageAgreement], classes: Sequence[ClassAgreement]
 ) -> float:
     if by == "equal labels":
         return float(np.mean([image.same_label for image in images]))

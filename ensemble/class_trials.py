@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goldfold.ensemble.label_merge import merge_labels
-from goldfold.ensemble.labels import (
+from goldfold.ensemble.class_blend import (
+    ClassBlend,
+    ClassBlends,
     FloatArray,
     IntArray,
-    JudgedLabels,
-    LabelBlend,
-    LabelBlends,
+    JudgedClasses,
     Truth,
     best_thresholds,
-    cross_fit_labels,
+    cross_fit_probabilities,
 )
+from goldfold.ensemble.class_merge import merge_probabilities
 
 
 @dataclass(frozen=True)
-class LabelTrial:
+class ClassTrial:
     """A way to blend and what it scores.
 
     Attributes:
@@ -35,7 +35,7 @@ class LabelTrial:
     merge: str
     way: str
     weights: tuple[int, ...]
-    judged: JudgedLabels
+    judged: JudgedClasses
     optimistic: float
 
 
@@ -54,21 +54,21 @@ class MemberLeftOut:
     gain: float
 
 
-def try_label_blends(
+def try_class_blends(
     members: Sequence[FloatArray],
     truth: Truth,
     parts: IntArray,
     *,
     merges: Sequence[str],
     ways: Sequence[str],
-) -> list[LabelTrial]:
+) -> list[ClassTrial]:
     """Return a trial of every merge with every way to weigh.
 
     Args:
         members: M arrays (N, C) of out-of-fold probabilities.
         truth: of the N images.
         parts: (N,) part of each image (`parts_of`).
-        merges: names of merges of `merge_labels`.
+        merges: names of merges of `merge_probabilities`.
         ways: `equal`, `hill-climb`, `simplex`.
     """
     return [_try_one(members, truth, parts, merge, way) for merge in merges for way in ways]
@@ -76,15 +76,15 @@ def try_label_blends(
 
 def _try_one(
     members: Sequence[FloatArray], truth: Truth, parts: IntArray, merge: str, way: str
-) -> LabelTrial:
-    blends = LabelBlends(members, truth, merge, way)
+) -> ClassTrial:
+    blends = ClassBlends(members, truth, merge, way)
     whole = blends.chosen_on(np.ones(len(parts), bool))
-    judged = cross_fit_labels(truth, parts, blends.chosen_on)
+    judged = cross_fit_probabilities(truth, parts, blends.chosen_on)
     optimistic = truth.reported_score(whole.probability, best_thresholds(truth, whole.probability))
-    return LabelTrial(merge, way, tuple(whole.weights), judged, optimistic)
+    return ClassTrial(merge, way, tuple(whole.weights), judged, optimistic)
 
 
-def leave_one_label_member_out(
+def leave_one_class_member_out(
     members: Sequence[FloatArray], truth: Truth, parts: IntArray, merge: str
 ) -> list[MemberLeftOut]:
     """Return the honest scores without each member, equal weights; nothing for a single member.
@@ -93,18 +93,18 @@ def leave_one_label_member_out(
         members: M arrays (N, C) of out-of-fold probabilities.
         truth: of the N images.
         parts: (N,) part of each image.
-        merge: name of a merge of `merge_labels`.
+        merge: name of a merge of `merge_probabilities`.
     """
     if len(members) < 2:
         return []
 
     def honest(those: Sequence[FloatArray]) -> float:
-        blend = merge_labels(those, [1] * len(those), merge, exclusive=truth.exclusive)
-        return cross_fit_labels(truth, parts, lambda _: LabelBlend(blend)).honest
+        blend = merge_probabilities(those, [1] * len(those), merge, exclusive=truth.exclusive)
+        return cross_fit_probabilities(truth, parts, lambda _: ClassBlend(blend)).honest
 
     everything = honest(members)
     scores = [
-        honest([one for place, one in enumerate(members) if place != left])
+        honest([member for place, member in enumerate(members) if place != left])
         for left in range(len(members))
     ]
     return [MemberLeftOut(left, score, score - everything) for left, score in enumerate(scores)]

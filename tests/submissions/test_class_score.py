@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from goldfold.errors import InputError
-from goldfold.submissions.label_score import score_labels
+from goldfold.submissions.class_score import score_submitted_classes
 from goldfold.submissions.layout import Layout
 
 LAYOUT = Layout(("id",), ("p",), "probability")
@@ -33,7 +33,7 @@ def files(tmp_path):
 
 
 def scored(files, metric="auroc", **how):
-    return score_labels(
+    return score_submitted_classes(
         *files, layout=LAYOUT, classes=["no", "yes"], exclusive=True, metric=metric,
         class_weights=[1.0, 1.0], **how,
     )  # fmt: skip

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import reported_score
-from goldfold.competitions.label_metric import HALF, decide, label_score, scored_classes
-from goldfold.ensemble.label_merge import merge_labels
-from goldfold.ensemble.label_threshold import best_threshold
+from goldfold.competitions.class_metric import HALF, class_metric_score, decide, scored_classes
+from goldfold.ensemble.class_merge import merge_probabilities
+from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.ensemble.weights import choose_weights
 from goldfold.folds.parts import names_of, refuse_judging
 
@@ -56,7 +56,7 @@ class Truth:
         weights: FloatArray | None = None,
     ) -> float:
         """Return the score of probabilities (N, C), as searches and resampling compute it."""
-        return label_score(
+        return class_metric_score(
             self.metric,
             self.targets,
             probability,
@@ -80,7 +80,7 @@ class Truth:
         )
 
 
-class LabelObjective:
+class ClassObjective:
     """The score of a blend of members, for the search of weights.
 
     Attributes:
@@ -102,7 +102,7 @@ class LabelObjective:
         """Return the score of a blend, raised to 0 and more by exp where it is a loss."""
         key = tuple(weights)
         if key not in self._known:
-            blend = merge_labels(
+            blend = merge_probabilities(
                 self._members, weights, self._merge, exclusive=self._truth.exclusive
             )
             score = self._truth.score(blend)
@@ -131,7 +131,7 @@ def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
 
 
 @dataclass(frozen=True)
-class JudgedLabels:
+class JudgedClasses:
     """Probabilities of images, each judged by what was chosen on the other folds.
 
     Attributes:
@@ -148,7 +148,7 @@ class JudgedLabels:
 
 
 @dataclass(frozen=True)
-class LabelBlend:
+class ClassBlend:
     """Blended probabilities, and the images on which the weights of the blend were chosen.
 
     Attributes:
@@ -162,7 +162,7 @@ class LabelBlend:
     weights: Sequence[int] = ()
 
 
-class LabelBlends:
+class ClassBlends:
     """Blends of members, with weights chosen on any of the images."""
 
     def __init__(
@@ -182,24 +182,26 @@ class LabelBlends:
         """
         self._members, self._truth, self._merge, self._weights = members, truth, merge, weights
 
-    def chosen_on(self, which: NDArray[np.bool_]) -> LabelBlend:
+    def chosen_on(self, which: NDArray[np.bool_]) -> ClassBlend:
         """Return the blend of all images whose weights were chosen on some of them, (N,)."""
         weights, looked_at = self._choose(which)
-        merged = merge_labels(self._members, weights, self._merge, exclusive=self._truth.exclusive)
-        return LabelBlend(merged, looked_at, weights)
+        merged = merge_probabilities(
+            self._members, weights, self._merge, exclusive=self._truth.exclusive
+        )
+        return ClassBlend(merged, looked_at, weights)
 
     def _choose(self, which: NDArray[np.bool_]) -> tuple[list[int], NDArray[np.str_]]:
         """Return weights and the images that they were chosen on."""
         if not isinstance(self._weights, str):
             return list(self._weights), names_of([], 0)
-        own = [one[which] for one in self._members]
-        objective = LabelObjective(own, self._truth.of(which), self._merge)
+        own = [member[which] for member in self._members]
+        objective = ClassObjective(own, self._truth.of(which), self._merge)
         return choose_weights(self._weights, objective), objective.image_ids
 
 
-def cross_fit_labels(
-    truth: Truth, parts: IntArray, blend_by: Callable[[NDArray[np.bool_]], LabelBlend]
-) -> JudgedLabels:
+def cross_fit_probabilities(
+    truth: Truth, parts: IntArray, blend_by: Callable[[NDArray[np.bool_]], ClassBlend]
+) -> JudgedClasses:
     """Return probabilities with thresholds that were chosen on the other parts.
 
     Args:
@@ -226,11 +228,11 @@ def cross_fit_labels(
         predicted[here] = decide(its, truth.exclusive, limits)
         folds[int(part)] = (int(here.sum()), own.reported_score(its, limits))
     honest = honest_score(truth, probability, predicted)
-    return JudgedLabels(probability, predicted, honest, folds)
+    return JudgedClasses(probability, predicted, honest, folds)
 
 
 @dataclass(frozen=True)
-class LabelAssessment:
+class ClassAssessment:
     """What to expect of a blend of class probabilities.
 
     Attributes:
@@ -254,14 +256,14 @@ class LabelAssessment:
     folds: dict[int, tuple[int, float]]
 
 
-def assess_labels(
+def assess_class_probabilities(
     members: Sequence[FloatArray],
     truth: Truth,
     parts: IntArray,
     *,
     merge: str,
     weights: str | Sequence[int],
-) -> LabelAssessment:
+) -> ClassAssessment:
     """Return blend and thresholds chosen on all images, judged by those chosen on the other parts.
 
     Args:
@@ -272,15 +274,15 @@ def assess_labels(
         weights: a way to choose them, or their values.
 
     Raises:
-        LeakError: as in `cross_fit_labels`.
+        LeakError: as in `cross_fit_probabilities`.
     """
-    blends = LabelBlends(members, truth, merge, weights)
+    blends = ClassBlends(members, truth, merge, weights)
     chosen = blends.chosen_on(np.ones(len(parts), bool))
     whole = chosen.probability
     thresholds = best_thresholds(truth, whole)
-    judged = cross_fit_labels(truth, parts, blends.chosen_on)
+    judged = cross_fit_probabilities(truth, parts, blends.chosen_on)
     frequency = np.broadcast_to(truth.targets.mean(axis=0), whole.shape)
-    return LabelAssessment(
+    return ClassAssessment(
         weights=list(chosen.weights),
         thresholds=thresholds,
         probability=judged.probability,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold.ensemble.blend import merge_maps
-from goldfold.ensemble.scale import MERGES, STEPS, Scale, make_scale
+from goldfold.ensemble.probability_scale import MERGES, STEPS, Scale, make_scale
 from goldfold.errors import InputError
 
 COUNTS = np.arange(256)[::-1] ** 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.label_metric import CLIP, HALF
+from goldfold.competitions.class_metric import CLIP, HALF
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Several masks an image: each class has a blend and a rule of its own, and one score is told."""
+"""Several masks per image: each class has a blend and a rule of its own; one score is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mean_scores(assessments: Mapping[str, Assessment]) -> FloatArray:
     Args:
         assessments: by class, of the same images in the same order.
     """
-    scores: FloatArray = np.mean([one.scores for one in assessments.values()], axis=0)
+    scores: FloatArray = np.mean([assessment.scores for assessment in assessments.values()], axis=0)
     return scores
 
 
@@ -101,12 +101,12 @@ def build_class_report(
             "interval": asdict(interval),
             "parts" if one_fold else "folds": parts,
         },
-        "optimistic": _mean(one["optimistic"] for one in reports.values()),
-        "all_empty": _mean(one["all_empty"] for one in reports.values()),
+        "optimistic": _mean(report["optimistic"] for report in reports.values()),
+        "all_empty": _mean(report["all_empty"] for report in reports.values()),
         "images": {"all": len(scores)},
         "classes": {
-            name: {key: value for key, value in one.items() if key != "made_from"}
-            for name, one in reports.items()
+            name: {key: value for key, value in report.items() if key != "made_from"}
+            for name, report in reports.items()
         },
         "made_from": dict(facts),
     }

@@ -8,7 +8,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.label_metric import CLIP
+from goldfold.competitions.class_metric import CLIP
 from goldfold.errors import InputError, did_you_mean
 from goldfold.vocabulary import MemberMerge, names_of
 
@@ -18,7 +18,7 @@ MERGES = names_of(MemberMerge)
 """Names of the ways to merge, those of masks."""
 
 
-def merge_labels(
+def merge_probabilities(
     members: Sequence[FloatArray],
     weights: Sequence[int],
     merge: str,
@@ -39,15 +39,15 @@ def merge_labels(
         exclusive: exactly one class an image: other merges are scaled to a sum of one.
         references: for ranks, each member's out-of-fold probabilities.
     """
-    members = [np.asarray(one, np.float64) for one in members]
-    held = [np.clip(one, CLIP, 1 - CLIP) for one in members]
+    members = [np.asarray(member, np.float64) for member in members]
+    held = [np.clip(member, CLIP, 1 - CLIP) for member in members]
     match merge:
         case "mean":
             merged = _mean(members, weights)
         case "geometric":
-            merged = np.exp(_mean([np.log(one) for one in held], weights))
+            merged = np.exp(_mean([np.log(probability) for probability in held], weights))
         case "logit":
-            logits = [np.log(one) - np.log1p(-one) for one in held]
+            logits = [np.log(probability) - np.log1p(-probability) for probability in held]
             merged = 1 / (1 + np.exp(-_mean(logits, weights)))
         case "rank":
             merged = _mean_rank(members, members if references is None else references, weights)
@@ -61,7 +61,7 @@ def merge_labels(
 
 def _mean(values: Sequence[FloatArray], weights: Sequence[int]) -> FloatArray:
     """Return the weighted mean, divided once: multiples of float32 add up exactly, ties stay."""
-    total = sum(w * one for w, one in zip(weights, values, strict=True))
+    total = sum(w * value for w, value in zip(weights, values, strict=True))
     return np.asarray(total / sum(weights), np.float64)
 
 
@@ -74,8 +74,8 @@ def _mean_rank(
     """
     whole = lcm(*(len(own) for own in references))
     shares = [w * (whole // len(own)) for w, own in zip(weights, references, strict=True)]
-    counts = [_twice_below(one, own) for one, own in zip(members, references, strict=True)]
-    total = sum(share * one for share, one in zip(shares, counts, strict=True))
+    counts = [_twice_below(member, own) for member, own in zip(members, references, strict=True)]
+    total = sum(share * below for share, below in zip(shares, counts, strict=True))
     return np.asarray(total / (2 * whole * sum(weights)), np.float64)
 
 

@@ -46,8 +46,8 @@ class Scale:
             total: sum of places times weights, any shape.
             weight: sum of the weights.
         """
-        found: Levels = self.back[(total + weight // 2) // weight]
-        return found
+        nearest: Levels = self.back[(total + weight // 2) // weight]
+        return nearest
 
 
 def make_scale(name: str, counts: NDArray[np.int64] | None = None) -> Scale:

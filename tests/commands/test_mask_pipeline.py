@@ -26,11 +26,11 @@ MODEL = (
     'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
     " channels=CHANNELS, stages=[{epochs=3, image_size=SIZE, batch_size=8, learning_rate=5e-3}]}]"
 )
-EXTENTS = {STEEL: "[32, 160], crop_size=[32, 96]", ABDOMEN: "64", SHIPS: "64", SALT: "64"}
+STAGE_SIZES = {STEEL: "[32, 160], crop_size=[32, 96]", ABDOMEN: "64", SHIPS: "64", SALT: "64"}
 
 
 @dataclass(frozen=True)
-class Road:
+class FinishedRun:
     """A competition that was run from its files to its submission."""
 
     preset: str
@@ -50,7 +50,7 @@ class Road:
 
 
 @pytest.fixture(scope="module", params=SAMPLES)
-def road(request, tmp_path_factory, invoke):
+def finished_run(request, tmp_path_factory, invoke):
     preset = request.param
     folder = tmp_path_factory.mktemp(preset)
     data, run = folder / "data", folder / "run"
@@ -59,19 +59,19 @@ def road(request, tmp_path_factory, invoke):
     assert made.code == 0, made.err
     settings = [
         MODEL.replace("CHANNELS", "3" if preset == SHIPS else "1").replace(
-            "SIZE", EXTENTS[preset]
+            "SIZE", STAGE_SIZES[preset]
         ),
         "folds.count=2", "folds.train=[0,1]",
         "inference.checkpoints=1", "ensemble.bootstrap_samples=100", "workers=1",
         *shape_of(data),
     ]  # fmt: skip
-    words = [word for one in settings for word in ("--set", one)]
+    words = [word for assignment in settings for word in ("--set", assignment)]
     begun = invoke("init", preset, "--data", data, "-o", run, "--recipe", "quick", *words)
     assert begun.code == 0, begun.err
     done = invoke("run", run)
     assert done.code == 0, done.err
     check = ["--sample", data / SAMPLES[preset], "--competition", run]
-    return Road(preset, data, run, done.out, check)
+    return FinishedRun(preset, data, run, done.out, check)
 
 
 def shape_of(data):
@@ -81,36 +81,50 @@ def shape_of(data):
     return [f"competition.images.shape=[{height},{width}]"] if paths else []
 
 
-def test_the_submission_is_correct_and_scored(road, invoke):
-    done = invoke("submit", "check", road.run / "submission.csv", *road.check)
+def test_the_submission_is_correct_and_scored(finished_run, invoke):
+    done = invoke("submit", "check", finished_run.run / "submission.csv", *finished_run.check)
     assert (done.code, "correct" in done.out) == (0, True), done.out
-    words = ["--solution", road.data / "solution.csv", "--competition", road.run, "--json"]
-    scores = invoke("submit", "score", road.run / "submission.csv", *words)
+    words = [
+        "--solution",
+        finished_run.data / "solution.csv",
+        "--competition",
+        finished_run.run,
+        "--json",
+    ]
+    scores = invoke("submit", "score", finished_run.run / "submission.csv", *words)
     assert scores.code == 0, scores.err
     assert {"overall", "public"} <= set(scores.json)  # eight slices may be of one case
-    report = json.loads((road.run / "ensemble.json").read_text())
+    report = json.loads((finished_run.run / "ensemble.json").read_text())
     assert scores.json["metric"] == report["metric"]
-    solution = pd.read_csv(road.data / "solution.csv", dtype=str, keep_default_na=False)
-    truth = road.run / "truth.csv"
+    solution = pd.read_csv(finished_run.data / "solution.csv", dtype=str, keep_default_na=False)
+    truth = finished_run.run / "truth.csv"
     solution.drop(columns="Usage").to_csv(truth, index=False)
     assert invoke("submit", "score", truth, *words).json["overall"]["score"] == 1
-    same = invoke("submit", "compare", truth, truth, "--competition", road.run, "--json")
+    same = invoke("submit", "compare", truth, truth, "--competition", finished_run.run, "--json")
     assert same.json["dice"] == 1
 
 
 # Objects have their own brute force: tests/competitions/test_objects.py.
-@pytest.mark.parametrize("road", [STEEL, ABDOMEN, SALT], indirect=True, scope="module")
-def test_the_score_is_that_of_brute_force_over_pixels(road, invoke):
-    keys, column, dialect = keys_of(road)
-    solution = pd.read_csv(road.data / "solution.csv", dtype=str, keep_default_na=False)
+@pytest.mark.parametrize("finished_run", [STEEL, ABDOMEN, SALT], indirect=True, scope="module")
+def test_the_score_is_that_of_brute_force_over_pixels(finished_run, invoke):
+    keys, column, dialect = keys_of(finished_run)
+    solution = pd.read_csv(finished_run.data / "solution.csv", dtype=str, keep_default_na=False)
     truth = dict(zip(keys(solution), solution[column], strict=True))
     scores = []
-    for key, text in zip(keys(road.submission), road.submission[column], strict=True):
-        height, width = road.images.loc[key[0], ["height", "width"]].astype(int)
+    for key, text in zip(
+        keys(finished_run.submission), finished_run.submission[column], strict=True
+    ):
+        height, width = finished_run.images.loc[key[0], ["height", "width"]].astype(int)
         one, two = (decode(cell, height, width, dialect) for cell in (text, truth[key]))
-        scores.append(score_of(one, two, road.preset))
-    words = ["--solution", road.data / "solution.csv", "--competition", road.run, "--json"]
-    found = invoke("submit", "score", road.run / "submission.csv", *words).json
+        scores.append(score_of(one, two, finished_run.preset))
+    words = [
+        "--solution",
+        finished_run.data / "solution.csv",
+        "--competition",
+        finished_run.run,
+        "--json",
+    ]
+    found = invoke("submit", "score", finished_run.run / "submission.csv", *words).json
     assert found["overall"]["score"] == pytest.approx(np.mean(scores), abs=1e-12)
 
 
@@ -125,16 +139,16 @@ def score_of(one, two, preset):
     return np.mean([Fraction(both, total - both) > one for one in thresholds])
 
 
-def keys_of(road):
+def keys_of(finished_run):
     """Return a function table -> (image, class) of each row, the masks' column, their dialect."""
-    if road.preset == STEEL:
+    if finished_run.preset == STEEL:
         joined = "ImageId_ClassId"
         return (
             lambda table: [tuple(key.rsplit("_", 1)) for key in table[joined]],
             "EncodedPixels",
             get_dialect("kaggle"),
         )
-    if road.preset == SALT:
+    if finished_run.preset == SALT:
         return lambda table: [(key, "") for key in table["id"]], "rle_mask", get_dialect("kaggle")
     return (
         lambda table: list(zip(table["id"], table["class"], strict=True)),
@@ -143,14 +157,14 @@ def keys_of(road):
     )
 
 
-def test_every_mask_follows_from_its_maps_and_its_class_s_rule(road):
+def test_every_mask_follows_from_its_maps_and_its_class_s_rule(finished_run):
     """The rule written out: the mean of both folds' maps, whole numbers, and two thresholds."""
-    report = json.loads((road.run / "ensemble.json").read_text())
-    stores = sorted(road.run.glob("predictions/*/seed-0/fold-*/test.maps"))
+    report = json.loads((finished_run.run / "ensemble.json").read_text())
+    stores = sorted(finished_run.run.glob("predictions/*/seed-0/fold-*/test.maps"))
     assert len(stores) == 2
-    dialect = get_dialect("row-major" if road.preset == ABDOMEN else "kaggle")
-    written = rows_by_key(road)
-    assert len(written) == 8 * {STEEL: 4, ABDOMEN: 3, SHIPS: 1, SALT: 1}[road.preset]
+    dialect = get_dialect("row-major" if finished_run.preset == ABDOMEN else "kaggle")
+    written = rows_by_key(finished_run)
+    assert len(written) == 8 * {STEEL: 4, ABDOMEN: 3, SHIPS: 1, SALT: 1}[finished_run.preset]
     for (image_id, name), texts in written.items():
         one = report["classes"][name] if name else report
         rule, members = one["rule"], [MapReader(path, name) for path in stores]
@@ -160,7 +174,7 @@ def test_every_mask_follows_from_its_maps_and_its_class_s_rule(road):
         levels = np.floor(levels + 0.5)
         enough = (levels > rule["top"]["level"]).sum() >= rule["min_area_px"]
         mask = (levels > rule["bottom"]["level"]).astype(np.uint8) * enough
-        if road.preset == SHIPS:
+        if finished_run.preset == SHIPS:
             parts, count = ndimage.label(mask, np.ones((3, 3)))
             expected = {encode((parts == n).astype(np.uint8), dialect) for n in range(1, 1 + count)}
             assert set(texts) - {""} == expected
@@ -168,13 +182,13 @@ def test_every_mask_follows_from_its_maps_and_its_class_s_rule(road):
             assert texts == [encode(mask, dialect) if mask.any() else ""]
 
 
-def rows_by_key(road):
+def rows_by_key(finished_run):
     """Return the cells of a submission by image and class, "" where rows have no class."""
-    table = road.submission
-    if road.preset == SHIPS:
+    table = finished_run.submission
+    if finished_run.preset == SHIPS:
         keys, column = [(image_id, "") for image_id in table["ImageId"]], "EncodedPixels"
     else:
-        read, column, _ = keys_of(road)
+        read, column, _ = keys_of(finished_run)
         keys = read(table)
     found = {}
     for key, text in zip(keys, table[column], strict=True):
@@ -182,49 +196,54 @@ def rows_by_key(road):
     return found
 
 
-def test_a_single_image_gets_the_masks_of_the_submission(road, invoke, tmp_path):
-    done = invoke("export", road.run, "-o", tmp_path / "model")
+def test_a_single_image_gets_the_masks_of_the_submission(finished_run, invoke, tmp_path):
+    done = invoke("export", finished_run.run, "-o", tmp_path / "model")
     assert done.code == 0, done.err
-    tests = road.images[road.images["split"] == "test"]
-    files = [road.data / path for path in tests["path"]]
+    tests = finished_run.images[finished_run.images["split"] == "test"]
+    files = [finished_run.data / path for path in tests["path"]]
     seen = invoke("predict", "image", tmp_path / "model", *files, "--json")
     assert seen.code == 0, seen.err
-    written = rows_by_key(road)
-    dialect = get_dialect("row-major" if road.preset == ABDOMEN else "kaggle")
+    written = rows_by_key(finished_run)
+    dialect = get_dialect("row-major" if finished_run.preset == ABDOMEN else "kaggle")
     for image_id, found in zip(tests.index, seen.json["images"], strict=True):
         for name, one in found.get("masks", {"": found}).items():
             shape = (one["height"], one["width"])
-            united = sum(decode(text, *shape, dialect) for text in written[image_id, name])
-            assert (decode(one["rle"], *shape, dialect) == united).all()
+            merged = sum(decode(text, *shape, dialect) for text in written[image_id, name])
+            assert (decode(one["rle"], *shape, dialect) == merged).all()
 
 
-def test_the_run_says_what_each_class_scores(road):
-    report = json.loads((road.run / "ensemble.json").read_text())
-    if road.preset in ONE_CLASS:
+def test_the_run_says_what_each_class_scores(finished_run):
+    report = json.loads((finished_run.run / "ensemble.json").read_text())
+    if finished_run.preset in ONE_CLASS:
         metrics = {SHIPS: "f2-iou-thresholds", SALT: "mean-iou-thresholds"}
-        assert report["metric"] == metrics[road.preset]
+        assert report["metric"] == metrics[finished_run.preset]
         return
     honest = [one["honest"]["score"] for one in report["classes"].values()]
     assert report["honest"]["score"] == pytest.approx(np.mean(honest))
     for name in report["classes"]:
-        assert f"rule of {name}: " in road.out
-    folds = pd.read_csv(road.run / "folds.csv", keep_default_na=False)
+        assert f"rule of {name}: " in finished_run.out
+    folds = pd.read_csv(finished_run.run / "folds.csv", keep_default_na=False)
     frequent = folds["stratum"].value_counts().index[0]
-    assert re.search(rf"fold  images  groups .*{frequent}", road.out)
+    assert re.search(rf"fold  images  groups .*{frequent}", finished_run.out)
     assert set(folds["stratum"]) - {"none", "rare"}
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
 
 
-def test_a_class_can_be_left_empty(road, invoke, tmp_path):
-    if road.preset in ONE_CLASS:
-        wrong = invoke("ensemble", "run", road.run, "--set", 'ensemble.leave_empty=["1"]')
+def test_a_class_can_be_left_empty(finished_run, invoke, tmp_path):
+    if finished_run.preset in ONE_CLASS:
+        wrong = invoke("ensemble", "run", finished_run.run, "--set", 'ensemble.leave_empty=["1"]')
         assert (wrong.code, "the competition's masks are one per image" in wrong.err) == (2, True)
         return
     run = tmp_path / "run"
-    shutil.copytree(road.run, run)
+    shutil.copytree(finished_run.run, run)
     before = json.loads((run / "ensemble.json").read_text())["classes"]
     name = next(iter(before))
-    words = ["--set", f'ensemble.leave_empty=["{name}"]', "--set", f"competition.data={road.data}"]
+    words = [
+        "--set",
+        f'ensemble.leave_empty=["{name}"]',
+        "--set",
+        f"competition.data={finished_run.data}",
+    ]
     done = invoke("ensemble", "run", run, *words, "--json")
     assert done.code == 0, done.err
     after = done.json["classes"]
@@ -232,41 +251,43 @@ def test_a_class_can_be_left_empty(road, invoke, tmp_path):
     others = [other for other in before if other != name]
     assert all(after[one]["honest"] == before[one]["honest"] for one in others)
     assert invoke("submit", "write", run, *words).code == 0
-    rows = rows_by_key(replace(road, run=run))
+    rows = rows_by_key(replace(finished_run, run=run))
     assert all(texts == [""] for (_, one), texts in rows.items() if one == name)
     bad = [one for one, it in before.items() if it["honest"]["score"] < it["all_empty"]]
     advised = f"masks of {', '.join(bad)} cost more than they bring; leave them empty: --set "
-    assert (advised in road.out) == bool(bad)
-    assert ("cost more than" in road.out) == bool(bad)
+    assert (advised in finished_run.out) == bool(bad)
+    assert ("cost more than" in finished_run.out) == bool(bad)
 
 
-def test_the_folds_of_the_run_pass_their_audit(road, invoke):
-    done = invoke("folds", "audit", road.run, "--pixels")
+def test_the_folds_of_the_run_pass_their_audit(finished_run, invoke):
+    done = invoke("folds", "audit", finished_run.run, "--pixels")
     assert (done.code, "no leakage found" in done.out) == (0, True), done.out
 
 
-def test_a_second_run_does_nothing_and_another_has_the_same_bytes(road, invoke, tmp_path):
-    before = (road.run / "submission.csv").read_bytes()
-    again = invoke("run", road.run)
+def test_a_second_run_does_nothing_and_another_has_the_same_bytes(finished_run, invoke, tmp_path):
+    before = (finished_run.run / "submission.csv").read_bytes()
+    again = invoke("run", finished_run.run)
     assert again.code == 0, again.err
     assert "submission: up to date" in again.err
-    assert (road.run / "submission.csv").read_bytes() == before
+    assert (finished_run.run / "submission.csv").read_bytes() == before
     other = tmp_path / "other"
     other.mkdir()
-    text = (road.run / "goldfold.toml").read_text()
-    (other / "goldfold.toml").write_text(text.replace('data = "../data"', f'data = "{road.data}"'))
+    text = (finished_run.run / "goldfold.toml").read_text()
+    (other / "goldfold.toml").write_text(
+        text.replace('data = "../data"', f'data = "{finished_run.data}"')
+    )
     done = invoke("run", other, "--set", "workers=3")
     assert done.code == 0, done.err
     assert (other / "submission.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("road", [STEEL, ABDOMEN], indirect=True, scope="module")
-def test_an_unknown_class_in_the_sample_is_named(road, invoke, tmp_path):
-    text = (road.data / SAMPLES[road.preset]).read_text()
+@pytest.mark.parametrize("finished_run", [STEEL, ABDOMEN], indirect=True, scope="module")
+def test_an_unknown_class_in_the_sample_is_named(finished_run, invoke, tmp_path):
+    text = (finished_run.data / SAMPLES[finished_run.preset]).read_text()
     wrong = tmp_path / "sample.csv"
     wrong.write_text(text.replace("_4,", "_7,").replace(",stomach,", ",spleen,"))
     done = invoke(
-        "submit", "write", road.run, "--set", f"competition.submission.sample=['{wrong}']"
+        "submit", "write", finished_run.run, "--set", f"competition.submission.sample=['{wrong}']"
     )
     assert done.code == 2
     assert "are of no class of the competition" in done.err

@@ -4,15 +4,21 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
-from goldfold.competitions.label_metric import decide
-from goldfold.ensemble.label_gain import label_gains
-from goldfold.ensemble.labels import JudgedLabels, LabelBlend, Truth, cross_fit_labels, honest_score
+from goldfold.competitions.class_metric import decide
+from goldfold.ensemble.class_blend import (
+    ClassBlend,
+    JudgedClasses,
+    Truth,
+    cross_fit_probabilities,
+    honest_score,
+)
+from goldfold.ensemble.class_gain import class_gains
 from goldfold.errors import LeakError
 
 IMAGES, GROUPS = 60, 20
 
 
-def made(metric: str, seed: int = 0) -> tuple[Truth, list[JudgedLabels], np.ndarray]:
+def made(metric: str, seed: int = 0) -> tuple[Truth, list[JudgedClasses], np.ndarray]:
     rng = np.random.default_rng(seed)
     ill = rng.random(IMAGES) < 0.4
     truth = Truth(
@@ -24,11 +30,11 @@ def made(metric: str, seed: int = 0) -> tuple[Truth, list[JudgedLabels], np.ndar
         probability = np.column_stack([1 - second, second])
         predicted = decide(probability, True)
         honest = honest_score(truth, probability, predicted)
-        judged.append(JudgedLabels(probability, predicted, honest, {}))
+        judged.append(JudgedClasses(probability, predicted, honest, {}))
     return truth, judged, rng.integers(0, GROUPS, IMAGES)
 
 
-def scored(metric: str, truth: np.ndarray, one: JudgedLabels, times: np.ndarray) -> float:
+def scored(metric: str, truth: np.ndarray, one: JudgedClasses, times: np.ndarray) -> float:
     """Return scikit-learn's score of images that are repeated so many times."""
     rows = np.repeat(np.arange(IMAGES), times)
     ill, second = truth[rows, 1], one.probability[rows, 1]
@@ -46,7 +52,7 @@ def scored(metric: str, truth: np.ndarray, one: JudgedLabels, times: np.ndarray)
 @pytest.mark.parametrize("metric", ["auroc", "f1", "accuracy", "neg-log-loss"])
 def test_the_interval_is_that_of_scores_computed_anew(metric: str) -> None:
     truth, (first, second), groups = made(metric)
-    (none, gain) = label_gains(truth, first, [first, second], groups, samples=400, seed=3)
+    (none, gain) = class_gains(truth, first, [first, second], groups, samples=400, seed=3)
     assert (none.mean, none.low, none.high) == (0, 0, 0)
     once = np.ones(IMAGES, int)
     whole = [scored(metric, truth.targets, one, once) for one in (first, second)]
@@ -73,9 +79,9 @@ def test_thresholds_come_from_the_other_parts() -> None:
     )
     parts = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     probability = np.column_stack([1 - second, second])
-    found = cross_fit_labels(truth, parts, lambda _: LabelBlend(probability))
+    found = cross_fit_probabilities(truth, parts, lambda _: ClassBlend(probability))
     assert found.predicted[:, 1].tolist() == [False] * 4 + [True] * 4
     assert found.honest == pytest.approx(f1_score(ill, found.predicted[:, 1]))
     assert found.folds[0] == (4, 0.0)
     with pytest.raises(LeakError, match=r"part 1: blend weights .* 1 image on which .*: 7"):
-        cross_fit_labels(truth, parts, lambda _: LabelBlend(probability, chosen_on=["7"]))
+        cross_fit_probabilities(truth, parts, lambda _: ClassBlend(probability, chosen_on=["7"]))

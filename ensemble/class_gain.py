@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goldfold.competitions.label_metric import Ranked, log_losses, right_images, scored_classes
+from goldfold.competitions.class_metric import Ranked, log_losses, right_images, scored_classes
+from goldfold.ensemble.class_blend import (
+    FloatArray,
+    IntArray,
+    JudgedClasses,
+    Truth,
+    resampled_score,
+)
+from goldfold.ensemble.class_intervals import known_bounds
 from goldfold.ensemble.honest import INTERVAL_LEVEL, group_interval
-from goldfold.ensemble.label_measures import known_bounds
-from goldfold.ensemble.labels import FloatArray, IntArray, JudgedLabels, Truth, resampled_score
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,10 @@ class Gain:
     high: float
 
 
-def label_gains(
+def class_gains(
     truth: Truth,
-    base: JudgedLabels,
-    others: Sequence[JudgedLabels],
+    base: JudgedClasses,
+    others: Sequence[JudgedClasses],
     groups: IntArray,
     *,
     samples: int,
@@ -52,16 +58,16 @@ def label_gains(
         seed: of the drawing.
         level: share of the resampled differences inside.
     """
-    points = [one.honest - base.honest for one in others]
+    points = [other.honest - base.honest for other in others]
     if truth.metric in ("accuracy", "neg-log-loss"):
         first = _image_scores(truth, base)
-        found = []
-        for point, one in zip(points, others, strict=True):
-            gap = _image_scores(truth, one) - first
+        gains = []
+        for point, other in zip(points, others, strict=True):
+            gap = _image_scores(truth, other) - first
             interval = group_interval(gap, groups, samples=samples, seed=seed, level=level)
-            found.append(Gain(point, interval.low, interval.high))
-        return found
-    scores = [_weighted_score(truth, one) for one in (base, *others)]
+            gains.append(Gain(point, interval.low, interval.high))
+        return gains
+    scores = [_weighted_score(truth, judged) for judged in (base, *others)]
     rng = np.random.default_rng(seed)
     count = int(groups.max()) + 1
     gaps = np.full((samples, len(others)), np.nan)
@@ -75,14 +81,14 @@ def label_gains(
     ]
 
 
-def _image_scores(truth: Truth, judged: JudgedLabels) -> FloatArray:
+def _image_scores(truth: Truth, judged: JudgedClasses) -> FloatArray:
     """Return the score of each image, (N,), where the metric is their mean."""
     if truth.metric == "accuracy":
         return right_images(truth.targets, judged.predicted, truth.exclusive)
     return -log_losses(truth.targets, judged.probability, truth.exclusive, truth.class_weights)
 
 
-def _weighted_score(truth: Truth, judged: JudgedLabels) -> Callable[[FloatArray], float]:
+def _weighted_score(truth: Truth, judged: JudgedClasses) -> Callable[[FloatArray], float]:
     """Return what scores the whole set under weights (N,) of the images, NaN without a meaning."""
     if truth.metric != "auroc":
         return lambda weights: resampled_score(truth, judged.probability, judged.predicted, weights)
@@ -92,7 +98,7 @@ def _weighted_score(truth: Truth, judged: JudgedLabels) -> Callable[[FloatArray]
     ]
 
     def mean(weights: FloatArray) -> float:
-        found = [area for one in ranked if not np.isnan(area := one.auroc(weights))]
-        return float(np.mean(found)) if found else float("nan")
+        areas = [area for ranking in ranked if not np.isnan(area := ranking.auroc(weights))]
+        return float(np.mean(areas)) if areas else float("nan")
 
     return mean

@@ -13,9 +13,9 @@ SIZES = {STEEL: 320, ABDOMEN: 90, SHIPS: 128, SALT: 101}
 
 
 @pytest.fixture(scope="module")
-def twins(tmp_path_factory, invoke):
+def competitions(tmp_path_factory, invoke):
     """Return (folder, what was planted) by preset; a line `what: where` is an item."""
-    found = {}
+    by_preset = {}
     for preset, size in SIZES.items():
         folder = tmp_path_factory.mktemp(preset)
         made = invoke(
@@ -29,8 +29,8 @@ def twins(tmp_path_factory, invoke):
         done = invoke("init", preset, "--data", folder / "data", "-o", folder / "run",
                       "--recipe", "quick", *shape_of(lines[-1]))  # fmt: skip
         assert done.code == 0, done.err
-        found[preset] = (folder, planted, done.out)
-    return found
+        by_preset[preset] = (folder, planted, done.out)
+    return by_preset
 
 
 def shape_of(line):
@@ -39,10 +39,10 @@ def shape_of(line):
     return words[words.index("--set") : words.index("--set") + 2] if "--set" in words else []
 
 
-def test_the_shape_goes_into_the_next_step(twins, invoke, tmp_path):
-    text = (twins[STEEL][0] / "run/goldfold.toml").read_text()
+def test_the_shape_goes_into_the_next_step(competitions, invoke, tmp_path):
+    text = (competitions[STEEL][0] / "run/goldfold.toml").read_text()
     assert "shape = [51, 320]" in text
-    assert "shape" not in (twins[ABDOMEN][0] / "run/goldfold.toml").read_text()
+    assert "shape" not in (competitions[ABDOMEN][0] / "run/goldfold.toml").read_text()
     made = invoke("competition", "synthesize", tmp_path / "x", "--like", STEEL, "--train", 4,
                   "--test", 4)  # fmt: skip
     assert "--set" not in made.out  # 1600 px, as the preset expects
@@ -52,16 +52,16 @@ def test_the_shape_goes_into_the_next_step(twins, invoke, tmp_path):
     assert "--set 'competition.images.shape=[80,80]'" in made.out
 
 
-def test_init_says_what_is_there(twins):
+def test_init_says_what_is_there(competitions):
     assert re.search(
-        r"masks of 48 images: 1 \(\d+\), 2 \(\d+\), 3 \(\d+\), 4 \(\d+\)", twins[STEEL][2]
+        r"masks of 48 images: 1 \(\d+\), 2 \(\d+\), 3 \(\d+\), 4 \(\d+\)", competitions[STEEL][2]
     )
-    assert "images: large_bowel (" in twins[ABDOMEN][2]
-    assert "labels: train_ship_segmentations_v2.csv, " in twins[SHIPS][2]
+    assert "images: large_bowel (" in competitions[ABDOMEN][2]
+    assert "labels: train_ship_segmentations_v2.csv, " in competitions[SHIPS][2]
 
 
-def test_check_names_what_is_planted_in_the_steel(twins, invoke):
-    folder, planted, _ = twins[STEEL]
+def test_check_names_what_is_planted_in_the_steel(competitions, invoke):
+    folder, planted, _ = competitions[STEEL]
     done = invoke("check", folder / "run")
     assert done.code == 0, done.out
     assert f"a mask without a row is empty: {planted['no row of class 2']}\n" in done.out
@@ -74,8 +74,8 @@ def test_check_names_what_is_planted_in_the_steel(twins, invoke):
     assert "no problems" in done.out
 
 
-def test_check_names_what_is_planted_in_the_abdomens(twins, invoke):
-    folder, planted, _ = twins[ABDOMEN]
+def test_check_names_what_is_planted_in_the_abdomens(competitions, invoke):
+    folder, planted, _ = competitions[ABDOMEN]
     done = invoke("check", folder / "run")
     assert done.code == 0, done.out
     assert f'(unlabelled = "drop"): {planted["slice without rows"]}\n' in done.out
@@ -88,8 +88,8 @@ def test_check_names_what_is_planted_in_the_abdomens(twins, invoke):
     assert "no problems" in done.out
 
 
-def test_check_names_what_is_planted_in_the_sea(twins, invoke):
-    folder, planted, _ = twins[SHIPS]
+def test_check_names_what_is_planted_in_the_sea(competitions, invoke):
+    folder, planted, _ = competitions[SHIPS]
     done = invoke("check", folder / "run")
     assert done.code == 2
     assert f"cannot read {planted['truncated']}: the JPEG is truncated" in done.out
@@ -103,8 +103,8 @@ def test_check_names_what_is_planted_in_the_sea(twins, invoke):
     assert invoke("check", folder / "run", "--set", excluded).code == 0
 
 
-def test_check_names_what_is_planted_in_the_salt(twins, invoke):
-    folder, planted, _ = twins[SALT]
+def test_check_names_what_is_planted_in_the_salt(competitions, invoke):
+    folder, planted, _ = competitions[SALT]
     done = invoke("check", folder / "run")
     assert done.code == 2
     assert f'(unlabelled = "error"): {planted["image without a row"]}\n' in done.out
@@ -115,7 +115,7 @@ def test_check_names_what_is_planted_in_the_salt(twins, invoke):
         f"one level in all pixels, so nothing is to be seen: {planted['all black']}\n" in done.out
     )
     handled = ["competition.unlabelled=drop", "competition.imageless=drop"]
-    words = [word for one in handled for word in ("--set", one)]
+    words = [word for assignment in handled for word in ("--set", assignment)]
     assert invoke("check", folder / "run", *words).code == 0
     done = invoke("folds", "build", folder / "run", *words)
     assert done.code == 0, done.err
@@ -124,8 +124,8 @@ def test_check_names_what_is_planted_in_the_salt(twins, invoke):
     assert (images["depth"].astype(int) == images["image_id"].map(depths)).all()
 
 
-def test_the_days_of_a_case_stay_in_one_fold(twins, invoke):
-    folder, _, _ = twins[ABDOMEN]
+def test_the_days_of_a_case_stay_in_one_fold(competitions, invoke):
+    folder, _, _ = competitions[ABDOMEN]
     done = invoke("folds", "build", folder / "run", "--set", "folds.count=3")
     assert done.code == 0, done.err
     folds = pd.read_csv(folder / "run/folds.csv")
@@ -137,8 +137,8 @@ def test_the_days_of_a_case_stay_in_one_fold(twins, invoke):
 
 
 @pytest.mark.parametrize("preset", [STEEL, SHIPS])
-def test_strips_and_scenes_are_split(twins, invoke, preset):
-    folder, planted, _ = twins[preset]
+def test_strips_and_scenes_are_split(competitions, invoke, preset):
+    folder, planted, _ = competitions[preset]
     name = planted.get("truncated", "").rpartition("/")[2]
     words = ["--set", f"competition.images.exclude=['{name}']"] if name else []
     done = invoke("folds", "build", folder / "run", "--set", "folds.count=2", *words)
@@ -146,9 +146,9 @@ def test_strips_and_scenes_are_split(twins, invoke, preset):
     assert pd.read_csv(folder / "run/folds.csv")["image_id"].str.endswith(".jpg").all()
 
 
-def test_the_later_table_of_steel_has_a_row_a_defect(twins, invoke, tmp_path):
+def test_the_later_table_of_steel_has_a_row_a_defect(competitions, invoke, tmp_path):
     """What the page of the preset says of the table that was released later."""
-    folder, _, _ = twins[STEEL]
+    folder, _, _ = competitions[STEEL]
     rows = pd.read_csv(folder / "data/train.csv", keep_default_na=False)
     parts = rows["ImageId_ClassId"].str.rsplit("_", n=1)
     later = pd.DataFrame(
@@ -160,7 +160,7 @@ def test_the_later_table_of_steel_has_a_row_a_defect(twins, invoke, tmp_path):
         "competition.labels.id_column=ImageId", "competition.labels.class_column=ClassId",
         "competition.unlabelled=empty",
     ]  # fmt: skip
-    given = [word for one in words for word in ("--set", one)]
+    given = [word for assignment in words for word in ("--set", assignment)]
     done = invoke("check", folder / "run", *given, "--json")
     assert done.code == 0, done.out
     plain = invoke("check", folder / "run", "--json").json["facts"]
@@ -170,16 +170,16 @@ def test_the_later_table_of_steel_has_a_row_a_defect(twins, invoke, tmp_path):
 
 
 @pytest.mark.parametrize("preset", SIZES)
-def test_the_sample_tells_its_competition(twins, invoke, preset):
-    folder, _, _ = twins[preset]
+def test_the_sample_tells_its_competition(competitions, invoke, preset):
+    folder, _, _ = competitions[preset]
     name = "sample_submission_v2.csv" if preset == SHIPS else "sample_submission.csv"
     sample = folder / "data" / name
     done = invoke("submit", "check", sample, "--sample", sample)
     assert done.code == 0, done.out + done.err
 
 
-def test_the_audit_tells_dark_slices_apart(twins, invoke):
-    folder, _, _ = twins[ABDOMEN]
+def test_the_audit_tells_dark_slices_apart(competitions, invoke):
+    folder, _, _ = competitions[ABDOMEN]
     done = invoke("folds", "build", folder / "run", "--set", "folds.count=2", "--overwrite")
     assert done.code == 0, done.err
     audit = invoke("folds", "audit", folder / "run", "--pixels")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Extent = tuple[int, int]
+ImageSize = tuple[int, int]
 """Height and width in pixels."""
 
-Given = int | Sequence[int]
+SizeLike = int | Sequence[int]
 """A side of a square, or height and width."""
 
 
-def extent_of(size: Given) -> Extent:
+def height_and_width(size: SizeLike) -> ImageSize:
     """Return height and width.
 
-    >>> extent_of(512), extent_of([256, 1600])
+    >>> height_and_width(512), height_and_width([256, 1600])
     ((512, 512), (256, 1600))
     """
     if isinstance(size, int):
@@ -23,21 +23,21 @@ def extent_of(size: Given) -> Extent:
     return height, width
 
 
-def compact(size: Given) -> int | list[int]:
+def compact_size(size: SizeLike) -> int | list[int]:
     """Return the shortest form, as it is written into files.
 
-    >>> compact((512, 512)), compact((256, 1600))
+    >>> compact_size((512, 512)), compact_size((256, 1600))
     (512, [256, 1600])
     """
-    height, width = extent_of(size)
+    height, width = height_and_width(size)
     return height if height == width else [height, width]
 
 
-def extent_name(size: Given) -> str:
+def size_name(size: SizeLike) -> str:
     """Return the form for names of files and messages.
 
-    >>> extent_name(512), extent_name((256, 1600))
+    >>> size_name(512), size_name((256, 1600))
     ('512', '256x1600')
     """
-    height, width = extent_of(size)
+    height, width = height_and_width(size)
     return str(height) if height == width else f"{height}x{width}"

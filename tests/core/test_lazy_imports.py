@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from goldfold.lazy import lazy_exports
+from goldfold.lazy_imports import lazy_exports
 
 
 def test_a_name_is_found_in_its_module_when_it_is_asked_for(monkeypatch):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import class_measures
-from goldfold.competitions.label_metric import Ranked, confusion_counts, scored_classes
+from goldfold.competitions.class_metric import Ranked, confusion_counts, scored_classes
+from goldfold.ensemble.class_blend import FloatArray, IntArray, Truth, resampled_score
 from goldfold.ensemble.honest import INTERVAL_LEVEL
-from goldfold.ensemble.labels import FloatArray, IntArray, Truth, resampled_score
 
 RATIOS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
 """Measures of a class that are shares."""
@@ -97,7 +97,7 @@ class Bounds:
     measures: dict[str, dict[str, tuple[float, float]]]
 
 
-def bootstrap_labels(
+def bootstrap_classes(
     truth: Truth,
     probability: FloatArray,
     predicted: NDArray[np.bool_],
