@@ -29,7 +29,7 @@ from goldfold.commands import (
 from goldfold.errors import GoldfoldError
 
 RESUMED = ("run", "train", "predict", "demo")
-"""Commands that go on where they were interrupted; the others begin again."""
+"""Commands that resume where they were interrupted; the others start again."""
 
 TRACEBACK_VARIABLE = "GOLDFOLD_TRACEBACK"
 """Environment variable that shows where an unforeseen error came from."""
@@ -52,7 +52,7 @@ class Tree(typer.core.TyperGroup):
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             resumes = context.invoked_subcommand in RESUMED
-            tail = " The same command goes on where it stopped." if resumes else ""
+            tail = " The same command resumes where it stopped." if resumes else ""
             show.error(f"interrupted.{tail}")
             sys.exit(130)
         except BrokenPipeError:

@@ -178,7 +178,7 @@ class EnsembleSettings(Strict):
     members: list[str] | None = None
     """Names of the models of this run to blend; all unless given."""
     runs: list[Path] = Field([])
-    """Other run directories whose models are blended too; a relative path counts from this run."""
+    """Other run directories whose models are blended too; relative paths start from this one."""
     merge: MemberMerge = "mean"
     """What is averaged over members: probabilities, their logarithms, logits, or ranks."""
     weights: WeightSearch | list[Annotated[int, Field(ge=0)]] = "equal"

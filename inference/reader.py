@@ -46,7 +46,7 @@ class MapReader:
         summary_path = path.with_suffix(".json")
         if not path.is_file() or not summary_path.is_file():
             state = "is not finished" if path.is_file() else "does not exist"
-            raise InputError(f"{path} {state}. Run `goldfold predict run` (it goes on).")
+            raise InputError(f"{path} {state}. Run `goldfold predict run` (it resumes).")
         summary = read_json(summary_path)
         self.facts: dict[str, Any] = summary["facts"]
         with path.open("rb") as file:

@@ -96,7 +96,7 @@ def _training_state(one: StageRun, overwrite: bool) -> str:
     if not fold_run.started():
         return f"would train {epochs}"
     progressed = read_progressed(fold_run.state_folder)
-    return f"would go on after epoch {progressed.epoch} of {progressed.goal or total}"
+    return f"would resume after epoch {progressed.epoch} of {progressed.goal or total}"
 
 
 def plan_predictions(
@@ -135,7 +135,7 @@ def plan_predictions(
             elif finished and (reason := discarded_because(path, facts)):
                 state = f"would be predicted anew, because {reason}"
             elif finished and path.is_file():
-                state = "would go on"
+                state = "would resume"
             else:
                 state = "would be predicted"
             lines.append(f"{path.with_suffix('')}: {state}")

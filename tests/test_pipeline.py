@@ -296,7 +296,7 @@ def test_interrupted_by_the_user(road, killer, init_run, tmp_path):
     assert (
         "error: stopped by SIGINT; tiny fold-0 stage-1 is saved after epoch 0, step 2." in printed
     )
-    assert printed.endswith("The same command goes on from there.\n")
+    assert printed.endswith("The same command resumes from there.\n")
     assert "Traceback" not in printed
     assert killer("run", run)[0] == 0
 

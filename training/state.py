@@ -1,4 +1,4 @@
-"""What a training needs to go on where it stopped, within an epoch or after the last.
+"""What a training needs to resume where it stopped, within an epoch or after the last.
 
 Randomness is a function of (seed, epoch, step, index), so no generator needs saving: weights,
 averages of them, optimizer, history and the place in the epoch are all there is, and in fp16 the
@@ -162,7 +162,7 @@ def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
 
 def _cannot_go_on(folder: Path, error: Exception) -> InputError:
     return InputError(
-        f"cannot go on from the state in {folder}: {error}. "
+        f"cannot resume from the state in {folder}: {error}. "
         "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
     )
 

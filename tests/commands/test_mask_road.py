@@ -235,7 +235,7 @@ def test_a_class_can_be_left_empty(road, invoke, tmp_path):
     rows = rows_by_key(replace(road, run=run))
     assert all(texts == [""] for (_, one), texts in rows.items() if one == name)
     bad = [one for one, it in before.items() if it["honest"]["score"] < it["all_empty"]]
-    advised = f"masks of {', '.join(bad)} cost more than they bring; leave them empty: --set "
+    advised = f"masks of {', '.join(bad)} lower the score; leave them empty: --set "
     assert (advised in road.out) == bool(bad)
     assert ("cost more than" in road.out) == bool(bad)
 

@@ -68,7 +68,7 @@ def test_a_finished_stage_is_extended_and_the_next_one_notices(copied, invoke):
     before = pd.read_csv(copied / FOLD / "stage-1/history.csv")
     done = invoke("train", "run", copied, "--fold", "0", "--extend-epochs", "1")
     assert done.code == 0, done.err
-    assert "going on after epoch 2 of 3" in done.err
+    assert "resuming after epoch 2 of 3" in done.err
     after = pd.read_csv(copied / FOLD / "stage-1/history.csv")
     assert after["epoch"].tolist() == [1, 2, 3]
     assert after["draw"].tolist()[:2] == before["draw"].tolist()
@@ -83,7 +83,7 @@ def test_a_training_that_ends_in_time(fresh, invoke):
     assert done.code == 75
     assert "stopped because the time is up; tiny fold-0 stage-1 is saved after epoch 0" in done.err
     planned = invoke("train", "run", fresh, "--fold", "0", "--dry-run")
-    assert planned.out == f"{fresh / FOLD}/stage-1: would go on after epoch 0 of 2\n"
+    assert planned.out == f"{fresh / FOLD}/stage-1: would resume after epoch 0 of 2\n"
     assert invoke("train", "run", fresh, "--fold", "0").code == 0
 
 
