@@ -188,7 +188,7 @@ class EnsembleSettings(Strict):
     thresholds: GivenRule | None = None
     """Take these thresholds instead of searching."""
     leave_empty: list[str] = Field([])
-    """Several masks an image: classes whose masks are left empty, as they cost more than they bring
+    """Several masks per image: classes whose masks are left empty, because they lower the score
     (`ensemble run` says which)."""
     post_processing: Literal["off", "auto"] = "off"
     """Small parts, holes, edges: `auto` keeps the steps whose honest gain is positive."""
