@@ -29,7 +29,7 @@ from goldfold.commands import (
 from goldfold.errors import GoldfoldError
 
 RESUMED = ("run", "train", "predict", "demo")
-"""Commands that resume where they were interrupted; the others begin again."""
+"""Commands that resume where they were interrupted; the others start again."""
 
 TRACEBACK_VARIABLE = "GOLDFOLD_TRACEBACK"
 """Environment variable that shows where an unforeseen error came from."""

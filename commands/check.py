@@ -48,7 +48,7 @@ def check(
         report.problems += unreadable
         report.notices += count_ids(
             images.loc[images["path"].isin(flat), "image_id"],
-            "image has", "images have", "one level in all pixels, so nothing is to be seen",
+            "image has", "images have", "the same level in all pixels, so nothing can be seen",
         )  # fmt: skip
     if as_json:
         show.out_json(

@@ -49,7 +49,7 @@ def synthesize(
     like: Annotated[
         str,
         typer.Option(
-            help=f"Preset whose files they are like: {', '.join(KINDS)}.",
+            help=f"Preset whose file formats they have: {', '.join(KINDS)}.",
             autocompletion=lambda: list(KINDS),
         ),
     ] = SIIM,
@@ -58,20 +58,20 @@ def synthesize(
     size: Annotated[
         int | None,
         typer.Option(
-            help="Longer side in pixels; unless given 1600 of steel, 360 of abdomens, 768 of "
-            "ships, 101 of salt, 1024 of all others.",
+            help="Longer side in pixels; by default 1600 for steel, 360 for abdomens, 768 for "
+            "ships, 101 for salt, 1024 for all others.",
             min=64,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
     quirks: Annotated[
         bool, typer.Option("--quirks", help="Build in the oddities of the real files.")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make images in a competition's file formats; nothing in them is of a real patient.
+    """Make images in a competition's file formats; none shows a real patient.
 
-    Those with a sample submission have a hidden solution to score against.
+    If there is a sample submission, there is also a hidden solution to score against.
 
     Example:
     goldfold competition synthesize data/synthetic --train 96 --test 32 --size 1024 --seed 0

@@ -1,4 +1,4 @@
-"""`goldfold demo`: the whole pipeline on a synthetic competition."""
+"""`goldfold demo`: every stage on a synthetic competition."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def demo(
 ) -> None:
     """Make a synthetic competition, run every stage on it, and score the submission.
 
-    Takes some minutes on two CPU cores; a demo that was stopped resumes where it was.
+    Takes some minutes on two CPU cores; a demo that was stopped resumes where it stopped.
 
     Example:
     goldfold demo demo --train 96 --test 32

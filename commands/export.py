@@ -22,8 +22,8 @@ def export(
 ) -> None:
     """Write weights, settings, thresholds and a model card into a folder that needs no data.
 
-    The networks are those that the run predicts with: of every fold the best checkpoints, or their
-    average where inference.average says so.
+    It contains the networks that the run predicts with: the best checkpoints of every fold, or
+    their average if inference.average is set.
 
     Example:
     goldfold export runs/first -o models/first

@@ -58,9 +58,7 @@ def audit(
     run_folder: RunFolder,
     table: Annotated[
         Path | None,
-        typer.Option(
-            help="Fold table to audit, ours or anyone's; the run's folds.csv if left out."
-        ),
+        typer.Option(help="Fold table to audit, from any source; by default the run's folds.csv."),
     ] = None,
     id_column: Annotated[str | None, typer.Option(help="Its column with the image id.")] = None,
     fold_column: Annotated[str | None, typer.Option(help="Its column with the fold.")] = None,
@@ -69,7 +67,7 @@ def audit(
         typer.Option(
             "--pixels/--no-pixels",
             help="Compare pixels across folds, which decodes every image. "
-            "If left out: up to 2 GB of files are compared, more are not.",
+            "By default only if the files have at most 2 GB.",
         ),
     ] = None,
     as_json: Json = False,

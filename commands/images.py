@@ -40,10 +40,10 @@ def convert(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write DICOM, PNG or JPEG images as PNG files, folders as they are.
+    """Write DICOM, PNG or JPEG images as PNG files, in the same folders.
 
-    Gray is seen as goldfold's training sees it: rescaled, through its window, 0 is black. Files
-    that are there already are left alone. Exit code 2 if an image cannot be read.
+    Gray images look as they do in training: rescaled, through their window, 0 is black. Files
+    that already exist are left alone. Exit code 2 if an image cannot be read.
 
     Example:
     goldfold images convert data/dicom -o data/png --window brain --window subdural --window bone
@@ -76,7 +76,7 @@ def convert(
             }
         )
     else:
-        there = f", {len(converted.skipped):,} there already" if converted.skipped else ""
+        there = f", {len(converted.skipped):,} already there" if converted.skipped else ""
         show.out(f"{output}: {plural(len(converted.written), 'file', 'files')} written{there}")
         for problem in converted.problems:
             show.out(f"PROBLEM: {problem}")

@@ -44,8 +44,8 @@ def init(
 ) -> None:
     """Write goldfold.toml for a competition and say what was found in its folder.
 
-    With --from instead of a preset the files are looked at: label tables, mask folders, class
-    folders, sample submissions. What they do not tell stands as a question in goldfold.toml, or is
+    With --from instead of a preset it looks at the files: label tables, mask folders, class
+    folders, sample submissions. What they do not tell becomes a question in goldfold.toml, or is
     asked with --interactive.
 
     Example:

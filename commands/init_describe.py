@@ -59,7 +59,7 @@ def describe(competition: CompetitionSettings) -> list[str]:
     sample = find_table(data, competition.submission.sample)
     lines.append(f"sample submission: {sample.name if sample else 'none'}")
     for extra in competition.tables:
-        missing = f"not there; {extra.note}" if extra.note else "not there"
+        missing = f"not found; {extra.note}" if extra.note else "not found"
         state = "found" if find_table(data, [extra.file]) else missing
         lines.append(f"{extra.file} ({', '.join(extra.columns)}): {state}")
     return lines

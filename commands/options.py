@@ -16,7 +16,7 @@ Assignments = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Override a setting, e.g. models.0.stages.0.epochs=3; may be repeated. "
-        "A relative data folder counts from goldfold.toml.",
+        "A relative data folder is relative to goldfold.toml.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -27,6 +27,6 @@ StopAfter = Annotated[
     typer.Option(
         "--stop-after",
         metavar="TIME",
-        help="Save and stop training in time to end after, e.g., 8h30m; exit code 75.",
+        help="Save and stop training in time to end within, e.g., 8h30m; exit code 75.",
     ),
 ]

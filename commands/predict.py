@@ -34,7 +34,7 @@ def run_command(
         str,
         typer.Option(
             metavar="K/N",
-            help="Predict the K-th of N shares, beside N - 1 processes with the others.",
+            help="Predict the K-th of N shares, while other processes predict the others.",
         ),
     ] = "1/1",
     dry_run: DryRun = False,
@@ -116,7 +116,7 @@ def views_command(
             ]
             for row in comparison["sets"]
         ]
-        show.out(show.table(["views", "honest", f"gain over {first}", "ms an image"], rows))
+        show.out(show.table(["views", "honest", f"gain over {first}", "ms per image"], rows))
     show.out(f"next: {run.command('predict run')} --set inference.views=NAME")
 
 
@@ -144,7 +144,7 @@ def table_command(
     from goldfold.pipeline.prediction_table import prediction_table
 
     if output.exists() and not overwrite:
-        raise InputError(f"{output} is there already. Use --overwrite, or another name.")
+        raise InputError(f"{output} already exists. Use --overwrite, or another name.")
     run = open_run(run_folder, assignments)
     table = prediction_table(run, "test" if test else "out-of-fold")
     write_text(output, table.to_csv(index=False, lineterminator="\n", float_format="%.9g"))

@@ -25,18 +25,19 @@ def pseudo_label_command(
     name: Annotated[str, typer.Option(help="Name of the pseudo-labels.")] = "pseudo-labels",
     labels: Annotated[Kind, typer.Option(help="Probabilities (soft), or 0 and 1 (hard).")] = "soft",
     confidence: Annotated[
-        float, typer.Option(help="Least confidence of an image that is kept.", min=0.0, max=1.0)
+        float, typer.Option(help="Lowest confidence of an image that is kept.", min=0.0, max=1.0)
     ] = 0.9,
     overwrite: Overwrite = False,
     assignments: Assignments = None,
 ) -> None:
     """Turn the predictions on the test images into labels for further training.
 
-    Fold K is taught by the models of fold K alone: the others have seen its labels. Images whose
-    group (patient) has labelled images are left out. Confidence is the Dice that a map expects of
-    its own mask, or, for an empty mask, one minus its highest probability; of several masks an
-    image, the lowest counts. Of exclusive classes it is the highest probability; of others that of
-    the least certain class, each being as certain as the more likely of yes and no.
+    Fold K learns from the models of fold K alone, because the others were trained on its images.
+    Images whose group (patient) has labelled images are left out. The confidence of a mask is the
+    Dice that its map expects, or, if the mask is empty, one minus the highest probability; of
+    several masks per image, the lowest counts. With exclusive classes it is the highest
+    probability. With other classes it is that of the least certain class, where the certainty of a
+    class is the larger of p and 1 - p.
 
     Example:
     goldfold train pseudo-label runs/first --into runs/second --confidence 0.9

@@ -18,7 +18,7 @@ def run(
     stop_after: StopAfter = None,
     assignments: Assignments = None,
 ) -> None:
-    """Go through all stages; skip what is up to date, resume where it stopped.
+    """Run all stages: skip what is up to date, resume what was stopped.
 
     --overwrite trains all folds again. --stop-after 8h30m saves a training in time and ends with
     exit code 75; the same command resumes. Without test images the run ends with the honest score.

@@ -23,8 +23,8 @@ Competition = Annotated[
     str | None,
     typer.Option(
         metavar="PRESET|RUN",
-        help="Preset or run directory that says columns, dialect and metric (a run also the sizes "
-        "of its images); else told by the header.",
+        help="Preset or run directory with columns, dialect and metric (and image sizes, for a "
+        "run); by default recognised from the header.",
     ),
 ]
 Submission = Annotated[Path, typer.Argument(metavar="FILE", help="The submission.")]
@@ -118,7 +118,10 @@ def score(
     competition: Competition = None,
     only_submitted: Annotated[
         bool,
-        typer.Option("--only-submitted", help="Score the file's images where there are more."),
+        typer.Option(
+            "--only-submitted",
+            help="Score only the images of the file, even if the solution has more.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -182,7 +185,7 @@ def select(
     ] = 0.005,
     as_json: Json = False,
 ) -> None:
-    """Choose the two submissions to hand in: the best, and the most different nearly as good.
+    """Choose the two submissions to hand in: the best, and a different one nearly as good.
 
     Example:
     goldfold submit select runs/first runs/second runs/third --tolerance 0.01
@@ -221,7 +224,7 @@ def explain_command(
 ) -> None:
     """Say why an image got its mask or its classes, from what every member saw.
 
-    A training image is explained by its out-of-fold prediction and held against the truth.
+    A training image is explained by its out-of-fold prediction and compared with the truth.
 
     Example:
     goldfold submit explain runs/first ID_0123

@@ -24,17 +24,17 @@ def run_command(
     run_folder: RunFolder,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     fold: Annotated[int | None, typer.Option(help="Only this fold.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only this one of the model's seeds.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this seed of the model.")] = None,
     stage: Annotated[int | None, typer.Option(help="Only this stage, counted from 1.")] = None,
     stop_after: StopAfter = None,
     extend_epochs: Annotated[
-        int, typer.Option(help="Train so many more epochs in stages that are finished.", min=0)
+        int, typer.Option(help="Train this many more epochs in finished stages.", min=0)
     ] = 0,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     assignments: Assignments = None,
 ) -> None:
-    """Train every model, fold and stage; what is finished is skipped, what stopped resumes.
+    """Train every model, fold and stage; skip what is finished, resume what was stopped.
 
     SIGTERM and SIGINT (Ctrl-C) save and end with exit codes 143 and 130; --stop-after with 75.
     The same command resumes where it stopped. Several GPUs train one fold together:

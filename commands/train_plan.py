@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 def plan_command(
     run_folder: RunFolder,
-    model: Annotated[str | None, typer.Option(help="This model; all unless given.")] = None,
-    fold: Annotated[int | None, typer.Option(help="This fold; the first unless given.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model; all by default.")] = None,
+    fold: Annotated[int | None, typer.Option(help="Only this fold; the first by default.")] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="PNG file; train-plan-MODEL.png in the run directory unless given."),
+        typer.Option(help="PNG file; by default train-plan-MODEL.png in the run directory."),
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Measure some steps for the time.")
+        bool, typer.Option("--measure/--no-measure", help="Measure the time of some steps.")
     ] = True,
     assignments: Assignments = None,
 ) -> None:
-    """Print each epoch's images, steps and learning rate, and the time expected; draw the plan.
+    """Print each epoch's images, steps and learning rate, and the expected time; draw the plan.
 
-    The time comes from a few real steps on random images, validation from the same network
-    without its backward pass; making batches is not in it, as it happens beside.
+    The time is measured on a few real steps with random images, that of validation without the
+    backward pass. Making batches is not included, because it happens in parallel.
 
     Example:
     goldfold train plan runs/first --no-measure

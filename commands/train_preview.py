@@ -14,15 +14,19 @@ def preview_command(
     run_folder: RunFolder,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="PNG; preview-MODEL.png in the run directory."),
+        typer.Option(
+            "-o", "--output", help="PNG file; by default preview-MODEL.png in the run directory."
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="This model; the first unless given.")] = None,
-    stage: Annotated[int, typer.Option(help="Settings of this stage, from 1.")] = 1,
+    model: Annotated[
+        str | None, typer.Option(help="Only this model; the first by default.")
+    ] = None,
+    stage: Annotated[int, typer.Option(help="Stage whose settings are used, from 1.")] = 1,
     count: Annotated[int, typer.Option("--images", help="Rows of the sheet.", min=1)] = 6,
-    draws: Annotated[int, typer.Option(help="Epochs beside each image.", min=1)] = 5,
+    draws: Annotated[int, typer.Option(help="Augmented versions of each image.", min=1)] = 5,
     assignments: Assignments = None,
 ) -> None:
-    """Write a sheet of training images as they are and as epochs show them, masks outlined.
+    """Write a sheet of training images, as they are and augmented, with masks outlined.
 
     The first column is the image before augmentation. Non-empty images come first.
 
@@ -43,5 +47,5 @@ def preview_command(
     path = output or run.directory.root / f"preview-{training.job.model.name}.png"
     images = write_preview(path, run, training, count, draws)
     recipe = augmentation_in_words(training.settings.augmentation)
-    show.out(f"{images} images, as they are and in {draws} epochs of {recipe}: {path}")
+    show.out(f"{images} images, as they are and augmented by {recipe} in {draws} epochs: {path}")
     show.out(f"next: {run.command('train plan')}")

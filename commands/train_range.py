@@ -11,17 +11,19 @@ from goldfold.commands.options import Assignments, RunFolder
 
 def range_command(
     run_folder: RunFolder,
-    model: Annotated[str | None, typer.Option(help="This model; the first unless given.")] = None,
-    fold: Annotated[int | None, typer.Option(help="This fold; the first unless given.")] = None,
-    stage: Annotated[int, typer.Option(help="Settings of this stage, from 1.")] = 1,
-    steps: Annotated[int, typer.Option(help="Steps of the optimizer, at most.")] = 100,
+    model: Annotated[
+        str | None, typer.Option(help="Only this model; the first by default.")
+    ] = None,
+    fold: Annotated[int | None, typer.Option(help="Only this fold; the first by default.")] = None,
+    stage: Annotated[int, typer.Option(help="Stage whose settings are used, from 1.")] = 1,
+    steps: Annotated[int, typer.Option(help="Most steps of the optimizer.")] = 100,
     lowest: Annotated[float, typer.Option(help="First learning rate.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="Last learning rate.")] = 1.0,
     assignments: Assignments = None,
 ) -> None:
     """Train a fresh network at rising learning rates; write the curve, suggest a rate.
 
-    Writes lr-range-MODEL.csv and .png into the run directory. Nothing that is trained changes.
+    Writes lr-range-MODEL.csv and .png into the run directory. Trained weights are not touched.
 
     Example:
     goldfold train lr-range runs/first --steps 100

@@ -38,7 +38,7 @@ class RunDirectory:
 
     @property
     def folds(self) -> Path:
-        """One row a training image."""
+        """One row per training image."""
         return self.root / "folds.csv"
 
     @property

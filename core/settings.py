@@ -193,7 +193,7 @@ class EnsembleSettings(Strict):
     members: list[str] | None = None
     """Names of the models of this run to blend; all unless given."""
     runs: list[Path] = Field([])
-    """Other run directories whose models are blended too; a relative path counts from this run."""
+    """Other run directories whose models are blended too; relative paths start from this one."""
     merge: MemberMerge = "mean"
     """What is averaged over members: probabilities, their logarithms, logits, or ranks."""
     weights: WeightSearch | list[Annotated[int, Field(ge=0)]] = "equal"
@@ -203,8 +203,8 @@ class EnsembleSettings(Strict):
     thresholds: GivenRule | None = None
     """Take these thresholds instead of searching."""
     leave_empty: list[str] = Field([])
-    """Several masks per image: classes whose masks are left empty, as they cost more than they
-    bring (`ensemble run` says which)."""
+    """Several masks per image: classes whose masks are left empty, because they lower the score
+    (`ensemble run` says which)."""
     post_processing: Literal["off", "auto"] = "off"
     """Small parts, holes, edges: `auto` keeps the steps whose honest gain is positive."""
     min_area_candidates: Annotated[int, Field(ge=1)] | None = None

@@ -101,11 +101,11 @@ class ImageFiles(Strict):
 
 
 class LabelTable(Strict):
-    """The labels: masks in a table or in files, or classes in a table or as folders."""
+    """The truth: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
     """Masks: `rle` = one or several rows per image, merged; `masks` = files. Classes: `folders` =
-    named by the image's folder; `column` = one name per row; `wide` = 0 or 1, one column per class;
+    named by the image's folder; `column` = one name per row; `wide` = one 0/1 column per class;
     `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
@@ -126,8 +126,8 @@ class LabelTable(Strict):
     """`column`: column with the class's name. `long`, and `rle` with classes: the same, where it is
     not in the id."""
     class_separator: str = "_"
-    """`long`, and `rle` with classes: what parts image and class in the id column, where there is
-    no class_column."""
+    """`long`, and `rle` with classes: what separates image and class in the id column, if there
+    is no class_column."""
     value_column: str = "Label"
     """`long`: column with 0 or 1."""
 
@@ -156,7 +156,7 @@ class ExtraTable(Strict):
     columns: dict[str, str]
     """New name of a column in images.csv = column of this file."""
     patterns: dict[str, str] = {}
-    """Keep only the first group of this regular expression, a new name each."""
+    """New name = regular expression whose first group is kept."""
     required: bool = False
     """Whether a missing file is an error."""
     note: str = ""
@@ -183,26 +183,26 @@ class SubmissionFormat(Strict):
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding."""
     class_column: str | None = None
-    """Column with the class, where a row is an image and a class."""
+    """Column with the class, if there is one row per image and class."""
     class_separator: str = ""
-    """What parts image and class in the id column, where they are joined, e.g. `_`."""
+    """What separates image and class in the id column, if they are joined, e.g. `_`."""
     objects: bool = False
-    """An image has one row an object, and an empty one where there is none. An object is a part of
+    """An image has one row per object, and an empty row if it has none. An object is a part of
     the mask that is connected through sides and corners."""
     probability_columns: list[str] = []
-    """Columns with probabilities, where the submission has these instead of masks; with
-    classification one per class, or one for all where a row is an image and a class."""
+    """Columns with probabilities, if the submission has these instead of masks; with
+    classification one per class, or one for all if there is one row per image and class."""
     label_column: str | None = None
-    """Column with the name of the most likely class, where the submission has that."""
+    """Column with the name of the most likely class, if the submission has one."""
 
 
 class CompetitionSettings(Strict):
     """What the competition is: files, labels, metric. A preset fills all but `data`."""
 
     preset: str | None = None
-    """Name of a shipped preset whose values stand beneath the ones given here."""
+    """Name of a shipped preset; values given here replace those of the preset."""
     data: Path = Path("data")
-    """Folder with the competition's files; a relative path counts from goldfold.toml."""
+    """Folder with the competition's files; a relative path is relative to goldfold.toml."""
     title: str = ""
     """Name shown to people."""
     task: TaskName = "segmentation"
@@ -211,12 +211,12 @@ class CompetitionSettings(Strict):
     """Names of the classes, in the order of the network's outputs. With segmentation an image has
     a mask of each class; without any it has one mask."""
     mirrored: list[tuple[str, str]] = []
-    """Segmentation: classes that trade places when an image is mirrored: [["left", "right"]]."""
+    """Segmentation: classes that are swapped when an image is mirrored: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric | OwnObject = "dice"
     """The competition's score: `dice` and `mean-iou-thresholds` of masks; `f2-iou-thresholds` of a
-    mask's objects, each row of the label table one; `accuracy`, `f1`, `auroc` and `neg-log-loss`
+    mask's objects, one per row of the label table; `accuracy`, `f1`, `auroc` and `neg-log-loss`
     (minus the logarithmic loss) of classes; or a function of your own, `module:object`
     (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
@@ -295,7 +295,7 @@ class CompetitionSettings(Strict):
         if single and not self.exclusive:
             raise ValueError(f'labels.kind = "{self.labels.kind}" needs exclusive = true')
         if classifies and self.exclusive and len(self.classes) < 2:
-            raise ValueError("exclusive classes must be two at least")
+            raise ValueError("there must be at least two exclusive classes")
         self._check_masks()
         self._check_separators()
         self._check_objects()
@@ -314,7 +314,7 @@ class CompetitionSettings(Strict):
         for table, joint in joints:
             if joint and (bad := [name for name in self.classes if joint in name]):
                 raise ValueError(
-                    f"class {bad[0]!r} contains {joint!r}, which parts image and class in "
+                    f"class {bad[0]!r} contains {joint!r}, which separates image and class in "
                     f"{table}.id_column; set {table}.class_column, or rename the class"
                 )
 
@@ -322,7 +322,7 @@ class CompetitionSettings(Strict):
         """Raise ValueError unless the masks of each class can be found."""
         named, classes = self.labels.class_masks, self.mask_classes
         if len(set(classes)) != len(classes):
-            raise ValueError("classes names one twice")
+            raise ValueError("classes names a class twice")
         paired = [name for pair in self.mirrored for name in pair]
         if strange := [name for name in paired if name not in classes]:
             raise ValueError(f"mirrored names {strange[0]!r}, which is no class of masks")

@@ -21,7 +21,7 @@ Weight = Annotated[float, Field(ge=0.0)]
 class Loss(Strict):
     """Weights of the summed losses; a part of weight 0 is not computed.
 
-    Losses of your own stand beside the others: { "my_losses:lovasz" = 1.0, dice = 1.0 }.
+    Losses of your own join the others: { "my_losses:lovasz" = 1.0, dice = 1.0 }.
     """
 
     bce: Weight = 1.0
@@ -29,13 +29,13 @@ class Loss(Strict):
     dice: Weight = 1.0
     """Soft Dice."""
     dice_over: DiceOver = "batch"
-    """Pixels of the whole batch in one ratio, or one ratio an image and their mean."""
+    """Pixels of the whole batch in one ratio, or one ratio per image and their mean."""
     focal: Weight = 0.0
     """Focal loss."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     """How little easy pixels count."""
     lovasz: Weight = 0.0
-    """Symmetric Lovász hinge, an image at a time."""
+    """Symmetric Lovász hinge, image by image."""
     tversky: Weight = 0.0
     """Tversky loss over the batch."""
     tversky_alpha: Weight = 0.3

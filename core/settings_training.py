@@ -112,7 +112,7 @@ class StageSettings(Strict):
     """Height and width in pixels to which images are resized for training: one number for both, or
     [height, width]."""
     crop_size: SizeSetting | None = None
-    """Train on random cuts of this size out of the image, given likewise; validate on whole
+    """Train on random cuts of this size out of the image, given in the same way; validate on whole
     images."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Images in a forward pass, over all GPUs."""
@@ -129,7 +129,7 @@ class StageSettings(Strict):
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Each block of the encoder learns at this multiple of the rate of the one behind it."""
     schedule: RateSchedule = RateSchedule()
-    """How the learning rate goes."""
+    """How the learning rate changes."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     """Weight decay, decoupled for AdamW; kernels only."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
@@ -152,11 +152,11 @@ class StageSettings(Strict):
     pseudo_labels: PseudoLabelled | None = None
     """Unlabelled images beside the labelled ones."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay a step of an exponential moving average of the weights, e.g. 0.998."""
+    """Decay per step of an exponential moving average of the weights, e.g. 0.998."""
     swa_from: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Average the weights at the ends of the epochs after this share of the stage, e.g. 0.75."""
     start: StartWeights = "best"
-    """Weights of the stage before that this one begins with; the first stage has none."""
+    """Weights of the previous stage that this one starts with; the first stage has none."""
     early_stopping: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many validations without a better score."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 3

@@ -116,12 +116,12 @@ def draw_heat_maps(path: Path, histograms: IntArray, chosen: Chosen, metric: str
     probability = (np.arange(LEVELS) + 1) / LEVELS
     _draw(axes[0], probability, areas, left.T, best)
     image = _draw(axes[1], probability, areas, right, best)
-    axes[0].set_title(f"pixels from {rule.bottom_probability:.3f}", fontsize=10)
-    axes[0].set_xlabel("top: probability of the pixels that count")
-    axes[1].set_title(f"gate at {rule.top_probability:.3f}", fontsize=10)
-    axes[1].set_xlabel("bottom: probability of the mask's pixels")
+    axes[0].set_title(f"mask threshold {rule.bottom_probability:.3f}", fontsize=10)
+    axes[0].set_xlabel("score threshold (top)")
+    axes[1].set_title(f"score threshold {rule.top_probability:.3f}", fontsize=10)
+    axes[1].set_xlabel("mask threshold (bottom)")
     for axis, level_of in ((axes[0], _top), (axes[1], _bottom)):
-        axis.set_ylabel("min_area in pixels")
+        axis.set_ylabel("minimum area in pixels (min_area)")
         for marked, marker, name in (
             (chosen.peak.rule, "x", f"best, {chosen.peak.score:.4f}"),
             (rule, "o", f"chosen, {chosen.score:.4f}"),

@@ -86,7 +86,7 @@ def runs_of(run: OpenRun) -> list[tuple[OpenRun, str]]:
         if not folder.is_dir():
             raise InputError(
                 f"ensemble.runs names {path}, but there is no folder {folder}. A relative path "
-                f"counts from {run.directory.root}."
+                f"is relative to {run.directory.root}."
             )
         other = OpenRun.open(folder, progress=run.progress)
         require_same_classes(run, other)

@@ -24,7 +24,7 @@ def write_settings(target: Path, text: str, *, overwrite: bool) -> None:
 
     if target.is_file() and not overwrite and target.read_bytes() != text.encode():
         raise InputError(
-            f"{target} is already there and says something else. Choose another run "
+            f"{target} already exists with other content. Choose another run "
             "directory, or add --overwrite to replace it."
         )
     write_text(target, text)

@@ -107,7 +107,7 @@ def _predict_one(
             run.progress.say(f"{name}: predicting anew, because {discarded}")
         if len(writer):
             done = len(writer) // records
-            run.progress.say(f"{name}: going on after {done:,} of {len(chosen):,} images")
+            run.progress.say(f"{name}: resuming after {done:,} of {len(chosen):,} images")
         predictor = networks.predictor(caches[form])
         run.progress.say(f"{name}: {networks.description}")
         run.task.predict(
@@ -123,7 +123,9 @@ def _predict_one(
             writer.finish()
         else:
             done = len(writer) // records
-            run.progress.say(f"{name}: {done:,} of {len(chosen):,} images; the rest is others'")
+            run.progress.say(
+                f"{name}: {done:,} of {len(chosen):,} images; other processes predict the rest"
+            )
 
 
 def _cache_of(run: OpenRun, split: Split, size: ImageSize, channels: int) -> ImageCache:

@@ -52,7 +52,11 @@ def finished_jobs(run: OpenRun, jobs: Sequence[FoldTraining]) -> list[FoldTraini
         title = f"{len(missing)} of {len(jobs)} fold trainings are not finished:"
         remedy = (
             f"Run `{run.command('train run')}`"
-            + (", or go without them: --set inference.allow_missing_folds=true" if ready else "")
+            + (
+                ", or continue without them: --set inference.allow_missing_folds=true"
+                if ready
+                else ""
+            )
             + "."
         )
         raise InputError(list_problems(title, [str(job.folder(run)) for job in missing], remedy))

@@ -58,7 +58,7 @@ def _require_same_images(means: Mapping[str, pd.DataFrame]) -> None:
     for name in others:
         different = known.symmetric_difference(means[name].index)
         problems += [
-            f"{image_id}: predicted by {first if image_id in known else name} alone"
+            f"{image_id}: predicted by {first if image_id in known else name} only"
             for image_id in different
         ]
     if problems:

@@ -148,7 +148,7 @@ def _tell_of_any(run: RunView, form: CompetitionSettings, probability: NDArray[n
     count = int((below > 0).sum())
     run.progress.say(
         f"consistency: in {count:,} of {len(probability):,} images `{ANY}` is less likely than one "
-        f"of its classes, at most by {max(float(below.max()), 0.0):.3f}"
+        f"of its classes, by up to {max(float(below.max()), 0.0):.3f}"
     )
 
 

@@ -27,7 +27,7 @@ def ensemble_lines(report: Mapping[str, Any]) -> list[Line]:
         [
             "constant",
             "n/a" if constant is None else f"{constant:.4f}",
-            "what the classes' frequencies score",
+            "what predicting the class frequencies scores",
         ],
         ["optimistic", f"{report['optimistic']:.4f}", "chosen on the same images"],
     ]
@@ -109,7 +109,7 @@ def score_lines(scores: ClassScores) -> list[Line]:
 
 def comparison_lines(comparison: ClassComparison, images: int) -> list[Line]:
     """Return where two submissions of classes differ, with up to so many images to look at."""
-    cut = "" if comparison.labels_from == "the files" else ", cut at one half"
+    cut = "" if comparison.labels_from == "the files" else ", thresholded at one half"
     lines: list[Line] = [
         f"agreement on {len(comparison.images):,} images: {comparison.agreement:.4f} "
         f"({comparison.agreement_by}); {comparison.same_labels:.1%} with equal labels{cut}, "

@@ -60,7 +60,7 @@ def _advice_to_leave_empty(classes: Mapping[str, Any]) -> list[Line]:
         if name in costly or part["rule"]["bottom"]["level"] == HIGHEST_LEVEL
     ]
     return [
-        f"masks of {', '.join(costly)} cost more than they bring; leave them empty: "
+        f"masks of {', '.join(costly)} lower the score; leave them empty: "
         f"--set 'ensemble.leave_empty={json.dumps(empty)}'"
     ]
 
@@ -130,8 +130,9 @@ def _plateau_in_words(report: Mapping[str, Any]) -> str:
         )
     return (
         f"plateau within {plateau['within']:g} of the best ({peak['score']:.4f}): "
-        f"top {top[0]:.3f} to {top[1]:.3f}, min_area {area[0]:,} to {area[1]:,} px, "
-        f"bottom {bottom[0]:.3f} to {bottom[1]:.3f}; the rule is its centre. "
+        f"score threshold {top[0]:.3f} to {top[1]:.3f}, "
+        f"minimum area {area[0]:,} to {area[1]:,} px, "
+        f"mask threshold {bottom[0]:.3f} to {bottom[1]:.3f}; the rule is its centre. "
         f"The best itself: {rule_in_words(peak['rule'])}"
     )
 

@@ -115,6 +115,7 @@ def test_every_package_but_the_commands_has_a_page(site):
         ("[a](docs/competitions/tgs-salt.md#x)", "[a](competitions/tgs-salt.md#x)"),
         ("[a](CONTRIBUTING.md)", "[a](contributing.md)"),
         ("([LICENSE](LICENSE))", "(LICENSE)"),
+        ("![The stages](docs/pipeline.png)", "![The stages](pipeline.png)"),
         ("[a](https://example.org/x.md)", "[a](https://example.org/x.md)"),
         ("[a](#here)", "[a](#here)"),
     ],

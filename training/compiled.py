@@ -36,7 +36,7 @@ class CompiledNetwork(nn.Module):
                 raise
             self._compiled = None
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            self._say(f"torch.compile failed ({reason[0][:120]}); going on without it")
+            self._say(f"torch.compile failed ({reason[0][:120]}); continuing without it")
             return self.model(images)
         self._worked = True
         return output

@@ -43,7 +43,7 @@ def fraction_at(
 
     The first epoch has `start` and the last, and any after it, has `end`; `constant` stays at
     `start`; `steps` takes the fraction of the last of its (first epoch from 1, fraction) pairs
-    that has begun; `natural` is the data's own fraction throughout, and `positives-only` is 1.
+    that has begun; `natural` is the fraction in the data throughout, and `positives-only` is 1.
     The text "natural" for `start` or `end` means the data's own fraction, too. A bound
     `module:object` is asked for the fraction of each epoch.
 

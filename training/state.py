@@ -162,7 +162,7 @@ def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
 
 def _cannot_go_on(folder: Path, error: Exception) -> InputError:
     return InputError(
-        f"cannot go on from the state in {folder}: {error}. "
+        f"cannot resume from the state in {folder}: {error}. "
         "Train the fold again with `goldfold train run RUN --fold N --overwrite`."
     )
 

@@ -215,8 +215,8 @@ class Step:
         self.parts *= 2
         size = math.ceil(len(batch) / self.parts)
         self._say(
-            f"out of memory: going on with {size} images a pass and {self.parts} passes a step; "
-            f"the effective batch stays {len(batch)}"
+            f"out of memory: continuing with {size} images per pass and {self.parts} passes "
+            f"per step; the effective batch stays {len(batch)}"
         )
 
     def _restore_statistics(self) -> None:

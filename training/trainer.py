@@ -140,7 +140,7 @@ class Trainer:
             return
         within = f", step {self.so_far.step}" if self.so_far.step else ""
         self._say(
-            f"{self.name}: going on after epoch {len(self.history)} of {self.last_epoch}{within}"
+            f"{self.name}: resuming after epoch {len(self.history)} of {self.last_epoch}{within}"
         )
 
     def _plan(self) -> StagePlan:
@@ -384,7 +384,7 @@ class Trainer:
 
     def _say_best(self, kept: str) -> None:
         if line := best_of_each_kind(self.history, self.data.metric):
-            self._say(f"{self.name}: {line}; {kept} is kept first")
+            self._say(f"{self.name}: {line}; {kept} ranks first")
 
     def _say(self, text: str) -> None:
         if self.ranks.is_writer:

@@ -1,4 +1,4 @@
-"""README.md and other files of the repository as pages of the site, with links that still lead."""
+"""README.md and other files of the repository as pages of the site, with working links."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def repository_page(root: Path, file: str) -> str:
 def turn_links(text: str, file: str, page: str) -> str:
     """Return Markdown with links between files of the repository turned to links between pages.
 
-    A link to a file that is no page, such as a licence, becomes its text.
+    A link to a file that is not on the site, such as the licence, becomes its text.
 
     Args:
         text: Markdown.
@@ -49,11 +49,12 @@ def turn_links(text: str, file: str, page: str) -> str:
 
 
 def page_of(file: str) -> str | None:
-    """Return the page of a file of the repository, None if it is none.
+    """Return the page or picture of the site that a file of the repository becomes, None if none.
 
-    >>> page_of("docs/competitions/tgs-salt.md"), page_of("CITATION.cff")
-    ('competitions/tgs-salt.md', None)
+    >>> page_of("docs/competitions/tgs-salt.md"), page_of("docs/pipeline.png")
+    ('competitions/tgs-salt.md', 'pipeline.png')
+    >>> page_of("CITATION.cff")
     """
     if file in PAGES:
         return PAGES[file]
-    return file.removeprefix("docs/") if re.fullmatch(r"docs/.*\.md", file) else None
+    return file.removeprefix("docs/") if re.fullmatch(r"docs/.*\.(md|png)", file) else None

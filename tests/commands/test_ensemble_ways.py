@@ -123,7 +123,7 @@ def test_the_gain_of_each_view_is_shown(two, invoke):
     ]  # fmt: skip
     assert sets[0]["gain"] == {"mean": 0, "low": 0, "high": 0}
     assert all(one["milliseconds_an_image"] > 0 for one in sets)
-    assert "ms an image" in invoke("predict", "views", two, *words[:2]).out
+    assert "ms per image" in invoke("predict", "views", two, *words[:2]).out
     refused = invoke("predict", "views", two, "--view", "upside")
     assert refused.code == 2
     assert "unknown part 'upside'" in refused.err
@@ -152,7 +152,7 @@ def test_shares_are_predicted_by_several_processes(two, invoke):
     shutil.rmtree(two / "predictions")
     first = invoke("predict", "run", two, "--share", "1/2", "--set", "inference.batch_size=2")
     assert first.code == 0, first.err
-    assert "the rest is others'" in first.err
+    assert "other processes predict the rest" in first.err
     unfinished = invoke("ensemble", "run", two, "--set", "inference.batch_size=2")
     assert unfinished.code == 2
     second = invoke("predict", "run", two, "--share", "2/2", "--set", "inference.batch_size=2")

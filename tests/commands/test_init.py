@@ -31,7 +31,7 @@ def test_it_says_what_it_found_and_what_comes_next(data, invoke, tmp_path):
         "  test images: 8",
         "  labels: train-rle.csv, 27 rows of 25 images, 72.0% empty",
         "  sample submission: stage_2_sample_submission.csv",
-        "  nih_id.csv (patient): not there; without it images of one patient may be split over "
+        "  nih_id.csv (patient): not found; without it images of one patient may be split over "
         "folds, unless the DICOM headers tell",
         f"wrote {run / 'goldfold.toml'}",
         f"next: goldfold check '{run}'",

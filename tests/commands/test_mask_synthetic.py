@@ -112,7 +112,8 @@ def test_check_names_what_is_planted_in_the_salt(competitions, invoke):
     twice = planted["row that is there twice"]
     assert f"(in 1 of them the rows overlap: {twice})\n" in done.out
     assert (
-        f"one level in all pixels, so nothing is to be seen: {planted['all black']}\n" in done.out
+        f"the same level in all pixels, so nothing can be seen: {planted['all black']}\n"
+        in done.out
     )
     handled = ["competition.unlabelled=drop", "competition.imageless=drop"]
     words = [word for assignment in handled for word in ("--set", assignment)]

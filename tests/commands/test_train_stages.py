@@ -68,7 +68,7 @@ def test_a_finished_stage_is_extended_and_the_next_one_notices(copied, invoke):
     before = pd.read_csv(copied / FOLD / "stage-1/history.csv")
     done = invoke("train", "run", copied, "--fold", "0", "--extend-epochs", "1")
     assert done.code == 0, done.err
-    assert "going on after epoch 2 of 3" in done.err
+    assert "resuming after epoch 2 of 3" in done.err
     after = pd.read_csv(copied / FOLD / "stage-1/history.csv")
     assert after["epoch"].tolist() == [1, 2, 3]
     assert after["draw"].tolist()[:2] == before["draw"].tolist()

@@ -116,7 +116,7 @@ MASKS = {"left": ["l/{id}.png"], "right": ["r/{id}.png"]}
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"classes": ["a", "a"]}, "names one twice"),
+        ({"classes": ["a", "a"]}, "names a class twice"),
         ({"classes": list("abcdefghi")}, "8 masks, found 9"),
         ({"classes": ["left"], "labels": {"kind": "masks", "class_masks": MASKS}}, "class_masks"),
         ({"classes": ["left"], "labels": {"kind": "masks", "masks": [["{id}.png"]]}},
@@ -125,7 +125,7 @@ MASKS = {"left": ["l/{id}.png"], "right": ["r/{id}.png"]}
         ({"classes": ["a", "b"], "mirrored": [["a", "c"]]}, "'c', which is no class"),
         ({"classes": ["a", "b"], "mirrored": [["a", "b"], ["b", "a"]]}, "a class twice"),
         ({"exclusive": True}, "belong to classification"),
-        ({"classes": ["large_bowel"]}, "contains '_', which parts image and class in labels"),
+        ({"classes": ["large_bowel"]}, "contains '_', which separates image and class in labels"),
         ({"classes": ["a-b"], "labels": {"class_separator": "."},
           "submission": {"class_separator": "-"}}, "in submission.id_column; set"),
         ({"images": {"id_pattern": "abc"}}, "no .group. to keep"),

@@ -101,7 +101,7 @@ def test_the_command(folder, invoke):
     done = invoke("images", "convert", folder / "in", "-o", folder / "out")
     assert done.code == 0
     assert "3 files written" in done.out
-    assert "3 there already" in invoke("images", "convert", folder / "in", "-o", folder / "out").out
+    assert "3 already there" in invoke("images", "convert", folder / "in", "-o", folder / "out").out
     assert invoke("images", "convert", folder / "in", "-o", folder, "--bits", 12).code == 2
     four = [word for _ in range(4) for word in ("--window", "brain")]
     assert "a PNG has three colours" in invoke("images", "convert", folder, "-o", folder, *four).err

@@ -42,7 +42,7 @@ def test_a_run_is_created_as_by_init(data, tmp_path, invoke):
     assert first.read_text() == second.read_text()
     assert run.settings.folds.count == 3
     assert run.settings.competition.data == data.resolve()
-    with pytest.raises(InputError, match="already there and says something else"):
+    with pytest.raises(InputError, match="already exists with other content"):
         gf.Run.create("siim-acr-pneumothorax", data=data, folder=tmp_path / "runs/two")
 
 

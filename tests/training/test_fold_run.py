@@ -216,7 +216,7 @@ def test_stopped_after_each_epoch(tmp_path, data, unbroken):
             train(tmp_path, data, progress=StopAfterEpoch(tmp_path))
     final = Stopper()
     train(tmp_path, data, progress=final)
-    assert final.said == [f"{named(tmp_path)}: going on after epoch 2 of 3"]
+    assert final.said == [f"{named(tmp_path)}: resuming after epoch 2 of 3"]
     assert_same(tmp_path, unbroken)
 
 
@@ -558,7 +558,7 @@ def test_what_won_is_said(tmp_path, data):
     said = Stopper()
     train(tmp_path, data, stage=AVERAGED, progress=said)
     line = next(one for one in said.said if "by kind of weights" in one)
-    assert "raw " in line and "ema " in line and "swa " in line and "is kept first" in line
+    assert "raw " in line and "ema " in line and "swa " in line and "ranks first" in line
 
 
 @pytest.mark.parametrize("at", [2, 5, 7])
@@ -578,7 +578,7 @@ def test_a_state_within_an_epoch_is_gone_on_from(tmp_path, data, first):
     rest = Stopper()
     train(tmp_path, data, stage=AVERAGED, progress=rest)
     assert rest.steps == rest.total == sum(steps_of(first)) - 4
-    assert "going on after epoch 1 of 3, step 2" in rest.said[0]
+    assert "resuming after epoch 1 of 3, step 2" in rest.said[0]
     assert_same(tmp_path, first)
 
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_compiled_goes_on_without_in_one_line(monkeypatch):
     images = torch.rand(1, 1, 8, 8)
     assert torch.equal(network(images), plain(images))
     network(images)
-    assert said == ["torch.compile failed (no C++ compiler); going on without it"]
+    assert said == ["torch.compile failed (no C++ compiler); continuing without it"]
 
 
 def test_what_compiles_is_called_compiled(monkeypatch):

@@ -90,7 +90,7 @@ def test_a_damaged_state_is_named_with_the_way_out(tmp_path, fault):
         content = json.loads((tmp_path / "state.json").read_text())
         del content["history"]
         (tmp_path / "state.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"cannot go on from the state in .*--overwrite"):
+    with pytest.raises(InputError, match=r"cannot resume from the state in .*--overwrite"):
         load_state(tmp_path, Trained(model, optimizer))
 
 

@@ -77,9 +77,9 @@ def test_too_little_memory_halves_the_pass_and_keeps_the_effective_batch(cpu):
     assert model.sizes == [6, 3, 2, 2, 1, 1]
     assert (step.parts, result.images, result.moved) == (4, 6, True)
     assert said == [
-        "out of memory: going on with 3 images a pass and 2 passes a step; "
+        "out of memory: continuing with 3 images per pass and 2 passes per step; "
         "the effective batch stays 6",
-        "out of memory: going on with 2 images a pass and 4 passes a step; "
+        "out of memory: continuing with 2 images per pass and 4 passes per step; "
         "the effective batch stays 6",
     ]
     step_of(plain, cpu, parts=4).take(batch(6), 0.1)
