@@ -70,8 +70,8 @@ def _facts(
     else:
         verdict = (
             f"a mask: {above_top:,} pixels reach {rule.top_probability:.3f} "
-            f"(at least {rule.min_area:,} are needed), so it is the pixels from "
-            f"{rule.bottom_probability:.3f}"
+            f"(at least {rule.min_area:,} must), so the pixels from "
+            f"{rule.bottom_probability:.3f} are it"
         )
     return {
         "image_id": image_id,
