@@ -3,6 +3,7 @@
     import goldfold as gf
 
     gf.Run               a run: create, open, train, predict, ensemble, submit, score
+    gf.LineProgress      what a run is doing, in printed lines
 
 The pieces that work on your own tables, masks and predictions:
 
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 _PACKAGES = {
     "FoldSampler": "training",
+    "LineProgress": "progress_lines",
     "ProbabilityRule": "ensemble",
     "Run": "pipeline",
     "build_folds": "folds",
@@ -32,7 +34,7 @@ _PACKAGES = {
     "rle": "competitions",
     "write_submission": "submissions",
 }
-"""Public name -> package that exports it; imported when the name is first used."""
+"""Public name -> package or module that exports it; imported when the name is first used."""
 
 __all__ = ["__version__", *sorted(_PACKAGES)]  # noqa: PLE0604
 

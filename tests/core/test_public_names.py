@@ -9,6 +9,7 @@ import goldfold as gf
 
 HOMES = {
     "FoldSampler": "goldfold.training.fold_sampler",
+    "LineProgress": "goldfold.progress_lines",
     "ProbabilityRule": "goldfold.ensemble.probability_rule",
     "Run": "goldfold.pipeline.run",
     "build_folds": "goldfold.folds.frame",
