@@ -14,6 +14,7 @@ The pieces that work on your own tables, masks and predictions:
     gf.ProbabilityRule   thresholds that turn a probability map into a mask
     gf.honest_score      the honest score of masks or classes, with any metric
     gf.write_submission  a checked submission in the sample's form
+    gf.InputError        what is raised when something you passed is wrong
 """
 
 import os
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _PACKAGES = {
     "FoldSampler": "training",
+    "InputError": "errors",
     "LineProgress": "progress_lines",
     "ProbabilityRule": "ensemble",
     "Run": "pipeline",

@@ -56,4 +56,5 @@ def page_of(file: str) -> str | None:
     """
     if file in PAGES:
         return PAGES[file]
-    return file.removeprefix("docs/") if re.fullmatch(r"docs/.*\.md", file) else None
+    match = re.fullmatch(r"docs/(.*)\.(?:md|ipynb)", file)
+    return f"{match[1]}.md" if match else None
