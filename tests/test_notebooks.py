@@ -60,8 +60,10 @@ def test_a_competition_from_end_to_end(run, invoke):
     assert names["worst"]["score"].is_monotonic_increasing
     assert names["worst"]["score"].iloc[0] < report["honest"]["score"]
     done = invoke(
-        "submit", "check", names["submission"], "--competition", names["run"].directory.root
-    )
+        "submit", "check", names["submission"],
+        "--sample", names["data"] / "stage_2_sample_submission.csv",
+        "--competition", names["run"].directory.root,
+    )  # fmt: skip
     assert done.code == 0, done.err
     assert scores.parts["overall"].images == 24
     assert np.isfinite(names["history"]["loss"]).all()
