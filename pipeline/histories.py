@@ -25,11 +25,17 @@ def read_histories(run: OpenRun) -> pd.DataFrame:
     for training, number in stage_numbers(choose_trainings(run), None):
         path = training.stage_folder(run, number) / "history.csv"
         if path.is_file():
-            place = {"model": training.model.name, "seed": training.seed, "fold": training.fold}
             table = pd.read_csv(path)
-            for column, value in reversed([*place.items(), ("stage", number)]):
-                table.insert(0, column, value)
-            tables.append(table)
+            place = pd.DataFrame(
+                {
+                    "model": training.model.name,
+                    "seed": training.seed,
+                    "fold": training.fold,
+                    "stage": number,
+                },
+                index=table.index,
+            )
+            tables.append(place.join(table))
     if not tables:
         raise InputError(
             f"{run.directory.root} has no history yet. Train first: `{run.command('train run')}`, "

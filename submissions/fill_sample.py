@@ -70,8 +70,8 @@ def write_submission(
     wanted = read_sample(source, layout)
     cells, shapes, problems = _cells(rows, layout)
     if problems:
-        keys = dict.fromkeys(row.key for row in rows)
-        problems = [*id_problems(wanted.image_ids, keys, layout), *problems]
+        given = dict.fromkeys(row.key for row in rows)
+        problems = [*id_problems(wanted.image_ids, given, layout), *problems]
         title = f"{target} was not written, {plural(len(problems), 'problem', 'problems')}:"
         raise InputError(list_problems(title, problems))
     write_rows(
