@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from goldfold.commands.progress_lines import Pace, duration, field_words
 from goldfold.progress import SILENT, Task
+from goldfold.progress_lines import Pace, duration, field_words
 
 _BAR_WIDTHS = (8, 30)  # smallest and largest, in characters
 _REFRESHES = 4  # a second

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from goldfold.commands.progress_lines import LineProgress, QuietProgress
 from goldfold.errors import InputError
 from goldfold.progress import Progress
+from goldfold.progress_lines import LineProgress, QuietProgress
 from goldfold.text_table import Table
 
 PROGRESS_VARIABLE = "GOLDFOLD_PROGRESS"

@@ -4,6 +4,7 @@
 
     gf.Run               a run: create, open, train, predict, ensemble, submit, score
     gf.read_model        an exported model that predicts single images
+    gf.LineProgress      what a run is doing, in printed lines
 
 The pieces that work on your own tables, masks and predictions:
 
@@ -14,6 +15,7 @@ The pieces that work on your own tables, masks and predictions:
     gf.ProbabilityRule   thresholds that turn a probability map into a mask
     gf.honest_score      the honest score of masks or classes, with any metric
     gf.write_submission  a checked submission in the sample's form
+    gf.InputError        what is raised when something you passed is wrong
 """
 
 import os
@@ -25,6 +27,8 @@ __version__ = "0.1.0"
 
 _PACKAGES = {
     "FoldSampler": "training",
+    "InputError": "errors",
+    "LineProgress": "progress_lines",
     "ProbabilityRule": "ensemble",
     "Run": "pipeline",
     "build_folds": "folds",
@@ -34,7 +38,7 @@ _PACKAGES = {
     "rle": "competitions",
     "write_submission": "submissions",
 }
-"""Public name -> package that exports it; imported when the name is first used."""
+"""Public name -> package or module that exports it; imported when the name is first used."""
 
 __all__ = ["__version__", *sorted(_PACKAGES)]  # noqa: PLE0604
 

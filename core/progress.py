@@ -33,7 +33,7 @@ class _SilentTask:
 
 
 class Silent:
-    """A progress that shows nothing: the default in Python and in tests."""
+    """A progress that shows nothing, not even warnings."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:

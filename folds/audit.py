@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from goldfold.errors import InputError
 from goldfold.folds.audit_columns import ColumnCount, count_columns
 from goldfold.folds.finding import Finding, ids_finding, natural, several_folds
+from goldfold.folds.group_keys import label_text
 
 TOLERANCE = 0.10
 """A fold is uneven if it differs from an even share by more than this fraction ..."""
@@ -88,7 +90,7 @@ class AuditReport:
 def audit_folds(
     table: pd.DataFrame,
     *,
-    groups: Mapping[str, str] | None = None,
+    groups: Mapping[Any, Any] | None = None,
     expected_ids: Iterable[str] | None = None,
     non_empty: Mapping[str, bool] | None = None,
     content: Mapping[str, str] | None = None,
@@ -104,7 +106,7 @@ def audit_folds(
     Args:
         table: image_id and fold, one row per image (from `read_fold_table` or
             `build_fold_table`). A fold of "" is missing.
-        groups: image_id -> patient; "" = the image is its own group.
+        groups: image_id -> patient; an image without one, or with "" or NaN, is its own group.
         expected_ids: ids of the images that the table should contain.
         non_empty: image_id -> whether its mask is non-empty (its area works, too).
         content: image_id -> hash of the pixels (`content_hashes`); "" is not compared.
@@ -112,11 +114,21 @@ def audit_folds(
             not compared.
         declined: names of the columns whose images are independent; they are counted but are not
             reported as leaks.
+
+    Raises:
+        InputError: without expected_ids, no image of the table is in `groups`, so that nothing
+                could be compared.
+
+    >>> table = pd.DataFrame({"image_id": ["a", "b"], "fold": [0, 1]})
+    >>> print(audit_folds(table, groups={"a": 7, "b": 7}).leaks[0].cases[0])
+    7: 1 in fold 0, 1 in fold 1
     """
     rows = pd.DataFrame(
         {"image_id": table["image_id"].astype(str), "fold": table["fold"].astype(str)}
     )
     placed = rows[rows["fold"] != ""].drop_duplicates(ignore_index=True)
+    if expected_ids is None:
+        _require_common_ids(placed, groups)
     leaks = [
         several_folds(placed, placed["image_id"], "id"),
         several_folds(placed, _looked_up(placed, groups), "group"),
@@ -156,11 +168,21 @@ def _only_findings(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding is not None)
 
 
-def _looked_up(placed: pd.DataFrame, values: Mapping[str, str] | None) -> pd.Series:
-    """Return the value of each image, None where it is not known."""
-    known = values or {}
-    known_values = [known.get(image_id) or None for image_id in placed["image_id"]]
-    return pd.Series(known_values, index=placed.index, dtype=object)
+def _looked_up(placed: pd.DataFrame, values: Mapping[Any, Any] | None) -> pd.Series:
+    """Return the value of each image as text, None where it is not known."""
+    known = {str(key): value for key, value in (values or {}).items() if not pd.isna(value)}
+    texts = [label_text(known.get(image_id, "")) or None for image_id in placed["image_id"]]
+    return pd.Series(texts, index=placed.index, dtype=object)
+
+
+def _require_common_ids(placed: pd.DataFrame, groups: Mapping[Any, Any] | None) -> None:
+    """Raise InputError if groups are about other images: the table would look free of leaks."""
+    if groups and not placed.empty and not set(placed["image_id"]) & set(map(str, groups)):
+        raise InputError(
+            f"groups has none of the table's images: the table has {placed['image_id'][0]!r}, "
+            f"groups has {str(next(iter(groups)))!r}. Pass image_id -> patient, for example "
+            "dict(zip(table.image_id, table.patient_id))."
+        )
 
 
 def _without_fold(rows: pd.DataFrame) -> Finding | None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.tasks.results import Explanation
@@ -42,6 +44,21 @@ def image_row(run: OpenRun, image_id: str) -> pd.Series:
         hint = did_you_mean(image_id, list(run.images["image_id"]))
         raise InputError(f"{run.directory.images} has no image {image_id!r}.{hint}")
     return rows.iloc[0]
+
+
+def read_pixels(run: OpenRun, image_id: str) -> NDArray[np.uint8]:
+    """Return an image at its original size: (H, W), or (H, W, 3) if a model takes three channels.
+
+    Raises:
+        InputError: there is no such image.
+        ImageError: it cannot be read.
+    """
+    from goldfold.competitions.image import read_image, reading_of
+
+    row, data = image_row(run, image_id), run.settings.competition.data
+    channels = max(model.channels for model in run.settings.models)
+    reading = reading_of(run.settings.competition.images)
+    return read_image(data / row["path"], channels, data, reading)
 
 
 def overlay_path(run: OpenRun, image_id: str) -> Path:

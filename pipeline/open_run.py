@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from goldfold.progress import SILENT, Progress
+from goldfold.progress_lines import WARNINGS_ONLY
 from goldfold.rundirectory import RunDirectory
 from goldfold.settings import Settings
 from goldfold.workers import default_workers
@@ -46,7 +47,10 @@ class OpenRun:
 
     @classmethod
     def open(
-        cls, folder: Path, assignments: Sequence[str] | None = None, progress: Progress = SILENT
+        cls,
+        folder: Path | str,
+        assignments: Sequence[str] | None = None,
+        progress: Progress = WARNINGS_ONLY,
     ) -> Self:
         """Return the run of a directory.
 
@@ -56,19 +60,24 @@ class OpenRun:
         Args:
             folder: run directory.
             assignments: changes of settings, such as `models.0.stages.0.epochs=3`.
-            progress: told of everything that is done.
+            progress: told of everything that is done; warnings are printed to stderr unless given.
 
         Raises:
             SettingsError: goldfold.toml is missing or wrong.
         """
         from goldfold.competitions.preset import load_settings
 
-        directory = RunDirectory(folder)
+        directory = RunDirectory(Path(folder))
         settings = load_settings(directory.settings, assignments or [])
         data = settings.competition.data.resolve()
         competition = settings.competition.model_copy(update={"data": data})
         settings = settings.model_copy(update={"competition": competition})
         return cls(directory, settings, progress, tuple(assignments or ()))
+
+    def __repr__(self) -> str:
+        """Return how to open the run again."""
+        changed = f", {list(self.assignments)}" if self.assignments else ""
+        return f"{type(self).__name__}.open({str(self.directory.root)!r}{changed})"
 
     @property
     def workers(self) -> int:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from goldfold.pipeline.open_run import OpenRun
-from goldfold.progress import SILENT, Progress
+from goldfold.progress import Progress
+from goldfold.progress_lines import WARNINGS_ONLY
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.pipeline.job import Job
     from goldfold.pipeline.stages import Stage
@@ -35,7 +38,7 @@ class Run(OpenRun):
         recipe: str = "default",
         settings: Sequence[str] = (),
         overwrite: bool = False,
-        progress: Progress = SILENT,
+        progress: Progress = WARNINGS_ONLY,
     ) -> Self:
         """Write goldfold.toml for a competition, as `goldfold init`, and return the run.
 
@@ -46,7 +49,8 @@ class Run(OpenRun):
             recipe: of the preset.
             settings: changes of settings, such as `folds.count=10`.
             overwrite: replace another goldfold.toml.
-            progress: told of everything that is done.
+            progress: told of everything that is done, such as `gf.LineProgress()`; warnings are
+                printed to stderr unless given.
 
         Raises:
             InputError: there is no such preset or recipe, or another goldfold.toml is there.
@@ -193,6 +197,32 @@ class Run(OpenRun):
         path = Path(file) if file is not None else self.submit()
         shapes = self.task.shapes(self.images)
         return self.task.score(path, Path(solution), shapes, only_submitted=only_submitted)
+
+    def history(self) -> pd.DataFrame:
+        """Return one row per epoch of every training that has begun.
+
+        The columns are model, seed, fold, stage, then those of history.csv.
+
+        Raises:
+            InputError: no training has begun.
+        """
+        from goldfold.pipeline.histories import read_histories
+
+        return read_histories(self)
+
+    def read_image(self, image_id: str) -> NDArray[np.uint8]:
+        """Return an image at its original size, with the windows and the crop of the settings.
+
+        Returns:
+            uint8 (H, W) if all models of the run take gray images, else (H, W, 3) in RGB order.
+
+        Raises:
+            InputError: there is no such image.
+            ImageError: it cannot be read.
+        """
+        from goldfold.pipeline.explanation import read_pixels
+
+        return read_pixels(self, image_id)
 
     def explain(self, image_id: str) -> list[Explanation]:
         """Return why an image got what it got, as `goldfold submit explain`.

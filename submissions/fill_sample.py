@@ -16,7 +16,7 @@ from goldfold.errors import InputError, first_few, list_problems, plural
 from goldfold.folds.group_keys import label_text
 from goldfold.submissions.layout import KEY_JOINT, Content, Layout, format_probability
 from goldfold.submissions.table import Table, read_sample, read_table
-from goldfold.submissions.write import write_rows
+from goldfold.submissions.write import id_problems, write_rows
 
 _PROBABILITY_SLACK = 1e-6
 
@@ -68,7 +68,12 @@ def write_submission(
         objects=objects,
     )
     wanted = read_sample(source, layout)
-    cells, shapes = _cells(rows, layout, target)
+    cells, shapes, problems = _cells(rows, layout)
+    if problems:
+        given = dict.fromkeys(row.key for row in rows)
+        problems = [*id_problems(wanted.image_ids, given, layout), *problems]
+        title = f"{target} was not written, {plural(len(problems), 'problem', 'problems')}:"
+        raise InputError(list_problems(title, problems))
     write_rows(
         target,
         wanted.image_ids,
@@ -178,9 +183,9 @@ def _is_missing(value: Any) -> bool:
 
 
 def _cells(
-    rows: list[_Row], layout: Layout, path: Path
-) -> tuple[list[tuple[str, list[str]]], dict[str, tuple[int, int]]]:
-    """Return the text of every row, and the sizes of the images whose masks are arrays."""
+    rows: list[_Row], layout: Layout
+) -> tuple[list[tuple[str, list[str]]], dict[str, tuple[int, int]], list[str]]:
+    """Return the text of every row, the sizes of images whose masks are arrays, and problems."""
     cells: list[tuple[str, list[str]]] = []
     objects: dict[str, list[str]] = {}
     shapes: dict[str, tuple[int, int]] = {}
@@ -198,10 +203,7 @@ def _cells(
             objects.setdefault(row.key, []).extend(texts)
         else:
             cells.append((row.key, texts))
-    if problems:
-        title = f"{path} was not written, {plural(len(problems), 'problem', 'problems')}:"
-        raise InputError(list_problems(title, problems))
-    return [*cells, *objects.items()], shapes
+    return [*cells, *objects.items()], shapes, problems
 
 
 def _is_mask_array(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from goldfold.errors import InputError, list_problems, plural
@@ -54,7 +54,7 @@ def write_rows(
             f"{header}. No other columns can be filled."
         )
     rows, problems = _gather(cells, layout)
-    problems += _id_problems(image_ids, rows, layout)
+    problems += id_problems(image_ids, rows, layout)
     for key, of_key in rows.items():
         pixels = pixels_of(layout.image_of(key), shape, shapes)
         problems += _cell_problems(key, of_key, layout, pixels)
@@ -105,7 +105,14 @@ def _cell_problems(
     return problems
 
 
-def _id_problems(image_ids: Sequence[str], rows: Mapping[str, object], layout: Layout) -> list[str]:
+def id_problems(image_ids: Sequence[str], rows: Collection[str], layout: Layout) -> list[str]:
+    """Return a problem for each key that is missing, unknown, or repeated in the sample.
+
+    Args:
+        image_ids: the sample's keys.
+        rows: the keys that there are.
+        layout: which says what a row holds.
+    """
     wanted = set(image_ids)
     problems = [f"{key}: no {layout.what}" for key in image_ids if key not in rows]
     problems += [f"{key}: not in the sample" for key in rows if key not in wanted]

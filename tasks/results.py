@@ -85,6 +85,13 @@ class Explanation:
     panels: NDArray[np.uint8]
     lines: Sequence[Line]
 
+    def _repr_png_(self) -> bytes:
+        """Return the panels as a PNG, which is how a notebook shows an explanation."""
+        import cv2
+
+        _, content = cv2.imencode(".png", self.panels)
+        return content.tobytes()
+
 
 class ComparedSubmissions(Protocol):
     """Where two submissions differ."""

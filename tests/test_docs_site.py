@@ -113,6 +113,7 @@ def test_every_package_but_the_commands_has_a_page(site):
     [
         ("[a](docs/glossary.md)", "[a](glossary.md)"),
         ("[a](docs/competitions/tgs-salt.md#x)", "[a](competitions/tgs-salt.md#x)"),
+        ("[a](docs/notebooks/lightning.ipynb)", "[a](notebooks/lightning.md)"),
         ("[a](CONTRIBUTING.md)", "[a](contributing.md)"),
         ("([LICENSE](LICENSE))", "(LICENSE)"),
         ("![The stages](docs/pipeline.png)", "![The stages](pipeline.png)"),

@@ -1,7 +1,8 @@
-"""What mkdocs does beside copying docs/: pages that are generated, and links that are turned."""
+"""What mkdocs does beside copying docs/: generated pages, notebooks that run, turned links."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -15,8 +16,12 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_pages import api_pages, link_sources  # noqa: E402
+from notebook_pages import notebook_page  # noqa: E402
 from repository_pages import PAGES, repository_page, turn_links  # noqa: E402
 from settings_page import settings_page  # noqa: E402
+
+# Before PyTorch is imported: the tiny networks of the notebooks are fastest on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _SOURCES = Path(tempfile.mkdtemp(prefix="goldfold-docs-"))
 
@@ -30,10 +35,15 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Any, *, config: Any) -> Any:
-    """Add the pages of the repository's files, the settings and the Python names."""
+    """Add the pages of the repository's files, settings, Python names and notebooks."""
     pages = {page: repository_page(ROOT, file) for file, page in PAGES.items()}
     pages |= {"settings.md": settings_page()} | api_pages()
-    for path, content in pages.items():
+    pictures: dict[str, bytes] = {}
+    for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        file = notebook.relative_to(ROOT / "docs").with_suffix(".md").as_posix()
+        pages[file], its_pictures = notebook_page(ROOT, notebook.relative_to(ROOT).as_posix())
+        pictures |= its_pictures
+    for path, content in (pages | pictures).items():
         files.append(File.generated(config, path, content=content))
     return files
 

@@ -57,4 +57,7 @@ def page_of(file: str) -> str | None:
     """
     if file in PAGES:
         return PAGES[file]
-    return file.removeprefix("docs/") if re.fullmatch(r"docs/.*\.(md|png)", file) else None
+    if re.fullmatch(r"docs/.*\.png", file):
+        return file.removeprefix("docs/")
+    match = re.fullmatch(r"docs/(.*)\.(?:md|ipynb)", file)
+    return f"{match[1]}.md" if match else None

@@ -8,8 +8,8 @@ import pytest
 
 from goldfold.commands import show
 from goldfold.commands.progress_bar import TerminalProgress
-from goldfold.commands.progress_lines import LineProgress, QuietProgress
 from goldfold.errors import InputError
+from goldfold.progress_lines import LineProgress, QuietProgress
 
 
 def test_a_table_puts_numbers_to_the_right_and_words_to_the_left():

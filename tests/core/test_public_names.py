@@ -9,6 +9,8 @@ import goldfold as gf
 
 HOMES = {
     "FoldSampler": "goldfold.training.fold_sampler",
+    "InputError": "goldfold.errors",
+    "LineProgress": "goldfold.progress_lines",
     "ProbabilityRule": "goldfold.ensemble.probability_rule",
     "Run": "goldfold.pipeline.run",
     "build_folds": "goldfold.folds.frame",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goldfold.errors import InputError
 from goldfold.folds.audit import audit_folds
 from goldfold.folds.build import build_fold_table
 
@@ -257,3 +258,16 @@ def test_a_table_of_other_images_cannot_be_judged():
 def test_more_than_50_folds_are_asked_about(count, asked):
     report = audit_folds(table(*[(f"i{n}", n) for n in range(count)]))
     assert (kinds(report.problems) == ["many-folds"]) == asked
+
+
+def test_numbers_as_ids_and_as_groups_are_compared_and_0_is_a_group():
+    rows = pd.DataFrame({"image_id": [0, 1, 2, 3], "fold": [0, 1, 0, 1]})
+    groups = {0: 0, 1: np.int64(0), 2: 7.0, 3: float("nan")}
+    report = audit_folds(rows, groups=groups)
+    assert report.leaks[0].cases == ("0: 1 in fold 0, 1 in fold 1",)
+    assert [count.groups for count in report.folds] == [2, 2]
+
+
+def test_groups_of_other_images_are_no_proof_that_nothing_leaks():
+    with pytest.raises(InputError, match=r"the table has 'a', groups has 'x'.*dict\(zip"):
+        audit_folds(table(("a", 0), ("b", 1)), groups={"x": "p1"})

@@ -3,12 +3,16 @@
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 
 import goldfold as gf
+from goldfold.competitions import read_image
 from goldfold.errors import InputError
 from goldfold.pipeline import Job
 from goldfold.progress import SILENT
+from goldfold.progress_lines import WARNINGS_ONLY
 
 
 class Heard:
@@ -154,3 +158,48 @@ def test_training_from_python_builds_the_folds_first(data, tmp_path, finished):
     assert names
     for name in names:  # the same training as through the command line
         assert (folder / weights / name).read_bytes() == (finished / weights / name).read_bytes()
+
+
+def test_a_run_says_how_it_is_opened_again(copied):
+    run = gf.Run.open(str(copied), ["ensemble.seed=7"])
+    again = eval(repr(run), {"Run": gf.Run})
+    assert again.directory.root == copied
+    assert again.settings.ensemble.seed == 7
+    assert repr(gf.Run.open(copied)) == f"Run.open({str(copied)!r})"
+
+
+def test_the_history_has_a_row_for_each_epoch_of_each_fold(copied):
+    history = gf.Run.open(copied).history()
+    assert list(history.columns[:5]) == ["model", "seed", "fold", "stage", "epoch"]
+    assert history[["fold", "stage", "epoch"]].values.tolist() == [
+        [0, 1, 1], [0, 1, 2], [1, 1, 1], [1, 1, 2],
+    ]  # fmt: skip
+    shutil.rmtree(copied / "models")
+    with pytest.raises(InputError, match=r"no history yet. Train first: `goldfold train run"):
+        gf.Run.open(copied).history()
+
+
+def test_an_image_is_read_by_its_id(copied, data):
+    run = gf.Run.open(copied)
+    row = run.images.iloc[0]
+    pixels = run.read_image(row["image_id"])
+    assert pixels.shape == (row["height"], row["width"])
+    assert np.array_equal(pixels, read_image(data / row["path"]))
+    with pytest.raises(InputError, match="has no image 'nobody'"):
+        run.read_image("nobody")
+    colour = gf.Run.open(copied, ["models.0.channels=3"]).read_image(row["image_id"])
+    assert np.array_equal(colour, np.stack([pixels] * 3, axis=2))
+
+
+def test_a_notebook_shows_an_explanation_as_its_picture(copied):
+    run = gf.Run.open(copied)
+    (explanation,) = run.explain(run.images["image_id"].iloc[0])
+    shown = cv2.imdecode(np.frombuffer(explanation._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(shown, explanation.panels)
+
+
+def test_warnings_are_printed_unless_a_progress_is_given(copied, capsys):
+    assert gf.Run.open(copied).progress is WARNINGS_ONLY
+    gf.Run.open(copied).progress.warn("careful")
+    gf.Run.open(copied).progress.say("nothing")
+    assert capsys.readouterr() == ("", "warning: careful\n")

@@ -122,6 +122,12 @@ ERRORS = {
         {"dialect": "siim"},
         "was not written, 3 problems:\n  b: no mask\n  c: not in the sample\n  d: not in",
     ),
+    "unknown and malformed": (
+        MASKS,
+        {"a": DOT, "d": DOT / 2},
+        {"dialect": "siim"},
+        "was not written, 3 problems:\n  b: no mask\n  d: not in the sample\n  d: the mask",
+    ),
     "repeated": (
         MASKS,
         pd.DataFrame({"ImageId": ["a", "a", "b"], "EncodedPixels": ["", "", ""]}),

@@ -1,12 +1,13 @@
-"""Progress as plain lines, and the words that lines and bars share."""
+"""Progress as plain lines, for notebooks and logs, and the words that lines and bars share."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from goldfold.progress import Silent
 
@@ -33,23 +34,35 @@ _NAMES = {
 
 
 class LineProgress:
-    """One line when work begins, every 15 seconds, and when it ends."""
+    """A progress for notebooks and logs: lines when work begins, every 15 seconds, and at its end.
+
+    Example:
+        run = gf.Run.open("runs/first", progress=gf.LineProgress())
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        """Print to `file`; to stderr unless given."""
+        self._file = file
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[_LineTask]:
         """Yield a task that prints lines; none if there is nothing to do."""
-        task = _LineTask(description, total)
+        task = _LineTask(description, total, self._print)
         task.begin()
         yield task
         task.end()
 
     def say(self, text: str) -> None:
         """Print a line."""
-        print(text, file=sys.stderr, flush=True)
+        self._print(text)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        self._print(f"warning: {text}")
+
+    def _print(self, text: str) -> None:
+        # sys.stderr is looked up now: notebooks and tests replace it.
+        print(text, file=self._file or sys.stderr, flush=True)
 
 
 class QuietProgress(Silent):
@@ -60,9 +73,12 @@ class QuietProgress(Silent):
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
+WARNINGS_ONLY = QuietProgress()
+
+
 class _LineTask:
-    def __init__(self, description: str, total: int) -> None:
-        self.description, self.pace = description, Pace(total)
+    def __init__(self, description: str, total: int, write: Callable[[str], None]) -> None:
+        self.description, self.pace, self.write = description, Pace(total), write
         self.fields: dict[str, object] = {}
         self.printed = _now()
 
@@ -88,7 +104,7 @@ class _LineTask:
 
     def _line(self, tail: str) -> None:
         count = f"{self.description}: {self.pace.done:,}/{self.pace.total:,}{tail}"
-        print("  ".join([count, *field_words(self.fields)]), file=sys.stderr, flush=True)
+        self.write("  ".join([count, *field_words(self.fields)]))
 
 
 def _now() -> float:

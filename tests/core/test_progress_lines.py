@@ -1,9 +1,11 @@
 """Plain lines: what they say and when; the words of durations and fields."""
 
+import io
+
 import pytest
 
-from goldfold.commands import progress_lines
-from goldfold.commands.progress_lines import LineProgress, Pace, QuietProgress, field_words
+from goldfold import progress_lines
+from goldfold.progress_lines import LineProgress, Pace, QuietProgress, field_words
 
 
 @pytest.fixture
@@ -96,3 +98,14 @@ def test_fields_keep_their_order_and_are_named_for_people():
         "learning rate 9.3e-04", "123.4 images/s", "other x",
     ]  # fmt: skip
     assert field_words({"dice": 0.5}) == ["Dice 0.5000"]
+
+
+def test_lines_go_where_they_are_told(capsys):
+    stream = io.StringIO()
+    progress = LineProgress(stream)
+    progress.say("a line")
+    progress.warn("careful")
+    with progress.task("work", 1) as task:
+        task.advance()
+    assert stream.getvalue().splitlines()[:3] == ["a line", "warning: careful", "work: 0/1"]
+    assert capsys.readouterr() == ("", "")
