@@ -13,6 +13,7 @@ def print_blends(report: dict[str, Any]) -> None:
         [
             one["merge"],
             one["weights_by"],
+            one["calibration"],
             " ".join(str(weight) for weight in one["weights"].values()),
             f"{one['honest']:.4f}",
             f"{one['gain']['mean']:+.4f} ({one['gain']['low']:+.4f} to {one['gain']['high']:+.4f})",
@@ -21,7 +22,15 @@ def print_blends(report: dict[str, Any]) -> None:
         for one in report["blends"]
     ]
     show.out(f"members: {', '.join(report['members'])}; {report['images']:,} images")
-    headers = ["merge", "weights by", "weights", "honest", "gain over the plain mean", "optimistic"]
+    headers = [
+        "merge",
+        "weights by",
+        "calibration",
+        "weights",
+        "honest",
+        "gain over the plain mean",
+        "optimistic",
+    ]
     show.out(show.table(headers, rows))
     if not report["without_member"]:
         return

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.ensemble.blend import blend_maps, merge_maps, spread_weights
+from goldfold.ensemble.calibration_curve import read_level_tables
 from goldfold.ensemble.post_processing import PostProcessing, post_process
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.scale import make_scale
+from goldfold.ensemble.scale import member_scales
 from goldfold.ensemble.threshold import Rule, apply_rule
 
 Levels = NDArray[np.uint8]
@@ -28,6 +29,7 @@ class MaskChoice:
         rule: thresholds.
         steps: after the thresholds.
         level_counts: by member, pixels by level, where maps are averaged by rank.
+        calibration: its way, and by member the calibrated probability of each level; empty without.
     """
 
     merge: str
@@ -35,6 +37,7 @@ class MaskChoice:
     rule: Rule
     steps: PostProcessing
     level_counts: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def decide(
         self, maps: Mapping[str, Sequence[Levels]], presences: Mapping[str, Sequence[float]]
@@ -48,16 +51,11 @@ class MaskChoice:
         names = [name for name in maps if self.weights.get(name, 0)]
         spread = spread_weights([self.weights[n] for n in names], [len(maps[n]) for n in names])
         found = [one for name in names for one in maps[name]]
-        if self.merge == "mean":
+        tables = read_level_tables({"calibration": self.calibration})
+        scales = member_scales(self.merge, names, self.level_counts, tables)
+        if scales is None:
             levels = blend_maps(found, spread)
         else:
-            scales = {
-                name: make_scale(
-                    self.merge,
-                    None if self.merge != "rank" else np.array(self.level_counts[name], np.int64),
-                )
-                for name in names
-            }
             owners = [scales[name] for name in names for _ in maps[name]]
             levels = merge_maps(found, spread, owners)
         told = [presences.get(name, ()) for name in names]
@@ -68,12 +66,14 @@ class MaskChoice:
 def describe_choice(choice: MaskChoice) -> dict[str, Any]:
     """Return a choice as JSON values."""
     rule = choice.rule
+    calibration = {"calibration": dict(choice.calibration)} if choice.calibration else {}
     return {
         "merge": choice.merge,
         "weights": dict(choice.weights),
         "rule": [rule.top, rule.min_area, rule.bottom, rule.gate],
         "post_processing": vars(choice.steps),
         "level_counts": dict(choice.level_counts),
+        **calibration,
     }
 
 
@@ -85,4 +85,5 @@ def read_choice(content: Mapping[str, Any]) -> MaskChoice:
         Rule(*content["rule"]),
         PostProcessing(**content["post_processing"]),
         content["level_counts"],
+        content.get("calibration", {}),
     )

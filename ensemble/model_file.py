@@ -16,6 +16,13 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from goldfold.competitions.histogram import LEVELS
 from goldfold.competitions.label_metric import CLIP
 from goldfold.ensemble.model_code import CodeFile
+from goldfold.ensemble.model_file_fits import (
+    ClassCalibration,
+    LevelCalibration,
+    Stacking,
+    class_fit_problems,
+    level_fit_problems,
+)
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
@@ -113,6 +120,7 @@ class ClassMask(Strict):
     rule: Thresholds
     post_processing: Steps
     level_counts: Annotated[dict[Name, Counts], Field(max_length=1000)]
+    calibration: LevelCalibration | None = None
 
 
 class FoldWeights(Strict):
@@ -173,6 +181,8 @@ class ModelFile(Strict):
     rule: Thresholds | None = None
     post_processing: Steps | None = None
     thresholds: Annotated[list[Threshold], Field(max_length=1000)] | None = None
+    calibration: LevelCalibration | ClassCalibration | None = None
+    stacking: Stacking | None = None
     masks: Annotated[list[ClassMask], Field(min_length=1, max_length=MOST_MASKS)] | None = None
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
     code: Annotated[list[CodeFile], Field(max_length=100)] = Field([])
@@ -194,7 +204,7 @@ class ModelFile(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._blend_problems(), *self._member_problems()]
+        problems = [*self._blend_problems(), *self._member_problems(), *self._fit_problems()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -223,6 +233,17 @@ class ModelFile(Strict):
             problems.append("expected printable names of masks, each once")
         if self.mirror and sorted(self.mirror) != list(range(len(masks))):
             problems.append(f"mirror {self.mirror} does not name each of {len(masks)} masks once")
+        return problems
+
+    def _fit_problems(self) -> list[str]:
+        """Return what calibrations and the stacking lack or have too much."""
+        weighed = [one.name for one in self.members if one.weight]
+        if self.task == "classification":
+            return class_fit_problems(self.calibration, self.stacking, weighed, self.classes)
+        problems = level_fit_problems("the blend", self.calibration, self.stacking, weighed)
+        for mask in self.masks or []:
+            counted = [name for name, weight in mask.weights.items() if weight]
+            problems += level_fit_problems(f"mask {mask.name!r}", mask.calibration, None, counted)
         return problems
 
     def _member_problems(self) -> list[str]:

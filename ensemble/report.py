@@ -7,16 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.blend import Member
+from goldfold.ensemble.calibration_curve import read_level_tables
 from goldfold.ensemble.honest import Assessment
 from goldfold.ensemble.plateau import Plateau
 from goldfold.ensemble.post_processing import NOTHING, PostProcessing
 from goldfold.ensemble.post_search import PostSearch
-from goldfold.ensemble.scale import Scale, make_scale
+from goldfold.ensemble.scale import Scale, member_scales
 from goldfold.ensemble.threshold import Rule
 from goldfold.errors import InputError
 from goldfold.files import read_json
@@ -32,6 +32,7 @@ def build_report(
     merge: str = "mean",
     level_counts: Mapping[str, Sequence[int]] | None = None,
     weights: str | Sequence[int] = "equal",
+    calibration: Mapping[str, Any] | None = None,
     post: PostSearch | None = None,
     overlap: pd.DataFrame | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -45,6 +46,7 @@ def build_report(
         merge: on what maps are averaged.
         level_counts: by member, pixels by level, where maps are averaged by rank.
         weights: how they were chosen.
+        calibration: its way, and by member the calibrated probability of each level.
         post: steps after the thresholds, None where they were not searched.
         overlap: of `overlap_table`, if it was made.
         facts: more to keep under `made_from` (fingerprints, versions).
@@ -57,6 +59,7 @@ def build_report(
         "merge": merge,
         "weights": weights if isinstance(weights, str) else "given",
         "members": [_describe_member(member, level_counts or {}) for member in members],
+        **({"calibration": dict(calibration)} if calibration else {}),
         "rule": describe_rule(chosen.rule),
         "post_processing": asdict(NOTHING if post is None else post.steps),
         "tied_threshold_pairs": chosen.peak.ties,
@@ -199,16 +202,10 @@ def read_scales(path: Path, of_class: str = "") -> dict[str, Scale] | None:
     """
     content = read_ensemble(path, of_class)
     try:
-        merge = content.get("merge", "mean")
-        if merge == "mean":
-            return None
-        return {
-            member["name"]: make_scale(
-                merge,
-                np.array(member["level_counts"], np.int64) if merge == "rank" else None,
-            )
-            for member in content["members"]
-        }
+        members = content.get("members", [])
+        counts = {one["name"]: one["level_counts"] for one in members if "level_counts" in one}
+        names, tables = [one["name"] for one in members], read_level_tables(content)
+        return member_scales(content.get("merge", "mean"), names, counts, tables)
     except (AttributeError, KeyError, TypeError):
         raise InputError(
             f"{path} does not say how maps are merged. Run `goldfold ensemble run` again."

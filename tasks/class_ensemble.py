@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.ensemble.label_measures import Bounds
     from goldfold.ensemble.labels import LabelAssessment, Truth
@@ -44,7 +46,7 @@ def judged_classes(run: RunView) -> dict[str, Any]:
     form = run.settings.competition
     return {
         "format": FORMAT,
-        "settings": run.settings.ensemble.model_dump(mode="json"),
+        "settings": run.settings.ensemble.facts,
         "metric": [form.metric, form.metric_weights, form.classes, form.exclusive],
         "folds": fingerprint(run.folds.to_dict(orient="list")),
         "labels": fingerprint([list(run.images["image_id"]), list(run.images[CLASSES])]),
@@ -62,6 +64,7 @@ def assess_classes(
     import numpy as np
     import pandas as pd
 
+    from goldfold.ensemble.blend_ways import require_several
     from goldfold.ensemble.label_measures import bootstrap_labels, measures_of_classes
     from goldfold.ensemble.labels import assess_labels
     from goldfold.files import write_text
@@ -72,8 +75,14 @@ def assess_classes(
     view = run.fold_view
     truth = truth_of(run, run.images, members.image_ids)
     parts = view.parts(members.image_ids, settings.seed)
+    require_several(settings.weights, members.names)
     found = assess_labels(
-        members.probability, truth, parts, merge=settings.merge, weights=settings.weights
+        members.probability,
+        truth,
+        parts,
+        merge=settings.merge,
+        weights=settings.weights,
+        calibration=settings.calibration,
     )
     bounds = bootstrap_labels(
         truth,
@@ -97,7 +106,30 @@ def assess_classes(
     write_text(run.directory.metrics, text)
     one_fold = np.unique(view.folds_of(members.image_ids)).size == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
-    return _report(run, members, truth, found, bounds, whole, one_fold, made_from)
+    report = _report(run, members, truth, found, bounds, whole, one_fold, made_from)
+    if settings.calibration != "none":
+        report["calibration"]["out_of_fold"] = _calibration_gain(run, members, truth, parts, found)
+    return report
+
+
+def _calibration_gain(
+    run: RunView,
+    members: ClassMembers,
+    truth: Truth,
+    parts: NDArray[np.int64],
+    found: LabelAssessment,
+) -> dict[str, Any]:
+    """Return how good the blend's probabilities are without and with calibration, cross-fitted."""
+    from goldfold.ensemble.calibration_error import calibration_measures
+    from goldfold.ensemble.labels import LabelBlends, cross_fit_labels
+
+    settings = run.settings.ensemble
+    plain = LabelBlends(members.probability, truth, settings.merge, settings.weights)
+    before = cross_fit_labels(truth, parts, plain.chosen_on)
+    return {
+        "before": calibration_measures(truth, before.probability),
+        "after": calibration_measures(truth, found.probability),
+    }
 
 
 def with_bounds(rows: Sequence[dict[str, Any]], bounds: Bounds) -> list[dict[str, Any]]:
@@ -131,6 +163,8 @@ def _report(
     one_fold: bool,
     made_from: Mapping[str, Any],
 ) -> dict[str, Any]:
+    from goldfold.ensemble.class_blend import describe_class_blend
+
     settings = run.settings.ensemble
     return {
         "format": FORMAT,
@@ -142,6 +176,7 @@ def _report(
             {"name": name, "weight": weight}
             for name, weight in zip(members.names, found.weights, strict=True)
         ],
+        **describe_class_blend(found.blend, settings.calibration, members.names, truth.classes),
         "classes": list(truth.classes),
         "exclusive": truth.exclusive,
         "thresholds": dict(zip(truth.classes, found.thresholds, strict=True)),

@@ -79,10 +79,10 @@ def _facts(form: CompetitionSettings, decided: DecidedClasses, image_id: str) ->
         "members": [
             {"member": name, "weight": weight, "probability": by_class(table[place])}
             for name, weight, table in zip(
-                members.names, decided.weights, members.probability, strict=True
+                members.names, decided.blend.weights, members.probability, strict=True
             )
         ],
-        "merge": decided.merge,
+        "merge": decided.blend.name,
         "blend": blend,
         "thresholds": thresholds,
         "predicted": predicted,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from goldfold.ensemble.class_blend import ClassBlend
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
     from goldfold.tasks.class_members import ClassMembers
@@ -70,16 +71,14 @@ class DecidedClasses:
 
     Attributes:
         members: with their probabilities, M arrays (N, C).
-        weights: M of them.
-        merge: on what they are averaged.
+        blend: how they are blended.
         probability: (N, C) blended.
         thresholds: (C,).
         predicted: (N, C).
     """
 
     members: ClassMembers
-    weights: list[int]
-    merge: str
+    blend: ClassBlend
     probability: NDArray[np.float64]
     thresholds: list[float]
     predicted: NDArray[np.bool_]
@@ -92,27 +91,22 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
         InputError: predictions or ensemble are missing or outdated.
     """
     from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.label_merge import merge_labels
+    from goldfold.ensemble.class_blend import read_class_blend
     from goldfold.files import read_json
     from goldfold.tasks.class_members import class_members
 
     chosen = read_json(run.directory.ensemble)
     members = class_members(source, split)
     by_name = {one["name"]: one["weight"] for one in chosen["members"]}
-    weights = [by_name[name] for name in members.names]
+    weights = {name: by_name[name] for name in members.names}
+    blend = read_class_blend(chosen, weights, chosen["classes"])
     references = None
-    if chosen["merge"] == "rank" and split == "test":
+    if blend.merge == "rank" and split == "test":
         references = class_members(source, "out-of-fold").probability
-    probability = merge_labels(
-        members.probability,
-        weights,
-        chosen["merge"],
-        exclusive=chosen["exclusive"],
-        references=references,
-    )
+    probability = blend(members.probability, references)
     thresholds = [chosen["thresholds"][name] for name in chosen["classes"]]
     predicted = decide(probability, chosen["exclusive"], thresholds)
-    return DecidedClasses(members, weights, chosen["merge"], probability, thresholds, predicted)
+    return DecidedClasses(members, blend, probability, thresholds, predicted)
 
 
 def test_classes(

@@ -348,6 +348,7 @@ class Classes(Task):
             "merge": chosen["merge"],
             "thresholds": [chosen["thresholds"][name] for name in self.form.classes],
             "measures": chosen["measures"],
+            **_fitted_parts(chosen),
         }
 
     def blended(self, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -365,3 +366,15 @@ class Classes(Task):
         from goldfold.tasks.class_export import with_quantiles
 
         return with_quantiles(source, members) if chosen["merge"] == "rank" else members
+
+
+def _fitted_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return calibration and stacking of an ensemble.json, where it has them."""
+    found = {name: chosen[name] for name in ("calibration", "stacking") if name in chosen}
+    if "calibration" in found:
+        blended = {one["name"] for one in chosen["members"] if one["weight"]}
+        curves = {
+            name: of for name, of in found["calibration"]["members"].items() if name in blended
+        }
+        found["calibration"] = {"way": found["calibration"]["way"], "members": curves}
+    return found

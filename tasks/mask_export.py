@@ -33,12 +33,13 @@ def mask_model_facts(run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
                 for row in chosen["classes"][name].get("overlap", [])
             ],
         }
-    rule = read_rule(run.directory.ensemble)
+    rule, calibration = read_rule(run.directory.ensemble), _calibration(chosen)
     return {
         "merge": chosen["merge"],
         "rule": [rule.top, rule.min_area, rule.bottom, rule.gate],
         "post_processing": chosen.get("post_processing", vars(NOTHING)),
         "overlap": chosen.get("overlap", []),
+        **({"calibration": calibration} if calibration else {}),
     }
 
 
@@ -54,4 +55,17 @@ def _choice(run: RunView, content: Mapping[str, Any], name: str) -> MaskChoice:
         read_rule(path, name),
         read_post_processing(path, name),
         {member["name"]: member["level_counts"] for member in members if "level_counts" in member},
+        _calibration(content),
     )
+
+
+def _calibration(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the calibration of the members of a weight above 0, empty without."""
+    from goldfold.ensemble.calibration_curve import read_level_tables
+
+    tables = read_level_tables(content)
+    if not tables:
+        return {}
+    blended = [one["name"] for one in content["members"] if one["weight"]]
+    way = content["calibration"]["way"]
+    return {"way": way, "members": {name: tables[name] for name in blended}}

@@ -16,6 +16,7 @@ from goldfold.augmentation_levels import RECIPES
 from goldfold.competitions import label_metric, metric
 from goldfold.competitions.rle import DIALECTS
 from goldfold.ensemble import label_merge, scale
+from goldfold.ensemble.calibration import fit_curve
 from goldfold.ensemble.model_file import ClassMask, Inference
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
@@ -79,7 +80,8 @@ def accepted(model, field):
         (InferenceSettings, "engine", vocabulary.Engine, ("auto",)),
         (InferenceSettings, "average", vocabulary.WeightAverage, ("off", "best", "auto")),
         (EnsembleSettings, "merge", vocabulary.MemberMerge, ()),
-        (EnsembleSettings, "weights", vocabulary.WeightSearch, ()),
+        (EnsembleSettings, "weights", vocabulary.WeightChoice, ()),
+        (EnsembleSettings, "calibration", vocabulary.Calibration, ()),
         (EnsembleSettings, "rule", vocabulary.RuleChoice, ()),
         (Inference, "merge", vocabulary.ViewMerge, ()),
         (ClassMask, "merge", vocabulary.MemberMerge, ()),
@@ -151,6 +153,10 @@ class Three:
         ),
         (vocabulary.ViewMerge, merge.Merger),
         (vocabulary.WeightSearch, lambda name: choose_weights(name, Three())),
+        (
+            vocabulary.CalibrationCurve,
+            lambda name: fit_curve(np.array([0.2, 0.9]), np.array([0, 1.0]), np.ones(2), name),
+        ),
         (vocabulary.Precision, _asked),
     ],
 )
