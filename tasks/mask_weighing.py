@@ -99,7 +99,8 @@ class Calibrations:
         import numpy as np
 
         ids: NDArray[np.str_] = np.array(self.blender.image_ids, np.str_)
-        return ids[self.blender.parts != without]
+        outside: NDArray[np.str_] = ids[self.blender.parts != without]
+        return outside
 
     @cached_property
     def _counts(self) -> dict[str, dict[int, NDArray[np.int64]]]:

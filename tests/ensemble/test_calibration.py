@@ -21,7 +21,7 @@ WAYS = ("isotonic", "platt")
 
 
 def miscalibrated(seed=0, count=4000, slope=0.4, shift=-1.0):
-    """Return what a member says of pixels and what is true: logits are too far apart, and shifted."""
+    """Return what a member says of pixels, logits too far apart and shifted, and what is true."""
     rng = np.random.default_rng(seed)
     true_logit = rng.normal(0, 1.5, count)
     said = expit((true_logit - shift) / slope)

@@ -242,6 +242,8 @@ class Recorder:
         self._learning(held_out, "held_out_histograms", lambda found, _, __, ids: [(found, ids)])
         self._learning(Masks, "see_sets", seen_in_sets)
         self._wrap(weights, "pack", self._packing)
+        self._wrap(weights.Pixels, "above", self._thinning)
+        self._wrap(weights.PixelWeighing, "choose", self._stacking)
         self._wrap(weights.Objective, "__init__", self._objective)
         self._wrap(weights.Objective, "histograms", self._objective_histograms)
         for way in ("hill_climb", "simplex"):
@@ -264,6 +266,24 @@ class Recorder:
             pixels = pack(maps, true_of, count, **named)
             self.learn(images_of(pixels), [names[place] for place in range(count)])
             return pixels
+
+        return wrapped
+
+    def _thinning(self, above):
+        def wrapped(pixels, scales):
+            found = above(pixels, scales)
+            self.learn(images_of(found), [self._names[self._key(one)] for one in images_of(pixels)])
+            return found
+
+        return wrapped
+
+    def _stacking(self, choose):
+        def wrapped(weighing, way):
+            weights, looked_at = choose(weighing, way)
+            if way in ("logistic", "ridge"):
+                ids = self.ids_of(images_of(weighing._pixels))
+                self._weighed_on[id(looked_at)] = (looked_at, ids)
+            return weights, looked_at
 
         return wrapped
 
@@ -313,7 +333,7 @@ class Recorder:
         return None if known is None else known[1]
 
     def _record_class_choices(self):
-        from goldfold.ensemble import label_trials, labels
+        from goldfold.ensemble import class_blend, label_trials, labels
         from goldfold.inference import labels as predicted
         from goldfold.tasks import class_members
         from goldfold.tasks.classes import Classes
@@ -332,6 +352,7 @@ class Recorder:
         for owner in (labels, label_trials):
             self._wrap(owner, "merge_labels", self._merging)
             self._cross_fitting(owner, "cross_fit_labels")
+        self._wrap(class_blend.ClassBlend, "__call__", self._blending)
         self._wrap(labels.LabelBlends, "chosen_on", self._class_blend)
         self._choosing(labels, "best_thresholds", lambda _, probability: probability)
         self._judging(labels, "decide")
@@ -339,6 +360,14 @@ class Recorder:
     def _merging(self, merge):
         def wrapped(members, *words, **named):
             found = merge(members, *words, **named)
+            self.learn(found, [self._names[self._key(row)] for row in members[0]])
+            return found
+
+        return wrapped
+
+    def _blending(self, call):
+        def wrapped(blend, members, *words):
+            found = call(blend, members, *words)
             self.learn(found, [self._names[self._key(row)] for row in members[0]])
             return found
 
