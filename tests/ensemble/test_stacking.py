@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -10,6 +11,13 @@ from goldfold.ensemble.blend_trials import try_blends
 from goldfold.ensemble.blend_ways import BlendWay, blend_ways, require_several
 from goldfold.ensemble.class_blend import describe_class_blend, read_class_blend
 from goldfold.ensemble.labels import LabelBlends, Truth, assess_labels, cross_fit_labels
+from goldfold.ensemble.model_file_fits import (
+    ClassCalibration,
+    LevelCalibration,
+    Stacking,
+    class_fit_problems,
+    level_fit_problems,
+)
 from goldfold.ensemble.scale import make_scale
 from goldfold.ensemble.stacking import (
     positive_logistic,
@@ -326,3 +334,56 @@ def test_a_single_member_is_not_stacked():
         InputError, match=r'only one\. Add a model .* ensemble.calibration = "platt"'
     ):
         require_several("logistic", ["one"])
+
+
+# --- model files ---------------------------------------------------------------------------------
+
+
+RISING = np.linspace(0, 1, 256).tolist()
+PLATT = {"slope": 0.5, "intercept": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("schema", "content", "told"),
+    [
+        (LevelCalibration, {"way": "platt", "members": {"one": RISING[::-1]}}, "falls"),
+        (LevelCalibration, {"way": "platt", "members": {"one": RISING[:9]}}, "at least 256"),
+        (ClassCalibration, {"way": "platt", "members": {"one": {"a": {"slope": -1}}}}, "slope"),
+        (
+            ClassCalibration,
+            {
+                "way": "isotonic",
+                "members": {"one": {"a": {"probability": [0.1], "calibrated": [0.1, 0.2]}}},
+            },
+            "equally many",
+        ),
+        (Stacking, {"way": "lasso", "classes": {}}, "logistic"),
+        (Stacking, {"way": "ridge", "classes": {"a": {"bias": 1e9, "members": {}}}}, "bias"),
+    ],
+)
+def test_model_files_hold_no_other_fits(schema, content, told):
+    with pytest.raises(ValidationError, match=told):
+        schema.model_validate(content)
+
+
+def test_fits_of_a_model_file_belong_to_its_members_and_classes():
+    levels = LevelCalibration.model_validate({"way": "platt", "members": {"one": RISING}})
+    curves = ClassCalibration.model_validate({"way": "platt", "members": {"one": {"a": PLATT}}})
+    stack = Stacking.model_validate(
+        {"way": "ridge", "classes": {"a": {"bias": 0, "members": {"two": {"b": 1}}}}}
+    )
+    assert level_fit_problems("the blend", levels, None, ["one"]) == []
+    assert level_fit_problems("the blend", levels, stack, ["one", "two"]) == [
+        "stacking belongs to classification", "the blend lacks the calibration of two",
+    ]  # fmt: skip
+    assert level_fit_problems("it", curves, None, ["one"]) == ["it has a calibration of classes"]
+    assert class_fit_problems(curves, None, ["one"], ["a"]) == []
+    assert class_fit_problems(levels, None, ["one"], ["a"]) == [
+        "the blend has a calibration of masks"
+    ]
+    assert class_fit_problems(curves, None, ["two"], ["a"]) == [
+        "the calibration of two is not one of each class"
+    ]
+    assert class_fit_problems(None, stack, ["one"], ["a"]) == [
+        "stacking names 'two', not a member", "stacking names 'b', not a class",
+    ]  # fmt: skip
