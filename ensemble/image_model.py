@@ -26,7 +26,7 @@ from goldfold.checked_json import check_json, read_bounded
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
-from goldfold.ensemble.class_blend import read_class_blend
+from goldfold.ensemble.fitted_blend import read_fitted_blend
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
@@ -208,7 +208,7 @@ class ImageModel:
             found.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
             references.append(np.array(member.level_counts, np.float64))
         weights = {member.name: member.weight for member in self.members}
-        blend = read_class_blend(self.facts, weights, self.classes)
+        blend = read_fitted_blend(self.facts, weights, self.classes)
         probability = blend(found, references if blend.merge == "rank" else None)
         said = decide(probability, exclusive, self.facts["thresholds"])
         return ImagePrediction(shown, probability=probability[0], predicted=said[0])

@@ -12,7 +12,7 @@ from goldfold.competitions.class_measures import reported_score
 from goldfold.competitions.label_metric import HALF, decide, label_score, scored_classes
 from goldfold.ensemble.calibration import class_curves
 from goldfold.ensemble.calibration_curve import Curve
-from goldfold.ensemble.class_blend import ClassBlend, calibrated
+from goldfold.ensemble.fitted_blend import FittedBlend, calibrated
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.label_threshold import best_threshold
 from goldfold.ensemble.stacking import stack_classes, stack_shares
@@ -165,7 +165,7 @@ class LabelBlend:
 
     probability: FloatArray
     chosen_on: Sequence[str] | NDArray[np.str_] = ()
-    blend: ClassBlend | None = None
+    blend: FittedBlend | None = None
 
 
 class LabelBlends:
@@ -196,7 +196,7 @@ class LabelBlends:
         blend, looked_at = self._choose(which)
         return LabelBlend(blend(self._members), looked_at, blend)
 
-    def _choose(self, which: NDArray[np.bool_]) -> tuple[ClassBlend, NDArray[np.str_]]:
+    def _choose(self, which: NDArray[np.bool_]) -> tuple[FittedBlend, NDArray[np.str_]]:
         """Return what is chosen on some images, and the ids that the choice looked at."""
         truth, exclusive = self._truth.of(which), self._truth.exclusive
         own = [table[which] for table in self._members]
@@ -209,14 +209,14 @@ class LabelBlends:
             ]
         if not isinstance(self._weights, str):
             looked_at = truth.names if curves else names_of([], 0)
-            return ClassBlend(self._merge, tuple(self._weights), exclusive, curves), looked_at
+            return FittedBlend(self._merge, tuple(self._weights), exclusive, curves), looked_at
         if self._weights in vocabulary_names(Stacking):
             stack = stack_classes(self._weights, own, truth.targets, exclusive=exclusive)
             shares = tuple(stack_shares(stack))
-            return ClassBlend(self._merge, shares, exclusive, curves, stack), truth.names
+            return FittedBlend(self._merge, shares, exclusive, curves, stack), truth.names
         objective = LabelObjective(own, truth, self._merge)
         weights = tuple(choose_weights(self._weights, objective))
-        return ClassBlend(self._merge, weights, exclusive, curves), objective.image_ids
+        return FittedBlend(self._merge, weights, exclusive, curves), objective.image_ids
 
 
 def cross_fit_labels(
@@ -266,7 +266,7 @@ class LabelAssessment:
         folds: by fold, images and honest score.
     """
 
-    blend: ClassBlend
+    blend: FittedBlend
     thresholds: list[float]
     probability: FloatArray
     predicted: NDArray[np.bool_]

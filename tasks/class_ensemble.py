@@ -163,7 +163,7 @@ def _report(
     one_fold: bool,
     made_from: Mapping[str, Any],
 ) -> dict[str, Any]:
-    from goldfold.ensemble.class_blend import describe_class_blend
+    from goldfold.ensemble.fitted_blend import describe_fitted_blend
 
     settings = run.settings.ensemble
     return {
@@ -176,7 +176,7 @@ def _report(
             {"name": name, "weight": weight}
             for name, weight in zip(members.names, found.weights, strict=True)
         ],
-        **describe_class_blend(found.blend, settings.calibration, members.names, truth.classes),
+        **describe_fitted_blend(found.blend, settings.calibration, members.names, truth.classes),
         "classes": list(truth.classes),
         "exclusive": truth.exclusive,
         "thresholds": dict(zip(truth.classes, found.thresholds, strict=True)),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.ensemble.class_blend import ClassBlend
+    from goldfold.ensemble.fitted_blend import FittedBlend
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
     from goldfold.tasks.class_members import ClassMembers
@@ -78,7 +78,7 @@ class DecidedClasses:
     """
 
     members: ClassMembers
-    blend: ClassBlend
+    blend: FittedBlend
     probability: NDArray[np.float64]
     thresholds: list[float]
     predicted: NDArray[np.bool_]
@@ -91,7 +91,7 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
         InputError: predictions or ensemble are missing or outdated.
     """
     from goldfold.competitions.label_metric import decide
-    from goldfold.ensemble.class_blend import read_class_blend
+    from goldfold.ensemble.fitted_blend import read_fitted_blend
     from goldfold.files import read_json
     from goldfold.tasks.class_members import class_members
 
@@ -99,7 +99,7 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
     members = class_members(source, split)
     by_name = {one["name"]: one["weight"] for one in chosen["members"]}
     weights = {name: by_name[name] for name in members.names}
-    blend = read_class_blend(chosen, weights, chosen["classes"])
+    blend = read_fitted_blend(chosen, weights, chosen["classes"])
     references = None
     if blend.merge == "rank" and split == "test":
         references = class_members(source, "out-of-fold").probability

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from goldfold.ensemble.blend_trials import try_blends
 from goldfold.ensemble.blend_ways import BlendWay, blend_ways, require_several
-from goldfold.ensemble.class_blend import describe_class_blend, read_class_blend
+from goldfold.ensemble.fitted_blend import describe_fitted_blend, read_fitted_blend
 from goldfold.ensemble.labels import LabelBlends, Truth, assess_labels, cross_fit_labels
 from goldfold.ensemble.model_file_fits import (
     ClassCalibration,
@@ -259,12 +259,12 @@ def test_blends_are_read_as_they_were_written(how, exclusive):
     members = members_of(truth, [0.8, 0.1], exclusive=exclusive)
     found = assess_labels(members, truth, np.arange(120) % 3, **how)
     names, way = ["one", "two"], how.get("calibration", "none")
-    described = describe_class_blend(found.blend, way, names, truth.classes)
+    described = describe_fitted_blend(found.blend, way, names, truth.classes)
     content = {"merge": how["merge"], "exclusive": exclusive, **described}
     weights = dict(zip(names, found.weights, strict=True))
-    again = read_class_blend(content, weights, truth.classes)
+    again = read_fitted_blend(content, weights, truth.classes)
     assert np.array_equal(again(members), found.blend(members))
-    other = read_class_blend(content, dict(reversed(weights.items())), truth.classes)
+    other = read_fitted_blend(content, dict(reversed(weights.items())), truth.classes)
     assert other(members[::-1]) == pytest.approx(found.blend(members))
 
 

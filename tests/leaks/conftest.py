@@ -352,7 +352,7 @@ class Recorder:
         for owner in (labels, label_trials):
             self._wrap(owner, "merge_labels", self._merging)
             self._cross_fitting(owner, "cross_fit_labels")
-        self._wrap(class_blend.ClassBlend, "__call__", self._blending)
+        self._wrap(class_blend.FittedBlend, "__call__", self._blending)
         self._wrap(labels.LabelBlends, "chosen_on", self._class_blend)
         self._choosing(labels, "best_thresholds", lambda _, probability: probability)
         self._judging(labels, "decide")

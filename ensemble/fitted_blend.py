@@ -1,6 +1,6 @@
 """How members' probabilities of classes become one: calibrated, then merged or stacked.
 
-ensemble.json and model.json hold it in the same form; `read_class_blend` is the one reader.
+ensemble.json and model.json hold it in the same form; `read_fitted_blend` is the one reader.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ClassBlend:
+class FittedBlend:
     """What was chosen to blend M members that predict C classes.
 
     Attributes:
@@ -73,8 +73,8 @@ def calibrated(probability: FloatArray, curves: Sequence[Curve], *, exclusive: b
     return scaled
 
 
-def describe_class_blend(
-    blend: ClassBlend, way: str, members: Sequence[str], classes: Sequence[str]
+def describe_fitted_blend(
+    blend: FittedBlend, way: str, members: Sequence[str], classes: Sequence[str]
 ) -> dict[str, Any]:
     """Return what was fitted as JSON values, nothing where nothing was.
 
@@ -98,9 +98,9 @@ def describe_class_blend(
     return found
 
 
-def read_class_blend(
+def read_fitted_blend(
     content: Mapping[str, Any], weights: Mapping[str, int], classes: Sequence[str]
-) -> ClassBlend:
+) -> FittedBlend:
     """Return how members are blended.
 
     Args:
@@ -115,6 +115,6 @@ def read_class_blend(
     )
     stacking = content.get("stacking")
     stack = None if stacking is None else read_stack(stacking, list(weights), classes)
-    return ClassBlend(
+    return FittedBlend(
         content["merge"], tuple(weights.values()), bool(content["exclusive"]), curves, stack
     )
