@@ -13,6 +13,7 @@ def print_blends(report: dict[str, Any]) -> None:
         [
             blend["merge"],
             blend["weights_by"],
+            blend["calibration"],
             " ".join(str(weight) for weight in blend["weights"].values()),
             f"{blend['honest']:.4f}",
             f"{blend['gain']['mean']:+.4f} "
@@ -22,7 +23,15 @@ def print_blends(report: dict[str, Any]) -> None:
         for blend in report["blends"]
     ]
     show.out(f"members: {', '.join(report['members'])}; {report['images']:,} images")
-    headers = ["merge", "weights by", "weights", "honest", "gain over the plain mean", "optimistic"]
+    headers = [
+        "merge",
+        "weights by",
+        "calibration",
+        "weights",
+        "honest",
+        "gain over the plain mean",
+        "optimistic",
+    ]
     show.out(show.table(headers, rows))
     if not report["without_member"]:
         return

@@ -67,8 +67,9 @@ def blend_command(
     """Compare ways to blend, and say which members do not help.
 
     Members are averaged as probabilities, their logarithms, logits or ranks, with weights that are
-    equal, found by hill climbing, or by a search of the simplex. Every way is judged by weights
-    and thresholds that were chosen on the other folds.
+    equal, found by hill climbing, by a search of the simplex, or by a regression (stacking:
+    logistic, ridge). Members may be calibrated first (isotonic, Platt). Every way is judged by
+    calibrations, weights and thresholds that were chosen on the other folds.
 
     Example:
     goldfold ensemble blend runs/first --with runs/second
@@ -92,6 +93,8 @@ def blend_command(
         print_blends(class_blends)
     best = _best_blend(list(by_class.values()))
     chosen = f"ensemble.merge={best['merge']} --set ensemble.weights={best['weights_by']}"
+    if best["calibration"] != "none":
+        chosen += f" --set ensemble.calibration={best['calibration']}"
     show.out(f"next: {run.command('ensemble run')} --set {chosen}")
 
 

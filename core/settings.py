@@ -31,13 +31,17 @@ from goldfold.settings_training import (
     TrainingSettings,
 )
 from goldfold.vocabulary import (
+    STACKED_ON,
+    Calibration,
     Engine,
     MemberMerge,
     RuleChoice,
     ViewMerge,
     ViewSet,
     WeightAverage,
+    WeightChoice,
     WeightSearch,
+    names_of,
 )
 
 # A part of goldfold.inference.views, or several joined by +.
@@ -196,8 +200,13 @@ class EnsembleSettings(Strict):
     """Other run directories whose models are blended too; relative paths start from this one."""
     merge: MemberMerge = "mean"
     """What is averaged over members: probabilities, their logarithms, logits, or ranks."""
-    weights: WeightSearch | list[Annotated[int, Field(ge=0)]] = "equal"
-    """Whole-numbered weight of each member, or how they are chosen on out-of-fold predictions."""
+    weights: WeightChoice | list[Annotated[int, Field(ge=0)]] = "equal"
+    """Whole-numbered weight of each member, or how they are chosen on out-of-fold predictions:
+    `logistic` is a logistic regression on members' logits, `ridge` a ridge regression on their
+    probabilities."""
+    calibration: Calibration = "none"
+    """Monotone map that turns what a member says into a probability before members are merged,
+    fitted on out-of-fold predictions."""
     rule: RuleChoice = "centre"
     """Thresholds in the centre of the plateau of good ones, or the very best on these images."""
     thresholds: GivenRule | None = None
@@ -215,6 +224,30 @@ class EnsembleSettings(Strict):
     """Resamplings of groups behind the interval of the honest score."""
     seed: Seed = 0
     """Seed of the bootstrap."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Settings as JSON values, by which stale results are found."""
+        facts = self.model_dump(mode="json")
+        if self.calibration == "none":  # so results of versions without the setting stay current
+            del facts["calibration"]
+        return facts
+
+    @model_validator(mode="after")
+    def _merge_fits(self) -> EnsembleSettings:
+        needed = STACKED_ON.get(str(self.weights), self.merge)
+        if self.merge != needed:
+            raise ValueError(
+                f'weights = "{self.weights}" is a regression on what merge = "{needed}" averages, '
+                f'but merge is "{self.merge}": set merge = "{needed}"'
+            )
+        if self.merge == "rank" and self.calibration != "none":
+            raise ValueError(
+                f'calibration = "{self.calibration}" keeps the order of what a member says, and '
+                'merge = "rank" looks at nothing else: set merge = "mean" or "logit", or '
+                'calibration = "none"'
+            )
+        return self
 
 
 class SubmissionSettings(Strict):
@@ -308,11 +341,13 @@ class Settings(Strict):
     @model_validator(mode="after")
     def _weights_fit_the_metric(self) -> Settings:
         weights = self.ensemble.weights
-        if self.competition.compares_objects and isinstance(weights, str) and weights != "equal":
+        searched = weights in names_of(WeightSearch)[1:]
+        if self.competition.compares_objects and searched:
             raise ValueError(
                 f'ensemble.weights = "{weights}" searches on some pixels of each image, which do '
                 f'not tell the objects that metric "{self.competition.metric}" compares: set '
-                'ensemble.weights = "equal", or give the weights'
+                'ensemble.weights = "equal" or "logistic" (with merge = "logit"), or give the '
+                "weights"
             )
         return self
 

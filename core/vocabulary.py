@@ -37,6 +37,12 @@ WeightAverage = Literal["uniform", "greedy"]
 # Ensemble.
 MemberMerge = Literal[ViewMerge, "rank"]
 WeightSearch = Literal["equal", "hill-climb", "simplex"]
+Stacking = Literal["logistic", "ridge"]
+WeightChoice = Literal[WeightSearch, Stacking]
+CalibrationCurve = Literal["isotonic", "platt"]
+Calibration = Literal["none", CalibrationCurve]
+STACKED_ON: dict[str, MemberMerge] = {"logistic": "logit", "ridge": "mean"}
+"""What each stacking is a regression on, by the merge that averages it."""
 RuleChoice = Literal["centre", "peak"]
 
 # Files.

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.ensemble.blend_ways import BlendWay
 from goldfold.ensemble.honest import cross_fit
 from goldfold.ensemble.probability_scale import Scale
 from goldfold.ensemble.threshold_choice import choose_rule
-from goldfold.ensemble.weights import Objective, Pixels, WeighedBlend, choose_weights
+from goldfold.ensemble.weights import Objective, Pixels, PixelWeighing, WeighedBlend
 from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-ScalesOf = Callable[[str], Sequence[Scale]]
+ScalesOf = Callable[[str, str, int | None], Sequence[Scale]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class BlendTrial:
     Attributes:
         merge: on what maps are averaged.
         way: how weights are chosen.
+        calibration: of the members.
         weights: those chosen on all images.
         scores: (N,) honest score of each image, weights and rule chosen on the other parts.
         optimistic: mean score with both chosen on the same images.
@@ -33,6 +36,7 @@ class BlendTrial:
 
     merge: str
     way: str
+    calibration: str
     weights: tuple[int, ...]
     scores: FloatArray
     optimistic: float
@@ -64,65 +68,87 @@ def try_blends(
     parts: IntArray,
     metric: str,
     *,
-    merges: Sequence[str],
-    ways: Sequence[str],
+    ways: Sequence[BlendWay],
     choice: RuleChoice,
+    calibrated_on: Callable[[int], NDArray[np.str_]] | None = None,
 ) -> list[BlendTrial]:
-    """Return a trial of every merge with every way to weigh.
+    """Return a trial of each way to blend.
 
     Args:
         pixels: what the members say.
-        scales_of: merge -> a scale for each member.
+        scales_of: merge, calibration and the part it was fitted without (None for all images) ->
+            a scale for each member.
         parts: (N,) part of each image (`parts_of`).
         metric: name of a metric of pixel counts.
-        merges: names of scales.
-        ways: `equal`, `hill-climb`, `simplex`.
+        ways: those of one merge and calibration beside each other.
         choice: of the rule.
+        calibrated_on: part -> ids of the images that calibrations without it were fitted on.
 
     Raises:
         LeakError: as in `cross_fit`.
     """
-    trials = []
-    for merge in merges:
-        scales = scales_of(merge)
-        whole = Objective(pixels, scales, metric)
-        weights_of = _weights_by_part(pixels, scales, parts, metric, ways)
-        for way in ways:
-            weights = choose_weights(way, whole)
-            histograms = whole.histograms(weights)
-            without = {
-                part: WeighedBlend(whole.histograms(chosen), chosen_on)
-                for part, (chosen, chosen_on) in weights_of[way].items()
-            }
+    trials, left_out = [], (None, *np.unique(parts).tolist())
+    for (merge, calibration), group in groupby(ways, key=lambda way: (way.merge, way.calibration)):
+        names = [way.weights for way in group]
+        fitted = calibration != "none"
+        tried = _Tried(
+            pixels,
+            {part: scales_of(merge, calibration, part) for part in left_out},
+            parts,
+            metric,
+        )
+        without = tried.without(names, calibrated_on if fitted else None)
+        for way in names:
+            weights, histograms = tried.whole(way)
             scores, _ = cross_fit(
                 histograms,
                 parts,
                 metric,
                 choice=choice,
-                without=without,
+                without=without[way],
                 image_ids=pixels.image_ids.tolist(),
             )
             optimistic = choose_rule(histograms, metric, choice=choice).score
-            trials.append(BlendTrial(merge, way, tuple(weights), scores, optimistic))
+            trials.append(BlendTrial(merge, way, calibration, tuple(weights), scores, optimistic))
     return trials
 
 
-def _weights_by_part(
-    pixels: Pixels,
-    scales: Sequence[Scale],
-    parts: IntArray,
-    metric: str,
-    ways: Sequence[str],
-) -> dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]]:
-    """Return, by way and part, the weights chosen on the other parts, and on which images."""
-    weights_by_way: dict[str, dict[int, tuple[list[int], NDArray[np.str_]]]] = {
-        way: {} for way in ways
-    }
-    for part in np.unique(parts):
-        objective = Objective(pixels.of(parts != part), scales, metric)
-        for way in ways:
-            weights_by_way[way][int(part)] = choose_weights(way, objective), objective.image_ids
-    return weights_by_way
+class _Tried:
+    """Blends of one merge and calibration, chosen on all images and without each part."""
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        scales: Mapping[int | None, Sequence[Scale]],
+        parts: IntArray,
+        metric: str,
+    ) -> None:
+        """Take the members' scales without each part, and at None those of all images."""
+        self._pixels, self._scales, self._parts, self._metric = pixels, scales, parts, metric
+        self._all = PixelWeighing(pixels, scales[None], metric)
+
+    def whole(self, way: str) -> tuple[list[int], IntArray]:
+        """Return weights chosen on all images, and the histograms of that blend."""
+        weights, _ = self._all.choose(way)
+        return weights, self._all.objective.histograms(weights)
+
+    def without(
+        self, ways: Sequence[str], calibrated_on: Callable[[int], NDArray[np.str_]] | None
+    ) -> dict[str, dict[int, WeighedBlend]]:
+        """Return, by way and part, the blend that was chosen on the other parts."""
+        blends: dict[str, dict[int, WeighedBlend]] = {way: {} for way in ways}
+        for part in np.unique(self._parts).tolist():
+            scales = self._scales[part]
+            others = PixelWeighing(self._pixels.of(self._parts != part), scales, self._metric)
+            shown = self._all.objective
+            if calibrated_on is not None:
+                shown = PixelWeighing(self._pixels, scales, self._metric).objective
+            for way in ways:
+                weights, chosen_on = others.choose(way)
+                if calibrated_on is not None:
+                    chosen_on = np.union1d(chosen_on, calibrated_on(part))
+                blends[way][part] = WeighedBlend(shown.histograms(weights), chosen_on)
+        return blends
 
 
 def leave_one_out(

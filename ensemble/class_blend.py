@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import reported_score
 from goldfold.competitions.class_metric import HALF, class_metric_score, decide, scored_classes
+from goldfold.ensemble.calibration import class_curves
+from goldfold.ensemble.calibration_curve import Curve
 from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.ensemble.class_threshold import best_threshold
+from goldfold.ensemble.fitted_blend import FittedBlend, calibrated
+from goldfold.ensemble.stacking import stack_classes, stack_shares
 from goldfold.ensemble.weights import choose_weights
 from goldfold.folds.parts import names_of, refuse_judging
+from goldfold.vocabulary import Stacking
+from goldfold.vocabulary import names_of as vocabulary_names
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -149,21 +155,21 @@ class JudgedClasses:
 
 @dataclass(frozen=True)
 class ClassBlend:
-    """Blended probabilities, and the images on which the weights of the blend were chosen.
+    """Blended probabilities, and the images on which the blend was chosen.
 
     Attributes:
         probability: (N, C).
-        chosen_on: ids; none where the weights were not chosen on any image.
-        weights: of the members.
+        chosen_on: ids; none where nothing was chosen on any image.
+        blend: what was chosen, None where the blend was given.
     """
 
     probability: FloatArray
     chosen_on: Sequence[str] | NDArray[np.str_] = ()
-    weights: Sequence[int] = ()
+    blend: FittedBlend | None = None
 
 
 class ClassBlends:
-    """Blends of members, with weights chosen on any of the images."""
+    """Blends of members, with calibration and weights chosen on any of the images."""
 
     def __init__(
         self,
@@ -171,6 +177,7 @@ class ClassBlends:
         truth: Truth,
         merge: str,
         weights: str | Sequence[int],
+        calibration: str = "none",
     ) -> None:
         """Take what is blended.
 
@@ -179,24 +186,37 @@ class ClassBlends:
             truth: of the N images.
             merge: on what members are averaged.
             weights: a way to choose them, or their values.
+            calibration: of each member before it is merged.
         """
         self._members, self._truth, self._merge, self._weights = members, truth, merge, weights
+        self._calibration = calibration
 
     def chosen_on(self, which: NDArray[np.bool_]) -> ClassBlend:
         """Return the blend of all images whose weights were chosen on some of them, (N,)."""
-        weights, looked_at = self._choose(which)
-        merged = merge_probabilities(
-            self._members, weights, self._merge, exclusive=self._truth.exclusive
-        )
-        return ClassBlend(merged, looked_at, weights)
+        blend, looked_at = self._choose(which)
+        return ClassBlend(blend(self._members), looked_at, blend)
 
-    def _choose(self, which: NDArray[np.bool_]) -> tuple[list[int], NDArray[np.str_]]:
-        """Return weights and the images that they were chosen on."""
+    def _choose(self, which: NDArray[np.bool_]) -> tuple[FittedBlend, NDArray[np.str_]]:
+        """Return what is chosen on some images, and the ids that the choice looked at."""
+        truth, exclusive = self._truth.of(which), self._truth.exclusive
+        own = [table[which] for table in self._members]
+        curves: tuple[tuple[Curve, ...], ...] = ()
+        if self._calibration != "none":
+            curves = tuple(class_curves(table, truth.targets, self._calibration) for table in own)
+            own = [
+                calibrated(table, of_member, exclusive=exclusive)
+                for table, of_member in zip(own, curves, strict=True)
+            ]
         if not isinstance(self._weights, str):
-            return list(self._weights), names_of([], 0)
-        own = [member[which] for member in self._members]
-        objective = ClassObjective(own, self._truth.of(which), self._merge)
-        return choose_weights(self._weights, objective), objective.image_ids
+            looked_at = truth.names if curves else names_of([], 0)
+            return FittedBlend(self._merge, tuple(self._weights), exclusive, curves), looked_at
+        if self._weights in vocabulary_names(Stacking):
+            stack = stack_classes(self._weights, own, truth.targets, exclusive=exclusive)
+            shares = tuple(stack_shares(stack))
+            return FittedBlend(self._merge, shares, exclusive, curves, stack), truth.names
+        objective = ClassObjective(own, truth, self._merge)
+        weights = tuple(choose_weights(self._weights, objective))
+        return FittedBlend(self._merge, weights, exclusive, curves), objective.image_ids
 
 
 def cross_fit_probabilities(
@@ -236,7 +256,7 @@ class ClassAssessment:
     """What to expect of a blend of class probabilities.
 
     Attributes:
-        weights: of the members, chosen on all images.
+        blend: of the members, chosen on all images.
         thresholds: (C,), chosen on all images.
         probability: (N, C) honest blend: the weights of an image were chosen without its fold.
         predicted: (N, C) by thresholds that were chosen without its fold.
@@ -246,7 +266,7 @@ class ClassAssessment:
         folds: by fold, images and honest score.
     """
 
-    weights: list[int]
+    blend: FittedBlend
     thresholds: list[float]
     probability: FloatArray
     predicted: NDArray[np.bool_]
@@ -254,6 +274,11 @@ class ClassAssessment:
     optimistic: float
     constant: float
     folds: dict[int, tuple[int, float]]
+
+    @property
+    def weights(self) -> list[int]:
+        """Return the weights of the members."""
+        return list(self.blend.weights)
 
 
 def assess_class_probabilities(
@@ -263,6 +288,7 @@ def assess_class_probabilities(
     *,
     merge: str,
     weights: str | Sequence[int],
+    calibration: str = "none",
 ) -> ClassAssessment:
     """Return blend and thresholds chosen on all images, judged by those chosen on the other parts.
 
@@ -272,18 +298,20 @@ def assess_class_probabilities(
         parts: (N,) fold of each image, or part of the only fold.
         merge: on what members are averaged.
         weights: a way to choose them, or their values.
+        calibration: of each member before it is merged.
 
     Raises:
         LeakError: as in `cross_fit_probabilities`.
     """
-    blends = ClassBlends(members, truth, merge, weights)
+    blends = ClassBlends(members, truth, merge, weights, calibration)
     chosen = blends.chosen_on(np.ones(len(parts), bool))
     whole = chosen.probability
+    assert chosen.blend is not None
     thresholds = best_thresholds(truth, whole)
     judged = cross_fit_probabilities(truth, parts, blends.chosen_on)
     frequency = np.broadcast_to(truth.targets.mean(axis=0), whole.shape)
     return ClassAssessment(
-        weights=list(chosen.weights),
+        blend=chosen.blend,
         thresholds=thresholds,
         probability=judged.probability,
         predicted=judged.predicted,

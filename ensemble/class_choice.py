@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 
 from goldfold.checked_json import check_known, check_values
 from goldfold.competitions.class_metric import CLIP, decide
-from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.ensemble.decision_fields import (
     AGAIN,
     MOST_MEMBERS,
@@ -25,6 +24,8 @@ from goldfold.ensemble.decision_fields import (
     Words,
     weight_problems,
 )
+from goldfold.ensemble.fitted_blend import FittedBlend, read_fitted_blend
+from goldfold.ensemble.fitted_fields import ClassCalibration, Stacking, class_fit_problems
 from goldfold.files import read_json
 from goldfold.settings_competition import Strict
 from goldfold.vocabulary import MemberMerge
@@ -54,6 +55,8 @@ class ClassDecision(Strict):
     classes: Annotated[list[Words], Field(min_length=1, max_length=1000)]
     exclusive: bool
     thresholds: dict[str, Threshold]
+    calibration: ClassCalibration | None = None
+    stacking: Stacking | None = None
 
     @model_validator(mode="after")
     def _can_be_decided(self) -> Self:
@@ -72,6 +75,8 @@ class ClassDecision(Strict):
             for member in self.members
             if any(len(row) != len(classes) for row in member.quantiles or [])
         ]
+        weighed = [member.name for member in self.members if member.weight]
+        problems += class_fit_problems(self.calibration, self.stacking, weighed, classes)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -89,6 +94,7 @@ class ClassChoice:
         thresholds: (C,) of probabilities.
         quantiles: by member, (Q, C) of its out-of-fold probabilities, in an exported model whose
             merge is `rank`.
+        fitted: calibration and stacking as JSON values, as `describe_fitted_blend`.
     """
 
     merge: str
@@ -97,6 +103,13 @@ class ClassChoice:
     exclusive: bool
     thresholds: tuple[float, ...]
     quantiles: Mapping[str, FloatArray] = field(default_factory=dict)
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+    def blend_of(self, names: Sequence[str]) -> FittedBlend:
+        """Return how some of the members, in this order, are blended."""
+        content = {"merge": self.merge, "exclusive": self.exclusive, **self.fitted}
+        weights = {name: self.weights[name] for name in names}
+        return read_fitted_blend(content, weights, self.classes)
 
     def blend(
         self,
@@ -114,13 +127,7 @@ class ClassChoice:
         """
         if references is None and self.quantiles:
             references = [self.quantiles[name] for name in names]
-        return merge_probabilities(
-            probability,
-            [self.weights[name] for name in names],
-            self.merge,
-            exclusive=self.exclusive,
-            references=references if self.merge == "rank" else None,
-        )
+        return self.blend_of(names)(probability, references if self.merge == "rank" else None)
 
     def decide(self, probability: FloatArray) -> NDArray[np.bool_]:
         """Return which classes images have, bool (N, C), from blended probabilities (N, C)."""
@@ -141,6 +148,7 @@ def describe_class_choice(choice: ClassChoice) -> dict[str, Any]:
         "classes": list(choice.classes),
         "exclusive": choice.exclusive,
         "thresholds": dict(zip(choice.classes, choice.thresholds, strict=True)),
+        **choice.fitted,
     }
 
 
@@ -174,4 +182,5 @@ def _choice_of(decision: ClassDecision) -> ClassChoice:
             for member in decision.members
             if member.quantiles is not None
         },
+        decision.model_dump(include={"calibration", "stacking"}, exclude_none=True),
     )

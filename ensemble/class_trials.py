@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from goldfold.ensemble.blend_ways import BlendWay
 from goldfold.ensemble.class_blend import (
     ClassBlend,
     ClassBlends,
@@ -27,6 +28,7 @@ class ClassTrial:
     Attributes:
         merge: on what probabilities are averaged.
         way: how weights are chosen.
+        calibration: of the members.
         weights: those chosen on all images.
         judged: by weights and thresholds that were chosen on the other parts.
         optimistic: score with both chosen on the same images.
@@ -34,6 +36,7 @@ class ClassTrial:
 
     merge: str
     way: str
+    calibration: str
     weights: tuple[int, ...]
     judged: JudgedClasses
     optimistic: float
@@ -59,29 +62,28 @@ def try_class_blends(
     truth: Truth,
     parts: IntArray,
     *,
-    merges: Sequence[str],
-    ways: Sequence[str],
+    ways: Sequence[BlendWay],
 ) -> list[ClassTrial]:
-    """Return a trial of every merge with every way to weigh.
+    """Return a trial of each way to blend.
 
     Args:
         members: M arrays (N, C) of out-of-fold probabilities.
         truth: of the N images.
         parts: (N,) part of each image (`parts_of`).
-        merges: names of merges of `merge_probabilities`.
-        ways: `equal`, `hill-climb`, `simplex`.
+        ways: of `blend_ways`.
     """
-    return [_try_one(members, truth, parts, merge, way) for merge in merges for way in ways]
+    return [_try_one(members, truth, parts, way) for way in ways]
 
 
 def _try_one(
-    members: Sequence[FloatArray], truth: Truth, parts: IntArray, merge: str, way: str
+    members: Sequence[FloatArray], truth: Truth, parts: IntArray, way: BlendWay
 ) -> ClassTrial:
-    blends = ClassBlends(members, truth, merge, way)
+    blends = ClassBlends(members, truth, way.merge, way.weights, way.calibration)
     whole = blends.chosen_on(np.ones(len(parts), bool))
     judged = cross_fit_probabilities(truth, parts, blends.chosen_on)
     optimistic = truth.reported_score(whole.probability, best_thresholds(truth, whole.probability))
-    return ClassTrial(merge, way, tuple(whole.weights), judged, optimistic)
+    weights = () if whole.blend is None else whole.blend.weights
+    return ClassTrial(way.merge, way.weights, way.calibration, weights, judged, optimistic)
 
 
 def leave_one_class_member_out(

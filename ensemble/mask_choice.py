@@ -28,9 +28,10 @@ from goldfold.ensemble.decision_fields import (
     Words,
     weight_problems,
 )
+from goldfold.ensemble.fitted_fields import LevelCalibration
 from goldfold.ensemble.post_processing import PostProcessing, post_process
 from goldfold.ensemble.presence import presence_level
-from goldfold.ensemble.probability_scale import Scale, make_scale
+from goldfold.ensemble.probability_scale import Scale, member_scales
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
 from goldfold.files import read_json
@@ -62,6 +63,7 @@ class MaskDecision(Strict):
 
     merge: MemberMerge = "mean"
     members: Annotated[list[MemberOfMask], Field(max_length=MOST_MEMBERS)]
+    calibration: LevelCalibration | None = None
     rule: RuleOnDisk
     post_processing: Steps = Steps()
 
@@ -74,6 +76,12 @@ class MaskDecision(Strict):
             for member in self.members
             if self.merge == "rank" and member.weight and member.level_counts is None
         ]
+        if self.calibration is not None:
+            problems += [
+                f"member {member.name} lacks its calibration"
+                for member in self.members
+                if member.weight and member.name not in self.calibration.members
+            ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -89,6 +97,7 @@ class MaskChoice:
         rule: thresholds.
         steps: after the thresholds.
         level_counts: by member, pixels by level, where maps are averaged by rank.
+        calibration: its way, and by member the calibrated probability of each level; empty without.
     """
 
     merge: str
@@ -96,18 +105,19 @@ class MaskChoice:
     rule: Rule
     steps: PostProcessing
     level_counts: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scales(self) -> dict[str, Scale] | None:
         """The scale on which each member is averaged, None for the plain mean."""
-        if self.merge == "mean":
-            return None
-        if self.merge != "rank":
-            return {name: make_scale(self.merge) for name in self.weights}
-        return {
-            name: make_scale(self.merge, np.array(counts, np.int64))
-            for name, counts in self.level_counts.items()
-        }
+        tables = self.calibration.get("members", {})
+        known = [
+            name
+            for name in self.weights
+            if (self.merge != "rank" or name in self.level_counts)
+            and (not tables or name in tables)
+        ]
+        return member_scales(self.merge, known, self.level_counts, tables)
 
     def decide(
         self, maps: Mapping[str, Sequence[Levels]], presences: Mapping[str, Sequence[float]]
@@ -158,9 +168,11 @@ def describe_choice(choice: MaskChoice) -> dict[str, Any]:
         if name in choice.level_counts:
             member["level_counts"] = list(choice.level_counts[name])
         members.append(member)
+    calibration = {"calibration": dict(choice.calibration)} if choice.calibration else {}
     return {
         "merge": choice.merge,
         "members": members,
+        **calibration,
         "rule": describe_rule(choice.rule),
         "post_processing": vars(choice.steps),
     }
@@ -206,4 +218,5 @@ def _choice_of(decision: MaskDecision) -> MaskChoice:
             for member in decision.members
             if member.level_counts is not None
         },
+        {} if decision.calibration is None else decision.calibration.model_dump(),
     )

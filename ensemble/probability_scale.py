@@ -6,12 +6,14 @@ whole numbers are the same on every machine, and the blend of identical maps is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
+from goldfold.ensemble.calibration_curve import MIDDLES
 from goldfold.errors import InputError, did_you_mean
 from goldfold.vocabulary import MemberMerge, names_of
 
@@ -31,13 +33,15 @@ class Scale:
 
     Attributes:
         name: one of `MERGES`.
-        there: (256,) place on the scale of each level, rising.
+        there: (256,) place on the scale of each level, rising; calibrated ones may stay level.
         back: (STEPS,) level nearest to each place of the scale, uint8.
+        values: (256,) what is averaged at each level, such as its logit.
     """
 
     name: str
     there: Table
     back: Levels
+    values: NDArray[np.float64]
 
     def levels(self, total: NDArray[np.integer], weight: int) -> Levels:
         """Return the level of a weighted sum of places, uint8, rounded to the nearest place.
@@ -50,7 +54,11 @@ class Scale:
         return nearest
 
 
-def make_scale(name: str, counts: NDArray[np.int64] | None = None) -> Scale:
+def make_scale(
+    name: str,
+    counts: NDArray[np.int64] | None = None,
+    calibrated: Sequence[float] | None = None,
+) -> Scale:
     """Return a scale by its name.
 
     - `mean`: the probability itself.
@@ -62,25 +70,66 @@ def make_scale(name: str, counts: NDArray[np.int64] | None = None) -> Scale:
     Args:
         name: one of `MERGES`.
         counts: (256,) how many pixels of a member have each level; needed for `rank`.
+        calibrated: (256,) probability of each level of a calibrated member. It is not rounded to a
+            level before it is averaged; the way back is the one without calibration.
 
     Raises:
-        InputError: there is no such scale, or `rank` lacks the counts.
+        InputError: there is no such scale, or `rank` lacks the counts or is calibrated.
     """
-    middle = (np.arange(LEVELS) + 0.5) / LEVELS
-    if name == "mean":
-        values = middle
-    elif name == "geometric":
-        values = np.log(middle)
-    elif name == "logit":
-        values = np.log(middle / (1 - middle))
-    elif name == "rank":
-        values = _ranks(counts)
-    else:
-        hint = did_you_mean(name, MERGES)
-        raise InputError(f"unknown merge {name!r}; there are {', '.join(MERGES)}.{hint}")
+    values = _ranks(counts) if name == "rank" else _values(name, MIDDLES)
     span = (values - values[0]) / (values[-1] - values[0])
     there = np.rint(span * (STEPS - 1)).astype(np.int64)
-    return Scale(name, there, _nearest(there))
+    back = _nearest(there)
+    if calibrated is not None:
+        if name == "rank":
+            raise InputError("calibration changes no rank. Merge by rank without it.")
+        held = np.clip(np.asarray(calibrated, np.float64), MIDDLES[0], MIDDLES[-1])
+        low, high = values[0], values[-1]
+        values = _values(name, held)
+        there = np.rint((values - low) / (high - low) * (STEPS - 1)).astype(np.int64)
+    return Scale(name, there, back, values)
+
+
+def member_scales(
+    merge: str,
+    members: Sequence[str],
+    level_counts: Mapping[str, Sequence[int]],
+    calibrations: Mapping[str, Sequence[float]],
+) -> dict[str, Scale] | None:
+    """Return the scale of each member, None for the plain mean of probabilities.
+
+    Args:
+        merge: one of `MERGES`.
+        members: names.
+        level_counts: by member, pixels by level (256,); needed for `rank`.
+        calibrations: by member, calibrated probability by level (256,); none without calibration.
+
+    Raises:
+        KeyError: a member lacks its counts or its calibration.
+    """
+    if merge == "mean" and not calibrations:
+        return None
+    return {
+        name: make_scale(
+            merge,
+            np.array(level_counts[name], np.int64) if merge == "rank" else None,
+            calibrations[name] if calibrations else None,
+        )
+        for name in members
+    }
+
+
+def _values(name: str, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what is averaged of probabilities."""
+    match name:
+        case "mean":
+            return probability
+        case "geometric":
+            return np.asarray(np.log(probability))
+        case "logit":
+            return np.asarray(np.log(probability / (1 - probability)))
+    hint = did_you_mean(name, MERGES)
+    raise InputError(f"unknown merge {name!r}; there are {', '.join(MERGES)}.{hint}")
 
 
 def _ranks(counts: NDArray[np.int64] | None) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ def build_report(
     merge: str = "mean",
     level_counts: Mapping[str, Sequence[int]] | None = None,
     weights: str | Sequence[int] = "equal",
+    calibration: Mapping[str, Any] | None = None,
     post: PostSearch | None = None,
     overlap: pd.DataFrame | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -40,6 +41,7 @@ def build_report(
         merge: on what maps are averaged.
         level_counts: by member, pixels by level, where maps are averaged by rank.
         weights: how they were chosen.
+        calibration: its way, and by member the calibrated probability of each level.
         post: steps after the thresholds, None where they were not searched.
         overlap: of `overlap_table`, if it was made.
         facts: more to keep under `made_from` (fingerprints, versions).
@@ -52,6 +54,7 @@ def build_report(
         "merge": merge,
         "weights": weights if isinstance(weights, str) else "given",
         "members": [_describe_member(member, level_counts or {}) for member in members],
+        **({"calibration": dict(calibration)} if calibration else {}),
         "rule": describe_rule(chosen.rule),
         "post_processing": asdict(NOTHING if post is None else post.steps),
         "tied_threshold_pairs": chosen.peak.ties,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
 from goldfold.ensemble.probability_scale import Scale
+from goldfold.ensemble.stacking import stacked_weights
 from goldfold.ensemble.threshold import search_rule
 from goldfold.errors import InputError, did_you_mean
 from goldfold.folds.parts import names_of as names_of_images
-from goldfold.vocabulary import WeightSearch, names_of
+from goldfold.vocabulary import Stacking, WeightSearch, names_of
 
 IntArray = NDArray[np.int64]
 Levels = NDArray[np.uint8]
@@ -62,6 +64,28 @@ class Pixels:
             self.image_ids[chosen],
         )
 
+    def above(self, scales: Sequence[Scale]) -> Pixels:
+        """Return these without the pixels of which no mask is made (`floor_of`).
+
+        Args:
+            scales: one a member.
+        """
+        floors = np.array([floor_of(scale) for scale in scales], np.uint8)
+        busy = (self.levels >= floors[:, None]).any(axis=0)
+        if busy.all():
+            return self
+        count, left = len(self.rest), ~busy
+        dropped = [
+            np.bincount(self.images[which], minlength=count) for which in (left, left & self.true)
+        ]
+        return Pixels(
+            self.levels[:, busy],
+            self.images[busy],
+            self.true[busy],
+            self.rest + np.stack(dropped, axis=1),
+            self.image_ids,
+        )
+
 
 @dataclass(frozen=True)
 class WeighedBlend:
@@ -83,6 +107,7 @@ def pack(
     *,
     largest_side: int = 256,
     image_ids: Sequence[str] | None = None,
+    floors: Sequence[int] | None = None,
 ) -> Pixels:
     """Return the pixels that matter, of images thinned out to a largest side.
 
@@ -92,6 +117,7 @@ def pack(
         count: N images.
         largest_side: of larger maps every n-th row and column is looked at.
         image_ids: (N,) ids; places from 0 unless given.
+        floors: of each member, the level below which no mask is made of it; `FLOOR` unless given.
     """
     levels, images, true = [], [], []
     rest = np.zeros((count, 2), np.int64)
@@ -103,7 +129,8 @@ def pack(
         truth = (
             np.zeros(maps.shape[1:], bool) if mask is None else mask[::step, ::step].astype(bool)
         )
-        busy = maps.max(axis=0) >= FLOOR
+        least = np.full(len(maps), FLOOR) if floors is None else np.asarray(floors)
+        busy = (maps >= least[:, None, None]).any(axis=0)
         levels.append(maps[:, busy])
         true.append(truth[busy])
         images.append(np.full(int(busy.sum()), place, np.int64))
@@ -115,6 +142,16 @@ def pack(
         rest,
         names_of_images(image_ids, count),
     )
+
+
+def floor_of(scale: Scale) -> int:
+    """Return the level of a member below which no mask is made on a scale.
+
+    It is `FLOOR`, or less where calibration says that a member's low levels are masks. Level 0 is
+    background for everyone.
+    """
+    reached = np.flatnonzero(scale.back[scale.there] >= FLOOR)
+    return int(np.clip(reached[0] if reached.size else FLOOR, 1, FLOOR))
 
 
 class Scored(Protocol):
@@ -243,6 +280,41 @@ def choose_weights(name: str, objective: Scored) -> list[int]:
             f"unknown weights {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
         )
     return ways[name](objective)
+
+
+class PixelWeighing:
+    """Chooses weights on pixels, by a search or a stacking.
+
+    Attributes:
+        objective: what searches look at.
+    """
+
+    def __init__(self, pixels: Pixels, scales: Sequence[Scale], metric: str) -> None:
+        """Take what members say, and a scale for each.
+
+        Args:
+            pixels: of the images to choose on; those that no scale makes a mask of are left out.
+            scales: one a member.
+            metric: name of a metric of pixel counts.
+        """
+        self._pixels, self._scales, self._metric = pixels.above(scales), scales, metric
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What searches look at."""
+        return Objective(self._pixels, self._scales, self._metric)
+
+    def choose(self, way: str) -> tuple[list[int], NDArray[np.str_]]:
+        """Return weights, and ids of the images that they were chosen on.
+
+        Args:
+            way: a name of `choose_weights`, or of a stacking, which looks at what is averaged.
+        """
+        if way not in names_of(Stacking):
+            return choose_weights(way, self.objective), self.objective.image_ids
+        pairs = zip(self._scales, self._pixels.levels, strict=True)
+        values = np.stack([scale.values[said] for scale, said in pairs])
+        return stacked_weights(way, values, self._pixels.true), self._pixels.image_ids
 
 
 def _reduced(weights: Sequence[int]) -> list[int]:

@@ -49,6 +49,7 @@ def write_pseudo_labels(
     if target is not run:
         require_same_classes(run, target)
         _require_same_folds(run, target)
+    _say_what_is_left_out(run)
     wanted = _free_images(run)
     contents = test_contents(target.images)
     members = {record: Members(run).open("test", record) for record in run.task.records}
@@ -68,6 +69,24 @@ def write_pseudo_labels(
         tables.append(_write_fold(target, readers, wanted, name, facts, overwrite))
     _write_table(target, name, tables)
     return tables
+
+
+def _say_what_is_left_out(run: OpenRun) -> None:
+    """Say that calibration and stacking are not applied, where they are set.
+
+    They were fitted on the labels of every fold: a fold that learns from them would learn something
+    of the labels that it holds out.
+    """
+    from goldfold.vocabulary import Stacking, names_of
+
+    settings = run.settings.ensemble
+    names = [f"calibration {settings.calibration}"] * (settings.calibration != "none")
+    names += [f"weights {settings.weights}"] * (settings.weights in names_of(Stacking))
+    if names:
+        run.progress.say(
+            f"pseudo-labels are plain means: {' and '.join(names)} were fitted on labels that a "
+            "fold holds out"
+        )
 
 
 def _require_same_folds(run: OpenRun, target: OpenRun) -> None:

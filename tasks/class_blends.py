@@ -14,6 +14,7 @@ WAYS = names_of(WeightSearch)
 
 def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     """Return the report on members that predict classes."""
+    from goldfold.ensemble.blend_ways import blend_ways
     from goldfold.ensemble.class_merge import MERGES
     from goldfold.ensemble.class_trials import leave_one_class_member_out, try_class_blends
     from goldfold.tasks.class_held_out import ClassJudgement
@@ -23,14 +24,8 @@ def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     judgement = ClassJudgement(run, members.image_ids)
     names, truth, merge = members.names, judgement.truth, run.settings.ensemble.merge
     run.progress.say(f"blend: {len(members.image_ids):,} images, {len(names)} members")
-    several = len(names) > 1
-    trials = try_class_blends(
-        members.probability,
-        truth,
-        judgement.parts,
-        merges=MERGES if several else MERGES[:1],
-        ways=WAYS if several else WAYS[:1],
-    )
+    ways = blend_ways(len(names), MERGES, WAYS, calibrate_alone=True)
+    trials = try_class_blends(members.probability, truth, judgement.parts, ways=ways)
     gains = judgement.gains(trials[0].judged, [trial.judged for trial in trials])
     left_out = leave_one_class_member_out(members.probability, truth, judgement.parts, merge)
     return {
@@ -41,6 +36,7 @@ def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
             {
                 "merge": trial.merge,
                 "weights_by": trial.way,
+                "calibration": trial.calibration,
                 "weights": dict(zip(names, trial.weights, strict=True)),
                 "honest": trial.judged.honest,
                 "gain": gain,

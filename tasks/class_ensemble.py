@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.ensemble.class_blend import ClassAssessment, Truth
     from goldfold.ensemble.class_intervals import Bounds
@@ -44,7 +46,7 @@ def judged_classes(run: RunView) -> dict[str, Any]:
     form = run.settings.competition
     return {
         "format": FORMAT,
-        "settings": run.settings.ensemble.model_dump(mode="json"),
+        "settings": run.settings.ensemble.facts,
         "metric": [form.metric, form.metric_weights, form.classes, form.exclusive],
         "folds": fingerprint(run.folds.to_dict(orient="list")),
         "labels": fingerprint([list(run.images["image_id"]), list(run.images[CLASSES])]),
@@ -62,6 +64,7 @@ def assess_classes(
     import numpy as np
     import pandas as pd
 
+    from goldfold.ensemble.blend_ways import require_several
     from goldfold.ensemble.class_blend import assess_class_probabilities
     from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
     from goldfold.files import write_text
@@ -72,8 +75,14 @@ def assess_classes(
     view = run.fold_view
     truth = truth_of(run, run.images, members.image_ids)
     parts = view.parts(members.image_ids, settings.seed)
+    require_several(settings.weights, members.names)
     assessment = assess_class_probabilities(
-        members.probability, truth, parts, merge=settings.merge, weights=settings.weights
+        members.probability,
+        truth,
+        parts,
+        merge=settings.merge,
+        weights=settings.weights,
+        calibration=settings.calibration,
     )
     bounds = bootstrap_classes(
         truth,
@@ -97,7 +106,32 @@ def assess_classes(
     write_text(run.directory.metrics, text)
     one_fold = np.unique(view.folds_of(members.image_ids)).size == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
-    return _report(run, members, truth, assessment, bounds, whole, one_fold, made_from)
+    report = _report(run, members, truth, assessment, bounds, whole, one_fold, made_from)
+    if settings.calibration != "none":
+        report["calibration"]["out_of_fold"] = _calibration_gain(
+            run, members, truth, parts, assessment
+        )
+    return report
+
+
+def _calibration_gain(
+    run: RunView,
+    members: ClassMembers,
+    truth: Truth,
+    parts: NDArray[np.int64],
+    assessment: ClassAssessment,
+) -> dict[str, Any]:
+    """Return how good the blend's probabilities are without and with calibration, cross-fitted."""
+    from goldfold.ensemble.calibration_error import calibration_measures
+    from goldfold.ensemble.class_blend import ClassBlends, cross_fit_probabilities
+
+    settings = run.settings.ensemble
+    plain = ClassBlends(members.probability, truth, settings.merge, settings.weights)
+    before = cross_fit_probabilities(truth, parts, plain.chosen_on)
+    return {
+        "before": calibration_measures(truth, before.probability),
+        "after": calibration_measures(truth, assessment.probability),
+    }
 
 
 def with_bounds(rows: Sequence[dict[str, Any]], bounds: Bounds) -> list[dict[str, Any]]:
@@ -131,6 +165,8 @@ def _report(
     one_fold: bool,
     made_from: Mapping[str, Any],
 ) -> dict[str, Any]:
+    from goldfold.ensemble.fitted_blend import describe_fitted_blend
+
     settings = run.settings.ensemble
     return {
         "format": FORMAT,
@@ -142,6 +178,9 @@ def _report(
             {"name": name, "weight": weight}
             for name, weight in zip(members.names, assessment.weights, strict=True)
         ],
+        **describe_fitted_blend(
+            assessment.blend, settings.calibration, members.names, truth.classes
+        ),
         "classes": list(truth.classes),
         "exclusive": truth.exclusive,
         "thresholds": dict(zip(truth.classes, assessment.thresholds, strict=True)),

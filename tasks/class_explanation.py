@@ -84,7 +84,7 @@ def _facts(form: CompetitionSettings, decided: DecidedClasses, image_id: str) ->
             }
             for name, table in zip(members.names, members.probability, strict=True)
         ],
-        "merge": decided.choice.merge,
+        "merge": decided.choice.blend_of(members.names).name,
         "blend": blend,
         "thresholds": thresholds,
         "predicted": predicted,

@@ -34,12 +34,34 @@ def ensemble_lines(report: Mapping[str, Any]) -> list[Line]:
     lines: list[Line] = [Table(["score", report["metric"], ""], scores)]
     for fold in honest.get("folds", []):
         lines.append(f"  fold {fold['fold']}: {fold['score']:.4f} on {fold['images']} images")
+    lines += _blend_lines(report)
     lines.append(measure_table(report["measures"]))
     if report["exclusive"] and len(report["classes"]) > 2:
         return [*lines, "rule: the most likely class"]
     names = [report["classes"][1]] if report["exclusive"] else report["classes"]
     limits = ", ".join(f"{name} {report['thresholds'][name]:.3f}" for name in names)
     return [*lines, f"thresholds: {limits}"]
+
+
+def _blend_lines(report: Mapping[str, Any]) -> list[Line]:
+    """Return what was fitted to blend the members, nothing where nothing was."""
+    lines: list[Line] = []
+    if "stacking" in report:
+        shares = ", ".join(f"{one['name']} {one['weight']} %" for one in report["members"])
+        lines.append(f"stacking: {report['stacking']['way']}; members count {shares}")
+    if "calibration" in report:
+        found = report["calibration"]["out_of_fold"]
+        measures = {
+            "Brier score": "brier",
+            "logarithmic loss": "log_loss",
+            "calibration error": "expected_calibration_error",
+        }
+        told = ", ".join(
+            f"{name} {found['before'][key]:.4f} to {found['after'][key]:.4f}"
+            for name, key in measures.items()
+        )
+        lines.append(f"calibration: {report['calibration']['way']}; out of fold {told}")
+    return lines
 
 
 def measure_table(measures: Sequence[Mapping[str, Any]]) -> Table:

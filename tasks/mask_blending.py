@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.probability_scale import Scale
     from goldfold.ensemble.threshold import Rule
     from goldfold.ensemble.weights import Pixels, WeighedBlend
+    from goldfold.tasks.mask_weighing import ChosenBlends
     from goldfold.tasks.run_view import RunView
 
 MOST_IMAGES = 2000
@@ -53,11 +54,22 @@ class Blender:
         self.groups = view.groups(self.image_ids)
         self.parts = view.parts(self.image_ids, run.settings.ensemble.seed)
 
-    def blend(self, members: Sequence[Member], merge: str | None = None) -> Blend:
-        """Return a blend of members, on the scale of the settings unless another is given."""
+    def blend(
+        self,
+        members: Sequence[Member],
+        merge: str | None = None,
+        calibrations: Mapping[str, Sequence[float]] | None = None,
+    ) -> Blend:
+        """Return a blend of members, on the scale of the settings unless another is given.
+
+        Args:
+            members: with their weights.
+            merge: on what maps are averaged.
+            calibrations: by member, calibrated probability of each level (256,).
+        """
         from goldfold.ensemble.blend import Blend
 
-        scales = self.scales(merge or self.run.settings.ensemble.merge)
+        scales = self.scales(merge or self.run.settings.ensemble.merge, calibrations)
         return Blend(
             members,
             "out-of-fold",
@@ -65,63 +77,24 @@ class Blender:
             scales=scales,
         )
 
-    def scales(self, merge: str) -> dict[str, Scale] | None:
+    def scales(
+        self, merge: str, calibrations: Mapping[str, Sequence[float]] | None = None
+    ) -> dict[str, Scale] | None:
         """Return each member's scale; None for the plain mean."""
-        from goldfold.ensemble.probability_scale import make_scale
+        from goldfold.ensemble.probability_scale import member_scales
 
-        if merge == "mean":
-            return None
         if merge == "rank" and not self.level_counts:
             self.level_counts = self._count_levels()
-        import numpy as np
+        names = [member.name for member in self.members]
+        return member_scales(merge, names, self.level_counts, calibrations or {})
 
-        return {
-            member.name: make_scale(
-                merge,
-                np.array(self.level_counts[member.name], np.int64) if merge == "rank" else None,
-            )
-            for member in self.members
-        }
-
-    def weigh(self) -> tuple[list[Member], dict[int, WeighedBlend] | None]:
-        """Return the members with their weights, chosen as the settings say.
-
-        Where weights are searched for, there is also, by part, the blend whose weights were chosen
-        without it. At most `MOST_IMAGES` images are searched on.
-        """
-        from dataclasses import replace
-
-        import numpy as np
-
-        from goldfold.ensemble.weights import Objective, WeighedBlend, choose_weights
-
-        way = self.run.settings.ensemble.weights
-        if not isinstance(way, str) or way == "equal" or len(self.members) == 1:
-            return self.members, None
-        sample = self.sample()
-        pixels, metric = self.pixels(sample), self.run.settings.competition.metric
-        parts = self.parts[sample]
-        scales = self.scale_list(self.run.settings.ensemble.merge)
-
-        def weighed(weights: Sequence[int]) -> list[Member]:
-            pairs = zip(self.members, weights, strict=True)
-            return [replace(member, weight=weight) for member, weight in pairs]
-
-        without = {}
-        made: dict[tuple[int, ...], NDArray[np.int64]] = {}
-        for part in np.unique(self.parts):
-            objective = Objective(pixels.of(parts != part), scales, metric)
-            weights = tuple(choose_weights(way, objective))
-            if weights not in made:
-                made[weights] = self.histograms(weighed(weights))
-            without[int(part)] = WeighedBlend(made[weights], objective.image_ids)
-        return weighed(choose_weights(way, Objective(pixels, scales, metric))), without
-
-    def scale_list(self, merge: str) -> list[Scale]:
+    def scale_list(
+        self, merge: str, calibrations: Mapping[str, Sequence[float]] | None = None
+    ) -> list[Scale]:
         """Return a scale for each member in their order, the plain mean's included."""
         from goldfold.ensemble.probability_scale import make_scale
 
-        scales = self.scales(merge)
+        scales = self.scales(merge, calibrations)
         if scales is None:
             return [make_scale("mean")] * len(self.members)
         return [scales[member.name] for member in self.members]
@@ -135,10 +108,22 @@ class Blender:
         )
         return np.sort(order[:MOST_IMAGES])
 
-    def pixels(self, sample: NDArray[np.int64]) -> Pixels:
-        """Return what the members say of the pixels that matter, of some images."""
-        from goldfold.ensemble.weights import pack
+    def pixels(
+        self,
+        sample: NDArray[np.int64],
+        scales: Iterable[Sequence[Scale]] = (),
+    ) -> Pixels:
+        """Return what the members say of the pixels that matter, of some images.
 
+        Args:
+            sample: places of the images.
+            scales: of the members, several times; what matters on any of them is kept.
+        """
+        import numpy as np
+
+        from goldfold.ensemble.weights import floor_of, pack
+
+        tried = [self.scale_list("mean"), *scales]
         single = [self.blend([_alone(member)], "mean") for member in self.members]
         ids = [self.image_ids[place] for place in sample]
         return pack(
@@ -146,9 +131,14 @@ class Blender:
             lambda place: self.true_mask(ids[place]),
             len(ids),
             image_ids=ids,
+            floors=np.min([[floor_of(one) for one in by_member] for by_member in tried], axis=0),
         )
 
-    def histograms(self, members: Sequence[Member]) -> NDArray[np.int64]:
+    def histograms(
+        self,
+        members: Sequence[Member],
+        calibrations: Mapping[str, Sequence[float]] | None = None,
+    ) -> NDArray[np.int64]:
         """Return the histograms of the blended maps, int64 (N, 2, 256), with objects (N, 3, 256).
 
         Objects are judged at the level of given thresholds as well.
@@ -162,7 +152,7 @@ class Blender:
             rule = given_rule(given.top, 0, given.bottom, at_size=None, pixels=0)
             judged = (*JUDGED, rule.bottom)
         return blend_histograms(
-            self.blend(members),
+            self.blend(members, calibrations=calibrations),
             self.image_ids,
             self.true_mask,
             objects_of=self.true_objects,
@@ -227,20 +217,27 @@ class Blender:
             )
         return rule
 
-    def post_processing(
-        self, members: Sequence[Member], assessment: Assessment
-    ) -> PostSearch | None:
-        """Return the steps that honestly help; None where they are not asked for."""
+    def post_processing(self, chosen: ChosenBlends, assessment: Assessment) -> PostSearch | None:
+        """Return the steps that honestly help; None where they are not asked for.
+
+        They are tried on masks of the blend and the rule that were chosen without the image's part.
+        """
         from goldfold.ensemble.post_search import search_steps
         from goldfold.ensemble.threshold import apply_rule
 
         if self.run.settings.ensemble.post_processing == "off":
             return None
-        blend, ids, objects_of = self.blend(members), self.image_ids, self.true_objects
+        ids, objects_of, members = self.image_ids, self.true_objects, chosen.whole.members
+        whole = self.blend(members, calibrations=chosen.whole.calibrations)
+        blends = {
+            part: self.blend(one.members, calibrations=one.calibrations)
+            for part, one in chosen.parts.items()
+        }
         rules = {fold.fold: fold.rule for fold in assessment.folds}
 
         def mask_of(place: int) -> NDArray[np.uint8]:
-            rule = rules[int(self.parts[place])]
+            part = int(self.parts[place])
+            rule, blend = rules[part], blends.get(part, whole)
             presence = blend.presence(ids[place]) if rule.gate else None
             return apply_rule(blend.read(ids[place]), rule, presence)
 

@@ -20,26 +20,31 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
     from goldfold.competitions.images_table import of_class
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.blend_trials import leave_one_out, try_blends
+    from goldfold.ensemble.blend_ways import blend_ways
     from goldfold.ensemble.probability_scale import MERGES
     from goldfold.tasks.mask_blending import Blender
+    from goldfold.tasks.mask_weighing import Calibrations
 
     members = source.open("out-of-fold", name)
     try:
         blender = Blender(run, of_class(run.images, name), members)
         sample = blender.sample()
         run.progress.say(f"blend: {len(sample):,} images, {len(members)} members")
-        pixels, parts = blender.pixels(sample), blender.parts[sample]
         metric, settings = run.settings.competition.metric, run.settings.ensemble
-        several = len(members) > 1
+        calibrations, parts = Calibrations(blender), blender.parts[sample]
+        ways = blend_ways(len(members), MERGES, WAYS, calibrate_alone=False)
+        tried = calibrations.all_scales("mean", list(dict.fromkeys(w.calibration for w in ways)))
+        pixels = blender.pixels(sample, tried)
         trials = try_blends(
             pixels,
-            blender.scale_list,
+            calibrations.scales,
             parts,
             metric,
-            merges=MERGES if several else MERGES[:1],
-            ways=WAYS if several else WAYS[:1],
+            ways=ways,
             choice=settings.rule,
+            calibrated_on=calibrations.looked_at,
         )
+        pixels = pixels.above(blender.scale_list("mean"))
         scales = blender.scale_list(settings.merge)
         left_out = leave_one_out(pixels, scales, parts, metric, settings.rule)
     finally:
@@ -55,6 +60,7 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
             {
                 "merge": trial.merge,
                 "weights_by": trial.way,
+                "calibration": trial.calibration,
                 "weights": dict(zip(names, trial.weights, strict=True)),
                 "honest": trial.honest,
                 "gain": _gain(trial.scores - base, groups, run),

@@ -63,16 +63,22 @@ def _assess(
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.report import build_report
     from goldfold.tasks.mask_blending import Blender
+    from goldfold.tasks.mask_weighing import choose_blends
 
     if name:
         run.progress.say(f"class {name}")
     members = source.open("out-of-fold", name)
     try:
         blender = Blender(run, of_class(run.images, name), members, name)
-        members, without = blender.weigh()
-        histograms = blender.histograms(members)
+        chosen = choose_blends(blender)
+        members, calibrations, without = (
+            chosen.whole.members,
+            chosen.whole.calibrations,
+            chosen.without,
+        )
+        histograms = blender.histograms(members, calibrations)
         assessment = blender.assess(histograms, members, without)
-        post = blender.post_processing(members, assessment)
+        post = blender.post_processing(chosen, assessment)
         blender.draw(histograms, assessment, name)
         overlap = blender.overlap(histograms, members, assessment, without)
         report = build_report(
@@ -82,6 +88,11 @@ def _assess(
             merge=run.settings.ensemble.merge,
             level_counts=blender.level_counts,
             weights=run.settings.ensemble.weights,
+            calibration=(
+                {"way": run.settings.ensemble.calibration, "members": calibrations}
+                if calibrations
+                else None
+            ),
             post=post,
             overlap=overlap,
             facts=made_from,

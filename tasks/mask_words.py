@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.text_table import Line, Table
+from goldfold.vocabulary import Stacking, names_of
 
 if TYPE_CHECKING:
     from goldfold.submissions.compare import Comparison
@@ -45,6 +46,7 @@ def _class_lines(classes: Mapping[str, Any]) -> list[Line]:
     for name, of_class in classes.items():
         rule = of_class["rule"]
         lines.append(f"rule of {name}: {rule_in_words(rule)}{_gate_in_words(rule)}")
+        lines += [f"  {line}" for line in blend_lines(of_class)]
         lines += [f"  {line}" for line in _post_processing_in_words(of_class)]
     return [*lines, *_advice_to_leave_empty(classes)]
 
@@ -95,6 +97,7 @@ def _rule_lines(report: Mapping[str, Any]) -> list[Line]:
         if honest[key] is not None:
             count = counts[key.split("_images")[0]]
             lines.append(f"  {name} masks: {honest[key]:.4f} on {count} images")
+    lines += blend_lines(report)
     lines += _overlap_lines(report)
     if not counts["empty"]:
         lines.append("no training mask is empty: the rule has no minimum area and no presence gate")
@@ -106,6 +109,17 @@ def _rule_lines(report: Mapping[str, Any]) -> list[Line]:
     if without is not None:
         used = "used" if report["rule"]["presence_gate"]["level"] else "not used"
         lines.append(f"presence gate: {used}; honest score without it {without:.4f}")
+    return lines
+
+
+def blend_lines(report: Mapping[str, Any]) -> list[Line]:
+    """Return what was fitted to blend the members, nothing where nothing was."""
+    lines: list[Line] = []
+    if report["weights"] in names_of(Stacking):
+        weights = ", ".join(f"{one['name']} {one['weight']}" for one in report["members"])
+        lines.append(f"stacking: {report['weights']}; weights {weights}")
+    if "calibration" in report:
+        lines.append(f"calibration: {report['calibration']['way']}, by member")
     return lines
 
 

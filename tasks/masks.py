@@ -173,7 +173,7 @@ class Masks(Task):
         from goldfold.tasks.mask_ensemble import judged_masks
 
         return {
-            "settings": run.settings.ensemble.model_dump(mode="json"),
+            "settings": run.settings.ensemble.facts,
             "metric": self.form.metric,
             "folds": fingerprint(run.folds.to_dict(orient="list")),
             "masks": fingerprint([list(run.images["image_id"]), *judged_masks(run)]),

@@ -184,8 +184,10 @@ def test_ways_to_blend_are_compared(chests, invoke):
     report = done.json
     assert json.loads((chests / "blends.json").read_text()) == report
     assert report["members"] == ["one", "two"]
-    ways = {(one["merge"], one["weights_by"]): one for one in report["blends"]}
-    assert len(ways) == 12
+    plain = [one for one in report["blends"] if one["calibration"] == "none"]
+    assert len(report["blends"]) == len(plain) + 8
+    ways = {(one["merge"], one["weights_by"]): one for one in plain}
+    assert len(ways) == 14
     first, second = out_of_fold(chests, "one"), out_of_fold(chests, "two")
     truth = truth_of(chests, first, ["NORMAL", "PNEUMONIA"])[:, 1]
     one, two = first["PNEUMONIA"].to_numpy(), second["PNEUMONIA"].to_numpy()
@@ -212,6 +214,74 @@ def test_ways_to_blend_are_compared(chests, invoke):
     shown = invoke("ensemble", "blend", chests)
     assert "better without: " in shown.out
     assert "next: goldfold ensemble run" in shown.out
+
+
+def files_of(run):
+    """Return the file of each test image."""
+    images = pd.read_csv(run / "images.csv", dtype=str, keep_default_na=False)
+    test = images[images["split"] == "test"].sort_values("image_id")
+    data = run.parent / "data"
+    return dict(zip(test["image_id"], (data / path for path in test["path"]), strict=True))
+
+
+def set_ensemble(**given):
+    return [word for key, one in given.items() for word in ("--set", f"ensemble.{key}={one}")]
+
+
+def test_stacked_exclusive_classes_are_submitted_and_exported_alike(chests, invoke, tmp_path):
+    words = set_ensemble(merge="logit", weights="logistic", calibration="platt")
+    shown = invoke("ensemble", "run", chests, *words)
+    assert shown.code == 0, shown.err
+    assert "stacking: logistic; members count one " in shown.out
+    assert "calibration: platt; out of fold Brier score " in shown.out
+    report = json.loads((chests / "ensemble.json").read_text())
+    row = report["stacking"]["classes"]["PNEUMONIA"]
+    said = []
+    for name in ("one", "two"):
+        table, curves = out_of_fold(chests, name, "test"), report["calibration"]["members"][name]
+        told = np.stack(
+            [
+                1 / (1 + np.exp(-curve["slope"] * np.log(p / (1 - p)) - curve["intercept"]))
+                for curve, p in ((curves[label], table[label].to_numpy()) for label in table)
+            ]
+        )
+        told = np.log(told / told.sum(axis=0))  # rows sum to one, so logits are differences
+        odds = dict(zip(table, (told[0] - told[1], told[1] - told[0]), strict=True))
+        said.append(sum(row["members"][name][label] * odds[label] for label in table))
+    expected = 1 / (1 + np.exp(-row["bias"] - sum(said)))
+    assert invoke("submit", "write", chests, *words).code == 0
+    submitted = pd.read_csv(chests / "submission.csv").set_index("image_id")["PNEUMONIA"]
+    assert submitted[table.index].to_numpy() == pytest.approx(expected, abs=1e-5)
+    assert invoke("export", chests, "-o", tmp_path / "model", *words).code == 0
+    files = dict(list(files_of(chests).items())[:4])
+    done = invoke("predict", "image", tmp_path / "model", *files.values(), "--json")
+    assert done.code == 0, done.err
+    for image_id, found in zip(files, done.json["images"], strict=True):
+        assert found["classes"]["PNEUMONIA"] == pytest.approx(submitted[image_id], abs=1e-4)
+    explained = invoke("submit", "explain", chests, next(iter(files)), "--json", *words).json
+    assert explained["merge"] == "logistic on logit of calibrated members"
+    assert explained["blend"]["PNEUMONIA"] == pytest.approx(submitted[next(iter(files))], abs=1e-5)
+
+
+def test_a_calibrated_member_is_submitted_and_exported_alike(heads, invoke, tmp_path):
+    words = set_ensemble(calibration="isotonic")
+    done = invoke("ensemble", "run", heads, *words, "--json")
+    assert done.code == 0, done.err
+    assert done.json["honest"]["score"] < 0
+    table, told = out_of_fold(heads, "one", "test"), done.json["calibration"]
+    assert told["out_of_fold"]["before"].keys() == told["out_of_fold"]["after"].keys()
+    assert invoke("submit", "write", heads, *words).code == 0
+    submitted = pd.read_csv(heads / "submission.csv").set_index("ID")["Label"]
+    for name, curve in told["members"]["one"].items():
+        expected = np.interp(table[name], curve["probability"], curve["calibrated"])
+        found = submitted[[f"{image_id}_{name}" for image_id in table.index]]
+        assert found.to_numpy() == pytest.approx(expected, rel=1e-5)
+    assert invoke("export", heads, "-o", tmp_path / "model", *words).code == 0
+    image_id, path = next(iter(files_of(heads).items()))
+    found = invoke("predict", "image", tmp_path / "model", path, "--json").json["images"][0]
+    for name, value in found["classes"].items():
+        # A step of the curve lies between probabilities that differ by rounding at most.
+        assert value == pytest.approx(submitted[f"{image_id}_{name}"], abs=0.02)
 
 
 def test_models_of_another_run_are_blended(heads, other_heads, invoke):

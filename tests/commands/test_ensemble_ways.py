@@ -3,7 +3,12 @@
 import json
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from goldfold.competitions.rle import decode, get_dialect
+from goldfold.files import read_json
 
 MODEL = (
     '{name="%s", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
@@ -34,7 +39,10 @@ def test_ways_to_blend_are_compared(two, invoke):
     report = done.json
     assert report["members"] == ["one", "two"]
     ways = {(one["merge"], one["weights_by"]) for one in report["blends"]}
-    assert len(ways) == 12
+    assert len(ways) == 14
+    assert {("logit", "logistic"), ("mean", "ridge")} < ways
+    assert [one["calibration"] for one in report["blends"]].count("platt") == 4
+    assert report["blends"][0]["gain"]["mean"] == 0
     for one in report["blends"]:
         assert one["honest"] <= one["optimistic"] + 1e-9
         assert one["gain"]["low"] <= one["gain"]["mean"] <= one["gain"]["high"]
@@ -58,6 +66,59 @@ def test_a_blend_goes_into_the_submission(two, invoke, merge, weights):
     assert written.code == 0, written.err
     again = invoke("submit", "write", two, *words)
     assert "submission: up to date" in again.err
+
+
+@pytest.mark.parametrize(
+    ("merge", "weights", "calibration"),
+    [("logit", "logistic", "isotonic"), ("mean", "ridge", "platt")],
+)
+def test_a_stacked_blend_is_submitted_explained_and_exported_alike(
+    two, road, invoke, tmp_path, merge, weights, calibration
+):
+    given = {"merge": merge, "weights": weights, "calibration": calibration}
+    words = [word for key, value in given.items() for word in ("--set", f"ensemble.{key}={value}")]
+    shown = invoke("ensemble", "run", two, *words)
+    assert shown.code == 0, shown.err
+    assert f"stacking: {weights}; weights one " in shown.out
+    assert f"calibration: {calibration}, by member" in shown.out
+    report = read_json(two / "ensemble.json")
+    assert sum(member["weight"] for member in report["members"]) == 100
+    tables = report["calibration"]["members"]
+    assert {name: len(table) for name, table in tables.items()} == {"one": 256, "two": 256}
+    assert "up to date" in invoke("ensemble", "run", two, *words).err
+    assert invoke("submit", "write", two, *words).code == 0
+    assert invoke("export", two, "-o", tmp_path / "model", *words).code == 0
+    submitted = pd.read_csv(two / "submission.csv", dtype=str, keep_default_na=False)
+    cells = dict(zip(submitted["ImageId"], submitted["EncodedPixels"], strict=True))
+    images = pd.read_csv(two / "images.csv", dtype=str).set_index("image_id")["path"]
+    chosen = list(cells)[:4]
+    files = [road / "data" / images[image_id] for image_id in chosen]
+    done = invoke("predict", "image", tmp_path / "model", *files, "--json")
+    assert done.code == 0, done.err
+    siim = get_dialect("siim")
+    for image_id, found in zip(chosen, done.json["images"], strict=True):
+        ours, theirs = (
+            decode(text, 96, 96, siim).astype(bool) if text != "-1" else np.zeros((96, 96), bool)
+            for text in (found["rle"], cells[image_id])
+        )
+        assert (ours ^ theirs).sum() <= 0.02 * max(theirs.sum(), 100)  # batches round otherwise
+        explained = invoke("submit", "explain", two, image_id, "--json", *words)
+        assert explained.json["mask_px"] == theirs.sum()
+
+
+def test_stackings_and_calibrations_that_make_no_sense(two, finished, invoke):
+    for words, told in [
+        (["weights=logistic"], 'set merge = "logit"'),
+        (["weights=ridge", "merge=logit"], 'set merge = "mean"'),
+        (["merge=rank", "calibration=platt"], "keeps the order of what a member says"),
+        (["calibration=beta"], "calibration"),
+    ]:
+        given = [word for one in words for word in ("--set", f"ensemble.{one}")]
+        done = invoke("ensemble", "run", two, *given)
+        assert (done.code, told in done.err) == (2, True), done.err
+    given = ["--set", "ensemble.weights=ridge"]
+    alone = invoke("ensemble", "run", finished, *given)
+    assert (alone.code, "there is only tiny. Add a model or a run" in alone.err) == (2, True)
 
 
 def test_weights_must_fit_the_members(two, invoke):

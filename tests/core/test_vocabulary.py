@@ -16,6 +16,7 @@ from goldfold.augmentation_levels import RECIPES
 from goldfold.competitions import class_metric, metric
 from goldfold.competitions.rle import DIALECTS
 from goldfold.ensemble import class_merge, probability_scale
+from goldfold.ensemble.calibration import fit_curve
 from goldfold.ensemble.mask_choice import MaskDecision
 from goldfold.ensemble.weights import choose_weights
 from goldfold.errors import InputError
@@ -80,7 +81,8 @@ def accepted(model, field):
         (InferenceSettings, "engine", vocabulary.Engine, ("auto",)),
         (InferenceSettings, "average", vocabulary.WeightAverage, ("off", "best", "auto")),
         (EnsembleSettings, "merge", vocabulary.MemberMerge, ()),
-        (EnsembleSettings, "weights", vocabulary.WeightSearch, ()),
+        (EnsembleSettings, "weights", vocabulary.WeightChoice, ()),
+        (EnsembleSettings, "calibration", vocabulary.Calibration, ()),
         (EnsembleSettings, "rule", vocabulary.RuleChoice, ()),
         (Inference, "merge", vocabulary.ViewMerge, ()),
         (MaskDecision, "merge", vocabulary.MemberMerge, ()),
@@ -154,6 +156,10 @@ class Three:
         ),
         (vocabulary.ViewMerge, merge.Merger),
         (vocabulary.WeightSearch, lambda name: choose_weights(name, Three())),
+        (
+            vocabulary.CalibrationCurve,
+            lambda name: fit_curve(np.array([0.2, 0.9]), np.array([0, 1.0]), np.ones(2), name),
+        ),
         (vocabulary.Precision, _asked),
     ],
 )

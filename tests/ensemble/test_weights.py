@@ -9,6 +9,7 @@ import pytest
 from goldfold.competitions.histogram import level_histograms
 from goldfold.ensemble.blend import blend_maps, merge_maps
 from goldfold.ensemble.blend_trials import leave_one_out, try_blends
+from goldfold.ensemble.blend_ways import BlendWay
 from goldfold.ensemble.probability_scale import make_scale
 from goldfold.ensemble.threshold import search_rule
 from goldfold.ensemble.weights import FLOOR, Objective, choose_weights, hill_climb, pack, simplex
@@ -106,11 +107,14 @@ def test_trials_are_judged_without_their_own_fold(pixels) -> None:
     scales = [make_scale("mean")] * 3
     trials = try_blends(
         pixels,
-        lambda merge: [make_scale(merge)] * 3,
+        lambda merge, *_: [make_scale(merge)] * 3,
         parts,
         "dice",
-        merges=["mean", "geometric"],
-        ways=["equal", "hill-climb"],
+        ways=[
+            BlendWay(merge, way)
+            for merge in ("mean", "geometric")
+            for way in ("equal", "hill-climb")
+        ],
         choice="peak",
     )
     assert [(one.merge, one.way) for one in trials] == [

@@ -242,6 +242,8 @@ class Recorder:
         self._learning(held_out, "held_out_histograms", lambda found, _, __, ids: [(found, ids)])
         self._learning(Masks, "see_sets", seen_in_sets)
         self._wrap(weights, "pack", self._packing)
+        self._wrap(weights.Pixels, "above", self._thinning)
+        self._wrap(weights.PixelWeighing, "choose", self._stacking)
         self._wrap(weights.Objective, "__init__", self._objective)
         self._wrap(weights.Objective, "histograms", self._objective_histograms)
         for way in ("hill_climb", "simplex"):
@@ -264,6 +266,24 @@ class Recorder:
             pixels = pack(maps, true_of, count, **named)
             self.learn(images_of(pixels), [names[place] for place in range(count)])
             return pixels
+
+        return wrapped
+
+    def _thinning(self, above):
+        def wrapped(pixels, scales):
+            found = above(pixels, scales)
+            self.learn(images_of(found), [self._names[self._key(one)] for one in images_of(pixels)])
+            return found
+
+        return wrapped
+
+    def _stacking(self, choose):
+        def wrapped(weighing, way):
+            weights, looked_at = choose(weighing, way)
+            if way in ("logistic", "ridge"):
+                ids = self.ids_of(images_of(weighing._pixels))
+                self._weighed_on[id(looked_at)] = (looked_at, ids)
+            return weights, looked_at
 
         return wrapped
 
@@ -313,8 +333,8 @@ class Recorder:
         return None if known is None else known[1]
 
     def _record_class_choices(self):
-        from goldfold.ensemble import class_blend, class_trials
-        from goldfold.inference import class_prediction as predicted
+        from goldfold.ensemble import class_blend, label_trials, labels
+        from goldfold.inference import labels as predicted
         from goldfold.tasks import class_members
         from goldfold.tasks.classes import Classes
 
@@ -329,16 +349,27 @@ class Recorder:
             lambda found, _, __, ids: [(found.astype("float64"), ids)],
         )
         self._learning(Classes, "see_sets", seen_in_sets)
-        for owner in (class_blend, class_trials):
+        for owner in (labels, label_trials):
             self._wrap(owner, "merge_probabilities", self._merging)
             self._cross_fitting(owner, "cross_fit_probabilities")
-        self._wrap(class_blend.ClassBlends, "chosen_on", self._class_blend)
-        self._choosing(class_blend, "best_thresholds", lambda _, probability: probability)
-        self._judging(class_blend, "decide")
+        self._wrap(class_blend.FittedBlend, "__call__", self._blending)
+        self._wrap(labels.ClassBlends, "chosen_on", self._class_blend)
+        self._choosing(labels, "best_thresholds", lambda _, probability: probability)
+        self._judging(labels, "decide")
 
     def _merging(self, merge):
         def wrapped(members, *words, **named):
             found = merge(members, *words, **named)
+            self.learn(found, [self._names[self._key(row)] for row in members[0]])
+            return found
+
+        return wrapped
+
+    def _blending(self, call):
+        def wrapped(blend, members, *words):
+            found = call(blend, members, *words)
+            if blend.curves:  # steps of a curve make images equal; a hair tells them apart
+                found = found + 1e-12 * np.arange(len(found))[:, None]
             self.learn(found, [self._names[self._key(row)] for row in members[0]])
             return found
 
