@@ -11,13 +11,17 @@ from goldfold.commands.options import Json
 
 if TYPE_CHECKING:
     from goldfold.ensemble.image_model import ImagePrediction
+    from goldfold.progress import Progress
 
 
 def image_command(
     model_folder: Annotated[
         Path, typer.Argument(metavar="RUN|MODEL", help="Run directory, or folder of an export.")
     ],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="DICOM, PNG or JPEG.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="DICOM, PNG or JPEG, or folders of such."),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for a PNG of each image with its mask."),
@@ -33,6 +37,9 @@ def image_command(
     With -o, a picture of each mask is written: the image, the probability, the outline. Exit code 2
     if an image cannot be read; the others are predicted.
 
+    A model with `neighbours` takes the files as one sequence in the order given, and each folder as
+    a sequence of its own: by the position of its slices, or else by name.
+
     Example:
     goldfold predict image models/first chest.dcm -o pictures
     """
@@ -40,18 +47,23 @@ def image_command(
     from goldfold.errors import ImageError
     from goldfold.pipeline.image_models import describe, open_model
 
-    model = open_model(model_folder, show.terminal_progress(), trust=trust)
+    progress = show.terminal_progress()
+    model = open_model(model_folder, progress, trust=trust)
     found, problems = [], []
-    for path in files:
-        try:
-            prediction = model.predict(path)
-        except ImageError as error:
-            problems.append(str(error))
-            continue
-        facts = {"file": str(path), **describe(model, prediction)}
-        if output is not None and (prediction.levels is not None or prediction.masks):
-            facts["picture"] = str(_draw(output, path, prediction))
-        found.append(facts)
+    for folder, paths in _sequences(files, progress):
+        sequence = model.sequence(paths)
+        if len(paths) == 1 and model.sees_neighbours:
+            progress.warn(f"{paths[0]}: alone, so it stands in for its neighbours")
+        for place, path in enumerate(paths):
+            try:
+                prediction = model.predict_in(sequence, place)
+            except ImageError as error:
+                problems.append(str(error))
+                continue
+            facts = {"file": str(path), **describe(model, prediction)}
+            if output is not None and (prediction.levels is not None or prediction.masks):
+                facts["picture"] = str(_draw(output / folder, path, prediction))
+            found.append(facts)
     if as_json:
         show.out_json({"images": found, "problems": problems})
     else:
@@ -62,6 +74,19 @@ def image_command(
             show.out(f"PROBLEM: {problem}")
     if problems:
         raise typer.Exit(2)
+
+
+def _sequences(given: list[Path], progress: Progress) -> list[tuple[str, list[Path]]]:
+    """Return the sequences of images, each with the name of its folder, "" for single files."""
+    from goldfold.competitions.folder_order import images_in_order
+
+    files = [path for path in given if not path.is_dir()]
+    sequences = [("", files)] if files else []
+    for folder in (path for path in given if path.is_dir()):
+        paths, order = images_in_order(folder)
+        progress.say(f"{folder}: {len(paths):,} images, by {order}")
+        sequences.append((folder.name, paths))
+    return sequences
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

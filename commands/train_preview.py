@@ -56,7 +56,10 @@ def preview_command(
     order = np.argsort(~data.non_empty, kind="stable")
     empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]
     some = [*order[: count - len(empty)].tolist(), *empty.tolist()]
-    tiles = [tile for number in some for tile in _row(data.images, number, one.settings, draws)]
+    own = one.job.model.own_channels
+    tiles = [
+        tile for number in some for tile in _row(data.images, number, one.settings, draws, own)
+    ]
     path = output or run.directory.root / f"preview-{one.job.model.name}.png"
     write_contact_sheet(path, [t[0] for t in tiles], [t[1] for t in tiles], columns=draws + 1)
     recipe = augmentation_in_words(one.settings.augmentation)
@@ -65,11 +68,11 @@ def preview_command(
 
 
 def _row(
-    images: TrainingImages, number: int, stage: StageSettings, draws: int
+    images: TrainingImages, number: int, stage: StageSettings, draws: int, own: slice
 ) -> list[tuple[Pixels, Pixels]]:
     """Return an image and its changed selves, gray, each with its mask of 0 and 1.
 
-    Several masks are united.
+    Several masks are merged. Of an image with neighbours only its own channels are shown.
     """
     from goldfold.settings_augmentation import recipe_of
     from goldfold.training.augmentation.pipeline import augment
@@ -90,13 +93,17 @@ def _row(
                 mirror=images.mirror,
             )
         )
-    return [(_gray(image), _binary(changed, soft)) for image, changed in pairs]
+    return [(_gray(image, own), _binary(changed, soft)) for image, changed in pairs]
 
 
-def _gray(image: Pixels) -> Pixels:
+def _gray(image: Pixels, own: slice) -> Pixels:
     import cv2
+    import numpy as np
 
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if image.ndim == 2:
+        return image
+    colours = np.ascontiguousarray(image[:, :, own])
+    return colours[:, :, 0] if colours.shape[2] == 1 else cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
 
 
 def _binary(mask: Pixels, soft: bool) -> Pixels:

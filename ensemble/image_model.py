@@ -23,15 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.checked_json import check_json, read_bounded
-from goldfold.competitions.image import Reading, read_image
+from goldfold.competitions.image import Reading
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
+from goldfold.ensemble.file_sequence import FileSequence
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
+from goldfold.ensemble.model_member import FoldNetworks, ModelMember, describe_members
 from goldfold.errors import InputError, list_problems
-from goldfold.extent import Extent, compact, extent_name, extent_of
+from goldfold.extent import extent_name, extent_of
 from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
@@ -46,43 +48,23 @@ from goldfold.training.checkpoint_facts import read_facts
 from goldfold.training.device import Device, choose_device
 from goldfold.training.memory import is_out_of_memory
 from goldfold.training.probability import levels_at_size
-from goldfold.training.resize import resize_image
+
+__all__ = [
+    "FACTS_FILE",
+    "FORMAT",
+    "WEIGHTS_FOLDER",
+    "FoldNetworks",
+    "ImageModel",
+    "ImagePrediction",
+    "ModelMember",
+    "describe_members",
+    "read_model",
+]
 
 FORMAT = 1
 FACTS_FILE = "model.json"
 WEIGHTS_FOLDER = "weights"
 _FOLDED_AT = 64  # px
-
-
-@dataclass(frozen=True)
-class FoldNetworks:
-    """The checkpoints of one fold's training; their probabilities are averaged."""
-
-    seed: int
-    fold: int
-    checkpoints: tuple[Checkpoint, ...]
-
-
-@dataclass(frozen=True)
-class ModelMember:
-    """One model of the blend.
-
-    Attributes:
-        name: of the model.
-        weight: in the blend.
-        channels: 1 or 3.
-        image_size: height and width at which its networks look.
-        networks: of every seed and fold.
-        level_counts: where maps are averaged by rank, pixels by level; of classes the quantiles of
-            its out-of-fold probabilities, (Q, C).
-    """
-
-    name: str
-    weight: int
-    channels: int
-    image_size: Extent
-    networks: tuple[FoldNetworks, ...]
-    level_counts: Any = None
 
 
 @dataclass(frozen=True)
@@ -154,28 +136,67 @@ class ImageModel:
         only = {**self.facts, "weights": weights, "level_counts": counts}
         return {"": read_choice(only)}
 
+    @property
+    def sees_neighbours(self) -> bool:
+        """Whether a member is shown an image with its neighbours in a sequence."""
+        return any(member.neighbours for member in self.members)
+
     def predict(self, path: Path) -> ImagePrediction:
-        """Return what the model says of an image file.
+        """Return what the model says of an image file; where it sees neighbours, of it alone.
 
         Raises:
             ImageError: the file cannot be read.
             NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
         """
-        channels = {member.channels for member in self.members}
-        images = {one: read_image(path, one, reading=self.reading) for one in channels}
-        shown = images[max(channels)]
+        return self.predict_in(self.sequence([path]), 0)
+
+    def predict_sequence(self, paths: Sequence[Path]) -> Iterator[ImagePrediction]:
+        """Yield what the model says of each image of a sequence, such as the slices of a volume.
+
+        Args:
+            paths: files of the images, in order.
+
+        Raises:
+            ImageError: a file cannot be read.
+            NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
+        """
+        sequence = self.sequence(paths)
+        for place in range(len(paths)):
+            yield self.predict_in(sequence, place)
+
+    def sequence(self, paths: Sequence[Path]) -> FileSequence:
+        """Return files in order as images that are neighbours, for `predict_in`."""
+        offsets = [offset for member in self.members for offset in (*member.neighbours, 0)]
+        kinds = len({member.channels for member in self.members})
+        return FileSequence(paths, self.reading, kinds * (max(offsets) - min(offsets) + 1))
+
+    def predict_in(self, sequence: FileSequence, place: int) -> ImagePrediction:
+        """Return what the model says of one image of a sequence.
+
+        Args:
+            sequence: of `sequence`.
+            place: of the image, from 0.
+
+        Raises:
+            ImageError: its file, or that of a neighbour, cannot be read.
+            NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
+        """
+        shown = sequence.image(place, max(member.channels for member in self.members))
+        inputs = [
+            sequence.network_pixels(place, one.channels, one.neighbours, one.image_size)
+            for one in self.members
+        ]
         how = self._classes if self.classes else self._masks
-        return how(images, shown, str(path))
+        return how(inputs, shown, str(sequence.paths[place]))
 
     def _masks(
-        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
+        self, inputs: Sequence[NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
     ) -> ImagePrediction:
         size = (shown.shape[0], shown.shape[1])
         names = list(self.choices)
         maps: dict[str, dict[str, list[NDArray[np.uint8]]]] = {name: {} for name in names}
         presences: dict[str, list[float]] = {}
-        for member in self.members:
-            pixels = resize_image(images[member.channels], *member.image_size)
+        for member, pixels in zip(self.members, inputs, strict=True):
             for one in member.networks:
                 with _naming(member):
                     seen, presence = self._predictor(member, one).probability(
@@ -192,12 +213,11 @@ class ImageModel:
         return ImagePrediction(shown, masks=found) if self.mask_classes else found[""]
 
     def _classes(
-        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
+        self, inputs: Sequence[NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
     ) -> ImagePrediction:
         exclusive = bool(self.facts["exclusive"])
         found, references = [], []
-        for member in self.members:
-            pixels = resize_image(images[member.channels], *member.image_size)
+        for member, pixels in zip(self.members, inputs, strict=True):
             with _naming(member):
                 per_fold = [
                     label_probabilities(
@@ -227,7 +247,7 @@ class ImageModel:
             height, width = member.image_size
             if not self.classes:
                 height, width = min(height, _FOLDED_AT), min(width, _FOLDED_AT)
-            shape = (1, height, width) if member.channels == 1 else (1, height, width, 3)
+            shape = (1, height, width) if member.inputs == 1 else (1, height, width, member.inputs)
             example = network_input(
                 np.zeros(shape, np.uint8),
                 self.device.device,
@@ -269,35 +289,6 @@ def _naming(member: ModelMember) -> Iterator[None]:
         ) from error
 
 
-def describe_members(
-    members: Sequence[ModelMember], names: Mapping[Path, str]
-) -> list[dict[str, Any]]:
-    """Return the members as JSON values.
-
-    Args:
-        members: of a model.
-        names: path of a checkpoint -> its name in the folder of weights.
-    """
-    return [
-        {
-            "name": member.name,
-            "weight": member.weight,
-            "channels": member.channels,
-            "image_size": compact(member.image_size),
-            "level_counts": member.level_counts,
-            "networks": [
-                {
-                    "seed": one.seed,
-                    "fold": one.fold,
-                    "weights": [names[checkpoint.path] for checkpoint in one.checkpoints],
-                }
-                for one in member.networks
-            ],
-        }
-        for member in members
-    ]
-
-
 def read_model(folder: Path, *, trust: bool = False) -> ImageModel:
     """Return the model that was exported into a folder.
 
@@ -333,7 +324,7 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
     outputs = len(model.classes) or len(model.masks or [None])
     problems = []
     for member in members:
-        expected = (member.channels, outputs)
+        expected = (member.inputs, outputs)
         for checkpoint in (one for part in member.networks for one in part.checkpoints):
             facts = checkpoint.facts
             fits = fits_task(facts["architecture"], bool(model.classes))
@@ -341,7 +332,7 @@ def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFil
                 problems.append(
                     f"{checkpoint.path.with_suffix('.json').name}: {facts['architecture']} with "
                     f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is not a "
-                    f"network for {member.channels} channels, {outputs} outputs, {model.task}"
+                    f"network for {member.inputs} channels, {outputs} outputs, {model.task}"
                 )
     if problems:
         title = f"{path} and the files beside the weights differ:"
@@ -387,6 +378,7 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
             for one in content["networks"]
         ),
         content["level_counts"],
+        tuple(content.get("neighbours", ())),
     )
 
 

@@ -21,7 +21,7 @@ from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.settings import ViewName
 from goldfold.settings_competition import MOST_MASKS, Strict
-from goldfold.settings_training import Extents, Size
+from goldfold.settings_training import MOST_NEIGHBOURS, Extents, Size
 from goldfold.vocabulary import (
     Crop,
     DialectName,
@@ -136,6 +136,10 @@ class Member(Strict):
     name: Name
     weight: Weight
     channels: Literal[1, 3]
+    neighbours: Annotated[
+        list[Annotated[int, Field(ge=-100, le=100)]], Field(max_length=MOST_NEIGHBOURS)
+    ] = Field([])
+    """Places, relative to an image, of those that its networks are shown as channels."""
     image_size: Extents
     level_counts: Counts | Quantiles | None
     networks: Annotated[list[FoldWeights], Field(min_length=1, max_length=1000)]

@@ -78,6 +78,6 @@ def _noise(device: Device, job: FoldTraining, extent: Extent, count: int) -> tor
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((count, job.model.channels, *extent), generator=generator)
+    images = torch.randn((count, job.model.inputs, *extent), generator=generator)
     layout = torch.channels_last if device.channels_last else torch.contiguous_format
     return images.to(device.device).contiguous(memory_format=layout)

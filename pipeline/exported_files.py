@@ -192,8 +192,9 @@ def require_onnx() -> None:
 def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     """Write an ONNX file for each member: images to probabilities, all networks and views in one.
 
-    Input `images`, float32 (N, C, H, W), gray levels from 0 to 255; output `probability`, float32
-    (N, M, H, W) of M masks or (N, C) of classes, the mean over networks and views.
+    Input `images`, float32 (N, C, H, W), gray levels from 0 to 255, neighbours as further
+    channels; output `probability`, float32 (N, M, H, W) of M masks or (N, C) of classes, the mean
+    over networks and views.
 
     Raises:
         InputError: views change the scale, or the mean is not the plain one.
@@ -226,7 +227,7 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
             classes=len(model.classes),
             exclusive=bool(model.facts["exclusive"]),
         ).eval()
-        example = torch.zeros(1, member.channels, *member.image_size)
+        example = torch.zeros(1, member.inputs, *member.image_size)
         path = folder / f"{member.name}.onnx"
         with atomic_path(path) as temporary:
             torch.onnx.export(

@@ -99,6 +99,7 @@ def _members(run: OpenRun, chosen: dict[str, Any]) -> list[ModelMember]:
                     for job in its
                 ),
                 one.get("level_counts"),
+                tuple(own[one["name"]].neighbours),
             )
         )
     return run.task.complete_members(run, Members(run), chosen, members)
