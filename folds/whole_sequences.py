@@ -39,8 +39,7 @@ def refuse_split_sequences(
                 "neighbouring images lie in several folds, so that a model would be shown pixels "
                 "of images that it is judged on:",
                 problems,
-                "Set folds.group to a column of images.csv that is equal within a sequence, such "
-                f"as {' or '.join(columns)}, or one above them (the patient), and build the folds "
-                "again with `goldfold folds build`.",
+                "Set folds.group to a column of images.csv that keeps sequences whole, such as "
+                f"{columns[0]}, and build the folds again with `goldfold folds build`.",
             )
         )

@@ -42,12 +42,9 @@ def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -
             put there or changed by hand, or trainings were made with it.
     """
     from goldfold.files import file_hash
-    from goldfold.folds.fold_view import FoldView
     from goldfold.folds.table import write_folds
-    from goldfold.pipeline.sequences import refuse_split_sequences
 
     folds, current = plan_folds(run, overwrite, retrain)
-    refuse_split_sequences(run, FoldView(folds))
     run.take_tables(run.images, folds)
     if current:
         run.progress.say("folds: up to date")
@@ -67,6 +64,16 @@ def plan_folds(
     Raises:
         InputError: as `ensure_folds`.
     """
+    from goldfold.folds.fold_view import FoldView
+    from goldfold.pipeline.sequences import refuse_split_sequences
+
+    folds, current = _planned(run, overwrite, retrain)
+    refuse_split_sequences(run, FoldView(folds))
+    return folds, current
+
+
+def _planned(run: OpenRun, overwrite: bool, retrain: bool) -> tuple[pd.DataFrame, bool]:
+    """Return the fold table, and whether folds.csv is up to date."""
     from goldfold.files import file_hash
     from goldfold.folds.table import read_folds
     from goldfold.pipeline.group_questions import refuse_open_groups
