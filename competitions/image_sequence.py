@@ -74,7 +74,8 @@ def neighbour_places(count: int, offsets: Sequence[int]) -> NDArray[np.int64]:
         offsets: K places relative to each image.
     """
     places = np.arange(count)[:, None] + np.asarray(offsets, np.int64)[None, :]
-    return np.minimum(np.maximum(places, 0), count - 1)
+    within: NDArray[np.int64] = np.clip(places, 0, count - 1)
+    return within
 
 
 def neighbour_rows(
