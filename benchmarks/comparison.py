@@ -189,7 +189,7 @@ def held_out_images(run: OpenRun, cache: ImageCache, fold: int) -> HeldOut:
 def all_outcomes(run: OpenRun) -> tuple[list[Outcome], Images]:
     """Return the honest scores of every sampling, seed and variant, and the images' folds."""
     view, stage = run.fold_view, run.settings.models[0].stages[0]
-    cache = training_cache(run, stage.image_size, run.settings.models[0].channels)
+    cache = training_cache(run, stage.image_size, run.settings.models[0])
     numbers = sorted(run.settings.folds.train or range(run.settings.folds.count))
     parts = {fold: held_out_images(run, cache, fold) for fold in numbers}
     ids = [image_id for fold in numbers for image_id in view.held_out(fold)]

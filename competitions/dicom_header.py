@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
+import numpy as np
 import pydicom
 from pydicom import uid
 
@@ -32,6 +33,8 @@ FACTS = (
     "study",
     "series",
     "frames",
+    "position_mm",
+    "instance_number",
 )
 """Names of the facts about an image; an unknown fact is ""."""
 
@@ -152,7 +155,34 @@ def _facts(elements: Elements, syntax: str) -> dict[str, str]:
         "study": elements.text("StudyInstanceUID"),
         "series": elements.text("SeriesInstanceUID"),
         "frames": elements.text("NumberOfFrames"),
+        "position_mm": _position(elements),
+        "instance_number": elements.text("InstanceNumber"),
     }
+
+
+def _position(elements: Elements) -> str:
+    """Return where a slice lies along its normal in mm, "" where the header does not say.
+
+    The normal points to the head, the left or the back of the patient, whichever is nearest, so
+    that the order does not depend on how the rows of the image run. Of an axial slice it is the z
+    of ImagePositionPatient.
+
+    Source: DICOM PS3.3, C.7.6.2.1.1.
+    """
+    try:
+        corner = elements.floats("ImagePositionPatient")
+        cosines = elements.floats("ImageOrientationPatient")
+    except UnreadableError:  # only models that are shown neighbours need it
+        return ""
+    if len(corner) != 3:
+        return ""
+    normal = np.array([0.0, 0.0, 1.0])
+    if len(cosines) == 6:
+        crossed = np.cross(cosines[:3], cosines[3:])
+        if (length := float(np.linalg.norm(crossed))) > 0:
+            normal = crossed / length
+    along = float(normal @ corner) * (1 if normal[np.argmax(np.abs(normal))] > 0 else -1)
+    return f"{round(along, 3) + 0.0:.3f}"
 
 
 @lru_cache(maxsize=64)

@@ -25,7 +25,7 @@ from goldfold.competitions.data_folder import (
 from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.extra_table import add_table
 from goldfold.competitions.group_columns import add_group_columns, add_header_groups
-from goldfold.competitions.image import ImageHeader
+from goldfold.competitions.image import FACTS, ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
@@ -209,7 +209,7 @@ def _add_headers(
     images["height"] = pd.Series([header.height for header in read], dtype="int64")
     images["width"] = pd.Series([header.width for header in read], dtype="int64")
     if settings.images.metadata == "dicom":
-        for name in METADATA:
+        for name in (*METADATA, *_sequence_facts(settings)):
             images[name] = pd.Series([header.facts.get(name, "") for header in read], dtype=str)
     images = add_header_groups(images, [header.facts for header in read], settings)
     several = [header.facts.get("frames", "") not in ("", "0", "1") for header in read]
@@ -228,3 +228,13 @@ def _add_headers(
             f"not {shape[0]} x {shape[1]} (competition.images.shape)",
         )
     return images
+
+
+def _sequence_facts(settings: CompetitionSettings) -> list[str]:
+    """Return the facts of headers that images.sequence names and nothing else provides."""
+    sequence = settings.images.sequence
+    if sequence is None:
+        return []
+    others = {*METADATA, *settings.images.facts}
+    others |= {name for table in settings.tables for name in table.columns}
+    return [name for name in (*sequence.group, sequence.order) if name in {*FACTS} - others]

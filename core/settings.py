@@ -14,6 +14,7 @@ from goldfold.settings_competition import (
     CompetitionSettings,
     ExtraTable,
     ImageFiles,
+    ImageSequence,
     LabelTable,
     Strict,
     SubmissionFormat,
@@ -57,6 +58,7 @@ __all__ = [
     "FoldSettings",
     "GivenRule",
     "ImageFiles",
+    "ImageSequence",
     "InferenceSettings",
     "LabelTable",
     "Loss",
@@ -362,6 +364,12 @@ class Settings(Strict):
                     f"model {model.name} has architecture {model.architecture}, but "
                     f"{names} {'are' if classifies else 'are not'} what {self.competition.task} "
                     "needs"
+                )
+            if model.neighbours and self.competition.images.sequence is None:
+                raise ValueError(
+                    f"model {model.name} has neighbours, but nothing says which images are "
+                    "neighbours: set competition.images.sequence to the columns of images.csv that "
+                    'tell, e.g. { group = ["case", "day"], order = "slice" }'
                 )
             if windows > 1 and model.channels != windows:
                 raise ValueError(

@@ -54,6 +54,16 @@ def _check_patterns(patterns: dict[str, str]) -> None:
             raise ValueError(f"pattern {pattern!r} of {name!r} has no (group) to keep")
 
 
+class ImageSequence(Strict):
+    """Which images are neighbours: slices of a volume, frames of a film. Columns of images.csv."""
+
+    group: Annotated[list[str], Field(min_length=1)]
+    """Columns whose values, taken together, are equal within a sequence: ["case", "day"]."""
+    order: str
+    """Column that orders a sequence: by number where all values in it are numbers, else by text.
+    Neighbours follow each other in this order, whatever numbers are missing between them."""
+
+
 class ImageFiles(Strict):
     """Where the images are, as globs below the data folder."""
 
@@ -73,6 +83,10 @@ class ImageFiles(Strict):
     facts: dict[str, str] = {}
     """New column of images.csv = regular expression; its first group, found in the image's path
     below the data folder, is the value: patient = "/(person\\d+)_"."""
+    sequence: ImageSequence | None = None
+    """Which images are neighbours, for models with `neighbours`: { group = ["case", "day"],
+    order = "slice" }. With metadata = "dicom", series, position_mm (of a slice, along its normal)
+    and instance_number are read from the headers where they are named here."""
     windows: list[str] = []
     """Windows of CT to see gray DICOM through instead of its own: names (brain, subdural, bone,
     stroke, soft-tissue, lung) or CENTER:WIDTH; three become the three channels."""

@@ -25,6 +25,10 @@ from goldfold.vocabulary import (
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+MOST_NEIGHBOURS = 16
+"""Images in a network's input."""
+MOST_INPUTS = 3 * MOST_NEIGHBOURS
+"""Input channels of a network."""
 
 
 def _check_size(value: object) -> object:
@@ -192,7 +196,11 @@ class ModelSettings(Strict):
     encoder_weights: str = "none"
     """`none`, a published set such as `imagenet`, or a .safetensors file of the encoder."""
     channels: Literal[1, 3] = 1
-    """Input channels: 1 = gray, 3 = gray three times or colour."""
+    """Channels of an image: 1 = gray, 3 = gray three times or colour."""
+    neighbours: list[Annotated[int, Field(ge=-100, le=100)]] = Field([], max_length=MOST_NEIGHBOURS)
+    """Show the network each image with its neighbours in the sequence (competition.images.sequence)
+    as channels, in this order: [-1, 0, 1] = the one before, itself, the one behind. Beyond an end
+    of the sequence the last image is repeated. The network has `channels` for each of them."""
     presence_head: bool = False
     """A branch on the encoder that says how likely the image has a mask at all."""
     options: dict[str, str | int | float | bool | list[int]] = Field({})
@@ -202,6 +210,24 @@ class ModelSettings(Strict):
     """One training of every fold a seed."""
     stages: list[StageSettings] = Field([StageSettings()], min_length=1)
     """Stages of training, in order."""
+
+    @property
+    def inputs(self) -> int:
+        """Input channels of the network: those of an image and its neighbours."""
+        return self.channels * max(1, len(self.neighbours))
+
+    @property
+    def own_channels(self) -> slice:
+        """Which of the network's input channels are those of the image itself."""
+        first = self.neighbours.index(0) * self.channels if self.neighbours else 0
+        return slice(first, first + self.channels)
+
+    @field_validator("neighbours")
+    @classmethod
+    def _has_itself(cls, neighbours: list[int]) -> list[int]:
+        if neighbours and 0 not in neighbours:
+            raise ValueError(f"neighbours must contain 0, the image itself, found {neighbours}")
+        return neighbours
 
     @field_validator("seeds")
     @classmethod

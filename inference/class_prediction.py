@@ -32,7 +32,7 @@ def class_probabilities(
 
     Args:
         predictor: networks that give logits (N, 1, 1, C).
-        pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
+        pixels: cached images, uint8 (N, S, S) or (N, S, S, C).
         exclusive: exactly one class per image: probabilities sum to one.
         image_ids: N ids, for messages.
 
@@ -148,7 +148,7 @@ def predict_classes(
     with progress.task("predict", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             part = slice(start, start + batch_size)
-            pixels = np.stack([cache.pixels[row] for row in rows[part]])
+            pixels = cache.images(rows[part])
             probabilities.append(class_probabilities(predictor, pixels, exclusive, image_ids[part]))
             task.advance(len(pixels))
     return np.concatenate(probabilities)

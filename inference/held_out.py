@@ -52,7 +52,7 @@ def held_out_histograms(
     with progress.task("held out", len(rows)) as task:
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
-            pixels = np.stack([cache.pixels[rows[place]] for place in places])
+            pixels = cache.images(rows[place] for place in places)
             seen = predictor.probability(pixels, [image_ids[place] for place in places])
             count_levels(histograms, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))

@@ -92,7 +92,7 @@ class Forward(Generic[Prediction]):
     """How a batch is predicted, and what is stored of it.
 
     Attributes:
-        begin: pixels of a batch, uint8 (N, S, S) or (N, S, S, 3), and its ids -> a call that waits
+        begin: pixels of a batch, uint8 (N, S, S) or (N, S, S, C), and its ids -> a call that waits
             for what the networks say.
         arrays: places of the batch and what the networks say -> its records, images outermost.
     """
@@ -164,7 +164,7 @@ def _read_ahead(
     def read(block: range) -> NDArray[np.uint8] | None:
         if is_stored(block):
             return None
-        return np.stack([cache.pixels[rows[place]] for place in block])
+        return cache.images(rows[place] for place in block)
 
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
         upcoming = [reader.submit(read, block) for block in blocks[:1]]

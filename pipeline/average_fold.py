@@ -34,7 +34,7 @@ class FoldAverages:
         self.device: Device = predicting_device(run)
         self.checkpoints = best_checkpoints(run, job)
         size = image_size(run, job)
-        self.cache: ImageCache = training_cache(run, size, job.model.channels)
+        self.cache: ImageCache = training_cache(run, size, job.model)
         self.fold = run.fold(job.fold)
         self.held_out = images_to_predict(run, job.fold, "out-of-fold")
         self.greedy: tuple[int, ...] = ()
@@ -107,16 +107,13 @@ class FoldAverages:
         Raises:
             LeakError: the fold holds one of them out.
         """
-        import numpy as np
-
         from goldfold.training.batch import network_input
 
         rows = self.cache.rows(self._statistics_images())
-        used = [self.cache.image_ids[row] for row in rows]
-        self.fold.refuse_held_out(used, "taking BatchNorm statistics")
+        self.fold.refuse_held_out(self.cache.ids_read(rows), "taking BatchNorm statistics")
         size = self.job.model.stages[-1].batch_size
         for start in range(0, len(rows), size):
-            pixels = np.stack([self.cache.pixels[row] for row in rows[start : start + size]])
+            pixels = self.cache.images(rows[start : start + size])
             yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
 
     def _predict(self, models: Sequence[torch.nn.Module], names: Sequence[str]) -> Seen:
@@ -128,7 +125,8 @@ class FoldAverages:
         predictor = Predictor(
             models, self.device, views, inference.merge, names=names, progress=self.run.progress
         )
-        self.fold.require_held_out(self.held_out["image_id"], "comparing averages of weights")
+        judged = self.cache.ids_read(self.cache.rows(self.held_out["image_id"]))
+        self.fold.require_held_out(judged, "comparing averages of weights")
         seen: Seen = self.run.task.see(self.run, predictor, self.cache, self.held_out)
         return seen
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEYS = ("images", "test_images")
 """What a training is made from that is the content of images."""
+SEQUENCES = ("sequences", "test_sequences")
+"""What says which images are neighbours, for models that are shown them."""
 
 
 def images_fingerprint(images: pd.DataFrame) -> str:
@@ -67,8 +69,10 @@ def _stale_because(run: OpenRun, stage: StageRun) -> str:
     "" if they did not, or settings changed as well: the differences are then listed one by one.
     """
     changed = stage.fold_run.differences()
-    if not changed or not set(changed) <= {*KEYS, "data"}:
+    if not changed or not set(changed) <= {*KEYS, *SEQUENCES, "data"}:
         return ""
+    if set(changed) <= {*SEQUENCES}:
+        return "images have other neighbours than when it was trained"
     if "images" in changed and changed["images"][0] is None:
         return "an earlier version of goldfold trained it, without hashes of the images' content"
     if "data" in changed:

@@ -78,6 +78,6 @@ def _noise(device: Device, job: FoldTraining, input_size: ImageSize, count: int)
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((count, job.model.channels, *input_size), generator=generator)
+    images = torch.randn((count, job.model.inputs, *input_size), generator=generator)
     layout = torch.channels_last if device.channels_last else torch.contiguous_format
     return images.to(device.device).contiguous(memory_format=layout)

@@ -184,8 +184,9 @@ def require_onnx() -> None:
 def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     """Write an ONNX file for each member: images to probabilities, all networks and views in one.
 
-    Input `images`, float32 (N, C, H, W), gray levels from 0 to 255; output `probability`, float32
-    (N, M, H, W) of M masks or (N, C) of classes, the mean over networks and views.
+    Input `images`, float32 (N, C, H, W), gray levels from 0 to 255, neighbours as further
+    channels; output `probability`, float32 (N, M, H, W) of M masks or (N, C) of classes, the mean
+    over networks and views.
 
     Raises:
         InputError: views change the scale, or the mean is not the plain one.
@@ -211,7 +212,7 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
             for checkpoint in training.checkpoints
         ]
         mean = MeanNetwork(networks, model.views, model.decision.probability).eval()
-        example = torch.zeros(1, member.channels, *member.image_size)
+        example = torch.zeros(1, member.inputs, *member.image_size)
         path = folder / f"{member.name}.onnx"
         with atomic_path(path) as temporary:
             torch.onnx.export(

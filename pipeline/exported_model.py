@@ -95,6 +95,7 @@ def _members(run: OpenRun, weights: Mapping[str, int]) -> list[ModelMember]:
                     FoldNetworks(job.seed, job.fold, tuple(predicting_checkpoints(run, job)))
                     for job in its
                 ),
+                tuple(own[name].neighbours),
             )
         )
     return members

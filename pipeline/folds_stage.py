@@ -38,7 +38,8 @@ def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -
 
     Raises:
         InputError: a column looks like a group and is neither used nor declined, the split is
-            impossible, folds.csv was put there or changed by hand, or trainings were made with it.
+            impossible or splits a sequence whose images are neighbours for a model, folds.csv was
+            put there or changed by hand, or trainings were made with it.
     """
     from goldfold.files import file_hash
     from goldfold.folds.table import write_folds
@@ -63,6 +64,16 @@ def plan_folds(
     Raises:
         InputError: as `ensure_folds`.
     """
+    from goldfold.folds.fold_view import FoldView
+    from goldfold.pipeline.sequences import refuse_split_sequences
+
+    folds, current = _planned(run, overwrite, retrain)
+    refuse_split_sequences(run, FoldView(folds))
+    return folds, current
+
+
+def _planned(run: OpenRun, overwrite: bool, retrain: bool) -> tuple[pd.DataFrame, bool]:
+    """Return the fold table, and whether folds.csv is up to date."""
     from goldfold.files import file_hash
     from goldfold.folds.table import read_folds
     from goldfold.pipeline.group_questions import refuse_open_groups
@@ -90,17 +101,21 @@ def require_folds(run: OpenRun) -> pd.DataFrame:
 
     Raises:
         InputError: it is not there, was changed by hand, or is not the split of the present
-            images and settings.
+            images and settings, or splits a sequence whose images are neighbours for a model.
     """
     from goldfold.errors import InputError
     from goldfold.files import file_hash
+    from goldfold.folds.fold_view import FoldView
     from goldfold.folds.table import read_folds
+    from goldfold.pipeline.sequences import refuse_split_sequences
 
     build = run.command("folds build")
     path = run.directory.require(run.directory.folds, build)
     made_from = folds_made_from(run)
     if run.directory.stage("folds").is_current({**made_from, "sha256": file_hash(path)}):
-        return read_folds(path)
+        folds = read_folds(path)
+        refuse_split_sequences(run, FoldView(folds))
+        return folds
     _refuse_foreign(run, file_hash(path), unrecorded=True)
     raise InputError(
         f"{path} is not the split of the present images and settings "

@@ -10,14 +10,15 @@ if TYPE_CHECKING:
 
     from goldfold.image_size import SizeLike
     from goldfold.pipeline.open_run import OpenRun
+    from goldfold.settings import ModelSettings
     from goldfold.training.cache import ImageCache
 
 
-def training_cache(run: OpenRun, size: SizeLike, channels: int) -> ImageCache:
-    """Return the cache of all labelled training images.
+def training_cache(run: OpenRun, size: SizeLike, model: ModelSettings) -> ImageCache:
+    """Return the cache of all labelled training images, as a model sees them.
 
     Raises:
-        InputError: some of them have no image file.
+        InputError: some of them have no image file, or it is not clear which are neighbours.
     """
     from goldfold.competitions.images_table import training_images
     from goldfold.errors import InputError
@@ -29,14 +30,18 @@ def training_cache(run: OpenRun, size: SizeLike, channels: int) -> ImageCache:
             f"{len(bare):,} of {len(train):,} training images have no image file (the first: "
             f'{bare["image_id"].iloc[0]}). Download them, or set competition.imageless = "drop".'
         )
-    return _built(run, "train", train, run.task.cached_masks(train), size, channels)
+    return _built(run, "train", train, run.task.cached_masks(train), size, model)
 
 
-def unlabelled_cache(run: OpenRun, size: SizeLike, channels: int) -> ImageCache:
-    """Return the cache of all test images."""
+def unlabelled_cache(run: OpenRun, size: SizeLike, model: ModelSettings) -> ImageCache:
+    """Return the cache of all test images, as a model sees them.
+
+    Raises:
+        InputError: it is not clear which are neighbours.
+    """
     from goldfold.competitions.images_table import test_images
 
-    return _built(run, "test", test_images(run.images), None, size, channels)
+    return _built(run, "test", test_images(run.images), None, size, model)
 
 
 def _built(
@@ -45,16 +50,17 @@ def _built(
     table: pd.DataFrame,
     masks: Sequence[tuple[str, ...]] | None,
     size: SizeLike,
-    channels: int,
+    model: ModelSettings,
 ) -> ImageCache:
     """Return the cache of the images of a table, with their masks or without labels."""
     from goldfold.competitions.image import reading_of
     from goldfold.competitions.images_table import CONTENT
     from goldfold.competitions.rle import get_dialect
+    from goldfold.pipeline.sequences import with_neighbours
     from goldfold.training.cache import build_cache
 
     form = run.settings.competition
-    return build_cache(
+    cache = build_cache(
         run.directory.cache,
         split,
         image_ids=list(table["image_id"]),
@@ -64,8 +70,9 @@ def _built(
         masks=masks,
         dialect=None if masks is None else get_dialect(form.labels.dialect),
         size=size,
-        channels=channels,
+        channels=model.channels,
         reading=reading_of(form.images),
         workers=run.workers,
         progress=run.progress,
     )
+    return with_neighbours(run, cache, table, model.neighbours)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.image import Reading, read_image
+from goldfold.competitions.image import Reading
 from goldfold.competitions.window import Window
 from goldfold.errors import InputError
 from goldfold.image_size import ImageSize, size_name
@@ -23,6 +23,7 @@ from goldfold.inference.engine import start_engine
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import View, get_views
+from goldfold.pipeline.file_sequence import FileSequence
 from goldfold.pipeline.model_file import REMEDY
 from goldfold.progress import SILENT, Progress
 from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
@@ -30,7 +31,6 @@ from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
 from goldfold.training.device import Device, choose_device
 from goldfold.training.memory import is_out_of_memory
-from goldfold.training.resize import resize_image
 
 if TYPE_CHECKING:
     import torch
@@ -53,15 +53,22 @@ class ModelMember:
 
     Attributes:
         name: of the model.
-        channels: 1 or 3.
+        channels: of an image, 1 or 3.
         image_size: height and width at which its networks look.
         networks: of every seed and fold.
+        neighbours: places, relative to an image, of those that become channels; () = itself alone.
     """
 
     name: str
     channels: int
     image_size: ImageSize
     networks: tuple[FoldNetworks, ...]
+    neighbours: tuple[int, ...] = ()
+
+    @property
+    def inputs(self) -> int:
+        """Input channels of its networks: those of an image and its neighbours."""
+        return self.channels * max(1, len(self.neighbours))
 
 
 class ImageModel:
@@ -99,20 +106,63 @@ class ImageModel:
         """The views under which its networks look."""
         return get_views(self.facts["inference"]["views"], tuple(self.facts["mirror"]))
 
+    @property
+    def sees_neighbours(self) -> bool:
+        """Whether a member is shown an image with its neighbours in a sequence."""
+        return any(member.neighbours for member in self.members)
+
     def predict(self, path: Path | str) -> ImagePrediction:
-        """Return what the model says of an image file.
+        """Return what the model says of an image file; where it sees neighbours, of it alone.
 
         Raises:
             ImageError: the file cannot be read.
             NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
         """
-        path = Path(path)
-        channels = {member.channels for member in self.members}
-        images = {count: read_image(path, count, reading=self.reading) for count in channels}
-        shown = images[max(channels)]
+        return self.predict_in(self.sequence([path]), 0)
+
+    def predict_sequence(self, paths: Sequence[Path | str]) -> Iterator[ImagePrediction]:
+        """Yield what the model says of each image of a sequence, such as the slices of a volume.
+
+        Args:
+            paths: files of the images, in order.
+
+        Raises:
+            ImageError: a file cannot be read.
+            NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
+        """
+        sequence = self.sequence(paths)
+        for place in range(len(paths)):
+            yield self.predict_in(sequence, place)
+
+    def sequence(self, paths: Sequence[Path | str]) -> FileSequence:
+        """Return files in order as images that are neighbours, for `predict_in`."""
+        offsets = [offset for member in self.members for offset in (*member.neighbours, 0)]
+        kinds = len({member.channels for member in self.members})
+        kept = kinds * (max(offsets) - min(offsets) + 1)
+        return FileSequence([Path(path) for path in paths], self.reading, kept)
+
+    def predict_in(self, sequence: FileSequence, place: int) -> ImagePrediction:
+        """Return what the model says of one image of a sequence.
+
+        Args:
+            sequence: of `sequence`.
+            place: of the image, from 0.
+
+        Raises:
+            ImageError: its file, or that of a neighbour, cannot be read.
+            NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
+        """
+        shown = sequence.image(place, max(member.channels for member in self.members))
         size = (shown.shape[0], shown.shape[1])
+        pixels = {
+            member.name: sequence.network_pixels(
+                place, member.channels, member.neighbours, member.image_size
+            )
+            for member in self.members
+        }
+        image_id = str(sequence.paths[place])
         seen = {
-            member.name: self._see(member, images[member.channels], str(path), size)
+            member.name: self._see(member, pixels[member.name], image_id, size)
             for member in self.members
         }
         return self.decision.decide(seen, shown)
@@ -122,13 +172,12 @@ class ImageModel:
         return self.decision.describe(prediction, self.facts["dialect"])
 
     def _see(
-        self, member: ModelMember, image: NDArray[np.uint8], image_id: str, size: tuple[int, int]
+        self, member: ModelMember, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]
     ) -> list[Any]:
         """Return what each training of a member sees."""
-        pixels = resize_image(image, *member.image_size)[None]
         with _naming(member):
             return [
-                self.decision.see(self._predictor(member, training), pixels, image_id, size)
+                self.decision.see(self._predictor(member, training), pixels[None], image_id, size)
                 for training in member.networks
             ]
 
@@ -161,7 +210,7 @@ class ImageModel:
         height, width = member.image_size
         if not self.decision.whole_image:
             height, width = min(height, _FOLDED_AT), min(width, _FOLDED_AT)
-        shape = (1, height, width) if member.channels == 1 else (1, height, width, 3)
+        shape = (1, height, width) if member.inputs == 1 else (1, height, width, member.inputs)
         return network_input(
             np.zeros(shape, np.uint8), self.device.device, channels_last=self.device.channels_last
         )

@@ -20,7 +20,7 @@ from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
 from goldfold.settings_competition import Strict
-from goldfold.settings_training import Size, SizeSetting
+from goldfold.settings_training import MOST_NEIGHBOURS, Size, SizeSetting
 from goldfold.vocabulary import (
     Crop,
     DialectName,
@@ -105,6 +105,10 @@ class Member(Strict):
 
     name: Name
     channels: Literal[1, 3]
+    neighbours: Annotated[
+        list[Annotated[int, Field(ge=-100, le=100)]], Field(max_length=MOST_NEIGHBOURS)
+    ] = Field([])
+    """Places, relative to an image, of those that its networks are shown as channels."""
     image_size: SizeSetting
     networks: Annotated[list[FoldWeights], Field(min_length=1, max_length=1000)]
 

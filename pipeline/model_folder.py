@@ -77,6 +77,7 @@ def describe_members(
         {
             "name": member.name,
             "channels": member.channels,
+            **({"neighbours": list(member.neighbours)} if member.neighbours else {}),
             "image_size": compact_size(member.image_size),
             "networks": [
                 {
@@ -130,7 +131,7 @@ def _require_outputs(
     """Raise InputError unless every network takes and gives what the model file says."""
     problems = []
     for member in members:
-        expected = (member.channels, decision.outputs)
+        expected = (member.inputs, decision.outputs)
         for checkpoint in _checkpoints(member):
             facts = checkpoint.facts
             fits = fits_task(facts["architecture"], decision.whole_image)
@@ -138,7 +139,7 @@ def _require_outputs(
                 problems.append(
                     f"{checkpoint.path.with_suffix('.json').name}: {facts['architecture']} with "
                     f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is not a "
-                    f"network for {member.channels} channels, {decision.outputs} outputs, {task}"
+                    f"network for {member.inputs} channels, {decision.outputs} outputs, {task}"
                 )
     if problems:
         title = f"{path} and the files beside the weights differ:"
@@ -182,6 +183,7 @@ def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:
             )
             for training in content["networks"]
         ),
+        tuple(content.get("neighbours", ())),
     )
 
 

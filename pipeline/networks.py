@@ -91,7 +91,5 @@ def _example(run: OpenRun, cache: ImageCache, device: Device) -> torch.Tensor:
     from goldfold.training.batch import network_input
 
     side = run.settings.inference.tile
-    images = network_input(
-        cache.pixels[:1].copy(), device.device, channels_last=device.channels_last
-    )
+    images = network_input(cache.images([0]), device.device, channels_last=device.channels_last)
     return images if side is None else images[:, :, :side, :side].contiguous()

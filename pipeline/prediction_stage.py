@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from goldfold.pipeline.networks import Networks
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
+    from goldfold.settings import ModelSettings
     from goldfold.training.cache import ImageCache
+
+    CacheKey = tuple[Split, ImageSize, int, tuple[int, ...]]
 
 
 def predict_all(
@@ -56,7 +59,7 @@ def predict_jobs(
     numbers = [job.fold for job in ready]
     prints = {split: images_fingerprints(run, numbers, split) for split in splits}
     resolve_engine(run, ready, splits)
-    caches: dict[tuple[Split, ImageSize, int], ImageCache] = {}
+    caches: dict[CacheKey, ImageCache] = {}
     for job in ready:
         networks = Networks(run, job)
         for split in splits:
@@ -69,12 +72,13 @@ def _predict_one(
     networks: Networks,
     split: Split,
     facts: dict[str, Any],
-    caches: dict[tuple[Split, ImageSize, int], ImageCache],
+    caches: dict[CacheKey, ImageCache],
     share: tuple[int, int],
 ) -> None:
     """Predict one split with one fold's checkpoints, or say that it is up to date.
 
-    `caches` holds image caches by split, size and channels; one that is missing is added.
+    `caches` holds image caches by split, size, channels and neighbours; one that is missing is
+    added.
 
     Raises:
         LeakError: the checkpoints have seen an image that they are to predict out of fold.
@@ -95,11 +99,12 @@ def _predict_one(
         run.progress.say(f"{name}: up to date")
         return
     chosen = images_to_predict(run, job.fold, split)
-    if split == "out-of-fold":
-        run.fold(job.fold).require_held_out(chosen["image_id"], "out-of-fold prediction")
-    form = (split, image_size(run, job), job.model.channels)
+    form = (split, image_size(run, job), job.model.channels, tuple(job.model.neighbours))
     if form not in caches:
-        caches[form] = _cache_of(run, *form)
+        caches[form] = _cache_of(run, split, form[1], job.model)
+    if split == "out-of-fold":
+        read = caches[form].ids_read(caches[form].rows(chosen["image_id"]))
+        run.fold(job.fold).require_held_out(read, "out-of-fold prediction")
     discarded = discarded_because(path, facts)
     records = len(run.task.records)  # of an image
     with MapWriter(path, facts, restart=True, shared=share[1] > 1) as writer:
@@ -128,9 +133,9 @@ def _predict_one(
             )
 
 
-def _cache_of(run: OpenRun, split: Split, size: ImageSize, channels: int) -> ImageCache:
-    """Return a split's images at a size."""
+def _cache_of(run: OpenRun, split: Split, size: ImageSize, model: ModelSettings) -> ImageCache:
+    """Return a split's images at a size, as a model sees them."""
     from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 
     build = training_cache if split == "out-of-fold" else unlabelled_cache
-    return build(run, size, channels)
+    return build(run, size, model)

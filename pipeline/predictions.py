@@ -160,6 +160,7 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
     from goldfold.image_size import compact_size
     from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
     from goldfold.pipeline.engine_choice import known_engine
+    from goldfold.pipeline.sequences import sequence_facts
 
     inference, form = run.settings.inference, run.settings.competition
     return {
@@ -171,6 +172,7 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
         **({"classes": form.classes} if form.classes else {}),
         "merge": inference.merge,
         "image_size": compact_size(image_size(run, job)),
+        **sequence_facts(run, job.model, "test" if split == "test" else "train"),
         "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],
         "engine": known_engine(run),
         "batch_size": inference.batch_size,

@@ -76,6 +76,7 @@ def fold_run_of(
 ) -> FoldRun:
     """Return the folder of a stage of a job, with what the stage is made from now."""
     from goldfold.pipeline.pseudo_labels import pseudo_labels_fingerprint
+    from goldfold.pipeline.sequences import sequence_facts
     from goldfold.training.fold_run import FoldRun
     from goldfold.training.initial_weights import start_fingerprint
 
@@ -84,7 +85,10 @@ def fold_run_of(
         for n, stage_settings in enumerate(job.model.stages[:number], 1)
     }
     made_from: dict[str, Any] = {
-        "model": job.model.model_dump(mode="json", exclude={"name", "seeds", "stages"}),
+        "model": job.model.model_dump(
+            mode="json", exclude={"name", "seeds", "stages", "neighbours"}
+        ),
+        **sequence_facts(run, job.model, "train"),
         **stages,
         "metric": _metric(run),
         "seed": job.seed,
@@ -98,6 +102,7 @@ def fold_run_of(
     pseudo = job.model.stages[number - 1].pseudo_labels
     if pseudo is not None:
         made_from["test_images"] = data_facts["test_images"]
+        made_from |= sequence_facts(run, job.model, "test")
         made_from["pseudo_labels"] = pseudo_labels_fingerprint(run, pseudo.name, job.fold)
     return FoldRun(job.stage_folder(run, number), job.seed, made_from, before)
 

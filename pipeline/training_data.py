@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from goldfold.training.fold_run import FoldData
     from goldfold.training.images import PseudoLabelled
 
+    CacheKey = tuple[str, ImageSize, int, tuple[int, ...]]
+
 
 def fold_data(
     run: OpenRun,
     stage_run: StageRun,
-    caches: dict[tuple[str, ImageSize, int], ImageCache],
+    caches: dict[CacheKey, ImageCache],
 ) -> FoldData:
     """Return the data of a stage.
 
     Args:
         run: the run.
         stage_run: the stage.
-        caches: by split, size and channels; one that is missing is built and added.
+        caches: by split, size, channels and neighbours; one that is missing is built and added.
 
     Raises:
         InputError: images are missing, or pseudo-labels, or the column of the sampling weights.
@@ -74,16 +76,16 @@ def _cache(
     run: OpenRun,
     split: str,
     stage_run: StageRun,
-    caches: dict[tuple[str, ImageSize, int], ImageCache],
+    caches: dict[CacheKey, ImageCache],
 ) -> ImageCache:
     from goldfold.image_size import height_and_width
     from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 
-    size, channels = height_and_width(stage_run.settings.image_size), stage_run.job.model.channels
-    key = (split, size, channels)
+    size, model = height_and_width(stage_run.settings.image_size), stage_run.job.model
+    key = (split, size, model.channels, tuple(model.neighbours))
     if key not in caches:
         build = training_cache if split == "train" else unlabelled_cache
-        caches[key] = build(run, size, channels)
+        caches[key] = build(run, size, model)
     return caches[key]
 
 
@@ -106,7 +108,7 @@ def sampling_weights_of(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.f
 def _pseudo_labelled(
     run: OpenRun,
     stage_run: StageRun,
-    caches: dict[tuple[str, ImageSize, int], ImageCache],
+    caches: dict[CacheKey, ImageCache],
 ) -> PseudoLabelled | None:
     """Return the unlabelled images that the stage mixes in, None without."""
     from goldfold.pipeline.pseudo_labels import open_pseudo_labels
@@ -130,6 +132,6 @@ def _refuse_held_out_groups(
 
     test = test_images(run.images)
     groups = dict(zip(test["image_id"], group_column(test, run.settings.folds.group), strict=True))
-    image_ids = [pseudo_labelled.cache.image_ids[row] for row in pseudo_labelled.rows]
+    image_ids = pseudo_labelled.cache.ids_read(pseudo_labelled.rows)
     own = [groups[image_id] for image_id in image_ids]
     run.fold(stage_run.job.fold).refuse_groups(image_ids, own, "training on pseudo-labels")

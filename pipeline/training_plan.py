@@ -156,7 +156,7 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     step = build_step(network, stage, machine)
     extent, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     count *= stage.accumulation
-    shape = (count, *extent) if model.channels == 1 else (count, *extent, 3)
+    shape = (count, *extent) if model.inputs == 1 else (count, *extent, model.inputs)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
     masks = random.integers(0, 2, task.target_shape(count, extent)).astype(np.uint8) * np.uint8(255)

@@ -41,8 +41,11 @@ def write_preview(path: Path, run: OpenRun, stage_run: StageRun, count: int, dra
     order = np.argsort(~data.non_empty, kind="stable")
     empty = order[::-1][: min(count // 3, int((~data.non_empty).sum()))]
     chosen = [*order[: count - len(empty)].tolist(), *empty.tolist()]
+    own = stage_run.job.model.own_channels
     tiles = [
-        tile for number in chosen for tile in _row(data.images, number, stage_run.settings, draws)
+        tile
+        for number in chosen
+        for tile in _row(data.images, number, stage_run.settings, draws, own)
     ]
     pixels, masks = [tile[0] for tile in tiles], [tile[1] for tile in tiles]
     write_contact_sheet(path, pixels, masks, columns=draws + 1)
@@ -50,11 +53,11 @@ def write_preview(path: Path, run: OpenRun, stage_run: StageRun, count: int, dra
 
 
 def _row(
-    images: TrainingImages, number: int, stage: StageSettings, draws: int
+    images: TrainingImages, number: int, stage: StageSettings, draws: int, own: slice
 ) -> list[tuple[Pixels, Pixels]]:
     """Return an image and its changed selves, gray, each with its mask of 0 and 1.
 
-    Several masks are merged.
+    Several masks are merged. Of an image with neighbours only its own channels are shown.
     """
     from goldfold.settings_augmentation import recipe_of
     from goldfold.training.augmentation.pipeline import augment
@@ -75,13 +78,17 @@ def _row(
                 mirror=images.mirror,
             )
         )
-    return [(_gray(image), _binary(changed, soft)) for image, changed in pairs]
+    return [(_gray(image, own), _binary(changed, soft)) for image, changed in pairs]
 
 
-def _gray(image: Pixels) -> Pixels:
+def _gray(image: Pixels, own: slice) -> Pixels:
     import cv2
+    import numpy as np
 
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if image.ndim == 2:
+        return image
+    colours = np.ascontiguousarray(image[:, :, own])
+    return colours[:, :, 0] if colours.shape[2] == 1 else cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
 
 
 def _binary(mask: Pixels, soft: bool) -> Pixels:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
+    from goldfold.pipeline.training_data import CacheKey
     from goldfold.training.cache import ImageCache
     from goldfold.training.ranks import Ranks
     from goldfold.training.runtime import Machine
@@ -60,7 +60,7 @@ def train_jobs(
                 keep_contents(run)
         _try_networks(waiting, outputs(run))
         load_own_objects([stage.settings for stage in waiting], run.settings.competition)
-    caches: dict[tuple[str, ImageSize, int], ImageCache] = {}
+    caches: dict[CacheKey, ImageCache] = {}
     facts = data_facts(run)
     for stage_run in waiting:
         # Only now is the stage before finished, and what this one is made from known.
@@ -162,7 +162,7 @@ def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
         # As in train_fold: a training that resumes needs no download.
         own = stage_run.fold_run.started() or stage_run.number > 1
         weights = "none" if own else model.encoder_weights
-        words = [model.architecture, model.encoder, weights, model.channels, model.options]
+        words = [model.architecture, model.encoder, weights, model.inputs, model.options]
         wanted[fingerprint([*words, model.presence_head])] = (model, weights)
     for model, weights in wanted.values():
         build_network(model, weights, classes)

@@ -45,9 +45,10 @@ def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> di
     sets = sets_of(names)
     seen, tables, seconds = [], [], np.zeros(len(names))
     for job in jobs:
-        cache = training_cache(run, image_size(run, job), job.model.channels)
+        cache = training_cache(run, image_size(run, job), job.model)
         held_out = images_to_predict(run, job.fold, "out-of-fold")
-        run.fold(job.fold).require_held_out(held_out["image_id"], "comparing views")
+        judged = cache.ids_read(cache.rows(held_out["image_id"]))
+        run.fold(job.fold).require_held_out(judged, "comparing views")
         predictor = Networks(run, job).predictor(cache)
         title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
         of_job, took = run.task.see_sets(

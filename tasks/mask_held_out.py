@@ -106,7 +106,7 @@ def see_mask_sets(
     with run.progress.task(title, len(rows)) as task:
         for start in range(0, len(rows), size):
             places = range(start, min(start + size, len(rows)))
-            pixels = np.stack([cache.pixels[rows[place]] for place in places])
+            pixels = cache.images(rows[place] for place in places)
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             ids = [true.image_ids[place] for place in places]
             seen, took = timed_views(predictor, views, inputs, look_at_masks, ids)

@@ -40,7 +40,7 @@ def build_network(
         model.architecture,
         model.encoder,
         encoder_weights=encoder_weights,
-        channels=model.channels,
+        channels=model.inputs,
         presence_head=model.presence_head,
         classes=classes,
         options=model.options,
@@ -80,7 +80,7 @@ def require_fitting_network(
     check_own_network(
         network,
         model.architecture,
-        channels=model.channels,
+        channels=model.inputs,
         classes=classes,
         classifies=classifies,
         presence_head=model.presence_head,
@@ -95,7 +95,7 @@ def network_facts(
     facts: dict[str, Any] = {
         "architecture": model.architecture,
         "encoder": model.encoder,
-        "channels": model.channels,
+        "channels": model.inputs,
         "presence_head": model.presence_head,
         "options": model.options,
         "image_size": compact_size(stage.image_size),

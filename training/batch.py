@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,13 +14,27 @@ MEAN = 0.449
 SPREAD = 0.226
 
 
+def join_channels(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return images as the channels of one, those of the first image first.
+
+    Args:
+        images: uint8 (H, W) each, or (H, W, 3) each.
+
+    Returns:
+        One image as it is, several as uint8 (H, W, C).
+    """
+    if len(images) == 1:
+        return images[0]
+    return np.stack(images, -1) if images[0].ndim == 2 else np.concatenate(images, -1)
+
+
 def network_input(
     pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device, *, channels_last: bool = True
 ) -> torch.Tensor:
     """Return normalised images, float32 (N, C, H, W) on the device.
 
     Args:
-        pixels: uint8 (N, H, W) for one channel or (N, H, W, 3).
+        pixels: uint8 (N, H, W) for one channel or (N, H, W, C).
         device: where the result is; the bytes are moved first and normalised there.
         channels_last: layout in memory that the fast kernels like.
     """

@@ -27,6 +27,7 @@ from goldfold.file_hashes import hash_files
 from goldfold.files import read_json
 from goldfold.image_size import ImageSize, SizeLike, height_and_width, size_name
 from goldfold.progress import SILENT, Progress
+from goldfold.training.batch import join_channels
 from goldfold.training.cache_writer import (
     CachePlan,
     CacheRow,
@@ -57,15 +58,18 @@ class ImageCache:
         labelled: whether the cache was built with masks.
         classes: masks of an image, C.
         non_empty: (N,) bool, whether the original mask has pixels.
+        neighbours: (N, K) int64, for each image the rows that it is shown with, or None.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, neighbours: NDArray[np.int64] | None = None
+    ) -> None:
         """Open the cache `name` in `folder`.
 
         Raises:
             InputError: there is no whole cache of that name.
         """
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.neighbours = folder, name, neighbours
         facts = read_json(folder / f"{name}.json")
         self.fingerprint: str = facts["fingerprint"]
         self.image_ids: list[str] = facts["image_ids"]
@@ -85,9 +89,42 @@ class ImageCache:
         """Return the number of images."""
         return len(self.image_ids)
 
-    def __reduce__(self) -> tuple[type[ImageCache], tuple[Path, str]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type[ImageCache], tuple[Path, str, NDArray[np.int64] | None]]:
         """Send the place of the files, not their content, to another process."""
-        return ImageCache, (self.folder, self.name)
+        return ImageCache, (self.folder, self.name, self.neighbours)
+
+    def with_neighbours(self, neighbours: NDArray[np.int64]) -> ImageCache:
+        """Return the same files as a cache that shows each image with its neighbours.
+
+        Args:
+            neighbours: (N, K) for each image the rows that become its channels, in their order.
+        """
+        if len(neighbours) != len(self):
+            raise ValueError(f"expected neighbours of {len(self)} images, found {len(neighbours)}")
+        return ImageCache(self.folder, self.name, neighbours)
+
+    def image(self, row: int) -> Pixels:
+        """Return what a network is shown of an image: the one place where pixels are read.
+
+        uint8 (H, W), or (H, W, C): colours, or the channels of the neighbours beside each other.
+        """
+        if self.neighbours is None:
+            image: Pixels = self.pixels[row]
+            return image
+        return join_channels([self.pixels[near] for near in self.neighbours[row]])
+
+    def images(self, rows: Iterable[int]) -> Pixels:
+        """Return a batch of images, uint8 (N, H, W) or (N, H, W, C)."""
+        return np.stack([self.image(row) for row in rows])
+
+    def ids_read(self, rows: Iterable[int]) -> list[str]:
+        """Return the ids of all images whose pixels are read for these rows, sorted."""
+        read = np.array(list(rows), dtype=np.int64)
+        if self.neighbours is not None:
+            read = self.neighbours[read].reshape(-1)
+        return [self.image_ids[row] for row in np.unique(read)]
 
     def mask(self, row: int) -> Mask:
         """Return the mask of a row, uint8 of 0 or 1; an empty one is made on the spot.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -13,7 +13,7 @@ from goldfold.checked_json import check_json, read_checked
 from goldfold.network_options import encoder_problems, option_problems
 from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings_competition import Strict
-from goldfold.settings_training import SizeSetting
+from goldfold.settings_training import MOST_INPUTS, SizeSetting
 
 MOST_BYTES = 1 << 20
 """Of the file; real ones have less than a thousandth."""
@@ -28,7 +28,7 @@ class CheckpointFacts(Strict):
 
     architecture: Architecture
     encoder: str
-    channels: Literal[1, 3]
+    channels: Annotated[int, Field(ge=1, le=MOST_INPUTS)]
     options: dict[str, str | int | float | bool | list[int]]
     presence_head: bool = False
     classes: Annotated[int, Field(ge=1, le=10_000)] = 1

@@ -84,7 +84,7 @@ def validate_classes(
     for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
         batch = mine[start : start + batch_size]
         if len(batch):
-            pixels = np.stack([cache.pixels[row] for row in images.rows[batch]])
+            pixels = cache.images(images.rows[batch])
             probability[batch], finite = _predict(model, pixels, images.exclusive, device, retried)
             unseen[batch] = ~finite
         check()

@@ -66,7 +66,7 @@ class FoldData:
     def __post_init__(self) -> None:
         """Refuse leaks, by the ids of the cache's rows that will really be used."""
         if self.fold is not None:
-            judged = [self.cache.image_ids[row] for row in self.validation.rows]
+            judged = self.cache.ids_read(self.validation.rows)
             self.fold.require_held_out(judged, "validation")
             _ = self.images  # which refuses what the fold holds out
 

@@ -54,8 +54,7 @@ class TrainingImages:
     def __post_init__(self) -> None:
         """Refuse images that the fold holds out: everything that is learned is read from here."""
         if self.fold is not None:
-            learned = [self.cache.image_ids[row] for row in self.rows]
-            self.fold.refuse_held_out(learned, "training")
+            self.fold.refuse_held_out(self.cache.ids_read(self.rows), "training")
 
     @property
     def pseudo_labelled(self) -> int:
@@ -63,14 +62,12 @@ class TrainingImages:
         return 0 if self.pseudo is None else len(self.pseudo.rows)
 
     def pixels(self, number: int) -> Pixels:
-        """Return an image, uint8 (H, W) or (H, W, 3)."""
+        """Return an image, uint8 (H, W) or (H, W, C), as `ImageCache.image`."""
         beyond = number - len(self.rows)
         if beyond < 0:
-            image: Pixels = self.cache.pixels[self.rows[number]]
-            return image
+            return self.cache.image(int(self.rows[number]))
         assert self.pseudo is not None
-        image = self.pseudo.cache.pixels[self.pseudo.rows[beyond]]
-        return image
+        return self.pseudo.cache.image(int(self.pseudo.rows[beyond]))
 
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.

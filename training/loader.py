@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8] | torch.Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Images uint8 (N, H, W) or (N, H, W, 3), masks uint8 (N, H, W), numbers int64 (N,).
+    """Images uint8 (N, H, W) or (N, H, W, C), masks uint8 (N, H, W), numbers int64 (N,).
 
     Several masks per image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
     row with a pixel each, (N, 1, C). Images and masks are arrays, or tensors in pinned memory. With

@@ -152,7 +152,7 @@ def _predict_levels(
 
     No maps where some image is not: there is no score then.
     """
-    pixels = np.stack([cache.pixels[images.rows[place]] for place in batch])
+    pixels = cache.images(images.rows[batch])
     inputs = network_input(pixels, device.device, channels_last=device.channels_last)
     logits, finite = checked_logits(model, inputs, device, retried)
     if not finite.all():

@@ -34,6 +34,10 @@ class CtFile:
     """Values are stored 1000 too low and wrap around, with an intercept of 1."""
     two_windows: bool
     """The header has two windows; the first is the one to use."""
+    series: str = ""
+    """Of the slices of one scan."""
+    z_mm: float = 0.0
+    """Where the slice lies, from foot to head."""
 
 
 def draw_slice(kinds: Sequence[str], size: int, rng: np.random.Generator) -> FloatImage:
@@ -128,9 +132,12 @@ def ct_bytes(values: FloatImage, file: CtFile) -> bytes:
     for tag, kind, text in (
         (0x00080018, "UI", file.sop_instance_uid),
         (0x00100020, "LO", file.patient),
+        (0x0020000E, "UI", file.series),
     ):
         dataset.add(DataElement(tag, kind, text, validation_mode=config.IGNORE))
     dataset.Modality = "CT"
+    dataset.ImagePositionPatient = [-125, -125, file.z_mm]
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = stored.shape

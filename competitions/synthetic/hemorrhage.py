@@ -14,14 +14,15 @@ from goldfold.competitions.synthetic.generator import Request, SyntheticCompetit
 from goldfold.competitions.synthetic.head_ct import HEMORRHAGES, CtFile, ct_bytes, draw_slice
 from goldfold.files import write_bytes, write_text
 
-_VERSION = 1  # raise it whenever the same seed gives different bytes
+_VERSION = 2  # raise it whenever the same seed gives different bytes
 _BLEEDING = 0.4
 _SEVERAL = 0.3  # share of the slices with a hemorrhage that show a second kind
 _WRONG_INTERCEPT = 0.06
+_SPACING_MM = 5.0  # from slice to slice
 
 
 def _write(folder: Path, request: Request) -> ClassReport:
-    """CT slices as DICOM and a long label table with six rows per image.
+    """CT slices as DICOM and a long label table with six rows per image; a patient has one series.
 
     `size` is the side of the slices in pixels. Quirks: repeated rows, rows without a file, a file
     without rows, and a damaged file.
@@ -52,7 +53,8 @@ def _plan_slices(train: int, test: int, seed: int) -> list[_Slice]:
         while drawn < count:
             patient = f"ID_{rng.integers(16**8):08x}"
             bits = 12 if rng.random() < 0.5 else 16
-            for _ in range(min(count - drawn, 1 + int(rng.integers(4)))):
+            series = f"{patient}00"
+            for place in range(min(count - drawn, 1 + int(rng.integers(4)))):
                 kinds: list[str] = []
                 if rng.random() < _BLEEDING:
                     kinds = [HEMORRHAGES[bleeding % len(HEMORRHAGES)]]  # so that each occurs
@@ -61,7 +63,13 @@ def _plan_slices(train: int, test: int, seed: int) -> list[_Slice]:
                     bleeding += 1
                 wrong = bits == 12 and bool(rng.random() < _WRONG_INTERCEPT)
                 file = CtFile(
-                    f"ID_{rng.integers(16**9):09x}", patient, bits, wrong, bool(rng.random() < 0.5)
+                    f"ID_{rng.integers(16**9):09x}",
+                    patient,
+                    bits,
+                    wrong,
+                    bool(rng.random() < 0.5),
+                    series,
+                    _SPACING_MM * place,
                 )
                 plan.append(_Slice(len(plan), split, tuple(sorted(set(kinds))), file))
                 drawn += 1

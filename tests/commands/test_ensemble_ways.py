@@ -73,7 +73,7 @@ def test_a_blend_goes_into_the_submission(two, invoke, merge, weights):
     [("logit", "logistic", "isotonic"), ("mean", "ridge", "platt")],
 )
 def test_a_stacked_blend_is_submitted_explained_and_exported_alike(
-    two, road, invoke, tmp_path, merge, weights, calibration
+    two, synthetic, invoke, tmp_path, merge, weights, calibration
 ):
     given = {"merge": merge, "weights": weights, "calibration": calibration}
     words = [word for key, value in given.items() for word in ("--set", f"ensemble.{key}={value}")]
@@ -92,7 +92,7 @@ def test_a_stacked_blend_is_submitted_explained_and_exported_alike(
     cells = dict(zip(submitted["ImageId"], submitted["EncodedPixels"], strict=True))
     images = pd.read_csv(two / "images.csv", dtype=str).set_index("image_id")["path"]
     chosen = list(cells)[:4]
-    files = [road / "data" / images[image_id] for image_id in chosen]
+    files = [synthetic / "data" / images[image_id] for image_id in chosen]
     done = invoke("predict", "image", tmp_path / "model", *files, "--json")
     assert done.code == 0, done.err
     siim = get_dialect("siim")

@@ -236,6 +236,8 @@ def test_facts() -> None:
         "study": "",
         "series": "",
         "frames": "",
+        "position_mm": "",
+        "instance_number": "",
     }
     oblong = make(GRAY.tobytes(), ImagerPixelSpacing=[0.2, 0.3])
     assert read_dicom_header(io.BytesIO(oblong)).facts["spacing_mm"] == "0.2 0.3"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from goldfold.competitions.image_sequence import neighbour_places
 from goldfold.competitions.preset import preset_names, read_recipe, recipe_names, resolve_settings
 from goldfold.competitions.rle import get_dialect
 from goldfold.image_size import height_and_width
@@ -136,6 +137,9 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
             small = stage.model_copy(update={**TINY, "crop_size": None, "pseudo_labels": None})
             masks = max(1, len(form.mask_classes))
             cache = caches(model.channels, masks)
+            if model.neighbours:
+                near = [neighbour_places(7, model.neighbours)] * 2
+                cache = cache.with_neighbours(np.concatenate([near[0], near[1] + 7]))
             rows, held_out = np.arange(4), np.arange(4, 7)
             texts = [mask_texts[i] for i in held_out for _ in range(masks)]
             sizes = [(40, 56)] * 3
@@ -151,7 +155,7 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
             before = folder
         network = load_model(list_checkpoints(before)[0], torch.device("cpu"))
         with torch.inference_mode():
-            images = torch.zeros(1, model.channels, 64, 64)
+            images = torch.zeros(1, model.inputs, 64, 64)
             logits, presence = split_output(network(images))
         seen = (1, 1, 1, len(form.classes)) if form.is_classification else (1, masks, 64, 64)
         assert logits.shape == seen

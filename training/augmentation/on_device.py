@@ -30,7 +30,7 @@ def augment_on_device(
     steps of the user's own are not done here (`Recipe.only_on_cpu`).
 
     Args:
-        images: uint8 (N, H, W) or (N, H, W, 3).
+        images: uint8 (N, H, W) or (N, H, W, C).
         masks: uint8 (N, H, W) or (N, C, H, W), coverage 0 to 255; those of 0 and 255 alone stay
             so.
         draws: the changes of each image.

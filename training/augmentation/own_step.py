@@ -26,7 +26,7 @@ def take_step(
 
     Args:
         step: bound reference.
-        image: uint8 (H, W) or (H, W, 3).
+        image: uint8 (H, W) or (H, W, C).
         mask: uint8 (H, W) or (C, H, W); 0 and 1, or coverage of 0 to 255 with pseudo-labels.
         random: of this image in this epoch, and of nothing else.
 

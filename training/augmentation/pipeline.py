@@ -37,7 +37,7 @@ def augment(
     """Return the image and its mask, changed alike; both are new arrays.
 
     Args:
-        image: (H, W) or (H, W, 3) uint8.
+        image: (H, W) or (H, W, C) uint8.
         mask: (H, W) or (C, H, W) uint8, 0 or 1; with `soft` coverage of 0 to 255.
         recipe: what may happen.
         seed: of the run, not negative.

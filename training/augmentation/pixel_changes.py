@@ -82,7 +82,7 @@ def change_pixels(image: Pixels, mask: Pixels, changes: PixelChanges) -> tuple[P
     """Return the image and its mask after these changes; only own steps change the mask.
 
     Args:
-        image: uint8 (H, W) or (H, W, 3); it may be written to.
+        image: uint8 (H, W) or (H, W, C); it may be written to.
         mask: uint8 (H, W) or (C, H, W).
         changes: of the image.
 
@@ -113,7 +113,7 @@ def blurred(image: Pixels, sigma: float) -> Pixels:
     """Return the image after a Gaussian blur, mirrored about the middle of the border's pixels.
 
     Args:
-        image: uint8 (H, W) or (H, W, 3).
+        image: uint8 (H, W) or (H, W, C).
         sigma: standard deviation in pixels, above 0.
     """
     kernel = blur_kernel(sigma, min(image.shape[:2]))

@@ -64,8 +64,8 @@ def build_model(
         encoder: encoder name there; `tu-NAME` for any network of timm. Of a Classifier, NAME.
         encoder_weights: `none`, a published set (`imagenet`), or a .safetensors file whose
             names are the encoder's own.
-        channels: input channels; published weights of three are summed down to one, and so is
-            the first layer of a file.
+        channels: input channels; published weights of three are summed down to one and repeated
+            for more, and so is the first layer of a file.
         classes: outputs.
         presence_head: a classifier on the encoder's last features, the auxiliary head of
             segmentation_models_pytorch (4th place of SIIM-ACR Pneumothorax).
@@ -131,8 +131,8 @@ def _own(
 def load_encoder(model: nn.Module, path: Path) -> None:
     """Load an encoder's weights from a .safetensors file, all names matching.
 
-    A kernel of three input channels is summed where the encoder has one: a gray image three
-    times gives the same response.
+    A first kernel of three input channels is fitted to those of the encoder: summed for one, as a
+    gray image three times then gives the same response, repeated for more.
 
     Raises:
         InputError: the file is missing or does not fit.
@@ -151,10 +151,19 @@ def load_encoder(model: nn.Module, path: Path) -> None:
 
 
 def _fit(kernel: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
-    """Return the kernel, its input channels summed if it has several and the encoder's one."""
-    single = own is not None and kernel.ndim == own.ndim == 4 and own.shape[1] == 1
-    whole = single and own is not None and own.shape[0] == kernel.shape[0]
-    return kernel.sum(dim=1, keepdim=True) if whole else kernel
+    """Return the kernel for as many input channels as the encoder's.
+
+    One channel gets their sum; more than there are get them in turn, scaled so that equal channels
+    give about the same response, as segmentation_models_pytorch and timm do.
+    """
+    if own is None or not kernel.ndim == own.ndim == 4 or own.shape[0] != kernel.shape[0]:
+        return kernel
+    there, wanted = kernel.shape[1], own.shape[1]
+    if wanted == 1:
+        return kernel.sum(dim=1, keepdim=True)
+    if there != 3 or wanted == there or own.shape[2:] != kernel.shape[2:]:
+        return kernel
+    return kernel[:, torch.arange(wanted) % there] * (there / wanted)
 
 
 def _check_names(
