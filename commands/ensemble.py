@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from goldfold.commands.options import Assignments, Json, RunFolder
+from goldfold.vocabulary import score_name
 
 app = typer.Typer(
     help="Blend models and choose thresholds on out-of-fold predictions.\n\n"
@@ -121,7 +122,8 @@ def average_command(
         show.out_json({one.model: {**asdict(one), "best": one.best} for one in found})
         return
     for one in found:
-        show.out(f"{one.model}: honest {run.settings.competition.metric} of the held-out images")
+        name = score_name(run.settings.competition.metric)
+        show.out(f"{one.model}: honest {name} of the held-out images")
         rows = []
         for way, words in _WAYS_IN_WORDS.items():
             mean, low, high = one.difference[way]

@@ -28,7 +28,7 @@ def image_command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Predict single images: mask area and run-length encoding, or classes; and what led there.
+    """Predict single images: mask and run-length encoding, classes, grade or number, and why.
 
     With -o, a picture of each mask is written: the image, the probability, the outline. Exit code 2
     if an image cannot be read; the others are predicted.
@@ -71,6 +71,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         for name, one in facts["masks"].items():
             lines += [f"  {line}" for line in _lines({"file": name, **one})]
         return [*lines, f"  picture: {facts['picture']}"] if "picture" in facts else lines
+    if "number" in facts:
+        grade = f"grade {facts['grade']} (" if "grade" in facts else ""
+        return [f"{facts['file']}: {grade}number {facts['number']:.4g}{')' if grade else ''}"]
     if "classes" in facts:
         said = ", ".join(facts["predicted"]) or "none of the classes"
         chances = ", ".join(f"{name} {p:.3f}" for name, p in facts["classes"].items())

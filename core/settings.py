@@ -19,6 +19,7 @@ from goldfold.settings_competition import (
     SubmissionFormat,
 )
 from goldfold.settings_loss import Loss
+from goldfold.settings_numbers import check_number_loss
 from goldfold.settings_training import (
     Extents,
     ModelSettings,
@@ -74,13 +75,18 @@ CLASSIFIERS = ("Classifier", "PlainCnn")
 
 
 def fits_task(architecture: str, classifies: bool) -> bool:
-    """Return whether an architecture predicts classes, or masks; the user's own do either."""
+    """Return whether an architecture sees whole images, or pixels; the user's own do either."""
     return is_reference(architecture) or (architecture in CLASSIFIERS) == classifies
 
 
 def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettings) -> None:
     """Raise ValueError where a stage asks for what its task does not have."""
     loss, classes = stage.loss, competition.classes
+    if competition.of_numbers:
+        check_number_loss(name, loss, competition)
+        return
+    if wrong := [f"loss.{part}" for part in ("mse", "smooth_l1") if part in loss.parts]:
+        raise ValueError(f"{name}: {' and '.join(wrong)} belong to grades and regression")
     if not competition.is_classification:
         wrong = [one for one in ("cross_entropy", "smoothing", "class_weights")
                  if getattr(loss, one)]  # fmt: skip
@@ -111,7 +117,7 @@ class FoldSettings(Strict):
     """Columns of images.csv that look like groups but whose images are independent of each other:
     images with equal values may be in different folds."""
     area_bins: Annotated[int, Field(ge=1, le=20)] = 4
-    """Quantiles of the mask area that are spread evenly, beside presence."""
+    """Quantiles of the mask area, or of a number, that are spread evenly, beside presence."""
     train: list[int] | None = None
     """Folds to train and to score; all unless given. The others are only ever trained on."""
 
@@ -259,7 +265,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _masks_alone_have_these(self) -> Settings:
-        if not self.competition.is_classification:
+        if not self.competition.of_whole_images:
             return self
         wrong = {
             "inference.tile": self.inference.tile is not None,
@@ -267,7 +273,16 @@ class Settings(Strict):
             "ensemble.post_processing": self.ensemble.post_processing != "off",
         }
         if found := [name for name, is_set in wrong.items() if is_set]:
-            raise ValueError(f"{' and '.join(found)} cannot be set where classes are predicted")
+            raise ValueError(f"{' and '.join(found)} cannot be set where no masks are predicted")
+        return self
+
+    @model_validator(mode="after")
+    def _ranks_have_no_unit(self) -> Settings:
+        if self.competition.task == "regression" and self.ensemble.merge == "rank":
+            raise ValueError(
+                'ensemble.merge = "rank" tells the order of images, not a number: choose mean, '
+                "geometric or logit"
+            )
         return self
 
     @model_validator(mode="after")
@@ -293,7 +308,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _models_fit_the_task(self) -> Settings:
-        classifies = self.competition.is_classification
+        classifies = self.competition.of_whole_images
         windows = len(self.competition.images.windows)
         for model in self.models:
             if not fits_task(model.architecture, classifies):

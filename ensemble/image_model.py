@@ -30,6 +30,8 @@ from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
+from goldfold.ensemble.number_scale import NumberScale
+from goldfold.ensemble.numbers import decide_numbers
 from goldfold.errors import InputError, list_problems
 from goldfold.extent import Extent, compact, extent_name, extent_of
 from goldfold.inference.engine import start_engine
@@ -97,6 +99,8 @@ class ImagePrediction:
         probability: (C,), empty where masks are predicted.
         predicted: (C,) bool, likewise.
         masks: by class, where an image has several; `levels` and `mask` are then None.
+        number: of an image, where grades or numbers are predicted.
+        grade: its name, "" where there are no grades.
     """
 
     pixels: NDArray[np.uint8]
@@ -106,6 +110,8 @@ class ImagePrediction:
     probability: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     predicted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     masks: Mapping[str, ImagePrediction] = field(default_factory=dict)
+    number: float | None = None
+    grade: str = ""
 
 
 class ImageModel:
@@ -128,7 +134,7 @@ class ImageModel:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes of whole images, none where masks are predicted."""
+        """Names of what networks put out of whole images, none where masks are predicted."""
         return list(self.facts["classes"])
 
     @property
@@ -165,6 +171,7 @@ class ImageModel:
         images = {one: read_image(path, one, reading=self.reading) for one in channels}
         shown = images[max(channels)]
         how = self._classes if self.classes else self._masks
+        how = self._number if "number" in self.facts else how
         return how(images, shown, str(path))
 
     def _masks(
@@ -195,7 +202,28 @@ class ImageModel:
         self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
     ) -> ImagePrediction:
         exclusive = bool(self.facts["exclusive"])
-        found, references = [], []
+        found = self._rows(images, image_id)
+        probability = self._merged(found, exclusive)
+        said = decide(probability, exclusive, self.facts["thresholds"])
+        return ImagePrediction(shown, probability=probability[0], predicted=said[0])
+
+    def _number(
+        self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
+    ) -> ImagePrediction:
+        how = self.facts["number"]
+        scale, cuts = NumberScale.from_json(how), np.array(how["cuts"], np.float64)
+        places = [scale.place_of_rows(row)[:, None] for row in self._rows(images, image_id)]
+        place = self._merged(places, exclusive=False)[:, 0]
+        said = float(decide_numbers(scale, place, cuts)[0])
+        grade = scale.grades[round(said)] if scale.grades else ""
+        return ImagePrediction(shown, number=float(scale.number(place)[0]), grade=grade)
+
+    def _rows(
+        self, images: Mapping[int, NDArray[np.uint8]], image_id: str
+    ) -> list[NDArray[np.float64]]:
+        """Return what each member says of an image, (1, C), averaged over its folds."""
+        exclusive = bool(self.facts["exclusive"])
+        found = []
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
             with _naming(member):
@@ -206,17 +234,19 @@ class ImageModel:
                     for one in member.networks
                 ]
             found.append(np.asarray(np.mean(per_fold, axis=0, dtype=np.float64)))
-            references.append(np.array(member.level_counts, np.float64))
+        return found
+
+    def _merged(self, rows: list[NDArray[np.float64]], exclusive: bool) -> NDArray[np.float64]:
+        """Return the blend of what the members say, (1, C)."""
         merge = self.facts["merge"]
-        probability = merge_labels(
-            found,
+        references = [np.array(one.level_counts, np.float64) for one in self.members]
+        return merge_labels(
+            rows,
             [member.weight for member in self.members],
             merge,
             exclusive=exclusive,
             references=references if merge == "rank" else None,
         )
-        said = decide(probability, exclusive, self.facts["thresholds"])
-        return ImagePrediction(shown, probability=probability[0], predicted=said[0])
 
     def _predictor(self, member: ModelMember, one: FoldNetworks) -> Predictor:
         key = (member.name, one.seed, one.fold)

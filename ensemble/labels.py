@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,24 @@ class Truth:
         )
 
 
+class Scorable(Protocol):
+    """What is true of images, as far as a blend of rows needs to know: `Truth`, or of numbers."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether rows sum to one."""
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """The ids of the images, (N,)."""
+
+    def of(self, which: NDArray[np.bool_]) -> Scorable:
+        """Return the truth of some of the images."""
+
+    def score(self, probability: FloatArray) -> float:
+        """Return the score of rows (N, C); higher is better."""
+
+
 class LabelObjective:
     """The score of a blend of members, for the search of weights.
 
@@ -87,7 +106,7 @@ class LabelObjective:
         image_ids: (N,) of the images that it looks at.
     """
 
-    def __init__(self, members: Sequence[FloatArray], truth: Truth, merge: str) -> None:
+    def __init__(self, members: Sequence[FloatArray], truth: Scorable, merge: str) -> None:
         """Take M members (N, C) and the truth."""
         self._members, self._truth, self._merge = list(members), truth, merge
         self._known: dict[tuple[int, ...], float] = {}
@@ -168,7 +187,7 @@ class LabelBlends:
     def __init__(
         self,
         members: Sequence[FloatArray],
-        truth: Truth,
+        truth: Scorable,
         merge: str,
         weights: str | Sequence[int],
     ) -> None:

@@ -21,6 +21,7 @@ from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.settings import ViewName
 from goldfold.settings_competition import MOST_MASKS, Strict
+from goldfold.settings_numbers import NUMBER_TASKS
 from goldfold.settings_training import Extents, Size
 from goldfold.vocabulary import (
     Crop,
@@ -150,6 +151,25 @@ class Scores(Strict):
     constant: float | None
 
 
+class NumberFacts(Strict):
+    """The scale of a number, the grades and the places at which one ends and the next begins."""
+
+    low: float
+    high: float
+    grades: Annotated[list[Words], Field(max_length=1000)]
+    cuts: Annotated[list[Threshold], Field(max_length=1000)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"the range {self.low:g} to {self.high:g} holds no numbers")
+        if len(self.cuts) != max(0, len(self.grades) - 1) or self.cuts != sorted(self.cuts):
+            raise ValueError(f"expected rising cuts between {len(self.grades)} grades")
+        if not all(name.isprintable() for name in self.grades):
+            raise ValueError("expected printable names of grades")
+        return self
+
+
 class ModelFile(Strict):
     """The content of model.json."""
 
@@ -173,6 +193,7 @@ class ModelFile(Strict):
     rule: Thresholds | None = None
     post_processing: Steps | None = None
     thresholds: Annotated[list[Threshold], Field(max_length=1000)] | None = None
+    number: NumberFacts | None = None
     masks: Annotated[list[ClassMask], Field(min_length=1, max_length=MOST_MASKS)] | None = None
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
     code: Annotated[list[CodeFile], Field(max_length=100)] = Field([])
@@ -204,6 +225,8 @@ class ModelFile(Strict):
         needed: dict[str, object] = {}
         if self.task == "classification":
             needed = {"classes": self.classes, "thresholds": self.thresholds, "merge": self.merge}
+        elif self.task in NUMBER_TASKS:
+            needed = {"classes": self.classes, "number": self.number, "merge": self.merge}
         elif self.masks is None:
             needed = {
                 "merge": self.merge,
@@ -211,8 +234,10 @@ class ModelFile(Strict):
                 "post_processing": self.post_processing,
             }
         problems = [f"{name} is missing" for name, value in needed.items() if not value]
-        if self.task != "classification" and self.classes:
-            problems.append("classes belong to classification")
+        if self.task == "segmentation" and self.classes:
+            problems.append("classes belong to whole images, not to segmentation")
+        if self.number is not None:
+            problems += self._number_problems(self.number)
         if self.thresholds is not None and len(self.thresholds) != len(self.classes):
             problems.append(
                 f"{plural(len(self.thresholds), 'threshold', 'thresholds')} for "
@@ -224,6 +249,17 @@ class ModelFile(Strict):
         if self.mirror and sorted(self.mirror) != list(range(len(masks))):
             problems.append(f"mirror {self.mirror} does not name each of {len(masks)} masks once")
         return problems
+
+    def _number_problems(self, number: NumberFacts) -> list[str]:
+        """Return what the outputs of the networks and the scale do not have in common."""
+        if self.task not in NUMBER_TASKS:
+            return ["number belongs to grades and regression"]
+        grades = len(number.grades)
+        fits = len(self.classes) == 1 or (grades and grades - len(self.classes) in (0, 1))
+        if (self.task == "grades") != (grades > 1) or not fits:
+            outputs = plural(len(self.classes), "output", "outputs")
+            return [f"{outputs} do not go with {plural(grades, 'grade', 'grades')}"]
+        return []
 
     def _member_problems(self) -> list[str]:
         names = [one.name for one in self.members]
@@ -254,8 +290,9 @@ class ModelFile(Strict):
     def _rank_problems(self, member: Member) -> list[str]:
         """Return what is wrong with the table in which a member's ranks are counted."""
         table, classes = member.level_counts, len(self.classes)
-        if self.task == "classification":
-            fits = table and all(isinstance(row, list) and len(row) == classes for row in table)
+        if self.classes:
+            columns = classes if self.number is None else 1
+            fits = table and all(isinstance(row, list) and len(row) == columns for row in table)
         else:
             fits = table and not any(isinstance(row, list) for row in table)
         return [] if fits else [f"member {member.name} lacks level_counts to merge by rank"]

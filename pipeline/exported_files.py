@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.vocabulary import score_name
+
 if TYPE_CHECKING:
     from goldfold.ensemble.image_model import ImageModel
     from goldfold.pipeline.open_run import OpenRun
@@ -115,6 +117,7 @@ def model_card(facts: dict[str, Any]) -> str:
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
     what = f"a mask of each of {', '.join(masks)}" if masks else what
+    what = _number_words(facts["number"]) if "number" in facts else what
     networks = sum(len(one["weights"]) for member in facts["members"] for one in member["networks"])
     lines = [
         f"# {facts['title'] or 'A model'}",
@@ -124,7 +127,8 @@ def model_card(facts: dict[str, Any]) -> str:
         "",
         "## Scores",
         "",
-        f"Out of fold, on {count:,} training images: {facts['metric']} **{honest['score']:.4f}** "
+        f"Out of fold, on {count:,} training images: {score_name(facts['metric'])} "
+        f"**{honest['score']:.4f}** "
         f"({interval['level']:.0%} interval {interval['low']:.4f} to {interval['high']:.4f}); "
         f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those "
         "of all folds together, which no labelled image has judged.",
@@ -157,15 +161,22 @@ def model_card(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _number_words(number: dict[str, Any]) -> str:
+    """Return which grade or number a model predicts."""
+    if number["grades"]:
+        return f"one of the grades {', '.join(number['grades'])}"
+    return f"a number from {number['low']:g} to {number['high']:g}"
+
+
 def _measure_lines(facts: dict[str, Any]) -> list[str]:
     """Return the table of measures, as far as there is one."""
-    if facts["classes"]:
+    if facts.get("measures"):
         names = ["precision", "recall", "f1", "auroc", "average_precision"]
         rows = [[one["class"], *(one[name] for name in names)] for one in facts["measures"]]
         head = ["class", *names]
     else:
         names = ["dice", "iou", "precision", "recall"]
-        everything = [one for one in facts["overlap"] if one["fold"] == "all"]
+        everything = [one for one in facts.get("overlap", []) if one["fold"] == "all"]
         rows = [
             [f"{one.get('class', '')} over {one['over']}".strip(), *(one[n] for n in names)]
             for one in everything
@@ -193,7 +204,7 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     """Write an ONNX file for each member: images to probabilities, all networks and views in one.
 
     Input `images`, float32 (N, C, H, W), gray levels from 0 to 255; output `probability`, float32
-    (N, M, H, W) of M masks or (N, C) of classes, the mean over networks and views.
+    (N, M, H, W) of M masks or (N, C) of whole images, the mean over networks and views.
 
     Raises:
         InputError: views change the scale, or the mean is not the plain one.

@@ -47,6 +47,9 @@ def describe(model: ImageModel, prediction: ImagePrediction) -> dict[str, Any]:
 
     from goldfold.competitions.rle import encode, get_dialect
 
+    if prediction.number is not None:
+        grade = {"grade": prediction.grade} if prediction.grade else {}
+        return {"number": round(prediction.number, 6), **grade}
     if model.classes:
         return {
             "classes": {

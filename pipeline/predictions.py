@@ -158,13 +158,14 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
     from goldfold.pipeline.engine_choice import known_engine
 
     inference, form = run.settings.inference, run.settings.competition
+    names = run.task.whole_image_classes or form.classes
     return {
         "split": split,
         "images": images,
         "checkpoints": [checkpoint.sha256 for checkpoint in predicting_checkpoints(run, job)],
         "views": inference.views,
         **({"mirror": list(form.mirror)} if form.mirror else {}),
-        **({"classes": form.classes} if form.classes else {}),
+        **({"classes": names} if names else {}),
         "merge": inference.merge,
         "image_size": compact(image_size(run, job)),
         "tile": None if inference.tile is None else [inference.tile, inference.tile_overlap],

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "segmentation": ("masks", "Masks"),
     "classification": ("classes", "Classes"),
+    "grades": ("grades", "Numbers"),
+    "regression": ("grades", "Numbers"),
 }
 """Module and class of each value of competition.task."""
 

@@ -321,7 +321,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def whole_image_classes(self) -> list[str]:
-        """Names of the classes of whole images, none where masks are predicted."""
+        """Names of what a network puts out of a whole image, none where masks are predicted."""
 
     @abstractmethod
     def model_facts(self, run: RunView, chosen: Mapping[str, Any]) -> dict[str, Any]:
