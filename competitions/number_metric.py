@@ -64,8 +64,8 @@ def quadratic_weighted_kappa(
 ) -> float:
     """Return Cohen's kappa with quadratic weights; 0 where all images have one and the same grade.
 
-    It needs the means and variances of both alone, as the sum of squared differences that chance
-    would give is N (variance + variance + squared difference of the means).
+    It is twice the covariance over what chance would give, so a constant prediction scores 0 to
+    the last bit.
 
     Args:
         truth: (N,) grades.
@@ -75,13 +75,10 @@ def quadratic_weighted_kappa(
     Source: Cohen 1968, Weighted kappa.
     """
     means = [float(np.average(values, weights=weights)) for values in (truth, predicted)]
-    spread = sum(
-        float(np.average((values - mean) ** 2, weights=weights))
-        for values, mean in zip((truth, predicted), means, strict=True)
-    )
+    one, other = truth - means[0], predicted - means[1]
+    spread = float(np.average(one**2 + other**2, weights=weights))
     expected = spread + (means[0] - means[1]) ** 2
-    observed = float(np.average((truth - predicted) ** 2, weights=weights))
-    return 1 - observed / expected if expected > 0 else 0.0
+    return 2 * float(np.average(one * other, weights=weights)) / expected if expected > 0 else 0.0
 
 
 def reported_number_score(metric: str, truth: FloatArray, predicted: FloatArray) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -107,8 +107,8 @@ class LabelTable(Strict):
 
     kind: LabelKind = "rle"
     """Masks: `rle` = one or several rows an image, united; `masks` = files. Classes: `folders` =
-    named by the image's folder; `column` = a name (or number) a row; `wide` = 0 or 1 in a column a class;
-    `long` = a row an image and class."""
+    named by the image's folder; `column` = a name, grade or number a row; `wide` = 0 or 1 in a
+    column a class; `long` = a row an image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -125,8 +125,8 @@ class LabelTable(Strict):
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
     class_column: str | None = None
-    """`column`: column with the class's name, the grade or the number. `long`, and `rle` with classes: the same, where it is
-    not in the id."""
+    """`column`: column with the class's name, the grade or the number. `long`, and `rle` with
+    classes: column with the class's name, where it is not in the id."""
     class_separator: str = "_"
     """`long`, and `rle` with classes: what parts image and class in the id column, where there is
     no class_column."""
@@ -292,14 +292,6 @@ class CompetitionSettings(Strict):
     def outputs(self) -> int:
         """How many numbers a network tells of an image, or of each of its pixels."""
         return outputs_of(self) if self.of_numbers else max(1, len(self.classes))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _grades_are_exclusive(cls, content: Any) -> Any:
-        """Set `exclusive` for grades: an image has one, so nobody has to say it."""
-        if isinstance(content, dict) and content.get("task") == "grades":
-            return {"exclusive": True, **content}
-        return content
 
     @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:

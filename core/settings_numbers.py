@@ -47,8 +47,8 @@ def check_numbers(form: CompetitionSettings) -> None:
         raise ValueError(
             f'metric "{form.metric}" is not one of {form.task}: choose {" or ".join(metrics)}'
         )
-    if form.mirrored or form.metric_weights:
-        raise ValueError(f"mirrored and metric_weights do not belong to {form.task}")
+    if form.mirrored or form.metric_weights or form.exclusive:
+        raise ValueError(f"mirrored, metric_weights and exclusive do not belong to {form.task}")
     if grades:
         _check_grades(form)
     else:
@@ -74,8 +74,8 @@ def _check_grades(form: CompetitionSettings) -> None:
 
 
 def _check_range(form: CompetitionSettings) -> None:
-    if form.classes or form.exclusive or form.output != "classes":
-        raise ValueError('classes, exclusive and output do not belong to task = "regression"')
+    if form.classes or form.output != "classes":
+        raise ValueError('classes and output do not belong to task = "regression"')
     low, high = form.number_range or (0.0, 0.0)
     if low >= high:
         raise ValueError(

@@ -38,7 +38,9 @@ def fold_batchnorms(model: nn.Module, images: torch.Tensor) -> tuple[nn.Module, 
             if id(child) in gone:
                 setattr(parent, name, nn.Identity())
     found = _first(folded(images))
-    spread = max(float(expected.std()), 1e-6)
+    # A single number has no spread.
+    size = expected.std() if expected.numel() > 1 else expected.abs().max()
+    spread = max(float(size), 1e-6)
     if not float((found - expected).abs().max()) <= _TOLERANCE * spread:
         return model, 0
     return folded, len(pairs)

@@ -33,7 +33,8 @@ class Batch:
 
     Several masks an image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
     row with a pixel each, (N, 1, C), numbers too, as float32. Images and masks are arrays, or
-    tensors in pinned memory. With `draws` they are still as the cache has them, and the device augments them.
+    tensors in pinned memory. With `draws` they are still as the cache has them, and the device
+    augments them.
     """
 
     images: Pixels
