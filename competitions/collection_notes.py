@@ -84,7 +84,7 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
                 lines = report.problems if settings.exclusive else report.notices
                 lines.append(f"{how} training image has the class {name}")
     elif settings.number_range is not None:
-        count_numbers(train, report)
+        _note_numbers(train, report)
     else:
         report.facts["non-empty masks"] = int((train["area_px"] > 0).sum())
         for name in settings.mask_classes:
@@ -96,13 +96,12 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
         report.problems.append("there are no labelled training images")
 
 
-def count_numbers(train: pd.DataFrame, report: DataReport) -> None:
-    """Report the lowest, the median and the highest number; numbers that are all the same."""
+def _note_numbers(train: pd.DataFrame, report: DataReport) -> None:
+    """Report the range of the numbers; it is a problem where they are all the same."""
     numbers = train[NUMBER].astype(float)
-    for name, value in (("lowest", numbers.min()), ("median", numbers.median()),
-                        ("highest", numbers.max())):  # fmt: skip
-        if len(train):
-            report.facts[f"{name} number"] = f"{value:g}"
+    if len(train):
+        low, median, high = numbers.min(), numbers.median(), numbers.max()
+        report.notices.append(f"numbers from {low:g} to {high:g}, median {median:g}")
     if len(train) and numbers.nunique() == 1:
         report.problems.append(f"every training image has the number {numbers.iloc[0]:g}")
 

@@ -39,13 +39,13 @@ def read_number_labels(
             "number": table[labels.class_column].str.strip(),
         }
     )
-    faults = {row: _fault(cell, *settings.number_range) for row, cell in cells["number"].items()}
+    faults = [_fault(cell, *settings.number_range) for cell in cells["number"]]
     problems = [
-        f"{path.name} row {row}: {labels.class_column} is {cells['number'][row]!r}; {fault}"
-        for row, fault in faults.items()
+        f"{path.name} row {row}: {labels.class_column} is {cell!r}; {fault}"
+        for row, cell, fault in zip(cells.index, cells["number"], faults, strict=True)
         if fault
     ]
-    good = cells[[not fault for fault in faults.values()]]
+    good = cells[[not fault for fault in faults]]
     return _once(path, good, problems)
 
 

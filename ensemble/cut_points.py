@@ -76,7 +76,7 @@ def _least_ratio(observed: IntArray, expected: IntArray, images: int) -> IntArra
     costs, chances = observed.astype(kind), expected.astype(kind)
     above, under = 1, images  # a constant grade costs as much as chance
     for _ in range(MOST_STEPS):
-        cuts = _least(costs * kind(under) - chances * kind(above))  # type: ignore[call-arg]
+        cuts = _least(costs * kind(under) - chances * kind(above))
         cost, chance = _total(observed, cuts), _total(expected, cuts)
         if cost * under >= above * chance:
             break

@@ -44,7 +44,7 @@ def sums_to_one(form: CompetitionSettings) -> bool:
 def numbers_of(form: CompetitionSettings, images: pd.DataFrame) -> FloatArray:
     """Return the true numbers of images, (N,); of grades their places from 0."""
     if form.number_range is not None:
-        return images[NUMBER].astype(float).to_numpy(np.float64)
+        return np.asarray(images[NUMBER].astype(float), np.float64)
     place = {name: number for number, name in enumerate(form.classes)}
     return np.array([place[name] for name in images[CLASSES]], np.float64)
 
@@ -74,9 +74,11 @@ class NumberedImages:
     exclusive: bool
 
     def score(
-        self, model: nn.Module, cache: ImageCache, *, metric: str, workers: int = 1, **how: Any
+        self, model: nn.Module, cache: ImageCache, *, workers: int = 1, **how: Any
     ) -> ValidationScore:
         """Return the score at the best cut points; the lower squared error decides between equals.
+
+        It is on one thread, and by the metric of the truth.
 
         Raises:
             InputError: there are no images.
@@ -85,6 +87,7 @@ class NumberedImages:
         from goldfold.training.label_validation import predict_held_out
         from goldfold.training.validation import HALF, ValidationScore
 
+        how = {name: value for name, value in how.items() if name != "metric"}
         rows = predict_held_out(
             model, cache, self.rows, self.outputs, exclusive=self.exclusive, **how
         )

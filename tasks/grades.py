@@ -239,9 +239,10 @@ class Numbers(Task):
             ids = list(reader.image_ids)
             place = np.array([reader.read_row(image_id)[0] for image_id in ids], np.float64)
         rows = self.scale.rows_of_place(place, output_of(self.form)) * TOP
-        kind = np.float32 if output_of(self.form) == "regression" else np.uint8
-        rounded = rows if kind is np.float32 else np.rint(rows)
-        return PseudoLabels(ids, rounded.astype(kind).reshape(len(ids), self.form.outputs))
+        rows = rows.reshape(len(ids), self.form.outputs)
+        if output_of(self.form) == "regression":
+            return PseudoLabels(ids, rows.astype(np.float32))
+        return PseudoLabels(ids, np.rint(rows).astype(np.uint8))
 
     def pseudo_summary(self, kept: Sequence[Mapping[str, Any]]) -> str:
         """Return how many images have each grade, or the mean number."""
