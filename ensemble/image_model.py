@@ -33,7 +33,7 @@ from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_we
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import decide_numbers
 from goldfold.errors import InputError, list_problems
-from goldfold.extent import Extent, compact, extent_name, extent_of
+from goldfold.extent import Extent, extent_name, extent_of
 from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
 from goldfold.inference.predictor import Network, Predictor
@@ -297,35 +297,6 @@ def _naming(member: ModelMember) -> Iterator[None]:
             f"the networks of {member.name} cannot look at images of "
             f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
         ) from error
-
-
-def describe_members(
-    members: Sequence[ModelMember], names: Mapping[Path, str]
-) -> list[dict[str, Any]]:
-    """Return the members as JSON values.
-
-    Args:
-        members: of a model.
-        names: path of a checkpoint -> its name in the folder of weights.
-    """
-    return [
-        {
-            "name": member.name,
-            "weight": member.weight,
-            "channels": member.channels,
-            "image_size": compact(member.image_size),
-            "level_counts": member.level_counts,
-            "networks": [
-                {
-                    "seed": one.seed,
-                    "fold": one.fold,
-                    "weights": [names[checkpoint.path] for checkpoint in one.checkpoints],
-                }
-                for one in member.networks
-            ],
-        }
-        for member in members
-    ]
 
 
 def read_model(folder: Path, *, trust: bool = False) -> ImageModel:

@@ -7,9 +7,10 @@ them, and names are plain names of files inside the folder.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -17,6 +18,7 @@ from goldfold.competitions.histogram import LEVELS
 from goldfold.competitions.label_metric import CLIP
 from goldfold.ensemble.model_code import CodeFile
 from goldfold.errors import InputError, list_problems, plural
+from goldfold.extent import compact
 from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.settings import ViewName
@@ -32,6 +34,9 @@ from goldfold.vocabulary import (
     ViewMerge,
     ViewSet,
 )
+
+if TYPE_CHECKING:
+    from goldfold.ensemble.image_model import ModelMember
 
 MOST_BYTES = 1 << 26
 """Of model.json. Tables of a blend by rank are by far its largest part."""
@@ -349,3 +354,32 @@ def _file_problem(path: Path, folder: Path) -> str:
         return "" if path.is_file() else f"{path} is missing, or not a regular file"
     except (OSError, RuntimeError) as error:  # a circle of links
         return f"{path} cannot be read: {error}"
+
+
+def describe_members(
+    members: Sequence[ModelMember], names: Mapping[Path, str]
+) -> list[dict[str, Any]]:
+    """Return the members as JSON values.
+
+    Args:
+        members: of a model.
+        names: path of a checkpoint -> its name in the folder of weights.
+    """
+    return [
+        {
+            "name": member.name,
+            "weight": member.weight,
+            "channels": member.channels,
+            "image_size": compact(member.image_size),
+            "level_counts": member.level_counts,
+            "networks": [
+                {
+                    "seed": one.seed,
+                    "fold": one.fold,
+                    "weights": [names[checkpoint.path] for checkpoint in one.checkpoints],
+                }
+                for one in member.networks
+            ],
+        }
+        for member in members
+    ]

@@ -49,9 +49,9 @@ def write_model(
 def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -> list[Path]:
     """Write all files of a model and return them."""
     from goldfold.checked_json import check_json
-    from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER, describe_members
+    from goldfold.ensemble.image_model import FACTS_FILE, WEIGHTS_FOLDER
     from goldfold.ensemble.model_code import write_code
-    from goldfold.ensemble.model_file import ModelFile
+    from goldfold.ensemble.model_file import ModelFile, describe_members
     from goldfold.files import write_bytes, write_json, write_text
     from goldfold.settings_text import to_toml
 
