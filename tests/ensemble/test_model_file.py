@@ -135,7 +135,15 @@ def test_a_whole_model_predicts(whole):
         ({"members": member(options={})}, "members.0.options: unknown field"),
         ({"merge": "rank"}, "member tiny lacks level_counts to merge by rank"),
         ({"task": "classification"}, "classes is missing; thresholds is missing"),
-        ({"classes": ["a"]}, "classes belong to classification"),
+        ({"classes": ["a"]}, "classes belong to whole images, not to segmentation"),
+        (
+            {"number": {"low": 0, "high": 2, "grades": ["a", "b"], "cuts": [0.5]}},
+            "number belongs to grades and regression",
+        ),
+        (
+            {"number": {"low": 0, "high": 3, "grades": ["a", "b", "c"], "cuts": [0.6, 0.5]}},
+            "expected rising cuts between 3 grades",
+        ),
         ({"title": "\x1b[2J"}, "title: expected printable text"),
         (
             {"inference": MODEL["inference"] | {"views": ["scale-4+scale-4"]}},
