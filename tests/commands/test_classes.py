@@ -177,7 +177,7 @@ def test_pneumonia_quirks(tmp_path, invoke):
         ("models.0.architecture=Unet", "Classifier or PlainCnn are what classification needs"),
         ("models.0.stages.0.loss.dice=1.0", "loss.dice needs masks; set it to 0"),
         ("models.0.stages.0.loss.class_weights={C=2.0}", "loss.class_weights names 'C'"),
-        ("inference.tile=64", "inference.tile cannot be set where classes are predicted"),
+        ("inference.tile=64", "inference.tile cannot be set where no masks are predicted"),
     ],
 )
 def test_settings_that_do_not_fit(chests, invoke, setting, words):
