@@ -19,11 +19,12 @@ SIIM = "siim-acr-pneumothorax"
 LUNGS = "montgomery-lungs"
 PNEUMONIA = "chest-xray-pneumonia"
 HEMORRHAGE = "rsna-intracranial-hemorrhage"
+APTOS = "aptos-2019-blindness"
 STEEL = "severstal-steel"
 ABDOMEN = "uw-madison"
 SHIPS = "airbus-ship"
 SALT = "tgs-salt"
-KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, STEEL, ABDOMEN, SHIPS, SALT)
+KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, APTOS, STEEL, ABDOMEN, SHIPS, SALT)
 USUAL_SIZE = 1024
 SIZES = {STEEL: 1600, ABDOMEN: 360, SHIPS: 768, SALT: 101}
 """Longer side where it is not `USUAL_SIZE`: that of the real images."""
@@ -88,7 +89,7 @@ def synthesize(
     given = {"quirks": quirks, "overwrite": overwrite}
     if like == LUNGS:
         make_lungs(folder, train, side, seed, **given)
-    elif like in (PNEUMONIA, HEMORRHAGE):
+    elif like in (PNEUMONIA, HEMORRHAGE, APTOS):
         make_classes(like, folder, train, test, side, seed, **given)
     elif like == SIIM:
         make_synthetic(folder, train, test, side, seed, **given)
@@ -143,9 +144,14 @@ def make_classes(
         InputError: the folder holds something else.
     """
     from goldfold.commands import show
-    from goldfold.competitions.synthetic import synthesize_hemorrhage, synthesize_pneumonia
+    from goldfold.competitions import synthetic
 
-    make = synthesize_pneumonia if like == PNEUMONIA else synthesize_hemorrhage
+    makers = {
+        PNEUMONIA: synthetic.synthesize_pneumonia,
+        HEMORRHAGE: synthetic.synthesize_hemorrhage,
+        APTOS: synthetic.synthesize_retinopathy,
+    }
+    make = makers[like]
     progress = show.terminal_progress()
     with _replacing(folder, overwrite):
         report = make(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from goldfold.commands.options import Assignments, Json, RunFolder
+from goldfold.vocabulary import score_name
 
 app = typer.Typer(
     help="Blend models and choose thresholds on out-of-fold predictions.\n\n"
@@ -126,9 +127,8 @@ def average_command(
         )
         return
     for average in averages:
-        show.out(
-            f"{average.model}: honest {run.settings.competition.metric} of the held-out images"
-        )
+        name = score_name(run.settings.competition.metric)
+        show.out(f"{average.model}: honest {name} of the held-out images")
         rows = []
         for way, words in _WAYS_IN_WORDS.items():
             mean, low, high = average.difference[way]

@@ -34,7 +34,7 @@ def image_command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Predict single images: mask area and run-length encoding, or classes, and the reasons.
+    """Predict single images: mask and run-length encoding, classes, grade or number.
 
     With -o, a picture of each mask is written: the image, the probability, the outline. Exit code 2
     if an image cannot be read; the others are predicted.

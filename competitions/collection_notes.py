@@ -11,7 +11,7 @@ from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
-from goldfold.competitions.images_table import CLASSES, mask_columns, training_images
+from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
@@ -83,6 +83,8 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
                 how = "no" if not count else "every"
                 lines = report.problems if settings.exclusive else report.notices
                 lines.append(f"{how} training image has the class {name}")
+    elif settings.number_range is not None:
+        _note_numbers(train, report)
     else:
         report.facts["non-empty masks"] = int((train["area_px"] > 0).sum())
         for name in settings.mask_classes:
@@ -92,6 +94,16 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
         report.facts["patients"] = len(set(train["patient"]) - {""})
     if train.empty:
         report.problems.append("there are no labelled training images")
+
+
+def _note_numbers(train: pd.DataFrame, report: DataReport) -> None:
+    """Report the range of the numbers; it is a problem where they are all the same."""
+    numbers = train[NUMBER].astype(float)
+    if len(train):
+        low, median, high = numbers.min(), numbers.median(), numbers.max()
+        report.notices.append(f"numbers from {low:g} to {high:g}, median {median:g}")
+    if len(train) and numbers.nunique() == 1:
+        report.problems.append(f"every training image has the number {numbers.iloc[0]:g}")
 
 
 def _unpaired(settings: CompetitionSettings) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from goldfold.competitions.csv_text import read_other_columns
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.group_rule import WORDS, is_group, naming
-from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS
+from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS
 from goldfold.settings import CompetitionSettings, LabelTable
 
 HEADER_GROUPS = ("patient", "study", "series")
@@ -35,7 +35,7 @@ def group_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
     Args:
         train: labelled training images.
     """
-    other = {*FIXED, *_ATTRIBUTES, CLASSES, OBJECTS}
+    other = {*FIXED, *_ATTRIBUTES, CLASSES, NUMBER, OBJECTS}
     columns = {
         str(name): [str(value) for value in train[name]]
         for name in train.columns

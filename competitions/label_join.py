@@ -10,9 +10,10 @@ import pandas as pd
 from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
-from goldfold.competitions.images_table import CLASSES, FIXED, OBJECTS, mask_columns
+from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_paths import index_masks, mask_globs
+from goldfold.competitions.number_labels import read_number_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.errors import plural
@@ -53,10 +54,13 @@ def add_labels(
         joined = _add_table(join)
     elif settings.labels.kind == "masks":
         joined = _add_mask_files(join, workers, progress)
+    elif settings.number_range is not None:
+        joined = _add_numbers(join)
     else:
         joined = _add_classes(join)
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
+    own = [NUMBER] if settings.number_range is not None else own
     masks = [column for name in settings.mask_classes for column in mask_columns(name)]
     return joined[[*FIXED, *own, *masks, *extra]]
 
@@ -102,6 +106,19 @@ def _add_classes(join: _Join) -> pd.DataFrame:
     joined = _without_labels(joined, settings, report)
     absent = table[~table["image_id"].isin(join.known)]
     return _without_images(joined, absent, settings, report)
+
+
+def _add_numbers(join: _Join) -> pd.DataFrame:
+    report = join.report
+    numbers, problems, notices = read_number_labels(join.data, join.settings)
+    report.problems += problems
+    report.notices += notices
+    report.facts["label rows"] = len(numbers)
+    table = numbers.assign(mask_rle="", area_px=0, overlap_px=0, end_px=0, end_row=0)
+    joined = _join(join.images, table, "the label table", report)
+    joined = _without_labels(joined, join.settings, report)
+    absent = table[~table["image_id"].isin(join.known)]
+    return _without_images(joined, absent, join.settings, report)
 
 
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
@@ -223,7 +240,7 @@ def _join(
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
     own = [column for column in table.columns if column.startswith(("mask_rle:", "area_px:"))]
     texts = [name for name in own if not name.startswith("area_px:")]
-    texts += [name for name in (CLASSES, OBJECTS) if name in table]
+    texts += [name for name in (CLASSES, NUMBER, OBJECTS) if name in table]
     for column in ("mask_rle", *texts):
         joined[column] = joined[column].fillna("").where(joined["labelled"], "")
     for column in (*_NUMBERS, *(name for name in own if name not in texts)):

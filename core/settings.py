@@ -20,6 +20,7 @@ from goldfold.settings_competition import (
     SubmissionFormat,
 )
 from goldfold.settings_loss import Loss
+from goldfold.settings_numbers import check_number_loss
 from goldfold.settings_training import (
     ModelSettings,
     PseudoLabelled,
@@ -37,6 +38,7 @@ from goldfold.vocabulary import (
     Engine,
     MemberMerge,
     RuleChoice,
+    Stacking,
     ViewMerge,
     ViewSet,
     WeightAverage,
@@ -93,13 +95,18 @@ ONLY_FOR_MASKS = (
 
 
 def fits_task(architecture: str, classifies: bool) -> bool:
-    """Return whether an architecture predicts classes, or masks; the user's own do either."""
+    """Return whether an architecture sees whole images, or pixels; the user's own do either."""
     return is_reference(architecture) or (architecture in CLASSIFIERS) == classifies
 
 
 def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettings) -> None:
     """Raise ValueError where a stage asks for what its task does not have."""
     loss, classes = stage.loss, competition.classes
+    if competition.of_numbers:
+        check_number_loss(name, loss, competition)
+        return
+    if wrong := [f"loss.{part}" for part in ("mse", "smooth_l1") if part in loss.parts]:
+        raise ValueError(f"{name}: {' and '.join(wrong)} belong to grades and regression")
     if not competition.is_classification:
         wrong = [setting for setting in ("cross_entropy", "smoothing", "class_weights")
                  if getattr(loss, setting)]  # fmt: skip
@@ -132,7 +139,7 @@ class FoldSettings(Strict):
     """Columns of images.csv that look like groups but whose images are independent of each other:
     images with equal values may be in different folds."""
     area_bins: Annotated[int, Field(ge=1, le=20)] = 4
-    """Quantiles of the mask area that are spread evenly, beside presence."""
+    """Quantiles of the mask area, or of a number, that are spread evenly, beside presence."""
     train: list[int] | None = None
     """Folds to train and to score; all unless given. The others are only ever trained on."""
 
@@ -309,18 +316,33 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _masks_alone_have_these(self) -> Settings:
-        if not self.competition.is_classification:
+        if not self.competition.of_whole_images:
             return self
-        given = [name for name in ONLY_FOR_MASKS if self._differs(name)]
+        binned = ["folds.area_bins"] if self.competition.task == "regression" else []
+        given = [name for name in ONLY_FOR_MASKS if name not in binned and self._differs(name)]
         given += [
             f'model {model.name}: sampling.weight_by = "area"'
             for model in self.models
             if any(stage.sampling.weight_by == "area" for stage in model.stages)
         ]
         if given:
+            raise ValueError(f"{' and '.join(given)} cannot be set where no masks are predicted")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_are_blended_plainly(self) -> Settings:
+        if not self.competition.of_numbers:
+            return self
+        if self.ensemble.calibration != "none" or self.ensemble.weights in names_of(Stacking):
             raise ValueError(
-                f"{' and '.join(given)} cannot be set where classes are predicted: leave out what "
-                "is about masks"
+                f"ensemble.calibration and stacking are for masks and classes, not for "
+                f'{self.competition.task}: set calibration = "none" and weights to one of '
+                f"{', '.join(names_of(WeightSearch))}"
+            )
+        if self.competition.task == "regression" and self.ensemble.merge == "rank":
+            raise ValueError(
+                'ensemble.merge = "rank" tells the order of images, not a number: choose mean, '
+                "geometric or logit"
             )
         return self
 
@@ -355,7 +377,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _models_fit_the_task(self) -> Settings:
-        classifies = self.competition.is_classification
+        classifies = self.competition.of_whole_images
         windows = len(self.competition.images.windows)
         for model in self.models:
             if not fits_task(model.architecture, classifies):

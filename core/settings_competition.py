@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldfold.own_code import OwnObject, is_reference
+from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.vocabulary import (
     ClassLabels,
     ClassMetric,
     Crop,
     DialectName,
+    GradeOutput,
     LabelKind,
     MaskLabels,
     Metric,
@@ -119,8 +121,8 @@ class LabelTable(Strict):
 
     kind: LabelKind = "rle"
     """Masks: `rle` = one or several rows per image, merged; `masks` = files. Classes: `folders` =
-    named by the image's folder; `column` = one name per row; `wide` = one 0/1 column per class;
-    `long` = one row per image and class."""
+    named by the image's folder; `column` = one name, grade or number per row; `wide` = one 0/1
+    column per class; `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -137,8 +139,8 @@ class LabelTable(Strict):
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
     class_column: str | None = None
-    """`column`: column with the class's name. `long`, and `rle` with classes: the same, where it is
-    not in the id."""
+    """`column`: column with the class's name, the grade or the number. `long`, and `rle` with
+    classes: column with the class's name, where it is not in the id."""
     class_separator: str = "_"
     """`long`, and `rle` with classes: what separates image and class in the id column, if there
     is no class_column."""
@@ -207,7 +209,8 @@ class SubmissionFormat(Strict):
     """Columns with probabilities, if the submission has these instead of masks; with
     classification one per class, or one for all if there is one row per image and class."""
     label_column: str | None = None
-    """Column with the name of the most likely class, if the submission has one."""
+    """Column with the name of the most likely class, if the submission has one; with the grade, or
+    the number of regression."""
 
 
 class CompetitionSettings(Strict):
@@ -220,10 +223,17 @@ class CompetitionSettings(Strict):
     title: str = ""
     """Name shown to people."""
     task: TaskName = "segmentation"
-    """What is predicted: a mask, or classes of the whole image."""
+    """What is predicted: a mask; or, of the whole image, classes (`classification`), one of several
+    ordered grades (`grades`) or a continuous number (`regression`)."""
     classes: list[str] = []
-    """Names of the classes, in the order of the network's outputs. With segmentation an image has
-    a mask of each class; without any it has one mask."""
+    """Names of the classes, in the order of the network's outputs; names of the grades from lowest
+    to highest. With segmentation an image has a mask of each class; without any it has one mask."""
+    output: GradeOutput = "classes"
+    """Grades: what networks put out. `classes` = a probability for each grade, by cross-entropy;
+    `regression` = one number, by squared or smooth absolute error; `ordinal` = the probability of
+    each step between neighbouring grades, by binary cross-entropy."""
+    number_range: tuple[float, float] | None = None
+    """Regression: lowest and highest number that can occur, such as [0, 228] months."""
     mirrored: list[tuple[str, str]] = []
     """Segmentation: classes that are swapped when an image is mirrored: [["left", "right"]]."""
     exclusive: bool = False
@@ -231,8 +241,9 @@ class CompetitionSettings(Strict):
     metric: Metric | OwnObject = "dice"
     """The competition's score: `dice` and `mean-iou-thresholds` of masks; `f2-iou-thresholds` of a
     mask's objects, one per row of the label table; `accuracy`, `f1`, `auroc` and `neg-log-loss`
-    (minus the logarithmic loss) of classes; or a function of your own, `module:object`
-    (docs/extending.md)."""
+    (minus the logarithmic loss) of classes; `quadratic-weighted-kappa`, `accuracy` and `mae` (mean
+    absolute error) of grades; `mae` and `rmse` (root mean squared error) of numbers; or a function
+    of your own, `module:object`, of masks or classes (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
@@ -254,19 +265,29 @@ class CompetitionSettings(Strict):
         return self.task == "classification"
 
     @property
+    def of_numbers(self) -> bool:
+        """Whether ordered grades or a continuous number of the whole image are predicted."""
+        return self.task in NUMBER_TASKS
+
+    @property
+    def of_whole_images(self) -> bool:
+        """Whether a network says something of the whole image, not of its pixels."""
+        return self.is_classification or self.of_numbers
+
+    @property
     def image_classes(self) -> list[str]:
         """Names of the classes of whole images; none where masks are predicted."""
-        return self.classes if self.is_classification else []
+        return self.classes if self.of_whole_images else []
 
     @property
     def needs_sample(self) -> bool:
         """Whether a submission is written like a sample submission, not as a plain table."""
-        return not self.is_classification or bool(self.submission.sample)
+        return not self.of_whole_images or bool(self.submission.sample)
 
     @property
     def mask_classes(self) -> list[str]:
         """Names of the masks where an image has several; none where it has one, or classes."""
-        return [] if self.is_classification else self.classes
+        return [] if self.of_whole_images else self.classes
 
     @property
     def mirror(self) -> tuple[int, ...]:
@@ -288,10 +309,15 @@ class CompetitionSettings(Strict):
     @property
     def outputs(self) -> int:
         """How many numbers a network tells of an image, or of each of its pixels."""
-        return max(1, len(self.classes))
+        return outputs_of(self) if self.of_numbers else max(1, len(self.classes))
 
     @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
+        if self.of_numbers:
+            check_numbers(self)
+            return self
+        if self.output != "classes" or self.number_range is not None:
+            raise ValueError("output belongs to grades, number_range to regression")
         classifies = self.is_classification
         if classifies != (self.labels.kind in CLASS_KINDS):
             kinds = CLASS_KINDS if classifies else MASK_KINDS

@@ -16,6 +16,8 @@ from goldfold.settings_competition import Strict
 from goldfold.vocabulary import DiceOver, PixelLoss, names_of
 
 Weight = Annotated[float, Field(ge=0.0)]
+_LATER = ("own", "mse", "smooth_l1")
+"""Fields that older runs do not have."""
 
 
 class Loss(Strict):
@@ -45,7 +47,12 @@ class Loss(Strict):
     presence: Weight = 0.0
     """Binary cross-entropy of the presence head."""
     cross_entropy: Weight = 0.0
-    """Classification: cross-entropy over exclusive classes."""
+    """Classification and grades: cross-entropy over exclusive classes."""
+    mse: Weight = 0.0
+    """Grades and regression: squared error of the number, its range being 1."""
+    smooth_l1: Weight = 0.0
+    """Grades and regression: smooth absolute error of the number, squared up to a tenth of its
+    range."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Classification: share of the target that is spread evenly over all classes."""
     class_weights: dict[str, Weight] | Literal["balanced"] = Field({})
@@ -69,16 +76,25 @@ class Loss(Strict):
 
     @model_serializer(mode="wrap")
     def _plain_without_own(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an empty `own` out: what was trained before there was one stays as it is."""
+        """Leave out what came later and is not used: what was trained before stays as it is."""
         content: dict[str, Any] = handler(self)
-        if not content.get("own", True):
-            del content["own"]
-        return content
+        return {key: value for key, value in content.items() if value or key not in _LATER}
 
     @property
     def shipped(self) -> dict[str, Any]:
         """The arguments of `WeightedLoss` but for the classes' weights."""
         return {**self.model_dump(exclude={"class_weights", "own"}), "own": dict(self.own)}
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the shipped parts above 0."""
+        return [name for name in (*names_of(PixelLoss), "presence") if getattr(self, name) > 0]
+
+    @property
+    def default_parts(self) -> list[str]:
+        """Names of the shipped parts that are above 0 unless set otherwise."""
+        fields = type(self).model_fields
+        return [name for name in names_of(PixelLoss) if fields[name].default > 0]
 
     @property
     def of_masks_only(self) -> list[str]:

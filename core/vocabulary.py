@@ -12,7 +12,10 @@ from typing import Any, Literal, get_args
 PixelMetric = Literal["dice", "mean-iou-thresholds"]
 ObjectMetric = Literal["f2-iou-thresholds"]
 ClassMetric = Literal["accuracy", "f1", "auroc", "neg-log-loss"]
-Metric = Literal[PixelMetric, ObjectMetric, ClassMetric]
+GradeMetric = Literal["quadratic-weighted-kappa", "accuracy", "mae"]
+NumberMetric = Literal["mae", "rmse"]
+Metric = Literal[PixelMetric, ObjectMetric, ClassMetric, GradeMetric, NumberMetric]
+GradeOutput = Literal["classes", "regression", "ordinal"]
 
 # Training.
 AugmentationLevel = Literal["none", "flip", "light", "strong", "siim-1st-place", "siim-4th-place"]
@@ -25,7 +28,9 @@ OptimizerName = Literal["adamw", "adam", "sgd"]
 DiceOver = Literal["batch", "image"]
 StartWeights = Literal["best", "last", "averaged"]
 FrozenPart = Literal["encoder", "batchnorm"]
-PixelLoss = Literal["bce", "dice", "focal", "lovasz", "tversky", "cross_entropy"]
+PixelLoss = Literal[
+    "bce", "dice", "focal", "lovasz", "tversky", "cross_entropy", "mse", "smooth_l1"
+]
 Precision = Literal["bf16", "fp16", "float32"]
 
 # Prediction.
@@ -50,7 +55,8 @@ DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0
 MaskLabels = Literal["rle", "masks"]
 ClassLabels = Literal["folders", "column", "wide", "long"]
 LabelKind = Literal[MaskLabels, ClassLabels]
-TaskName = Literal["segmentation", "classification"]
+NumberTask = Literal["grades", "regression"]
+TaskName = Literal["segmentation", "classification", NumberTask]
 Crop = Literal["none", "head"]
 
 
@@ -61,3 +67,12 @@ def names_of(literal: Any) -> tuple[str, ...]:
     ('mean', 'geometric', 'logit')
     """
     return get_args(literal)
+
+
+def score_name(metric: str) -> str:
+    """Return what a score of a metric is called, where higher is better: an error's has a minus.
+
+    >>> score_name("mae"), score_name("dice")
+    ('minus mae', 'dice')
+    """
+    return f"minus {metric}" if metric in names_of(NumberMetric) else metric

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.ensemble.fitted_blend import FittedBlend, calibrated
 from goldfold.ensemble.stacking import stack_classes, stack_shares
 from goldfold.ensemble.weights import choose_weights
+from goldfold.errors import InputError
 from goldfold.folds.parts import names_of, refuse_judging
 from goldfold.vocabulary import Stacking
 from goldfold.vocabulary import names_of as vocabulary_names
@@ -86,6 +88,24 @@ class Truth:
         )
 
 
+class Scorable(Protocol):
+    """What is true of images, as far as a blend of rows needs to know: `Truth`, or of numbers."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether rows sum to one."""
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """The ids of the images, (N,)."""
+
+    def of(self, which: NDArray[np.bool_]) -> Scorable:
+        """Return the truth of some of the images."""
+
+    def score(self, probability: FloatArray) -> float:
+        """Return the score of rows (N, C); higher is better."""
+
+
 class ClassObjective:
     """The score of a blend of members, for the search of weights.
 
@@ -93,7 +113,7 @@ class ClassObjective:
         image_ids: (N,) of the images that it looks at.
     """
 
-    def __init__(self, members: Sequence[FloatArray], truth: Truth, merge: str) -> None:
+    def __init__(self, members: Sequence[FloatArray], truth: Scorable, merge: str) -> None:
         """Take M members (N, C) and the truth."""
         self._members, self._truth, self._merge = list(members), truth, merge
         self._known: dict[tuple[int, ...], float] = {}
@@ -167,6 +187,11 @@ class ClassBlend:
     chosen_on: Sequence[str] | NDArray[np.str_] = ()
     blend: FittedBlend | None = None
 
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """Of each member; none where the blend was given."""
+        return () if self.blend is None else self.blend.weights
+
 
 class ClassBlends:
     """Blends of members, with calibration and weights chosen on any of the images."""
@@ -174,7 +199,7 @@ class ClassBlends:
     def __init__(
         self,
         members: Sequence[FloatArray],
-        truth: Truth,
+        truth: Scorable,
         merge: str,
         weights: str | Sequence[int],
         calibration: str = "none",
@@ -202,7 +227,9 @@ class ClassBlends:
         own = [table[which] for table in self._members]
         curves: tuple[tuple[Curve, ...], ...] = ()
         if self._calibration != "none":
-            curves = tuple(class_curves(table, truth.targets, self._calibration) for table in own)
+            curves = tuple(
+                class_curves(table, targets_of(truth), self._calibration) for table in own
+            )
             own = [
                 calibrated(table, of_member, exclusive=exclusive)
                 for table, of_member in zip(own, curves, strict=True)
@@ -211,12 +238,26 @@ class ClassBlends:
             looked_at = truth.names if curves else names_of([], 0)
             return FittedBlend(self._merge, tuple(self._weights), exclusive, curves), looked_at
         if self._weights in vocabulary_names(Stacking):
-            stack = stack_classes(self._weights, own, truth.targets, exclusive=exclusive)
+            stack = stack_classes(self._weights, own, targets_of(truth), exclusive=exclusive)
             shares = tuple(stack_shares(stack))
             return FittedBlend(self._merge, shares, exclusive, curves, stack), truth.names
         objective = ClassObjective(own, truth, self._merge)
         weights = tuple(choose_weights(self._weights, objective))
         return FittedBlend(self._merge, weights, exclusive, curves), objective.image_ids
+
+
+def targets_of(truth: Scorable) -> Targets:
+    """Return the targets that calibration and stacking are fitted to, (N, C).
+
+    Raises:
+        InputError: the truth is not one of classes.
+    """
+    if not isinstance(truth, Truth):
+        raise InputError(
+            "calibration and stacking are fitted to masks or classes, not to numbers: leave them "
+            "out."
+        )
+    return truth.targets
 
 
 def cross_fit_probabilities(

@@ -68,6 +68,26 @@ def class_strata(classes: Sequence[str], folds: int) -> tuple[IntArray, list[str
     return np.array([number[name] for name in names], np.int64), names
 
 
+def number_strata(numbers: Sequence[float], folds: int, bins: int) -> list[str]:
+    """Return the quantile of each number, `quantile-1` the lowest; equal numbers share one.
+
+    There are fewer quantiles where there are too few images to put one of each into every fold.
+
+    >>> number_strata([3.0, 1.0, 2.0, 9.0], folds=2, bins=4)
+    ['quantile-2', 'quantile-1', 'quantile-1', 'quantile-2']
+
+    Args:
+        numbers: (N,).
+        folds: number of folds.
+        bins: number of quantiles.
+    """
+    values = np.asarray(numbers, np.float64)
+    parts = usable_bins(len(values), folds, bins)
+    edges = np.sort(values)[[part * len(values) // parts for part in range(1, parts)]]
+    place = np.unique(np.searchsorted(edges, values, side="right"), return_inverse=True)[1]
+    return [f"quantile-{number + 1}" for number in place.tolist()]
+
+
 def usable_bins(non_empty: int, folds: int, bins: int) -> int:
     """Return `bins`, or the largest smaller number with one image of each part for every fold.
 

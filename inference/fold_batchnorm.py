@@ -38,7 +38,8 @@ def fold_batchnorms(model: nn.Module, images: torch.Tensor) -> tuple[nn.Module, 
             if id(child) in gone:
                 setattr(parent, name, nn.Identity())
     output = _first(folded(images))
-    spread = max(float(expected.std()), 1e-6)
+    # A single number has no spread.
+    spread = max(float(expected.std() if expected.numel() > 1 else expected.abs().max()), 1e-6)
     if not float((output - expected).abs().max()) <= _TOLERANCE * spread:
         return model, 0
     return folded, len(pairs)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.vocabulary import score_name
+
 if TYPE_CHECKING:
     from goldfold.pipeline.image_model import ImageModel
     from goldfold.pipeline.open_run import OpenRun
@@ -129,7 +131,8 @@ def model_card(facts: dict[str, Any], decision: ImageDecision) -> str:
         "",
         "## Scores",
         "",
-        f"Out of fold, on {count:,} training images: {facts['metric']} **{honest['score']:.4f}** "
+        f"Out of fold, on {count:,} training images: {score_name(facts['metric'])} "
+        f"**{honest['score']:.4f}** "
         f"({interval['level']:.0%} interval {interval['low']:.4f} to {interval['high']:.4f}); "
         f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those "
         "of all folds together, which no labelled image has judged.",

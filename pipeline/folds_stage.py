@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 def folds_made_from(run: OpenRun) -> dict[str, Any]:
     """Return what folds.csv is made from: ids, groups, areas and the settings of the split."""
-    from goldfold.competitions.images_table import CLASSES, group_column, training_images
+    from goldfold.competitions.images_table import (
+        CLASSES,
+        NUMBER,
+        group_column,
+        training_images,
+    )
     from goldfold.files import fingerprint
 
     train = training_images(run.images)
     groups = group_column(train, run.settings.folds.group)
     rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
-    if CLASSES in train.columns:
-        rows.append(list(train[CLASSES]))
+    rows += [list(train[column]) for column in (CLASSES, NUMBER) if column in train.columns]
     # What is declined changes no fold.
     settings = run.settings.folds.model_dump(mode="json", exclude={"train", "not_groups"})
     return {"images": fingerprint(rows), "settings": settings}

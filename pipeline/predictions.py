@@ -163,13 +163,14 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
     from goldfold.pipeline.sequences import sequence_facts
 
     inference, form = run.settings.inference, run.settings.competition
+    names = run.task.row_columns or form.classes
     return {
         "split": split,
         "images": images,
         "checkpoints": [checkpoint.sha256 for checkpoint in predicting_checkpoints(run, job)],
         "views": inference.views,
         **({"mirror": list(form.mirror)} if form.mirror else {}),
-        **({"classes": form.classes} if form.classes else {}),
+        **({"classes": names} if names else {}),
         "merge": inference.merge,
         "image_size": compact_size(image_size(run, job)),
         **sequence_facts(run, job.model, "test" if split == "test" else "train"),

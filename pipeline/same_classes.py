@@ -20,5 +20,5 @@ def require_same_classes(run: OpenRun, other: OpenRun) -> None:
         raise InputError(
             f"{other.directory.root} does not go with {run.directory.root}: it predicts "
             f"{other.task.describe()}, not {run.task.describe()}. Leave it out, or give both the "
-            "same competition.classes."
+            "same competition.classes, and the same competition.number_range."
         )

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.pipeline.open_run import OpenRun
+    from goldfold.settings import FoldSettings
 
 
 def split_images(run: OpenRun) -> pd.DataFrame:
@@ -16,7 +17,7 @@ def split_images(run: OpenRun) -> pd.DataFrame:
     Raises:
         InputError: the split is impossible.
     """
-    from goldfold.competitions.images_table import CLASSES, group_column, training_images
+    from goldfold.competitions.images_table import group_column, training_images
     from goldfold.folds.build import build_fold_table
 
     train = training_images(run.images)
@@ -28,5 +29,19 @@ def split_images(run: OpenRun) -> pd.DataFrame:
         count=settings.count,
         seed=settings.seed,
         area_bins=settings.area_bins,
-        classes=list(train[CLASSES]) if CLASSES in train.columns else None,
+        classes=_strata_by_label(train, settings),
     )
+
+
+def _strata_by_label(train: pd.DataFrame, settings: FoldSettings) -> list[str] | None:
+    """Return what is spread evenly besides images: classes or quantiles; None for mask areas."""
+    from goldfold.competitions.images_table import CLASSES, NUMBER
+    from goldfold.folds.strata import number_strata
+
+    if CLASSES in train.columns:
+        return list(train[CLASSES])
+    if NUMBER in train.columns:
+        return number_strata(
+            train[NUMBER].astype(float).tolist(), settings.count, settings.area_bins
+        )
+    return None

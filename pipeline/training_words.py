@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from goldfold.text_table import Line, Table
+from goldfold.vocabulary import score_name
 
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
@@ -33,5 +34,5 @@ def training_lines(
         row = [job.model.name, job.seed, job.fold, *([number] if several else [])]
         rows.append([*row, best["epoch"], best["weights"], f"{best['score']:.4f}"])
     first = ["model", "seed", "fold", *(["stage"] if several else [])]
-    headers = [*first, "best epoch", "weights", run.settings.competition.metric]
+    headers = [*first, "best epoch", "weights", score_name(run.settings.competition.metric)]
     return [Table(headers, rows)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.vocabulary import score_name
+
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
@@ -62,7 +64,7 @@ def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> di
     each = seconds / sum(len(table) for table in tables)
     return {
         "model": jobs[0].model.name,
-        "metric": run.settings.competition.metric,
+        "metric": score_name(run.settings.competition.metric),
         "images": judgement.images,
         "sets": rows_of_sets(sets, judgement.honest, judgement.gains, each),
     }

@@ -10,7 +10,7 @@ class names. A `Layout` describes these, and the same code writes and checks all
     id,class,segmentation            one row per image and class, two key columns
     ID,Label                         one probability per row; the class may be joined to the id
     id,normal,pneumonia              one probability per class
-    id,label                         the name of a class
+    id,label                         the name of a class, or a number
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from goldfold.competitions.pixel_runs import area_px, merge_runs
 from goldfold.competitions.rle import Dialect, MalformedRunsError, parse
 from goldfold.errors import InputError
 
-Content = Literal["mask", "probability", "label"]
+Content = Literal["mask", "probability", "label", "number"]
 Fault = tuple[str, str]
 """A short identifier, and what was expected and found."""
 
@@ -77,13 +77,12 @@ class Layout:
     @property
     def what(self) -> str:
         """Return the word for the content of a row."""
-        return {"mask": "mask", "probability": "probability", "label": "class label"}[self.content]
+        return "class label" if self.content == "label" else self.content
 
     @property
     def whats(self) -> str:
         """Return the word for the content of several rows."""
-        words = {"mask": "masks", "probability": "probabilities", "label": "class labels"}
-        return words[self.content]
+        return "probabilities" if self.content == "probability" else f"{self.what}s"
 
     def image_of(self, key: str) -> str:
         """Return the image that a row's key names.
@@ -124,6 +123,8 @@ class Layout:
             return "empty-cell", f"the cell is empty; expected a {self.what}"
         if self.content == "probability":
             return _probability_fault(token)
+        if self.content == "number":
+            return _number_fault(token, "number")
         if self.labels and token not in self.labels:
             return "unknown-label", f"found {token!r}; expected one of {', '.join(self.labels)}"
         return None
@@ -182,12 +183,20 @@ def mask_fault(token: str, dialect: Dialect, pixels: int | None) -> Fault | None
 
 
 def _probability_fault(token: str) -> Fault | None:
-    if token.lower() in _NOT_A_VALUE:
-        return "nan", f"found {token!r}; expected a probability"
-    try:
-        value = float(token)
-    except ValueError:
-        return "not-a-number", f"found {token!r}; expected a probability"
-    if not 0 <= value <= 1:
+    if fault := _number_fault(token, "probability"):
+        return fault
+    if not 0 <= float(token) <= 1:
         return "out-of-range", f"found {token}; expected a probability from 0 to 1"
+    return None
+
+
+def _number_fault(token: str, what: str) -> Fault | None:
+    if token.lower() in _NOT_A_VALUE:
+        return "nan", f"found {token!r}; expected a {what}"
+    try:
+        finite = math.isfinite(float(token))
+    except ValueError:
+        return "not-a-number", f"found {token!r}; expected a {what}"
+    if what == "number" and not finite:
+        return "nan", f"found {token!r}; expected a finite number"
     return None

@@ -32,6 +32,8 @@ class ImagePrediction:
         probability: (C,), empty where masks are predicted.
         predicted: (C,) bool, likewise.
         masks: by class, where an image has several; `levels` and `mask` are then None.
+        number: of an image, where grades or numbers are predicted.
+        grade: its name, "" where there are no grades.
     """
 
     pixels: NDArray[np.uint8]
@@ -41,6 +43,8 @@ class ImagePrediction:
     probability: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     predicted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     masks: Mapping[str, ImagePrediction] = field(default_factory=dict)
+    number: float | None = None
+    grade: str = ""
 
 
 class ImageDecision(ABC):

@@ -24,6 +24,8 @@ class _Home(NamedTuple):
 _HOMES = {
     "segmentation": _Home(("masks", "Masks"), ("mask_images", "MaskImages")),
     "classification": _Home(("classes", "Classes"), ("class_images", "ClassImages")),
+    "grades": _Home(("grades", "Numbers"), ("grade_images", "NumberImages")),
+    "regression": _Home(("grades", "Numbers"), ("grade_images", "NumberImages")),
 }
 """By value of competition.task."""
 

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 def layout_of(competition: CompetitionSettings) -> Layout:
     """Return the columns of a competition's submission and what they hold."""
     from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions.layout import Layout
+    from goldfold.submissions.layout import Content, Layout
 
     form = competition.submission
     keys = (form.id_column, *([form.class_column] if form.class_column else []))
     if form.label_column is not None:
-        return Layout(keys, (form.label_column,), "label", labels=tuple(competition.classes))
+        content: Content = "label" if competition.number_range is None else "number"
+        return Layout(keys, (form.label_column,), content, labels=tuple(competition.classes))
     return Layout(
         keys,
         tuple(form.probability_columns) or (form.rle_column,),

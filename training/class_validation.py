@@ -73,23 +73,18 @@ def validate_classes(
         InputError: there are no images, or one class alone, so that AUROC has no meaning.
         NotFiniteError: logits of some images are NaN or infinite, in float32 too: on all ranks.
     """
-    if not len(images.rows):
-        raise InputError("expected images to validate on, found none: the held-out fold is empty.")
-    ranks = ranks if ranks is not None else Ranks()
-    model.eval()
-    mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
-    probability = np.zeros(images.targets.shape, dtype=np.float64)
-    unseen = np.zeros(len(images.rows), dtype=np.int64)
-    # As many batches on every rank, as all of them have to ask `check` together.
-    for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
-        batch = mine[start : start + batch_size]
-        if len(batch):
-            pixels = cache.images(images.rows[batch])
-            probability[batch], finite = _predict(model, pixels, images.exclusive, device, retried)
-            unseen[batch] = ~finite
-        check()
-    refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
-    probability = ranks.sum_array(probability)
+    probability = predict_held_out(
+        model,
+        cache,
+        images.rows,
+        images.targets.shape[1],
+        exclusive=images.exclusive,
+        batch_size=batch_size,
+        device=device,
+        ranks=ranks,
+        check=check,
+        retried=retried,
+    )
     how = {"exclusive": images.exclusive, "class_weights": images.class_weights}
     score = class_metric_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
     if np.isnan(score):
@@ -99,6 +94,56 @@ def validate_classes(
         )
     loss = class_metric_score("neg-log-loss", images.targets, probability, **how)  # type: ignore[arg-type]
     return ValidationScore(score, HALF, score, loss)
+
+
+def predict_held_out(
+    model: nn.Module,
+    cache: ImageCache,
+    rows: NDArray[np.int64],
+    outputs: int,
+    *,
+    exclusive: bool,
+    batch_size: int,
+    device: Device,
+    ranks: Ranks | None = None,
+    check: Callable[[], None] = lambda: None,
+    retried: Callable[[int], None] = lambda _: None,
+) -> NDArray[np.float64]:
+    """Return what a network says of whole images of the held-out fold, (N, C), on all ranks.
+
+    Args:
+        model: logits (N, 1, 1, C); it is left in eval mode.
+        cache: the images at the network's size.
+        rows: (N,) of the cache.
+        outputs: C.
+        exclusive: they sum to one in each image.
+        batch_size: images in a forward pass.
+        device: where the model is.
+        ranks: of a distributed training; each predicts its share.
+        check: called after every batch; may raise to break off.
+        retried: takes the number of images of a batch that needed float32.
+
+    Raises:
+        InputError: there are no images.
+        NotFiniteError: logits of some images are NaN or infinite, in float32 too: on all ranks.
+    """
+    if not len(rows):
+        raise InputError("expected images to validate on, found none: the held-out fold is empty.")
+    ranks = ranks if ranks is not None else Ranks()
+    model.eval()
+    mine = ranks.share(np.arange(len(rows), dtype=np.int64))
+    probability = np.zeros((len(rows), outputs), dtype=np.float64)
+    unseen = np.zeros(len(rows), dtype=np.int64)
+    # As many batches on every rank, as all of them have to ask `check` together.
+    for start in range(0, -(-len(rows) // ranks.world), batch_size):
+        batch = mine[start : start + batch_size]
+        if len(batch):
+            pixels = np.stack([cache.pixels[row] for row in rows[batch]])
+            probability[batch], finite = _predict(model, pixels, exclusive, device, retried)
+            unseen[batch] = ~finite
+        check()
+    refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in rows])
+    return ranks.sum_array(probability)
 
 
 @torch.inference_mode()

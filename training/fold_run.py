@@ -19,13 +19,12 @@ from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.assembly import build_network, require_fitting_network
 from goldfold.training.cache import ImageCache
-from goldfold.training.class_validation import LabelledImages
 from goldfold.training.fold_folder import FoldRun
-from goldfold.training.images import PseudoLabelled, TrainingImages
+from goldfold.training.images import PseudoLabelled, Targets, TrainingImages
 from goldfold.training.initial_weights import starting_weights
 from goldfold.training.runtime import Machine
 from goldfold.training.trainer import Trainer
-from goldfold.training.validation import ValidationImages
+from goldfold.training.validation import HeldOutImages
 
 __all__ = ["FoldData", "FoldRun", "train_fold"]
 
@@ -42,7 +41,7 @@ class FoldData:
         metric: name of a metric of pixel counts.
         weights: (L,) float64, how likely each is drawn where drawing is with replacement.
         pseudo: unlabelled images with labels of a model that never saw the held-out fold.
-        labels: (L, C) uint8, 0 or 1, where images have classes in place of masks.
+        labels: (L, C) where whole images have classes, uint8 0 or 1, or numbers, float32 0 to 1.
         class_weights: (C,) of the loss, None where all are 1.
         mirror: as in `TrainingImages`.
         fold: whose images these are; with it every row is checked.
@@ -54,11 +53,11 @@ class FoldData:
     cache: ImageCache
     rows: NDArray[np.int64]
     non_empty: NDArray[np.bool_]
-    validation: ValidationImages | LabelledImages
+    validation: HeldOutImages
     metric: str
     weights: NDArray[np.float64] | None = None
     pseudo: PseudoLabelled | None = None
-    labels: NDArray[np.uint8] | None = None
+    labels: Targets | None = None
     class_weights: tuple[float, ...] | None = None
     mirror: tuple[int, ...] = ()
     fold: Fold | None = None

@@ -13,6 +13,7 @@ import pandas as pd
 from goldfold.files import write_text
 from goldfold.training.epoch import EpochSoFar
 from goldfold.training.validation import ValidationScore
+from goldfold.vocabulary import score_name
 
 Row = dict[str, Any]
 
@@ -110,7 +111,7 @@ def best_of_each_kind(history: Sequence[Row], metric: str) -> str:
     if len(best) < 2:
         return ""
     scores = ", ".join(f"{kind} {score:.4f}" for kind, score in best.items())
-    return f"best {metric} by kind of weights: {scores}"
+    return f"best {score_name(metric)} by kind of weights: {scores}"
 
 
 def validations_without_gain(history: Sequence[Row]) -> int:
@@ -127,7 +128,7 @@ def validations_without_gain(history: Sequence[Row]) -> int:
 def scores_so_far(history: Sequence[Row], metric: str) -> dict[str, object]:
     """Return the last validation score, by the metric's name, and the best, for a progress bar."""
     scores = [score for score in map(best_score, history) if score is not None]
-    return {metric: scores[-1], "best": max(scores)} if scores else {}
+    return {score_name(metric): scores[-1], "best": max(scores)} if scores else {}
 
 
 def write_history(folder: Path, history: Sequence[Row]) -> None:

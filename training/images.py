@@ -11,6 +11,7 @@ from goldfold.folds.fold_view import Fold
 from goldfold.training.cache import ImageCache
 
 Pixels = NDArray[np.uint8]
+Targets = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,13 @@ class PseudoLabelled:
     Attributes:
         cache: where the images are.
         rows: (M,) int64, their rows.
-        masks: (M, H, W) or (M, C, H, W) uint8, coverage 0..255; probabilities (M, C) of classes.
+        masks: (M, H, W) or (M, C, H, W) uint8, coverage 0..255; (M, C) in units of 1 / 255 of
+            whole images, uint8 or float32.
     """
 
     cache: ImageCache
     rows: NDArray[np.int64]
-    masks: NDArray[np.uint8]
+    masks: Targets
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class TrainingImages:
         cache: of the labelled images.
         rows: (L,) int64, their rows in the cache.
         pseudo: the others, if any.
-        labels: (L, C) uint8, 0 to 255, where images have classes in place of masks.
+        labels: (L, C) 0 to 255 where whole images have classes, uint8, or numbers, float32.
         mirror: for each mask the place of the one that a mirror makes of it; () where all stay.
         fold: that is trained; it must hold none of the labelled images out.
 
@@ -47,7 +49,7 @@ class TrainingImages:
     cache: ImageCache
     rows: NDArray[np.int64]
     pseudo: PseudoLabelled | None = None
-    labels: NDArray[np.uint8] | None = None
+    labels: Targets | None = None
     mirror: tuple[int, ...] = ()
     fold: Fold | None = None
 
@@ -82,12 +84,12 @@ class TrainingImages:
         assert self.pseudo is not None
         return self.pseudo.masks[beyond], True
 
-    def targets(self, numbers: NDArray[np.int64], masks: list[Pixels]) -> Pixels:
-        """Return what a batch of these images is to be: its masks, or (N, 1, C) classes."""
+    def targets(self, numbers: NDArray[np.int64], masks: list[Pixels]) -> Targets:
+        """Return what a batch of these images is to be: its masks, or (N, 1, C) in 255ths."""
         if self.labels is None:
             return np.stack(masks)
         own = numbers < len(self.labels)
-        targets = np.empty((len(numbers), self.labels.shape[1]), np.uint8)
+        targets = np.empty((len(numbers), self.labels.shape[1]), self.labels.dtype)
         targets[own] = self.labels[numbers[own]]
         if self.pseudo is not None:
             targets[~own] = self.pseudo.masks[numbers[~own] - len(self.labels)]

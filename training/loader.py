@@ -32,12 +32,13 @@ class Batch:
     """Images uint8 (N, H, W) or (N, H, W, C), masks uint8 (N, H, W), numbers int64 (N,).
 
     Several masks per image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
-    row with a pixel each, (N, 1, C). Images and masks are arrays, or tensors in pinned memory. With
-    `draws` they are still as the cache has them, and the device augments them.
+    row with a pixel each, (N, 1, C), and so are numbers, as float32. Images and masks are arrays,
+    or tensors in pinned memory. With `draws` they are still as the cache has them, and the device
+    augments them.
     """
 
     images: Pixels
-    masks: Pixels
+    masks: Pixels | NDArray[np.float32]
     numbers: NDArray[np.int64]
     draws: tuple[Draw, ...] | None = None
 

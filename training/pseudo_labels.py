@@ -28,11 +28,11 @@ class PseudoLabels:
     Attributes:
         image_ids: of the unlabelled images, M.
         masks: (M, H, W) uint8 coverage 0..255, memory-mapped; (M, C, H, W) of several an image;
-            probabilities (M, C) of classes, in the same units.
+            (M, C) of whole images, in the same units, uint8 or float32.
     """
 
     image_ids: list[str]
-    masks: Levels
+    masks: Levels | NDArray[np.float32]
 
 
 def confidence(levels: Levels) -> float:

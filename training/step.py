@@ -177,7 +177,8 @@ class Step:
         pixels = network_input(images, device, channels_last=self.device.channels_last)
         masks = masks.to(device, non_blocking=True)
         channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
-        return pixels, channels.float().div_(255.0)
+        # A copy, as the batch is needed again where memory does not suffice.
+        return pixels, channels.to(torch.float32, copy=True).div_(255.0)
 
     def _move(self, loss: torch.Tensor, images: int) -> StepResult:
         """Go one step down the clipped gradient, if it is finite."""

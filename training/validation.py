@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -34,6 +34,17 @@ from goldfold.training.ranks import Ranks
 HALF = 127  # level > 127 is probability >= 0.5
 JUDGED = judged_at(32)
 """Levels at which objects are judged, `HALF` among them: each costs a pass over the map."""
+
+
+class HeldOutImages(Protocol):
+    """Images of the validation fold that know how a network is scored on them."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The images' rows of the cache, (N,)."""
+
+    def score(self, model: nn.Module, cache: ImageCache, **how: Any) -> ValidationScore:
+        """Return what a network scores; `how` is what `validate` takes by name."""
 
 
 @dataclass(frozen=True)

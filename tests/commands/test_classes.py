@@ -177,12 +177,12 @@ def test_pneumonia_quirks(tmp_path, invoke):
         ("models.0.architecture=Unet", "Classifier or PlainCnn are what classification needs"),
         ("models.0.stages.0.loss.dice=1.0", "loss.dice needs masks; set it to 0"),
         ("models.0.stages.0.loss.class_weights={C=2.0}", "loss.class_weights names 'C'"),
-        ("inference.tile=64", "inference.tile cannot be set where classes are predicted"),
-        ("inference.tile_overlap=0.25", "inference.tile_overlap cannot be set where classes"),
-        ("folds.area_bins=2", "folds.area_bins cannot be set where classes are predicted"),
-        ("ensemble.rule=peak", "ensemble.rule cannot be set where classes are predicted"),
+        ("inference.tile=64", "inference.tile cannot be set where no masks are predicted"),
+        ("inference.tile_overlap=0.25", "inference.tile_overlap cannot be set where no masks"),
+        ("folds.area_bins=2", "folds.area_bins cannot be set where no masks"),
+        ("ensemble.rule=peak", "ensemble.rule cannot be set where no masks"),
         ("ensemble.min_area_candidates=9", "ensemble.min_area_candidates cannot be set where"),
-        ("ensemble.presence_gate=off", "ensemble.presence_gate cannot be set where classes"),
+        ("ensemble.presence_gate=off", "ensemble.presence_gate cannot be set where no masks"),
     ],
 )
 def test_settings_that_do_not_fit(chests, invoke, setting, words):

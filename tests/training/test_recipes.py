@@ -3,6 +3,7 @@
 from math import prod
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -11,6 +12,8 @@ from goldfold.competitions.preset import preset_names, read_recipe, recipe_names
 from goldfold.competitions.rle import get_dialect
 from goldfold.image_size import height_and_width
 from goldfold.settings_file import tomllib
+from goldfold.tasks.registry import task_of
+from goldfold.tasks.results import Lessons
 from goldfold.training.averages import STATISTICS_IMAGES
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.class_validation import LabelledImages
@@ -32,6 +35,7 @@ SIZES = {
     "severstal-steel": (12_568, 0.53),
     "uw-madison": (38_496, 0.43),
     "airbus-ship": (192_555, 0.22),
+    "aptos-2019-blindness": (3_662, 0.51),
 }
 """Images of a competition, and the share of those in which there is something to be found."""
 TINY = {"epochs": 1, "image_size": 64, "batch_size": 2, "validate_from": 1, "warmup_epochs": 0.0}
@@ -123,6 +127,15 @@ def label_data(cache, form):
     )  # fmt: skip
 
 
+def grade_data(cache, form, stage):
+    """Return images with made-up grades."""
+    ids = list(cache.image_ids)
+    train = pd.DataFrame({"image_id": ids, "classes": [form.classes[i % 5] for i in range(14)]})
+    train = train.set_index("image_id")
+    lessons = Lessons(cache, train, ids[:4], ids[4:9], stage, None, None)
+    return task_of(form).fold_data(lessons)
+
+
 @pytest.mark.parametrize(("preset", "recipe"), RECIPES)
 def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
     preset, recipe, tmp_path, caches, mask_texts
@@ -147,6 +160,8 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
             data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
             if form.is_classification:
                 data = label_data(cache, form)
+            elif form.of_whole_images:
+                data = grade_data(cache, form, small)
             folder = tmp_path / model.name / f"stage-{number}"
             run = FoldRun(folder, 0, {"stage": number}, before)
             machine = Machine(Device(torch.device("cpu"), None, "CPU, float32"))
@@ -157,7 +172,7 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
         with torch.inference_mode():
             images = torch.zeros(1, model.inputs, 64, 64)
             logits, presence = split_output(network(images))
-        seen = (1, 1, 1, len(form.classes)) if form.is_classification else (1, masks, 64, 64)
+        seen = (1, 1, 1, form.outputs) if form.of_whole_images else (1, masks, 64, 64)
         assert logits.shape == seen
         assert (presence is not None) == model.presence_head
 

@@ -42,3 +42,28 @@ def focal_loss(
     # The derivative of x ** gamma at 0 is infinite for gamma below 1.
     focal = distance.clamp(min=1e-7) ** gamma * entropy
     return focal.mean() if weights is None else (focal * weights).mean() / weights.mean()
+
+
+def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean squared error of sigmoid(logits), a number's place in its range.
+
+    Args:
+        logits: any shape.
+        targets: same shape, 0 to 1.
+
+    Source: the sigmoid over a stated range is fast.ai's `y_range` (Howard and Gugger 2020).
+    """
+    return F.mse_loss(logits.sigmoid(), targets)
+
+
+def smooth_absolute_error(logits: Tensor, targets: Tensor, beta: float = 0.1) -> Tensor:
+    """Return the mean smooth absolute error of sigmoid(logits).
+
+    Args:
+        logits: any shape.
+        targets: same shape, 0 to 1.
+        beta: errors below it count by their square, above 0.
+
+    Source: Girshick 2015, Fast R-CNN.
+    """
+    return F.smooth_l1_loss(logits.sigmoid(), targets, beta=beta)

@@ -11,7 +11,12 @@ from torch.nn import functional as F
 from goldfold.training.losses.lovasz import HALF, symmetric_lovasz_hinge
 from goldfold.training.losses.overlap import soft_dice_loss, tversky_loss
 from goldfold.training.losses.own import own_loss
-from goldfold.training.losses.pixel import binary_cross_entropy, focal_loss
+from goldfold.training.losses.pixel import (
+    binary_cross_entropy,
+    focal_loss,
+    smooth_absolute_error,
+    squared_error,
+)
 from goldfold.vocabulary import DiceOver
 
 
@@ -32,6 +37,8 @@ class WeightedLoss(nn.Module):
         tversky_beta: float = 0.7,
         presence: float = 0.0,
         cross_entropy: float = 0.0,
+        mse: float = 0.0,
+        smooth_l1: float = 0.0,
         smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
         own: Mapping[str, float] | None = None,
@@ -46,6 +53,7 @@ class WeightedLoss(nn.Module):
         """
         super().__init__()
         self.cross_entropy, self.smoothing = cross_entropy, smoothing
+        self.mse, self.smooth_l1 = mse, smooth_l1
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.class_weights: Tensor | None
@@ -98,6 +106,10 @@ class WeightedLoss(nn.Module):
             loss = loss + self.cross_entropy * F.cross_entropy(
                 logits.flatten(1), masks.flatten(1), weight=weights
             )
+        if self.mse > 0:
+            loss = loss + self.mse * squared_error(logits, masks)
+        if self.smooth_l1 > 0:
+            loss = loss + self.smooth_l1 * smooth_absolute_error(logits, masks)
         if self.dice > 0:
             loss = loss + self.dice * soft_dice_loss(logits, masks, over=self.dice_over)
         if self.focal > 0:

@@ -1,0 +1,306 @@
+"""Blends of members that predict grades or numbers, cut points, and what to expect of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.number_metric import number_measures
+from goldfold.ensemble.class_blend import ClassBlend, ClassBlends
+from goldfold.ensemble.class_intervals import known_bounds
+from goldfold.ensemble.honest import INTERVAL_LEVEL
+from goldfold.ensemble.number_scale import NumberScale
+from goldfold.ensemble.numbers import (
+    JudgedNumbers,
+    NumberAssessment,
+    NumberTruth,
+    assess_numbers,
+    cross_fit_numbers,
+    number_gains,
+    resampled_scores,
+)
+from goldfold.tasks.grade_training import scale_of, truth_of
+from goldfold.vocabulary import WeightSearch, names_of, score_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.ensemble.number_choice import NumberChoice
+    from goldfold.tasks.results import Judgement
+    from goldfold.tasks.run_view import MemberSource, RunView, Split
+
+FloatArray = NDArray[np.float64]
+WAYS = names_of(WeightSearch)
+
+
+@dataclass(frozen=True)
+class NumberMembers:
+    """What the models of a run, and of others, say of the same images.
+
+    Attributes:
+        names: M models.
+        image_ids: N ids, sorted.
+        place: M arrays (N, 1) of places on the competition's scale, whatever a model puts out.
+    """
+
+    names: list[str]
+    image_ids: list[str]
+    place: list[FloatArray]
+
+
+def number_members(source: MemberSource, split: Split, scale: NumberScale) -> NumberMembers:
+    """Return the members; networks of other outputs than this run's may be among them.
+
+    Raises:
+        InputError: as `class_members`.
+    """
+    from goldfold.tasks import class_members
+
+    members = class_members.class_members(source, split)
+    places = [scale.place_of_rows(rows)[:, None] for rows in members.probability]
+    return NumberMembers(members.names, members.image_ids, places)
+
+
+class NumberJudgement:
+    """Judges ways to predict the numbers of training images, out of fold."""
+
+    def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
+        """Take the images that all ways predict."""
+        self.settings = run.settings.ensemble
+        self.truth: NumberTruth = truth_of(run.settings.competition, run.images, image_ids)
+        self.parts = run.fold_view.parts(image_ids, self.settings.seed)
+        self.groups = run.fold_view.group_numbers(image_ids)
+
+    def judge(self, place: FloatArray) -> JudgedNumbers:
+        """Return places (N, 1) with cut points that were chosen on the other folds."""
+        return cross_fit_numbers(self.truth, self.parts, lambda _: ClassBlend(place))
+
+    def gains(self, base: JudgedNumbers, others: Sequence[JudgedNumbers]) -> list[dict[str, Any]]:
+        """Return what each of several ways gains over a first one, as JSON values."""
+        return number_gains(
+            self.truth,
+            base,
+            others,
+            self.groups,
+            samples=self.settings.bootstrap_samples,
+            seed=self.settings.seed,
+        )
+
+
+def judge_numbers(
+    run: RunView, ways: Sequence[Sequence[Any]], held_out: Sequence[pd.DataFrame], base: int
+) -> Judgement:
+    """Return the cross-fitted scores of ways to predict the same numbers, as `Task.judge`."""
+    from goldfold.tasks.class_held_out import mean_by_image
+    from goldfold.tasks.results import Judgement
+
+    ids = [list(table["image_id"]) for table in held_out]
+    image_ids, seen = mean_by_image(ids, [np.stack(of_job) for of_job in zip(*ways, strict=True)])
+    judgement = NumberJudgement(run, image_ids)
+    judged = [judgement.judge(place) for place in seen]
+    gains = judgement.gains(judged[base], judged)
+    return Judgement([way.honest for way in judged], gains, len(image_ids))
+
+
+def judged_facts(run: RunView) -> dict[str, Any]:
+    """Return what ensemble.json depends on besides predictions."""
+    from goldfold.files import fingerprint
+
+    form = run.settings.competition
+    known = run.images[run.images["labelled"]]
+    truth = truth_of(form, known, list(known["image_id"]))
+    return {
+        "settings": run.settings.ensemble.model_dump(mode="json"),
+        "metric": [form.metric, truth.scale.to_json()],
+        "folds": fingerprint(run.folds.to_dict(orient="list")),
+        "labels": fingerprint([list(truth.names), truth.numbers.tolist()]),
+    }
+
+
+def compare_number_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
+    """Return what every merge with every way to weigh scores."""
+    from goldfold.ensemble.class_merge import MERGES, merge_probabilities
+
+    members = number_members(source, "out-of-fold", scale_of(run.settings.competition))
+    judgement = NumberJudgement(run, members.image_ids)
+    truth, names = judgement.truth, members.names
+    several = len(names) > 1
+    # The mean rank of images tells their order, from which grades can be cut, but no number.
+    merges = [name for name in MERGES if truth.scale.grades or name != "rank"]
+    trials = []
+    for merge in merges if several else merges[:1]:
+        for way in WAYS if several else WAYS[:1]:
+            blends = ClassBlends(members.place, truth, merge, way)
+            whole = blends.chosen_on(np.ones(len(members.image_ids), bool))
+            judged = cross_fit_numbers(truth, judgement.parts, blends.chosen_on)
+            place = whole.probability[:, 0]
+            optimistic = truth.reported(truth.decide(place, truth.cuts(place)))
+            trials.append((merge, way, whole.weights, judged, optimistic))
+    gains = judgement.gains(trials[0][3], [judged for *_, judged, _ in trials])
+    merge = run.settings.ensemble.merge
+
+    def without(left: int | None) -> float:
+        rest = [place for number, place in enumerate(members.place) if number != left]
+        return judgement.judge(
+            merge_probabilities(rest, [1] * len(rest), merge, exclusive=False)
+        ).honest
+
+    everything = without(None)
+    left_out = [without(number) for number in range(len(names))] if several else []
+    return {
+        "metric": score_name(truth.metric),
+        "images": len(members.image_ids),
+        "members": names,
+        "blends": [
+            {
+                "merge": merge_name,
+                "weights_by": way,
+                "calibration": "none",
+                "weights": dict(zip(names, weights, strict=True)),
+                "honest": judged.honest,
+                "gain": gain,
+                "optimistic": optimistic,
+            }
+            for (merge_name, way, weights, judged, optimistic), gain in zip(
+                trials, gains, strict=True
+            )
+        ],
+        "without_member": [
+            {"member": name, "merge": merge, "honest": honest, "gain": honest - everything}
+            for name, honest in zip(names, left_out, strict=False)
+        ],
+    }
+
+
+def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ensemble.json; metrics.csv is written.
+
+    Raises:
+        InputError: as `number_members`.
+    """
+    import pandas as pd
+
+    from goldfold.files import write_text
+
+    settings, scale = run.settings.ensemble, scale_of(run.settings.competition)
+    members = number_members(source, "out-of-fold", scale)
+    judgement = NumberJudgement(run, members.image_ids)
+    truth, parts = judgement.truth, judgement.parts
+    assessed = assess_numbers(
+        members.place, truth, parts, merge=settings.merge, weights=settings.weights
+    )
+    predicted = assessed.judged.predicted
+    scores = resampled_scores(
+        truth,
+        [predicted],
+        judgement.groups,
+        samples=settings.bootstrap_samples,
+        seed=settings.seed,
+    )
+    named = [*((str(part), parts == part) for part in assessed.judged.folds),
+             ("all", np.ones(len(parts), bool))]  # fmt: skip
+    rows = [
+        {
+            "fold": name,
+            "images": int(here.sum()),
+            **number_measures(truth.numbers[here], predicted[here], len(scale.grades)),
+        }
+        for name, here in named
+    ]
+    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    write_text(run.directory.metrics, text)
+    one_fold = np.unique(run.fold_view.folds_of(members.image_ids)).size == 1
+    interval = known_bounds(scores[:, 0], INTERVAL_LEVEL)
+    return {
+        "task": run.settings.competition.task,
+        "metric": truth.metric,
+        "merge": settings.merge,
+        "weights": settings.weights if isinstance(settings.weights, str) else "given",
+        "members": [
+            {"name": name, "weight": weight}
+            for name, weight in zip(members.names, assessed.weights, strict=True)
+        ],
+        "number": {**scale.to_json(), "cuts": assessed.cuts.tolist()},
+        "honest": _honest(assessed, interval, one_fold),
+        "optimistic": assessed.optimistic,
+        "constant": truth.constant(),
+        "measures": {name: plain(value) for name, value in rows[-1].items() if name != "fold"},
+        "confusion": _confusion(truth, predicted),
+        "images": len(members.image_ids),
+        "made_from": dict(made_from),
+    }
+
+
+def _honest(
+    assessed: NumberAssessment, interval: tuple[float, float], one_fold: bool
+) -> dict[str, Any]:
+    what = "part" if one_fold else "fold"
+    return {
+        "score": assessed.judged.honest,
+        "chosen_on": "the other parts of the only fold" if one_fold else "the other folds",
+        "interval": {"low": interval[0], "high": interval[1], "level": INTERVAL_LEVEL},
+        f"{what}s": [
+            {what: part, "images": count, "score": score}
+            for part, (count, score) in assessed.judged.folds.items()
+        ],
+    }
+
+
+def _confusion(truth: NumberTruth, predicted: FloatArray) -> list[list[int]]:
+    """Return images by true grade and predicted grade, none of numbers."""
+    from sklearn.metrics import confusion_matrix
+
+    if not truth.scale.grades:
+        return []
+    grades = np.arange(len(truth.scale.grades))
+    pair = (np.rint(values).astype(np.int64) for values in (truth.numbers, predicted))
+    table: list[list[int]] = confusion_matrix(*pair, labels=grades).tolist()
+    return table
+
+
+def plain(value: Any) -> Any:
+    """Return a value, None for a number without meaning."""
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+@dataclass(frozen=True)
+class DecidedNumbers:
+    """What members say of images, and what ensemble.json makes of it.
+
+    Attributes:
+        members: with their places, M arrays (N, 1).
+        choice: how they are blended, the scale and the cut points.
+        place: (N,) blended.
+        predicted: (N,) grades from 0, or numbers.
+    """
+
+    members: NumberMembers
+    choice: NumberChoice
+    place: FloatArray
+    predicted: FloatArray
+
+    def words(self, number: float) -> str:
+        """Return a predicted number as a cell has it: the name of a grade, or six digits."""
+        grades = self.choice.scale.grades
+        return grades[round(number)] if grades else f"{number:.6g}"
+
+
+def decide_run(run: RunView, source: MemberSource, split: Split) -> DecidedNumbers:
+    """Return the grades or numbers of the test images, or of the training images out of fold.
+
+    Raises:
+        InputError: predictions or ensemble are missing or outdated.
+    """
+    from goldfold.ensemble.number_choice import read_number_choice
+
+    choice = read_number_choice(run.directory.ensemble)
+    members = number_members(source, split, choice.scale)
+    references = None
+    if choice.merge == "rank" and split == "test":
+        references = number_members(source, "out-of-fold", choice.scale).place
+    place = choice.blend(members.names, members.place, references)
+    return DecidedNumbers(members, choice, place, choice.decide(place))

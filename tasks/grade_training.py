@@ -1,0 +1,200 @@
+"""What networks of grades and numbers learn from, and what they say of held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.images_table import CLASSES, NUMBER
+from goldfold.ensemble.number_scale import NumberScale
+from goldfold.ensemble.numbers import NumberTruth
+from goldfold.settings_numbers import output_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from goldfold.inference.predictor import Predictor
+    from goldfold.settings import CompetitionSettings
+    from goldfold.tasks.results import Lessons
+    from goldfold.tasks.run_view import RunView
+    from goldfold.training.cache import ImageCache
+    from goldfold.training.fold_run import FoldData
+    from goldfold.training.validation import ValidationScore
+
+FloatArray = NDArray[np.float64]
+
+
+def scale_of(form: CompetitionSettings) -> NumberScale:
+    """Return the scale of a competition's grades or numbers."""
+    if form.number_range is not None:
+        return NumberScale(*form.number_range)
+    return NumberScale.of_grades(tuple(form.classes))
+
+
+def sums_to_one(form: CompetitionSettings) -> bool:
+    """Return whether the outputs of a network are the probabilities of all grades."""
+    return output_of(form) == "classes"
+
+
+def numbers_of(form: CompetitionSettings, images: pd.DataFrame) -> FloatArray:
+    """Return the true numbers of images, (N,); of grades their places from 0."""
+    if form.number_range is not None:
+        return np.asarray(images[NUMBER].astype(float), np.float64)
+    place = {name: number for number, name in enumerate(form.classes)}
+    return np.array([place[name] for name in images[CLASSES]], np.float64)
+
+
+def truth_of(
+    form: CompetitionSettings, images: pd.DataFrame, image_ids: Sequence[str]
+) -> NumberTruth:
+    """Return what is true of images of a table."""
+    known = images.drop_duplicates("image_id").set_index("image_id").loc[list(image_ids)]
+    return NumberTruth(numbers_of(form, known), scale_of(form), str(form.metric), list(image_ids))
+
+
+@dataclass(frozen=True)
+class NumberedImages:
+    """Images of the validation fold and their true numbers.
+
+    Attributes:
+        rows: (N,) of the cache.
+        truth: of the N images.
+        outputs: of a network.
+        exclusive: they sum to one.
+    """
+
+    rows: NDArray[np.int64]
+    truth: NumberTruth
+    outputs: int
+    exclusive: bool
+
+    def score(
+        self, model: nn.Module, cache: ImageCache, *, workers: int = 1, **how: Any
+    ) -> ValidationScore:
+        """Return the score at the best cut points; the lower squared error decides between equals.
+
+        It is on one thread, and by the metric of the truth.
+
+        Raises:
+            InputError: there are no images.
+            NotFiniteError: logits of some images are NaN or infinite, in float32 too.
+        """
+        from goldfold.training.class_validation import predict_held_out
+        from goldfold.training.validation import HALF, ValidationScore
+
+        how = {name: value for name, value in how.items() if name != "metric"}
+        rows = predict_held_out(
+            model, cache, self.rows, self.outputs, exclusive=self.exclusive, **how
+        )
+        place = self.truth.scale.place_of_rows(rows)
+        error = self.truth.scale.number(place) - self.truth.numbers
+        score = self.truth.score(place[:, None])
+        return ValidationScore(score, HALF, score, -float(np.mean(error**2)))
+
+
+def number_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
+    """Return images to learn from, and held-out ones with their true numbers."""
+    from goldfold.tasks.class_training import loss_weights
+    from goldfold.training.fold_run import FoldData
+
+    cache, inside = lessons.cache, lessons.train.loc[list(lessons.inside)]
+    scale, output = scale_of(form), output_of(form)
+    targets = scale.rows_of_place(scale.place(numbers_of(form, inside)), output)
+    labels = targets.astype(np.float32) if output == "regression" else targets.astype(np.uint8)
+    weights = None
+    if output == "classes":
+        weights = loss_weights(lessons.stage.loss, form, targets.astype(np.uint8))
+    held_out = truth_of(form, lessons.train.reset_index(), list(lessons.held_out))
+    return FoldData(
+        cache=cache,
+        rows=cache.rows(lessons.inside),
+        non_empty=non_empty(form, inside),
+        validation=NumberedImages(
+            cache.rows(lessons.held_out), held_out, form.outputs, sums_to_one(form)
+        ),
+        metric=str(form.metric),
+        weights=lessons.weights,
+        pseudo=lessons.pseudo,
+        labels=labels,
+        class_weights=weights,
+    )
+
+
+def non_empty(form: CompetitionSettings, images: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which images have a grade above the lowest; of numbers all count, (N,)."""
+    if form.number_range is not None:
+        return np.ones(len(images), bool)
+    return numbers_of(form, images) > 0
+
+
+def see_numbers(
+    run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
+) -> FloatArray:
+    """Return the places of the held-out images' numbers, (N, 1)."""
+    from goldfold.inference.class_prediction import predict_classes
+
+    form = run.settings.competition
+    rows = predict_classes(
+        predictor,
+        cache,
+        list(held_out["image_id"]),
+        exclusive=sums_to_one(form),
+        batch_size=run.settings.inference.batch_size,
+        progress=run.progress,
+    )
+    return scale_of(form).place_of_rows(rows)[:, None]
+
+
+def see_number_sets(
+    run: RunView,
+    predictor: Predictor,
+    cache: ImageCache,
+    held_out: pd.DataFrame,
+    names: Sequence[str],
+    sets: Sequence[tuple[int, ...]],
+    title: str,
+) -> tuple[FloatArray, FloatArray]:
+    """Return places under each set of views, (sets, N, 1), and seconds (V,)."""
+    from functools import partial
+
+    from goldfold.inference.class_prediction import merged_probabilities, view_probabilities
+    from goldfold.inference.merge import Merger
+    from goldfold.inference.views import get_views
+    from goldfold.tasks.view_sets import timed_views
+    from goldfold.training.batch import network_input
+
+    form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
+    scale, exclusive = scale_of(form), sums_to_one(form)
+    views, rows = get_views(list(names)), cache.rows(ids)
+    place, seconds = np.zeros((len(sets), len(ids), 1)), np.zeros(len(views))
+    look = partial(view_probabilities, exclusive=exclusive)
+    size = run.settings.inference.batch_size
+    with run.progress.task(title, len(rows)) as task:
+        for start in range(0, len(rows), size):
+            pixels = np.stack([cache.pixels[row] for row in rows[start : start + size]])
+            inputs = network_input(pixels, device.device, channels_last=device.channels_last)
+            seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
+            seconds += took
+            for number, chosen in enumerate(sets):
+                merger = Merger(predictor.merge)
+                # Networks outermost, as predictions are merged, so that both are the same bits.
+                for network in range(len(predictor.networks)):
+                    for view in chosen:
+                        merger.add(seen[view][network])
+                merged = merged_probabilities(merger, exclusive)
+                place[number, start : start + len(pixels), 0] = scale.place_of_rows(merged)
+            task.advance(len(pixels))
+    return place, seconds
+
+
+def number_score_of(
+    run: RunView, held_out: pd.DataFrame
+) -> Callable[[Any, NDArray[np.bool_]], float]:
+    """Return what scores places of held-out images at their best cut points."""
+    truth = truth_of(run.settings.competition, held_out, list(held_out["image_id"]))
+    return lambda place, chosen: truth.of(chosen).score(place[chosen])
