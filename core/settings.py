@@ -19,6 +19,7 @@ from goldfold.settings_competition import (
     SubmissionFormat,
 )
 from goldfold.settings_loss import Loss
+from goldfold.settings_semantic import semantic_conflicts, semantic_problem
 from goldfold.settings_training import (
     Extents,
     ModelSettings,
@@ -81,7 +82,10 @@ def fits_task(architecture: str, classifies: bool) -> bool:
 def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettings) -> None:
     """Raise ValueError where a stage asks for what its task does not have."""
     loss, classes = stage.loss, competition.classes
-    if not competition.is_classification:
+    if competition.is_semantic:
+        if problem := semantic_problem(stage):
+            raise ValueError(f"{name}: {problem}")
+    elif not competition.is_classification:
         wrong = [one for one in ("cross_entropy", "smoothing", "class_weights")
                  if getattr(loss, one)]  # fmt: skip
         wrong = [f"loss.{one}" for one in wrong]
@@ -89,9 +93,9 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
         if wrong:
             raise ValueError(f"{name}: {' and '.join(wrong)} belong to classification")
         return
-    if loss.of_masks_only:
+    elif loss.of_masks_only:
         raise ValueError(f"{name}: loss.{loss.of_masks_only[0]} needs masks; set it to 0")
-    if loss.cross_entropy and not competition.exclusive:
+    elif loss.cross_entropy and not competition.exclusive:
         raise ValueError(f"{name}: loss.cross_entropy needs competition.exclusive = true; use bce")
     weights = loss.class_weights
     if isinstance(weights, dict) and (bad := [one for one in weights if one not in classes]):
@@ -268,6 +272,14 @@ class Settings(Strict):
         }
         if found := [name for name, is_set in wrong.items() if is_set]:
             raise ValueError(f"{' and '.join(found)} cannot be set where classes are predicted")
+        return self
+
+    @model_validator(mode="after")
+    def _semantic_has_one_decision(self) -> Settings:
+        if self.competition.is_semantic and (
+            problem := semantic_conflicts(self.models, self.ensemble)
+        ):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

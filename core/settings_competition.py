@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldfold.own_code import OwnObject, is_reference
+from goldfold.settings_semantic import IGNORED, class_map_problem, levels_problem
 from goldfold.vocabulary import (
     ClassLabels,
     ClassMetric,
@@ -31,6 +32,7 @@ MASK_METRICS = (*names_of(PixelMetric), *OBJECT_METRICS)
 CLASS_METRICS = names_of(ClassMetric)
 MOST_MASKS = 8
 """Masks an image may have: the image cache keeps a bit for each."""
+Level = Annotated[int, Field(ge=0, le=65535)]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -104,7 +106,8 @@ class LabelTable(Strict):
     """The labels: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
-    """Masks: `rle` = one or several rows an image, united; `masks` = files. Classes: `folders` =
+    """Masks: `rle` = one or several rows an image, united; `masks` = files; `levels` = one file per
+    image whose gray levels are classes. Classes: `folders` =
     named by the image's folder; `column` = a name a row; `wide` = 0 or 1 in a column a class;
     `long` = a row an image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
@@ -114,6 +117,10 @@ class LabelTable(Strict):
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
+    levels: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
+    """`levels`: the gray levels of each class in the files that `masks` names: liver = [21]."""
+    ignored_levels: list[Level] = []
+    """`levels`: gray levels of pixels that neither loss nor metric looks at: [255]."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""
     id_column: str = "ImageId"
@@ -139,10 +146,15 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
-        if (self.kind == "masks") != bool(self.masks or self.class_masks):
-            raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
+        if (self.kind in ("masks", "levels")) != bool(self.masks or self.class_masks):
+            raise ValueError(
+                'masks or class_masks belong to kind = "masks" (or masks to "levels"), and that '
+                "needs them"
+            )
         if self.masks and self.class_masks:
             raise ValueError("give masks, or class_masks for several masks an image, not both")
+        if problem := levels_problem(self):
+            raise ValueError(problem)
         return self
 
 
@@ -206,16 +218,19 @@ class CompetitionSettings(Strict):
     title: str = ""
     """Name shown to people."""
     task: TaskName = "segmentation"
-    """What is predicted: a mask, or classes of the whole image."""
+    """What is predicted: a mask, or several that may overlap; classes of the whole image; or
+    exactly one class per pixel (`semantic-segmentation`)."""
     classes: list[str] = []
     """Names of the classes, in the order of the network's outputs. With segmentation an image has
-    a mask of each class; without any it has one mask."""
+    a mask of each class; without any it has one mask. With semantic segmentation the first one is
+    the background: the pixels of no other class, which the metric does not count."""
     mirrored: list[tuple[str, str]] = []
-    """Segmentation: classes that trade places when an image is mirrored: [["left", "right"]]."""
+    """Classes of masks or pixels that trade places when an image is mirrored: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric | OwnObject = "dice"
-    """The competition's score: `dice` and `mean-iou-thresholds` of masks; `f2-iou-thresholds` of a
+    """The competition's score: `dice`, `mean-iou` and `mean-iou-thresholds` of masks, with several
+    classes the mean over images and classes (a class that is neither there nor predicted scores 1); `f2-iou-thresholds` of a
     mask's objects, each row of the label table one; `accuracy`, `f1`, `auroc` and `neg-log-loss`
     (minus the logarithmic loss) of classes; or a function of your own, `module:object`
     (docs/extending.md)."""
@@ -240,6 +255,11 @@ class CompetitionSettings(Strict):
         return self.task == "classification"
 
     @property
+    def is_semantic(self) -> bool:
+        """Whether each pixel has exactly one class."""
+        return self.task == "semantic-segmentation"
+
+    @property
     def image_classes(self) -> list[str]:
         """Names of the classes of whole images; none where masks are predicted."""
         return self.classes if self.is_classification else []
@@ -251,8 +271,16 @@ class CompetitionSettings(Strict):
 
     @property
     def mask_classes(self) -> list[str]:
-        """Names of the masks where an image has several; none where it has one, or classes."""
-        return [] if self.is_classification else self.classes
+        """Names of the masks where an image has several; none where it has one, or classes.
+
+        The background of semantic segmentation has none: it is what the others leave.
+        """
+        return [] if self.is_classification else self.classes[self.is_semantic :]
+
+    @property
+    def labelled_masks(self) -> list[str]:
+        """Names of the masks in images.csv: those of the classes, and the ignored pixels."""
+        return [*self.mask_classes, *([IGNORED] if self.labels.ignored_levels else [])]
 
     @property
     def mirror(self) -> tuple[int, ...]:
@@ -283,6 +311,8 @@ class CompetitionSettings(Strict):
             )
         if not is_reference(self.metric) and classifies != (self.metric in CLASS_METRICS):
             raise ValueError(f'metric "{self.metric}" is not one of {self.task}')
+        if problem := class_map_problem(self):
+            raise ValueError(problem)
         if classifies and (len(set(self.classes)) != len(self.classes) or not self.classes):
             raise ValueError("classification needs classes = [...], each once")
         if not classifies and (self.exclusive or self.images.crop != "none"):
@@ -331,8 +361,11 @@ class CompetitionSettings(Strict):
             )
         if classes and self.labels.kind == "masks" and not named:
             raise ValueError("several masks an image need labels.class_masks")
-        if len(classes) > MOST_MASKS:
-            raise ValueError(f"an image may have {MOST_MASKS} masks, found {len(classes)} classes")
+        if len(classes) > MOST_MASKS and not self.is_semantic:
+            raise ValueError(
+                f"an image may have {MOST_MASKS} masks, found {len(classes)} classes. Where each "
+                'pixel has exactly one class, set task = "semantic-segmentation"'
+            )
 
     def _check_objects(self) -> None:
         """Raise ValueError unless a metric of objects can know them."""
