@@ -95,6 +95,7 @@ def _stepper(
         one.settings,
         machine,
         class_weights=data.class_weights,
+        classes_per_pixel=data.images.classes_per_pixel,
         say=run.progress.say,
     )
     set_training_mode(network, one.settings.frozen)

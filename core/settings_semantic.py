@@ -29,7 +29,7 @@ def semantic_problem(stage: StageSettings) -> str:
             "other, so set loss = { bce = 0.0, cross_entropy = 1.0, dice = 1.0 }"
         )
     if loss.class_weights == "balanced":
-        return "loss.class_weights = \"balanced\" counts images; give the weights by class"
+        return 'loss.class_weights = "balanced" counts images; give the weights by class'
     if wrong := [name for name in ("mixup", "cutmix") if getattr(stage, name)]:
         return f"{wrong[0]} belongs to classification"
     return ""

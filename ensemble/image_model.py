@@ -26,14 +26,19 @@ from goldfold.checked_json import check_json, read_bounded
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.label_metric import decide
 from goldfold.competitions.window import Window
+from goldfold.ensemble.class_map_rule import decide as decide_pixels
+from goldfold.ensemble.class_map_rule import most_likely
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
 from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
+from goldfold.ensemble.post_processing import NOTHING
+from goldfold.ensemble.threshold import ALL_EMPTY
 from goldfold.errors import InputError, list_problems
 from goldfold.extent import Extent, compact, extent_name, extent_of
 from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
+from goldfold.inference.network import Activation
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
@@ -141,12 +146,29 @@ class ImageModel:
 
     @property
     def mask_classes(self) -> list[str]:
-        """Names of the masks where an image has several."""
-        return [str(one["name"]) for one in self.facts.get("masks", [])]
+        """Names of the masks where an image has several; of pixels' classes all but the first."""
+        return [*(str(one["name"]) for one in self.facts.get("masks", [])), *self.pixel_classes[1:]]
+
+    @property
+    def pixel_classes(self) -> list[str]:
+        """Names of the classes where each pixel has exactly one, the background first."""
+        return list(self.facts.get("pixel_classes") or [])
+
+    @property
+    def activation(self) -> Activation:
+        """What makes probabilities of logits."""
+        return "softmax" if self.pixel_classes else "sigmoid"
 
     @cached_property
     def choices(self) -> dict[str, MaskChoice]:
-        """Blend and rule by class; "" where an image has one mask."""
+        """Blend and rule by class; "" where an image has one mask.
+
+        Where each pixel has one class, all have the same blend, and the rule is not looked at.
+        """
+        if self.pixel_classes:
+            weights = {member.name: member.weight for member in self.members}
+            blend = MaskChoice(self.facts["merge"], weights, ALL_EMPTY, NOTHING)
+            return dict.fromkeys(self.pixel_classes, blend)
         if self.mask_classes:
             return {one["name"]: read_choice(one) for one in self.facts["masks"]}
         weights = {member.name: member.weight for member in self.members}
@@ -185,11 +207,29 @@ class ImageModel:
                     maps[name].setdefault(member.name, []).append(levels)
                 if presence is not None:
                     presences.setdefault(member.name, []).append(float(presence[0]))
+        if self.pixel_classes:
+            return self._most_likely(shown, maps)
         found = {
             name: ImagePrediction(shown, *choice.decide(maps[name], presences))
             for name, choice in self.choices.items()
         }
         return ImagePrediction(shown, masks=found) if self.mask_classes else found[""]
+
+    def _most_likely(
+        self,
+        shown: NDArray[np.uint8],
+        maps: Mapping[str, Mapping[str, list[NDArray[np.uint8]]]],
+    ) -> ImagePrediction:
+        """Return the mask of each class but the background, each pixel in one at most."""
+        choices = self.choices.items()
+        levels = np.stack([choice.decide(maps[name], {})[0] for name, choice in choices])
+        decided = decide_pixels(*most_likely(levels), self.facts["least_areas"])
+        masks = {
+            name: ImagePrediction(shown, levels[number], (decided == number).astype(np.uint8))
+            for number, name in enumerate(self.pixel_classes)
+            if number
+        }
+        return ImagePrediction(shown, masks=masks)
 
     def _classes(
         self, images: Mapping[int, NDArray[np.uint8]], shown: NDArray[np.uint8], image_id: str
@@ -246,7 +286,13 @@ class ImageModel:
             views = get_views(how["views"], tuple(self.facts.get("mirror", ())))
             names = [str(checkpoint.path) for checkpoint in one.checkpoints]
             self._predictors[key] = Predictor(
-                networks, self.device, views, how["merge"], names=names, progress=self.progress
+                networks,
+                self.device,
+                views,
+                how["merge"],
+                names=names,
+                progress=self.progress,
+                activation=self.activation,
             )
         return self._predictors[key]
 
@@ -330,7 +376,7 @@ def read_model(folder: Path, *, trust: bool = False) -> ImageModel:
 
 def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFile) -> None:
     """Raise InputError unless every network takes and gives what the model file says."""
-    outputs = len(model.classes) or len(model.masks or [None])
+    outputs = len(model.classes) or len(model.pixel_classes or model.masks or [None])
     problems = []
     for member in members:
         expected = (member.channels, outputs)

@@ -21,6 +21,7 @@ from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.settings import ViewName
 from goldfold.settings_competition import MOST_MASKS, Strict
+from goldfold.settings_semantic import MOST_CLASSES
 from goldfold.settings_training import Extents, Size
 from goldfold.vocabulary import (
     Crop,
@@ -159,7 +160,7 @@ class ModelFile(Strict):
     task: TaskName
     classes: Annotated[list[Words], Field(max_length=1000)]
     exclusive: bool
-    mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_MASKS)] = Field([])
+    mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_CLASSES)] = Field([])
     metric: Metric | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectName
@@ -174,6 +175,10 @@ class ModelFile(Strict):
     post_processing: Steps | None = None
     thresholds: Annotated[list[Threshold], Field(max_length=1000)] | None = None
     masks: Annotated[list[ClassMask], Field(min_length=1, max_length=MOST_MASKS)] | None = None
+    pixel_classes: Annotated[list[Words], Field(min_length=2, max_length=MOST_CLASSES)] | None = (
+        None
+    )
+    least_areas: Annotated[list[Pixels], Field(max_length=MOST_CLASSES)] | None = None
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
     code: Annotated[list[CodeFile], Field(max_length=100)] = Field([])
     """Modules in the folder code/ whose objects build networks; nothing of them runs untrusted."""
@@ -204,6 +209,8 @@ class ModelFile(Strict):
         needed: dict[str, object] = {}
         if self.task == "classification":
             needed = {"classes": self.classes, "thresholds": self.thresholds, "merge": self.merge}
+        elif self.task == "semantic-segmentation":
+            needed = {"pixel_classes": self.pixel_classes, "merge": self.merge}
         elif self.masks is None:
             needed = {
                 "merge": self.merge,
@@ -218,7 +225,13 @@ class ModelFile(Strict):
                 f"{plural(len(self.thresholds), 'threshold', 'thresholds')} for "
                 f"{plural(len(self.classes), 'class', 'classes')}"
             )
-        masks = [one.name for one in self.masks or []]
+        masks = self.pixel_classes or [one.name for one in self.masks or []]
+        if self.pixel_classes and (self.task != "semantic-segmentation" or self.masks):
+            problems.append("pixel_classes belong to semantic-segmentation, and have no masks")
+        if self.pixel_classes and self.merge == "rank":
+            problems.append("classes of pixels are not merged by rank")
+        if len(self.least_areas or []) != len(self.pixel_classes or []):
+            problems.append("expected one least area per class of pixels")
         if len(set(masks)) != len(masks) or not all(name.isprintable() for name in masks):
             problems.append("expected printable names of masks, each once")
         if self.mirror and sorted(self.mirror) != list(range(len(masks))):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from goldfold.inference.network import Activation, activate
 from goldfold.inference.views import View
 from goldfold.training.batch import MEAN, SPREAD
 from goldfold.training.label_validation import label_probability
@@ -17,7 +18,13 @@ class MeanNetwork(nn.Module):
     """The mean probability over networks and views, of images with levels from 0 to 255."""
 
     def __init__(
-        self, networks: Sequence[nn.Module], views: Sequence[View], *, classes: int, exclusive: bool
+        self,
+        networks: Sequence[nn.Module],
+        views: Sequence[View],
+        *,
+        classes: int,
+        exclusive: bool,
+        activation: Activation = "sigmoid",
     ) -> None:
         """Take networks in eval mode.
 
@@ -26,10 +33,12 @@ class MeanNetwork(nn.Module):
             views: flips and turns, without a change of scale.
             classes: of the whole image; 0 for masks.
             exclusive: whether classes sum to one.
+            activation: what makes probabilities of the logits of masks.
         """
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.views, self.classes, self.exclusive = list(views), classes, exclusive
+        self.activation: Activation = activation
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return probabilities, float32 (N, M, H, W), or (N, C) of classes.
@@ -47,7 +56,7 @@ class MeanNetwork(nn.Module):
                     seen = label_probability(output, self.exclusive)
                 else:
                     logits, _ = split_output(output)
-                    seen = view.inverse(torch.sigmoid(logits), height, width)
+                    seen = view.inverse(activate(logits, self.activation), height, width)
                 total = seen if total is None else total + seen
         assert total is not None
         return total / (len(self.networks) * len(self.views))

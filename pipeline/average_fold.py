@@ -126,7 +126,13 @@ class FoldAverages:
         inference, form = self.run.settings.inference, self.run.settings.competition
         views = get_views(inference.views, form.mirror)
         predictor = Predictor(
-            models, self.device, views, inference.merge, names=names, progress=self.run.progress
+            models,
+            self.device,
+            views,
+            inference.merge,
+            names=names,
+            progress=self.run.progress,
+            activation=self.run.task.activation,
         )
         self.fold.require_held_out(self.held_out["image_id"], "comparing averages of weights")
         seen: Seen = self.run.task.see(self.run, predictor, self.cache, self.held_out)

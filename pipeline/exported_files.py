@@ -115,6 +115,8 @@ def model_card(facts: dict[str, Any]) -> str:
     count = facts["images"]["all"] if isinstance(facts["images"], dict) else facts["images"]
     what = f"the classes {', '.join(classes)}" if classes else "a mask"
     what = f"a mask of each of {', '.join(masks)}" if masks else what
+    if pixels := facts.get("pixel_classes"):
+        what = f"the class of each pixel, one of {', '.join(pixels)},"
     networks = sum(len(one["weights"]) for member in facts["members"] for one in member["networks"])
     lines = [
         f"# {facts['title'] or 'A model'}",
@@ -225,6 +227,7 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
             views,
             classes=len(model.classes),
             exclusive=bool(model.facts["exclusive"]),
+            activation=model.activation,
         ).eval()
         example = torch.zeros(1, member.channels, *member.image_size)
         path = folder / f"{member.name}.onnx"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "segmentation": ("masks", "Masks"),
     "classification": ("classes", "Classes"),
+    "semantic-segmentation": ("semantic", "Semantic"),
 }
 """Module and class of each value of competition.task."""
 

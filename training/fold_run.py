@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,13 +21,23 @@ from goldfold.training.assembly import build_network, require_fitting_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, TrainingImages
-from goldfold.training.label_validation import LabelledImages
 from goldfold.training.machine import Machine
 from goldfold.training.start import starting_weights
 from goldfold.training.trainer import Trainer
-from goldfold.training.validation import ValidationImages
+from goldfold.training.validation import ValidationScore
 
-__all__ = ["FoldData", "FoldRun", "train_fold"]
+__all__ = ["FoldData", "FoldRun", "HeldOutImages", "train_fold"]
+
+
+class HeldOutImages(Protocol):
+    """What a stage is judged on: `ValidationImages`, `LabelledImages`, or what else scores."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of the cache, (N,)."""
+
+    def score(self, model: nn.Module, cache: ImageCache, **how: Any) -> ValidationScore:
+        """Return what a network scores on these images; arguments as of `validate`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class FoldData:
     cache: ImageCache
     rows: NDArray[np.int64]
     non_empty: NDArray[np.bool_]
-    validation: ValidationImages | LabelledImages
+    validation: HeldOutImages
     metric: str
     weights: NDArray[np.float64] | None = None
     pseudo: PseudoLabelled | None = None
