@@ -23,9 +23,10 @@ STEEL = "severstal-steel"
 ABDOMEN = "uw-madison"
 SHIPS = "airbus-ship"
 SALT = "tgs-salt"
-KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, STEEL, ABDOMEN, SHIPS, SALT)
+ENDOSCOPY = "cholecseg8k"
+KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, STEEL, ABDOMEN, SHIPS, SALT, ENDOSCOPY)
 USUAL_SIZE = 1024
-SIZES = {STEEL: 1600, ABDOMEN: 360, SHIPS: 768, SALT: 101}
+SIZES = {STEEL: 1600, ABDOMEN: 360, SHIPS: 768, SALT: 101, ENDOSCOPY: 854}
 """Longer side where it is not `USUAL_SIZE`: that of the real images."""
 SHAPES = {SIIM: (1024, 1024), STEEL: (256, 1600), SHIPS: (768, 768), SALT: (101, 101)}
 """Height and width that a preset expects of every image."""
@@ -59,7 +60,7 @@ def synthesize(
         int | None,
         typer.Option(
             help="Longer side in pixels; unless given 1600 of steel, 360 of abdomens, 768 of "
-            "ships, 101 of salt, 1024 of all others.",
+            "ships, 101 of salt, 854 of endoscopy, 1024 of all others.",
             min=64,
         ),
     ] = None,
@@ -185,6 +186,7 @@ def make_masks(
         ABDOMEN: synthetic.synthesize_abdomen,
         SHIPS: synthetic.synthesize_ships,
         SALT: synthetic.synthesize_salt,
+        ENDOSCOPY: synthetic.synthesize_endoscopy,
     }
     with _replacing(folder, overwrite):
         report = makers[like](

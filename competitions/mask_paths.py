@@ -17,13 +17,13 @@ _ID_AND_STARS = re.compile(r"\*?\{id\}\*?")
 Alternatives = Sequence[Sequence[str]]
 
 
-def mask_globs(alternatives: Alternatives) -> list[str]:
-    """Return globs that match every mask file.
+def mask_globs(alternatives: Alternatives, depth: int = 0) -> list[str]:
+    """Return globs that match every mask file of ids with `depth` slashes.
 
     >>> mask_globs([["masks/{id}_mask.png"]])
     ['masks/*_mask.png']
     """
-    return [_with_any_id(pattern) for group in alternatives for pattern in group]
+    return [_with_any_id(pattern, depth) for group in alternatives for pattern in group]
 
 
 @dataclass(frozen=True)

@@ -225,14 +225,14 @@ class CompetitionSettings(Strict):
     a mask of each class; without any it has one mask. With semantic segmentation the first one is
     the background: the pixels of no other class, which the metric does not count."""
     mirrored: list[tuple[str, str]] = []
-    """Classes of masks or pixels that trade places when an image is mirrored: [["left", "right"]]."""
+    """Classes of masks or pixels that trade places in a mirror: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric | OwnObject = "dice"
     """The competition's score: `dice`, `mean-iou` and `mean-iou-thresholds` of masks, with several
-    classes the mean over images and classes (a class that is neither there nor predicted scores 1); `f2-iou-thresholds` of a
-    mask's objects, each row of the label table one; `accuracy`, `f1`, `auroc` and `neg-log-loss`
-    (minus the logarithmic loss) of classes; or a function of your own, `module:object`
+    classes the mean over images and classes (a class that is neither there nor predicted scores 1);
+    `f2-iou-thresholds` of a mask's objects, each row of the label table one; `accuracy`, `f1`,
+    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes; or a function of your own, `module:object`
     (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from goldfold.settings_training import ModelSettings, StageSettings
 
 MOST_CLASSES = 255
-"""Classes of a pixel: the image cache keeps a byte per pixel, whose largest number means ignored."""
+"""Classes of a pixel: the cache keeps one byte per pixel, whose largest number means ignored."""
 IGNORED = "ignored"
 """What images.csv calls the pixels that neither loss nor metric looks at."""
 BINARY_LOSSES = ("bce", "focal", "lovasz", "tversky", "presence")
@@ -80,15 +80,12 @@ def class_map_problem(form: CompetitionSettings) -> str:
             f"semantic segmentation needs 2 to {MOST_CLASSES} classes, the background first and "
             f'none called "{IGNORED}"; found {len(classes)}'
         )
-    if form.metric in names_of(ObjectMetric):
-        return f'metric "{form.metric}" is not one of {form.task}'
-    if len(set(classes)) != len(classes):
-        return "classes names one twice"
-    if form.labels.kind == "masks":
-        return (
-            'semantic segmentation needs labels.kind "levels" (one file per image) or "rle" (one '
-            'row per image and class), found "masks"'
-        )
-    if levels and set(levels) != set(classes):
-        return f"labels.levels names {', '.join(levels)}; classes are {', '.join(classes)}"
-    return ""
+    problems = {
+        f'metric "{form.metric}" is not one of {form.task}': form.metric in names_of(ObjectMetric),
+        "classes names one twice": len(set(classes)) != len(classes),
+        'semantic segmentation needs labels.kind "levels" (one file per image) or "rle" (one row '
+        'per image and class), found "masks"': form.labels.kind == "masks",
+        f"labels.levels names {', '.join(levels)}; classes are {', '.join(classes)}": bool(levels)
+        and set(levels) != set(classes),
+    }
+    return next((text for text, is_so in problems.items() if is_so), "")

@@ -63,7 +63,7 @@ class Semantic(Task):
         return [self.form.classes, self.cached_masks(train), self.form.mirror]
 
     def cached_masks(self, train: pd.DataFrame) -> list[tuple[str, ...]]:
-        """Return the encoded masks of each image, by class but the background, ignored ones last."""
+        """Return the encoded masks of each image but for the background, ignored pixels last."""
         from goldfold.tasks.semantic_held_out import encoded_classes
 
         return encoded_classes(self.form, train)
