@@ -232,8 +232,8 @@ class CompetitionSettings(Strict):
     """The competition's score: `dice`, `mean-iou` and `mean-iou-thresholds` of masks, with several
     classes the mean over images and classes (a class that is neither there nor predicted scores 1);
     `f2-iou-thresholds` of a mask's objects, each row of the label table one; `accuracy`, `f1`,
-    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes; or a function of your own, `module:object`
-    (docs/extending.md)."""
+    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes; or a function of your own,
+    `module:object` (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()

@@ -170,7 +170,8 @@ def class_scores(metric: str, pixels: IntArray) -> FloatArray:
     """
     classes = slice(BACKGROUND + 1, None)
     scores: FloatArray = image_scores(metric, *(pixels[:, row, classes] for row in range(3)))
-    return scores.mean(axis=1)
+    means: FloatArray = scores.mean(axis=1)
+    return means
 
 
 def pixels_of_map(decided: ClassMap, true: ClassMap, classes: int) -> IntArray:
@@ -185,9 +186,9 @@ def count_classes(maps: Sequence[tuple[IntArray, IntArray]]) -> ClassCounts:
     """Return the counts of images, each of `count_pixels`."""
     entries = [entries for entries, _ in maps]
     images = np.repeat(np.arange(len(maps)), [len(one) for one in entries])
-    columns = np.concatenate(entries).T
+    first, second, true, count = np.concatenate(entries).T.copy()
     areas = np.stack([areas for _, areas in maps])
-    return ClassCounts(images, *(column.copy() for column in columns), areas)
+    return ClassCounts(images, first, second, true, count, areas)
 
 
 def count_pixels(

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldfold.tasks.results import Explanation, Judgement, Lessons, Taught
+from goldfold.tasks.results import (
+    ComparedSubmissions,
+    Explanation,
+    Judgement,
+    Lessons,
+    ScoredSubmission,
+    Taught,
+)
 from goldfold.tasks.run_view import MemberSource, RunView
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
@@ -26,9 +33,7 @@ if TYPE_CHECKING:
     from goldfold.inference.reader import MapReader
     from goldfold.inference.store import MapWriter
     from goldfold.progress import Progress
-    from goldfold.submissions.compare import Comparison
     from goldfold.submissions.layout import Layout
-    from goldfold.submissions.score import Scores
     from goldfold.submissions.table import Sample
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
@@ -282,7 +287,7 @@ class Semantic(Task):
         """Refuse: encodings have the dialect and the columns of a sample submission."""
         return self._masks.plain_table(run, source)
 
-    def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]] | None:
         """Return height and width of each test image, which encodings must not exceed."""
         return self._masks.shapes(images)
 
@@ -294,7 +299,7 @@ class Semantic(Task):
 
     def compare(
         self, first: Path, second: Path, shapes: Mapping[str, tuple[int, int]] | None
-    ) -> Comparison:
+    ) -> ComparedSubmissions:
         """Return where two submissions of masks differ."""
         return self._masks.compare(first, second, shapes)
 
@@ -311,7 +316,7 @@ class Semantic(Task):
         shapes: Mapping[str, tuple[int, int]] | None,
         *,
         only_submitted: bool,
-    ) -> Scores:
+    ) -> ScoredSubmission:
         """Return the mean score of the rows of an image and a class, as with several masks."""
         return self._masks.score(file, solution, shapes, only_submitted=only_submitted)
 

@@ -127,7 +127,8 @@ def _mask_reader(
         if image_id in left_out:
             return None
         number = decided.classes.index(layout.class_of(key))
-        return (class_map(image_id) == number).astype(np.uint8)
+        mask: ClassMap = (class_map(image_id) == number).astype(np.uint8)
+        return mask
 
     return mask_of
 
@@ -153,7 +154,7 @@ def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Exp
         true = TrueClasses(form, training_images(run.images)).read(image_id)
         facts |= _against_truth(form.metric, class_map, true, form.classes, facts)
     reading = Reading(stretch=form.images.stretch == "image")
-    picture = read_image(form.data / row["path"], reading=reading)
+    picture = read_image(form.data / row["path"], 3, reading=reading)
     panels = draw_class_maps(picture, class_map, form.classes, true)
     return Explanation(facts, panels, explanation_lines(facts))
 

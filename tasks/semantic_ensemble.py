@@ -222,6 +222,7 @@ def assess_semantic(
     run: RunView, source: MemberSource, made_from: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the content of ensemble.json; metrics.csv is written."""
+    import numpy as np
     import pandas as pd
 
     from goldfold.ensemble.blend import close_members
@@ -246,7 +247,7 @@ def assess_semantic(
         )
     finally:
         close_members(members)
-    whole = sum(assessed.confusion.values())
+    whole = np.sum(list(assessed.confusion.values()), axis=0)
     tables = {**{str(part): one for part, one in assessed.confusion.items()}, "all": whole}
     rows = [
         {"fold": name, **row}

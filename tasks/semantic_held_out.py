@@ -50,7 +50,8 @@ class TrueClasses:
         from goldfold.competitions.class_maps import paint
 
         masks, size = self._cells[image_id]
-        return paint(masks, self._numbers, *size, self._dialect)
+        height, width = size
+        return paint(masks, self._numbers, height, width, self._dialect)
 
 
 def mask_numbers(form: CompetitionSettings) -> tuple[int, ...]:

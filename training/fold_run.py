@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,8 +37,9 @@ class HeldOutImages(Protocol):
     def rows(self) -> NDArray[np.int64]:
         """Rows of the cache, (N,)."""
 
-    def score(self, model: nn.Module, cache: ImageCache, **how: Any) -> ValidationScore:
-        """Return what a network scores on these images; arguments as of `validate`."""
+    @property
+    def score(self) -> Callable[..., ValidationScore]:
+        """What scores a network on these images; arguments as of `validate`."""
 
 
 @dataclass(frozen=True)

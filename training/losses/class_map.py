@@ -13,6 +13,9 @@ from goldfold.training.losses.overlap import SMOOTH_PX
 from goldfold.training.losses.own import own_loss
 from goldfold.vocabulary import DiceOver
 
+_LEAST = 1e-12
+"""What is divided by where no pixel has a class."""
+
 
 def pixel_cross_entropy(
     logits: Tensor, classes: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
@@ -34,8 +37,8 @@ def pixel_cross_entropy(
         reduction="sum",
     )
     known = classes[classes != IGNORED_NUMBER]
-    count = known.numel() if weights is None else weights[known].sum()
-    return total / max(count, 1) if weights is None else total / count.clamp(min=SMOOTH_PX)
+    count = logits.new_tensor(known.numel()) if weights is None else weights[known].sum()
+    return total / count.clamp(min=_LEAST)
 
 
 def class_dice_loss(
