@@ -11,9 +11,7 @@ a folder that needs neither the run nor its data:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,26 +28,29 @@ from goldfold.ensemble.class_map_rule import decide as decide_pixels
 from goldfold.ensemble.class_map_rule import most_likely
 from goldfold.ensemble.label_merge import merge_labels
 from goldfold.ensemble.mask_choice import MaskChoice, read_choice
+from goldfold.ensemble.model_checks import (
+    naming,
+    own_networks,
+    require_format,
+    require_outputs,
+)
 from goldfold.ensemble.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.ensemble.model_file import MOST_BYTES, REMEDY, ModelFile, check_weight_files
 from goldfold.ensemble.post_processing import NOTHING
 from goldfold.ensemble.threshold import ALL_EMPTY
-from goldfold.errors import InputError, list_problems
-from goldfold.extent import Extent, compact, extent_name, extent_of
+from goldfold.errors import InputError
+from goldfold.extent import Extent, compact, extent_of
 from goldfold.inference.engine import start_engine
 from goldfold.inference.labels import label_probabilities
 from goldfold.inference.network import Activation
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.tiles import TiledNetwork
 from goldfold.inference.views import get_views
-from goldfold.own_code import is_reference
 from goldfold.progress import SILENT, Progress
-from goldfold.settings import fits_task
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import Checkpoint, load_model
 from goldfold.training.checkpoint_facts import read_facts
 from goldfold.training.device import Device, choose_device
-from goldfold.training.memory import is_out_of_memory
 from goldfold.training.probability import levels_at_size
 from goldfold.training.resize import resize_image
 
@@ -199,7 +200,7 @@ class ImageModel:
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
             for one in member.networks:
-                with _naming(member):
+                with naming(member):
                     seen, presence = self._predictor(member, one).probability(
                         pixels[None], [image_id]
                     )
@@ -238,7 +239,7 @@ class ImageModel:
         found, references = [], []
         for member in self.members:
             pixels = resize_image(images[member.channels], *member.image_size)
-            with _naming(member):
+            with naming(member):
                 per_fold = [
                     label_probabilities(
                         self._predictor(member, one), pixels[None], exclusive, [image_id]
@@ -297,24 +298,6 @@ class ImageModel:
         return self._predictors[key]
 
 
-@contextmanager
-def _naming(member: ModelMember) -> Iterator[None]:
-    """Turn what a network cannot do into an InputError that names the member.
-
-    Facts that pass one by one may still not go together, such as an image size and the depth of a
-    network.
-    """
-    try:
-        yield
-    except (RuntimeError, ValueError, AssertionError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise InputError(
-            f"the networks of {member.name} cannot look at images of "
-            f"{extent_name(member.image_size)} px: {error}. {REMEDY}"
-        ) from error
-
-
 def describe_members(
     members: Sequence[ModelMember], names: Mapping[Path, str]
 ) -> list[dict[str, Any]]:
@@ -361,61 +344,17 @@ def read_model(folder: Path, *, trust: bool = False) -> ImageModel:
             f"{folder} holds no {FACTS_FILE}. `goldfold export RUN -o MODEL` writes such a folder."
         )
     content = read_bounded(path, MOST_BYTES, REMEDY)
-    _require_format(path, content)
+    require_format(path, content, FORMAT)
     checked = check_json(content, ModelFile, path, REMEDY)
     check_weight_files(folder, path, checked)
     facts = checked.model_dump(mode="json", exclude_unset=True)
     members = [_member(folder, one) for one in facts["members"]]
-    named = _own_networks(members)
+    named = own_networks(members)
     if not trust:
         refuse_untrusted(folder, named, folder / CODE_FOLDER)
     register_code(folder, facts.get("code", []), named.values())
-    _require_outputs(path, members, checked)
+    require_outputs(path, members, checked)
     return ImageModel({key: value for key, value in facts.items() if key != "members"}, members)
-
-
-def _require_outputs(path: Path, members: Sequence[ModelMember], model: ModelFile) -> None:
-    """Raise InputError unless every network takes and gives what the model file says."""
-    outputs = len(model.classes) or len(model.pixel_classes or model.masks or [None])
-    problems = []
-    for member in members:
-        expected = (member.channels, outputs)
-        for checkpoint in (one for part in member.networks for one in part.checkpoints):
-            facts = checkpoint.facts
-            fits = fits_task(facts["architecture"], bool(model.classes))
-            if not fits or (facts["channels"], facts.get("classes", 1)) != expected:
-                problems.append(
-                    f"{checkpoint.path.with_suffix('.json').name}: {facts['architecture']} with "
-                    f"{facts['channels']} channels and {facts.get('classes', 1)} outputs is not a "
-                    f"network for {member.channels} channels, {outputs} outputs, {model.task}"
-                )
-    if problems:
-        title = f"{path} and the files beside the weights differ:"
-        raise InputError(list_problems(title, problems, REMEDY))
-
-
-def _own_networks(members: Sequence[ModelMember]) -> dict[str, str]:
-    """Return the references that build networks, by the file that names each first."""
-    named: dict[str, str] = {}
-    for checkpoint in (c for member in members for one in member.networks for c in one.checkpoints):
-        architecture = checkpoint.facts["architecture"]
-        if is_reference(architecture) and architecture not in named.values():
-            named[checkpoint.path.with_suffix(".json").name] = architecture
-    return named
-
-
-def _require_format(path: Path, content: bytes) -> None:
-    """Raise InputError if another version of goldfold wrote the model."""
-    try:
-        facts = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path} as JSON: {error}. {REMEDY}") from error
-    found = facts.get("format") if isinstance(facts, dict) else None
-    if found != FORMAT:
-        raise InputError(
-            f"{path} has format {found!r:.60}; this version of goldfold reads {FORMAT}. Export the "
-            "run again."
-        )
 
 
 def _member(folder: Path, content: Mapping[str, Any]) -> ModelMember:

@@ -114,7 +114,7 @@ def test_the_measures_are_scikit_learns_of_maps_decided_by_the_other_fold(run):
 
 
 def test_views_averages_and_blends_are_compared(run, invoke):
-    views = ok(invoke("predict", "views", run, "--views", "hflip", "--json")).json
+    views = ok(invoke("predict", "views", run, "--view", "none", "--view", "hflip", "--json")).json
     assert [one["views"] for one in views[0]["sets"]] == ["none alone", "hflip alone", "all 2"]
     assert set(ok(invoke("ensemble", "average", run, "--json")).json["tiny"]["honest"]) == {
         "best", "predictions", "uniform", "greedy",
