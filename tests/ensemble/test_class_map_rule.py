@@ -127,26 +127,25 @@ def test_areas_of_several_classes_are_at_least_as_good_as_none():
 # --- cross-fitting -------------------------------------------------------------------------------
 
 
+def of_nine_pixels(true_class):
+    """Return an image with nine pixels of class 1, which are truly of a class, and the rest of 0."""
+    levels = np.zeros((2, 6, 7), np.uint8)
+    levels[0], levels[1, :3, :3] = 100, 200
+    true = np.zeros((6, 7), np.uint8)
+    true[:3, :3] = true_class
+    return levels, true
+
+
 def test_the_judged_fold_never_chooses_the_areas_it_is_judged_by():
-    images = [drawn(number, 5) for number in range(12)]
-    parts, ids = np.repeat([0, 1, 2], 4), [f"i{number}" for number in range(12)]
-    before = cross_fit_areas(counts_of(images, 5), parts, "dice", ids)
-    # Other truth in fold 2: its own areas may not change, those that judge the others may.
-    random = np.random.default_rng(9)
-    changed = [
-        (levels, random.integers(0, 5, true.shape).astype(np.uint8)) if part == 2
-        else (levels, true)
-        for (levels, true), part in zip(images, parts, strict=True)
-    ]  # fmt: skip
-    counts = counts_of(changed, 5)
-    after = cross_fit_areas(counts, parts, "dice", ids)
-    chosen = choose_areas(counts_of(images, 5).of(parts != 2), "dice")
-    assert np.array_equal(after.scores[parts == 2], counts.of(parts == 2).scores("dice", chosen))
-    assert np.array_equal(before.confusion[2].sum(axis=0).shape, (5,))
-    for part in range(3):
-        others = choose_areas(counts.of(parts != part), "dice")
-        judged = counts.of(parts == part).scores("dice", others)
-        assert np.array_equal(after.scores[parts == part], judged)
+    """Small parts are false in two folds and true in the third: each is judged by the others."""
+    images = [of_nine_pixels(0)] * 4 + [of_nine_pixels(1)] * 8
+    counts, ids = counts_of(images, 2), [f"i{number}" for number in range(12)]
+    parts = np.array([0, 0, 1, 1, *[2] * 8])
+    assessed = cross_fit_areas(counts, parts, "dice", ids)
+    assert assessed.scores.tolist() == [0.0] * 12  # folds 0 and 1 kept them, fold 2 dropped them
+    assert assessed.confusion[2].tolist() == [[8 * 33, 0], [8 * 9, 0]]
+    assert assessed.optimistic == pytest.approx(8 / 12)
+    assert assessed.least_areas.tolist() == [0, 0]
 
 
 def test_weights_that_looked_at_the_judged_fold_are_refused():
