@@ -128,7 +128,7 @@ def test_areas_of_several_classes_are_at_least_as_good_as_none():
 
 
 def of_nine_pixels(true_class):
-    """Return an image with nine pixels of class 1, which are truly of a class, and the rest of 0."""
+    """Return an image of background with nine pixels said to be class 1, truly of another."""
     levels = np.zeros((2, 6, 7), np.uint8)
     levels[0], levels[1, :3, :3] = 100, 200
     true = np.zeros((6, 7), np.uint8)
