@@ -81,8 +81,8 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     names = competition.labels
     if names.kind in ("masks", "levels"):
         patterns = [*names.masks, *names.class_masks.values()]
-        found = (len(find_images(data, mask_globs(patterns, depth))) for depth in range(3))
-        return f"labels: {next((count for count in found if count), 0):,} mask files"
+        globs = mask_globs(patterns, competition.images.id_pattern)
+        return f"labels: {len(find_images(data, globs)):,} mask files"
     if names.kind == "folders":
         return f"labels: folders named {', '.join(competition.classes)}"
     path = require_table(data, names.files, "label table", "competition.labels.files")

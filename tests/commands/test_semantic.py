@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,3 +194,18 @@ def test_what_the_task_does_not_have_says_so(run, invoke):
     assert "MapReader" in done.err
     for words in (("train", "plan", run), ("train", "preview", run)):
         ok(invoke(*words))
+
+
+def test_a_changed_file_of_levels_is_noticed(run, data, invoke):
+    """The last test, as images.csv is read again and the others ask the run as it was."""
+    path = next(data.glob("video*/video*/*_watershed_mask.png"))
+    before = path.read_bytes()
+    levels = cv2.imread(str(path))
+    levels[20:30, 20:30] = 21
+    cv2.imwrite(str(path), levels)
+    try:
+        done = invoke("ensemble", "run", run)
+    finally:
+        path.write_bytes(before)
+    assert done.code == 2
+    assert f"mask files changed since images.csv was written: {path.parent.parent.name}" in done.err
