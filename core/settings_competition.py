@@ -146,11 +146,8 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
-        if (self.kind in ("masks", "levels")) != bool(self.masks or self.class_masks):
-            raise ValueError(
-                'masks or class_masks belong to kind = "masks" (or masks to "levels"), and that '
-                "needs them"
-            )
+        if self.kind != "levels" and (self.kind == "masks") != bool(self.masks or self.class_masks):
+            raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
         if self.masks and self.class_masks:
             raise ValueError("give masks, or class_masks for several masks an image, not both")
         if problem := levels_problem(self):

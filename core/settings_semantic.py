@@ -62,7 +62,7 @@ def levels_problem(labels: LabelTable) -> str:
     if labels.kind != "levels":
         given = labels.levels or labels.ignored_levels
         return 'levels and ignored_levels belong to kind = "levels"' if given else ""
-    if labels.class_masks or not labels.levels:
+    if labels.class_masks or not (labels.masks and labels.levels):
         return 'kind = "levels" needs masks and levels, and has no class_masks'
     named = [level for levels in labels.levels.values() for level in levels]
     named += labels.ignored_levels
