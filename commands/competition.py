@@ -24,9 +24,10 @@ STEEL = "severstal-steel"
 ABDOMEN = "uw-madison"
 SHIPS = "airbus-ship"
 SALT = "tgs-salt"
-KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, APTOS, STEEL, ABDOMEN, SHIPS, SALT)
+ENDOSCOPY = "cholecseg8k"
+KINDS = (SIIM, LUNGS, PNEUMONIA, HEMORRHAGE, APTOS, STEEL, ABDOMEN, SHIPS, SALT, ENDOSCOPY)
 USUAL_SIZE = 1024
-SIZES = {STEEL: 1600, ABDOMEN: 360, SHIPS: 768, SALT: 101}
+SIZES = {STEEL: 1600, ABDOMEN: 360, SHIPS: 768, SALT: 101, ENDOSCOPY: 854}
 """Longer side where it is not `USUAL_SIZE`: that of the real images."""
 SHAPES = {SIIM: (1024, 1024), STEEL: (256, 1600), SHIPS: (768, 768), SALT: (101, 101)}
 """Height and width that a preset expects of every image."""
@@ -60,7 +61,7 @@ def synthesize(
         int | None,
         typer.Option(
             help="Longer side in pixels; by default 1600 for steel, 360 for abdomens, 768 for "
-            "ships, 101 for salt, 1024 for all others.",
+            "ships, 101 for salt, 854 for endoscopy, 1024 for all others.",
             min=64,
         ),
     ] = None,
@@ -191,6 +192,7 @@ def make_masks(
         ABDOMEN: synthetic.synthesize_abdomen,
         SHIPS: synthetic.synthesize_ships,
         SALT: synthetic.synthesize_salt,
+        ENDOSCOPY: synthetic.synthesize_endoscopy,
     }
     with _replacing(folder, overwrite):
         report = makers[like](

@@ -79,9 +79,10 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     from goldfold.settings_competition import CLASS_KINDS
 
     names = competition.labels
-    if names.kind == "masks":
-        patterns = mask_globs([*names.masks, *names.class_masks.values()])
-        return f"labels: {len(find_images(data, patterns)):,} mask files"
+    if names.kind in ("masks", "levels"):
+        patterns = [*names.masks, *names.class_masks.values()]
+        globs = mask_globs(patterns, competition.images.id_pattern)
+        return f"labels: {len(find_images(data, globs)):,} mask files"
     if names.kind == "folders":
         return f"labels: folders named {', '.join(competition.classes)}"
     path = require_table(data, names.files, "label table", "competition.labels.files")
@@ -89,7 +90,8 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
         return f"labels: {path.name}, classes {', '.join(competition.classes)}"
     dialect = get_dialect(names.dialect)
     if classes := competition.mask_classes:
-        labels = read_class_masks(path, names, classes, dialect).table
+        background = competition.classes[0] if len(classes) < len(competition.classes) else None
+        labels = read_class_masks(path, names, classes, dialect, background=background).table
         areas = [int((labels[mask_columns(name)[1]] > 0).sum()) for name in classes]
         counts = ", ".join(
             f"{name} ({count:,})" for name, count in zip(classes, areas, strict=True)

@@ -157,7 +157,7 @@ def _tables(data: Path, settings: CompetitionSettings) -> list[dict[str, dict[st
     """Return the columns of each table that no setting uses: name -> image -> value."""
     tables = []
     labels = settings.labels
-    if labels.files and labels.kind not in ("masks", "folders"):
+    if labels.files and not (labels.masks or labels.class_masks or labels.kind == "folders"):
         path = find_table(data, labels.files)
         if path is not None:
             joined = labels.kind == "long" or (labels.kind == "rle" and bool(settings.mask_classes))

@@ -43,7 +43,8 @@ def input_files(
         InputError: the data folder is missing.
     """
     data = require_folder(settings.data)
-    masks = mask_globs([*settings.labels.masks, *settings.labels.class_masks.values()])
+    patterns = [*settings.labels.masks, *settings.labels.class_masks.values()]
+    masks = mask_globs(patterns, settings.images.id_pattern)
     tables = [
         find_table(data, settings.labels.files),
         find_table(data, settings.submission.sample),

@@ -11,6 +11,7 @@ from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
+from goldfold.competitions.level_files import read_level_files
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.number_labels import read_number_labels
@@ -19,6 +20,7 @@ from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks,
 from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
+from goldfold.settings_semantic import IGNORED
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
 _SUSPICIOUS = 0.2  # if a larger share of the masks does not fit, the dialect may be wrong ...
@@ -52,7 +54,7 @@ def add_labels(
     join = _Join(images, left_out, data, settings, report)
     if settings.labels.kind == "rle":
         joined = _add_table(join)
-    elif settings.labels.kind == "masks":
+    elif settings.labels.kind in ("masks", "levels"):
         joined = _add_mask_files(join, workers, progress)
     elif settings.number_range is not None:
         joined = _add_numbers(join)
@@ -61,7 +63,7 @@ def add_labels(
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     own = [NUMBER] if settings.number_range is not None else own
-    masks = [column for name in settings.mask_classes for column in mask_columns(name)]
+    masks = [column for name in settings.labelled_masks for column in mask_columns(name)]
     return joined[[*FIXED, *own, *masks, *extra]]
 
 
@@ -125,15 +127,24 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     settings, report = join.settings, join.report
     dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
-    labels = read_mask_files(
-        join.train,
-        index,
-        settings.labels.masks,
-        dialect,
-        classes={name: named[name] for name in settings.mask_classes},
-        workers=workers,
-        progress=progress,
-    )
+    read = (join.train, index, settings.labels.masks, dialect)
+    if settings.labels.levels:
+        labels = read_level_files(
+            *read,
+            levels=settings.labels.levels,
+            background=settings.classes[0],
+            ignored_levels=settings.labels.ignored_levels,
+            ignored=IGNORED,
+            workers=workers,
+            progress=progress,
+        )
+    else:
+        labels = read_mask_files(
+            *read,
+            classes={name: named[name] for name in settings.mask_classes},
+            workers=workers,
+            progress=progress,
+        )
     report.facts["mask files"] = int(labels.table["rows"].sum())
     if labels.table.empty and len(join.train):
         globs = mask_globs([*settings.labels.masks, *named.values()])
@@ -162,7 +173,10 @@ def _add_table(join: _Join) -> pd.DataFrame:
     path = require_table(join.data, names, "label table", "competition.labels.files")
     dialect = get_dialect(settings.labels.dialect)
     if settings.mask_classes:
-        labels = read_class_masks(path, settings.labels, settings.mask_classes, dialect)
+        background = settings.classes[0] if settings.is_semantic else None
+        labels = read_class_masks(
+            path, settings.labels, settings.mask_classes, dialect, background=background
+        )
     else:
         columns = settings.labels.id_column, settings.labels.rle_column
         labels = read_labels(path, *columns, dialect, objects=settings.compares_objects)

@@ -17,13 +17,15 @@ _ID_AND_STARS = re.compile(r"\*?\{id\}\*?")
 Alternatives = Sequence[Sequence[str]]
 
 
-def mask_globs(alternatives: Alternatives) -> list[str]:
-    """Return globs that match every mask file.
+def mask_globs(alternatives: Alternatives, id_pattern: str | None = None) -> list[str]:
+    """Return globs that match every mask file; ids may have as many slashes as `id_pattern`.
 
     >>> mask_globs([["masks/{id}_mask.png"]])
     ['masks/*_mask.png']
     """
-    return [_with_any_id(pattern) for group in alternatives for pattern in group]
+    depths = range((id_pattern or "").count("/") + 1)
+    patterns = [pattern for group in alternatives for pattern in group]
+    return [_with_any_id(pattern, depth) for depth in depths for pattern in patterns]
 
 
 @dataclass(frozen=True)

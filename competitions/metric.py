@@ -79,6 +79,12 @@ def dice(intersection: IntArray, predicted: IntArray, true: IntArray) -> FloatAr
     return np.where(total == 0, 1.0, 2.0 * intersection / np.maximum(total, 1))
 
 
+def iou(intersection: IntArray, predicted: IntArray, true: IntArray) -> FloatArray:
+    """Return the intersection over union I / (P + T - I) of each image; 1 where both are empty."""
+    union = predicted + true - intersection
+    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+
+
 def mean_iou_thresholds(intersection: IntArray, predicted: IntArray, true: IntArray) -> FloatArray:
     """Return the share of the thresholds 0.50, 0.55, ... 0.95 that each image's IoU exceeds.
 
@@ -94,6 +100,6 @@ def mean_iou_thresholds(intersection: IntArray, predicted: IntArray, true: IntAr
 
 
 METRICS: Mapping[str, Callable[[IntArray, IntArray, IntArray], FloatArray]] = MappingProxyType(
-    {"dice": dice, "mean-iou-thresholds": mean_iou_thresholds}
+    {"dice": dice, "mean-iou": iou, "mean-iou-thresholds": mean_iou_thresholds}
 )
 """Name of a metric -> function of int64 arrays (intersection, predicted, true) that broadcast."""

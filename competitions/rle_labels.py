@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.class_labels import read_image_and_class
+from goldfold.competitions.class_maps import overlapping_classes
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.images_table import CLASSES, JOINT, OBJECT_JOINT, OBJECTS, mask_columns
@@ -24,6 +25,7 @@ from goldfold.competitions.rle import (
 )
 from goldfold.errors import RunLengthError, did_you_mean
 from goldfold.settings import LabelTable
+from goldfold.settings_competition import MOST_MASKS
 
 REPEATED = "repeated"
 """Column besides `OBJECTS`: how many rows of the image repeat the mask of another row."""
@@ -88,7 +90,12 @@ def read_labels(
 
 
 def read_class_masks(
-    path: Path, labels: LabelTable, classes: Sequence[str], dialect: Dialect
+    path: Path,
+    labels: LabelTable,
+    classes: Sequence[str],
+    dialect: Dialect,
+    *,
+    background: str | None = None,
 ) -> Labels:
     """Return the masks of a table with one row per image and class.
 
@@ -100,11 +107,14 @@ def read_class_masks(
         labels: names of its columns.
         classes: names of the classes; a row with another class is a problem.
         dialect: run-length dialect of the masks.
+        background: where the classes of a pixel exclude each other: the class of the pixels of no
+            other class, whose rows are passed over; masks that overlap are problems.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
     """
     table = read_image_and_class(path, labels, labels.rle_column)
+    table = table[table["class"] != background]
     unknown = ~table["class"].isin(classes)
     problems = [
         f"{path.name} row {row}: {name!r} is not a class; the classes are {', '.join(classes)}."
@@ -122,9 +132,11 @@ def read_class_masks(
     ]
     own = [column for name in classes for column in mask_columns(name)]
     label_table = pd.DataFrame(merged_rows, columns=[*COLUMNS, CLASSES, *own])
-    notices = _uneven_rows(table[~unknown], classes, path) + _overlapping_classes(
-        label_table, classes
-    )
+    notices = _uneven_rows(table[~unknown], classes, path)
+    if background is None:
+        notices += _overlapping_classes(label_table, classes)
+    else:
+        problems += _shared_pixels(label_table, classes, dialect)
     return replace(rows.labels(label_table, problems), notices=notices)
 
 
@@ -152,6 +164,28 @@ def _overlapping_classes(label_table: pd.DataFrame, classes: Sequence[str]) -> l
         label_table.loc[areas > label_table["area_px"], "image_id"],
         "image has", "images have", "masks of different classes that overlap",
     )  # fmt: skip
+
+
+def _shared_pixels(
+    label_table: pd.DataFrame, classes: Sequence[str], dialect: Dialect
+) -> list[str]:
+    """Return a problem for each image in which classes share pixels, which names both."""
+    names = [mask_columns(name) for name in classes]
+    areas = label_table[[area for _, area in names]].sum(axis=1)
+    rows = label_table[areas > label_table["area_px"]]
+    problems = []
+    for image_id, *masks in zip(rows["image_id"], *(rows[mask] for mask, _ in names), strict=True):
+        pairs = overlapping_classes(masks, classes, dialect)
+        problems.append(
+            f"{image_id}: pixels of {' and of '.join(f'{one} and {two}' for one, two in pairs)} "
+            "overlap, but a pixel has exactly one class"
+        )
+    if problems:
+        problems[-1] += (
+            '. Where classes may overlap, set task = "segmentation" (masks of up to '
+            f"{MOST_MASKS} classes)"
+        )
+    return problems
 
 
 class _Rows:

@@ -21,6 +21,7 @@ from goldfold.settings_competition import (
 )
 from goldfold.settings_loss import Loss
 from goldfold.settings_numbers import check_number_loss
+from goldfold.settings_semantic import semantic_conflicts, semantic_problem
 from goldfold.settings_training import (
     ModelSettings,
     PseudoLabelled,
@@ -107,7 +108,10 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
         return
     if wrong := [f"loss.{part}" for part in ("mse", "smooth_l1") if part in loss.parts]:
         raise ValueError(f"{name}: {' and '.join(wrong)} belong to grades and regression")
-    if not competition.is_classification:
+    if competition.is_semantic:
+        if problem := semantic_problem(stage):
+            raise ValueError(f"{name}: {problem}")
+    elif not competition.is_classification:
         wrong = [setting for setting in ("cross_entropy", "smoothing", "class_weights")
                  if getattr(loss, setting)]  # fmt: skip
         wrong = [f"loss.{setting}" for setting in wrong]
@@ -115,9 +119,9 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
         if wrong:
             raise ValueError(f"{name}: {' and '.join(wrong)} belong to classification")
         return
-    if loss.of_masks_only:
+    elif loss.of_masks_only:
         raise ValueError(f"{name}: loss.{loss.of_masks_only[0]} needs masks; set it to 0")
-    if loss.cross_entropy and not competition.exclusive:
+    elif loss.cross_entropy and not competition.exclusive:
         raise ValueError(f"{name}: loss.cross_entropy needs competition.exclusive = true; use bce")
     weights = loss.class_weights
     if isinstance(weights, dict) and (
@@ -351,6 +355,14 @@ class Settings(Strict):
         table, _, name = setting.partition(".")
         values = getattr(self, table)
         return bool(getattr(values, name) != type(values).model_fields[name].default)
+
+    @model_validator(mode="after")
+    def _semantic_has_one_decision(self) -> Settings:
+        if self.competition.is_semantic and (
+            problem := semantic_conflicts(self.models, self.ensemble)
+        ):
+            raise ValueError(problem)
+        return self
 
     @model_validator(mode="after")
     def _empty_classes_are_classes(self) -> Settings:

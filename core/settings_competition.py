@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldfold.own_code import OwnObject, is_reference
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
+from goldfold.settings_semantic import IGNORED, class_map_problem, levels_problem
 from goldfold.vocabulary import (
     ClassLabels,
     ClassMetric,
@@ -33,6 +34,7 @@ MASK_METRICS = (*names_of(PixelMetric), *OBJECT_METRICS)
 CLASS_METRICS = names_of(ClassMetric)
 MOST_MASKS = 8
 """Masks an image may have: the image cache keeps a bit for each."""
+Level = Annotated[int, Field(ge=0, le=65535)]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -120,9 +122,10 @@ class LabelTable(Strict):
     """The truth: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
-    """Masks: `rle` = one or several rows per image, merged; `masks` = files. Classes: `folders` =
-    named by the image's folder; `column` = one name, grade or number per row; `wide` = one 0/1
-    column per class; `long` = one row per image and class."""
+    """Masks: `rle` = one or several rows per image, merged; `masks` = files; `levels` = one file
+    per image whose gray levels are classes. Classes: `folders` = named by the image's folder;
+    `column` = one name, grade or number per row; `wide` = one 0/1 column per class; `long` = one
+    row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -130,6 +133,10 @@ class LabelTable(Strict):
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
+    levels: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
+    """`levels`: the gray levels of each class in the files that `masks` names: liver = [21]."""
+    ignored_levels: list[Level] = []
+    """`levels`: gray levels of pixels that neither loss nor metric looks at: [255]."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""
     id_column: str = "ImageId"
@@ -155,10 +162,12 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
-        if (self.kind == "masks") != bool(self.masks or self.class_masks):
+        if self.kind != "levels" and (self.kind == "masks") != bool(self.masks or self.class_masks):
             raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
         if self.masks and self.class_masks:
             raise ValueError("give masks, or class_masks for several masks per image, not both")
+        if problem := levels_problem(self):
+            raise ValueError(problem)
         return self
 
 
@@ -223,11 +232,14 @@ class CompetitionSettings(Strict):
     title: str = ""
     """Name shown to people."""
     task: TaskName = "segmentation"
-    """What is predicted: a mask; or, of the whole image, classes (`classification`), one of several
+    """What is predicted: a mask, or several that may overlap; exactly one class per pixel
+    (`semantic-segmentation`); or, of the whole image, classes (`classification`), one of several
     ordered grades (`grades`) or a continuous number (`regression`)."""
     classes: list[str] = []
     """Names of the classes, in the order of the network's outputs; names of the grades from lowest
-    to highest. With segmentation an image has a mask of each class; without any it has one mask."""
+    to highest. With segmentation an image has a mask of each class; without any it has one mask.
+    With semantic segmentation the first one is the background: the pixels of no other class, which
+    the metric does not count."""
     output: GradeOutput = "classes"
     """Grades: what networks put out. `classes` = a probability for each grade, by cross-entropy;
     `regression` = one number, by squared or smooth absolute error; `ordinal` = the probability of
@@ -235,15 +247,17 @@ class CompetitionSettings(Strict):
     number_range: tuple[float, float] | None = None
     """Regression: lowest and highest number that can occur, such as [0, 228] months."""
     mirrored: list[tuple[str, str]] = []
-    """Segmentation: classes that are swapped when an image is mirrored: [["left", "right"]]."""
+    """Classes of masks or pixels that an image's mirror image swaps: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
     metric: Metric | OwnObject = "dice"
-    """The competition's score: `dice` and `mean-iou-thresholds` of masks; `f2-iou-thresholds` of a
-    mask's objects, one per row of the label table; `accuracy`, `f1`, `auroc` and `neg-log-loss`
-    (minus the logarithmic loss) of classes; `quadratic-weighted-kappa`, `accuracy` and `mae` (mean
-    absolute error) of grades; `mae` and `rmse` (root mean squared error) of numbers; or a function
-    of your own, `module:object`, of masks or classes (docs/extending.md)."""
+    """The competition's score: `dice`, `mean-iou` and `mean-iou-thresholds` of masks, with several
+    classes the mean over images and classes (a class that is neither there nor predicted scores 1);
+    `f2-iou-thresholds` of a mask's objects, one per row of the label table; `accuracy`, `f1`,
+    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes; `quadratic-weighted-kappa`,
+    `accuracy` and `mae` (mean absolute error) of grades; `mae` and `rmse` (root mean squared error)
+    of numbers; or a function of your own, `module:object`, of masks or classes
+    (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
@@ -275,6 +289,11 @@ class CompetitionSettings(Strict):
         return self.is_classification or self.of_numbers
 
     @property
+    def is_semantic(self) -> bool:
+        """Whether each pixel has exactly one class."""
+        return self.task == "semantic-segmentation"
+
+    @property
     def image_classes(self) -> list[str]:
         """Names of the classes of whole images; none where masks are predicted."""
         return self.classes if self.of_whole_images else []
@@ -286,8 +305,16 @@ class CompetitionSettings(Strict):
 
     @property
     def mask_classes(self) -> list[str]:
-        """Names of the masks where an image has several; none where it has one, or classes."""
-        return [] if self.of_whole_images else self.classes
+        """Names of the masks where an image has several; none where it has one, or classes.
+
+        The background of semantic segmentation has none: it is what the others leave.
+        """
+        return [] if self.of_whole_images else self.classes[self.is_semantic :]
+
+    @property
+    def labelled_masks(self) -> list[str]:
+        """Names of the masks in images.csv: those of the classes, and the ignored pixels."""
+        return [*self.mask_classes, *([IGNORED] if self.labels.ignored_levels else [])]
 
     @property
     def mirror(self) -> tuple[int, ...]:
@@ -327,6 +354,8 @@ class CompetitionSettings(Strict):
             )
         if not is_reference(self.metric) and classifies != (self.metric in CLASS_METRICS):
             raise ValueError(f'metric "{self.metric}" is not one of {self.task}')
+        if problem := class_map_problem(self):
+            raise ValueError(problem)
         if classifies and (len(set(self.classes)) != len(self.classes) or not self.classes):
             raise ValueError("classification needs classes = [...], each once")
         if not classifies and (self.exclusive or self.images.crop != "none"):
@@ -375,8 +404,11 @@ class CompetitionSettings(Strict):
             )
         if classes and self.labels.kind == "masks" and not named:
             raise ValueError("several masks per image need labels.class_masks")
-        if len(classes) > MOST_MASKS:
-            raise ValueError(f"an image may have {MOST_MASKS} masks, found {len(classes)} classes")
+        if len(classes) > MOST_MASKS and not self.is_semantic:
+            raise ValueError(
+                f"an image may have {MOST_MASKS} masks, found {len(classes)} classes. Where each "
+                'pixel has exactly one class, set task = "semantic-segmentation"'
+            )
 
     def _check_objects(self) -> None:
         """Raise ValueError unless a metric of objects can know them."""

@@ -47,16 +47,16 @@ class Loss(Strict):
     presence: Weight = 0.0
     """Binary cross-entropy of the presence head."""
     cross_entropy: Weight = 0.0
-    """Classification and grades: cross-entropy over exclusive classes."""
+    """Cross-entropy over exclusive classes or grades, or over the classes of a pixel."""
     mse: Weight = 0.0
     """Grades and regression: squared error of the number, its range being 1."""
     smooth_l1: Weight = 0.0
     """Grades and regression: smooth absolute error of the number, squared up to a tenth of its
     range."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Classification: share of the target that is spread evenly over all classes."""
+    """Exclusive and other classes: share of the target that is spread evenly over all classes."""
     class_weights: dict[str, Weight] | Literal["balanced"] = Field({})
-    """Classification: weight of a class, 1 unless given; `balanced` = by its rarity."""
+    """Weight of a class, 1 unless given; classification: `balanced` = by its rarity."""
 
     own: dict[OwnObject, Weight] = Field({})
     """Weights of losses of your own, by `module:object` (docs/extending.md); they may stand

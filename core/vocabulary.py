@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 # Metrics, better when higher.
-PixelMetric = Literal["dice", "mean-iou-thresholds"]
+PixelMetric = Literal["dice", "mean-iou", "mean-iou-thresholds"]
 ObjectMetric = Literal["f2-iou-thresholds"]
 ClassMetric = Literal["accuracy", "f1", "auroc", "neg-log-loss"]
 GradeMetric = Literal["quadratic-weighted-kappa", "accuracy", "mae"]
@@ -52,11 +52,11 @@ RuleChoice = Literal["centre", "peak"]
 
 # Files.
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
-MaskLabels = Literal["rle", "masks"]
+MaskLabels = Literal["rle", "masks", "levels"]
 ClassLabels = Literal["folders", "column", "wide", "long"]
 LabelKind = Literal[MaskLabels, ClassLabels]
 NumberTask = Literal["grades", "regression"]
-TaskName = Literal["segmentation", "classification", NumberTask]
+TaskName = Literal["segmentation", "classification", "semantic-segmentation", NumberTask]
 Crop = Literal["none", "head"]
 
 

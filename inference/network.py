@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 Network = Callable[[torch.Tensor], Any]
 """Images (N, C, H, W) -> logits (N, M, H, W) of M masks; and presence logits (N, 1) with a head."""
+
+
+Activation = Literal["sigmoid", "softmax"]
+"""Masks that may overlap, or exactly one class per pixel."""
+
+
+def activate(logits: torch.Tensor, activation: Activation) -> torch.Tensor:
+    """Return probabilities, float32 (N, M, H, W); of a softmax they sum to one in each pixel."""
+    logits = logits.float()
+    return logits.softmax(dim=1) if activation == "softmax" else logits.sigmoid()
 
 
 class WrappedNetwork(ABC):

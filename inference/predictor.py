@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldfold.errors import InputError
 from goldfold.inference.merge import Merger
-from goldfold.inference.network import Network
+from goldfold.inference.network import Activation, Network, activate
 from goldfold.inference.retry import finite_or_retried
 from goldfold.inference.views import View, get_views
 from goldfold.progress import SILENT, Progress
@@ -52,6 +52,7 @@ class Predictor:
         names: of the networks' checkpoints, for messages.
         progress: is warned where a batch had to be predicted again in float32.
         warned: filled once it was.
+        activation: what makes probabilities of the logits of masks.
     """
 
     networks: Sequence[Network]
@@ -61,6 +62,7 @@ class Predictor:
     names: Sequence[str] = ()
     progress: Progress = SILENT
     warned: list[bool] = field(default_factory=list, repr=False, compare=False)
+    activation: Activation = "sigmoid"
 
     def __post_init__(self) -> None:
         """Refuse a predictor that has nothing to predict with."""
@@ -108,18 +110,27 @@ class Predictor:
         for network in networks:
             flags = []
             for view in self.views:
-                sight = see(network, images, view, device)
+                sight = see(network, images, view, device, self.activation)
                 mask.add(sight.mask)
                 if sight.presence is not None:
                     presence.add(sight.presence)
                 flags.append(sight.finite)
             finite.append(torch.stack(flags).all(dim=0))
         told = presence.result() if len(presence) else None
-        return (mask.result(), told), torch.stack(finite)
+        merged = mask.result()
+        if self.activation == "softmax":  # only the plain mean keeps the sum
+            merged = merged / merged.sum(dim=1, keepdim=True)
+        return (merged, told), torch.stack(finite)
 
 
 @torch.inference_mode()
-def see(network: Network, images: torch.Tensor, view: View, device: Device) -> Sight:
+def see(
+    network: Network,
+    images: torch.Tensor,
+    view: View,
+    device: Device,
+    activation: Activation = "sigmoid",
+) -> Sight:
     """Return the probability that a network gives in a view, laid back onto the images.
 
     A view changes nothing about whether there is something to see.
@@ -129,13 +140,14 @@ def see(network: Network, images: torch.Tensor, view: View, device: Device) -> S
         images: network input, float32 (N, C, H, W).
         view: one of `get_views`.
         device: where both are.
+        activation: what makes probabilities of the logits of masks.
     """
     looked = view.forward(images)
     if device.channels_last:
         looked = looked.contiguous(memory_format=torch.channels_last)
     with device.autocast():
         logits, told = split_output(network(looked))
-    probability = torch.sigmoid(logits.float())
+    probability = activate(logits, activation)
     height, width = images.shape[-2:]
     presence = None if told is None else torch.sigmoid(told.float())
     mask = view.inverse(probability, height, width)

@@ -123,7 +123,13 @@ class FoldAverages:
         inference, form = self.run.settings.inference, self.run.settings.competition
         views = get_views(inference.views, form.mirror)
         predictor = Predictor(
-            models, self.device, views, inference.merge, names=names, progress=self.run.progress
+            models,
+            self.device,
+            views,
+            inference.merge,
+            names=names,
+            progress=self.run.progress,
+            activation=self.run.task.activation,
         )
         judged = self.cache.ids_read(self.cache.rows(self.held_out["image_id"]))
         self.fold.require_held_out(judged, "comparing averages of weights")

@@ -71,6 +71,7 @@ def _built(
         dialect=None if masks is None else get_dialect(form.labels.dialect),
         size=size,
         channels=model.channels,
+        numbers=() if masks is None else run.task.mask_numbers,
         reading=reading_of(form.images),
         workers=run.workers,
         progress=run.progress,

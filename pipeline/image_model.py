@@ -191,6 +191,7 @@ class ImageModel:
                 self.facts["inference"]["merge"],
                 names=[str(checkpoint.path) for checkpoint in training.checkpoints],
                 progress=self.progress,
+                activation=self.decision.activation,
             )
         return self._predictors[key]
 

@@ -68,6 +68,7 @@ class Networks:
             inference.merge,
             names=[str(checkpoint.path) for checkpoint in checkpoints],
             progress=self.run.progress,
+            activation=self.run.task.activation,
         )
 
 

@@ -50,6 +50,7 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
         stage_run.settings,
         machine,
         class_weights=data.class_weights,
+        classes_per_pixel=data.images.classes_per_pixel,
         say=run.progress.say,
     )
     set_training_mode(network, stage_run.settings.frozen)

@@ -153,18 +153,19 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     model, stage = stage_run.job.model, stage_run.settings
     network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
-    step = build_step(network, stage, machine)
+    step = build_step(network, stage, machine, classes_per_pixel=task.classes_per_pixel)
     extent, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     count *= stage.accumulation
     shape = (count, *extent) if model.inputs == 1 else (count, *extent, model.inputs)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
     masks = random.integers(0, 2, task.target_shape(count, extent)).astype(np.uint8) * np.uint8(255)
+    batch = Batch(pixels, masks, np.arange(count), classes=task.classes_per_pixel)
     set_training_mode(network, stage.frozen)
     times = []
     for _ in range(MEASURED_STEPS + 1):
         began = perf_counter()
-        step.take(Batch(pixels, masks, np.arange(count)), 0.0)
+        step.take(batch, 0.0)
         times.append(perf_counter() - began)
     network.eval()
     device = machine.device

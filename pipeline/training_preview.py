@@ -75,6 +75,7 @@ def _row(
                 images.key(number),
                 crop=stage.crop_size,
                 soft=soft,
+                classes=images.classes_per_pixel > 0,
                 mirror=images.mirror,
             )
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+    from goldfold.inference.network import Activation
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.views import View
 
@@ -60,6 +61,11 @@ class ImageDecision(ABC):
     @abstractmethod
     def outputs(self) -> int:
         """How many numbers a network gives for an image, or for each of its pixels."""
+
+    @property
+    def activation(self) -> Activation:
+        """What makes probabilities of the logits of masks."""
+        return "sigmoid"
 
     @property
     @abstractmethod

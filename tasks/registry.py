@@ -25,6 +25,7 @@ _HOMES = {
     "segmentation": _Home(("masks", "Masks"), ("mask_images", "MaskImages")),
     "classification": _Home(("classes", "Classes"), ("class_images", "ClassImages")),
     "grades": _Home(("grades", "Numbers"), ("grade_images", "NumberImages")),
+    "semantic-segmentation": _Home(("semantic", "Semantic"), ("semantic_images", "SemanticImages")),
     "regression": _Home(("grades", "Numbers"), ("grade_images", "NumberImages")),
 }
 """By value of competition.task."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.image_size import ImageSize, SizeLike
+    from goldfold.inference.network import Activation
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
     from goldfold.inference.store import MapWriter
@@ -87,6 +88,16 @@ class Task(ABC):
     def cached_masks(self, train: pd.DataFrame) -> list[tuple[str, ...]] | None:
         """Return the encoded masks that the cache holds of each image, None for none."""
 
+    @property
+    def classes_per_pixel(self) -> int:
+        """How many classes a pixel may have where it has exactly one of them; 0 else."""
+        return 0
+
+    @property
+    def mask_numbers(self) -> tuple[int, ...]:
+        """Class number of each cached mask where a pixel has exactly one class; () else."""
+        return ()
+
     @abstractmethod
     def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which images have something to be found, (N,)."""
@@ -102,6 +113,11 @@ class Task(ABC):
     @abstractmethod
     def fold_data(self, lessons: Lessons) -> FoldData:
         """Return what a stage of a fold learns from and is validated on."""
+
+    @property
+    def activation(self) -> Activation:
+        """What makes probabilities of the logits of masks."""
+        return "softmax" if self.classes_per_pixel else "sigmoid"
 
     @abstractmethod
     def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:

@@ -10,8 +10,9 @@ from torch import nn
 
 from goldfold.image_size import compact_size
 from goldfold.own_code import is_reference
-from goldfold.settings import ModelSettings, StageSettings
+from goldfold.settings import Loss, ModelSettings, StageSettings
 from goldfold.training.compiled import compile_or_fall_back
+from goldfold.training.losses.class_map import ClassMapLoss
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.mixing import Mixing
 from goldfold.training.networks.build import build_model
@@ -112,12 +113,24 @@ def prepare_model(model: nn.Module, stage: StageSettings, machine: Machine) -> n
     return model.to(device=machine.device.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
+def build_loss(
+    loss: Loss, class_weights: Sequence[float] | None = None, classes_per_pixel: int = 0
+) -> nn.Module:
+    """Return the loss of a stage; arguments as in `build_step`."""
+    if not classes_per_pixel:
+        return WeightedLoss(**loss.shipped, class_weights=class_weights)
+    names = ("cross_entropy", "dice", "dice_over", "smoothing", "own")
+    parts = {name: loss.shipped[name] for name in names}
+    return ClassMapLoss(**parts, class_weights=class_weights)
+
+
 def build_step(
     model: nn.Module,
     stage: StageSettings,
     machine: Machine,
     *,
     class_weights: Sequence[float] | None = None,
+    classes_per_pixel: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Step:
     """Return how one step of this stage is taken on this machine.
@@ -127,6 +140,7 @@ def build_step(
         stage: loss, optimizer, accumulation, clipping.
         machine: device, ranks, compilation.
         class_weights: of the loss, one per class.
+        classes_per_pixel: where a pixel has exactly one class, how many there are.
         say: takes a line about what had to be done differently.
     """
     optimizer = build_optimizer(
@@ -141,7 +155,7 @@ def build_step(
     called = compile_or_fall_back(model, say) if machine.settings.compile else model
     return Step(
         model,
-        WeightedLoss(**stage.loss.shipped, class_weights=class_weights),
+        build_loss(stage.loss, class_weights, classes_per_pixel),
         optimizer,
         machine.device,
         gradient_clip=stage.gradient_clip,

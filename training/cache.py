@@ -4,7 +4,8 @@ A cache is three files beside each other, all rows in one order:
 
     train-512-gray.pixels.npy    (N, H, W) uint8, or (N, H, W, 3) for `rgb`
     train-512-gray.masks.npy     (M, H, W) uint8, 0 or 1: the non-empty masks only; where an image
-                                 has several masks, the c-th of them is the bit of value 2 ** c
+                                 has several masks, the c-th of them is the bit of value 2 ** c;
+                                 where a pixel has one class, its number (255: ignored)
     train-512-gray.json          ids, sizes, which mask belongs to which row, fingerprint
 
 The JSON is removed before the arrays are replaced and written after them, so arrays without
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.class_maps import IGNORED_NUMBER
 from goldfold.competitions.image import PLAIN, Reading
 from goldfold.competitions.rle import Dialect, is_empty
 from goldfold.errors import InputError, list_problems
@@ -56,7 +58,8 @@ class ImageCache:
         pixels: (N, H, W) or (N, H, W, 3) uint8.
         sizes: (N, 2) int64, height and width of the originals.
         labelled: whether the cache was built with masks.
-        classes: masks of an image, C.
+        classes: masks of an image, or classes of a pixel, C.
+        numbers: where a pixel has exactly one class, what each mask was painted with; else ().
         non_empty: (N,) bool, whether the original mask has pixels.
         neighbours: (N, K) int64, for each image the rows that it is shown with, or None.
     """
@@ -76,7 +79,10 @@ class ImageCache:
         self.image_size: ImageSize = height_and_width(facts["size"])
         self.channels: int = facts["channels"]
         self.labelled: bool = facts["labelled"]
+        self.numbers: tuple[int, ...] = tuple(facts.get("numbers", ()))
         self.classes: int = facts.get("classes", 1)
+        if self.numbers:
+            self.classes = 1 + sum(number != IGNORED_NUMBER for number in self.numbers)
         self.sizes: NDArray[np.int64] = np.array(facts["sizes"], dtype=np.int64).reshape(-1, 2)
         self._mask_rows: NDArray[np.int64] = np.array(facts["mask_rows"], dtype=np.int64)
         self.non_empty: NDArray[np.bool_] = self._mask_rows >= 0
@@ -129,16 +135,18 @@ class ImageCache:
     def mask(self, row: int) -> Mask:
         """Return the mask of a row, uint8 of 0 or 1; an empty one is made on the spot.
 
-        (H, W), or (C, H, W) where an image has several.
+        (H, W), or (C, H, W) where an image has several. Where a pixel has exactly one class, (H, W)
+        of class numbers.
         """
         if not self.labelled:
             raise ValueError(f"the cache {self.name} was built without masks")
         stored = self._mask_rows[row]
-        shape = self.image_size if self.classes == 1 else (self.classes, *self.image_size)
+        single = self.classes == 1 or bool(self.numbers)
+        shape = self.image_size if single else (self.classes, *self.image_size)
         if stored < 0:
             return np.zeros(shape, dtype=np.uint8)
         mask: Mask = self._masks[stored]
-        return mask if self.classes == 1 else unpack_masks(mask, self.classes)
+        return mask if single else unpack_masks(mask, self.classes)
 
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.int64]:
         """Return the rows of these images, in their order.
@@ -186,6 +194,7 @@ def build_cache(
     size: SizeLike,
     contents: Sequence[str] | None = None,
     channels: int = 1,
+    numbers: Sequence[int] = (),
     reading: Reading = PLAIN,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -207,6 +216,7 @@ def build_cache(
         size: to which images and masks are resized: a side, or (height, width), in pixels.
         contents: hashes of the files; of the present files unless given.
         channels: 1 or 3.
+        numbers: where a pixel has exactly one class: the number of each of an image's masks.
         reading: windows and the like.
         workers: threads that decode.
         progress: told of every image and of whether the cache was reused.
@@ -224,7 +234,15 @@ def build_cache(
     rows = _list_rows(image_ids, paths, contents, sizes, masks, dialect)
     classes = len(rows[0].masks)
     plan = CachePlan(
-        name, rows, masks is not None, dialect, height_and_width(size), channels, reading, classes
+        name,
+        rows,
+        masks is not None,
+        dialect,
+        height_and_width(size),
+        channels,
+        reading,
+        classes,
+        tuple(numbers) if masks is not None else (),
     )
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.class_maps import paint
 from goldfold.competitions.image import PLAIN, Reading, read_image
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
@@ -24,7 +25,7 @@ from goldfold.files import atomic_path, fingerprint, write_json
 from goldfold.image_size import ImageSize, compact_size
 from goldfold.progress import Progress
 from goldfold.training.opencv_threads import one_opencv_thread
-from goldfold.training.resize import resize_image, resize_mask
+from goldfold.training.resize import resize_class_map, resize_image, resize_mask
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -56,7 +57,10 @@ class CacheRow:
 
 @dataclass(frozen=True)
 class CachePlan:
-    """All that a cache is made from."""
+    """All that a cache is made from.
+
+    With `numbers`, a pixel has exactly one class, and each mask paints its pixels with one of them.
+    """
 
     name: str
     rows: Sequence[CacheRow]
@@ -66,6 +70,7 @@ class CachePlan:
     channels: int
     reading: Reading = PLAIN
     classes: int = 1
+    numbers: tuple[int, ...] = ()
 
     def fingerprint(self) -> str:
         """Return what changes with any input; of a file its content counts, not place or time."""
@@ -81,6 +86,8 @@ class CachePlan:
             how.append(str(self.reading))
         if self.classes > 1:
             how.append(self.classes)
+        if self.numbers:
+            how.append(list(self.numbers))
         return fingerprint([*how, rows])
 
     def mask_rows(self) -> list[int]:
@@ -137,6 +144,8 @@ def write_cache(
         "sizes": [[row.height, row.width] for row in plan.rows],
         "mask_rows": mask_rows,
     }
+    if plan.numbers:
+        facts["numbers"] = list(plan.numbers)
     write_json(facts_path, facts)
 
 
@@ -201,7 +210,13 @@ def _prepare(
 
 
 def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint8]:
-    """Return an image's masks at the cache's size, uint8 (H, W), the c-th in the bit 2 ** c."""
+    """Return an image's masks at the cache's size, uint8 (H, W).
+
+    The c-th is in the bit 2 ** c; where a pixel has one class, it is that class's number.
+    """
+    if plan.numbers:
+        class_map = paint(row.masks, plan.numbers, row.height, row.width, dialect)
+        return resize_class_map(class_map, *plan.image_size)
     packed = np.zeros(plan.image_size, np.uint8)
     for place, text in enumerate(row.masks):
         if text:

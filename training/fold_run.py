@@ -26,7 +26,7 @@ from goldfold.training.runtime import Machine
 from goldfold.training.trainer import Trainer
 from goldfold.training.validation import HeldOutImages
 
-__all__ = ["FoldData", "FoldRun", "train_fold"]
+__all__ = ["FoldData", "FoldRun", "HeldOutImages", "train_fold"]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class TrainingImages:
         rows: (L,) int64, their rows in the cache.
         pseudo: the others, if any.
         labels: (L, C) 0 to 255 where whole images have classes, uint8, or numbers, float32.
-        mirror: for each mask the place of the one that a mirror makes of it; () where all stay.
+        mirror: for each mask, or class of a pixel, the place of the one that a mirror makes of it;
+            () where all stay.
         fold: that is trained; it must hold none of the labelled images out.
 
     Raises:
@@ -59,6 +60,11 @@ class TrainingImages:
             self.fold.refuse_held_out(self.cache.ids_read(self.rows), "training")
 
     @property
+    def classes_per_pixel(self) -> int:
+        """How many classes a pixel may have where it has exactly one of them; 0 else."""
+        return self.cache.classes if self.cache.numbers else 0
+
+    @property
     def pseudo_labelled(self) -> int:
         """How many pseudo-labelled images there are, M."""
         return 0 if self.pseudo is None else len(self.pseudo.rows)
@@ -74,7 +80,8 @@ class TrainingImages:
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.
 
-        Of several masks per image, (C, H, W). Images with classes have empty ones.
+        Of several masks per image, (C, H, W). Images with classes have empty ones. Where a pixel
+        has exactly one class, (H, W) of class numbers, which are never soft.
         """
         beyond = number - len(self.rows)
         if self.labels is not None:
@@ -82,7 +89,7 @@ class TrainingImages:
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None
-        return self.pseudo.masks[beyond], True
+        return self.pseudo.masks[beyond], not self.classes_per_pixel
 
     def targets(self, numbers: NDArray[np.int64], masks: list[Pixels]) -> Targets:
         """Return what a batch of these images is to be: its masks, or (N, 1, C) in 255ths."""

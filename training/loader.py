@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,13 +34,15 @@ class Batch:
     Several masks per image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
     row with a pixel each, (N, 1, C), and so are numbers, as float32. Images and masks are arrays,
     or tensors in pinned memory. With `draws` they are still as the cache has them, and the device
-    augments them.
+    augments them. Where each pixel has exactly one of `classes`, masks are (N, H, W) of their
+    numbers, 255 for pixels without one.
     """
 
     images: Pixels
     masks: Pixels | NDArray[np.float32]
     numbers: NDArray[np.int64]
     draws: tuple[Draw, ...] | None = None
+    classes: int = 0
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -49,12 +51,14 @@ class Batch:
     def pinned(self) -> Batch:
         """Return the batch in memory that a GPU reads by itself, while this process goes on."""
         images, masks = torch.as_tensor(self.images), torch.as_tensor(self.masks)
-        return Batch(images.pin_memory(), masks.pin_memory(), self.numbers, self.draws)
+        return replace(self, images=images.pin_memory(), masks=masks.pin_memory())
 
     def part(self, places: slice) -> Batch:
         """Return some images of the batch."""
         draws = None if self.draws is None else self.draws[places]
-        return Batch(self.images[places], self.masks[places], self.numbers[places], draws)
+        return Batch(
+            self.images[places], self.masks[places], self.numbers[places], draws, self.classes
+        )
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,18 @@ def _looked(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> B
             images.key(number),
             crop=look.crop,
             soft=soft,
+            classes=images.classes_per_pixel > 0,
             mirror=images.mirror,
         )
         pixels.append(image)
-        masks.append(mask if soft else mask * np.uint8(255))
-    return Batch(np.stack(pixels), images.targets(numbers, masks), numbers)
+        masks.append(_coverage(images, mask, soft))
+    targets = images.targets(numbers, masks)
+    return Batch(np.stack(pixels), targets, numbers, classes=images.classes_per_pixel)
+
+
+def _coverage(images: TrainingImages, mask: NDArray[np.uint8], soft: bool) -> NDArray[np.uint8]:
+    """Return a mask as coverage, 0 to 255; class numbers stay what they are."""
+    return mask if soft or images.classes_per_pixel else mask * np.uint8(255)
 
 
 def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batch:
@@ -129,9 +140,9 @@ def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batc
         draws.append(
             draw(look.recipe, look.seed, look.epoch, key, size=image.shape[:2], crop=look.crop)
         )
-        mask = traded(mask, draws[-1], images.mirror)
-        masks.append(mask if soft else mask * np.uint8(255))
-    return Batch(np.stack(pixels), np.stack(masks), numbers, tuple(draws))
+        mask = traded(mask, draws[-1], images.mirror, classes=images.classes_per_pixel > 0)
+        masks.append(_coverage(images, mask, soft))
+    return Batch(np.stack(pixels), np.stack(masks), numbers, tuple(draws), images.classes_per_pixel)
 
 
 def _ahead(

@@ -91,6 +91,7 @@ def cached_pseudo_labels(
     image_ids: Sequence[str],
     read: Sequence[Callable[[str], Levels]],
     made_from: str,
+    resize: Callable[[Levels, int, int], Levels] = resize_image,
 ) -> PseudoLabels:
     """Return the pseudo-labels at the size of the training, resized once and kept.
 
@@ -101,6 +102,7 @@ def cached_pseudo_labels(
         image_ids: which images.
         read: for each class, what returns an image's coverage, uint8 (H, W) at its original size.
         made_from: fingerprint of the labels.
+        resize: makes (height, width) of what was read.
 
     Raises:
         OutputError: the cache cannot be written.
@@ -116,7 +118,7 @@ def cached_pseudo_labels(
             np.lib.format.write_array_header_1_0(file, header)
             for image_id in image_ids:
                 for of_class in read:
-                    file.write(resize_image(of_class(image_id), *height_and_width(size)).tobytes())
+                    file.write(resize(of_class(image_id), *height_and_width(size)).tobytes())
         write_json(path.with_suffix(".json"), facts)
     masks: Levels = np.load(path, mmap_mode="r" if image_ids else None, allow_pickle=False)
     return PseudoLabels(list(image_ids), masks)

@@ -30,6 +30,23 @@ def resize_image(image: NDArray[_Value], height: int, width: int) -> NDArray[_Va
     return resized
 
 
+def resize_class_map(class_map: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return the class map (H, W) at (height, width): of each pixel the class that covers most.
+
+    Of classes that cover as much the one with the lower number counts. A class too small or too
+    thin to cover most of any pixel vanishes.
+    """
+    if class_map.shape == (height, width):
+        return np.ascontiguousarray(class_map)
+    result = np.zeros((height, width), np.uint8)
+    most = np.zeros((height, width), np.float32)
+    for number in np.unique(class_map).tolist():
+        coverage = resize_image((class_map == number).astype(np.float32), height, width)
+        more = coverage > most
+        result[more], most[more] = number, coverage[more]
+    return result
+
+
 def resize_mask(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Return the 0/1 mask (H, W) at (height, width): pixels of which at least half is covered.
 

@@ -162,7 +162,8 @@ class Step:
     def _on_device(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalised images (N, C, S, S) and masks float32 (N, 1, S, S), 0 to 1.
 
-        Several masks per image are (N, M, S, S), classes (N, 1, 1, C).
+        Several masks per image are (N, M, S, S), classes (N, 1, 1, C); the numbers of the classes
+        of pixels are int64 (N, S, S).
         """
         device = self.device.device
         images, masks = torch.as_tensor(batch.images), torch.as_tensor(batch.masks)
@@ -173,9 +174,12 @@ class Step:
                 masks.to(device, non_blocking=True),
                 batch.draws,
                 self.image_size,
+                classes=batch.classes > 0,
             )
         pixels = network_input(images, device, channels_last=self.device.channels_last)
         masks = masks.to(device, non_blocking=True)
+        if batch.classes:
+            return pixels, masks.long()
         channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
         # A copy, as the batch is needed again where memory does not suffice.
         return pixels, channels.to(torch.float32, copy=True).div_(255.0)

@@ -75,7 +75,12 @@ class Trainer:
         self.facts = network_facts(model_settings, stage, classes)
         self.name = f"{run.folder.parents[2].name} {run.folder.parent.name} {run.folder.name}"
         self.step = build_step(
-            self.model, stage, machine, class_weights=data.class_weights, say=self._say
+            self.model,
+            stage,
+            machine,
+            class_weights=data.class_weights,
+            classes_per_pixel=self.images.classes_per_pixel,
+            say=self._say,
         )
         self.averages = Averages(self.model, stage.ema, stage.swa_from)
         self.history: list[Row] = []

@@ -333,8 +333,8 @@ class Recorder:
         return None if known is None else known[1]
 
     def _record_class_choices(self):
-        from goldfold.ensemble import class_blend, label_trials, labels
-        from goldfold.inference import labels as predicted
+        from goldfold.ensemble import class_blend, class_trials, fitted_blend
+        from goldfold.inference import class_prediction
         from goldfold.tasks import class_members
         from goldfold.tasks.classes import Classes
 
@@ -344,18 +344,18 @@ class Recorder:
             lambda found, *_: [(rows, found.image_ids) for rows in found.probability],
         )
         self._learning(
-            predicted,
+            class_prediction,
             "predict_classes",
             lambda found, _, __, ids: [(found.astype("float64"), ids)],
         )
         self._learning(Classes, "see_sets", seen_in_sets)
-        for owner in (labels, label_trials):
+        for owner in (class_blend, class_trials):
             self._wrap(owner, "merge_probabilities", self._merging)
             self._cross_fitting(owner, "cross_fit_probabilities")
-        self._wrap(class_blend.FittedBlend, "__call__", self._blending)
-        self._wrap(labels.ClassBlends, "chosen_on", self._class_blend)
-        self._choosing(labels, "best_thresholds", lambda _, probability: probability)
-        self._judging(labels, "decide")
+        self._wrap(fitted_blend.FittedBlend, "__call__", self._blending)
+        self._wrap(class_blend.ClassBlends, "chosen_on", self._class_blend)
+        self._choosing(class_blend, "best_thresholds", lambda _, probability: probability)
+        self._judging(class_blend, "decide")
 
     def _merging(self, merge):
         def wrapped(members, *words, **named):

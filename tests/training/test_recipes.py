@@ -36,6 +36,7 @@ SIZES = {
     "uw-madison": (38_496, 0.43),
     "airbus-ship": (192_555, 0.22),
     "aptos-2019-blindness": (3_662, 0.51),
+    "cholecseg8k": (8_080, 1.0),
 }
 """Images of a competition, and the share of those in which there is something to be found."""
 TINY = {"epochs": 1, "image_size": 64, "batch_size": 2, "validate_from": 1, "warmup_epochs": 0.0}

@@ -22,6 +22,8 @@ def augment_on_device(
     masks: torch.Tensor,
     draws: Sequence[Draw],
     size: SizeLike,
+    *,
+    classes: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images and masks after their changes, both uint8, as `augment` makes them.
 
@@ -32,28 +34,29 @@ def augment_on_device(
     Args:
         images: uint8 (N, H, W) or (N, H, W, C).
         masks: uint8 (N, H, W) or (N, C, H, W), coverage 0 to 255; those of 0 and 255 alone stay
-            so.
+            so; with `classes` (N, H, W) class numbers, taken from the nearest pixel.
         draws: the changes of each image.
         size: of the result, or of the cut where a draw has a corner: a side, or (height, width).
+        classes: whether masks hold the class of each pixel.
     """
     whole, cut = height_and_width(images.shape[1:3]), height_and_width(size)
     grid = torch.stack([_grid(draw, whole, cut, images.device) for draw in draws])
     pixels = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     sampled = _sample(pixels, grid)
     channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
-    coverage = _sample(channels, grid)
+    coverage = _sample(channels, grid, "nearest" if classes else "bilinear")
     hard = ((channels == 0) | (channels == 255)).flatten(1).all(dim=1)[:, None, None, None]
     binary = (coverage > COVERED).to(torch.uint8) * 255
     toned = _pixels_changed(_toned(sampled, draws), draws)
     result = toned[:, 0] if images.ndim == 3 else toned.permute(0, 2, 3, 1)
-    seen = torch.where(hard, binary, coverage)
+    seen = coverage if classes else torch.where(hard, binary, coverage)
     return result, seen[:, 0] if masks.ndim == 3 else seen
 
 
-def _sample(pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Return uint8 (N, C, H, W), bilinear, mirrored about the middle of the border's pixels."""
+def _sample(pixels: torch.Tensor, grid: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+    """Return uint8 (N, C, H, W), mirrored about the middle of the border's pixels."""
     sampled = F.grid_sample(
-        pixels.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=True
+        pixels.float(), grid, mode=mode, padding_mode="reflection", align_corners=True
     )
     return sampled.round_().clamp_(0, 255).to(torch.uint8)
 

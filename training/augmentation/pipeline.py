@@ -32,13 +32,15 @@ def augment(
     *,
     crop: SizeLike | None = None,
     soft: bool = False,
+    classes: bool = False,
     mirror: Sequence[int] = (),
 ) -> tuple[Pixels, Pixels]:
     """Return the image and its mask, changed alike; both are new arrays.
 
     Args:
         image: (H, W) or (H, W, C) uint8.
-        mask: (H, W) or (C, H, W) uint8, 0 or 1; with `soft` coverage of 0 to 255.
+        mask: (H, W) or (C, H, W) uint8, 0 or 1; with `soft` coverage of 0 to 255; with `classes`
+            (H, W) of class numbers.
         recipe: what may happen.
         seed: of the run, not negative.
         epoch: from 0.
@@ -47,19 +49,29 @@ def augment(
             half the image's size the bilinear sampling sees every pixel.
         crop: of a random cut out of the result that is returned instead, likewise.
         soft: leave the mask's values between 0 and 255 as the interpolation gives them.
-        mirror: for each of C masks the place of the one that a mirror makes of it; () if all stay.
+        classes: the mask holds the class of each pixel, which no interpolation may mix.
+        mirror: for each of C masks or classes the place of the one that a mirror makes of it; () if
+            all stay.
     """
     whole = height_and_width(image.shape[:2] if size is None else size)
     changes = draw(recipe, seed, epoch, index, size=whole, crop=crop)
-    return apply(image, traded(mask, changes, mirror), changes, whole, crop=crop, soft=soft)
+    mask = traded(mask, changes, mirror, classes=classes)
+    return apply(image, mask, changes, whole, crop=crop, soft=soft, classes=classes)
 
 
-def traded(mask: Pixels, changes: Draw, mirror: Sequence[int]) -> Pixels:
-    """Return an image's masks in the places that they have after these changes.
+def traded(mask: Pixels, changes: Draw, mirror: Sequence[int], *, classes: bool = False) -> Pixels:
+    """Return an image's masks, or its class numbers, as they are after these changes.
 
     A mirrored left lung looks like a right one; upside down each stays on its side of the image.
     """
-    return mask[list(mirror)] if mirror and changes.warp.flip else mask
+    if not mirror or not changes.warp.flip:
+        return mask
+    if not classes:
+        return mask[list(mirror)]
+    other = np.arange(256, dtype=np.uint8)
+    other[: len(mirror)] = mirror
+    traded_numbers: Pixels = other[mask]
+    return traded_numbers
 
 
 def apply(
@@ -70,6 +82,7 @@ def apply(
     *,
     crop: SizeLike | None = None,
     soft: bool = False,
+    classes: bool = False,
 ) -> tuple[Pixels, Pixels]:
     """Return image and mask after these changes; arguments as in `augment`."""
     whole = height_and_width(size)
@@ -79,7 +92,7 @@ def apply(
         image, mask = np.array(image[rows, columns]), np.array(mask[..., rows, columns])
     else:
         image, mask = warp_image_and_mask(
-            image, mask, changes.warp, whole, window=window, soft=soft
+            image, mask, changes.warp, whole, window=window, soft=soft, classes=classes
         )
     toned = image if changes.tones is None else cv2.LUT(image, changes.tones)
     if changes.pixels is NOTHING:

@@ -28,6 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BORDER = cv2.BORDER_REFLECT_101
+Sampler = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
+"""An image and OpenCV's interpolation -> what a warp shows of it."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,14 @@ def result_axes(
 
 
 def apply_map(
-    image: NDArray[np.uint8], map_x: NDArray[np.float32], map_y: NDArray[np.float32]
+    image: NDArray[np.uint8],
+    map_x: NDArray[np.float32],
+    map_y: NDArray[np.float32],
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.uint8]:
     """Return the image (H, W) or (H, W, C) sampled at the map, bilinearly, mirrored outside."""
     warped: NDArray[np.uint8] = cv2.remap(
-        image, map_x, map_y, interpolation=cv2.INTER_LINEAR, borderMode=_BORDER
+        image, map_x, map_y, interpolation=_of_maps(interpolation), borderMode=_BORDER
     )
     return warped
 
@@ -194,6 +199,7 @@ def warp_image_and_mask(
     *,
     window: Window | None = None,
     soft: bool = False,
+    classes: bool = False,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return image and mask seen through one map; of several masks, each.
 
@@ -205,18 +211,26 @@ def warp_image_and_mask(
         target: (height, width) of the whole result; the image's own unless given.
         window: the part of the result that is wanted; all unless given.
         soft: the mask is coverage, 0 to 255, before and after.
+        classes: the mask is (H, W) class numbers, taken from the nearest pixel.
     """
     source = image.shape[0], image.shape[1]
     sample = _sampler(warp, source, target or source, window or Window(0, 0, *(target or source)))
-    warped = sample(image)
+    warped = sample(image, cv2.INTER_LINEAR)
+    if classes:
+        return warped, sample(mask, cv2.INTER_NEAREST_EXACT)
     if mask.ndim == 2:
         return warped, _warped_mask(sample, mask, warped.shape[:2], soft)
     masks = [_warped_mask(sample, class_mask, warped.shape[:2], soft) for class_mask in mask]
     return warped, np.stack(masks)
 
 
+def _of_maps(interpolation: int) -> int:
+    """Return the interpolation as OpenCV's maps know it: their nearest pixel is exact."""
+    return cv2.INTER_NEAREST if interpolation == cv2.INTER_NEAREST_EXACT else interpolation
+
+
 def _warped_mask(
-    sample: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    sample: Sampler,
     mask: NDArray[np.uint8],
     shape: tuple[int, ...],
     soft: bool,
@@ -225,25 +239,25 @@ def _warped_mask(
     if not mask.any():
         return np.zeros(shape, dtype=np.uint8)
     if soft:
-        return sample(mask)
+        return sample(mask, cv2.INTER_LINEAR)
     # 0 and 255 give the interpolation eight bits to round in.
-    coverage = sample(mask * np.uint8(255))
+    coverage = sample(mask * np.uint8(255), cv2.INTER_LINEAR)
     return (coverage > 127).astype(np.uint8)
 
 
 def _sampler(
     warp: Warp, source: tuple[int, int], target: tuple[int, int], window: Window
-) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+) -> Sampler:
     """Return how an image is seen through the map; straight lines need no map in memory."""
     if warp.only_flips and target[0] <= source[0] and target[1] <= source[1]:
-        return lambda image: _resized(image, target, window, warp)
+        return lambda image, how: _resized(image, target, window, warp, how)
     if not warp.is_affine:
         map_x, map_y = sampling_map(warp, source, target, window)
-        return lambda image: apply_map(image, map_x, map_y)
+        return lambda image, how: apply_map(image, map_x, map_y, how)
     matrix, size = affine_matrix(warp, source, target, window), (window.width, window.height)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-    def sample(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def sample(image: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:
+        flags = _of_maps(how) | cv2.WARP_INVERSE_MAP
         seen: NDArray[np.uint8] = cv2.warpAffine(
             image, matrix, size, flags=flags, borderMode=_BORDER
         )
@@ -253,11 +267,15 @@ def _sampler(
 
 
 def _resized(
-    image: NDArray[np.uint8], target: tuple[int, int], window: Window, warp: Warp
+    image: NDArray[np.uint8],
+    target: tuple[int, int],
+    window: Window,
+    warp: Warp,
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.uint8]:
     """Return the window of a smaller image; OpenCV's linear resize samples where the map does."""
     rows, columns = window.slices
-    smaller = cv2.resize(image, (target[1], target[0]), interpolation=cv2.INTER_LINEAR)
+    smaller = cv2.resize(image, (target[1], target[0]), interpolation=interpolation)
     turned = smaller[:: -1 if warp.vertical_flip else 1, :: -1 if warp.flip else 1]
     return np.ascontiguousarray(turned[rows, columns])
 

@@ -1,0 +1,96 @@
+"""What semantic segmentation can and cannot have in its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from goldfold.vocabulary import ObjectMetric, Stacking, names_of
+
+if TYPE_CHECKING:
+    from goldfold.settings import EnsembleSettings
+    from goldfold.settings_competition import CompetitionSettings, LabelTable
+    from goldfold.settings_training import ModelSettings, StageSettings
+
+MOST_CLASSES = 255
+"""Classes of a pixel: the cache keeps one byte per pixel, whose largest number means ignored."""
+IGNORED = "ignored"
+"""What images.csv calls the pixels that neither loss nor metric looks at."""
+BINARY_LOSSES = ("bce", "focal", "lovasz", "tversky", "presence")
+"""Parts of the loss that look at one mask at a time."""
+
+
+def semantic_problem(stage: StageSettings) -> str:
+    """Return what a stage asks for that semantic segmentation does not have, "" if nothing."""
+    loss = stage.loss
+    if wrong := [name for name in BINARY_LOSSES if getattr(loss, name)]:
+        return (
+            f"loss.{wrong[0]} looks at one mask at a time; the classes of a pixel exclude each "
+            "other, so set loss = { bce = 0.0, cross_entropy = 1.0, dice = 1.0 }"
+        )
+    if loss.class_weights == "balanced":
+        return 'loss.class_weights = "balanced" counts images; give the weights by class'
+    if wrong := [name for name in ("mixup", "cutmix") if getattr(stage, name)]:
+        return f"{wrong[0]} belongs to classification"
+    return ""
+
+
+def semantic_conflicts(models: Sequence[ModelSettings], ensemble: EnsembleSettings) -> str:
+    """Return which settings of models and ensemble semantic segmentation lacks, "" if none."""
+    if headed := [model.name for model in models if model.presence_head]:
+        return f"model {headed[0]}: presence_head belongs to one mask per image; set it to false"
+    wrong = {
+        "ensemble.thresholds": ensemble.thresholds is not None,
+        "ensemble.post_processing": ensemble.post_processing != "off",
+        "ensemble.leave_empty": bool(ensemble.leave_empty),
+        "ensemble.rule": ensemble.rule != "centre",
+        "ensemble.presence_gate": ensemble.presence_gate != "auto",
+        "ensemble.min_area_candidates": ensemble.min_area_candidates is not None,
+        "ensemble.calibration": ensemble.calibration != "none",
+        f"ensemble.weights = {ensemble.weights!r}": ensemble.weights in names_of(Stacking),
+    }
+    if named := [name for name, is_set in wrong.items() if is_set]:
+        return (
+            f"{' and '.join(named)} cannot be set where each pixel has exactly one class: the "
+            "most likely class counts, from a least area that is chosen out of fold"
+        )
+    if ensemble.merge == "rank":
+        return (
+            'ensemble.merge = "rank" makes members equally bold class by class, so that classes '
+            "no longer compare; use mean, geometric or logit"
+        )
+    return ""
+
+
+def levels_problem(labels: LabelTable) -> str:
+    """Return what is wrong with the gray levels that stand for classes, "" if nothing."""
+    if labels.kind != "levels":
+        given = labels.levels or labels.ignored_levels
+        return 'levels and ignored_levels belong to kind = "levels"' if given else ""
+    if labels.class_masks or not (labels.masks and labels.levels):
+        return 'kind = "levels" needs masks and levels, and has no class_masks'
+    named = [level for levels in labels.levels.values() for level in levels]
+    named += labels.ignored_levels
+    twice = sorted({level for level in named if named.count(level) > 1})
+    return f"levels and ignored_levels name {twice[0]} more than once" if twice else ""
+
+
+def class_map_problem(form: CompetitionSettings) -> str:
+    """Return why the pixels of a competition cannot have exactly one class each, "" if they can."""
+    levels, classes = form.labels.levels, form.classes
+    if not form.is_semantic:
+        return 'labels.levels belong to task = "semantic-segmentation"' if levels else ""
+    if not 2 <= len(classes) <= MOST_CLASSES or IGNORED in classes:
+        return (
+            f"semantic segmentation needs 2 to {MOST_CLASSES} classes, the background first and "
+            f'none called "{IGNORED}"; found {len(classes)}'
+        )
+    problems = {
+        f'metric "{form.metric}" is not one of {form.task}': form.metric in names_of(ObjectMetric),
+        "classes names one twice": len(set(classes)) != len(classes),
+        'semantic segmentation needs labels.kind "levels" (one file per image) or "rle" (one row '
+        'per image and class), found "masks"': form.labels.kind == "masks",
+        f"labels.levels names {', '.join(levels)}; classes are {', '.join(classes)}": bool(levels)
+        and set(levels) != set(classes),
+    }
+    return next((text for text, is_so in problems.items() if is_so), "")
