@@ -37,7 +37,7 @@ from goldfold.training.stopping import StopRequest
 from goldfold.training.validation import ValidationImages, ValidationScore, validate
 
 MODEL = ModelSettings(
-    name="tiny", encoder="tu-lcnet_050", options={"decoder_channels": [16, 8, 8, 8, 8]}
+    name="tiny", encoder="tu-test_resnet", options={"decoder_channels": [16, 8, 8, 8, 8]}
 )
 STAGE = StageSettings(
     epochs=3,
@@ -463,7 +463,7 @@ def test_another_training_is_not_gone_on_with(tmp_path, data):
         train(tmp_path, data, made_from=other)
     message = str(caught.value)
     assert f"{tmp_path} holds a training made from other input:" in message
-    assert "model.encoder: it was 'tu-lcnet_050', now 'resnet50'" in message
+    assert "model.encoder: it was 'tu-test_resnet', now 'resnet50'" in message
     assert "seed: it was 0, now 1" in message
     assert "data:" not in message
     assert "--overwrite" in message
