@@ -554,6 +554,20 @@ def test_averages_are_checkpoints_like_any_other(first):
     assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
 
 
+@pytest.mark.parametrize("kind", ["raw", "ema", "swa"])
+def test_a_checkpoint_holds_the_weights_that_its_name_says(first, kind):
+    (last,) = [c for c in list_checkpoints(first) if (c.weights, c.epoch) == (kind, 3)]
+    expected = load_last_weights(first / "state", kind)
+    saved = load_model(last, torch.device("cpu")).state_dict()
+    assert saved.keys() == expected.keys()
+    learned = [name for name in saved if "running_" not in name and "num_batches" not in name]
+    assert all(torch.equal(saved[name], expected[name]) for name in learned)
+    others = {"raw", "ema", "swa"} - {kind}
+    for other in others:
+        weights = load_last_weights(first / "state", other)
+        assert not all(torch.equal(saved[name], weights[name]) for name in learned)
+
+
 def test_what_won_is_said(tmp_path, data):
     said = Stopper()
     train(tmp_path, data, stage=AVERAGED, progress=said)
