@@ -1,7 +1,7 @@
 # From a fresh clone, with nothing but make and Python 3.11 or newer:
 #
 #   make demo     install, then run everything on a synthetic competition
-#   make test     install, then run the tests          (make test ARGS="-k rle")
+#   make test     install, then run the tests on all cores (make test ARGS="-n 0 -k rle": on one)
 #   make lint     install, then check format, style and types
 #   make docs     install, then build the documentation into site/, without network
 #   make gpu-check  install, then measure goldfold on this machine's GPU into gpu-check/
@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	$(BIN)/goldfold demo demo
 
 test: $(VENV)/installed-tools
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 # The types are checked on a regular install, because mypy cannot follow an editable one.
 lint: $(VENV)/installed-tools

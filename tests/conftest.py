@@ -10,10 +10,14 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 # Before torch is imported: tiny tensors are fastest on one thread, and a run then has the same
 # bytes in this process as in another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Tests train in float32, whatever the processor: GOLDFOLD_BF16=auto lets them use bf16.
+os.environ.setdefault("GOLDFOLD_BF16", "off")
 
 SIZE = 96
 
@@ -86,22 +90,51 @@ def init_run():
 
 
 @pytest.fixture(scope="session")
-def synthetic(tmp_path_factory):
-    """Return a folder with `data`, a synthetic competition with quirks; nobody changes it."""
-    from goldfold.competitions.synthetic import synthesize
+def shared_folder(tmp_path_factory):
+    """Return a function that gives a folder, made once for all processes that run the tests.
 
-    folder = tmp_path_factory.mktemp("synthetic")
-    synthesize(folder / "data", train=24, test=8, size=SIZE, seed=0, quirks=True, workers=1)
-    return folder
+    `shared_folder(name, make)` calls make(folder) where no process has; nobody changes what it
+    made.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # that of the session, in which each process has one of its own
+
+    def get(name, make):
+        folder = base / "shared" / name
+        folder.parent.mkdir(exist_ok=True)
+        made = folder.with_name(f"{name}.made")
+        with FileLock(folder.with_name(f"{name}.lock")):
+            if not made.exists():
+                make(folder)
+                made.touch()
+        return folder
+
+    return get
 
 
 @pytest.fixture(scope="session")
-def finished(synthetic):
+def synthetic(shared_folder):
+    """Return a folder with `data`, a synthetic competition with quirks; nobody changes it."""
+    from goldfold.competitions.synthetic import synthesize
+
+    def make(folder):
+        synthesize(folder / "data", train=24, test=8, size=SIZE, seed=0, quirks=True, workers=1)
+
+    return shared_folder("synthetic", make)
+
+
+@pytest.fixture(scope="session")
+def finished(synthetic, shared_folder):
     """Return the run directory of a whole unbroken `goldfold run`; nobody changes it."""
-    run = make_run(synthetic / "data", synthetic / "runs" / "first")
-    done = run_command("run", run)
-    assert done.code == 0, done.err
-    return run
+
+    def make(folder):
+        run = make_run(synthetic / "data", synthetic / "runs" / "first")
+        done = run_command("run", run)
+        assert done.code == 0, done.err
+
+    shared_folder("finished", make)
+    return synthetic / "runs" / "first"
 
 
 @pytest.fixture

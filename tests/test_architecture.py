@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def name_of(file):
     return file.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree_of(file):
     return ast.parse(file.read_text(encoding="utf-8"), filename=name_of(file))
 

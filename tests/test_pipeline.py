@@ -292,7 +292,9 @@ def test_temporary_files_of_killed_commands_are_removed(copied, invoke):
 
 def test_interrupted_by_the_user(synthetic, killer, init_run, tmp_path):
     run = init_run(synthetic / "data", tmp_path / "run")
-    code, printed = killer("run", run, at="goldfold.training.step:Step.take", call=2,
+    assert killer("folds", "build", run)[0] == 0
+    words = ["train", "run", run, "--fold", 0]
+    code, printed = killer(*words, at="goldfold.training.step:Step.take", call=2,
                            when="before", signal=signal.SIGINT)  # fmt: skip
     assert code == 130
     assert (
@@ -300,7 +302,7 @@ def test_interrupted_by_the_user(synthetic, killer, init_run, tmp_path):
     )
     assert printed.endswith("The same command resumes from there.\n")
     assert "Traceback" not in printed
-    assert killer("run", run)[0] == 0
+    assert killer(*words)[0] == 0
 
 
 def test_terminated_by_the_system(synthetic, finished, killer, init_run):

@@ -33,7 +33,7 @@ def two(two_models, tmp_path):
     return tmp_path / "run"
 
 
-def test_ways_to_blend_are_compared(two, invoke):
+def test_ways_to_blend_are_compared(two, invoke, monkeypatch):
     done = invoke("ensemble", "blend", two, "--json")
     assert done.code == 0, done.err
     report = done.json
@@ -48,13 +48,16 @@ def test_ways_to_blend_are_compared(two, invoke):
         assert one["gain"]["low"] <= one["gain"]["mean"] <= one["gain"]["high"]
     assert [one["member"] for one in report["without_member"]] == ["one", "two"]
     assert json.loads((two / "blends.json").read_text()) == report
+    monkeypatch.setattr("goldfold.pipeline.blend_stage.compare_blends", lambda _: report)
     plain = invoke("ensemble", "blend", two)
     assert "better without: " in plain.out
     assert "next: goldfold ensemble run" in plain.out
 
 
-@pytest.mark.parametrize("merge", ["mean", "geometric", "logit", "rank"])
-@pytest.mark.parametrize("weights", ["equal", "hill-climb"])
+@pytest.mark.parametrize(
+    ("weights", "merge"),
+    [("equal", "geometric"), ("equal", "logit"), ("hill-climb", "mean"), ("hill-climb", "rank")],
+)
 def test_a_blend_goes_into_the_submission(two, invoke, merge, weights):
     words = ["--set", f"ensemble.merge={merge}", "--set", f"ensemble.weights={weights}"]
     done = invoke("ensemble", "run", two, *words, "--json")
@@ -159,7 +162,7 @@ def test_averages_are_compared_and_used(two, invoke):
         assert found["best"] in found["honest"]
         assert found["difference"]["predictions"] == [0, 0, 0]
         assert all(1 <= taken <= 3 for taken in found["taken"])
-    for way in ("best", "uniform", "greedy", "auto"):
+    for way in ("uniform", "auto"):
         words = ["--set", f"inference.average={way}"]
         assert invoke("predict", "run", two, *words).code == 0
         assert invoke("ensemble", "run", two, *words).code == 0

@@ -19,16 +19,16 @@ FOLD = "models/tiny/seed-0/fold-0"
 
 
 @pytest.fixture(scope="module")
-def staged(synthetic, init_run, invoke):
+def staged(synthetic, init_run, invoke, tmp_path_factory):
     """Return a run of two stages with a presence head that has gone all the way."""
-    run = init_run(synthetic / "data", synthetic / "runs" / "staged", TWO_STAGES)
+    run = init_run(synthetic / "data", tmp_path_factory.mktemp("staged") / "run", TWO_STAGES)
     done = invoke("run", run, "--set", "inference.checkpoints=1")
     assert done.code == 0, done.err
     return run
 
 
-def test_the_whole_is_the_sum_of_its_parts(staged, synthetic, init_run, invoke, contents):
-    run = init_run(synthetic / "data", synthetic / "runs" / "parts", TWO_STAGES)
+def test_the_whole_is_the_sum_of_its_parts(staged, synthetic, init_run, invoke, contents, tmp_path):
+    run = init_run(synthetic / "data", tmp_path / "run", TWO_STAGES)
     assert invoke("folds", "build", run).code == 0
     early = invoke("train", "run", run, "--fold", "0", "--stage", "2")
     assert early.code == 2

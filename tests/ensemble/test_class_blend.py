@@ -37,7 +37,7 @@ def make(seed, count=40, classes=2, metric="f1", exclusive=False):
     return make_truth(targets, metric, exclusive), probability
 
 
-@settings(max_examples=20)  # each is 800 scores by scikit-learn
+@settings(max_examples=8)  # each is 800 scores by scikit-learn
 @given(st.integers(0, 10_000), st.sampled_from(["f1", "accuracy"]))
 def test_thresholds_are_the_best_of_all(seed, metric):
     truth, probability = make(seed, metric=metric)

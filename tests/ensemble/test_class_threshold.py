@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -110,6 +110,7 @@ def score_as_submitted(folder, truth, flags):
     ).score  # fmt: skip
 
 
+@settings(max_examples=25)  # each writes stores and tables
 @given(questions(), st.sampled_from(MERGES))
 def test_the_reported_score_is_that_of_the_labels_that_are_submitted(question, merge):
     truth, tables = question
@@ -132,6 +133,7 @@ def test_the_reported_score_is_that_of_the_labels_that_are_submitted(question, m
             assert score_as_submitted(folder, truth, flags) == found.optimistic
 
 
+@settings(max_examples=25)  # each writes stores and tables
 @given(questions(members=1))
 def test_thresholds_hold_for_the_table_as_anyone_reads_it(question):
     truth, tables = question

@@ -45,7 +45,7 @@ def dice(predicted, true):
     return 2 * int((predicted & true).sum()) / total if total else 1.0
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10_000))
 def test_against_a_loop_over_all_rules_and_pixels(seed):
     maps, masks, presence = images(seed)

@@ -268,7 +268,7 @@ sys.path.insert(0, sys.argv[2])
 from test_store import FACTS, make_map
 from goldfold.inference.store import MapWriter
 number, writer = int(sys.argv[3]), MapWriter(Path(sys.argv[1]), FACTS, shared=True)
-for place in range(number, int(sys.argv[4]), 3):
+for place in range(number, int(sys.argv[4]), 2):
     writer.append(f"image-{place}", make_map(place % 50))
     print(place, flush=True)
 """
@@ -282,7 +282,7 @@ def sharing(path: Path, number: int, count: int) -> subprocess.Popen[str]:
 
 def test_several_processes_write_one_store(tmp_path: Path) -> None:
     path = tmp_path / "test.maps"
-    processes = [sharing(path, number, 240) for number in range(3)]
+    processes = [sharing(path, number, 240) for number in range(2)]
     for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0
@@ -297,7 +297,7 @@ def test_several_processes_write_one_store(tmp_path: Path) -> None:
 
 def test_a_killed_one_of_several_costs_at_most_its_last_map(tmp_path: Path) -> None:
     path = tmp_path / "test.maps"
-    processes = [sharing(path, number, 30_000) for number in range(3)]
+    processes = [sharing(path, number, 30_000) for number in range(2)]
     victim = processes[0].stdout
     assert victim is not None
     told = [int(victim.readline()) for _ in range(40)]

@@ -25,18 +25,21 @@ from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationImages
 
 NETWORKS = {
-    "unet": {"encoder": "tu-lcnet_050", "options": {"decoder_channels": [16, 8, 8, 8, 8]}},
+    "unet": {"encoder": "tu-test_resnet", "options": {"decoder_channels": [16, 8, 8, 8, 8]}},
     "unet-presence": {
-        "encoder": "tu-lcnet_050",
+        "encoder": "tu-test_resnet",
         "options": {"decoder_channels": [16, 8, 8, 8, 8]},
         "presence_head": True,
     },
     "vanilla-unet": {"architecture": "VanillaUnet", "options": {"filters": 4}},
-    "double-unet": {"architecture": "DoubleUnet", "encoder": "tu-lcnet_050"},
+    "double-unet": {"architecture": "DoubleUnet", "encoder": "tu-test_resnet"},
     "classifier": {"architecture": "Classifier", "encoder": "test_resnet"},
     "plain-cnn": {"architecture": "PlainCnn", "options": {"filters": 4}},
 }
 OF_CLASSES = ("classifier", "plain-cnn")
+CPU_FLAGS = Path("/proc/cpuinfo")
+# Where bf16 is emulated, a step takes many times as long, and nobody trains in it.
+NATIVE_BF16 = CPU_FLAGS.is_file() and "_bf16" in CPU_FLAGS.read_text(errors="ignore")
 # Of each the value that does more comes first: it fills up rows whose pairs are covered already.
 FACTORS = {
     "network": list(NETWORKS),
@@ -45,7 +48,7 @@ FACTORS = {
     "ema": [0.9, None],
     "swa_from": [0.5, None],
     "accumulation": [1, 2],
-    "bf16": [False, True],
+    "bf16": [False, True] if NATIVE_BF16 else [False],
     "channels_last": [True, False],
 }
 METRICS = ["dice", "neg-log-loss"]  # of masks, of classes

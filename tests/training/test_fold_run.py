@@ -37,7 +37,7 @@ from goldfold.training.stopping import StopRequest
 from goldfold.training.validation import ValidationImages, ValidationScore, validate
 
 MODEL = ModelSettings(
-    name="tiny", encoder="tu-lcnet_050", options={"decoder_channels": [16, 8, 8, 8, 8]}
+    name="tiny", encoder="tu-test_resnet", options={"decoder_channels": [16, 8, 8, 8, 8]}
 )
 STAGE = StageSettings(
     epochs=3,
@@ -463,7 +463,7 @@ def test_another_training_is_not_gone_on_with(tmp_path, data):
         train(tmp_path, data, made_from=other)
     message = str(caught.value)
     assert f"{tmp_path} holds a training made from other input:" in message
-    assert "model.encoder: it was 'tu-lcnet_050', now 'resnet50'" in message
+    assert "model.encoder: it was 'tu-test_resnet', now 'resnet50'" in message
     assert "seed: it was 0, now 1" in message
     assert "data:" not in message
     assert "--overwrite" in message
@@ -552,6 +552,20 @@ def test_averages_are_checkpoints_like_any_other(first):
         assert scores[row.epoch, "raw"] == row.score
         assert scores[row.epoch, "ema"] == row.ema_score
     assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
+
+
+@pytest.mark.parametrize("kind", ["raw", "ema", "swa"])
+def test_a_checkpoint_holds_the_weights_that_its_name_says(first, kind):
+    (last,) = [c for c in list_checkpoints(first) if (c.weights, c.epoch) == (kind, 3)]
+    expected = load_last_weights(first / "state", kind)
+    saved = load_model(last, torch.device("cpu")).state_dict()
+    assert saved.keys() == expected.keys()
+    learned = [name for name in saved if "running_" not in name and "num_batches" not in name]
+    assert all(torch.equal(saved[name], expected[name]) for name in learned)
+    others = {"raw", "ema", "swa"} - {kind}
+    for other in others:
+        weights = load_last_weights(first / "state", other)
+        assert not all(torch.equal(saved[name], weights[name]) for name in learned)
 
 
 def test_what_won_is_said(tmp_path, data):

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -53,7 +52,7 @@ validation = ValidationImages(
     held_out, [(40, 56)] * 4, [texts[i] for i in held_out], get_dialect("siim")
 )
 data = FoldData(cache, rows, cache.non_empty[rows], validation, "dice")
-settings = ModelSettings(name="tiny", encoder="tu-lcnet_050",
+settings = ModelSettings(name="tiny", encoder="tu-test_resnet",
                          options={"decoder_channels": [16, 8, 8, 8, 8]})
 stage = StageSettings(epochs=2, image_size=32, batch_size=6, ema=0.9,
                       augmentation="strong", keep_checkpoints=9)
@@ -167,34 +166,33 @@ def test_alone_there_is_nothing_to_do(monkeypatch):
     alone.end_process()
 
 
-def test_the_command_under_torchrun(tmp_path):
+def test_the_command_under_torchrun(tmp_path, invoke):
     """`torchrun -m goldfold train run` trains one fold with two processes and prints once."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-    def goldfold(*words, ranks=1):
-        front = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        done = subprocess.run(
-            [sys.executable, *(front if ranks > 1 else []), "-m", "goldfold", *map(str, words)],
-            capture_output=True, text=True, check=False, timeout=240, env=environment,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    data, run = tmp_path / "data", tmp_path / "run"
-    goldfold("competition", "synthesize", data, "--train", 24, "--test", 4, "--size", 64)
-    goldfold(
-        "init", "siim-acr-pneumothorax", "--data", data, "-o", run, "--recipe", "demo",
-        "--set", "competition.images.shape=[64,64]", "--set", "folds.count=2",
-    )  # fmt: skip
-    goldfold("folds", "build", run)
     small = (
-        'models=[{name="tiny", encoder="tu-lcnet_050", options={decoder_channels=[16,8,8,8,8]}, '
+        'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]}, '
+        "stages=[{epochs=1, image_size=64, batch_size=6}]}]"
     )
-    small += "stages=[{epochs=1, image_size=64, batch_size=6}]}]"
-    words = ["train", "run", run, "--fold", "0", "--set", small, "--set", "inference.checkpoints=1"]
-    printed = goldfold(*words, ranks=2)
-    assert printed.count("next: goldfold predict run") == 1
-    folder = Path(run) / "models/tiny/seed-0/fold-0/stage-1"
+    data, run = tmp_path / "data", tmp_path / "run"
+    sets = [small, "competition.images.shape=[64,64]", "folds.count=2", "inference.checkpoints=1"]
+    for words in (
+        ("competition", "synthesize", data, "--train", 24, "--test", 4, "--size", 64),
+        ("init", "siim-acr-pneumothorax", "--data", data, "-o", run,
+         *(word for one in sets for word in ("--set", one))),
+        ("folds", "build", run),
+    ):  # fmt: skip
+        done = invoke(*words)
+        assert done.code == 0, done.err
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            "-m", "goldfold", "train", "run", str(run), "--fold", "0",
+        ],
+        capture_output=True, text=True, check=False, timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("next: goldfold predict run") == 1
+    folder = run / "models/tiny/seed-0/fold-0/stage-1"
     assert json.loads((folder / "result.json").read_text())["epochs"] == 1
     history = pd.read_csv(folder / "history.csv")
     assert history["images"].tolist() == (history["non_empty"] + history["empty"]).tolist()

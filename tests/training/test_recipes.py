@@ -1,5 +1,7 @@
 """Every shipped recipe: it loads, and trains a tiny epoch of each of its stages."""
 
+import json
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -19,7 +21,7 @@ from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.class_validation import LabelledImages
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.networks import split_output
+from goldfold.training.networks import build_model, split_output
 from goldfold.training.runtime import Machine
 from goldfold.training.stage_plan import StagePlan
 from goldfold.training.validation import ValidationImages
@@ -137,18 +139,62 @@ def grade_data(cache, form, stage):
     return task_of(form).fold_data(lessons)
 
 
+@cache
+def answers_of(architecture, encoder, channels, presence_head, classes, options):
+    """Return the shapes of what a network answers to an image of 64 px, without any numbers."""
+    with torch.device("meta"):
+        network = build_model(
+            architecture, encoder, channels=channels, presence_head=presence_head,
+            classes=classes, options=json.loads(options),
+        )  # fmt: skip
+        logits, presence = split_output(network.eval()(torch.zeros(1, channels, 64, 64)))
+    return tuple(logits.shape), presence is not None
+
+
+@pytest.mark.parametrize(("preset", "recipe"), RECIPES)
+def test_every_network_of_a_recipe_can_be_built_and_answers_as_the_task_asks(
+    preset, recipe, tmp_path
+):
+    settings = settings_of(preset, recipe, tmp_path)
+    form = settings.competition
+    for model in settings.models:
+        shape, presence = answers_of(
+            model.architecture, model.encoder, model.inputs, model.presence_head,
+            form.outputs, json.dumps(model.options),
+        )  # fmt: skip
+        assert shape == ((1, 1, 1, form.outputs) if form.of_whole_images else
+                         (1, form.outputs, 64, 64))  # fmt: skip
+        assert presence == model.presence_head
+
+
+def small(model):
+    """Return a model of the same architecture, with a small encoder and few channels."""
+    options, encoder = dict(model.options), model.encoder
+    if model.architecture in ("PlainCnn", "VanillaUnet"):
+        options["filters"] = 4
+    elif model.architecture == "Classifier":
+        encoder = "test_resnet"
+    elif model.architecture == "DoubleUnet":
+        encoder = "tu-test_resnet"
+    else:
+        encoder = "tu-test_resnet"
+        if model.architecture.startswith("Unet"):
+            options["decoder_channels"] = [16] * options.get("encoder_depth", 5)
+    changed = {"encoder_weights": "none", "encoder": encoder, "options": options}
+    return model.model_copy(update=changed)
+
+
 @pytest.mark.parametrize(("preset", "recipe"), RECIPES)
 def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
     preset, recipe, tmp_path, caches, mask_texts
 ):
     settings = settings_of(preset, recipe, tmp_path)
     form = settings.competition
-    for model in settings.models:
+    for model in map(small, settings.models):
         # Two stages show how one hands over to the next; the others differ in figures alone.
-        plain = model.model_copy(update={"encoder_weights": "none"})
         before = None
         for number, stage in enumerate(model.stages[:2], 1):
-            small = stage.model_copy(update={**TINY, "crop_size": None, "pseudo_labels": None})
+            short = stage.model_copy(update={**TINY, "crop_size": None, "pseudo_labels": None})
             masks = max(1, len(form.mask_classes))
             cache = caches(model.channels, masks)
             if model.neighbours:
@@ -166,7 +212,7 @@ def test_every_recipe_trains_a_tiny_epoch_of_each_stage(
             folder = tmp_path / model.name / f"stage-{number}"
             run = FoldRun(folder, 0, {"stage": number}, before)
             machine = Machine(Device(torch.device("cpu"), None, "CPU, float32"))
-            result = train_fold(run, plain, small, data, machine=machine)
+            result = train_fold(run, model, short, data, machine=machine)
             assert result["skipped_steps"] == 0
             before = folder
         network = load_model(list_checkpoints(before)[0], torch.device("cpu"))
