@@ -13,8 +13,9 @@ import numpy as np
 from scipy.special import expit
 
 from goldfold.ensemble.blend_ways import blend_ways
-from goldfold.ensemble.class_blend import ClassBlends, Truth, assess_class_probabilities
+from goldfold.ensemble.class_blend import ClassBlends, assess_class_probabilities
 from goldfold.ensemble.class_merge import MERGES
+from goldfold.ensemble.class_truth import Truth
 
 FOLDS = 5
 UNSEEN = 20_000

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from goldfold.competitions.class_metric import decide
-from goldfold.ensemble.class_blend import Truth
 from goldfold.ensemble.class_intervals import ResampledRatios
 from goldfold.ensemble.class_threshold import best_threshold
+from goldfold.ensemble.class_truth import Truth
 
 SIZES = ((600, 1), (5856, 1), (20_000, 6))
 """Images and classes; 5,856 are those of chest-xray-pneumonia."""

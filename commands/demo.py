@@ -35,15 +35,25 @@ def demo(
 
     from goldfold.commands import init as init_command
     from goldfold.commands import show
-    from goldfold.commands.competition import make_synthetic
     from goldfold.commands.opening import open_run
     from goldfold.commands.run import run_all
     from goldfold.commands.submit import check_command
+    from goldfold.competitions.synthetic.kinds import KINDS, make_competition
 
     began = time.monotonic()
     data, run_folder = folder / "data", folder / "run"
     changes = [f"competition.images.shape=[{size}, {size}]", *(assignments or [])]
-    make_synthetic(data, train, test, size, seed, quirks=False, overwrite=overwrite)
+    lines = make_competition(
+        KINDS[PRESET],
+        data,
+        train=train,
+        test=test,
+        size=size,
+        seed=seed,
+        overwrite=overwrite,
+        progress=show.terminal_progress(),
+    )
+    show.lines(lines)
     show.out()
     init_command.init(
         preset=PRESET,

@@ -13,7 +13,7 @@ from goldfold.errors import did_you_mean, plural
 from goldfold.own_code import IN_WORDS
 from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings import VIEW_PATTERN
-from goldfold.settings_competition import MASK_PATTERN
+from goldfold.settings_files import MASK_PATTERN
 
 _LONG = 60  # characters of a found value that are shown
 _EXPECTED = {

@@ -15,7 +15,7 @@ from pydantic import (
 
 from goldfold.augmentation_levels import Recipe, get_recipe
 from goldfold.own_code import OwnObject
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import AugmentationLevel, Distortion, names_of
 
 Probability = Annotated[float, Field(ge=0, le=1)] | None

@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from goldfold.own_code import OwnObject
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import DiceOver, PixelLoss, names_of
 
 Weight = Annotated[float, Field(ge=0.0)]

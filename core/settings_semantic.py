@@ -9,7 +9,8 @@ from goldfold.vocabulary import ObjectMetric, Stacking, names_of
 
 if TYPE_CHECKING:
     from goldfold.settings import EnsembleSettings
-    from goldfold.settings_competition import CompetitionSettings, LabelTable
+    from goldfold.settings_competition import CompetitionSettings
+    from goldfold.settings_files import LabelTable
     from goldfold.settings_training import ModelSettings, StageSettings
 
 MOST_CLASSES = 255

@@ -11,7 +11,7 @@ from goldfold.image_size import height_and_width, size_name
 from goldfold.network_options import OPTIONS, encoder_problems, option_problems
 from goldfold.own_code import NameOrOwnObject, OwnObject
 from goldfold.settings_augmentation import AugmentationSetting
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.settings_loss import Loss
 from goldfold.vocabulary import (
     FrozenPart,

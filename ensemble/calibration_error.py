@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from goldfold.competitions.class_metric import CLIP, scored_classes
-from goldfold.ensemble.class_blend import Truth
+from goldfold.ensemble.class_truth import Truth
 
 FloatArray = NDArray[np.float64]
 

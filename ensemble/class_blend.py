@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.class_measures import reported_score
-from goldfold.competitions.class_metric import HALF, class_metric_score, decide, scored_classes
+from goldfold.competitions.class_metric import HALF, decide, scored_classes
 from goldfold.ensemble.calibration import class_curves
 from goldfold.ensemble.calibration_curve import Curve
 from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.ensemble.class_threshold import best_threshold
+from goldfold.ensemble.class_truth import Scorable, Truth, targets_of
 from goldfold.ensemble.fitted_blend import FittedBlend, calibrated
 from goldfold.ensemble.stacking import stack_classes, stack_shares
 from goldfold.ensemble.weights import choose_weights
-from goldfold.errors import InputError
 from goldfold.folds.parts import names_of, refuse_judging
 from goldfold.vocabulary import Stacking
 from goldfold.vocabulary import names_of as vocabulary_names
@@ -26,84 +24,6 @@ from goldfold.vocabulary import names_of as vocabulary_names
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Targets = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is true of images, and how it is scored.
-
-    Attributes:
-        targets: (N, C) of 0 and 1.
-        classes: C names.
-        exclusive: exactly one class an image.
-        metric: name of a metric of classes.
-        class_weights: (C,) of the logarithmic loss.
-        image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
-    """
-
-    targets: Targets
-    classes: tuple[str, ...]
-    exclusive: bool
-    metric: str
-    class_weights: tuple[float, ...]
-    image_ids: Sequence[str] | None = None
-
-    @property
-    def names(self) -> NDArray[np.str_]:
-        """The ids of the images, (N,)."""
-        return names_of(self.image_ids, len(self.targets))
-
-    def of(self, which: NDArray[np.bool_]) -> Truth:
-        """Return the truth of some of the images."""
-        return replace(self, targets=self.targets[which], image_ids=self.names[which].tolist())
-
-    def score(
-        self,
-        probability: FloatArray,
-        thresholds: Sequence[float] | None = None,
-        weights: FloatArray | None = None,
-    ) -> float:
-        """Return the score of probabilities (N, C), as searches and resampling compute it."""
-        return class_metric_score(
-            self.metric,
-            self.targets,
-            probability,
-            exclusive=self.exclusive,
-            class_weights=self.class_weights,
-            thresholds=thresholds,
-            weights=weights,
-        )
-
-    def reported_score(
-        self, probability: FloatArray, thresholds: Sequence[float] | None = None
-    ) -> float:
-        """Return the score of probabilities (N, C), as scikit-learn computes it."""
-        return reported_score(
-            self.metric,
-            self.targets,
-            probability,
-            exclusive=self.exclusive,
-            class_weights=self.class_weights,
-            thresholds=thresholds,
-        )
-
-
-class Scorable(Protocol):
-    """What is true of images, as far as a blend of rows needs to know: `Truth`, or of numbers."""
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether rows sum to one."""
-
-    @property
-    def names(self) -> NDArray[np.str_]:
-        """The ids of the images, (N,)."""
-
-    def of(self, which: NDArray[np.bool_]) -> Scorable:
-        """Return the truth of some of the images."""
-
-    def score(self, probability: FloatArray) -> float:
-        """Return the score of rows (N, C); higher is better."""
 
 
 class ClassObjective:
@@ -244,20 +164,6 @@ class ClassBlends:
         objective = ClassObjective(own, truth, self._merge)
         weights = tuple(choose_weights(self._weights, objective))
         return FittedBlend(self._merge, weights, exclusive, curves), objective.image_ids
-
-
-def targets_of(truth: Scorable) -> Targets:
-    """Return the targets that calibration and stacking are fitted to, (N, C).
-
-    Raises:
-        InputError: the truth is not one of classes.
-    """
-    if not isinstance(truth, Truth):
-        raise InputError(
-            "calibration and stacking are fitted to masks or classes, not to numbers: leave them "
-            "out."
-        )
-    return truth.targets
 
 
 def cross_fit_probabilities(

@@ -27,7 +27,7 @@ from goldfold.ensemble.decision_fields import (
 from goldfold.ensemble.fitted_blend import FittedBlend, read_fitted_blend
 from goldfold.ensemble.fitted_fields import ClassCalibration, Stacking, class_fit_problems
 from goldfold.files import read_json
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import MemberMerge
 
 FloatArray = NDArray[np.float64]

@@ -8,14 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldfold.competitions.class_metric import Ranked, log_losses, right_images, scored_classes
-from goldfold.ensemble.class_blend import (
-    FloatArray,
-    IntArray,
-    JudgedClasses,
-    Truth,
-    resampled_score,
-)
+from goldfold.ensemble.class_blend import FloatArray, IntArray, JudgedClasses, resampled_score
 from goldfold.ensemble.class_intervals import known_bounds
+from goldfold.ensemble.class_truth import Truth
 from goldfold.ensemble.honest import INTERVAL_LEVEL, group_interval
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import class_measures
 from goldfold.competitions.class_metric import Ranked, confusion_counts, scored_classes
-from goldfold.ensemble.class_blend import FloatArray, IntArray, Truth, resampled_score
+from goldfold.ensemble.class_blend import FloatArray, IntArray, resampled_score
+from goldfold.ensemble.class_truth import Truth
 from goldfold.ensemble.honest import INTERVAL_LEVEL
 
 RATIOS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")

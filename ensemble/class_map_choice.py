@@ -24,7 +24,7 @@ from goldfold.ensemble.decision_fields import (
 )
 from goldfold.ensemble.probability_scale import Scale, make_scale
 from goldfold.files import read_json
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import ViewMerge
 
 Levels = NDArray[np.uint8]

@@ -14,11 +14,11 @@ from goldfold.ensemble.class_blend import (
     FloatArray,
     IntArray,
     JudgedClasses,
-    Truth,
     best_thresholds,
     cross_fit_probabilities,
 )
 from goldfold.ensemble.class_merge import merge_probabilities
+from goldfold.ensemble.class_truth import Truth
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from goldfold.competitions.histogram import LEVELS
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 
 MOST_MEMBERS = 1000
 AGAIN = "Run `goldfold ensemble run` again."

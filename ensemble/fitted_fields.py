@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from goldfold.competitions.histogram import LEVELS
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import CalibrationCurve
 from goldfold.vocabulary import Stacking as StackingName
 

@@ -35,7 +35,7 @@ from goldfold.ensemble.probability_scale import Scale, member_scales
 from goldfold.ensemble.threshold import Rule, apply_rule
 from goldfold.errors import InputError
 from goldfold.files import read_json
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import MemberMerge
 
 Levels = NDArray[np.uint8]

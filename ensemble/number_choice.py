@@ -18,7 +18,7 @@ from goldfold.ensemble.decision_fields import AGAIN, MOST_MEMBERS, Words, weight
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import decide_numbers
 from goldfold.files import read_json
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.vocabulary import MemberMerge
 
 FloatArray = NDArray[np.float64]

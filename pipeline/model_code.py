@@ -14,7 +14,7 @@ from pydantic import Field
 from goldfold.errors import InputError, list_problems
 from goldfold.files import write_bytes
 from goldfold.own_code import MOST_BYTES, Source, own_references, parse, register, source_of
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 
 CODE_FOLDER = "code"
 

@@ -19,7 +19,7 @@ from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.settings_training import MOST_NEIGHBOURS, Size, SizeSetting
 from goldfold.vocabulary import (
     Crop,

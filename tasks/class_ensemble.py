@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.ensemble.class_blend import ClassAssessment, Truth
+    from goldfold.ensemble.class_blend import ClassAssessment
     from goldfold.ensemble.class_intervals import Bounds
+    from goldfold.ensemble.class_truth import Truth
     from goldfold.tasks.class_members import ClassMembers
     from goldfold.tasks.run_view import MemberSource, RunView
 
@@ -24,7 +25,7 @@ def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Tr
     from goldfold.competitions.class_labels import label_targets
     from goldfold.competitions.class_metric import class_weight_list
     from goldfold.competitions.images_table import CLASSES
-    from goldfold.ensemble.class_blend import Truth
+    from goldfold.ensemble.class_truth import Truth
 
     form = run.settings.competition
     known = images.drop_duplicates("image_id").set_index("image_id").loc[list(image_ids), CLASSES]

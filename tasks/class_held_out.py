@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.ensemble.class_blend import JudgedClasses, Truth
+    from goldfold.ensemble.class_blend import JudgedClasses
+    from goldfold.ensemble.class_truth import Truth
     from goldfold.inference.predictor import Predictor
     from goldfold.tasks.results import Judgement
     from goldfold.tasks.run_view import RunView

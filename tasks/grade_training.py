@@ -176,7 +176,7 @@ def see_number_sets(
     size = run.settings.inference.batch_size
     with run.progress.task(title, len(rows)) as task:
         for start in range(0, len(rows), size):
-            pixels = np.stack([cache.pixels[row] for row in rows[start : start + size]])
+            pixels = cache.images(rows[start : start + size])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
             seconds += took

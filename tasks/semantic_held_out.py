@@ -141,7 +141,6 @@ def _predict(
     retried: Callable[[int], None],
 ) -> tuple[torch.Tensor, NDArray[np.bool_]]:
     """Return the probabilities of a batch, and for which images the logits are finite."""
-    import numpy as np
     import torch
 
     from goldfold.inference.network import activate
@@ -149,7 +148,7 @@ def _predict(
     from goldfold.training.finite import checked_logits
 
     with torch.inference_mode():
-        pixels = np.stack([cache.pixels[row] for row in rows])
+        pixels = cache.images(rows)
         inputs = network_input(pixels, device.device, channels_last=device.channels_last)
         logits, finite = checked_logits(model, inputs, device, retried)
         return activate(logits, "softmax"), finite
@@ -227,7 +226,7 @@ def see_class_maps(
     with run.progress.task("held out", len(rows)) as task:
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
-            pixels = np.stack([cache.pixels[row] for row in rows[part]])
+            pixels = cache.images(rows[part])
             probability, _ = predictor.probability(pixels, ids[part])
             found.append(count_batch(probability, ids[part], true, run.workers))
             task.advance(len(pixels))
@@ -259,7 +258,7 @@ def see_class_map_sets(
     with run.progress.task(title, len(rows)) as task:
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
-            pixels = np.stack([cache.pixels[row] for row in rows[part]])
+            pixels = cache.images(rows[part])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, _look, ids[part])
             seconds += took

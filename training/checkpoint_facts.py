@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from goldfold.checked_json import check_json, read_checked
 from goldfold.network_options import encoder_problems, option_problems
 from goldfold.own_code import PATTERN as OWN_PATTERN
-from goldfold.settings_competition import Strict
+from goldfold.settings_files import Strict
 from goldfold.settings_training import MOST_INPUTS, SizeSetting
 
 MOST_BYTES = 1 << 20

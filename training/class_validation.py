@@ -138,7 +138,7 @@ def predict_held_out(
     for start in range(0, -(-len(rows) // ranks.world), batch_size):
         batch = mine[start : start + batch_size]
         if len(batch):
-            pixels = np.stack([cache.pixels[row] for row in rows[batch]])
+            pixels = cache.images(rows[batch])
             probability[batch], finite = _predict(model, pixels, exclusive, device, retried)
             unseen[batch] = ~finite
         check()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldfold.text_table import Line
+
 
 @dataclass(frozen=True)
 class ClassReport:
@@ -16,3 +18,11 @@ class ClassReport:
     patients: int
     quirks: tuple[str, ...] = field(default=())
     """The planted quirks, one line each."""
+
+    def lines(self, size: int) -> list[Line]:
+        """Return what people are told of it."""
+        return [
+            f"{self.folder}: {self.train_images:,} training and {self.test_images:,} test images "
+            f"of {self.patients:,} patients",
+            *(f"planted: {planted}" for planted in self.quirks),
+        ]

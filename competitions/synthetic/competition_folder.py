@@ -116,3 +116,8 @@ def _existing_report(folder: Path, request: dict[str, Any]) -> dict[str, Any] | 
         f"{folder} contains {content}; a synthetic competition needs a folder of its own. "
         "Choose another folder or remove this one."
     )
+
+
+def told_quirks(*quirks: tuple[str, tuple[str, ...]]) -> list[str]:
+    """Return how many images each quirk has, in words; nothing of quirks that no image has."""
+    return [f"with {what}: {len(ids)}" for what, ids in quirks if ids]

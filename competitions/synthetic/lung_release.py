@@ -15,6 +15,7 @@ from goldfold.competitions.synthetic.anatomy import Anatomy, draw_anatomy
 from goldfold.competitions.synthetic.competition_folder import (
     draw_all,
     known_report,
+    told_quirks,
     write_report,
 )
 from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
@@ -23,6 +24,7 @@ from goldfold.competitions.synthetic.projection import draw_projection
 from goldfold.errors import InputError
 from goldfold.files import whole_folder, write_bytes, write_text
 from goldfold.progress import SILENT, Progress
+from goldfold.text_table import Line
 
 ByteImage = NDArray[np.uint8]
 
@@ -44,6 +46,11 @@ class LungReport:
     imageless: tuple[str, ...] = ()
     """Masks without an image (quirk)."""
 
+    def lines(self, size: int) -> list[Line]:
+        """Return what people are told of it."""
+        counts = f"{self.folder}: {self.images:,} images, {self.mask_files:,} mask files"
+        return [counts, *told_quirks(("no mask", self.unlabelled), ("no image", self.imageless))]
+
 
 @dataclass(frozen=True)
 class _Image:
@@ -56,6 +63,11 @@ class _Image:
     anatomy: Anatomy
     height: int
     width: int
+
+
+def synthesize_training_lungs(folder: Path, *, train: int, test: int, **how: Any) -> LungReport:
+    """Write lungs as other competitions are written; there are no test images."""
+    return synthesize_lungs(folder, images=train, **how)
 
 
 def synthesize_lungs(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
 from goldfold.competitions.synthetic.generator import Request
+from goldfold.text_table import Line
 
 ByteImage = NDArray[np.uint8]
 
@@ -35,6 +36,14 @@ class MaskReport:
     label_rows: int
     quirks: tuple[str, ...] = ()
     """The planted quirks, one line each."""
+
+    def lines(self, size: int) -> list[Line]:
+        """Return what people are told of it."""
+        return [
+            f"{self.folder}: {self.train_images:,} training images, {self.with_mask:,} of them "
+            f"with a mask, {self.test_images:,} test images, {self.label_rows:,} label rows",
+            *(f"planted: {planted}" for planted in self.quirks),
+        ]
 
 
 @dataclass(frozen=True)

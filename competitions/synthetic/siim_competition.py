@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldfold.competitions.synthetic.competition_folder import known_report, write_report
+from goldfold.competitions.synthetic.competition_folder import (
+    known_report,
+    told_quirks,
+    write_report,
+)
 from goldfold.competitions.synthetic.patients import ImagePlan
 from goldfold.competitions.synthetic.siim_release import ReleasePlan, plan_release, write_release
 from goldfold.errors import InputError, list_problems
 from goldfold.files import whole_folder
 from goldfold.progress import SILENT, Progress
+from goldfold.text_table import Line, Table
 
 _VERSION = 1  # raise it whenever the same seed gives different bytes
 _SMALLEST, _LARGEST = 64, 4096
@@ -38,6 +43,19 @@ class SyntheticReport:
     """Training images without a row (quirk)."""
     imageless: tuple[str, ...] = ()
     """Ids in train-rle.csv without an image (quirk)."""
+
+    def lines(self, size: int) -> list[Line]:
+        """Return what people are told of it."""
+        test_positive = self.public_positive + self.private_positive
+        counts = [
+            ["training", self.train_images, self.train_patients, self.train_positive],
+            ["test", self.test_images, self.test_patients, test_positive],
+        ]
+        return [
+            f"{self.folder}: {size} x {size} px, {self.label_rows:,} label rows",
+            Table(["images", "number", "patients", "with pneumothorax"], counts),
+            *told_quirks(("no label row", self.unlabelled), ("no image", self.imageless)),
+        ]
 
 
 def synthesize(

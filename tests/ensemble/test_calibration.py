@@ -13,7 +13,7 @@ from goldfold.ensemble.blend import merge_maps
 from goldfold.ensemble.calibration import class_curves, fit_curve, level_table
 from goldfold.ensemble.calibration_curve import MIDDLES, describe_curve, read_curve
 from goldfold.ensemble.calibration_error import calibration_measures
-from goldfold.ensemble.class_blend import Truth
+from goldfold.ensemble.class_truth import Truth
 from goldfold.ensemble.probability_scale import make_scale
 from goldfold.errors import InputError
 

@@ -8,14 +8,10 @@ from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score
 
 from goldfold.competitions.class_metric import decide
-from goldfold.ensemble.class_blend import (
-    Truth,
-    assess_class_probabilities,
-    best_thresholds,
-    honest_score,
-)
+from goldfold.ensemble.class_blend import assess_class_probabilities, best_thresholds, honest_score
 from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
 from goldfold.ensemble.class_merge import merge_probabilities
+from goldfold.ensemble.class_truth import Truth
 from goldfold.errors import InputError
 
 

@@ -8,11 +8,11 @@ from goldfold.competitions.class_metric import decide
 from goldfold.ensemble.class_blend import (
     ClassBlend,
     JudgedClasses,
-    Truth,
     cross_fit_probabilities,
     honest_score,
 )
 from goldfold.ensemble.class_gain import class_gains
+from goldfold.ensemble.class_truth import Truth
 from goldfold.errors import LeakError
 
 IMAGES, GROUPS = 60, 20

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from goldfold.competitions.class_metric import decide
-from goldfold.ensemble.class_blend import Truth, honest_score, resampled_score
+from goldfold.ensemble.class_blend import honest_score, resampled_score
 from goldfold.ensemble.class_intervals import (
     RATIOS,
     ResampledRatios,
     bootstrap_classes,
     measures_of_classes,
 )
+from goldfold.ensemble.class_truth import Truth
 
 
 def make(seed, metric="f1", count=30, classes=2, exclusive=False):

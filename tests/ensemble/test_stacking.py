@@ -13,10 +13,10 @@ from goldfold.ensemble.blend_trials import try_blends
 from goldfold.ensemble.blend_ways import BlendWay, blend_ways, require_several
 from goldfold.ensemble.class_blend import (
     ClassBlends,
-    Truth,
     assess_class_probabilities,
     cross_fit_probabilities,
 )
+from goldfold.ensemble.class_truth import Truth
 from goldfold.ensemble.fitted_blend import describe_fitted_blend, read_fitted_blend
 from goldfold.ensemble.fitted_fields import (
     ClassCalibration,
