@@ -51,7 +51,7 @@ class CompetitionSettings(Strict):
     """What is predicted: a mask, or several that may overlap; exactly one class per pixel
     (`semantic-segmentation`); or, of the whole image, classes (`classification`), one of several
     ordered grades (`grades`) or a continuous number (`regression`)."""
-    classes: list[str] = []
+    classes: list[str] = Field([])
     """Names of the classes, in the order of the network's outputs; names of the grades from lowest
     to highest. With segmentation an image has a mask of each class; without any it has one mask.
     With semantic segmentation the first one is the background: the pixels of no other class, which
@@ -62,7 +62,7 @@ class CompetitionSettings(Strict):
     each step between neighbouring grades, by binary cross-entropy."""
     number_range: tuple[float, float] | None = None
     """Regression: lowest and highest number that can occur, such as [0, 228] months."""
-    mirrored: list[tuple[str, str]] = []
+    mirrored: list[tuple[str, str]] = Field([])
     """Classes of masks or pixels that an image's mirror image swaps: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
@@ -74,13 +74,13 @@ class CompetitionSettings(Strict):
     `accuracy` and `mae` (mean absolute error) of grades; `mae` and `rmse` (root mean squared error)
     of numbers; or a function of your own, `module:object`, of masks or classes
     (docs/extending.md)."""
-    metric_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    metric_weights: dict[str, Annotated[float, Field(ge=0)]] = Field({})
     """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
     """Where the images are."""
     labels: LabelTable = LabelTable()
     """Where the labels are."""
-    tables: list[ExtraTable] = []
+    tables: list[ExtraTable] = Field([])
     """Further facts: patient tables, depths, views."""
     submission: SubmissionFormat = SubmissionFormat()
     """The submission's form."""
