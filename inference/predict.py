@@ -57,6 +57,35 @@ def predict_maps(
         NotFiniteError: logits of an image are NaN or infinite, in float32 too.
         OutputError: the store cannot be written.
     """
+    return predict_arrays(
+        map_forward(predictor, image_ids, sizes, classes),
+        cache,
+        image_ids,
+        writer,
+        names=classes,
+        batch_size=batch_size,
+        share=share,
+        progress=progress,
+    )
+
+
+def map_forward(
+    predictor: Predictor,
+    image_ids: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    classes: Sequence[str] = ("",),
+) -> Forward[Seen]:
+    """Return how maps of images are predicted and stored, as 8-bit levels at the original size.
+
+    Args:
+        predictor: the checkpoints of one fold.
+        image_ids: of all images, in the order of the store.
+        sizes: original (height, width) of each.
+        classes: names of the masks of an image, "" where it has one.
+
+    Raises:
+        InputError: there is not one size per image.
+    """
     if len(sizes) != len(image_ids):
         raise InputError(
             f"expected one size for each image, found {len(sizes)} sizes "
@@ -71,16 +100,7 @@ def predict_maps(
             for name in classes:
                 yield map_name(image_ids[place], name), next(maps), told
 
-    return predict_arrays(
-        Forward(predictor.begin, maps_of),
-        cache,
-        image_ids,
-        writer,
-        names=classes,
-        batch_size=batch_size,
-        share=share,
-        progress=progress,
-    )
+    return Forward(predictor.begin, maps_of)
 
 
 Array = tuple[str, Stored, float | None]

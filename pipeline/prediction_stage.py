@@ -83,6 +83,7 @@ def _predict_one(
     Raises:
         LeakError: the checkpoints have seen an image that they are to predict out of fold.
     """
+    from goldfold.inference.predict import predict_arrays
     from goldfold.inference.store import MapWriter
     from goldfold.pipeline.predictions import (
         discarded_because,
@@ -115,11 +116,12 @@ def _predict_one(
             run.progress.say(f"{name}: resuming after {done:,} of {len(chosen):,} images")
         predictor = networks.predictor(caches[form])
         run.progress.say(f"{name}: {networks.description}")
-        run.task.predict(
-            predictor,
+        predict_arrays(
+            run.task.forward(predictor, chosen),
             caches[form],
-            chosen,
+            list(chosen["image_id"]),
             writer,
+            names=run.task.records,
             batch_size=run.settings.inference.batch_size,
             share=share,
             progress=run.progress,

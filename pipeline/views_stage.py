@@ -42,6 +42,7 @@ def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> di
     from goldfold.pipeline.image_caches import training_cache
     from goldfold.pipeline.networks import Networks
     from goldfold.pipeline.predictions import image_size, images_to_predict
+    from goldfold.tasks.results import SetsOfViews
     from goldfold.tasks.view_sets import rows_of_sets, sets_of
 
     sets = sets_of(names)
@@ -53,9 +54,8 @@ def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> di
         run.fold(job.fold).require_held_out(judged, "comparing views")
         predictor = Networks(run, job).predictor(cache)
         title = f"views {job.model.name} seed-{job.seed} fold-{job.fold}"
-        of_job, took = run.task.see_sets(
-            run, predictor, cache, held_out, names, list(sets.values()), title
-        )
+        views = SetsOfViews(names, list(sets.values()), title)
+        of_job, took = run.task.see_sets(run, predictor, cache, held_out, views)
         seen.append(of_job)
         tables.append(held_out)
         seconds += took

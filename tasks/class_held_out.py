@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.class_blend import JudgedClasses
     from goldfold.ensemble.class_truth import Truth
     from goldfold.inference.predictor import Predictor
-    from goldfold.tasks.results import Judgement
+    from goldfold.tasks.results import Judgement, SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
 
@@ -102,9 +102,7 @@ def see_class_sets(
     predictor: Predictor,
     cache: ImageCache,
     held_out: pd.DataFrame,
-    names: Sequence[str],
-    sets: Sequence[tuple[int, ...]],
-    title: str,
+    compared: SetsOfViews,
 ) -> tuple[FloatArray, FloatArray]:
     """Return probabilities under each set of views, (sets, N, C), and seconds (V,).
 
@@ -121,18 +119,18 @@ def see_class_sets(
     from goldfold.training.batch import network_input
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
-    views, rows = get_views(list(names)), cache.rows(ids)
-    probability = np.zeros((len(sets), len(ids), len(form.classes)))
+    views, rows = get_views(list(compared.names)), cache.rows(ids)
+    probability = np.zeros((len(compared.sets), len(ids), len(form.classes)))
     seconds = np.zeros(len(views))
     look = partial(view_probabilities, exclusive=form.exclusive)
     size = run.settings.inference.batch_size
-    with run.progress.task(title, len(rows)) as task:
+    with run.progress.task(compared.title, len(rows)) as task:
         for start in range(0, len(rows), size):
             pixels = cache.images(rows[start : start + size])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
             seconds += took
-            for number, chosen in enumerate(sets):
+            for number, chosen in enumerate(compared.sets):
                 merger = Merger(predictor.merge)
                 # Networks outermost, as predictions are merged, so that both are the same bits.
                 for network in range(len(predictor.networks)):

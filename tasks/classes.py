@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldfold.tasks.results import Explanation, Judgement, Lessons, Taught
+from goldfold.tasks.results import Explanation, Judgement, Lessons, SetsOfViews, Taught
 from goldfold.tasks.run_view import MemberSource, RunView
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.image_size import ImageSize, SizeLike
+    from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
-    from goldfold.inference.store import MapWriter
-    from goldfold.progress import Progress
     from goldfold.submissions.class_compare import ClassComparison
     from goldfold.submissions.class_score import ClassScores
     from goldfold.submissions.layout import Layout
@@ -102,31 +101,11 @@ class Classes(Task):
 
     # --- prediction ----------------------------------------------------------------------------
 
-    def predict(
-        self,
-        predictor: Predictor,
-        cache: ImageCache,
-        chosen: pd.DataFrame,
-        writer: MapWriter,
-        *,
-        batch_size: int,
-        share: tuple[int, int],
-        progress: Progress,
-    ) -> None:
-        """Fill a store with rows of probabilities, float32 (C,)."""
+    def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
+        """Return how rows of probabilities are predicted, float32 (C,)."""
         from goldfold.inference.class_prediction import class_forward
-        from goldfold.inference.predict import predict_arrays
 
-        ids = list(chosen["image_id"])
-        predict_arrays(
-            class_forward(predictor, ids, self.form.exclusive),
-            cache,
-            ids,
-            writer,
-            batch_size=batch_size,
-            share=share,
-            progress=progress,
-        )
+        return class_forward(predictor, list(chosen["image_id"]), self.form.exclusive)
 
     def see(
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
@@ -142,14 +121,12 @@ class Classes(Task):
         predictor: Predictor,
         cache: ImageCache,
         held_out: pd.DataFrame,
-        names: Sequence[str],
-        sets: Sequence[tuple[int, ...]],
-        title: str,
+        views: SetsOfViews,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return probabilities under each set of views, (sets, N, C), and seconds (V,)."""
         from goldfold.tasks.class_held_out import see_class_sets
 
-        return see_class_sets(run, predictor, cache, held_out, names, sets, title)
+        return see_class_sets(run, predictor, cache, held_out, views)
 
     def score_of(
         self, run: RunView, held_out: pd.DataFrame

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from goldfold.inference.predictor import Predictor
     from goldfold.settings import CompetitionSettings
-    from goldfold.tasks.results import Lessons
+    from goldfold.tasks.results import Lessons, SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
     from goldfold.training.fold_run import FoldData
@@ -155,9 +155,7 @@ def see_number_sets(
     predictor: Predictor,
     cache: ImageCache,
     held_out: pd.DataFrame,
-    names: Sequence[str],
-    sets: Sequence[tuple[int, ...]],
-    title: str,
+    compared: SetsOfViews,
 ) -> tuple[FloatArray, FloatArray]:
     """Return places under each set of views, (sets, N, 1), and seconds (V,)."""
     from functools import partial
@@ -170,17 +168,17 @@ def see_number_sets(
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
     scale, exclusive = scale_of(form), sums_to_one(form)
-    views, rows = get_views(list(names)), cache.rows(ids)
-    place, seconds = np.zeros((len(sets), len(ids), 1)), np.zeros(len(views))
+    views, rows = get_views(list(compared.names)), cache.rows(ids)
+    place, seconds = np.zeros((len(compared.sets), len(ids), 1)), np.zeros(len(views))
     look = partial(view_probabilities, exclusive=exclusive)
     size = run.settings.inference.batch_size
-    with run.progress.task(title, len(rows)) as task:
+    with run.progress.task(compared.title, len(rows)) as task:
         for start in range(0, len(rows), size):
             pixels = cache.images(rows[start : start + size])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
             seconds += took
-            for number, chosen in enumerate(sets):
+            for number, chosen in enumerate(compared.sets):
                 merger = Merger(predictor.merge)
                 # Networks outermost, as predictions are merged, so that both are the same bits.
                 for network in range(len(predictor.networks)):

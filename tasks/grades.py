@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.settings_numbers import output_of
-from goldfold.tasks.results import Explanation, Judgement, Lessons, Taught
+from goldfold.tasks.results import Explanation, Judgement, Lessons, SetsOfViews, Taught
 from goldfold.tasks.run_view import MemberSource, RunView
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
     from goldfold.ensemble.number_scale import NumberScale
     from goldfold.image_size import ImageSize, SizeLike
+    from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
-    from goldfold.inference.store import MapWriter
-    from goldfold.progress import Progress
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
     from goldfold.tasks.grade_files import NumberComparison, NumberScores
@@ -111,26 +110,12 @@ class Numbers(Task):
 
     # --- prediction ----------------------------------------------------------------------------
 
-    def predict(
-        self,
-        predictor: Predictor,
-        cache: ImageCache,
-        chosen: pd.DataFrame,
-        writer: MapWriter,
-        *,
-        batch_size: int,
-        share: tuple[int, int],
-        progress: Progress,
-    ) -> None:
-        """Fill a store with what networks put out, float32 rows."""
+    def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
+        """Return how rows of what networks put out are predicted, float32."""
         from goldfold.inference.class_prediction import class_forward
-        from goldfold.inference.predict import predict_arrays
         from goldfold.tasks.grade_training import sums_to_one
 
-        ids = list(chosen["image_id"])
-        forward = class_forward(predictor, ids, sums_to_one(self.form))
-        how: dict[str, Any] = {"batch_size": batch_size, "share": share, "progress": progress}
-        predict_arrays(forward, cache, ids, writer, **how)
+        return class_forward(predictor, list(chosen["image_id"]), sums_to_one(self.form))
 
     def see(
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
@@ -146,14 +131,12 @@ class Numbers(Task):
         predictor: Predictor,
         cache: ImageCache,
         held_out: pd.DataFrame,
-        names: Sequence[str],
-        sets: Sequence[tuple[int, ...]],
-        title: str,
+        views: SetsOfViews,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return places under each set of views, (sets, N, 1), and seconds (V,)."""
         from goldfold.tasks.grade_training import see_number_sets
 
-        return see_number_sets(run, predictor, cache, held_out, names, sets, title)
+        return see_number_sets(run, predictor, cache, held_out, views)
 
     def score_of(
         self, run: RunView, held_out: pd.DataFrame

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.inference.views import View
     from goldfold.settings import CompetitionSettings
-    from goldfold.tasks.results import Judgement
+    from goldfold.tasks.results import Judgement, SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import Device
@@ -81,9 +81,7 @@ def see_mask_sets(
     predictor: Predictor,
     cache: ImageCache,
     held_out: pd.DataFrame,
-    names: Sequence[str],
-    sets: Sequence[tuple[int, ...]],
-    title: str,
+    compared: SetsOfViews,
 ) -> tuple[Histograms, NDArray[np.float64]]:
     """Return the histograms under each set of views, (sets, N C, 2 or 3, 256), and seconds (V,).
 
@@ -98,12 +96,12 @@ def see_mask_sets(
     from goldfold.training.batch import network_input
 
     form, device = run.settings.competition, predictor.device
-    true, views = HeldOutMasks(form, held_out), get_views(list(names), form.mirror)
+    true, views = HeldOutMasks(form, held_out), get_views(list(compared.names), form.mirror)
     rows = cache.rows(true.image_ids)
-    histograms = np.stack([empty_histograms(len(true.masks), true.objects) for _ in sets])
+    histograms = np.stack([empty_histograms(len(true.masks), true.objects) for _ in compared.sets])
     seconds = np.zeros(len(views))
     size = run.settings.inference.batch_size
-    with run.progress.task(title, len(rows)) as task:
+    with run.progress.task(compared.title, len(rows)) as task:
         for start in range(0, len(rows), size):
             places = range(start, min(start + size, len(rows)))
             pixels = cache.images(rows[place] for place in places)
@@ -111,7 +109,7 @@ def see_mask_sets(
             ids = [true.image_ids[place] for place in places]
             seen, took = timed_views(predictor, views, inputs, look_at_masks, ids)
             seconds += took
-            for number, chosen in enumerate(sets):
+            for number, chosen in enumerate(compared.sets):
                 merger = Merger(predictor.merge)
                 for place in chosen:
                     for probability in seen[place]:

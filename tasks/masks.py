@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldfold.tasks.results import Explanation, Judgement, Lessons, Taught
+from goldfold.tasks.results import Explanation, Judgement, Lessons, SetsOfViews, Taught
 from goldfold.tasks.run_view import MemberSource, RunView
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.image_size import ImageSize, SizeLike
+    from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
-    from goldfold.inference.store import MapWriter
-    from goldfold.progress import Progress
     from goldfold.submissions.compare import Comparison
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.mask_file import MaskReader
@@ -96,31 +95,12 @@ class Masks(Task):
 
     # --- prediction ----------------------------------------------------------------------------
 
-    def predict(
-        self,
-        predictor: Predictor,
-        cache: ImageCache,
-        chosen: pd.DataFrame,
-        writer: MapWriter,
-        *,
-        batch_size: int,
-        share: tuple[int, int],
-        progress: Progress,
-    ) -> None:
-        """Fill a store with 8-bit maps at original size."""
-        from goldfold.inference.predict import predict_maps
+    def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
+        """Return how 8-bit maps at original size are predicted."""
+        from goldfold.inference.predict import map_forward
 
-        predict_maps(
-            predictor,
-            cache,
-            list(chosen["image_id"]),
-            list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True)),
-            writer,
-            classes=self.records,
-            batch_size=batch_size,
-            share=share,
-            progress=progress,
-        )
+        sizes = list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True))
+        return map_forward(predictor, list(chosen["image_id"]), sizes, self.records)
 
     def see(
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
@@ -136,14 +116,12 @@ class Masks(Task):
         predictor: Predictor,
         cache: ImageCache,
         held_out: pd.DataFrame,
-        names: Sequence[str],
-        sets: Sequence[tuple[int, ...]],
-        title: str,
+        views: SetsOfViews,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return histograms under each set of views, (sets, N C, 2 or 3, 256), and seconds (V,)."""
         from goldfold.tasks.mask_held_out import see_mask_sets
 
-        return see_mask_sets(run, predictor, cache, held_out, names, sets, title)
+        return see_mask_sets(run, predictor, cache, held_out, views)
 
     def score_of(
         self, run: RunView, held_out: pd.DataFrame

@@ -42,6 +42,21 @@ class Lessons:
 
 
 @dataclass(frozen=True)
+class SetsOfViews:
+    """Views that are compared, and the sets that they form.
+
+    Attributes:
+        names: of V views.
+        sets: places of the views of each set.
+        title: of the progress.
+    """
+
+    names: Sequence[str]
+    sets: Sequence[tuple[int, ...]]
+    title: str
+
+
+@dataclass(frozen=True)
 class Judgement:
     """How ways to predict the same images compare, each by a cross-fitted score.
 

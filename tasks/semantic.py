@@ -17,6 +17,7 @@ from goldfold.tasks.results import (
     Judgement,
     Lessons,
     ScoredSubmission,
+    SetsOfViews,
     Taught,
 )
 from goldfold.tasks.run_view import MemberSource, RunView
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.image_size import ImageSize, SizeLike
+    from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
-    from goldfold.inference.store import MapWriter
-    from goldfold.progress import Progress
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
     from goldfold.tasks.image_decision import ImageDecision
@@ -107,19 +107,9 @@ class Semantic(Task):
 
     # --- prediction ----------------------------------------------------------------------------
 
-    def predict(
-        self,
-        predictor: Predictor,
-        cache: ImageCache,
-        chosen: pd.DataFrame,
-        writer: MapWriter,
-        *,
-        batch_size: int,
-        share: tuple[int, int],
-        progress: Progress,
-    ) -> None:
-        """Fill a store with the 8-bit maps of all classes at original size."""
-        from goldfold.inference.predict import Forward, predict_arrays
+    def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
+        """Return how the 8-bit maps of all classes at original size are predicted."""
+        from goldfold.inference.predict import Forward
         from goldfold.tasks.semantic_held_out import level_stacks
 
         ids = list(chosen["image_id"])
@@ -130,15 +120,7 @@ class Semantic(Task):
             for place, levels in zip(block, maps, strict=True):
                 yield ids[place], levels.reshape(-1, levels.shape[2]), None
 
-        predict_arrays(
-            Forward(predictor.begin, stacks),
-            cache,
-            ids,
-            writer,
-            batch_size=batch_size,
-            share=share,
-            progress=progress,
-        )
+        return Forward(predictor.begin, stacks)
 
     def see(
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
@@ -154,14 +136,12 @@ class Semantic(Task):
         predictor: Predictor,
         cache: ImageCache,
         held_out: pd.DataFrame,
-        names: Sequence[str],
-        sets: Sequence[tuple[int, ...]],
-        title: str,
+        views: SetsOfViews,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the pixels under each set of views, (sets, N, 3, C), and seconds (V,)."""
         from goldfold.tasks.semantic_held_out import see_class_map_sets
 
-        return see_class_map_sets(run, predictor, cache, held_out, names, sets, title)
+        return see_class_map_sets(run, predictor, cache, held_out, views)
 
     def score_of(
         self, run: RunView, held_out: pd.DataFrame

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.inference.views import View
     from goldfold.settings import CompetitionSettings
-    from goldfold.tasks.results import Judgement, Lessons
+    from goldfold.tasks.results import Judgement, Lessons, SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import Device
@@ -238,9 +238,7 @@ def see_class_map_sets(
     predictor: Predictor,
     cache: ImageCache,
     held_out: pd.DataFrame,
-    names: Sequence[str],
-    sets: Sequence[tuple[int, ...]],
-    title: str,
+    compared: SetsOfViews,
 ) -> tuple[Pixels, NDArray[np.float64]]:
     """Return the pixels under each set of views, (sets, N, 3, C), and the seconds of each view."""
     import numpy as np
@@ -251,18 +249,18 @@ def see_class_map_sets(
     from goldfold.training.batch import network_input
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
-    true, views = TrueClasses(form, held_out), get_views(list(names), form.mirror)
+    true, views = TrueClasses(form, held_out), get_views(list(compared.names), form.mirror)
     rows, size = cache.rows(ids), run.settings.inference.batch_size
-    found = np.zeros((len(sets), len(ids), 3, len(form.classes)), np.int64)
+    found = np.zeros((len(compared.sets), len(ids), 3, len(form.classes)), np.int64)
     seconds = np.zeros(len(views))
-    with run.progress.task(title, len(rows)) as task:
+    with run.progress.task(compared.title, len(rows)) as task:
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
             pixels = cache.images(rows[part])
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, _look, ids[part])
             seconds += took
-            for number, chosen in enumerate(sets):
+            for number, chosen in enumerate(compared.sets):
                 merger = Merger(predictor.merge)
                 for probability in (one for place in chosen for one in seen[place]):
                     merger.add(probability)

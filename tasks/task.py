@@ -14,6 +14,7 @@ from goldfold.tasks.results import (
     Lessons,
     ScoredSubmission,
     Seen,
+    SetsOfViews,
     Taught,
 )
 from goldfold.tasks.run_view import MemberSource, RunView
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
     from goldfold.image_size import ImageSize, SizeLike
     from goldfold.inference.network import Activation
+    from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
-    from goldfold.inference.store import MapWriter
-    from goldfold.progress import Progress
     from goldfold.settings import CompetitionSettings
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
@@ -126,27 +126,12 @@ class Task(ABC):
     # --- prediction ----------------------------------------------------------------------------
 
     @abstractmethod
-    def predict(
-        self,
-        predictor: Predictor,
-        cache: ImageCache,
-        chosen: pd.DataFrame,
-        writer: MapWriter,
-        *,
-        batch_size: int,
-        share: tuple[int, int],
-        progress: Progress,
-    ) -> None:
-        """Fill a prediction store with what a fold's networks say of images.
+    def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
+        """Return how images are predicted, and what a prediction store holds of them.
 
         Args:
             predictor: the checkpoints of one fold.
-            cache: the images at the network's size.
             chosen: rows of images.csv, in the order of the store.
-            writer: the store; the caller finishes it.
-            batch_size: images in a forward pass.
-            share: (k, n): only every n-th batch from the k-th.
-            progress: counts images.
         """
 
     @abstractmethod
@@ -162,9 +147,7 @@ class Task(ABC):
         predictor: Predictor,
         cache: ImageCache,
         held_out: pd.DataFrame,
-        names: Sequence[str],
-        sets: Sequence[tuple[int, ...]],
-        title: str,
+        views: SetsOfViews,
     ) -> tuple[Seen, NDArray[np.float64]]:
         """Return what sets of views say of held-out images, and the seconds that each view took.
 
@@ -173,9 +156,7 @@ class Task(ABC):
             predictor: of the fold that held the images out.
             cache: the images at the network's size.
             held_out: rows of images.csv.
-            names: of V views.
-            sets: places of the views of each set.
-            title: of the progress.
+            views: V views and the sets that they form.
 
         Returns:
             For each set what `see` gives, stacked, and (V,) seconds.

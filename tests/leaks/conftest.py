@@ -141,7 +141,7 @@ class Recorder:
         self._during_iteration(FoldAverages, "_statistics", "statistics of averages")
         for task in (Masks, Classes):
             self._during(task, "predict", "prediction", lambda *words: fold_in(words[4].path))
-            self._during(task, "see_sets", "views", lambda *words: fold_in(words[7]))
+            self._during(task, "see_sets", "views", lambda *words: fold_in(words[5].title))
         self._during(networks, "_example", "comparison of engines")
         self._during(
             pseudo_label_stage, "_write_fold", "pseudo-labelling", lambda *words: words[4]["fold"]
