@@ -19,9 +19,10 @@ from goldfold.competitions.class_metric import CLIP, decide
 from goldfold.ensemble.decision_fields import (
     AGAIN,
     MOST_MEMBERS,
-    Share,
-    Weight,
+    MemberOfRows,
     Words,
+    describe_members,
+    quantiles_of,
     weight_problems,
 )
 from goldfold.ensemble.fitted_blend import FittedBlend, read_fitted_blend
@@ -33,25 +34,13 @@ from goldfold.vocabulary import MemberMerge
 FloatArray = NDArray[np.float64]
 Threshold = Annotated[float, Field(ge=0, le=1 + 2 * CLIP)]
 """Of a probability; just above 1 says no to all images (see `best_threshold`)."""
-Quantiles = Annotated[
-    list[Annotated[list[Share], Field(min_length=1, max_length=1000)]],
-    Field(min_length=2, max_length=10_000),
-]
-
-
-class MemberOfClasses(Strict):
-    """Name and weight of a member; quantiles by which an exported model counts its ranks."""
-
-    name: Words
-    weight: Weight
-    quantiles: Quantiles | None = None
 
 
 class ClassDecision(Strict):
     """A `ClassChoice` on disk."""
 
     merge: MemberMerge
-    members: Annotated[list[MemberOfClasses], Field(max_length=MOST_MEMBERS)]
+    members: Annotated[list[MemberOfRows], Field(max_length=MOST_MEMBERS)]
     classes: Annotated[list[Words], Field(min_length=1, max_length=1000)]
     exclusive: bool
     thresholds: dict[str, Threshold]
@@ -136,15 +125,9 @@ class ClassChoice:
 
 def describe_class_choice(choice: ClassChoice) -> dict[str, Any]:
     """Return a choice as JSON values, in the form of `ClassDecision`."""
-    members = []
-    for name, weight in choice.weights.items():
-        member: dict[str, Any] = {"name": name, "weight": weight}
-        if name in choice.quantiles:
-            member["quantiles"] = choice.quantiles[name].tolist()
-        members.append(member)
     return {
         "merge": choice.merge,
-        "members": members,
+        "members": describe_members(choice.weights, choice.quantiles),
         "classes": list(choice.classes),
         "exclusive": choice.exclusive,
         "thresholds": dict(zip(choice.classes, choice.thresholds, strict=True)),
@@ -177,10 +160,6 @@ def _choice_of(decision: ClassDecision) -> ClassChoice:
         tuple(decision.classes),
         decision.exclusive,
         tuple(decision.thresholds[name] for name in decision.classes),
-        {
-            member.name: np.array(member.quantiles, np.float64)
-            for member in decision.members
-            if member.quantiles is not None
-        },
+        quantiles_of(decision.members),
         decision.model_dump(include={"calibration", "stacking"}, exclude_none=True),
     )

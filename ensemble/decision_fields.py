@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from goldfold.competitions.histogram import LEVELS
@@ -18,6 +21,20 @@ Level = Annotated[int, Field(ge=0, lt=LEVELS)]
 Pixels = Annotated[int, Field(ge=0, lt=2**40)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Counts = Annotated[list[Pixels], Field(min_length=LEVELS, max_length=LEVELS)]
+
+
+Quantiles = Annotated[
+    list[Annotated[list[Share], Field(min_length=1, max_length=1000)]],
+    Field(min_length=2, max_length=10_000),
+]
+
+
+class MemberOfRows(Strict):
+    """Name and weight of a member; quantiles by which an exported model counts its ranks."""
+
+    name: Words
+    weight: Weight
+    quantiles: Quantiles | None = None
 
 
 class Steps(Strict):
@@ -47,3 +64,28 @@ def weight_problems(weights: dict[str, int], names: list[str]) -> list[str]:
     if not any(weights.values()):
         problems.append("the blend needs a weight above 0")
     return problems
+
+
+def describe_members(
+    weights: Mapping[str, int], quantiles: Mapping[str, NDArray[np.float64]]
+) -> list[dict[str, Any]]:
+    """Return members as JSON values, in the form of `MemberOfRows`.
+
+    Args:
+        weights: by member.
+        quantiles: (Q, C) by member, where they are kept.
+    """
+    return [
+        {"name": name, "weight": weight}
+        | ({"quantiles": quantiles[name].tolist()} if name in quantiles else {})
+        for name, weight in weights.items()
+    ]
+
+
+def quantiles_of(members: Sequence[MemberOfRows]) -> dict[str, NDArray[np.float64]]:
+    """Return the quantiles of those members that have some, (Q, C)."""
+    return {
+        member.name: np.array(member.quantiles, np.float64)
+        for member in members
+        if member.quantiles is not None
+    }

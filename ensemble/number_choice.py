@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from goldfold.checked_json import check_known, check_values
-from goldfold.ensemble.class_choice import MemberOfClasses, Threshold
+from goldfold.ensemble.class_choice import Threshold
 from goldfold.ensemble.class_merge import merge_probabilities
-from goldfold.ensemble.decision_fields import AGAIN, MOST_MEMBERS, Words, weight_problems
+from goldfold.ensemble.decision_fields import (
+    AGAIN,
+    MOST_MEMBERS,
+    MemberOfRows,
+    Words,
+    describe_members,
+    quantiles_of,
+    weight_problems,
+)
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import decide_numbers
 from goldfold.files import read_json
@@ -47,7 +55,7 @@ class NumberDecision(Strict):
     """A `NumberChoice` on disk."""
 
     merge: MemberMerge
-    members: Annotated[list[MemberOfClasses], Field(max_length=MOST_MEMBERS)]
+    members: Annotated[list[MemberOfRows], Field(max_length=MOST_MEMBERS)]
     number: NumberFacts
 
     @model_validator(mode="after")
@@ -115,14 +123,12 @@ class NumberChoice:
 
 def describe_number_choice(choice: NumberChoice) -> dict[str, Any]:
     """Return a choice as JSON values, in the form of `NumberDecision`."""
-    members = []
-    for name, weight in choice.weights.items():
-        member: dict[str, Any] = {"name": name, "weight": weight}
-        if name in choice.quantiles:
-            member["quantiles"] = choice.quantiles[name].tolist()
-        members.append(member)
     number = {**choice.scale.to_json(), "cuts": list(choice.cuts)}
-    return {"merge": choice.merge, "members": members, "number": number}
+    return {
+        "merge": choice.merge,
+        "members": describe_members(choice.weights, choice.quantiles),
+        "number": number,
+    }
 
 
 def check_number_choice(content: Any, source: Path, remedy: str) -> NumberChoice:
@@ -150,9 +156,5 @@ def _choice_of(decision: NumberDecision) -> NumberChoice:
         {member.name: member.weight for member in decision.members},
         NumberScale(number.low, number.high, tuple(number.grades)),
         tuple(number.cuts),
-        {
-            member.name: np.array(member.quantiles, np.float64)
-            for member in decision.members
-            if member.quantiles is not None
-        },
+        quantiles_of(decision.members),
     )

@@ -104,42 +104,11 @@ def see_class_sets(
     held_out: pd.DataFrame,
     compared: SetsOfViews,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return probabilities under each set of views, (sets, N, C), and seconds (V,).
+    """Return probabilities under each set of views, (sets, N, C), and seconds (V,)."""
+    from goldfold.tasks.row_views import see_row_sets
 
-    Every view is seen once; sets are merged from what was seen.
-    """
-    from functools import partial
-
-    import numpy as np
-
-    from goldfold.inference.class_prediction import merged_probabilities, view_probabilities
-    from goldfold.inference.merge import Merger
-    from goldfold.inference.views import get_views
-    from goldfold.tasks.view_sets import timed_views
-    from goldfold.training.batch import network_input
-
-    form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
-    views, rows = get_views(list(compared.names)), cache.rows(ids)
-    probability = np.zeros((len(compared.sets), len(ids), len(form.classes)))
-    seconds = np.zeros(len(views))
-    look = partial(view_probabilities, exclusive=form.exclusive)
-    size = run.settings.inference.batch_size
-    with run.progress.task(compared.title, len(rows)) as task:
-        for start in range(0, len(rows), size):
-            pixels = cache.images(rows[start : start + size])
-            inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
-            seconds += took
-            for number, chosen in enumerate(compared.sets):
-                merger = Merger(predictor.merge)
-                # Networks outermost, as predictions are merged, so that both are the same bits.
-                for network in range(len(predictor.networks)):
-                    for place in chosen:
-                        merger.add(seen[place][network])
-                merged = merged_probabilities(merger, form.exclusive)
-                probability[number, start : start + len(pixels)] = merged
-            task.advance(len(pixels))
-    return probability, seconds
+    exclusive = run.settings.competition.exclusive
+    return see_row_sets(run, predictor, cache, held_out, compared, sums_to_one=exclusive)
 
 
 def judge_classes(

@@ -158,36 +158,12 @@ def see_number_sets(
     compared: SetsOfViews,
 ) -> tuple[FloatArray, FloatArray]:
     """Return places under each set of views, (sets, N, 1), and seconds (V,)."""
-    from functools import partial
+    from goldfold.tasks.row_views import see_row_sets
 
-    from goldfold.inference.class_prediction import merged_probabilities, view_probabilities
-    from goldfold.inference.merge import Merger
-    from goldfold.inference.views import get_views
-    from goldfold.tasks.view_sets import timed_views
-    from goldfold.training.batch import network_input
-
-    form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
+    form = run.settings.competition
     scale, exclusive = scale_of(form), sums_to_one(form)
-    views, rows = get_views(list(compared.names)), cache.rows(ids)
-    place, seconds = np.zeros((len(compared.sets), len(ids), 1)), np.zeros(len(views))
-    look = partial(view_probabilities, exclusive=exclusive)
-    size = run.settings.inference.batch_size
-    with run.progress.task(compared.title, len(rows)) as task:
-        for start in range(0, len(rows), size):
-            pixels = cache.images(rows[start : start + size])
-            inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-            seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
-            seconds += took
-            for number, chosen in enumerate(compared.sets):
-                merger = Merger(predictor.merge)
-                # Networks outermost, as predictions are merged, so that both are the same bits.
-                for network in range(len(predictor.networks)):
-                    for view in chosen:
-                        merger.add(seen[view][network])
-                merged = merged_probabilities(merger, exclusive)
-                place[number, start : start + len(pixels), 0] = scale.place_of_rows(merged)
-            task.advance(len(pixels))
-    return place, seconds
+    rows, seconds = see_row_sets(run, predictor, cache, held_out, compared, sums_to_one=exclusive)
+    return np.stack([scale.place_of_rows(of_set)[:, None] for of_set in rows]), seconds
 
 
 def number_score_of(
