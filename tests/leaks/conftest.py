@@ -126,6 +126,7 @@ class Recorder:
         self._wrap(ImageCache, "mask", masking)
 
     def _record_purposes(self):
+        from goldfold.inference import predict
         from goldfold.pipeline import networks, pseudo_label_stage
         from goldfold.pipeline.average_fold import FoldAverages
         from goldfold.tasks.classes import Classes
@@ -139,8 +140,8 @@ class Recorder:
         self._during(averages, "reestimate_batchnorm", "statistics")
         self._during(FoldAverages, "compare", "averages", lambda self: self.job.fold)
         self._during_iteration(FoldAverages, "_statistics", "statistics of averages")
+        self._during(predict, "predict_arrays", "prediction", lambda *words: fold_in(words[3].path))
         for task in (Masks, Classes):
-            self._during(task, "predict", "prediction", lambda *words: fold_in(words[4].path))
             self._during(task, "see_sets", "views", lambda *words: fold_in(words[5].title))
         self._during(networks, "_example", "comparison of engines")
         self._during(
