@@ -283,7 +283,7 @@ def test_another_goldfold_toml_is_not_overwritten(fresh, data, invoke):
     path = fresh / "goldfold.toml"
     before = path.read_bytes()
     words = ["siim-acr-pneumothorax", "--data", data, "-o", fresh]
-    refused(invoke("init", *words), TWO, path, "already there", "--overwrite")
+    refused(invoke("init", *words), TWO, path, "already exists", "--overwrite")
     assert path.read_bytes() == before
     assert invoke("init", *words, "--overwrite").code == 0
     assert path.read_bytes() != before

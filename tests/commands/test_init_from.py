@@ -249,7 +249,7 @@ def test_the_dialect_is_told_from_the_numbers(one_class, invoke, tmp_path, diale
 
 
 def test_questions_are_asked(one_class, invoke, tmp_path, monkeypatch):
-    answers = "Rocks\nmean-iou\nmean-iou-thresholds\nrow-major\n/(i\\d)\n"
+    answers = "Rocks\nmean-iuo\nmean-iou-thresholds\nrow-major\n/(i\\d)\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(answers))
     done = invoke("init", "--from", one_class, "-o", tmp_path / "run", "--interactive")
     assert done.code == 0, done.err

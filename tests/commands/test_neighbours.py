@@ -10,8 +10,8 @@ import pytest
 
 from goldfold.competitions.image import read_image, reading_of
 from goldfold.competitions.synthetic.hemorrhage import synthesize_hemorrhage
-from goldfold.ensemble import read_model
 from goldfold.inference.reader import MapReader
+from goldfold.pipeline import read_model
 from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 from goldfold.pipeline.open_run import OpenRun
 from goldfold.settings import ModelSettings

@@ -182,9 +182,12 @@ def test_given_thresholds_need_no_judged_level(ships, invoke):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ('ensemble.weights="simplex"', 'set ensemble.weights = "equal", or give the weights'),
+        ('ensemble.weights="simplex"', 'set ensemble.weights = "equal" or "logistic"'),
         ("competition.submission.objects=false", "set submission.objects = true"),
-        ('competition.classes=["a", "b"]', "choose another metric: dice or mean-iou-thresholds"),
+        (
+            'competition.classes=["a", "b"]',
+            "choose another metric: dice or mean-iou or mean-iou-thresholds",
+        ),
         (
             'competition.labels={kind="masks", masks=[["{id}.png"]]}',
             'labels.kind "rle", found "masks"',

@@ -1,6 +1,7 @@
 """Maps of a small network: the right mean, at the right size, the same bytes after a break."""
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,9 @@ class Images:
 
     def rows(self, image_ids: list[str]) -> np.ndarray:
         return np.array([self.image_ids.index(name) for name in image_ids], np.int64)
+
+    def images(self, rows: Iterable[int]) -> np.ndarray:
+        return np.stack([self.pixels[row] for row in rows])
 
 
 def make_images(count: int, channels: int = 1) -> Images:

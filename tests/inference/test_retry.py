@@ -59,6 +59,9 @@ class Images:
     def rows(self, image_ids):
         return np.array([IDS.index(name) for name in image_ids], np.int64)
 
+    def images(self, rows):
+        return np.stack([self.pixels[row] for row in rows])
+
 
 class Dots(nn.Module):
     """Logits of each pixel, or of two classes: 0.1 times the image."""

@@ -24,7 +24,10 @@ class Pixels:
     pixels = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE)).astype(np.uint8)
 
     def rows(self, image_ids):
-        return np.array([self.image_ids.index(one) for one in image_ids])
+        return np.array([self.image_ids.index(name) for name in image_ids])
+
+    def images(self, rows):
+        return np.stack([self.pixels[row] for row in rows])
 
 
 def two(images):

@@ -23,6 +23,12 @@ class Cache:
     def rows(self, ids):
         return np.array([self.image_ids.index(name) for name in ids], np.int64)
 
+    def images(self, rows):
+        return np.stack([self.pixels[row] for row in rows])
+
+    def ids_read(self, rows):
+        return sorted(self.image_ids[row] for row in rows)
+
 
 def averages_of(run, fold, ids, batch_size=2):
     averages = object.__new__(FoldAverages)  # without networks

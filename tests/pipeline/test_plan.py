@@ -30,7 +30,7 @@ def jobs_of():
     return lambda run: choose_trainings(run, fold=0, seed=0)
 
 
-def test_a_training_is_new_gone_on_with_or_finished(tabled, jobs_of):
+def test_a_training_is_new_resumed_or_finished(tabled, jobs_of):
     run = tabled()
     jobs = jobs_of(run)
     (stage,) = stage_runs(run, jobs)
@@ -41,10 +41,10 @@ def test_a_training_is_new_gone_on_with_or_finished(tabled, jobs_of):
 
     assert planned() == planned(overwrite=True) == "would train 2 epochs"
     leave_state(stage, epoch=1)
-    assert planned() == "would go on after epoch 1 of 2"
+    assert planned() == "would resume after epoch 1 of 2"
     assert planned(overwrite=True) == "would be deleted and trained again, 2 epochs"
     leave_state(stage, epoch=2, goal=5)
-    assert planned() == "would go on after epoch 2 of 5"
+    assert planned() == "would resume after epoch 2 of 5"
     leave_state(stage, epoch=2, finished=True)
     write_json(stage.fold_run.result_path, {"made_from": dict(stage.fold_run.made_from)})
     assert planned() == "finished"
@@ -71,7 +71,7 @@ def trained(tabled, jobs_of, monkeypatch):
     return run, job
 
 
-def test_a_store_is_new_gone_on_with_finished_or_made_anew(trained):
+def test_a_store_is_new_resumed_finished_or_made_anew(trained):
     run, job = trained
     path = store_of(run, job, "test")
     facts = store_facts(run, job, images_fingerprints(run, [0], "test")[0], "test")
@@ -83,7 +83,7 @@ def test_a_store_is_new_gone_on_with_finished_or_made_anew(trained):
     assert planned() == "would be predicted"
     path.parent.mkdir(parents=True)
     path.write_bytes(pack_header(fingerprint(facts)) + b"a record")
-    assert planned() == "would go on"
+    assert planned() == "would resume"
     write_json(path.with_suffix(".json"), {"facts": facts})
     assert planned() == "up to date"
     assert planned(retrained=True) == "would be predicted anew if its checkpoints change"

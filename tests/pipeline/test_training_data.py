@@ -19,7 +19,7 @@ MIXED = "models.0.stages.0.pseudo_labels={name='taught', share=0.3}"
 class Cache:
     """Stands for an image cache: rows are places of ids."""
 
-    classes, extent = 1, (8, 8)
+    classes, image_size, numbers = 1, (8, 8), ()
 
     def __init__(self, ids):
         self.image_ids = list(ids)
@@ -28,11 +28,14 @@ class Cache:
     def rows(self, ids):
         return np.array([self.image_ids.index(name) for name in ids], np.int64)
 
+    def ids_read(self, rows):
+        return sorted(self.image_ids[row] for row in rows)
+
 
 @pytest.fixture
 def caches():
     train, test = Cache(["b2", "a1", "b1", "a2"]), Cache(["t2", "t1"])
-    return {("train", (64, 64), 1): train, ("test", (64, 64), 1): test}
+    return {("train", (64, 64), 1, ()): train, ("test", (64, 64), 1, ()): test}
 
 
 def stage_of(run, fold=0):
@@ -103,8 +106,8 @@ def test_images_are_as_likely_as_their_area_or_their_class_says(images):
 def test_caches_are_built_once_for_each_split_and_size(tabled, monkeypatch):
     built = []
 
-    def build(run, size, channels):
-        built.append((size, channels))
+    def build(run, size, model):
+        built.append((size, model.channels))
         return Cache(["a1", "a2", "b1", "b2"])
 
     monkeypatch.setattr("goldfold.pipeline.image_caches.training_cache", build)

@@ -49,7 +49,7 @@ def test_weights_of_the_loss_are_even_given_or_balanced():
 
 
 class Cache:
-    classes, extent = 1, (8, 8)
+    classes, image_size, numbers = 1, (8, 8), ()
     image_ids = ("c", "a", "d", "b")
 
     def rows(self, ids):

@@ -22,12 +22,15 @@ CPU = Device(torch.device("cpu"), None, "CPU, float32")
 class Cache:
     """Images of one gray level each."""
 
-    extent = (8, 8)
+    image_size = (8, 8)
     name = "train-8"
 
     def __init__(self, levels):
         self.pixels = np.repeat(np.uint8(levels)[:, None], 64, axis=1).reshape(-1, 8, 8)
         self.image_ids = [f"i{place}" for place in range(len(levels))]
+
+    def images(self, rows):
+        return np.stack([self.pixels[row] for row in rows])
 
 
 class MeanLevel(nn.Module):

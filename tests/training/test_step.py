@@ -118,7 +118,7 @@ def test_a_rank_cannot_change_its_parts_alone(cpu):
 def test_the_device_augments_what_was_left_to_it(cpu, monkeypatch):
     seen = []
 
-    def augmented(images, masks, draws, size):
+    def augmented(images, masks, draws, size, **_):
         seen.append((images.shape, draws, size))
         return images, masks
 
