@@ -55,7 +55,7 @@ class Competition:
     def models(self, seed: int) -> str:
         """Return the setting of the run's models."""
         text = CLASSES if self.loss else MASKS
-        named = {"CHANNELS": str(self.channels), "EXTENT": self.image_size, "LOSS": self.loss}
+        named = {"CHANNELS": str(self.channels), "EXTENT": self.extent, "LOSS": self.loss}
         for name, value in named.items():
             text = text.replace(name, value)
         return "models=" + text.replace("}]}]", f"}}], seeds=[{seed}]}}]")

@@ -75,10 +75,10 @@ def quadratic_weighted_kappa(
     Source: Cohen 1968, Weighted kappa.
     """
     means = [float(np.average(values, weights=weights)) for values in (truth, predicted)]
-    one, other = truth - means[0], predicted - means[1]
-    spread = float(np.average(one**2 + other**2, weights=weights))
+    true, said = truth - means[0], predicted - means[1]
+    spread = float(np.average(true**2 + said**2, weights=weights))
     expected = spread + (means[0] - means[1]) ** 2
-    return 2 * float(np.average(one * other, weights=weights)) / expected if expected > 0 else 0.0
+    return 2 * float(np.average(true * said, weights=weights)) / expected if expected > 0 else 0.0
 
 
 def reported_number_score(metric: str, truth: FloatArray, predicted: FloatArray) -> float:

@@ -133,7 +133,7 @@ class ClassCounts:
         """Return pixels in both, predicted and true, int64 (N, 3, C); arguments as `decided`."""
         decided = self.decided(least_areas)
         right = decided == self.true
-        found = [
+        counts = [
             np.bincount(
                 self.image[some] * self.classes + numbers[some],
                 weights=self.count[some],
@@ -145,7 +145,7 @@ class ClassCounts:
                 (self.true, slice(None)),
             )
         ]
-        by_image = np.stack([one.reshape(len(self), self.classes) for one in found], axis=1)
+        by_image = np.stack([table.reshape(len(self), self.classes) for table in counts], axis=1)
         return by_image.astype(np.int64)
 
     def confusion(self, least_areas: IntArray) -> IntArray:
@@ -185,7 +185,7 @@ def pixels_of_map(decided: ClassMap, true: ClassMap, classes: int) -> IntArray:
 def count_classes(maps: Sequence[tuple[IntArray, IntArray]]) -> ClassCounts:
     """Return the counts of images, each of `count_pixels`."""
     entries = [entries for entries, _ in maps]
-    images = np.repeat(np.arange(len(maps)), [len(one) for one in entries])
+    images = np.repeat(np.arange(len(maps)), [len(table) for table in entries])
     first, second, true, count = np.concatenate(entries).T.copy()
     areas = np.stack([areas for _, areas in maps])
     return ClassCounts(images, first, second, true, count, areas)
@@ -210,11 +210,11 @@ def count_pixels(
         codes += numbers[known]
     if classes**3 <= _MOST_BINS:
         bins = np.bincount(codes)
-        found = np.flatnonzero(bins)
-        counts = bins[found]
+        present = np.flatnonzero(bins)
+        counts = bins[present]
     else:
-        found, counts = np.unique(codes, return_counts=True)
-    columns = (found // classes**2, found // classes % classes, found % classes, counts)
+        present, counts = np.unique(codes, return_counts=True)
+    columns = (present // classes**2, present // classes % classes, present % classes, counts)
     return np.stack(columns, axis=1).astype(np.int64), areas
 
 

@@ -104,7 +104,7 @@ class Numbers(Task):
 
         return number_fold_data(self.form, lessons)
 
-    def target_shape(self, count: int, extent: ImageSize) -> tuple[int, ...]:
+    def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
         """Return (N, 1, outputs)."""
         return (count, 1, self.form.outputs)
 

@@ -136,7 +136,7 @@ class ImageDecision(ABC):
 
     @abstractmethod
     def lines(self, facts: Mapping[str, Any]) -> list[str]:
-        """Return what people are told of `describe`; the first line goes on after "FILE: "."""
+        """Return `describe` as text; the first line follows "FILE: "."""
 
     def panels(self, prediction: ImagePrediction) -> list[NDArray[np.uint8]]:
         """Return pictures of a prediction, blue first, none where there is nothing to draw."""

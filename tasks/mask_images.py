@@ -122,7 +122,11 @@ class MaskImages(ImageDecision):
         presences = {
             name: told
             for name, trainings in seen.items()
-            if (told := [one.presence for one in trainings if one.presence is not None])
+            if (
+                told := [
+                    training.presence for training in trainings if training.presence is not None
+                ]
+            )
         }
         predictions = {}
         for place, (name, choice) in enumerate(self.choices.items()):

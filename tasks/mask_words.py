@@ -116,7 +116,7 @@ def blend_lines(report: Mapping[str, Any]) -> list[Line]:
     """Return what was fitted to blend the members, nothing where nothing was."""
     lines: list[Line] = []
     if report["weights"] in names_of(Stacking):
-        weights = ", ".join(f"{one['name']} {one['weight']}" for one in report["members"])
+        weights = ", ".join(f"{member['name']} {member['weight']}" for member in report["members"])
         lines.append(f"stacking: {report['weights']}; weights {weights}")
     if "calibration" in report:
         lines.append(f"calibration: {report['calibration']['way']}, by member")

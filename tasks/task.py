@@ -1,4 +1,4 @@
-"""What differs between kinds of competition: one object, asked by all that is the same for all."""
+"""What differs between kinds of competition, in one object that everything else asks."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 class Task(ABC):
     """A kind of competition, with everything that only it knows.
 
-    Packages before `tasks` offer pure functions for each kind; packages behind it never ask which
-    kind there is, but call these methods.
+    Packages above `tasks` offer pure functions for each kind; packages below it call these methods
+    and never ask which kind a competition is.
     """
 
     needs_sample: ClassVar[bool] = True
@@ -199,7 +199,7 @@ class Task(ABC):
 
     @abstractmethod
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
-        """Return what every merge with every way to weigh scores, as plain values.
+        """Return the score of every merge with every way to weigh, as plain values.
 
         Raises:
             InputError: the metric cannot be searched so.
