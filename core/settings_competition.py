@@ -110,6 +110,11 @@ class CompetitionSettings(Strict):
         return self.task == "semantic-segmentation"
 
     @property
+    def background(self) -> str | None:
+        """Name of the class that has no mask of its own, where each pixel has exactly one class."""
+        return self.classes[0] if self.is_semantic else None
+
+    @property
     def image_classes(self) -> list[str]:
         """Names of the classes of whole images; none where masks are predicted."""
         return self.classes if self.of_whole_images else []

@@ -341,7 +341,8 @@ def test_no_modules_of_a_package_import_each_other(top_folder):
 
 FORKS = re.compile(
     r"is_classification|isinstance\(\w+, LabelledImages\)|\.task == \"|\[\"task\"\] =="
-    r"|get\(\"task\"\)|isinstance\([\w.]+, (?:Masks|Classes|Numbers)\)|of_numbers|of_whole_images"
+    r"|get\(\"task\"\)|isinstance\([\w.]+, (?:Masks|Classes|Numbers|Semantic)\)"
+    r"|of_numbers|of_whole_images|is_semantic"
 )
 
 
