@@ -57,7 +57,7 @@ class CompetitionSettings(Strict):
     With semantic segmentation the first one is the background: the pixels of no other class, which
     the metric does not count."""
     output: GradeOutput = "classes"
-    """Grades: what networks put out. `classes` = a probability for each grade, by cross-entropy;
+    """Grades: the output of networks. `classes` = a probability for each grade, by cross-entropy;
     `regression` = one number, by squared or smooth absolute error; `ordinal` = the probability of
     each step between neighbouring grades, by binary cross-entropy."""
     number_range: tuple[float, float] | None = None

@@ -1,4 +1,4 @@
-"""Exactly one class per pixel: the most likely one, from a least area on, and how to choose areas.
+"""Exactly one class per pixel: the most likely one, if its area suffices; and the choice of areas.
 
 A class that is the most likely one of fewer pixels than its least area is dropped from the image:
 each of these pixels goes to its second most likely class, or to the background where that one is
@@ -35,7 +35,7 @@ _GAIN = 1e-12
 
 
 def most_likely(levels: Levels) -> tuple[ClassMap, ClassMap]:
-    """Return the most and the second most likely class of each pixel; of equals the lower number.
+    """Return the most and the second most likely class of each pixel; ties go to the lower number.
 
     Args:
         levels: 8-bit maps of at least two classes, uint8 (C, H, W).

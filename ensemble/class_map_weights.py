@@ -22,7 +22,7 @@ LARGEST_SIDE = 64
 
 @dataclass(frozen=True)
 class SampledPixels:
-    """What every member says of some pixels of some images.
+    """What every member predicts for some pixels of some images.
 
     Attributes:
         levels: uint8 (M, C, P).
@@ -132,7 +132,7 @@ class ClassMapObjective:
 
 @dataclass(frozen=True)
 class ClassMapTrial:
-    """A way to blend and what it scores on the sampled pixels.
+    """A way to blend and its score on the sampled pixels.
 
     Attributes:
         merge: on what maps are averaged.

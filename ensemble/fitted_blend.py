@@ -40,7 +40,7 @@ class FittedBlend:
 
     @property
     def name(self) -> str:
-        """What people are told: the merge, or the stacking, and whether members are calibrated."""
+        """Text: the merge, or the stacking, and whether members are calibrated."""
         merge = self.merge if self.stack is None else f"{self.stack.way} on {self.merge}"
         return f"{merge} of calibrated members" if self.curves else merge
 

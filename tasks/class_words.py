@@ -1,4 +1,4 @@
-"""What people are told of classes: blends, thresholds, scores, comparisons, explanations."""
+"""Texts about classes: blends, thresholds, scores, comparisons, explanations."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ MEASURES = ("dice", "iou", "precision", "recall")
 
 @dataclass(frozen=True)
 class SeenMasks:
-    """What one training says of an image: uint8 (H, W) of each mask, and presence if it has one."""
+    """One training's prediction: uint8 (H, W) of each mask, and presence if it has one."""
 
     levels: list[NDArray[np.uint8]]
     presence: float | None

@@ -1,4 +1,4 @@
-"""What people are told of masks: blends, rules, scores, comparisons, explanations."""
+"""Texts about masks: blends, rules, scores, comparisons, explanations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Held-out images with their true class maps: what networks say of them, and what it scores."""
+"""Held-out images with their true class maps: predictions of networks, and their scores."""
 
 from __future__ import annotations
 
