@@ -61,6 +61,7 @@ def overlapping_classes(
     ]
     return [
         (first, second)
-        for (first, one), (second, other) in combinations(runs, 2)
-        if area_px(merge_runs([one, other])) < area_px(one) + area_px(other)
+        for (first, first_runs), (second, second_runs) in combinations(runs, 2)
+        if area_px(merge_runs([first_runs, second_runs]))
+        < area_px(first_runs) + area_px(second_runs)
     ]

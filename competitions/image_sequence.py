@@ -1,4 +1,4 @@
-"""Which images are neighbours: slices of a volume or frames of a film, by columns of images.csv."""
+"""Which images are neighbours: slices of a volume, frames of a video, by columns of images.csv."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Sequences = Mapping[tuple[str, ...], Sequence[str]]
 """Values of the group columns -> ids of the images with these values, in order."""
 
 _REMEDY = (
-    "Complete the columns that competition.images.sequence names, by competition.images.facts or "
-    "competition.tables, or leave these images out by competition.images.exclude."
+    "Complete the columns that competition.images.sequence names, through competition.images.facts "
+    "or competition.tables, or list these images in competition.images.exclude."
 )
 
 
@@ -28,8 +28,8 @@ def image_sequences(
 ) -> dict[tuple[str, ...], list[str]]:
     """Return the sequences of a table of images, each in order.
 
-    The order is that of numbers where all values in a sequence are numbers ("9" before "10"), else
-    that of text.
+    Order values are compared as numbers if all of a sequence are numbers ("9" before "10"), as text
+    otherwise.
 
     Args:
         images: rows of images.csv, of one split.
@@ -64,7 +64,7 @@ def image_sequences(
 def neighbour_places(count: int, offsets: Sequence[int]) -> NDArray[np.int64]:
     """Return the places of each image's neighbours in a sequence, int64 (count, K).
 
-    Beyond an end of the sequence its last image stands in.
+    Beyond either end of the sequence, the image at that end is repeated.
 
     >>> neighbour_places(3, [-1, 0, 1]).tolist()
     [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
@@ -89,11 +89,11 @@ def neighbour_rows(
         offsets: K places relative to each image.
     """
     row_of = {image_id: row for row, image_id in enumerate(image_ids)}
-    found = np.empty((len(image_ids), len(offsets)), np.int64)
+    neighbours = np.empty((len(image_ids), len(offsets)), np.int64)
     for members in sequences.values():
         rows = np.array([row_of[image_id] for image_id in members], np.int64)
-        found[rows] = rows[neighbour_places(len(rows), offsets)]
-    return found
+        neighbours[rows] = rows[neighbour_places(len(rows), offsets)]
+    return neighbours
 
 
 def _require_columns(images: pd.DataFrame, sequence: ImageSequence) -> None:

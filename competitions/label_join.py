@@ -173,9 +173,8 @@ def _add_table(join: _Join) -> pd.DataFrame:
     path = require_table(join.data, names, "label table", "competition.labels.files")
     dialect = get_dialect(settings.labels.dialect)
     if settings.mask_classes:
-        background = settings.classes[0] if settings.is_semantic else None
         labels = read_class_masks(
-            path, settings.labels, settings.mask_classes, dialect, background=background
+            path, settings.labels, settings.mask_classes, dialect, background=settings.background
         )
     else:
         columns = settings.labels.id_column, settings.labels.rle_column

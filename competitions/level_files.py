@@ -43,7 +43,7 @@ def read_level_files(
 
     Besides `COLUMNS`, which refer to the masks of all classes but the background together, the
     table has `CLASSES` and the `mask_columns` of each class but the background; where levels are
-    ignored, those of `ignored`, too.
+    ignored, also those of `ignored`.
 
     Args:
         images: image_id, height and width.
@@ -70,7 +70,7 @@ def read_level_files(
         progress.task("reading masks", len(wanted)) as task,
     ):
         read = []
-        for image in pool.map(lambda one: reading.read(*one), wanted):
+        for image in pool.map(lambda image: reading.read(*image), wanted):
             read.append(image)
             task.advance()
     masks = [*named, *([ignored] if ignored_levels else [])]
@@ -109,15 +109,15 @@ class _Reading:
             for group in self.alternatives
             for pattern in group
         )
-        pattern, files = next(((p, found) for p, found in matched if found), ("", []))
+        pattern, files = next(((name, paths) for name, paths in matched if paths), ("", []))
         if not files:
             return _ReadImage()
         names = [path_in(self.index.data, path) for path in files]
         if len(files) > 1:
             shown = pattern.replace(ID, image_id)
             problem = (
-                f"{image_id} has {len(files)} files of levels ({first_few(names)}), where one says "
-                f"the class of every pixel: make {shown} match one"
+                f"{image_id} has {len(files)} mask files ({first_few(names)}), but a single file "
+                f"must give the class of every pixel: make {shown} match only one"
             )
             return _ReadImage(problems=(problem,))
         try:
@@ -125,9 +125,9 @@ class _Reading:
         except ImageError as error:
             return _ReadImage(problems=(str(error),))
         if levels.shape != shape:
-            found = f"{levels.shape[0]} x {levels.shape[1]}"
-            size = f"{shape[0]} x {shape[1]} (height x width)"
-            return _ReadImage(problems=(f"{names[0]} is {found}, its image {size}",))
+            size = f"{levels.shape[0]} x {levels.shape[1]}"
+            expected = f"{shape[0]} x {shape[1]} (height x width)"
+            return _ReadImage(problems=(f"{names[0]} is {size}, its image {expected}",))
         places = self.places[levels]
         if (places == _UNKNOWN).any():
             unknown = np.unique(levels[places == _UNKNOWN]).tolist()
@@ -160,14 +160,14 @@ def _levels_of(path: Path, data: Path) -> NDArray[np.uint8 | np.uint16]:
     name, pixels = path_in(data, path), stored.pixels
     if stored.kind == "JPEG":
         raise ImageError(
-            f"{name} is a JPEG, whose levels are not exact. Write the classes as a PNG."
+            f"{name} is a JPEG, which does not keep gray levels exactly. Save the classes as PNG."
         )
     if pixels.ndim == 2:
         return pixels
     if not (pixels[..., :3] == pixels[..., :1]).all():
         raise ImageError(
-            f"{name} has colours, where a gray level is to say the class of each pixel. Name the "
-            "files of gray levels in competition.labels.masks, or convert the colours to levels."
+            f"{name} has colours, but the class of each pixel must be a gray level. Set "
+            "competition.labels.masks to the files of gray levels, or convert colours to levels."
         )
     return pixels[..., 0]
 
@@ -186,7 +186,7 @@ def _unknown_levels(read: Sequence[_ReadImage]) -> list[str]:
     ]
     more = f", and {len(files) - _NAMED:,} more levels" if len(files) > _NAMED else ""
     return [
-        f"{sum(1 for image in read if image.unknown):,} mask files have levels of no class: "
-        f"{', '.join(described[:_NAMED])}{more}. Add them to competition.labels.levels, or to "
-        "ignored_levels if neither loss nor metric should look at such pixels."
+        f"{sum(1 for image in read if image.unknown):,} mask files have levels that belong to "
+        f"no class: {', '.join(described[:_NAMED])}{more}. Add them to "
+        "competition.labels.levels, or to ignored_levels if loss and metric should skip them."
     ]

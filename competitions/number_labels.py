@@ -1,4 +1,4 @@
-"""A number per image in a column of a table: read, and every bad cell named."""
+"""Reads one number per image from a column of a table and reports every bad cell."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from goldfold.settings import CompetitionSettings
 def read_number_labels(
     data: Path, settings: CompetitionSettings
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Return the numbers of a competition of regression, problems and notices.
+    """Return the numbers of a regression competition, problems and notices.
 
     The table has the columns image_id, number (as text) and rows, one row per image.
 
     Args:
         data: folder of the label table.
-        settings: of the competition; its `number_range` holds all numbers.
+        settings: of the competition; all numbers must lie in its `number_range`.
 
     Raises:
         InputError: the label table is missing, unreadable or lacks a column.

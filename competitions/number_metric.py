@@ -2,7 +2,7 @@
 
 Errors count as minus the error, so that higher is better for every metric. `number_score` takes
 weights of the images and serves searches and resampling; `reported_number_score` is scikit-learn's,
-and what people are told. Importing this module does not import scikit-learn.
+and what is reported. Importing this module does not import scikit-learn.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def number_score(
 def quadratic_weighted_kappa(
     truth: FloatArray, predicted: FloatArray, weights: FloatArray | None = None
 ) -> float:
-    """Return Cohen's kappa with quadratic weights; 0 where all images have one and the same grade.
+    """Return Cohen's kappa with quadratic weights; 0 if all images have the same grade.
 
     It is twice the covariance over what chance would give, so a constant prediction scores 0 to
     the last bit.
@@ -75,10 +75,10 @@ def quadratic_weighted_kappa(
     Source: Cohen 1968, Weighted kappa.
     """
     means = [float(np.average(values, weights=weights)) for values in (truth, predicted)]
-    one, other = truth - means[0], predicted - means[1]
-    spread = float(np.average(one**2 + other**2, weights=weights))
+    true, said = truth - means[0], predicted - means[1]
+    spread = float(np.average(true**2 + said**2, weights=weights))
     expected = spread + (means[0] - means[1]) ** 2
-    return 2 * float(np.average(one * other, weights=weights)) / expected if expected > 0 else 0.0
+    return 2 * float(np.average(true * said, weights=weights)) / expected if expected > 0 else 0.0
 
 
 def reported_number_score(metric: str, truth: FloatArray, predicted: FloatArray) -> float:
@@ -129,7 +129,7 @@ def number_measures(truth: FloatArray, predicted: FloatArray, grades: int) -> di
 
 
 def best_constant(metric: str, truth: FloatArray) -> float:
-    """Return the number that scores best where every image gets the same one.
+    """Return the number that scores best if every image gets the same one.
 
     The most frequent grade for kappa and accuracy, the lower median for the absolute error, the
     mean for the squared one.

@@ -176,10 +176,8 @@ def _shared_pixels(
     problems = []
     for image_id, *masks in zip(rows["image_id"], *(rows[mask] for mask, _ in names), strict=True):
         pairs = overlapping_classes(masks, classes, dialect)
-        problems.append(
-            f"{image_id}: pixels of {' and of '.join(f'{one} and {two}' for one, two in pairs)} "
-            "overlap, but a pixel has exactly one class"
-        )
+        named = " and of ".join(f"{first} and {second}" for first, second in pairs)
+        problems.append(f"{image_id}: pixels of {named} overlap, but a pixel has exactly one class")
     if problems:
         problems[-1] += (
             '. Where classes may overlap, set task = "segmentation" (masks of up to '

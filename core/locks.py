@@ -63,7 +63,7 @@ class WriterLock:
 
         Raises:
             OutputError: another process writes the file, alone or not; or `shared` is set and the
-                file system has no locks. A writer alone goes on without.
+                file system has no locks. A single writer continues without one.
         """
         self._path = path
         self._held = _lock_beside(path)

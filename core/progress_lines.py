@@ -179,7 +179,7 @@ def _two(value: int, base: int, large: str, small: str) -> str:
 
 
 def field_words(fields: Mapping[str, object]) -> list[str]:
-    """Return a text for each field, in an order that does not change while the work goes on.
+    """Return a text for each field, in an order that does not change while the work continues.
 
     >>> field_words({"loss": 0.25, "lr": 1e-3, "images_per_s": 12.34, "non_empty": 0.234})
     ['loss 0.2500', 'non-empty 23.4%', 'learning rate 1.0e-03', '12.3 images/s']

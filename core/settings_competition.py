@@ -57,7 +57,7 @@ class CompetitionSettings(Strict):
     With semantic segmentation the first one is the background: the pixels of no other class, which
     the metric does not count."""
     output: GradeOutput = "classes"
-    """Grades: what networks put out. `classes` = a probability for each grade, by cross-entropy;
+    """Grades: the output of networks. `classes` = a probability for each grade, by cross-entropy;
     `regression` = one number, by squared or smooth absolute error; `ordinal` = the probability of
     each step between neighbouring grades, by binary cross-entropy."""
     number_range: tuple[float, float] | None = None
@@ -108,6 +108,11 @@ class CompetitionSettings(Strict):
     def is_semantic(self) -> bool:
         """Whether each pixel has exactly one class."""
         return self.task == "semantic-segmentation"
+
+    @property
+    def background(self) -> str | None:
+        """Name of the class that has no mask of its own, where each pixel has exactly one class."""
+        return self.classes[0] if self.is_semantic else None
 
     @property
     def image_classes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What goldfold.toml has to say where grades or a continuous number are predicted."""
+"""What goldfold.toml must say where grades or a continuous number are predicted."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ LOSSES = {
 
 
 def output_of(form: CompetitionSettings) -> str:
-    """Return what the networks of a competition of grades or numbers put out."""
+    """Return the kind of output that networks of a competition of grades or numbers have."""
     return form.output if form.task == "grades" else "regression"
 
 
 def outputs_of(form: CompetitionSettings) -> int:
-    """Return how many numbers a network puts out for an image."""
+    """Return how many numbers a network outputs per image."""
     grades = len(form.classes)
     return {"classes": grades, "ordinal": grades - 1, "regression": 1}[output_of(form)]
 
 
 def check_numbers(form: CompetitionSettings) -> None:
-    """Raise ValueError where a competition of grades or numbers is not described in full."""
+    """Raise ValueError where a competition of grades or numbers is described wrongly."""
     grades = form.task == "grades"
     kinds = GRADE_KINDS if grades else REGRESSION_KINDS
     metrics = names_of(GradeMetric) if grades else names_of(NumberMetric)
@@ -80,7 +80,7 @@ def _check_range(form: CompetitionSettings) -> None:
     if low >= high:
         raise ValueError(
             'task = "regression" needs number_range = [lowest, highest], the numbers that can '
-            "occur, e.g. [0, 228] months: networks predict a place between both"
+            "occur, e.g. [0, 228] months: networks predict a position between the two"
         )
 
 
@@ -96,16 +96,18 @@ def check_number_loss(name: str, loss: Loss, form: CompetitionSettings) -> None:
     allowed = LOSSES[output]
     wrong = [part for part in loss.parts if part not in allowed]
     if wrong:
-        found = " and ".join(f"loss.{part}" for part in wrong)
+        named = " and ".join(f"loss.{part}" for part in wrong)
         zero = [f"{part} = 0" for part in loss.default_parts if part not in allowed]
         example = ", ".join([*zero, f"{allowed[0]} = 1"])
         raise ValueError(
-            f'{name}: {found} cannot train output = "{output}": set loss = {{ {example} }}'
+            f'{name}: {named} cannot train output = "{output}": set loss = {{ {example} }}'
         )
     if output != "classes" and loss.class_weights:
         raise ValueError(f'{name}: loss.class_weights needs output = "classes"')
     if output == "regression" and loss.smoothing:
-        raise ValueError(f"{name}: loss.smoothing makes no sense of a number; set it to 0")
+        raise ValueError(f"{name}: loss.smoothing has no meaning for a number; set it to 0")
     weights = loss.class_weights
-    if isinstance(weights, dict) and (bad := [one for one in weights if one not in form.classes]):
-        raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no grade")
+    if isinstance(weights, dict) and (
+        bad := [grade for grade in weights if grade not in form.classes]
+    ):
+        raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is not a grade")

@@ -1,4 +1,4 @@
-"""What semantic segmentation can and cannot have in its settings."""
+"""Which settings semantic segmentation can and cannot have."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from goldfold.settings_training import ModelSettings, StageSettings
 
 MOST_CLASSES = 255
-"""Classes of a pixel: the cache keeps one byte per pixel, whose largest number means ignored."""
+"""Classes of a pixel: the cache keeps one byte per pixel, whose largest value means ignored."""
 IGNORED = "ignored"
 """What images.csv calls the pixels that neither loss nor metric looks at."""
 BINARY_LOSSES = ("bce", "focal", "lovasz", "tversky", "presence")
-"""Parts of the loss that look at one mask at a time."""
+"""Parts of the loss that are computed for one mask at a time."""
 
 
 def semantic_problem(stage: StageSettings) -> str:
@@ -26,11 +26,11 @@ def semantic_problem(stage: StageSettings) -> str:
     loss = stage.loss
     if wrong := [name for name in BINARY_LOSSES if getattr(loss, name)]:
         return (
-            f"loss.{wrong[0]} looks at one mask at a time; the classes of a pixel exclude each "
-            "other, so set loss = { bce = 0.0, cross_entropy = 1.0, dice = 1.0 }"
+            f"loss.{wrong[0]} is computed for one mask at a time, but a pixel has exactly one "
+            "class; set loss = { bce = 0.0, cross_entropy = 1.0, dice = 1.0 }"
         )
     if loss.class_weights == "balanced":
-        return 'loss.class_weights = "balanced" counts images; give the weights by class'
+        return 'loss.class_weights = "balanced" counts images, not pixels; give each class a weight'
     if wrong := [name for name in ("mixup", "cutmix") if getattr(stage, name)]:
         return f"{wrong[0]} belongs to classification"
     return ""
@@ -39,7 +39,7 @@ def semantic_problem(stage: StageSettings) -> str:
 def semantic_conflicts(models: Sequence[ModelSettings], ensemble: EnsembleSettings) -> str:
     """Return which settings of models and ensemble semantic segmentation lacks, "" if none."""
     if headed := [model.name for model in models if model.presence_head]:
-        return f"model {headed[0]}: presence_head belongs to one mask per image; set it to false"
+        return f"model {headed[0]}: presence_head needs one mask per image; set it to false"
     wrong = {
         "ensemble.thresholds": ensemble.thresholds is not None,
         "ensemble.post_processing": ensemble.post_processing != "off",
@@ -52,13 +52,13 @@ def semantic_conflicts(models: Sequence[ModelSettings], ensemble: EnsembleSettin
     }
     if named := [name for name, is_set in wrong.items() if is_set]:
         return (
-            f"{' and '.join(named)} cannot be set where each pixel has exactly one class: the "
-            "most likely class counts, from a least area that is chosen out of fold"
+            f"{' and '.join(named)} cannot be set where each pixel has exactly one class: a "
+            "pixel gets its most likely class, and least areas are chosen out of fold"
         )
     if ensemble.merge == "rank":
         return (
-            'ensemble.merge = "rank" makes members equally bold class by class, so that classes '
-            "no longer compare; use mean, geometric or logit"
+            'ensemble.merge = "rank" ranks each class on its own, so the classes of a '
+            "pixel can no longer be compared; use mean, geometric or logit"
         )
     return ""
 
@@ -67,7 +67,7 @@ def levels_problem(labels: LabelTable) -> str:
     """Return what is wrong with the gray levels that stand for classes, "" if nothing."""
     if labels.kind != "levels":
         given = labels.levels or labels.ignored_levels
-        return 'levels and ignored_levels belong to kind = "levels"' if given else ""
+        return 'levels and ignored_levels need kind = "levels"' if given else ""
     if labels.class_masks or not (labels.masks and labels.levels):
         return 'kind = "levels" needs masks and levels, and has no class_masks'
     named = [level for levels in labels.levels.values() for level in levels]
@@ -80,7 +80,7 @@ def class_map_problem(form: CompetitionSettings) -> str:
     """Return why the pixels of a competition cannot have exactly one class each, "" if they can."""
     levels, classes = form.labels.levels, form.classes
     if not form.is_semantic:
-        return 'labels.levels belong to task = "semantic-segmentation"' if levels else ""
+        return 'labels.levels needs task = "semantic-segmentation"' if levels else ""
     if not 2 <= len(classes) <= MOST_CLASSES or IGNORED in classes:
         return (
             f"semantic segmentation needs 2 to {MOST_CLASSES} classes, the background first and "
@@ -88,7 +88,7 @@ def class_map_problem(form: CompetitionSettings) -> str:
         )
     problems = {
         f'metric "{form.metric}" is not one of {form.task}': form.metric in names_of(ObjectMetric),
-        "classes names one twice": len(set(classes)) != len(classes),
+        "classes names a class twice": len(set(classes)) != len(classes),
         'semantic segmentation needs labels.kind "levels" (one file per image) or "rle" (one row '
         'per image and class), found "masks"': form.labels.kind == "masks",
         f"labels.levels names {', '.join(levels)}; classes are {', '.join(classes)}": bool(levels)

@@ -17,7 +17,7 @@ class BlendWay:
     """One way to blend.
 
     Attributes:
-        merge: on what members are averaged.
+        merge: the kind of mean over members.
         weights: how their weights are chosen.
         calibration: of each member before it is merged.
     """
@@ -32,16 +32,16 @@ def blend_ways(
 ) -> list[BlendWay]:
     """Return the ways that are compared, the plain mean first.
 
-    Every merge is tried with every way to weigh; each stacking on the merge that it belongs to.
-    Calibrated members are merged with equal weights or stacked: searches of weights on top of that
-    would multiply the time for combinations that nobody tells apart.
+    Every merge is tried with every search of weights, and each stacking with its own merge.
+    Calibrated members are merged with equal weights or stacked; searching weights as well would
+    multiply the time for combinations that hardly differ.
 
     Args:
         members: how many there are.
         merges: names of merges, the first one for a single member.
         weights: names of searches, likewise.
-        calibrate_alone: try calibrations of a single member, too. The thresholds of masks follow
-            every monotone map, so there it changes nothing.
+        calibrate_alone: also try calibrating a single member. For masks that changes nothing,
+            because thresholds follow any monotone map.
     """
     curves = names_of(CalibrationCurve)
     if members == 1:
@@ -60,14 +60,14 @@ def blend_ways(
 
 
 def require_several(way: object, members: Sequence[str]) -> None:
-    """Accept weights that are no stacking, and stackings of at least two members.
+    """Refuse to stack a single member.
 
     Raises:
         InputError: a single member would be stacked.
     """
     if way in names_of(Stacking) and len(members) < 2:
         raise InputError(
-            f'ensemble.weights = "{way}" weighs members against each other, but there is only '
+            f'ensemble.weights = "{way}" compares members, but there is only '
             f'{members[0]}. Add a model or a run (--with), or set ensemble.weights = "equal"; '
             'ensemble.calibration = "platt" is the regression on a single member.'
         )

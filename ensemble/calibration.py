@@ -1,7 +1,7 @@
-"""Calibration: curves that turn what a member says into a probability, fitted out of fold.
+"""Calibration: curves from what a member predicts to a probability, fitted out of fold.
 
-Of masks a curve is fitted on the pixels of each level, which are counted once from the whole maps,
-so its cost does not depend on the number of images. Of classes it is fitted on the images. Where
+For masks a curve is fitted on the pixels of each level, which are counted once from the whole maps,
+so its cost does not depend on the number of images. For classes it is fitted on the images. Where
 classes are exclusive, each has a curve of its own (one against the rest), and rows are scaled to a
 sum of one.
 """
@@ -64,8 +64,8 @@ def _isotonic(probability: FloatArray, true: FloatArray, count: FloatArray) -> I
 def _platt(probability: FloatArray, true: FloatArray, count: FloatArray) -> PlattCurve:
     """Return the logistic regression on the logit.
 
-    Targets are held off 0 and 1 as Platt does, so that it exists where both kinds are told apart.
-    A member whose logit says the contrary of the truth says nothing.
+    Targets stay off 0 and 1, as in Platt's paper, so the regression exists even where classes are
+    separable. A member whose logit falls as the truth rises gets a constant.
 
     Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
     """

@@ -1,4 +1,4 @@
-"""Monotone curves from what a member says to a probability; `ensemble/calibration.py` fits them.
+"""Monotone curves from a member's prediction to a probability; `ensemble/calibration.py` fits them.
 
 A curve is what ensemble.json and model.json hold, in readable numbers:
 
@@ -27,17 +27,17 @@ MIDDLES: FloatArray = (np.arange(LEVELS) + 0.5) / LEVELS
 def logits(probability: FloatArray) -> FloatArray:
     """Return the logits of probabilities, which are clipped as for the logarithmic loss."""
     held = np.clip(probability, CLIP, 1 - CLIP)
-    found: FloatArray = np.log(held) - np.log1p(-held)
-    return found
+    values: FloatArray = np.log(held) - np.log1p(-held)
+    return values
 
 
 @dataclass(frozen=True)
 class IsotonicCurve:
-    """A rising step function, linear between its knots.
+    """A rising function, linear between its knots.
 
     Attributes:
-        probability: (K,) what a member says, rising.
-        calibrated: (K,) what it is worth, never falling.
+        probability: (K,) what a member predicts, rising.
+        calibrated: (K,) the calibrated probability, never falling.
     """
 
     probability: tuple[float, ...]
@@ -54,7 +54,7 @@ class PlattCurve:
 
     Attributes:
         slope: at least 0, so that the curve never falls.
-        intercept: logit where a member says one half.
+        intercept: logit where a member predicts one half.
     """
 
     slope: float

@@ -1,4 +1,4 @@
-"""How far probabilities of classes are from what happens."""
+"""How far predicted probabilities of classes are from observed frequencies."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def calibration_measures(truth: Truth, probability: FloatArray) -> dict[str, flo
         truth: of N images.
         probability: (N, C).
 
-    Source: of the last M. P. Naeini et al., "Obtaining well
-    calibrated probabilities using Bayesian binning", AAAI 2015, with ten bins of equal width.
+    Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning",
+    AAAI 2015, for the expected calibration error; ten bins of equal width.
     """
     places = scored_classes(len(truth.classes), truth.exclusive)
     pairs = [(truth.targets[:, place], probability[:, place].clip(0, 1)) for place in places]
@@ -39,7 +39,7 @@ def calibration_measures(truth: Truth, probability: FloatArray) -> dict[str, flo
 
 
 def _expected_error(true: NDArray[np.uint8], said: FloatArray) -> float:
-    """Return the mean over images of the gap between share and mean probability of their bin."""
+    """Return the gap between observed share and mean probability of a bin, averaged over images."""
     bins = np.minimum((said * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, weights=true - said, minlength=BINS)
     return float(np.abs(gaps).sum() / len(said))

@@ -136,7 +136,7 @@ def describe_class_choice(choice: ClassChoice) -> dict[str, Any]:
 
 
 def check_class_choice(content: Any, source: Path, remedy: str) -> ClassChoice:
-    """Return the choice that `describe_class_choice` made values of, from a stranger's file.
+    """Return the choice that `describe_class_choice` made values of, from an untrusted file.
 
     Raises:
         InputError: lists everything that does not follow the form.

@@ -113,7 +113,7 @@ def describe_class_map_choice(choice: ClassMapChoice) -> dict[str, Any]:
 
 
 def check_class_map_choice(content: Any, source: Path, remedy: str) -> ClassMapChoice:
-    """Return the choice that `describe_class_map_choice` made values of, from a stranger's file.
+    """Return the choice that `describe_class_map_choice` made values of, from an untrusted file.
 
     Raises:
         InputError: lists everything that does not follow the form.

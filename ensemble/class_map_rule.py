@@ -1,4 +1,4 @@
-"""Exactly one class per pixel: the most likely one, from a least area on, and how to choose areas.
+"""Exactly one class per pixel: the most likely one, if its area suffices; and the choice of areas.
 
 A class that is the most likely one of fewer pixels than its least area is dropped from the image:
 each of these pixels goes to its second most likely class, or to the background where that one is
@@ -35,7 +35,7 @@ _GAIN = 1e-12
 
 
 def most_likely(levels: Levels) -> tuple[ClassMap, ClassMap]:
-    """Return the most and the second most likely class of each pixel; of equals the lower number.
+    """Return the most and the second most likely class of each pixel; ties go to the lower number.
 
     Args:
         levels: 8-bit maps of at least two classes, uint8 (C, H, W).
@@ -133,7 +133,7 @@ class ClassCounts:
         """Return pixels in both, predicted and true, int64 (N, 3, C); arguments as `decided`."""
         decided = self.decided(least_areas)
         right = decided == self.true
-        found = [
+        counts = [
             np.bincount(
                 self.image[some] * self.classes + numbers[some],
                 weights=self.count[some],
@@ -145,7 +145,7 @@ class ClassCounts:
                 (self.true, slice(None)),
             )
         ]
-        by_image = np.stack([one.reshape(len(self), self.classes) for one in found], axis=1)
+        by_image = np.stack([table.reshape(len(self), self.classes) for table in counts], axis=1)
         return by_image.astype(np.int64)
 
     def confusion(self, least_areas: IntArray) -> IntArray:
@@ -185,7 +185,7 @@ def pixels_of_map(decided: ClassMap, true: ClassMap, classes: int) -> IntArray:
 def count_classes(maps: Sequence[tuple[IntArray, IntArray]]) -> ClassCounts:
     """Return the counts of images, each of `count_pixels`."""
     entries = [entries for entries, _ in maps]
-    images = np.repeat(np.arange(len(maps)), [len(one) for one in entries])
+    images = np.repeat(np.arange(len(maps)), [len(table) for table in entries])
     first, second, true, count = np.concatenate(entries).T.copy()
     areas = np.stack([areas for _, areas in maps])
     return ClassCounts(images, first, second, true, count, areas)
@@ -210,11 +210,11 @@ def count_pixels(
         codes += numbers[known]
     if classes**3 <= _MOST_BINS:
         bins = np.bincount(codes)
-        found = np.flatnonzero(bins)
-        counts = bins[found]
+        present = np.flatnonzero(bins)
+        counts = bins[present]
     else:
-        found, counts = np.unique(codes, return_counts=True)
-    columns = (found // classes**2, found // classes % classes, found % classes, counts)
+        present, counts = np.unique(codes, return_counts=True)
+    columns = (present // classes**2, present // classes % classes, present % classes, counts)
     return np.stack(columns, axis=1).astype(np.int64), areas
 
 

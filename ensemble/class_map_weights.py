@@ -22,7 +22,7 @@ LARGEST_SIDE = 64
 
 @dataclass(frozen=True)
 class SampledPixels:
-    """What every member says of some pixels of some images.
+    """What every member predicts for some pixels of some images.
 
     Attributes:
         levels: uint8 (M, C, P).
@@ -66,7 +66,7 @@ def sample_pixels(
         step = max(1, -(-max(classes.shape) // LARGEST_SIDE))
         classes = classes[::step, ::step]
         known = classes != IGNORED_NUMBER
-        levels.append(np.stack([one[:, ::step, ::step][:, known] for one in maps]))
+        levels.append(np.stack([member[:, ::step, ::step][:, known] for member in maps]))
         true.append(classes[known].astype(np.int64))
         images.append(np.full(int(known.sum()), place, np.int64))
     ids = np.array(image_ids, np.str_)
@@ -116,7 +116,7 @@ class ClassMapObjective:
         decided = self._scale.levels(total, sum(weights)).argmax(axis=0)
         images, true, classes = self._pixels.images, self._pixels.true, len(total)
         right = decided == true
-        found = [
+        counts = [
             np.bincount(
                 images[some] * classes + numbers[some], minlength=len(self.image_ids) * classes
             )
@@ -126,13 +126,13 @@ class ClassMapObjective:
                 (true, slice(None)),
             )
         ]
-        pixels = np.stack([one.reshape(-1, classes) for one in found], axis=1)
+        pixels = np.stack([table.reshape(-1, classes) for table in counts], axis=1)
         return class_scores(self._metric, pixels)
 
 
 @dataclass(frozen=True)
 class ClassMapTrial:
-    """A way to blend and what it scores on the sampled pixels.
+    """A way to blend and its score on the sampled pixels.
 
     Attributes:
         merge: on what maps are averaged.

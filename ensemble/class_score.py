@@ -1,4 +1,4 @@
-"""The honest score of people's own class probabilities, under any metric."""
+"""The honest score of the user's own class probabilities, under any metric."""
 
 from __future__ import annotations
 

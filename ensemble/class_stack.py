@@ -1,4 +1,4 @@
-"""A linear map from what members say of classes to the classes; `ensemble/stacking.py` fits it."""
+"""A linear map from members' predictions to the classes; `ensemble/stacking.py` fits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class probabilities and their truth as people pass them, checked."""
+"""Class probabilities and their truth as the user passes them, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut points that turn a number into a grade: the best ones there are, found exactly.
+"""Cut points that turn a number into a grade, searched exactly.
 
 Kaggle solutions search them by Nelder-Mead, which stops at a local optimum of a step function. For
 the quadratic weighted kappa the ratio of two sums over images is to be least; for a fixed ratio

@@ -40,7 +40,7 @@ class FittedBlend:
 
     @property
     def name(self) -> str:
-        """What people are told: the merge, or the stacking, and whether members are calibrated."""
+        """Text: the merge, or the stacking, and whether members are calibrated."""
         merge = self.merge if self.stack is None else f"{self.stack.way} on {self.merge}"
         return f"{merge} of calibrated members" if self.curves else merge
 
@@ -64,12 +64,12 @@ class FittedBlend:
 
 
 def calibrated(probability: FloatArray, curves: Sequence[Curve], *, exclusive: bool) -> FloatArray:
-    """Return what a member says under its curves, (N, C); exclusive rows are scaled to one."""
+    """Return a member's calibrated probabilities, (N, C); exclusive rows are scaled to one."""
     columns = [curve(probability[:, place]) for place, curve in enumerate(curves)]
-    found = np.stack(columns, axis=1).astype(np.float64)
+    rows = np.stack(columns, axis=1).astype(np.float64)
     if not exclusive:
-        return found
-    scaled: FloatArray = found / np.maximum(found.sum(axis=1, keepdims=True), CLIP)
+        return rows
+    scaled: FloatArray = rows / np.maximum(rows.sum(axis=1, keepdims=True), CLIP)
     return scaled
 
 
@@ -84,7 +84,7 @@ def describe_fitted_blend(
         members: M names.
         classes: C names.
     """
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     if blend.curves:
         by_member = {
             member: {
@@ -92,10 +92,10 @@ def describe_fitted_blend(
             }
             for member, curves in zip(members, blend.curves, strict=True)
         }
-        found["calibration"] = {"way": way, "members": by_member}
+        content["calibration"] = {"way": way, "members": by_member}
     if blend.stack is not None:
-        found["stacking"] = describe_stack(blend.stack, members, classes)
-    return found
+        content["stacking"] = describe_stack(blend.stack, members, classes)
+    return content
 
 
 def read_fitted_blend(

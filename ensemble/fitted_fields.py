@@ -82,7 +82,7 @@ class StackedClass(Strict):
 
 
 class Stacking(Strict):
-    """A linear map from what members say of classes to the classes."""
+    """A linear map from the members' predictions of classes to the classes."""
 
     way: StackingName
     classes: Annotated[dict[Name, StackedClass], Field(min_length=1, max_length=1000)]

@@ -179,7 +179,7 @@ def describe_choice(choice: MaskChoice) -> dict[str, Any]:
 
 
 def check_choice(content: Any, source: Path, remedy: str) -> MaskChoice:
-    """Return the choice that `describe_choice` made values of, from a stranger's file.
+    """Return the choice that `describe_choice` made values of, from an untrusted file.
 
     Raises:
         InputError: lists everything that does not follow the form.

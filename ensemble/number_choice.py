@@ -132,7 +132,7 @@ def describe_number_choice(choice: NumberChoice) -> dict[str, Any]:
 
 
 def check_number_choice(content: Any, source: Path, remedy: str) -> NumberChoice:
-    """Return the choice that `describe_number_choice` made values of, from a stranger's file.
+    """Return the choice that `describe_number_choice` made values of, from an untrusted file.
 
     Raises:
         InputError: lists everything that does not follow the form.

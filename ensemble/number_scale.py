@@ -1,4 +1,4 @@
-"""What the rows that networks put out mean as a number, and what they are to learn of one."""
+"""What the output rows of networks mean as a number, and the targets that stand for one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class NumberScale:
         return np.asarray((np.asarray(number, np.float64) - self.low) / (self.high - self.low))
 
     def place_of_rows(self, rows: NDArray[Any]) -> FloatArray:
-        """Return the places that networks tell, float64 (N,).
+        """Return the places that networks predict, float64 (N,).
 
         Args:
             rows: (N, C) probabilities of the grades, whose expected grade counts; (N, C - 1)
@@ -57,7 +57,7 @@ class NumberScale:
         return self.place(rows.sum(axis=1))
 
     def rows_of_place(self, place: FloatArray, output: str) -> FloatArray:
-        """Return what a network is to put out at a place; between two grades it is shared by both.
+        """Return the targets of a network at a place; between two grades both have a share.
 
         Args:
             place: (N,).

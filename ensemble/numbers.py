@@ -138,7 +138,7 @@ def cross_fit_numbers(
 
 @dataclass(frozen=True)
 class NumberAssessment:
-    """What to expect of a blend of numbers.
+    """A blend of numbers and its scores.
 
     Attributes:
         weights: of the members, chosen on all images.
@@ -221,7 +221,7 @@ def number_gains(
     samples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Return what each of several ways gains over a first one: mean, low and high.
+    """Return what each way gains over the first one: mean, low and high.
 
     Args:
         truth: of N images.

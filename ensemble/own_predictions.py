@@ -1,4 +1,4 @@
-"""One function for the honest score of people's own predictions: masks or classes, any metric."""
+"""One function for the honest score of the user's own predictions: masks or classes, any metric."""
 
 from __future__ import annotations
 

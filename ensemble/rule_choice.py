@@ -1,4 +1,4 @@
-"""The rule that people's own out-of-fold maps speak for, and what to expect of it."""
+"""The best rule for the user's own out-of-fold maps, and its honest score."""
 
 from __future__ import annotations
 

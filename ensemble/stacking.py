@@ -1,9 +1,9 @@
-"""Stacking: members weighed by a regression of the truth on what they say out of fold.
+"""Stacking: members weighted by a regression of the truth on their out-of-fold predictions.
 
 `logistic` is a logistic regression on members' logits, `ridge` a ridge regression on their
-probabilities through the origin, with weights of at least 0. Of masks only the proportions of the
-weights are kept, as whole numbers, because thresholds are chosen afterwards; of classes the whole
-linear map is.
+probabilities through the origin, with weights of at least 0. For masks only the proportions of the
+weights are kept, as whole numbers, because thresholds are chosen afterwards; for classes the whole
+linear map is kept.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ SHARES = 100
 """Weights of masks are whole percentages."""
 
 MOST_PIXELS = 200_000
-"""Pixels of masks, and of background, that a regression looks at; of more, evenly spaced ones."""
+"""Pixels of masks, and of background, that a regression uses; of more, evenly spaced ones."""
 
 
 def stacked_weights(way: str, values: FloatArray, true: NDArray[np.bool_]) -> list[int]:
     """Return whole-numbered weights of at least 0 that add up to `SHARES`.
 
-    Where pixels are all true or all false, or no member helps, members weigh equally.
+    If all pixels are true or all are false, or if no member helps, all weights are equal.
 
     Args:
         way: `logistic` or `ridge`.
-        values: (M, P) what members say of pixels, logits or probabilities.
+        values: (M, P) the members' logits or probabilities of pixels.
         true: (P,) whether each belongs to the true mask.
     """
     places, times = spaced_sample(true)
@@ -49,7 +49,7 @@ def stacked_weights(way: str, values: FloatArray, true: NDArray[np.bool_]) -> li
 def spaced_sample(true: NDArray[np.bool_], most: int = MOST_PIXELS) -> tuple[Any, FloatArray]:
     """Return places of pixels, (Q,), rising, and for how many pixels each stands.
 
-    True and false ones are thinned out apart, at even steps, so small masks are not lost.
+    True and false pixels are thinned separately, at even steps, so small masks are not lost.
 
     Args:
         true: (P,).
@@ -68,8 +68,8 @@ def spaced_sample(true: NDArray[np.bool_], most: int = MOST_PIXELS) -> tuple[Any
 def positive_logistic(values: FloatArray, true: NDArray[np.bool_], times: FloatArray) -> FloatArray:
     """Return the coefficients of a logistic regression, none below 0, (M,).
 
-    The loss is convex, so bounds on its minimum give the best of all such coefficients, which
-    dropping members with negative ones does not; scikit-learn's regression knows no bounds.
+    The loss is convex, so minimising it under bounds gives the best such coefficients; dropping
+    members with negative ones does not. scikit-learn's regression has no bounds.
 
     Args:
         values: (P, M).
@@ -82,7 +82,7 @@ def positive_logistic(values: FloatArray, true: NDArray[np.bool_], times: FloatA
         margin = sign * (values @ theta[:-1] + theta[-1])
         slope = -sign * share * np.exp(-np.logaddexp(0, margin))
         gradient = np.append(values.T @ slope, slope.sum())
-        # A hair of a penalty keeps weights finite where pixels are told apart without a mistake.
+        # A tiny penalty keeps weights finite where the pixels are separable.
         penalty = 1e-6 * (theta[:-1] ** 2).sum() / 2
         gradient[:-1] += 1e-6 * theta[:-1]
         return float(share @ np.logaddexp(0, -margin) + penalty), gradient
@@ -90,8 +90,8 @@ def positive_logistic(values: FloatArray, true: NDArray[np.bool_], times: FloatA
     start = np.append(np.full(values.shape[1], 1 / values.shape[1]), 0.0)
     bounds = [*[(0, None)] * values.shape[1], (None, None)]
     options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    coefficients: FloatArray = found.x[:-1]
+    minimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    coefficients: FloatArray = minimum.x[:-1]
     return coefficients
 
 
@@ -127,19 +127,19 @@ def whole_shares(coefficients: FloatArray, total: int = SHARES) -> list[int]:
 def stack_classes(
     way: str, members: Sequence[FloatArray], targets: NDArray[np.uint8], *, exclusive: bool
 ) -> ClassStack:
-    """Return the linear map from what members say of classes to the classes.
+    """Return the linear map from the members' predictions of classes to the classes.
 
-    - `logistic`, classes that may be together: each class by itself, on the members' logits of it.
+    - `logistic`, classes that are not exclusive: each class by itself, on its logits.
     - `logistic`, exclusive classes: one multinomial regression on the logits of all.
-    - `ridge`: each class by itself, on the members' probabilities of it.
+    - `ridge`: each class by itself, on its probabilities.
 
-    Where a class has no image, or all, nothing can be learned: members weigh equally.
+    Where no image or every image has a class, nothing can be learned, and weights are equal.
 
     Args:
         way: `logistic` or `ridge`.
         members: M arrays (N, C) of probabilities.
         targets: (N, C) of 0 and 1.
-        exclusive: exactly one class an image.
+        exclusive: exactly one class per image.
     """
     values, classes = np.stack(members, axis=1), targets.shape[1]
     flags = targets > 0
@@ -162,7 +162,7 @@ def stack_classes(
 
 
 def stack_shares(stack: ClassStack) -> list[int]:
-    """Return how much each member counts in percent; at least 1 for those that count at all."""
+    """Return each member's share in percent; at least 1 for members that count at all."""
     shares = whole_shares(stack.importance)
     return [max(share, int(some > 0)) for share, some in zip(shares, stack.importance, strict=True)]
 

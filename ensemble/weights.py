@@ -32,7 +32,7 @@ PARTS = 20
 
 @dataclass(frozen=True)
 class Pixels:
-    """What every member says of some pixels of some images.
+    """What every member predicts for some pixels of some images.
 
     Attributes:
         levels: uint8 (M, P).

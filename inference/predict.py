@@ -134,7 +134,7 @@ def predict_arrays(
 ) -> int:
     """Return how many arrays were predicted now; those that the store had already are passed over.
 
-    As `predict_maps`, for anything that networks say of an image.
+    As `predict_maps`, for anything that networks predict for an image.
 
     Args:
         forward: how a batch is predicted.

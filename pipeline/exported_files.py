@@ -116,7 +116,7 @@ def _refuse_others(folder: Path, overwrite: bool) -> None:
 
 
 def model_card(facts: dict[str, Any], decision: ImageDecision) -> str:
-    """Return the text that says what a model is, how good, and how to use it."""
+    """Return the text of the model card: what the model is, its scores, how to use it."""
     honest = facts["scores"]["honest"]
     interval = honest["interval"]
     code = [f"code/{module['module']}.py" for module in facts.get("code", [])]

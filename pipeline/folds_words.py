@@ -1,4 +1,4 @@
-"""What people are told of a fold table."""
+"""Texts about a fold table."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class ImageModel:
         return any(member.neighbours for member in self.members)
 
     def predict(self, path: Path | str) -> ImagePrediction:
-        """Return what the model says of an image file; where it sees neighbours, of it alone.
+        """Return the prediction for an image file; a model with neighbours sees it alone.
 
         Raises:
             ImageError: the file cannot be read.
@@ -121,7 +121,7 @@ class ImageModel:
         return self.predict_in(self.sequence([path]), 0)
 
     def predict_sequence(self, paths: Sequence[Path | str]) -> Iterator[ImagePrediction]:
-        """Yield what the model says of each image of a sequence, such as the slices of a volume.
+        """Yield the prediction for each image of a sequence, such as the slices of a volume.
 
         Args:
             paths: files of the images, in order.
@@ -142,7 +142,7 @@ class ImageModel:
         return FileSequence([Path(path) for path in paths], self.reading, kept)
 
     def predict_in(self, sequence: FileSequence, place: int) -> ImagePrediction:
-        """Return what the model says of one image of a sequence.
+        """Return the prediction for one image of a sequence.
 
         Args:
             sequence: of `sequence`.

@@ -59,7 +59,7 @@ class Stage(ABC):
         return []
 
     def lines(self) -> list[Line]:
-        """Return what people are told of the results."""
+        """Return the results as text to print."""
         return []
 
 

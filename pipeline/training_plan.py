@@ -154,12 +154,12 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
     step = build_step(network, stage, machine, classes_per_pixel=task.classes_per_pixel)
-    extent, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
+    size, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     count *= stage.accumulation
-    shape = (count, *extent) if model.inputs == 1 else (count, *extent, model.inputs)
+    shape = (count, *size) if model.inputs == 1 else (count, *size, model.inputs)
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, shape).astype(np.uint8)
-    masks = random.integers(0, 2, task.target_shape(count, extent)).astype(np.uint8) * np.uint8(255)
+    masks = random.integers(0, 2, task.target_shape(count, size)).astype(np.uint8) * np.uint8(255)
     batch = Batch(pixels, masks, np.arange(count), classes=task.classes_per_pixel)
     set_training_mode(network, stage.frozen)
     times = []
@@ -174,5 +174,5 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
         inputs = network_input(pixels, device.device, channels_last=device.channels_last)
         output = network(inputs)
         float((output if isinstance(output, torch.Tensor) else output[0]).sum())
-    validating = (perf_counter() - began) * prod(height_and_width(stage.image_size)) / prod(extent)
+    validating = (perf_counter() - began) * prod(height_and_width(stage.image_size)) / prod(size)
     return median(times[1:]) / count, validating / count

@@ -1,4 +1,4 @@
-"""What people are told of finished trainings."""
+"""Texts about finished trainings."""
 
 from __future__ import annotations
 

@@ -48,16 +48,19 @@ def draw_class_maps(
     """
     colour = cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR
     plain = cv2.cvtColor(np.ascontiguousarray(image), colour)
-    panels = [plain, *(_coloured(plain, one) for one in (decided, true) if one is not None)]
+    panels = [
+        plain,
+        *(_coloured(plain, numbers) for numbers in (decided, true) if numbers is not None),
+    ]
     side = max(plain.shape[:2])
     factor = min(max(1.0, np.ceil(_SMALLEST / side)), max(1.0, _LARGEST / side))
     factor = _LARGEST / side if side > _LARGEST else factor
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
-    panels = [cv2.resize(one, None, fx=factor, fy=factor, interpolation=how) for one in panels]
+    panels = [cv2.resize(panel, None, fx=factor, fy=factor, interpolation=how) for panel in panels]
     present = {*np.unique(decided).tolist(), *(() if true is None else np.unique(true).tolist())}
     shown = sorted(present - {IGNORED_NUMBER})
     height = max(panels[0].shape[0], (len(shown) + 1) * _LINE)
-    width = sum(one.shape[1] for one in panels)
+    width = sum(panel.shape[1] for panel in panels)
     picture = np.zeros((height, width + _LEGEND, 3), np.uint8)
     picture[: panels[0].shape[0], :width] = np.concatenate(panels, axis=1)
     for line, number in enumerate(shown):

@@ -1,4 +1,4 @@
-"""Why an image got its classes: what every member says of it, the blend, thresholds, the truth."""
+"""Why an image got its classes: each member's prediction, the blend, thresholds, the truth."""
 
 from __future__ import annotations
 

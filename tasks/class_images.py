@@ -54,7 +54,7 @@ class ClassImages(ImageDecision):
 
     @property
     def mirrored_outputs(self) -> int:
-        """A mirror changes no class."""
+        """A mirror image has the same classes."""
         return 0
 
     @property

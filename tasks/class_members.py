@@ -1,4 +1,4 @@
-"""What the members of an ensemble say of the classes of images."""
+"""What the members of an ensemble predict for the classes of images."""
 
 from __future__ import annotations
 

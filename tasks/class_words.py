@@ -1,4 +1,4 @@
-"""What people are told of classes: blends, thresholds, scores, comparisons, explanations."""
+"""Texts about classes: blends, thresholds, scores, comparisons, explanations."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def _blend_lines(report: Mapping[str, Any]) -> list[Line]:
     """Return what was fitted to blend the members, nothing where nothing was."""
     lines: list[Line] = []
     if "stacking" in report:
-        shares = ", ".join(f"{one['name']} {one['weight']} %" for one in report["members"])
+        shares = ", ".join(f"{member['name']} {member['weight']} %" for member in report["members"])
         lines.append(f"stacking: {report['stacking']['way']}; members count {shares}")
     if "calibration" in report:
-        found = report["calibration"]["out_of_fold"]
+        errors = report["calibration"]["out_of_fold"]
         measures = {
             "Brier score": "brier",
             "logarithmic loss": "log_loss",
             "calibration error": "expected_calibration_error",
         }
         told = ", ".join(
-            f"{name} {found['before'][key]:.4f} to {found['after'][key]:.4f}"
+            f"{name} {errors['before'][key]:.4f} to {errors['after'][key]:.4f}"
             for name, key in measures.items()
         )
         lines.append(f"calibration: {report['calibration']['way']}; out of fold {told}")

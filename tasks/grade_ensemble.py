@@ -1,4 +1,4 @@
-"""Blends of members that predict grades or numbers, cut points, and what to expect of them."""
+"""Blends of members that predict grades or numbers, their cut points and their honest score."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ WAYS = names_of(WeightSearch)
 
 @dataclass(frozen=True)
 class NumberMembers:
-    """What the models of a run, and of others, say of the same images.
+    """What the models of one or several runs predict for the same images.
 
     Attributes:
         names: M models.
         image_ids: N ids, sorted.
-        place: M arrays (N, 1) of places on the competition's scale, whatever a model puts out.
+        place: M arrays (N, 1) of places on the competition's scale, whatever a model outputs.
     """
 
     names: list[str]
@@ -53,7 +53,7 @@ class NumberMembers:
 
 
 def number_members(source: MemberSource, split: Split, scale: NumberScale) -> NumberMembers:
-    """Return the members; networks of other outputs than this run's may be among them.
+    """Return the members, among them networks with other outputs than this run's.
 
     Raises:
         InputError: as `class_members`.
@@ -69,7 +69,7 @@ class NumberJudgement:
     """Judges ways to predict the numbers of training images, out of fold."""
 
     def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
-        """Take the images that all ways predict."""
+        """Take the images that every way predicts."""
         self.settings = run.settings.ensemble
         self.truth: NumberTruth = truth_of(run.settings.competition, run.images, image_ids)
         self.parts = run.fold_view.parts(image_ids, self.settings.seed)
@@ -80,7 +80,7 @@ class NumberJudgement:
         return cross_fit_numbers(self.truth, self.parts, lambda _: ClassBlend(place))
 
     def gains(self, base: JudgedNumbers, others: Sequence[JudgedNumbers]) -> list[dict[str, Any]]:
-        """Return what each of several ways gains over a first one, as JSON values."""
+        """Return what each way gains over the first one, as JSON values."""
         return number_gains(
             self.truth,
             base,
@@ -122,14 +122,14 @@ def judged_facts(run: RunView) -> dict[str, Any]:
 
 
 def compare_number_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
-    """Return what every merge with every way to weigh scores."""
+    """Return the score of every merge with every search of weights."""
     from goldfold.ensemble.class_merge import MERGES, merge_probabilities
 
     members = number_members(source, "out-of-fold", scale_of(run.settings.competition))
     judgement = NumberJudgement(run, members.image_ids)
     truth, names = judgement.truth, members.names
     several = len(names) > 1
-    # The mean rank of images tells their order, from which grades can be cut, but no number.
+    # Mean ranks order the images, which is enough to cut grades, but they are not numbers.
     merges = [name for name in MERGES if truth.scale.grades or name != "rank"]
     trials = []
     for merge in merges if several else merges[:1]:
@@ -251,7 +251,7 @@ def _honest(
 
 
 def _confusion(truth: NumberTruth, predicted: FloatArray) -> list[list[int]]:
-    """Return images by true grade and predicted grade, none of numbers."""
+    """Return the images by true and predicted grade; empty for numbers."""
     from sklearn.metrics import confusion_matrix
 
     if not truth.scale.grades:
@@ -263,16 +263,16 @@ def _confusion(truth: NumberTruth, predicted: FloatArray) -> list[list[int]]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value, None for a number without meaning."""
+    """Return a value, or None for NaN."""
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
 @dataclass(frozen=True)
 class DecidedNumbers:
-    """What members say of images, and what ensemble.json makes of it.
+    """What members predict for images, and the decision of ensemble.json on it.
 
     Attributes:
-        members: with their places, M arrays (N, 1).
+        members: the members and their places, M arrays (N, 1).
         choice: how they are blended, the scale and the cut points.
         place: (N,) blended.
         predicted: (N,) grades from 0, or numbers.
@@ -284,7 +284,7 @@ class DecidedNumbers:
     predicted: FloatArray
 
     def words(self, number: float) -> str:
-        """Return a predicted number as a cell has it: the name of a grade, or six digits."""
+        """Return a predicted number as a cell shows it: the name of a grade, or six digits."""
         grades = self.choice.scale.grades
         return grades[round(number)] if grades else f"{number:.6g}"
 

@@ -1,4 +1,4 @@
-"""Submissions of grades and numbers: written, scored, compared, and explained image by image."""
+"""Submissions of grades and numbers: writes, scores, compares and explains them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 PREDICTED, NUMBER = "predicted", "number"
-"""Columns of the table that stands for a submission where there is no sample."""
+"""Columns of the table that replaces a submission where there is no sample."""
 
 
 def number_cells(
@@ -70,7 +70,7 @@ def read_number_file(path: Path, layout: Layout, scale: NumberScale) -> dict[str
     """Return image id -> grade from 0, or number.
 
     Raises:
-        InputError: a column is missing, an image is twice there, or cells are no grades or
+        InputError: a column is missing, an image appears twice, or cells are not grades or
             numbers; the message names all of them.
     """
     table = read_table(path)
@@ -84,7 +84,7 @@ def read_number_file(path: Path, layout: Layout, scale: NumberScale) -> dict[str
         if (fault := layout.fault(cell)) is not None:
             problems.append(f"{path.name} row {row.number}: {fault[1]}")
         elif key in numbers:
-            problems.append(f"{path.name} row {row.number}: {key} is in an earlier row, too")
+            problems.append(f"{path.name} row {row.number}: {key} is already in an earlier row")
         else:
             numbers[key] = float(scale.grades.index(cell)) if scale.grades else float(cell)
     if problems:
@@ -109,7 +109,7 @@ class NumberScores:
     """Scores of a submission, overall and in the parts that the solution names.
 
     Attributes:
-        metric: its name; scores are minus the error where it is one.
+        metric: its name; where it is an error, scores are minus the error.
         parts: `overall`, and `public` and `private` where a Usage column has such rows.
         warnings: about ids of the submission that the solution lacks.
     """
@@ -163,9 +163,9 @@ class NumberComparison:
 
     Attributes:
         images: id, and the grades from 0 or numbers of both; most different first.
-        agreement: 1 for equal ones.
-        agreement_by: what that is: the metric between both files for grades, the rank correlation
-            for numbers.
+        agreement: 1 for equal submissions.
+        agreement_by: how it is measured: for grades the metric between both files, for numbers the
+            rank correlation.
         only_first: ids that only the first file has.
         only_second: ids that only the second file has.
     """
@@ -198,8 +198,8 @@ class NumberComparison:
             "only_first": list(self.only_first),
             "only_second": list(self.only_second),
             "differing": [
-                {"image_id": image_id, "first": one, "second": other}
-                for image_id, one, other in differing[:limit]
+                {"image_id": image_id, "first": first, "second": second}
+                for image_id, first, second in differing[:limit]
             ],
         }
 
@@ -212,11 +212,11 @@ def compare_numbers(
     Raises:
         InputError: a file is malformed, or they share no image.
     """
-    one, other = (read_number_file(path, layout, scale) for path in (first, second))
-    shared = [image_id for image_id in one if image_id in other]
+    by_first, by_second = (read_number_file(path, layout, scale) for path in (first, second))
+    shared = [image_id for image_id in by_first if image_id in by_second]
     if not shared:
         raise InputError(f"{first} and {second} have no image in common. Compare their ids.")
-    pairs = [(image_id, one[image_id], other[image_id]) for image_id in shared]
+    pairs = [(image_id, by_first[image_id], by_second[image_id]) for image_id in shared]
     agreement, agreement_by = _agreement(
         np.array([pair[1] for pair in pairs]), np.array([pair[2] for pair in pairs]), scale, metric
     )
@@ -224,15 +224,15 @@ def compare_numbers(
         tuple(sorted(pairs, key=lambda pair: (-abs(pair[1] - pair[2]), pair[0]))),
         agreement,
         agreement_by,
-        tuple(image_id for image_id in one if image_id not in other),
-        tuple(image_id for image_id in other if image_id not in one),
+        tuple(image_id for image_id in by_first if image_id not in by_second),
+        tuple(image_id for image_id in by_second if image_id not in by_first),
     )
 
 
 def _agreement(
     first: FloatArray, second: FloatArray, scale: NumberScale, metric: str
 ) -> tuple[float, str]:
-    """Return how much two submissions agree as the metric sees it, and what that is called."""
+    """Return how much two submissions agree as the metric sees it, and how that is measured."""
     import pandas as pd
 
     from goldfold.competitions.number_metric import KAPPA, reported_number_score
@@ -256,10 +256,10 @@ def _agreement_name(scale: NumberScale, metric: str) -> str:
 
 
 def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
-    """Return why an image got its grade or number: the image, and its cut points beside it.
+    """Return why an image got its grade or number, and a picture of it beside its cut points.
 
     Raises:
-        InputError: nothing is predicted of it, or predictions are missing or outdated.
+        InputError: there is no prediction of it, or predictions are missing or outdated.
     """
     from goldfold.competitions.image import Reading, read_image
     from goldfold.submissions.class_picture import draw_classes

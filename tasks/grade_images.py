@@ -27,7 +27,7 @@ class NumberImages(ImageDecision):
     """Blend and cut points of grades, or the blend of numbers."""
 
     def __init__(self, choice: NumberChoice, outputs: int, *, sums_to_one: bool) -> None:
-        """Take what was chosen, and what networks give.
+        """Take what was chosen, and the output of the networks.
 
         Args:
             choice: blend and cut points.
@@ -70,7 +70,7 @@ class NumberImages(ImageDecision):
 
     @property
     def mirrored_outputs(self) -> int:
-        """A mirror changes no number."""
+        """A mirror image has the same number."""
         return 0
 
     @property
@@ -81,7 +81,7 @@ class NumberImages(ImageDecision):
     def see(
         self, predictor: Predictor, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Return what networks put out, (1, C) from 0 to 1."""
+        """Return the output of the networks, (1, C) from 0 to 1."""
         from goldfold.inference.class_prediction import class_probabilities
 
         return class_probabilities(predictor, pixels, self._sums_to_one, [image_id])

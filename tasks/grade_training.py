@@ -1,4 +1,4 @@
-"""What networks of grades and numbers learn from, and what they say of held-out images."""
+"""What networks for grades and numbers learn from, and what they predict for held-out images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sums_to_one(form: CompetitionSettings) -> bool:
 
 
 def numbers_of(form: CompetitionSettings, images: pd.DataFrame) -> FloatArray:
-    """Return the true numbers of images, (N,); of grades their places from 0."""
+    """Return the true numbers of images, (N,); grades are counted from 0."""
     if form.number_range is not None:
         return np.asarray(images[NUMBER].astype(float), np.float64)
     place = {name: number for number, name in enumerate(form.classes)}
@@ -52,7 +52,7 @@ def numbers_of(form: CompetitionSettings, images: pd.DataFrame) -> FloatArray:
 def truth_of(
     form: CompetitionSettings, images: pd.DataFrame, image_ids: Sequence[str]
 ) -> NumberTruth:
-    """Return what is true of images of a table."""
+    """Return the truth about images of a table."""
     known = images.drop_duplicates("image_id").set_index("image_id").loc[list(image_ids)]
     return NumberTruth(numbers_of(form, known), scale_of(form), str(form.metric), list(image_ids))
 
@@ -64,8 +64,8 @@ class NumberedImages:
     Attributes:
         rows: (N,) of the cache.
         truth: of the N images.
-        outputs: of a network.
-        exclusive: they sum to one.
+        outputs: number of a network's outputs.
+        exclusive: the outputs sum to one.
     """
 
     rows: NDArray[np.int64]
@@ -76,9 +76,9 @@ class NumberedImages:
     def score(
         self, model: nn.Module, cache: ImageCache, *, workers: int = 1, **how: Any
     ) -> ValidationScore:
-        """Return the score at the best cut points; the lower squared error decides between equals.
+        """Return the score at the best cut points; the lower squared error breaks ties.
 
-        It is on one thread, and by the metric of the truth.
+        The metric is that of the truth; it is computed on one thread.
 
         Raises:
             InputError: there are no images.
@@ -126,7 +126,7 @@ def number_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
 
 
 def non_empty(form: CompetitionSettings, images: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which images have a grade above the lowest; of numbers all count, (N,)."""
+    """Return which images have a grade above the lowest, (N,); for numbers all images count."""
     if form.number_range is not None:
         return np.ones(len(images), bool)
     return numbers_of(form, images) > 0

@@ -1,6 +1,6 @@
-"""What people are told of grades and numbers: blends, cut points, scores, explanations.
+"""Texts for grades and numbers: blends, cut points, scores, explanations.
 
-Scores are higher when better inside; where the metric is an error, people read the error itself.
+Internally a higher score is better; where the metric is an error, the user sees the error itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = {
 
 
 def in_words(metric: str) -> str:
-    """Return what a metric is called, with the direction where lower is better.
+    """Return the name of a metric, with a remark where lower is better.
 
     >>> in_words("mae")
     'mean absolute error (lower is better)'
@@ -34,7 +34,7 @@ def in_words(metric: str) -> str:
 
 
 def shown(metric: str, score: float) -> str:
-    """Return a score as people read it: an error without its minus.
+    """Return a score as it is printed: an error without its minus sign.
 
     >>> shown("mae", -0.51), shown("accuracy", 0.9)
     ('0.5100', '0.9000')
@@ -110,7 +110,7 @@ def score_lines(scores: NumberScores) -> list[Line]:
 
 
 def comparison_lines(comparison: NumberComparison, scale: NumberScale, images: int) -> list[Line]:
-    """Return where two submissions differ, with up to so many images to look at."""
+    """Return where two submissions differ, with at most `images` images to look at."""
     lines: list[Line] = [
         f"agreement on {len(comparison.images):,} images: {comparison.agreement:.4f} "
         f"({comparison.agreement_by}); mean difference {comparison.difference:.4g}, "

@@ -59,7 +59,7 @@ class Numbers(Task):
 
     @property
     def row_columns(self) -> list[str]:
-        """Names of what a network puts out."""
+        """Names of a network's outputs."""
         output = output_of(self.form)
         if output == "ordinal":
             return [f"at least {name}" for name in self.form.classes[1:]]
@@ -72,7 +72,7 @@ class Numbers(Task):
         return f"a number from {self.scale.low:g} to {self.scale.high:g}"
 
     def same_as(self, other: Task) -> bool:
-        """Accept the same grades or range; networks may put out something else."""
+        """Accept the same grades or range; the outputs of networks may differ."""
         return isinstance(other, Numbers) and self.scale == other.scale
 
     # --- training ------------------------------------------------------------------------------
@@ -104,14 +104,14 @@ class Numbers(Task):
 
         return number_fold_data(self.form, lessons)
 
-    def target_shape(self, count: int, extent: ImageSize) -> tuple[int, ...]:
+    def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
         """Return (N, 1, outputs)."""
         return (count, 1, self.form.outputs)
 
     # --- prediction ----------------------------------------------------------------------------
 
     def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
-        """Return how rows of what networks put out are predicted, float32."""
+        """Return how rows of network outputs are predicted, float32."""
         from goldfold.inference.class_prediction import class_forward
         from goldfold.tasks.grade_training import sums_to_one
 
@@ -212,7 +212,7 @@ class Numbers(Task):
         return Taught({"": taught.astype(np.float32)}, certain, facts)
 
     def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
-        """Return what a network is to put out, in units of 1/255; it has no size."""
+        """Return the targets of a network, in units of 1/255; they have no size."""
         import numpy as np
 
         from goldfold.inference.reader import MapReader

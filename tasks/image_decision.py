@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from goldfold.inference.views import View
 
 SeenImage = Any
-"""What the networks of one training say of one image, as `see` returns it and `decide` takes it."""
+"""The output of one training's networks for an image, as `see` returns it and `decide` takes it."""
 
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """What a model says of an image.
+    """What a model predicts for an image.
 
     Attributes:
         pixels: the image as it was read, uint8.
@@ -49,7 +49,7 @@ class ImagePrediction:
 
 
 class ImageDecision(ABC):
-    """Blend and thresholds of a task, applied to what networks say of one image.
+    """Blend and thresholds of a task, applied to the predictions for one image.
 
     A run makes it of its ensemble.json (`Task.image_decision`), an exported model of its
     model.json (`goldfold.tasks.registry.read_decision`).
@@ -136,7 +136,7 @@ class ImageDecision(ABC):
 
     @abstractmethod
     def lines(self, facts: Mapping[str, Any]) -> list[str]:
-        """Return what people are told of `describe`; the first line goes on after "FILE: "."""
+        """Return `describe` as text; the first line follows "FILE: "."""
 
     def panels(self, prediction: ImagePrediction) -> list[NDArray[np.uint8]]:
         """Return pictures of a prediction, blue first, none where there is nothing to draw."""

@@ -131,7 +131,9 @@ class Blender:
             lambda place: self.true_mask(ids[place]),
             len(ids),
             image_ids=ids,
-            floors=np.min([[floor_of(one) for one in by_member] for by_member in tried], axis=0),
+            floors=np.min(
+                [[floor_of(reader) for reader in by_member] for by_member in tried], axis=0
+            ),
         )
 
     def histograms(
@@ -230,8 +232,8 @@ class Blender:
         ids, objects_of, members = self.image_ids, self.true_objects, chosen.whole.members
         whole = self.blend(members, calibrations=chosen.whole.calibrations)
         blends = {
-            part: self.blend(one.members, calibrations=one.calibrations)
-            for part, one in chosen.parts.items()
+            part: self.blend(of_part.members, calibrations=of_part.calibrations)
+            for part, of_part in chosen.parts.items()
         }
         rules = {fold.fold: fold.rule for fold in assessment.folds}
 

@@ -1,4 +1,4 @@
-"""Why an image got its mask: what every member says of it, the blend, the rule, the truth."""
+"""Why an image got its mask: each member's prediction, the blend, the rule, the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What networks say of the masks of held-out images, and how ways to predict them compare."""
+"""Predicted masks of held-out images, and comparisons of ways to predict them."""
 
 from __future__ import annotations
 

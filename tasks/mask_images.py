@@ -25,7 +25,7 @@ MEASURES = ("dice", "iou", "precision", "recall")
 
 @dataclass(frozen=True)
 class SeenMasks:
-    """What one training says of an image: uint8 (H, W) of each mask, and presence if it has one."""
+    """One training's prediction: uint8 (H, W) of each mask, and presence if it has one."""
 
     levels: list[NDArray[np.uint8]]
     presence: float | None
@@ -122,7 +122,11 @@ class MaskImages(ImageDecision):
         presences = {
             name: told
             for name, trainings in seen.items()
-            if (told := [one.presence for one in trainings if one.presence is not None])
+            if (
+                told := [
+                    training.presence for training in trainings if training.presence is not None
+                ]
+            )
         }
         predictions = {}
         for place, (name, choice) in enumerate(self.choices.items()):

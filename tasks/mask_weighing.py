@@ -78,7 +78,8 @@ class Calibrations:
         if (way, without) not in self._fitted:
             self._fitted[way, without] = {
                 name: level_table(
-                    np.sum([one for part, one in by_part.items() if part != without], axis=0), way
+                    np.sum([counts for part, counts in by_part.items() if part != without], axis=0),
+                    way,
                 )
                 for name, by_part in self._counts.items()
             }

@@ -1,4 +1,4 @@
-"""What people are told of masks: blends, rules, scores, comparisons, explanations."""
+"""Texts about masks: blends, rules, scores, comparisons, explanations."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def blend_lines(report: Mapping[str, Any]) -> list[Line]:
     """Return what was fitted to blend the members, nothing where nothing was."""
     lines: list[Line] = []
     if report["weights"] in names_of(Stacking):
-        weights = ", ".join(f"{one['name']} {one['weight']}" for one in report["members"])
+        weights = ", ".join(f"{member['name']} {member['weight']}" for member in report["members"])
         lines.append(f"stacking: {report['weights']}; weights {weights}")
     if "calibration" in report:
         lines.append(f"calibration: {report['calibration']['way']}, by member")

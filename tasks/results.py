@@ -143,4 +143,4 @@ class ScoredSubmission(Protocol):
 
 
 Seen = Any
-"""What networks say of N images, as an array whose first axis is images (times masks)."""
+"""Predictions for N images, as an array whose first axis is images (times masks)."""

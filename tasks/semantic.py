@@ -101,9 +101,9 @@ class Semantic(Task):
 
         return semantic_fold_data(self.form, lessons)
 
-    def target_shape(self, count: int, extent: ImageSize) -> tuple[int, ...]:
+    def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
         """Return (N, H, W)."""
-        return (count, *extent)
+        return (count, *input_size)
 
     # --- prediction ----------------------------------------------------------------------------
 

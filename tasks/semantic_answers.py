@@ -1,4 +1,4 @@
-"""What a run says of images with one class per pixel: submission, explanation, and their words."""
+"""Answers about images with one class per pixel: submission, explanation, and their texts."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _require_rows(
     missing = sorted(images - predicted - left_out)
     unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided.classes]
     problems = [f"{image_id}: no prediction" for image_id in missing]
-    problems += [f"row {key}: no class of the competition" for key in unknown]
+    problems += [f"row {key}: not a class of the competition" for key in unknown]
     if problems:
         raise InputError(
             list_problems(
@@ -109,7 +109,7 @@ def _require_rows(
 def _mask_reader(
     decided: DecidedClassMaps, layout: Layout, left_out: set[str]
 ) -> Callable[[str], ClassMap | None]:
-    """Return a function row of the sample -> mask; rows of one image beside each other share it."""
+    """Return a function row of the sample -> mask; adjacent rows of an image share its map."""
     from functools import lru_cache
 
     import numpy as np
@@ -211,20 +211,20 @@ def explanation_lines(facts: Mapping[str, Any]) -> list[Line]:
     """Return the classes of an image that some pixel has, is given or might have."""
     members = facts["members"]
     rows = []
-    for name, one in facts["classes"].items():
+    for name, row in facts["classes"].items():
         likely = [member["most_likely_px"][name] for member in members]
-        if not (one["most_likely_px"] or one.get("true_px") or any(likely)):
+        if not (row["most_likely_px"] or row.get("true_px") or any(likely)):
             continue
-        dropped = one["most_likely_px"] and not one["decided_px"]
+        dropped = row["most_likely_px"] and not row["decided_px"]
         rows.append(
             [
                 name,
-                f"{one['highest_probability']:.3f}",
+                f"{row['highest_probability']:.3f}",
                 *likely,
-                one["most_likely_px"],
-                one["least_area"] or "",
-                f"{one['decided_px']}{' (dropped)' if dropped else ''}",
-                one.get("true_px", ""),
+                row["most_likely_px"],
+                row["least_area"] or "",
+                f"{row['decided_px']}{' (dropped)' if dropped else ''}",
+                row.get("true_px", ""),
             ]
         )
     names = [f"px of {member['member']}" for member in members]
@@ -257,14 +257,14 @@ def ensemble_lines(report: Mapping[str, Any]) -> list[Line]:
     ]
     rows = [
         [
-            one["class"],
-            *(f"{one[name]:.4f}" for name in ("dice", "iou", "precision", "recall")),
-            f"{one['true_px']:,}",
-            f"{report['least_areas'][one['class']]:,}"
-            if report["least_areas"][one["class"]]
+            row["class"],
+            *(f"{row[name]:.4f}" for name in ("dice", "iou", "precision", "recall")),
+            f"{row['true_px']:,}",
+            f"{report['least_areas'][row['class']]:,}"
+            if report["least_areas"][row["class"]]
             else "",
         ]
-        for one in report["measures"]
+        for row in report["measures"]
     ]
     headers = ["over all pixels", "Dice", "IoU", "precision", "recall", "true px", "least area px"]
     return [*lines, Table(headers, rows)]

@@ -32,21 +32,21 @@ def open_class_blend(
     from goldfold.ensemble.probability_scale import make_scale
 
     merge = merge or run.settings.ensemble.merge
-    scales = None if merge == "mean" else {one.name: make_scale(merge) for one in members}
+    scales = None if merge == "mean" else {member.name: make_scale(merge) for member in members}
     partial = split == "out-of-fold" and run.settings.inference.allow_missing_folds
     return Blend(members, split, partial=partial, scales=scales)
 
 
 def unstack(levels: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
-    """Return the maps of all classes, uint8 (C, H, W), from a store's, one below another."""
+    """Return the maps of all classes, uint8 (C, H, W), from a record that stacks them."""
     return levels.reshape(classes, -1, levels.shape[1])
 
 
 class ClassBlender:
-    """Out-of-fold maps of a run's members, blended in any way and held against the true classes."""
+    """Out-of-fold maps of a run's members, blended in any way, and the true classes."""
 
     def __init__(self, run: RunView, members: Sequence[Member]) -> None:
-        """Find the images that all members have."""
+        """Take the images that all members have predicted."""
         from goldfold.competitions.images_table import training_images
         from goldfold.tasks.semantic_held_out import TrueClasses
 
@@ -68,15 +68,15 @@ class ClassBlender:
             first, second = most_likely(unstack(blend.read(image_id), classes))
             return count_pixels(first, second, self.true.read(image_id), classes)
 
-        found = []
+        counts = []
         with (
             self.run.progress.task("blend", len(self.image_ids)) as task,
             ThreadPoolExecutor(max(1, self.run.workers), thread_name_prefix="blend") as pool,
         ):
-            for one in pool.map(count, self.image_ids):
-                found.append(one)
+            for of_image in pool.map(count, self.image_ids):
+                counts.append(of_image)
                 task.advance()
-        return count_classes(found)
+        return count_classes(counts)
 
     def sample(self) -> tuple[IntArray, SampledPixels]:
         """Return the places of at most `MOST_IMAGES` images, rising, and pixels of them."""
@@ -89,12 +89,12 @@ class ClassBlender:
         order = np.random.default_rng(self.settings.seed).permutation(len(self.image_ids))
         places = np.sort(order[:MOST_IMAGES])
         alone = [
-            open_class_blend(self.run, [replace(one, weight=1)], "out-of-fold", "mean")
-            for one in self.members
+            open_class_blend(self.run, [replace(member, weight=1)], "out-of-fold", "mean")
+            for member in self.members
         ]
         classes = len(self.form.classes)
         pixels = sample_pixels(
-            lambda image_id: [unstack(one.read(image_id), classes) for one in alone],
+            lambda image_id: [unstack(blend.read(image_id), classes) for blend in alone],
             self.true.read,
             [self.image_ids[place] for place in places],
         )
@@ -248,7 +248,7 @@ def assess_semantic(
     finally:
         close_members(members)
     whole = np.sum(list(assessed.confusion.values()), axis=0)
-    tables = {**{str(part): one for part, one in assessed.confusion.items()}, "all": whole}
+    tables = {**{str(part): table for part, table in assessed.confusion.items()}, "all": whole}
     rows = [
         {"fold": name, **row}
         for name, table in tables.items()

@@ -1,4 +1,4 @@
-"""Held-out images with their true class maps: what networks say of them, and what it scores."""
+"""Held-out images with their true class maps: predictions of networks, and their scores."""
 
 from __future__ import annotations
 
@@ -222,15 +222,15 @@ def see_class_maps(
 
     true, ids = TrueClasses(run.settings.competition, held_out), list(held_out["image_id"])
     rows, size = cache.rows(ids), run.settings.inference.batch_size
-    found = []
+    counts = []
     with run.progress.task("held out", len(rows)) as task:
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
             pixels = cache.images(rows[part])
             probability, _ = predictor.probability(pixels, ids[part])
-            found.append(count_batch(probability, ids[part], true, run.workers))
+            counts.append(count_batch(probability, ids[part], true, run.workers))
             task.advance(len(pixels))
-    return np.concatenate(found)
+    return np.concatenate(counts)
 
 
 def see_class_map_sets(
@@ -251,7 +251,7 @@ def see_class_map_sets(
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
     true, views = TrueClasses(form, held_out), get_views(list(compared.names), form.mirror)
     rows, size = cache.rows(ids), run.settings.inference.batch_size
-    found = np.zeros((len(compared.sets), len(ids), 3, len(form.classes)), np.int64)
+    counts = np.zeros((len(compared.sets), len(ids), 3, len(form.classes)), np.int64)
     seconds = np.zeros(len(views))
     with run.progress.task(compared.title, len(rows)) as task:
         for start in range(0, len(rows), size):
@@ -262,11 +262,12 @@ def see_class_map_sets(
             seconds += took
             for number, chosen in enumerate(compared.sets):
                 merger = Merger(predictor.merge)
-                for probability in (one for place in chosen for one in seen[place]):
-                    merger.add(probability)
-                found[number, part] = count_batch(merger.result(), ids[part], true, run.workers)
+                for place in chosen:
+                    for probability in seen[place]:
+                        merger.add(probability)
+                counts[number, part] = count_batch(merger.result(), ids[part], true, run.workers)
             task.advance(len(pixels))
-    return found, seconds
+    return counts, seconds
 
 
 def _look(

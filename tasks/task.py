@@ -1,4 +1,4 @@
-"""What differs between kinds of competition: one object, asked by all that is the same for all."""
+"""What differs between kinds of competition, in one object that everything else asks."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 class Task(ABC):
     """A kind of competition, with everything that only it knows.
 
-    Packages before `tasks` offer pure functions for each kind; packages behind it never ask which
-    kind there is, but call these methods.
+    Packages above `tasks` offer pure functions for each kind; packages below it call these methods
+    and never ask which kind a competition is.
     """
 
     needs_sample: ClassVar[bool] = True
@@ -138,7 +138,7 @@ class Task(ABC):
     def see(
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
     ) -> Seen:
-        """Return what a predictor says of held-out images, as `judge` takes it."""
+        """Return a predictor's output for held-out images, as `judge` takes it."""
 
     @abstractmethod
     def see_sets(
@@ -149,7 +149,7 @@ class Task(ABC):
         held_out: pd.DataFrame,
         views: SetsOfViews,
     ) -> tuple[Seen, NDArray[np.float64]]:
-        """Return what sets of views say of held-out images, and the seconds that each view took.
+        """Return the output of sets of views for held-out images, and the seconds of each view.
 
         Args:
             run: the run.
@@ -199,7 +199,7 @@ class Task(ABC):
 
     @abstractmethod
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
-        """Return what every merge with every way to weigh scores, as plain values.
+        """Return the score of every merge with every way to weigh, as plain values.
 
         Raises:
             InputError: the metric cannot be searched so.
@@ -207,7 +207,7 @@ class Task(ABC):
 
     @abstractmethod
     def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
-        """Return what people are told of an ensemble.json."""
+        """Return the content of an ensemble.json as text to print."""
 
     # --- pseudo-labels -------------------------------------------------------------------------
 
@@ -267,7 +267,7 @@ class Task(ABC):
         """
 
     def judge_test(self, run: RunView, source: MemberSource) -> list[Line]:
-        """Return what people are told of test images whose labels are known; writes the measures.
+        """Return text about test images whose labels are known, and write their measures.
 
         Nothing where they are not known.
         """
@@ -297,7 +297,7 @@ class Task(ABC):
     def comparison_lines(
         self, comparison: Any, first: Path, second: Path, images: int
     ) -> list[Line]:
-        """Return what people are told of `compare`, with up to so many images to look at."""
+        """Return the result of `compare` as text to print, with at most `images` images."""
 
     @abstractmethod
     def score(
@@ -316,7 +316,7 @@ class Task(ABC):
 
     @abstractmethod
     def score_lines(self, scores: Any) -> list[Line]:
-        """Return what people are told of `score`."""
+        """Return the result of `score` as text to print."""
 
     # --- export --------------------------------------------------------------------------------
 

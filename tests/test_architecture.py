@@ -1,4 +1,4 @@
-"""The house itself: packages, import order, cheap start, help, presets, size of the modules."""
+"""The code base itself: packages, import order, cheap start, help, presets, size of the modules."""
 
 import ast
 import importlib
@@ -164,12 +164,12 @@ def test_only_goldfold_reaches_the_top_level(wheel):
 # --- imports -------------------------------------------------------------------------------------
 
 
-def test_a_room_imports_only_from_rooms_above_it():
+def test_a_package_imports_only_from_packages_above_it():
     wrong = []
     for file in MODULES:
         top_folder = file.relative_to(ROOT).parts[0]
         if name_of(file) == "core/__main__.py":
-            continue  # `python -m goldfold` is the door: it opens the roof
+            continue  # `python -m goldfold` starts the command line
         wrong += [
             f"{where}: {name}"
             for where, node in statements(file)
@@ -271,7 +271,7 @@ def test_help_imports_nothing_heavy(words):
     assert HEAVY & set(loaded.split()) == set()
 
 
-def test_importing_the_rooms_imports_nothing_heavy():
+def test_importing_the_packages_imports_nothing_heavy():
     packages = ", ".join(package_name(Path(top_folder)) for top_folder in PACKAGES)
     loaded = python(f"import sys\nimport {packages}\nprint(*sys.modules)").split()
     assert HEAVY & set(loaded) == set()
@@ -341,7 +341,8 @@ def test_no_modules_of_a_package_import_each_other(top_folder):
 
 FORKS = re.compile(
     r"is_classification|isinstance\(\w+, LabelledImages\)|\.task == \"|\[\"task\"\] =="
-    r"|get\(\"task\"\)|isinstance\([\w.]+, (?:Masks|Classes|Numbers)\)|of_numbers|of_whole_images"
+    r"|get\(\"task\"\)|isinstance\([\w.]+, (?:Masks|Classes|Numbers|Semantic)\)"
+    r"|of_numbers|of_whole_images|is_semantic"
 )
 
 

@@ -57,7 +57,7 @@ class EpochPart:
         image_ids: names of images, by their numbers.
         most_skipped: steps in a row that may be skipped before GoldfoldError.
         whole: images of the n-th effective batch, over all ranks.
-        after_step: called after every step; may raise, then the epoch goes on from there.
+        after_step: called after every step; may raise; the epoch then resumes from there.
     """
 
     epoch: int

@@ -38,7 +38,7 @@ class FoldData:
         rows: (L,) int64, those to learn from.
         non_empty: (L,) bool, whether their mask has pixels.
         validation: the held-out fold.
-        metric: name of a metric of pixel counts.
+        metric: name of the competition's metric.
         weights: (L,) float64, how likely each is drawn where drawing is with replacement.
         pseudo: unlabelled images with labels of a model that never saw the held-out fold.
         labels: (L, C) where whole images have classes, uint8 0 or 1, or numbers, float32 0 to 1.

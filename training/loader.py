@@ -49,7 +49,7 @@ class Batch:
         return len(self.numbers)
 
     def pinned(self) -> Batch:
-        """Return the batch in memory that a GPU reads by itself, while this process goes on."""
+        """Return the batch in memory that a GPU reads by itself, while this process continues."""
         images, masks = torch.as_tensor(self.images), torch.as_tensor(self.masks)
         return replace(self, images=images.pin_memory(), masks=masks.pin_memory())
 

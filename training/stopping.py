@@ -47,7 +47,7 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """What the process ends with if it stops now: 0 means go on."""
+        """What the process ends with if it stops now: 0 means continue."""
         if self.signal_number:
             return 128 + self.signal_number
         late = self.deadline is not None and monotonic() + self.margin >= self.deadline

@@ -20,7 +20,7 @@ class ClassReport:
     """The planted quirks, one line each."""
 
     def lines(self, size: int) -> list[Line]:
-        """Return what people are told of it."""
+        """Return it as text to print."""
         return [
             f"{self.folder}: {self.train_images:,} training and {self.test_images:,} test images "
             f"of {self.patients:,} patients",

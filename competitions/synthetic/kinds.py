@@ -18,7 +18,7 @@ class Report(Protocol):
     """What was made."""
 
     def lines(self, size: int) -> list[Line]:
-        """Return what people are told of it; `size` is the longer side in pixels."""
+        """Return it as text to print; `size` is the longer side in pixels."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def make_competition(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> list[Line]:
-    """Write a synthetic competition and return what people are told of it.
+    """Write a synthetic competition and return text about it to print.
 
     Nothing is done where the same competition is there already.
 

@@ -47,7 +47,7 @@ class LungReport:
     """Masks without an image (quirk)."""
 
     def lines(self, size: int) -> list[Line]:
-        """Return what people are told of it."""
+        """Return it as text to print."""
         counts = f"{self.folder}: {self.images:,} images, {self.mask_files:,} mask files"
         return [counts, *told_quirks(("no mask", self.unlabelled), ("no image", self.imageless))]
 

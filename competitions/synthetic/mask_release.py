@@ -38,7 +38,7 @@ class MaskReport:
     """The planted quirks, one line each."""
 
     def lines(self, size: int) -> list[Line]:
-        """Return what people are told of it."""
+        """Return it as text to print."""
         return [
             f"{self.folder}: {self.train_images:,} training images, {self.with_mask:,} of them "
             f"with a mask, {self.test_images:,} test images, {self.label_rows:,} label rows",

@@ -45,7 +45,7 @@ class SyntheticReport:
     """Ids in train-rle.csv without an image (quirk)."""
 
     def lines(self, size: int) -> list[Line]:
-        """Return what people are told of it."""
+        """Return it as text to print."""
         test_positive = self.public_positive + self.private_positive
         counts = [
             ["training", self.train_images, self.train_patients, self.train_positive],

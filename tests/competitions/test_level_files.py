@@ -55,7 +55,8 @@ def test_all_files_that_do_not_fit_are_named_at_once(tmp_path):
     assert "c_levels.png is 1 x 2, its image 2 x 3" in text
     assert "d_levels.png has colours" in text
     assert (
-        "2 mask files have levels of no class: 99 in 2 (the first: a_levels.png), 255 in 1" in text
+        "2 mask files have levels that belong to no class: 99 in 2 (the first: a_levels.png), "
+        "255 in 1" in text
     )
     assert "ignored_levels" in text
 
@@ -110,7 +111,7 @@ def test_more_classes_than_masks_may_have_fit():
         ({"labels": {"kind": "masks", "levels": {}}}, '"levels" \\(one file per image\\) or "rle"'),
         ({"metric": "f2-iou-thresholds"}, "is not one of semantic-segmentation"),
         ({"metric": "auroc"}, "is not one of semantic-segmentation"),
-        ({"task": "segmentation"}, 'levels belong to task = "semantic-segmentation"'),
+        ({"task": "segmentation"}, 'labels.levels needs task = "semantic-segmentation"'),
         ({"mirrored": [["ground", "fat"]]}, "'ground', which is no class of masks"),
     ],
 )
@@ -122,11 +123,11 @@ def test_settings_that_do_not_fit_say_why(changes, message):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"models": [{"stages": [{}]}]}, "loss.bce looks at one mask at a time"),
+        ({"models": [{"stages": [{}]}]}, "loss.bce is computed for one mask at a time"),
         ({"models": [{"stages": [{"loss": {"bce": 0, "cross_entropy": 1}, "mixup": 1}]}]}, "mixup"),
         ({"models": [{"presence_head": True, "stages": [{"loss": {"bce": 0}}]}]}, "presence_head"),
         ({"ensemble": {"merge": "rank"}}, "use mean, geometric or logit"),
-        ({"ensemble": {"post_processing": "auto"}}, "least area that is chosen out of fold"),
+        ({"ensemble": {"post_processing": "auto"}}, "least areas are chosen out of fold"),
         ({"models": [{"stages": [{"loss": {"bce": 0, "cross_entropy": 1,
                                            "class_weights": {"bone": 2}}}]}]}, "'bone'"),
     ],

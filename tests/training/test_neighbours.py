@@ -135,8 +135,8 @@ def test_augmentation_moves_all_channels_alike(cache, offsets):
 def test_pixels_of_a_cache_are_read_in_one_place():
     """Whoever reads `cache.pixels` past `ImageCache.image` would not see the neighbours."""
     readers = set()
-    for room in ("training", "inference", "ensemble", "tasks", "pipeline", "commands"):
-        for file in (ROOT / room).rglob("*.py"):
+    for package in ("training", "inference", "ensemble", "tasks", "pipeline", "commands"):
+        for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 # `cache.pixels[...]`: the pixels of a prediction or of a draw are not subscripted.
                 if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(".pixels"):
