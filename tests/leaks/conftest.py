@@ -44,7 +44,8 @@ class Recorder:
         choices: (what was chosen, ids it was chosen on, ids it judges).
     """
 
-    def __init__(self, patch):
+    def __init__(self, patch, choices=True):
+        """Watch what is read, and unless told otherwise what masks and classes are chosen on."""
         self.touched, self.unlabelled = defaultdict(set), defaultdict(set)
         self.stores, self.teachers = defaultdict(set), defaultdict(set)
         self.choices = []
@@ -58,8 +59,9 @@ class Recorder:
         self._record_pixels()
         self._record_purposes()
         self._record_stores()
-        self._record_mask_choices()
-        self._record_class_choices()
+        if choices:
+            self._record_mask_choices()
+            self._record_class_choices()
 
     # --- images by content ----------------------------------------------------------------------
 
@@ -130,7 +132,9 @@ class Recorder:
         from goldfold.pipeline import networks, pseudo_label_stage
         from goldfold.pipeline.average_fold import FoldAverages
         from goldfold.tasks.classes import Classes
+        from goldfold.tasks.grades import Numbers
         from goldfold.tasks.masks import Masks
+        from goldfold.tasks.semantic import Semantic
         from goldfold.training import averages, trainer
 
         self._during(
@@ -141,7 +145,7 @@ class Recorder:
         self._during(FoldAverages, "compare", "averages", lambda self: self.job.fold)
         self._during_iteration(FoldAverages, "_statistics", "statistics of averages")
         self._during(predict, "predict_arrays", "prediction", lambda *words: fold_in(words[3].path))
-        for task in (Masks, Classes):
+        for task in (Masks, Classes, Numbers, Semantic):
             self._during(task, "see_sets", "views", lambda *words: fold_in(words[5].title))
         self._during(networks, "_example", "comparison of engines")
         self._during(

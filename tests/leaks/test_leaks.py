@@ -1,12 +1,14 @@
 """No model, weight or threshold is judged on images that it was made from: a whole run, watched.
 
-Each of two tiny runs (masks, classes) goes through training with averaged weights, prediction,
-searched weights, blends, views, averages of checkpoints and pseudo-labels, while a recorder writes
-down which images were really read. Then the mistakes that nobody may make are made on purpose.
+A tiny run of each task goes through training with averaged weights, prediction, searched weights,
+blends, views, averages of checkpoints and pseudo-labels, while a recorder writes down which images
+were really read; for masks and classes also on which images each choice was made. Then the mistakes
+that nobody may make are made on purpose.
 """
 
 import shutil
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -42,10 +44,23 @@ MODEL = (
 NETWORKS = {
     "masks": 'encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]}',
     "classes": 'architecture="Classifier", encoder="test_resnet"',
+    "grades": 'architecture="Classifier", encoder="test_resnet"',
+    "semantic": 'encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]}',
 }
-LOSSES = {"masks": "loss={dice=1}", "classes": "loss={bce=0, dice=0, cross_entropy=1}"}
-FOLDS = {"masks": 2, "classes": 3}
-PRESETS = {"masks": "siim-acr-pneumothorax", "classes": "chest-xray-pneumonia"}
+LOSSES = {
+    "masks": "loss={dice=1}",
+    "classes": "loss={bce=0, dice=0, cross_entropy=1}",
+    "grades": "loss={bce=0, dice=0, mse=1}",
+    "semantic": "loss={bce=0, dice=1, cross_entropy=1}",
+}
+FOLDS = {"masks": 2, "classes": 3, "grades": 2, "semantic": 2}
+PRESETS = {
+    "masks": "siim-acr-pneumothorax",
+    "classes": "chest-xray-pneumonia",
+    "grades": "aptos-2019-blindness",
+    "semantic": "cholecseg8k",
+}
+FILES = {"semantic": ['competition.images.test=["test/*/*/frame_*_endo.png"]']}
 
 
 def models(kind, more=""):
@@ -65,7 +80,8 @@ def settings(kind, more=""):
         f"folds.count={FOLDS[kind]}",
         "inference.checkpoints=2",
         "ensemble.weights=hill-climb",
-        *([] if kind == "classes" else ["ensemble.rule=peak"]),
+        *(["ensemble.rule=peak"] if kind == "masks" else []),
+        *FILES.get(kind, []),
         "ensemble.bootstrap_samples=100",
         "workers=1",
     ]
@@ -74,7 +90,7 @@ def settings(kind, more=""):
 def prepare(invoke, data, folder, kind, more=""):
     """Return a run with images.csv and folds.csv."""
     words = [word for one in settings(kind, more) for word in ("--set", one)]
-    words += ["--recipe", "quick"] if kind == "classes" else []
+    words += [] if kind == "masks" else ["--recipe", "quick"]
     made = invoke("init", PRESETS[kind], "--data", data, "-o", folder, *words)
     assert made.code == 0, made.err
     run = OpenRun.open(folder)
@@ -119,22 +135,37 @@ class Watched:
         return OpenRun.open(folder)
 
 
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory, invoke, recorder):
+    """Return a function that gives the watched run of a kind of competition, made once."""
+
+    def made(kind):
+        folder = tmp_path_factory.mktemp("watched")
+        made = invoke(
+            "competition", "synthesize", folder / "data", "--like", PRESETS[kind], "--train", 36,
+            "--test", 6, "--size", 96,
+        )  # fmt: skip
+        assert made.code == 0, made.err
+        with pytest.MonkeyPatch.context() as patch:
+            seen = recorder(patch, choices=kind in ("masks", "classes"))
+            run = prepare(invoke, folder / "data", folder / "run", kind)
+            go_through(run)
+            mixed = ', pseudo_labels={name="taught", share=0.3}'
+            pupil = prepare(invoke, folder / "data", folder / "pupil", kind, mixed)
+            learn_from(run, pupil)
+        return Watched(run, pupil, seen)
+
+    return cache(made)
+
+
 @pytest.fixture(scope="module", params=["masks", "classes"])
-def watched(request, tmp_path_factory, invoke, recorder):
-    folder, kind = tmp_path_factory.mktemp("watched"), request.param
-    made = invoke(
-        "competition", "synthesize", folder / "data", "--like", PRESETS[kind], "--train", 36,
-        "--test", 6, "--size", 96,
-    )  # fmt: skip
-    assert made.code == 0, made.err
-    with pytest.MonkeyPatch.context() as patch:
-        seen = recorder(patch)
-        run = prepare(invoke, folder / "data", folder / "run", kind)
-        go_through(run)
-        mixed = ', pseudo_labels={name="taught", share=0.3}'
-        pupil = prepare(invoke, folder / "data", folder / "pupil", kind, mixed)
-        learn_from(run, pupil)
-    return Watched(run, pupil, seen)
+def watched(request, watch):
+    return watch(request.param)
+
+
+@pytest.fixture(scope="module", params=list(PRESETS))
+def of_every_task(request, watch):
+    return watch(request.param)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -155,38 +186,38 @@ JUDGED = ("validation", "averages", "prediction", "views")
 
 
 @pytest.mark.parametrize("purpose", LEARNED)
-def test_nothing_is_learned_from_held_out_images_or_their_groups(watched, purpose):
-    for fold in watched.folds:
-        touched, held_out = watched.seen.touched[purpose, fold], watched.held_out(fold)
+def test_nothing_is_learned_from_held_out_images_or_their_groups(of_every_task, purpose):
+    for fold in of_every_task.folds:
+        touched, held_out = of_every_task.seen.touched[purpose, fold], of_every_task.held_out(fold)
         assert touched, fold
         assert not touched & held_out, fold
-        assert not watched.groups(touched) & watched.groups(held_out), fold
+        assert not of_every_task.groups(touched) & of_every_task.groups(held_out), fold
         if purpose == "training":
-            assert touched == set(watched.table.index) - held_out
+            assert touched == set(of_every_task.table.index) - held_out
 
 
 @pytest.mark.parametrize("purpose", JUDGED)
-def test_images_are_judged_by_models_that_never_saw_them(watched, purpose):
-    for fold in watched.folds:
-        assert watched.seen.touched[purpose, fold] == watched.held_out(fold), fold
+def test_images_are_judged_by_models_that_never_saw_them(of_every_task, purpose):
+    for fold in of_every_task.folds:
+        assert of_every_task.seen.touched[purpose, fold] == of_every_task.held_out(fold), fold
 
 
-def test_labelled_images_are_read_for_no_other_purpose(watched):
-    purposes = {purpose for purpose, _ in watched.seen.touched}
+def test_labelled_images_are_read_for_no_other_purpose(of_every_task):
+    purposes = {purpose for purpose, _ in of_every_task.seen.touched}
     # Two forms of a network are compared on one image, whichever it is: they must say the same.
     assert purposes == {*LEARNED, *JUDGED, "comparison of engines"}
 
 
-def test_out_of_fold_stores_give_held_out_images_alone(watched):
-    for fold in watched.folds:
-        assert watched.seen.stores[fold, "out-of-fold"] == watched.held_out(fold)
+def test_out_of_fold_stores_give_held_out_images_alone(of_every_task):
+    for fold in of_every_task.folds:
+        assert of_every_task.seen.stores[fold, "out-of-fold"] == of_every_task.held_out(fold)
 
 
-def test_each_fold_is_pseudo_labelled_by_its_own_models(watched):
-    assert watched.seen.teachers == {fold: {fold} for fold in watched.folds}
-    learned = watched.seen.unlabelled["training", 0]
+def test_each_fold_is_pseudo_labelled_by_its_own_models(of_every_task):
+    assert of_every_task.seen.teachers == {fold: {fold} for fold in of_every_task.folds}
+    learned = of_every_task.seen.unlabelled["training", 0]
     assert learned
-    assert not learned & set(watched.table.index)
+    assert not learned & set(of_every_task.table.index)
 
 
 @pytest.mark.parametrize("what", ["weights", "thresholds"])
