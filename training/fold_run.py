@@ -76,6 +76,11 @@ class FoldData:
         return TrainingImages(self.cache, self.rows, self.pseudo, labels, self.mirror, self.fold)
 
     @property
+    def of_whole_images(self) -> bool:
+        """Whether networks learn something of whole images, not of their pixels."""
+        return self.labels is not None
+
+    @property
     def classes(self) -> int:
         """Outputs of the network: classes, or masks of an image."""
         return self.cache.classes if self.labels is None else self.labels.shape[1]
@@ -145,7 +150,7 @@ def _build(
     weights = "none" if own else model_settings.encoder_weights
     model = build_network(model_settings, weights, data.classes)
     require_fitting_network(
-        model, model_settings, stage, data.classes, classifies=data.labels is not None
+        model, model_settings, stage, data.classes, classifies=data.of_whole_images
     )
     if run.before is not None and not run.started():
         model.load_state_dict(starting_weights(run.before, stage.start))
