@@ -51,6 +51,8 @@ def test_outputs_of_a_network(output, count):
         (GRADES, {"submission": {"sample": ["s.csv"]}}, "needs submission.label_column"),
         (AGE, {"number_range": None}, r"needs number_range = \[lowest, highest\]"),
         (AGE, {"number_range": (5, 5)}, "needs number_range"),
+        (AGE, {"number_range": (0, 1e101)}, "number_range holds numbers beyond"),
+        (AGE, {"number_range": (-1e308, 0)}, "number_range holds numbers beyond"),
         (AGE, {"classes": ["a"]}, "do not belong to"),
         (AGE, {"metric": "accuracy"}, "choose mae or rmse"),
         ({}, {"output": "ordinal"}, "output belongs to grades"),
