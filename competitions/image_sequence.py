@@ -28,16 +28,16 @@ def image_sequences(
 ) -> dict[tuple[str, ...], list[str]]:
     """Return the sequences of a table of images, each in order.
 
-    Order values are compared as numbers if all of a sequence are numbers ("9" before "10"), as text
-    otherwise.
+    Order values are compared as numbers if all of a sequence are numbers ("9" before "10"), and as
+    text if none is.
 
     Args:
         images: rows of images.csv, of one split.
         sequence: names of the columns.
 
     Raises:
-        InputError: a column does not exist; a value is missing, or an order value appears twice in
-            a sequence: all such rows are listed.
+        InputError: a column does not exist; a value is missing, an order value appears twice in a
+            sequence, or only some of its order values are numbers: all such rows are listed.
     """
     _require_columns(images, sequence)
     columns = [*sequence.group, sequence.order]
@@ -52,6 +52,7 @@ def image_sequences(
             members.setdefault(cells[:-1], {})[image_id] = cells[-1]
     ordered = {}
     for group, order_of in members.items():
+        problems += _neither(group, order_of, sequence.order)
         keys = dict(zip(order_of, _keys(list(order_of.values())), strict=True))
         problems += _repeated(group, keys, sequence.order)
         ordered[group] = sorted(keys, key=lambda image_id: keys[image_id])
@@ -112,11 +113,30 @@ def _require_columns(images: pd.DataFrame, sequence: ImageSequence) -> None:
 
 def _keys(values: Sequence[str]) -> list[Any]:
     """Return what the values are sorted by: numbers if all of them are, else the text itself."""
+    numbers = [_number(value) for value in values]
+    return list(values) if None in numbers else numbers
+
+
+def _number(value: str) -> Decimal | None:
+    """Return a value as a finite number, None if it is not one."""
     try:
-        numbers = [Decimal(value) for value in values]
+        number = Decimal(value)
     except InvalidOperation:
-        return list(values)
-    return numbers if all(number.is_finite() for number in numbers) else list(values)
+        return None
+    return number if number.is_finite() else None
+
+
+def _neither(group: tuple[str, ...], order_of: Mapping[str, str], column: str) -> list[str]:
+    """Return a line for each order value that is not a number where others of a sequence are."""
+    texts = {image_id: value for image_id, value in order_of.items() if _number(value) is None}
+    if len(texts) == len(order_of):
+        return []
+    # As text "10" comes before "9", so that one such value would rearrange the others.
+    return [
+        f"image {image_id}: {column} is {value!r}, where others of sequence {' '.join(group)} "
+        "are numbers"
+        for image_id, value in texts.items()
+    ]
 
 
 def _repeated(group: tuple[str, ...], keys: Mapping[str, Any], column: str) -> list[str]:

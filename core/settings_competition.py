@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from goldfold.errors import first_few
 from goldfold.own_code import OwnObject, is_reference
 from goldfold.settings_files import (
     ExtraTable,
@@ -36,6 +37,9 @@ MASK_METRICS = (*names_of(PixelMetric), *OBJECT_METRICS)
 CLASS_METRICS = names_of(ClassMetric)
 MOST_MASKS = 8
 """Masks an image may have: the image cache keeps a bit for each."""
+LONGEST_NAME = 200
+"""Characters of the name of a class."""
+_SHOWN = 40
 
 
 class CompetitionSettings(Strict):
@@ -159,6 +163,17 @@ class CompetitionSettings(Strict):
         """How many numbers a network tells of an image, or of each of its pixels."""
         return outputs_of(self) if self.of_numbers else max(1, len(self.classes))
 
+    @field_validator("classes")
+    @classmethod
+    def _classes_can_be_written(cls, names: list[str]) -> list[str]:
+        # Refused here, because files of results refuse them once everything is trained.
+        if bad := [_short(name) for name in names if not _can_be_written(name)]:
+            raise ValueError(
+                f"names of classes are printable text of 1 to {LONGEST_NAME} characters without "
+                f'";" and without spaces at either end, found {first_few(bad)}'
+            )
+        return names
+
     @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
         if self.of_numbers:
@@ -256,3 +271,13 @@ class CompetitionSettings(Strict):
                 f'metric "{self.metric}" keeps the objects in the column "objects" of images.csv: '
                 "give the column of facts another name"
             )
+
+
+def _can_be_written(name: str) -> bool:
+    """Return whether a class of this name is found in label tables and fits every file."""
+    whole = name == name.strip() and name.isprintable() and ";" not in name
+    return whole and 0 < len(name) <= LONGEST_NAME
+
+
+def _short(name: str) -> str:
+    return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")

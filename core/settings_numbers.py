@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 NUMBER_TASKS = names_of(NumberTask)
 GRADE_KINDS, REGRESSION_KINDS = ("column", "folders"), ("column",)
 FEWEST_GRADES = 3
+LARGEST_NUMBER = 1e100
+"""Squares of larger numbers, summed over images, are infinite."""
 
 LOSSES = {
     "classes": ("cross_entropy",),
@@ -77,6 +79,11 @@ def _check_range(form: CompetitionSettings) -> None:
     if form.classes or form.output != "classes":
         raise ValueError('classes and output do not belong to task = "regression"')
     low, high = form.number_range or (0.0, 0.0)
+    if max(abs(low), abs(high)) > LARGEST_NUMBER:
+        raise ValueError(
+            f"number_range holds numbers beyond {LARGEST_NUMBER:g}, whose squares are infinite: "
+            "choose a larger unit"
+        )
     if low >= high:
         raise ValueError(
             'task = "regression" needs number_range = [lowest, highest], the numbers that can '

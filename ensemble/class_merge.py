@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 
 MERGES = names_of(MemberMerge)
 """Names of the ways to merge, those of masks."""
+MOST_REFERENCES = 1001
+"""Rows of a member's out-of-fold probabilities that an exported model keeps to count ranks in."""
 
 
 def merge_probabilities(
@@ -57,6 +59,21 @@ def merge_probabilities(
     if exclusive and merge != "mean":
         merged = merged / np.maximum(merged.sum(axis=1, keepdims=True), CLIP)
     return merged
+
+
+def rank_reference(table: FloatArray) -> FloatArray:
+    """Return what an exported model counts ranks in, float64 (Q, C), each column rising.
+
+    Of few images these are their probabilities themselves, so that ranks are those of the run; of
+    more, `MOST_REFERENCES` quantiles.
+
+    Args:
+        table: out-of-fold probabilities of a member, (N, C).
+    """
+    if 2 <= len(table) <= MOST_REFERENCES:
+        return np.sort(np.asarray(table, np.float64), axis=0)
+    shares = np.linspace(0, 1, MOST_REFERENCES)
+    return np.asarray(np.quantile(table, shares, axis=0), np.float64)
 
 
 def _mean(values: Sequence[FloatArray], weights: Sequence[int]) -> FloatArray:

@@ -55,7 +55,8 @@ def best_cuts(truth: IntArray, place: FloatArray, metric: str, grades: int) -> F
     below = np.vstack([np.zeros((1, grades), np.int64), counts.cumsum(axis=0)])
     costs = grade_costs(metric, grades)
     observed = below @ costs
-    if metric != KAPPA:
+    # Where all images have one grade, every answer has a kappa of 0: that grade costs least.
+    if metric != KAPPA or counts.any(axis=0).sum() == 1:
         return np.asarray(limits[_least(observed)], np.float64)
     # N times what chance would cost, so that both are whole numbers.
     expected = below.sum(axis=1)[:, None] * (below[-1] @ costs)

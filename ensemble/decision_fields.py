@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from goldfold.competitions.histogram import LEVELS
+from goldfold.errors import InputError, list_problems
 from goldfold.settings_files import Strict
 
 MOST_MEMBERS = 1000
@@ -89,3 +91,39 @@ def quantiles_of(members: Sequence[MemberOfRows]) -> dict[str, NDArray[np.float6
         for member in members
         if member.quantiles is not None
     }
+
+
+def require_members(source: Path, weights: Mapping[str, int], members: Collection[str]) -> None:
+    """Accept the weights of an ensemble.json that are those of the members there are.
+
+    Args:
+        source: the file, for the message.
+        weights: by member, as read.
+        members: names of the members whose predictions are to be blended.
+
+    Raises:
+        InputError: lists every weight without a member and every member without a weight.
+    """
+    problems = [f"members names {name!r}, not a member" for name in weights if name not in members]
+    problems += [f"members lacks {name!r}" for name in members if name not in weights]
+    if problems:
+        title = f"{source} was not written for the members {', '.join(members)}:"
+        raise InputError(list_problems(title, problems, AGAIN))
+
+
+def require_classes(source: Path, said: Sequence[str], asked: Sequence[str]) -> None:
+    """Accept the classes or grades of an ensemble.json that are those of the competition.
+
+    Args:
+        source: the file, for the message.
+        said: names, as read.
+        asked: names in competition.classes, in the same order.
+
+    Raises:
+        InputError: they differ.
+    """
+    if list(said) != list(asked):
+        raise InputError(
+            f"{source} decides on {', '.join(said) or 'no classes'}; competition.classes are "
+            f"{', '.join(asked) or 'none'}. {AGAIN}"
+        )

@@ -44,6 +44,12 @@ class NumberFacts(Strict):
     def _fits(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"the range {self.low:g} to {self.high:g} holds no numbers")
+        scale = NumberScale.of_grades(tuple(self.grades))
+        if self.grades and (self.low, self.high) != (scale.low, scale.high):
+            raise ValueError(
+                f"the range of {len(self.grades)} grades is {scale.low:g} to {scale.high:g}, not "
+                f"{self.low:g} to {self.high:g}"
+            )
         if len(self.cuts) != max(0, len(self.grades) - 1) or self.cuts != sorted(self.cuts):
             raise ValueError(f"expected rising cuts between {len(self.grades)} grades")
         if not all(name.isprintable() for name in self.grades):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def ensure_ensemble(run: OpenRun) -> dict[str, Any]:
     record = run.directory.stage("ensemble")
     there = recorded(run.directory.ensemble)
     whole = isinstance(there, dict) and "honest" in there  # or else someone wrote into it
-    if whole and record.is_current(made_from):
+    if whole and record.is_current(made_from) and _can_be_used(run, made_from):
         run.progress.say("ensemble: up to date")
         return dict(there)
     report = run.task.assess(run, Members(run), made_from)
@@ -78,3 +79,24 @@ def ensure_ensemble(run: OpenRun) -> dict[str, Any]:
     write_json(run.directory.ensemble, report)
     record.write(made_from)
     return report
+
+
+def _can_be_used(run: OpenRun, made_from: Mapping[str, Any]) -> bool:
+    """Return whether ensemble.json follows its form and is of the run's members and classes.
+
+    Whoever finds that it does not tells people to run `goldfold ensemble run`, which must then not
+    take it for up to date.
+    """
+    from goldfold.ensemble.decision_fields import require_members
+    from goldfold.errors import InputError
+    from goldfold.pipeline.members import OUT_OF_FOLD, Members
+
+    places = made_from[OUT_OF_FOLD]  # MEMBER/seed-S/fold-K/FILE
+    try:
+        decision = run.task.image_decision(run, Members(run))
+        names = dict.fromkeys(place.rsplit("/", 3)[0] for place in places)
+        require_members(run.directory.ensemble, decision.weights, names)
+    except InputError as error:
+        run.progress.warn(f"made anew: {error}")
+        return False
+    return True

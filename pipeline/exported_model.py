@@ -80,6 +80,11 @@ def _members(run: OpenRun, weights: Mapping[str, int]) -> list[ModelMember]:
     own = {model.name: model for model in run.settings.models}
     members = []
     for name in (name for name, weight in weights.items() if weight):
+        if name not in own and "/" not in name:
+            raise InputError(
+                f"{run.directory.ensemble} weighs {name!r}, but the models are {', '.join(own)}. "
+                f"Run `{run.command('ensemble run')}` again."
+            )
         if name not in own:
             raise InputError(
                 f"the blend holds {name} of another run. Blend without it for the export: "

@@ -167,17 +167,17 @@ def _choose(run: OpenRun, members: list[Member], weights: Mapping[str, int] | No
     """Return the members with their weights.
 
     Raises:
-        InputError: there are not as many weights as members.
+        InputError: there are not as many weights as members, or those of ensemble.json are of
+            other members.
     """
     from dataclasses import replace
 
+    from goldfold.ensemble.decision_fields import require_members
+
     given = run.settings.ensemble.weights
     if weights is not None:
-        return [
-            replace(member, weight=weights[member.name])
-            for member in members
-            if member.name in weights
-        ]
+        require_members(run.directory.ensemble, weights, [member.name for member in members])
+        return [replace(member, weight=weights[member.name]) for member in members]
     if isinstance(given, str):
         return members
     require_weight_each(run, [member.name for member in members])

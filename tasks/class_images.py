@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from goldfold.inference.views import View
     from goldfold.tasks.run_view import MemberSource, RunView
 
-QUANTILES = 1001
-"""Of a member's out-of-fold probabilities that are kept to count ranks in."""
 MEASURES = ("precision", "recall", "f1", "auroc", "average_precision")
 
 
@@ -124,17 +122,19 @@ def class_images_of(run: RunView, source: MemberSource) -> ClassImages:
     """Return the decision of a run; blended by rank, with quantiles to count ranks in."""
     from dataclasses import replace
 
-    from goldfold.ensemble.class_choice import read_class_choice
+    from goldfold.ensemble.class_merge import rank_reference
+    from goldfold.ensemble.decision_fields import require_members
     from goldfold.tasks.class_members import class_members
+    from goldfold.tasks.class_submission import class_choice_of
 
-    choice = read_class_choice(run.directory.ensemble)
+    choice = class_choice_of(run)
     if choice.merge == "rank":
         known = class_members(source, "out-of-fold")
-        shares = np.linspace(0, 1, QUANTILES)
+        require_members(run.directory.ensemble, choice.weights, known.names)
         choice = replace(
             choice,
             quantiles={
-                name: np.quantile(table, shares, axis=0)
+                name: rank_reference(table)
                 for name, table in zip(known.names, known.probability, strict=True)
                 if choice.weights[name]
             },

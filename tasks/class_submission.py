@@ -82,17 +82,33 @@ class DecidedClasses:
     predicted: NDArray[np.bool_]
 
 
+def class_choice_of(run: RunView) -> ClassChoice:
+    """Return what a run's ensemble.json decides on its classes.
+
+    Raises:
+        InputError: the file is missing, not whole, or decides on other classes.
+    """
+    from goldfold.ensemble.class_choice import read_class_choice
+    from goldfold.ensemble.decision_fields import require_classes
+
+    source = run.directory.ensemble
+    choice = read_class_choice(source)
+    require_classes(source, choice.classes, run.settings.competition.classes)
+    return choice
+
+
 def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedClasses:
     """Return the classes of the test images, or of the training images out of fold.
 
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    from goldfold.ensemble.class_choice import read_class_choice
+    from goldfold.ensemble.decision_fields import require_members
     from goldfold.tasks.class_members import class_members
 
-    choice = read_class_choice(run.directory.ensemble)
+    choice = class_choice_of(run)
     members = class_members(source, split)
+    require_members(run.directory.ensemble, choice.weights, members.names)
     references = None
     if choice.merge == "rank" and split == "test":
         references = class_members(source, "out-of-fold").probability

@@ -23,6 +23,7 @@ from goldfold.ensemble.numbers import (
     number_gains,
     resampled_scores,
 )
+from goldfold.errors import InputError
 from goldfold.tasks.grade_training import scale_of, truth_of
 from goldfold.vocabulary import WeightSearch, names_of, score_name
 
@@ -289,16 +290,37 @@ class DecidedNumbers:
         return grades[round(number)] if grades else f"{number:.6g}"
 
 
+def number_choice_of(run: RunView) -> NumberChoice:
+    """Return what a run's ensemble.json decides on its grades or numbers.
+
+    Raises:
+        InputError: the file is missing, not whole, or decides on other grades or another range.
+    """
+    from goldfold.ensemble.decision_fields import AGAIN, require_classes
+    from goldfold.ensemble.number_choice import read_number_choice
+
+    source, scale = run.directory.ensemble, scale_of(run.settings.competition)
+    choice = read_number_choice(source)
+    require_classes(source, choice.scale.grades, scale.grades)
+    if choice.scale != scale:
+        raise InputError(
+            f"{source} decides on numbers from {choice.scale.low:g} to {choice.scale.high:g}; the "
+            f"competition's are from {scale.low:g} to {scale.high:g}. {AGAIN}"
+        )
+    return choice
+
+
 def decide_run(run: RunView, source: MemberSource, split: Split) -> DecidedNumbers:
     """Return the grades or numbers of the test images, or of the training images out of fold.
 
     Raises:
         InputError: predictions or ensemble are missing or outdated.
     """
-    from goldfold.ensemble.number_choice import read_number_choice
+    from goldfold.ensemble.decision_fields import require_members
 
-    choice = read_number_choice(run.directory.ensemble)
+    choice = number_choice_of(run)
     members = number_members(source, split, choice.scale)
+    require_members(run.directory.ensemble, choice.weights, members.names)
     references = None
     if choice.merge == "rank" and split == "test":
         references = number_members(source, "out-of-fold", choice.scale).place

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from goldfold.inference.views import View
     from goldfold.tasks.run_view import MemberSource, RunView
 
-QUANTILES = 1001
-"""Of a member's out-of-fold places that are kept to count ranks in."""
-
 
 class NumberImages(ImageDecision):
     """Blend and cut points of grades, or the blend of numbers."""
@@ -51,10 +48,16 @@ class NumberImages(ImageDecision):
         outputs, exclusive = content.get("outputs"), content.get("exclusive")
         grades = len(choice.scale.grades)
         known = {1, grades, grades - 1} if grades else {1}
-        if type(outputs) is not int or outputs not in known or type(exclusive) is not bool:
+        if type(outputs) is not int or outputs not in known:
             raise InputError(
                 f"{source}: decision: {outputs!r:.20} outputs do not go with {grades} grades. "
                 f"{remedy}"
+            )
+        # Only where each grade has an output do these exclude each other.
+        if exclusive is not (outputs == grades):
+            raise InputError(
+                f"{source}: decision.exclusive: expected {str(outputs == grades).lower()} with "
+                f"{outputs} outputs and {grades} grades, found {exclusive!r:.20}. {remedy}"
             )
         return cls(choice, outputs, sums_to_one=exclusive)
 
@@ -144,18 +147,19 @@ def number_images_of(run: RunView, source: MemberSource) -> NumberImages:
     """Return the decision of a run; blended by rank, with quantiles to count ranks in."""
     from dataclasses import replace
 
-    from goldfold.ensemble.number_choice import read_number_choice
-    from goldfold.tasks.grade_ensemble import number_members
+    from goldfold.ensemble.class_merge import rank_reference
+    from goldfold.ensemble.decision_fields import require_members
+    from goldfold.tasks.grade_ensemble import number_choice_of, number_members
     from goldfold.tasks.grade_training import sums_to_one
 
-    form, choice = run.settings.competition, read_number_choice(run.directory.ensemble)
+    form, choice = run.settings.competition, number_choice_of(run)
     if choice.merge == "rank":
         known = number_members(source, "out-of-fold", choice.scale)
-        shares = np.linspace(0, 1, QUANTILES)
+        require_members(run.directory.ensemble, choice.weights, known.names)
         choice = replace(
             choice,
             quantiles={
-                name: np.quantile(places, shares, axis=0)
+                name: rank_reference(places)
                 for name, places in zip(known.names, known.place, strict=True)
                 if choice.weights[name]
             },

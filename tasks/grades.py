@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from goldfold.training.fold_run import FoldData
     from goldfold.training.pseudo_labels import PseudoLabels
 
-QUANTILES = 1001
-"""Of a member's out-of-fold numbers that an exported model keeps to count ranks in."""
-
 
 class Numbers(Task):
     """A competition of grades or of a number; inside, both are places on a scale from 0 to 1."""

@@ -31,11 +31,11 @@ class DecidedClassMaps:
         Raises:
             InputError: predictions or ensemble are missing or outdated.
         """
-        from goldfold.ensemble.class_map_choice import read_class_map_choice
         from goldfold.tasks.semantic_ensemble import open_class_blend
+        from goldfold.tasks.semantic_images import class_map_choice_of
 
         self.classes = run.settings.competition.classes
-        self.choice = read_class_map_choice(run.directory.ensemble)
+        self.choice = class_map_choice_of(run)
         members = source.open(split, "", self.choice.weights)
         self.blend: Blend = open_class_blend(run, members, split, self.choice.merge)
 

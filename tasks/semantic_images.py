@@ -118,9 +118,22 @@ class SemanticImages(MaskImages):
         return f"the class of each pixel, one of {', '.join(self.classes)},"
 
 
+def class_map_choice_of(run: RunView) -> ClassMapChoice:
+    """Return what a run's ensemble.json decides on the classes of pixels.
+
+    Raises:
+        InputError: the file is missing, not whole, or decides on other classes.
+    """
+    from goldfold.ensemble.class_map_choice import read_class_map_choice
+    from goldfold.ensemble.decision_fields import require_classes
+
+    source = run.directory.ensemble
+    choice = read_class_map_choice(source)
+    # The file keeps its tables sorted by name; the order is that of the settings.
+    require_classes(source, sorted(choice.least_areas), sorted(run.settings.competition.classes))
+    return choice
+
+
 def semantic_images_of(run: RunView) -> SemanticImages:
     """Return the decision of a run."""
-    from goldfold.ensemble.class_map_choice import read_class_map_choice
-
-    choice = read_class_map_choice(run.directory.ensemble)
-    return SemanticImages(choice, run.settings.competition.classes)
+    return SemanticImages(class_map_choice_of(run), run.settings.competition.classes)

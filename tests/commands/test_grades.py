@@ -111,6 +111,22 @@ def test_an_exported_model_predicts_what_the_run_submits(made, invoke, tmp_path)
         assert explained["number"] == pytest.approx(found["number"], abs=0.02)
 
 
+def test_an_ensemble_of_other_members_is_refused_until_it_is_made_anew(made, invoke, tmp_path):
+    folder, _ = made
+    run = shutil.copytree(folder / "one", folder / f"{tmp_path.name}-edited")
+    ensemble = run / "ensemble.json"
+    whole = ensemble.read_text()
+    ensemble.write_text(whole.replace('"name": "one"', '"name": "other"'))
+    for words in (("submit", "write", run), ("export", run, "-o", tmp_path / "model")):
+        refused = invoke(*words)
+        assert refused.code == 2, refused.err
+        assert "'other'" in refused.err
+    done = invoke("ensemble", "run", run)  # what the message says to do
+    assert done.code == 0, done.err
+    assert ensemble.read_text() == whole
+    assert "up to date" in invoke("ensemble", "run", run).err
+
+
 def test_views_averages_and_pseudo_labels(made, invoke, tmp_path):
     folder, _ = made
     run = shutil.copytree(folder / "one", folder / f"{tmp_path.name}-ways")

@@ -48,13 +48,22 @@ def one_sequence(*orders):
         (("0010", "9", "-1.5"), "cba"),
         (("1e1", "9.75", "9.7"), "cba"),
         (("s10", "s9", "s1"), "cab"),  # not numbers: by text
-        (("10", "9", "last"), "abc"),
-        (("10", "nan", "9"), "acb"),  # nan is no place
         (("3", "70", "12"), "acb"),  # a gap changes nothing
     ],
 )
 def test_the_order_is_by_number_where_all_values_are_numbers(orders, expected):
     assert one_sequence(*orders) == expected
+
+
+@pytest.mark.parametrize("odd", ["last", "nan", "inf", "9a", "1,5"])
+def test_text_among_numbers_is_refused_as_it_would_order_the_numbers_as_text(odd):
+    with pytest.raises(InputError) as caught:
+        one_sequence("10", "9", odd, "other")
+    message = str(caught.value)
+    assert f"image c: slice is {odd!r}" in message
+    assert "image d: slice is 'other'" in message
+    assert "image a" not in message
+    assert "competition.images.facts" in message
 
 
 def test_sequences_are_told_apart_by_all_columns_and_gaps_are_not_neighbours():

@@ -32,6 +32,15 @@ def settings(base, loss, **changes):
     )
 
 
+@pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "a\x1b", "a;b", "a" * 201])
+def test_names_of_classes_that_files_cannot_hold_are_refused(name):
+    with pytest.raises(ValidationError, match="names of classes are printable") as caught:
+        competition(GRADES, classes=["0", name, "2"])
+    assert repr(name[:40])[:-1] in str(caught.value)
+    odd = ["a b", "a:b", "a/b", "\u00e9"]
+    assert competition(GRADES, classes=odd).classes == odd
+
+
 @pytest.mark.parametrize(("output", "count"), [("classes", 3), ("ordinal", 2), ("regression", 1)])
 def test_outputs_of_a_network(output, count):
     assert competition(GRADES, output=output).outputs == count
@@ -51,6 +60,8 @@ def test_outputs_of_a_network(output, count):
         (GRADES, {"submission": {"sample": ["s.csv"]}}, "needs submission.label_column"),
         (AGE, {"number_range": None}, r"needs number_range = \[lowest, highest\]"),
         (AGE, {"number_range": (5, 5)}, "needs number_range"),
+        (AGE, {"number_range": (0, 1e101)}, "number_range holds numbers beyond"),
+        (AGE, {"number_range": (-1e308, 0)}, "number_range holds numbers beyond"),
         (AGE, {"classes": ["a"]}, "do not belong to"),
         (AGE, {"metric": "accuracy"}, "choose mae or rmse"),
         ({}, {"output": "ordinal"}, "output belongs to grades"),

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from goldfold.competitions.class_metric import decide
 from goldfold.ensemble.class_blend import assess_class_probabilities, best_thresholds, honest_score
 from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
-from goldfold.ensemble.class_merge import merge_probabilities
+from goldfold.ensemble.class_merge import MOST_REFERENCES, merge_probabilities, rank_reference
 from goldfold.ensemble.class_truth import Truth
 from goldfold.errors import InputError
 
@@ -174,3 +174,18 @@ def test_measures_without_meaning_are_nan():
     assert found["accuracy"] == 1
     for name in ("precision", "recall", "f1", "auroc", "average_precision"):
         assert np.isnan(found[name])
+
+
+@pytest.mark.parametrize("count", [2, 16, MOST_REFERENCES, 3 * MOST_REFERENCES])
+def test_an_exported_model_counts_ranks_as_the_run_does(count):
+    rng = np.random.default_rng(count)
+    known, seen = rng.random((count, 2)).round(2), [rng.random((50, 2)).round(2)]
+    kept = rank_reference(known)
+    assert len(kept) <= MOST_REFERENCES
+    assert (np.diff(kept, axis=0) >= 0).all()
+    ranks = [
+        merge_probabilities(seen, [1], "rank", exclusive=False, references=[reference])
+        for reference in (known, kept)
+    ]
+    tolerance = 0 if count <= MOST_REFERENCES else 1 / MOST_REFERENCES
+    np.testing.assert_allclose(*ranks, rtol=0, atol=tolerance)

@@ -96,6 +96,15 @@ def test_all_images_of_one_grade_have_kappa_0():
     assert number_score(KAPPA, truth.astype(float), predicted) == 0
 
 
+@pytest.mark.parametrize("metric", names_of(GradeMetric))
+@pytest.mark.parametrize("grade", range(4))
+@pytest.mark.parametrize("places", [[0.1, 0.4, 0.4, 0.9], [0.5, 0.5], [0.3], [0.0, 1.0]])
+def test_images_of_one_grade_all_get_it(metric, grade, places):
+    place = np.array(places)
+    cuts = best_cuts(np.full(len(place), grade), place, metric, 4)
+    assert to_grades(place, cuts).tolist() == [grade] * len(place)
+
+
 def test_ties_stay_together():
     truth, place = np.array([0, 1, 2, 2]), np.array([0.5, 0.5, 0.5, 0.7])
     predicted = to_grades(place, best_cuts(truth, place, KAPPA, 3))

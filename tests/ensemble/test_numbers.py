@@ -151,6 +151,8 @@ def test_a_choice_survives_its_file():
         ({"cuts": [0.6, 0.5, 0.7]}, "expected rising cuts between 4 grades"),
         ({"cuts": [0.5]}, "expected rising cuts between 4 grades"),
         ({"low": 9.0}, "holds no numbers"),
+        ({"high": 1e308}, "the range of 4 grades is -0.5 to 3.5"),
+        ({"low": -1.0}, "the range of 4 grades is -0.5 to 3.5"),
         ({"grades": ["\x1b", "b", "c", "d"]}, "expected printable names of grades"),
     ],
 )
@@ -162,10 +164,21 @@ def test_what_a_decision_on_grades_refuses(values, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("values", [{"outputs": 2}, {"outputs": True}, {"exclusive": None}, {}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"outputs": 2},
+        {"outputs": True},
+        {"exclusive": None},
+        {"exclusive": False},  # of four outputs for four grades
+        {"outputs": 3},  # steps between grades, which do not exclude each other
+        {"outputs": 1},
+        {},
+    ],
+)
 def test_outputs_of_networks_fit_the_grades(values):
     content = {**describe_number_choice(CHOICE), "outputs": 4, "exclusive": True}
     assert NumberImages.read(content, Path("model.json"), "").outputs == 4
     changed = {**content, **values} if values else describe_number_choice(CHOICE)
-    with pytest.raises(InputError, match="outputs do not go with 4 grades"):
+    with pytest.raises(InputError, match=r"decision.*4 grades"):
         NumberImages.read(changed, Path("model.json"), "")
