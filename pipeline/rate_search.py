@@ -40,7 +40,7 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
     settings, seed = stage_run.job.model, stage_run.job.seed
     torch.manual_seed(seed)
     network = build_network(settings, settings.encoder_weights, data.classes)
-    classifies = data.of_whole_images
+    classifies = data.per_image
     require_fitting_network(
         network, settings, stage_run.settings, data.classes, classifies=classifies
     )

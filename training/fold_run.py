@@ -76,8 +76,8 @@ class FoldData:
         return TrainingImages(self.cache, self.rows, self.pseudo, labels, self.mirror, self.fold)
 
     @property
-    def of_whole_images(self) -> bool:
-        """Whether networks learn something of whole images, not of their pixels."""
+    def per_image(self) -> bool:
+        """Whether an image has one row of targets, not targets for each pixel."""
         return self.labels is not None
 
     @property
@@ -150,7 +150,7 @@ def _build(
     weights = "none" if own else model_settings.encoder_weights
     model = build_network(model_settings, weights, data.classes)
     require_fitting_network(
-        model, model_settings, stage, data.classes, classifies=data.of_whole_images
+        model, model_settings, stage, data.classes, classifies=data.per_image
     )
     if run.before is not None and not run.started():
         model.load_state_dict(starting_weights(run.before, stage.start))

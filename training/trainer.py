@@ -71,7 +71,7 @@ class Trainer:
         self.progress, self.ranks, self.stop = progress, machine.ranks, machine.stop
         self.images = data.images
         self.model = prepare_model(model, stage, machine)
-        classes = data.classes if data.of_whole_images or data.classes > 1 else None
+        classes = data.classes if data.per_image or data.classes > 1 else None
         self.facts = network_facts(model_settings, stage, classes)
         self.name = f"{run.folder.parents[2].name} {run.folder.parent.name} {run.folder.name}"
         self.step = build_step(
@@ -86,7 +86,7 @@ class Trainer:
         self.history: list[Row] = []
         self.so_far = EpochSoFar()
         # The device changes images and masks together; classes have none.
-        self.on_device = False if data.of_whole_images else machine.augments_on_device
+        self.on_device = False if data.per_image else machine.augments_on_device
         lacking = recipe_of(stage.augmentation).only_on_cpu
         if lacking and self.on_device is not False:
             self.on_device = False
