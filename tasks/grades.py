@@ -173,7 +173,7 @@ class Numbers(Task):
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend."""
-        from goldfold.tasks.grade_ensemble import compare_number_blends
+        from goldfold.tasks.grade_blends import compare_number_blends
 
         return compare_number_blends(run, source)
 
@@ -262,7 +262,7 @@ class Numbers(Task):
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its grade or number."""
-        from goldfold.tasks.grade_files import explain_number
+        from goldfold.tasks.grade_explanation import explain_number
 
         return [explain_number(run, source, row)]
 

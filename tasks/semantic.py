@@ -191,7 +191,7 @@ class Semantic(Task):
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend, by the most likely classes of a sample of pixels."""
-        from goldfold.tasks.semantic_ensemble import compare_semantic_blends
+        from goldfold.tasks.semantic_blends import compare_semantic_blends
 
         return compare_semantic_blends(run, source)
 

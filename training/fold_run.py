@@ -149,9 +149,7 @@ def _build(
     own = run.started() or run.before is not None  # needs no download
     weights = "none" if own else model_settings.encoder_weights
     model = build_network(model_settings, weights, data.classes)
-    require_fitting_network(
-        model, model_settings, stage, data.classes, classifies=data.per_image
-    )
+    require_fitting_network(model, model_settings, stage, data.classes, classifies=data.per_image)
     if run.before is not None and not run.started():
         model.load_state_dict(starting_weights(run.before, stage.start))
     return model
