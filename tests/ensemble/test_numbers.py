@@ -78,6 +78,19 @@ def test_the_honest_grades_come_from_cuts_of_the_other_folds():
     assert (judged.predicted[here] == truth.decide(members[0][here, 0], cuts)).all()
 
 
+@pytest.mark.parametrize("fold", range(4))
+def test_a_fold_has_no_say_in_its_own_cut_points(fold):
+    truth, members, parts = made()
+    here = parts == fold
+    judged = cross_fit_numbers(truth, parts, lambda _: ClassBlend(members[1]))
+    numbers = truth.numbers.copy()
+    numbers[here] = 3 - numbers[here]
+    other = NumberTruth(numbers, GRADES, truth.metric, truth.image_ids)
+    again = cross_fit_numbers(other, parts, lambda _: ClassBlend(members[1]))
+    assert (again.predicted[here] == judged.predicted[here]).all()
+    assert (again.predicted != judged.predicted).any()
+
+
 def test_weights_chosen_on_what_they_judge_are_a_leak():
     truth, members, parts = made()
     everything = ClassBlend(members[0], truth.names)
