@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.files import file_hash, write_json
+from goldfold.pipeline.checkpoint_choice import averages_folder, best_checkpoints
+from goldfold.pipeline.engine_choice import predicting_device
+from goldfold.pipeline.image_caches import training_cache
+from goldfold.pipeline.predictions import image_size, images_to_predict
+
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
@@ -25,11 +31,6 @@ class FoldAverages:
 
     def __init__(self, run: OpenRun, job: FoldTraining) -> None:
         """Take a finished training of the run; its checkpoints are loaded when they are needed."""
-        from goldfold.pipeline.checkpoint_choice import best_checkpoints
-        from goldfold.pipeline.engine_choice import predicting_device
-        from goldfold.pipeline.image_caches import training_cache
-        from goldfold.pipeline.predictions import image_size, images_to_predict
-
         self.run, self.job = run, job
         self.device: Device = predicting_device(run)
         self.checkpoints = best_checkpoints(run, job)
@@ -138,8 +139,6 @@ class FoldAverages:
 
     def _write(self, way: str, places: tuple[int, ...]) -> None:
         """Write averaged weights and their facts, which count only once the .json stands."""
-        from goldfold.files import file_hash, write_json
-        from goldfold.pipeline.checkpoint_choice import averages_folder
         from goldfold.training.checkpoint import save_tensors
         from goldfold.training.finite import refuse_bad_weights
 

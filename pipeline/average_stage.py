@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.files import write_json
+from goldfold.pipeline.average_fold import FoldAverages
+from goldfold.pipeline.checkpoint_choice import averages_path, compared_checkpoints
+from goldfold.pipeline.predictions import ready_jobs
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -46,10 +51,6 @@ def average_all(run: OpenRun) -> list[Compared]:
     """
     from dataclasses import asdict
 
-    from goldfold.files import write_json
-    from goldfold.pipeline.checkpoint_choice import averages_path, compared_checkpoints
-    from goldfold.pipeline.predictions import ready_jobs
-
     jobs = ready_jobs(run)
     averages = []
     for name in dict.fromkeys(job.model.name for job in jobs):
@@ -69,7 +70,6 @@ def average_all(run: OpenRun) -> list[Compared]:
 
 
 def _average_model(run: OpenRun, jobs: Sequence[FoldTraining]) -> Compared:
-    from goldfold.pipeline.average_fold import FoldAverages
 
     by_way: dict[str, list[NDArray[Any]]] = {way: [] for way in WAYS}
     held_out: list[pd.DataFrame] = []

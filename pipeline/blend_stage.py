@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.files import write_json
+from goldfold.pipeline.members import Members
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
 
@@ -18,9 +21,6 @@ def compare_blends(run: OpenRun) -> dict[str, Any]:
         InputError: predictions are missing or outdated, other runs have other folds, or the
             metric compares objects.
     """
-    from goldfold.files import write_json
-    from goldfold.pipeline.members import Members
-
     report = run.task.compare_blends(run, Members(run))
     write_json(run.directory.root / "blends.json", report)
     return report

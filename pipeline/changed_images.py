@@ -10,6 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import CONTENT, training_images
+from goldfold.errors import InputError, first_few, list_problems, plural
+from goldfold.files import write_json
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,9 +40,6 @@ def keep_contents(run: OpenRun) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    from goldfold.competitions.images_table import training_images
-    from goldfold.files import write_json
-
     train = training_images(run.images)
     path = _contents_path(run, images_fingerprint(train))
     if not path.is_file():
@@ -49,8 +51,6 @@ def refuse_others(run: OpenRun, stages: Sequence[StageRun]) -> None:
 
     A training is hours of work, so it is never made again unasked.
     """
-    from goldfold.errors import InputError, list_problems, plural
-
     reasons = {stage.name: _stale_because(run, stage) for stage in stages}
     stale = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     if stale:
@@ -83,9 +83,6 @@ def _stale_because(run: OpenRun, stage: StageRun) -> str:
 
 
 def _words(run: OpenRun, before: object) -> str:
-    from goldfold.competitions.images_table import training_images
-    from goldfold.errors import first_few
-    from goldfold.rundirectory import recorded
 
     then = recorded(_contents_path(run, str(before)))
     if not isinstance(then, dict):
@@ -96,7 +93,6 @@ def _words(run: OpenRun, before: object) -> str:
 
 
 def _contents(images: pd.DataFrame) -> dict[str, str]:
-    from goldfold.competitions.images_table import CONTENT
 
     return dict(zip(images["image_id"], images[CONTENT], strict=True))
 

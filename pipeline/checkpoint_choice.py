@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.errors import InputError
+from goldfold.rundirectory import recorded
+from goldfold.training.checkpoint_facts import read_facts
+
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
@@ -48,9 +52,7 @@ def averaged_checkpoint(run: OpenRun, job: FoldTraining, way: str) -> Checkpoint
     Raises:
         InputError: they are not made yet, or from other checkpoints.
     """
-    from goldfold.errors import InputError
     from goldfold.training.checkpoint import Checkpoint
-    from goldfold.training.checkpoint_facts import read_facts
 
     facts_path = averages_folder(run, job) / f"{way}.json"
     command = run.command("ensemble average")
@@ -83,9 +85,6 @@ def chosen_way(run: OpenRun, job: FoldTraining) -> str:
         InputError: the settings say `auto`, and the averages have not been compared yet, or those
             of other checkpoints.
     """
-    from goldfold.errors import InputError
-    from goldfold.rundirectory import recorded
-
     way = run.settings.inference.average
     if way == "off":
         return "predictions"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.pipeline.submission_form import find_form
+from goldfold.tasks.registry import task_of
+
 if TYPE_CHECKING:
     from goldfold.tasks.results import ComparedSubmissions
     from goldfold.tasks.task import Task
@@ -23,9 +26,6 @@ def compare_files(
     Raises:
         InputError: a file is malformed, or it is not clear which competition they are for.
     """
-    from goldfold.pipeline.submission_form import find_form
-    from goldfold.tasks.registry import task_of
-
     form, shapes = find_form(first, competition)
     task = task_of(form)
     return task, task.compare(first, second, shapes)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import test_images, training_images
+from goldfold.files import write_json
+from goldfold.image_size import height_and_width
+from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     import torch
 
@@ -24,8 +30,6 @@ def predicting_device(run: OpenRun) -> Device:
 
 def known_engine(run: OpenRun) -> str:
     """Return the engine of a run's predictions: as set, as measured once, or else PyTorch."""
-    from goldfold.rundirectory import recorded
-
     if run.settings.inference.engine != "auto":
         return run.settings.inference.engine
     engine = recorded(_engine_path(run), "engine")
@@ -38,12 +42,8 @@ def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[
     Raises:
         OutputError: the file cannot be written.
     """
-    from goldfold.competitions.images_table import test_images, training_images
-    from goldfold.files import write_json
-    from goldfold.image_size import height_and_width
     from goldfold.inference.engine import choose_engine
     from goldfold.inference.views import get_views
-    from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
     from goldfold.training.checkpoint import load_model
 
     if run.settings.inference.engine != "auto" or _engine_path(run).is_file() or not jobs:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from goldfold.errors import InputError
+from goldfold.files import write_json
+from goldfold.pipeline.members import OUT_OF_FOLD, Members, expected_predictions, prediction_facts
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
 
@@ -15,12 +20,6 @@ def ensemble_made_from(run: OpenRun) -> dict[str, Any]:
     Raises:
         InputError: as `Members.open`.
     """
-    from goldfold.pipeline.members import (
-        OUT_OF_FOLD,
-        expected_predictions,
-        prediction_facts,
-    )
-
     return {
         "predictions": prediction_facts(run, "out-of-fold"),
         OUT_OF_FOLD: expected_predictions(run, "out-of-fold"),
@@ -34,10 +33,6 @@ def require_ensemble(run: OpenRun) -> None:
     Whoever answers from ensemble.json asks this first. The out-of-fold maps behind it may be gone:
     what they are to be made from (trainings, images, views) is compared with the record.
     """
-    from goldfold.errors import InputError
-    from goldfold.pipeline.members import OUT_OF_FOLD, expected_predictions
-    from goldfold.rundirectory import recorded
-
     run.read_tables()
     command = run.command("ensemble run")
     path = run.directory.require(run.directory.ensemble, command)
@@ -63,10 +58,6 @@ def ensure_ensemble(run: OpenRun) -> dict[str, Any]:
     Raises:
         InputError: as `Members.open`.
     """
-    from goldfold.files import write_json
-    from goldfold.pipeline.members import Members
-    from goldfold.rundirectory import recorded
-
     made_from = ensemble_made_from(run)
     record = run.directory.stage("ensemble")
     there = recorded(run.directory.ensemble)
@@ -88,8 +79,6 @@ def _can_be_used(run: OpenRun, made_from: Mapping[str, Any]) -> bool:
     take it for up to date.
     """
     from goldfold.ensemble.decision_fields import require_members
-    from goldfold.errors import InputError
-    from goldfold.pipeline.members import OUT_OF_FOLD, Members
 
     places = made_from[OUT_OF_FOLD]  # MEMBER/seed-S/fold-K/FILE
     try:

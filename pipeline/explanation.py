@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError, did_you_mean
+from goldfold.pipeline.ensemble_stage import require_ensemble
+from goldfold.pipeline.members import Members
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -23,9 +27,6 @@ def explain(run: OpenRun, image_id: str) -> list[Explanation]:
     Raises:
         InputError: there is no such image, or predictions or ensemble are missing or outdated.
     """
-    from goldfold.pipeline.ensemble_stage import require_ensemble
-    from goldfold.pipeline.members import Members
-
     row = image_row(run, image_id)
     require_ensemble(run)
     return run.task.explain(run, Members(run), row)
@@ -37,8 +38,6 @@ def image_row(run: OpenRun, image_id: str) -> pd.Series:
     Raises:
         InputError: there is no such image.
     """
-    from goldfold.errors import InputError, did_you_mean
-
     rows = run.images[run.images["image_id"] == image_id]
     if rows.empty:
         hint = did_you_mean(image_id, list(run.images["image_id"]))

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.checked_json import check_json
+from goldfold.errors import InputError
+from goldfold.files import atomic_path, whole_folder, write_bytes, write_json, write_text
+from goldfold.pipeline.model_code import write_code
+from goldfold.settings_text import to_toml
 from goldfold.vocabulary import score_name
 
 if TYPE_CHECKING:
@@ -35,8 +40,6 @@ def write_model(
     """
     import shutil
 
-    from goldfold.files import whole_folder
-
     _refuse_others(folder, overwrite)
     if onnx:
         require_onnx()
@@ -49,12 +52,8 @@ def write_model(
 
 def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -> list[Path]:
     """Write all files of a model and return them."""
-    from goldfold.checked_json import check_json
-    from goldfold.files import write_bytes, write_json, write_text
-    from goldfold.pipeline.model_code import write_code
     from goldfold.pipeline.model_file import ModelFile
     from goldfold.pipeline.model_folder import FACTS_FILE, WEIGHTS_FOLDER, describe_members
-    from goldfold.settings_text import to_toml
 
     names: dict[Path, str] = {}
     architectures: list[str] = []
@@ -101,7 +100,6 @@ def _refuse_others(folder: Path, overwrite: bool) -> None:
     Raises:
         InputError: the folder holds something else.
     """
-    from goldfold.errors import InputError
     from goldfold.pipeline.model_folder import FACTS_FILE
 
     if folder.is_file():
@@ -177,8 +175,6 @@ def require_onnx() -> None:
     """Raise InputError unless the packages that write and run ONNX files are there."""
     from importlib.util import find_spec
 
-    from goldfold.errors import InputError
-
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise InputError(f"--onnx needs {' and '.join(missing)}: `pip install 'goldfold[onnx]'`.")
@@ -196,8 +192,6 @@ def write_onnx(run: OpenRun, model: ImageModel, folder: Path) -> list[Path]:
     """
     import torch
 
-    from goldfold.errors import InputError
-    from goldfold.files import atomic_path
     from goldfold.pipeline.onnx_network import MeanNetwork
     from goldfold.training.checkpoint import load_model
 

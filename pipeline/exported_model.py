@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from goldfold import __version__
+from goldfold.errors import InputError
+from goldfold.files import read_json
+from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+from goldfold.pipeline.engine_choice import predicting_device
+from goldfold.pipeline.ensemble_stage import require_ensemble
+from goldfold.pipeline.members import Members
+from goldfold.pipeline.predictions import image_size, ready_jobs
+
 if TYPE_CHECKING:
     from goldfold.pipeline.image_model import ImageModel, ModelMember
     from goldfold.pipeline.open_run import OpenRun
@@ -16,12 +25,7 @@ def model_of_run(run: OpenRun) -> ImageModel:
     Raises:
         InputError: trainings or ensemble are missing or outdated.
     """
-    from goldfold.errors import InputError
-    from goldfold.files import read_json
-    from goldfold.pipeline.engine_choice import predicting_device
-    from goldfold.pipeline.ensemble_stage import require_ensemble
     from goldfold.pipeline.image_model import ImageModel
-    from goldfold.pipeline.members import Members
 
     require_ensemble(run)
     chosen = read_json(run.directory.ensemble)
@@ -36,7 +40,6 @@ def model_of_run(run: OpenRun) -> ImageModel:
 
 
 def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
-    from goldfold import __version__
     from goldfold.competitions.image import reading_of
     from goldfold.pipeline.model_file import FORMAT
 
@@ -71,10 +74,7 @@ def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _members(run: OpenRun, weights: Mapping[str, int]) -> list[ModelMember]:
-    from goldfold.errors import InputError
-    from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
     from goldfold.pipeline.image_model import FoldNetworks, ModelMember
-    from goldfold.pipeline.predictions import image_size, ready_jobs
 
     jobs = ready_jobs(run)
     own = {model.name: model for model in run.settings.models}

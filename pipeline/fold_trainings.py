@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.settings import ModelSettings
@@ -43,8 +45,6 @@ def choose_trainings(
     Raises:
         InputError: there is no such model, fold or seed.
     """
-    from goldfold.errors import InputError
-
     names = [settings.name for settings in run.settings.models]
     if model is not None and model not in names:
         raise InputError(f"there is no model {model!r}; goldfold.toml has {', '.join(names)}.")
@@ -86,8 +86,6 @@ def stage_numbers(
     Raises:
         InputError: no job has such a stage.
     """
-    from goldfold.errors import InputError
-
     most = max(len(job.model.stages) for job in jobs)
     if stage is not None and not 1 <= stage <= most:
         raise InputError(f"there is no stage {stage}: stages count from 1 to {most}.")

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.group_columns import group_candidates
+from goldfold.competitions.images_table import group_column, training_images
+from goldfold.folds.audit import audit_folds
+from goldfold.folds.table import read_fold_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,11 +40,6 @@ def audit_table(
     Raises:
         InputError: the table cannot be read, or an image cannot.
     """
-    from goldfold.competitions.group_columns import group_candidates
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds.audit import audit_folds
-    from goldfold.folds.table import read_fold_table
-
     train = training_images(run.images)
     used, ids = run.settings.folds.group, list(train["image_id"])
     groups = group_column(train, used)

@@ -5,6 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import CLASSES, NUMBER, group_column, training_images
+from goldfold.errors import InputError, plural
+from goldfold.files import file_hash, fingerprint
+from goldfold.folds.fold_view import FoldView
+from goldfold.folds.table import read_folds, write_folds
+from goldfold.pipeline.group_questions import refuse_open_groups
+from goldfold.pipeline.sequences import refuse_split_sequences
+from goldfold.pipeline.split import split_images
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -13,14 +23,6 @@ if TYPE_CHECKING:
 
 def folds_made_from(run: OpenRun) -> dict[str, Any]:
     """Return what folds.csv is made from: ids, groups, areas and the settings of the split."""
-    from goldfold.competitions.images_table import (
-        CLASSES,
-        NUMBER,
-        group_column,
-        training_images,
-    )
-    from goldfold.files import fingerprint
-
     train = training_images(run.images)
     groups = group_column(train, run.settings.folds.group)
     rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
@@ -45,9 +47,6 @@ def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -
             impossible or splits a sequence whose images are neighbours for a model, folds.csv was
             put there or changed by hand, or trainings were made with it.
     """
-    from goldfold.files import file_hash
-    from goldfold.folds.table import write_folds
-
     folds, current = plan_folds(run, overwrite, retrain)
     run.take_tables(run.images, folds)
     if current:
@@ -68,9 +67,6 @@ def plan_folds(
     Raises:
         InputError: as `ensure_folds`.
     """
-    from goldfold.folds.fold_view import FoldView
-    from goldfold.pipeline.sequences import refuse_split_sequences
-
     folds, current = _planned(run, overwrite, retrain)
     refuse_split_sequences(run, FoldView(folds))
     return folds, current
@@ -78,11 +74,6 @@ def plan_folds(
 
 def _planned(run: OpenRun, overwrite: bool, retrain: bool) -> tuple[pd.DataFrame, bool]:
     """Return the fold table, and whether folds.csv is up to date."""
-    from goldfold.files import file_hash
-    from goldfold.folds.table import read_folds
-    from goldfold.pipeline.group_questions import refuse_open_groups
-    from goldfold.pipeline.split import split_images
-
     made_from = folds_made_from(run)
     refuse_open_groups(run)
     path = run.directory.folds
@@ -107,12 +98,6 @@ def require_folds(run: OpenRun) -> pd.DataFrame:
         InputError: it is not there, was changed by hand, or is not the split of the present
             images and settings, or splits a sequence whose images are neighbours for a model.
     """
-    from goldfold.errors import InputError
-    from goldfold.files import file_hash
-    from goldfold.folds.fold_view import FoldView
-    from goldfold.folds.table import read_folds
-    from goldfold.pipeline.sequences import refuse_split_sequences
-
     build = run.command("folds build")
     path = run.directory.require(run.directory.folds, build)
     made_from = folds_made_from(run)
@@ -129,8 +114,6 @@ def require_folds(run: OpenRun) -> pd.DataFrame:
 
 def _changes(run: OpenRun, made_from: dict[str, Any]) -> str:
     """Return in words why folds.csv is not up to date."""
-    from goldfold.rundirectory import recorded
-
     record = run.directory.stage("folds").path
     if recorded(record, "fingerprint") is None:
         return "what it was made from is not recorded"
@@ -151,9 +134,6 @@ def _refuse_foreign(run: OpenRun, there: str, unrecorded: bool = False) -> None:
 
     Without a record it counts as foreign, too, or as ours where `unrecorded` is set.
     """
-    from goldfold.errors import InputError
-    from goldfold.rundirectory import recorded
-
     known = recorded(run.directory.stage("folds").path, "made_from", "sha256")
     if known == there or (known is None and unrecorded):
         return
@@ -165,11 +145,6 @@ def _refuse_foreign(run: OpenRun, there: str, unrecorded: bool = False) -> None:
 
 def _refuse_used(run: OpenRun, made_from: dict[str, Any]) -> None:
     """Raise InputError if trainings of this run held out the folds of the present folds.csv."""
-    from goldfold.errors import InputError, plural
-    from goldfold.folds.fold_view import FoldView
-    from goldfold.folds.table import read_folds
-    from goldfold.rundirectory import recorded
-
     view = FoldView(read_folds(run.directory.folds))
     held_out = {view.fingerprint(fold) for fold in view.folds}
     used = [
@@ -191,9 +166,6 @@ def _refuse_used(run: OpenRun, made_from: dict[str, Any]) -> None:
 def _hash_of(folds: pd.DataFrame) -> str:
     """Return the hash that folds.csv has if it is this table."""
     from tempfile import TemporaryDirectory
-
-    from goldfold.files import file_hash
-    from goldfold.folds.table import write_folds
 
     with TemporaryDirectory() as folder:
         built = Path(folder) / "folds.csv"

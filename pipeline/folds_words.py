@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.folds.table import fold_summary
 from goldfold.text_table import Line, Table
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ STRATA_SHOWN = 8
 
 def fold_summary_rows(folds: pd.DataFrame) -> list[dict[str, Any]]:
     """Return counts and area quantiles of each fold, as plain values."""
-    from goldfold.folds.table import fold_summary
-
     summary = fold_summary(folds).rename(columns={"patients": "groups"})
     return [{str(k): v for k, v in row.items()} for row in summary.to_dict("records")]
 

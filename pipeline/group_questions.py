@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.group_columns import group_candidates
+from goldfold.competitions.images_table import group_column, training_images
+from goldfold.errors import InputError, did_you_mean, list_problems
+from goldfold.folds.fold_view import FoldView
+from goldfold.folds.group_questions import count_open, open_columns, question, unknown_values
+from goldfold.pipeline.split import split_images
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,10 +25,6 @@ def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
     Args:
         run: the run.
     """
-    from goldfold.competitions.group_columns import group_candidates
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds.group_questions import count_open, open_columns, question, unknown_values
-
     train, settings = training_images(run.images), run.settings.folds
     if train.empty or settings.group not in ("none", *train.columns):
         return [], []
@@ -42,8 +45,6 @@ def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
 
 def refuse_open_groups(run: OpenRun) -> None:
     """Raise InputError unless it is known which images belong together; say what is noticed."""
-    from goldfold.errors import InputError, list_problems
-
     problems, notices = group_problems(run)
     if problems:
         title = f"{run.directory.root} cannot be split before its groups are settled:"
@@ -53,7 +54,6 @@ def refuse_open_groups(run: OpenRun) -> None:
 
 
 def _misspelled(declined: list[str], train: pd.DataFrame) -> list[str]:
-    from goldfold.errors import did_you_mean
 
     columns = [str(name) for name in train.columns]
     return [
@@ -66,11 +66,6 @@ def _misspelled(declined: list[str], train: pd.DataFrame) -> list[str]:
 
 def _planned_folds(run: OpenRun) -> list[int] | None:
     """Return the fold of each training image in the order of images.csv, None if none are made."""
-    from goldfold.competitions.images_table import training_images
-    from goldfold.errors import InputError
-    from goldfold.folds.fold_view import FoldView
-    from goldfold.pipeline.split import split_images
-
     try:
         folds = split_images(run)
     except InputError:  # said by the split itself

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError
+from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,9 +20,6 @@ def read_histories(run: OpenRun) -> pd.DataFrame:
         InputError: no training has begun.
     """
     import pandas as pd
-
-    from goldfold.errors import InputError
-    from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
 
     tables = []
     for training, number in stage_numbers(choose_trainings(run), None):

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import CONTENT, test_images, training_images
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError
+from goldfold.pipeline.sequences import with_neighbours
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,9 +25,6 @@ def training_cache(run: OpenRun, size: SizeLike, model: ModelSettings) -> ImageC
     Raises:
         InputError: some of them have no image file, or it is not clear which are neighbours.
     """
-    from goldfold.competitions.images_table import training_images
-    from goldfold.errors import InputError
-
     train = training_images(run.images)
     bare = train[train["path"] == ""]
     if len(bare):
@@ -39,8 +41,6 @@ def unlabelled_cache(run: OpenRun, size: SizeLike, model: ModelSettings) -> Imag
     Raises:
         InputError: it is not clear which are neighbours.
     """
-    from goldfold.competitions.images_table import test_images
-
     return _built(run, "test", test_images(run.images), None, size, model)
 
 
@@ -54,9 +54,6 @@ def _built(
 ) -> ImageCache:
     """Return the cache of the images of a table, with their masks or without labels."""
     from goldfold.competitions.image import reading_of
-    from goldfold.competitions.images_table import CONTENT
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.pipeline.sequences import with_neighbours
     from goldfold.training.cache import build_cache
 
     form = run.settings.competition

@@ -7,7 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import read_images, write_images
+from goldfold.competitions.input_files import describe_changes, input_files, inputs_of
+from goldfold.files import fingerprint, write_json
 from goldfold.rundirectory import RunDirectory, recorded
+from goldfold.submissions.provenance import package_versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +28,6 @@ def ensure_images(run: OpenRun) -> pd.DataFrame:
     Raises:
         InputError: the data has problems; all are listed.
     """
-    from goldfold.competitions.images_table import read_images
-
     _remove_leftovers(run.directory)
     made_from = images_made_from(run)
     if images_are_current(run, made_from):
@@ -43,7 +45,6 @@ def peek_images(run: OpenRun) -> tuple[pd.DataFrame, bool]:
     from tempfile import TemporaryDirectory
 
     from goldfold.competitions.image_collection import collect_images
-    from goldfold.competitions.images_table import read_images, write_images
 
     made_from = images_made_from(run, keep=False)
     if images_are_current(run, made_from):
@@ -73,9 +74,6 @@ def collect_anew(run: OpenRun) -> tuple[pd.DataFrame, DataReport]:
 
 def images_made_from(run: OpenRun, keep: bool = True) -> dict[str, Any]:
     """Return what images.csv is made from; `keep` = hashes of files may be written to the run."""
-    from goldfold.competitions.input_files import input_files, inputs_of
-    from goldfold.files import fingerprint
-
     form = run.settings.competition
     files = input_files(
         form,
@@ -89,8 +87,6 @@ def images_made_from(run: OpenRun, keep: bool = True) -> dict[str, Any]:
 
 def _say_what_changed(run: OpenRun, made_from: dict[str, Any]) -> None:
     """Name the files that changed since images.csv was written."""
-    from goldfold.competitions.input_files import describe_changes
-
     record = run.directory.stage("images")
     before = recorded(record.path, "made_from", "files")
     if isinstance(before, dict):
@@ -112,7 +108,6 @@ def _collect(
     run: OpenRun, made_from: dict[str, Any], stop: bool = True
 ) -> tuple[pd.DataFrame, DataReport]:
     from goldfold.competitions.image_collection import collect_images
-    from goldfold.competitions.images_table import read_images, write_images
 
     _say_what_changed(run, made_from)
     images, report = collect_images(
@@ -137,9 +132,6 @@ def _collect(
 
 def write_run_facts(run: OpenRun, made_from: dict[str, Any]) -> None:
     """Write run.json if it changed: resolved settings, versions, fingerprint of the inputs."""
-    from goldfold.files import write_json
-    from goldfold.submissions.provenance import package_versions
-
     facts = {
         "settings": run.settings.model_dump(mode="json"),
         "versions": package_versions(),

@@ -11,11 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from goldfold.errors import InputError
+from goldfold.pipeline.fold_trainings import choose_trainings
+from goldfold.pipeline.open_run import OpenRun
+from goldfold.pipeline.prediction_stage import predict_jobs
+from goldfold.pipeline.predictions import images_fingerprints, is_predicted, store_facts, store_of
+from goldfold.pipeline.stage_runs import stage_runs
+from goldfold.pipeline.training_stage import train_jobs
 from goldfold.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
-    from goldfold.pipeline.open_run import OpenRun
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,6 @@ class Job:
 
     def open(self, progress: Progress = SILENT) -> OpenRun:
         """Return the run of the job."""
-        from goldfold.pipeline.open_run import OpenRun
-
         return OpenRun.open(Path(self.run), self.assignments, progress)
 
     def is_done(self) -> bool:
@@ -70,14 +74,6 @@ class Job:
         Raises:
             InputError: there is no such model, seed or fold, or the run has no folds.
         """
-        from goldfold.pipeline.predictions import (
-            images_fingerprints,
-            is_predicted,
-            store_facts,
-            store_of,
-        )
-        from goldfold.pipeline.stage_runs import stage_runs
-
         run = self.open()
         training = self._training(run)
         if self.kind == "train":
@@ -99,9 +95,6 @@ class Job:
             InputError: there is no such model, seed or fold, what it needs is not finished, or
                 its results were made from something else.
         """
-        from goldfold.pipeline.prediction_stage import predict_jobs
-        from goldfold.pipeline.training_stage import train_jobs
-
         run = self.open(progress)
         training = self._training(run)
         if self.kind == "train":
@@ -111,7 +104,6 @@ class Job:
 
     @property
     def _split(self) -> Literal["out-of-fold", "test"]:
-        from goldfold.errors import InputError
 
         if self.part == "out-of-fold":
             return "out-of-fold"
@@ -120,8 +112,6 @@ class Job:
         raise InputError(f"{self.name}: expected out-of-fold or test, found {self.part!r}.")
 
     def _training(self, run: OpenRun) -> FoldTraining:
-        from goldfold.errors import InputError
-        from goldfold.pipeline.fold_trainings import choose_trainings
 
         for training in choose_trainings(run, self.fold, self.model):
             if training.seed == self.seed:

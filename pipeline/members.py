@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError, list_problems, plural
+from goldfold.files import fingerprint, read_json
+from goldfold.pipeline.fold_trainings import FoldTraining, choose_trainings
+from goldfold.pipeline.open_run import OpenRun
+from goldfold.pipeline.predictions import (
+    changed_facts,
+    finished_jobs,
+    images_fingerprints,
+    store_facts,
+    store_of,
+)
+from goldfold.pipeline.same_classes import require_same_classes
+from goldfold.pipeline.stage_runs import refuse_other_trainings
+
 if TYPE_CHECKING:
     from goldfold.ensemble.blend import Member
     from goldfold.folds.fold_view import FoldView
-    from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
 
 OUT_OF_FOLD = "out-of-fold predictions"
@@ -49,8 +62,6 @@ def _open_members(
     of_class: str = "",
 ) -> list[Member]:
     """Return the members, as `Members.open`."""
-    from goldfold.errors import InputError, list_problems
-
     members: list[Member] = []
     problems: list[str] = []
     for member_run, prefix in runs_of(run):
@@ -76,10 +87,6 @@ def _require_out_of_fold(members: Sequence[Member], view: FoldView) -> None:
 
 def runs_of(run: OpenRun) -> list[tuple[OpenRun, str]]:
     """Return this run and the others with the prefix of their members."""
-    from goldfold.errors import InputError
-    from goldfold.pipeline.open_run import OpenRun
-    from goldfold.pipeline.same_classes import require_same_classes
-
     runs = [(run, "")]
     for path in run.settings.ensemble.runs:
         folder = path if path.is_absolute() else run.directory.root / path
@@ -97,8 +104,6 @@ def runs_of(run: OpenRun) -> list[tuple[OpenRun, str]]:
 
 def _require_same_folds(run: OpenRun, other: OpenRun) -> None:
     """Raise InputError unless both runs hold the same images out in the same folds."""
-    from goldfold.errors import InputError, list_problems, plural
-
     different = [
         f"{image_id}: fold {_named(mine)} here, {_named(its)} there"
         for image_id, (mine, its) in run.fold_view.placed_otherwise(other.fold_view).items()
@@ -128,10 +133,6 @@ def _open_own(
     from dataclasses import replace
 
     from goldfold.ensemble.blend import open_member
-    from goldfold.errors import InputError
-    from goldfold.pipeline.fold_trainings import choose_trainings
-    from goldfold.pipeline.predictions import finished_jobs
-    from goldfold.pipeline.stage_runs import refuse_other_trainings
 
     models = {model.name: model for model in run.settings.models}
     chosen = [
@@ -190,8 +191,6 @@ def require_weight_each(run: OpenRun, names: Sequence[str]) -> None:
     Raises:
         InputError: there are not as many weights as members.
     """
-    from goldfold.errors import InputError, plural
-
     given = run.settings.ensemble.weights
     if not isinstance(given, str) and len(given) != len(names):
         raise InputError(
@@ -202,9 +201,6 @@ def require_weight_each(run: OpenRun, names: Sequence[str]) -> None:
 
 def _outdated(run: OpenRun, member: Member, split: Split) -> list[str]:
     """Return a line for each store that predicting now would not give."""
-    from goldfold.pipeline.fold_trainings import FoldTraining
-    from goldfold.pipeline.predictions import changed_facts, images_fingerprints, store_facts
-
     model = next(model for model in run.settings.models if model.name == member.name)
     readers = [reader for readers in member.seeds for reader in readers]
     jobs = [
@@ -226,8 +222,6 @@ def prediction_facts(run: OpenRun, split: Split) -> dict[str, str]:
     Raises:
         InputError: as `Members.open`.
     """
-    from goldfold.files import fingerprint, read_json
-
     facts = {}
     first = run.task.records[0]  # all are in the same stores
     for member in Members(run).open(split, first):
@@ -249,16 +243,6 @@ def expected_predictions(run: OpenRun, split: Split) -> dict[str, str]:
     Raises:
         InputError: a training is not finished or out of date, or another run has other folds.
     """
-    from goldfold.files import fingerprint
-    from goldfold.pipeline.fold_trainings import choose_trainings
-    from goldfold.pipeline.predictions import (
-        finished_jobs,
-        images_fingerprints,
-        store_facts,
-        store_of,
-    )
-    from goldfold.pipeline.stage_runs import refuse_other_trainings
-
     expected = {}
     for member_run, prefix in runs_of(run):
         chosen = member_run.settings.ensemble.members

@@ -16,6 +16,7 @@ from goldfold.checked_json import check_json, read_bounded
 from goldfold.errors import InputError, list_problems
 from goldfold.image_size import compact_size, height_and_width
 from goldfold.own_code import is_reference
+from goldfold.pipeline.exported_model import model_of_run
 from goldfold.pipeline.image_model import FoldNetworks, ImageModel, ModelMember
 from goldfold.pipeline.model_code import CODE_FOLDER, refuse_untrusted, register_code
 from goldfold.pipeline.model_file import (
@@ -26,8 +27,10 @@ from goldfold.pipeline.model_file import (
     check_decision,
     check_weight_files,
 )
+from goldfold.pipeline.open_run import OpenRun
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import fits_task
+from goldfold.settings_own_code import own_objects
 from goldfold.tasks.image_decision import ImageDecision
 from goldfold.tasks.registry import read_decision
 from goldfold.training.checkpoint import Checkpoint
@@ -43,10 +46,6 @@ def open_model(folder: Path, progress: Progress = SILENT, *, trust: bool = False
     Raises:
         InputError: it is neither, the run is not finished, or it names code that is not trusted.
     """
-    from goldfold.pipeline.exported_model import model_of_run
-    from goldfold.pipeline.open_run import OpenRun
-    from goldfold.settings_own_code import own_objects
-
     if (folder / FACTS_FILE).is_file():
         model = read_model(folder, trust=trust)
         model.progress = progress

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.errors import plural
+from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+from goldfold.pipeline.engine_choice import known_engine, predicting_device
+
 if TYPE_CHECKING:
     import torch
 
@@ -37,11 +41,8 @@ class Networks:
         return self._predictor
 
     def _load(self, cache: ImageCache) -> Predictor:
-        from goldfold.errors import plural
         from goldfold.inference.predictor import Predictor
         from goldfold.inference.views import get_views
-        from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
-        from goldfold.pipeline.engine_choice import known_engine, predicting_device
         from goldfold.training.checkpoint import load_model
 
         inference = self.run.settings.inference

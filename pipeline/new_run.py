@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.preset import load_preset, read_recipe, resolve_settings
+from goldfold.errors import InputError
+from goldfold.files import write_text
+from goldfold.settings_file import override, validate_settings
+from goldfold.settings_text import to_toml
+
 if TYPE_CHECKING:
     from goldfold.settings import Settings
 
@@ -19,9 +25,6 @@ def write_settings(target: Path, text: str, *, overwrite: bool) -> None:
     Raises:
         InputError: another one is there, and `overwrite` is not set.
     """
-    from goldfold.errors import InputError
-    from goldfold.files import write_text
-
     if target.is_file() and not overwrite and target.read_bytes() != text.encode():
         raise InputError(
             f"{target} already exists with other content. Choose another run "
@@ -41,9 +44,7 @@ def preset_settings(
     """
     import tomllib
 
-    from goldfold.competitions.preset import load_preset, read_recipe, resolve_settings
     from goldfold.settings_edit import edit_toml
-    from goldfold.settings_file import override, validate_settings
 
     beneath = load_preset(preset)
     head = {"preset": preset, "data": portable(data, target.parent)}
@@ -89,9 +90,6 @@ def _difference(above: dict[str, Any], beneath: dict[str, Any]) -> dict[str, Any
 
 def _text(preset: str, recipe: str, competition: dict[str, Any]) -> str:
     """Return goldfold.toml: where it comes from, the competition, then the recipe as it stands."""
-    from goldfold.competitions.preset import read_recipe
-    from goldfold.settings_text import to_toml
-
     lines = [
         f"# Made by: goldfold init {preset} --recipe {recipe}",
         "# Every setting: goldfold config schema; as resolved: goldfold config show RUN",

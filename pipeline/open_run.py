@@ -8,16 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from goldfold.competitions.preset import load_settings
+from goldfold.folds.fold_view import FoldView
+from goldfold.pipeline.folds_stage import require_folds
+from goldfold.pipeline.images_stage import ensure_images
 from goldfold.progress import SILENT, Progress
 from goldfold.progress_lines import WARNINGS_ONLY
 from goldfold.rundirectory import RunDirectory
 from goldfold.settings import Settings
+from goldfold.tasks.registry import task_of
 from goldfold.workers import default_workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.folds.fold_view import Fold, FoldView
+    from goldfold.folds.fold_view import Fold
     from goldfold.tasks.task import Task
 
 
@@ -65,8 +70,6 @@ class OpenRun:
         Raises:
             SettingsError: goldfold.toml is missing or wrong.
         """
-        from goldfold.competitions.preset import load_settings
-
         directory = RunDirectory(Path(folder))
         settings = load_settings(directory.settings, assignments or [])
         data = settings.competition.data.resolve()
@@ -87,8 +90,6 @@ class OpenRun:
     @cached_property
     def task(self) -> Task:
         """What differs between kinds of competition."""
-        from goldfold.tasks.registry import task_of
-
         return task_of(self.settings.competition)
 
     @property
@@ -99,8 +100,6 @@ class OpenRun:
             InputError: the data has problems; all are listed.
         """
         if self._images is None:
-            from goldfold.pipeline.images_stage import ensure_images
-
             self._images = ensure_images(self)
         return self._images
 
@@ -113,8 +112,6 @@ class OpenRun:
                 images and settings.
         """
         if self._folds is None:
-            from goldfold.pipeline.folds_stage import require_folds
-
             self._folds = require_folds(self)
         return self._folds
 
@@ -126,8 +123,6 @@ class OpenRun:
             InputError: as `folds`.
         """
         if self._fold_view is None:
-            from goldfold.folds.fold_view import FoldView
-
             self._fold_view = FoldView(self.folds)
         return self._fold_view
 

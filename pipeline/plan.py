@@ -8,6 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.errors import plural
+from goldfold.pipeline.changed_images import refuse_others
+from goldfold.pipeline.ensemble_stage import ensemble_made_from
+from goldfold.pipeline.fold_trainings import choose_trainings
+from goldfold.pipeline.folds_stage import plan_folds
+from goldfold.pipeline.images_stage import peek_images
+from goldfold.pipeline.predictions import (
+    discarded_because,
+    images_fingerprints,
+    is_predicted,
+    splits_of,
+    store_facts,
+    store_of,
+)
+from goldfold.pipeline.stage_runs import stage_runs
+from goldfold.pipeline.submission_stage import refuse_foreign_submission, submission_made_from
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
@@ -23,11 +41,6 @@ def plan_run(run: OpenRun, overwrite: bool = False) -> list[str]:
     Raises:
         InputError: the data has problems, or a stage would refuse what is there.
     """
-    from goldfold.pipeline.fold_trainings import choose_trainings
-    from goldfold.pipeline.folds_stage import plan_folds
-    from goldfold.pipeline.images_stage import peek_images
-    from goldfold.pipeline.predictions import splits_of
-
     directory = run.directory
     images, images_stand = peek_images(run)
     run.take_tables(images)
@@ -67,9 +80,6 @@ def plan_training(
     Raises:
         InputError: a folder holds a training made from other input, and `overwrite` is not set.
     """
-    from goldfold.pipeline.changed_images import refuse_others
-    from goldfold.pipeline.stage_runs import stage_runs
-
     stages = stage_runs(run, jobs, stage)
     if not overwrite:
         refuse_others(run, stages)
@@ -82,7 +92,6 @@ def _training_state(stage_run: StageRun, overwrite: bool) -> str:
     Raises:
         InputError: its folder holds a training made from other input.
     """
-    from goldfold.errors import plural
     from goldfold.training.state import read_progressed
 
     fold_run, total = stage_run.fold_run, stage_run.settings.epochs
@@ -113,14 +122,6 @@ def plan_predictions(
         splits: which maps.
         retrained: all jobs are trained again before.
     """
-    from goldfold.pipeline.predictions import (
-        discarded_because,
-        images_fingerprints,
-        is_predicted,
-        store_facts,
-        store_of,
-    )
-
     lines = []
     for split in splits:
         prints = images_fingerprints(run, [job.fold for job in jobs], split)
@@ -149,8 +150,6 @@ def _state(stands: bool, there: bool, verb: str) -> str:
 
 
 def _ensemble_stands(run: OpenRun) -> bool:
-    from goldfold.pipeline.ensemble_stage import ensemble_made_from
-    from goldfold.rundirectory import recorded
 
     made_from = ensemble_made_from(run)
     current = run.directory.stage("ensemble").is_current(made_from)
@@ -158,7 +157,6 @@ def _ensemble_stands(run: OpenRun) -> bool:
 
 
 def _submission(run: OpenRun, ensemble_stands: bool) -> str:
-    from goldfold.pipeline.submission_stage import refuse_foreign_submission, submission_made_from
 
     path = run.directory.submission(run.settings.submission.file)
     refuse_foreign_submission(run, path)

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.pipeline.engine_choice import resolve_engine
+from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
+from goldfold.pipeline.networks import Networks
+from goldfold.pipeline.predictions import (
+    discarded_because,
+    finished_jobs,
+    image_size,
+    images_fingerprints,
+    images_to_predict,
+    is_predicted,
+    ready_jobs,
+    store_facts,
+    store_of,
+)
+from goldfold.pipeline.stage_runs import refuse_other_trainings
+
 if TYPE_CHECKING:
     from goldfold.image_size import ImageSize
     from goldfold.pipeline.fold_trainings import FoldTraining
-    from goldfold.pipeline.networks import Networks
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
     from goldfold.settings import ModelSettings
@@ -33,8 +48,6 @@ def predict_all(
         InputError: a fold has no finished training, or one made from other settings, or there
             are no images to predict.
     """
-    from goldfold.pipeline.predictions import ready_jobs
-
     predict_jobs(run, ready_jobs(run), splits, share)
 
 
@@ -49,11 +62,6 @@ def predict_jobs(
     Raises:
         InputError: one of them is not finished, or was made from other settings.
     """
-    from goldfold.pipeline.engine_choice import resolve_engine
-    from goldfold.pipeline.networks import Networks
-    from goldfold.pipeline.predictions import finished_jobs, images_fingerprints, store_facts
-    from goldfold.pipeline.stage_runs import refuse_other_trainings
-
     ready = finished_jobs(run, jobs)
     refuse_other_trainings(run, ready)
     numbers = [job.fold for job in ready]
@@ -85,13 +93,6 @@ def _predict_one(
     """
     from goldfold.inference.predict import predict_arrays
     from goldfold.inference.store import MapWriter
-    from goldfold.pipeline.predictions import (
-        discarded_because,
-        image_size,
-        images_to_predict,
-        is_predicted,
-        store_of,
-    )
 
     job = networks.job
     name = f"predict {job.model.name} seed-{job.seed} fold-{job.fold} {split}"
@@ -137,7 +138,5 @@ def _predict_one(
 
 def _cache_of(run: OpenRun, split: Split, size: ImageSize, model: ModelSettings) -> ImageCache:
     """Return a split's images at a size, as a model sees them."""
-    from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
-
     build = training_cache if split == "out-of-fold" else unlabelled_cache
     return build(run, size, model)

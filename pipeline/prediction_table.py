@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError
+from goldfold.pipeline.members import Members
+from goldfold.pipeline.predictions import ready_jobs, store_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,10 +28,7 @@ def prediction_table(run: OpenRun, split: Split) -> pd.DataFrame:
     import pandas as pd
 
     from goldfold.ensemble.blend import close_members
-    from goldfold.errors import InputError
     from goldfold.inference.row_table import read_rows
-    from goldfold.pipeline.members import Members
-    from goldfold.pipeline.predictions import ready_jobs, store_of
 
     if not run.task.row_columns:
         raise InputError(

@@ -6,6 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from goldfold.competitions.images_table import CONTENT, test_images, training_images
+from goldfold.errors import InputError, list_problems
+from goldfold.files import fingerprint
+from goldfold.image_size import compact_size, height_and_width
+from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+from goldfold.pipeline.engine_choice import known_engine
+from goldfold.pipeline.fold_trainings import choose_trainings
+from goldfold.pipeline.sequences import sequence_facts
+from goldfold.pipeline.stage_runs import refuse_other_trainings
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,8 +29,6 @@ Split = Literal["out-of-fold", "test"]
 
 def splits_of(run: OpenRun) -> list[Split]:
     """Return what can be predicted: the test images, too, where there are any."""
-    from goldfold.competitions.images_table import test_images
-
     return ["out-of-fold", "test"] if len(test_images(run.images)) else ["out-of-fold"]
 
 
@@ -29,9 +38,6 @@ def ready_jobs(run: OpenRun) -> list[FoldTraining]:
     Raises:
         InputError: a training is not finished, or was made from other settings or data.
     """
-    from goldfold.pipeline.fold_trainings import choose_trainings
-    from goldfold.pipeline.stage_runs import refuse_other_trainings
-
     ready = finished_jobs(run, choose_trainings(run))
     refuse_other_trainings(run, ready)
     return ready
@@ -43,8 +49,6 @@ def finished_jobs(run: OpenRun, jobs: Sequence[FoldTraining]) -> list[FoldTraini
     Raises:
         InputError: some are not finished.
     """
-    from goldfold.errors import InputError, list_problems
-
     run.read_tables()
     missing = [job for job in jobs if not (job.folder(run) / "result.json").is_file()]
     ready = [job for job in jobs if job not in missing]
@@ -73,16 +77,12 @@ def store_of(run: OpenRun, job: FoldTraining, split: Split) -> Path:
 
 def is_predicted(path: Path, facts: Mapping[str, Any]) -> bool:
     """Return whether a finished store was made from these facts."""
-    from goldfold.rundirectory import recorded
-
     return path.is_file() and recorded(path.with_suffix(".json"), "facts") == facts
 
 
 def discarded_because(path: Path, facts: Mapping[str, Any]) -> str:
     """Return in words why the maps of a store cannot be kept; "" if they can, or there are none."""
-    from goldfold.files import fingerprint
     from goldfold.inference.record import HEADER_BYTES, pack_header
-    from goldfold.rundirectory import recorded
 
     if not path.is_file() or path.stat().st_size <= HEADER_BYTES:
         return ""
@@ -109,9 +109,6 @@ def images_to_predict(run: OpenRun, fold: int, split: Split) -> pd.DataFrame:
     Raises:
         InputError: there are none.
     """
-    from goldfold.competitions.images_table import test_images, training_images
-    from goldfold.errors import InputError
-
     if split == "test":
         chosen = test_images(run.images)
         if chosen.empty:
@@ -142,8 +139,6 @@ def images_fingerprints(run: OpenRun, numbers: Sequence[int], split: Split) -> d
 
 
 def _fingerprint_of(chosen: pd.DataFrame) -> str:
-    from goldfold.competitions.images_table import CONTENT
-    from goldfold.files import fingerprint
 
     return fingerprint([list(chosen[name]) for name in ("image_id", "height", "width", CONTENT)])
 
@@ -157,11 +152,6 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
         images: of `images_fingerprints`.
         split: which maps.
     """
-    from goldfold.image_size import compact_size
-    from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
-    from goldfold.pipeline.engine_choice import known_engine
-    from goldfold.pipeline.sequences import sequence_facts
-
     inference, form = run.settings.inference, run.settings.competition
     names = run.task.row_columns or form.classes
     return {
@@ -182,6 +172,4 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
 
 def image_size(run: OpenRun, job: FoldTraining) -> ImageSize:
     """Return the height and width in pixels at which a job's networks see the images."""
-    from goldfold.image_size import height_and_width
-
     return height_and_width(run.settings.inference.image_size or job.model.stages[-1].image_size)

@@ -5,6 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from goldfold.competitions.images_table import group_column, test_images, training_images
+from goldfold.errors import InputError
+from goldfold.files import fingerprint, write_text
+from goldfold.pipeline.members import Members
+from goldfold.pipeline.pseudo_labels import (
+    pseudo_folder,
+    pseudo_path,
+    refuse_other_labels,
+    test_contents,
+)
+from goldfold.pipeline.same_classes import require_same_classes
+from goldfold.vocabulary import Stacking, names_of
+
 if TYPE_CHECKING:
     from goldfold.ensemble.blend import Member
     from goldfold.inference.reader import MapReader
@@ -41,11 +54,6 @@ def write_pseudo_labels(
             there is nothing to label, or there are other pseudo-labels of that name.
         LeakError: models that have seen what a fold holds out would teach it.
     """
-    from goldfold.files import fingerprint
-    from goldfold.pipeline.members import Members
-    from goldfold.pipeline.pseudo_labels import test_contents
-    from goldfold.pipeline.same_classes import require_same_classes
-
     if target is not run:
         require_same_classes(run, target)
         _require_same_folds(run, target)
@@ -77,8 +85,6 @@ def _say_what_is_left_out(run: OpenRun) -> None:
     They were fitted on the labels of every fold: a fold that learns from them would learn something
     of the labels that it holds out.
     """
-    from goldfold.vocabulary import Stacking, names_of
-
     settings = run.settings.ensemble
     names = [f"calibration {settings.calibration}"] * (settings.calibration != "none")
     names += [f"weights {settings.weights}"] * (settings.weights in names_of(Stacking))
@@ -91,8 +97,6 @@ def _say_what_is_left_out(run: OpenRun) -> None:
 
 def _require_same_folds(run: OpenRun, target: OpenRun) -> None:
     """Raise InputError unless the other run's folds hold the same images."""
-    from goldfold.errors import InputError
-
     differ = run.fold_view.placed_otherwise(target.fold_view)
     if differ:
         raise InputError(
@@ -108,9 +112,6 @@ def _free_images(run: OpenRun) -> list[str]:
     Raises:
         InputError: there are none.
     """
-    from goldfold.competitions.images_table import group_column, test_images, training_images
-    from goldfold.errors import InputError
-
     test = test_images(run.images).sort_values("image_id")
     column = run.settings.folds.group
     seen = set(group_column(training_images(run.images), column)) - {""}
@@ -161,9 +162,7 @@ def _write_fold(
     Raises:
         InputError: there are others, and `overwrite` is not set.
     """
-    from goldfold.files import fingerprint
     from goldfold.inference.store import MapWriter, map_name
-    from goldfold.pipeline.pseudo_labels import pseudo_path, refuse_other_labels
 
     fold, hard = facts["fold"], facts["labels"] == "hard"
     facts["predictions"] = [
@@ -200,9 +199,6 @@ def _write_fold(
 
 def _write_table(run: OpenRun, name: str, tables: Sequence[list[dict[str, Any]]]) -> None:
     import pandas as pd
-
-    from goldfold.files import write_text
-    from goldfold.pipeline.pseudo_labels import pseudo_folder
 
     rows = [row for table in tables for row in table]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")

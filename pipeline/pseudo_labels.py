@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import test_images
+from goldfold.errors import InputError, LeakInputError
+from goldfold.files import fingerprint
+from goldfold.pipeline.changed_images import images_fingerprint
+from goldfold.rundirectory import recorded
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.errors import LeakInputError
     from goldfold.image_size import SizeLike
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.pseudo_labels import PseudoLabels
@@ -16,17 +21,12 @@ if TYPE_CHECKING:
 
 def pseudo_labels_fingerprint(run: OpenRun, name: str, fold: int) -> str:
     """Return what changes when the pseudo-labels of a fold do, "" where there are none."""
-    from goldfold.files import fingerprint
-    from goldfold.rundirectory import recorded
-
     facts = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "facts")
     return fingerprint(facts) if facts else ""
 
 
 def count_pseudo_labels(run: OpenRun, name: str, fold: int) -> int:
     """Return how many pseudo-labelled images a fold has, 0 where there are none."""
-    from goldfold.rundirectory import recorded
-
     count = recorded(pseudo_path(run, name, fold).with_suffix(".json"), "images")
     return count // len(run.task.records) if isinstance(count, int) else 0
 
@@ -38,8 +38,6 @@ def open_pseudo_labels(run: OpenRun, name: str, fold: int, size: SizeLike) -> Ps
         InputError: there are none, the test images changed since they were written, or their
             models have seen the fold.
     """
-    from goldfold.rundirectory import recorded
-
     path = require_pseudo_labels(run, name, fold)
     taught_by = recorded(path.with_suffix(".json"), "facts", "held_out_images")
     if taught_by != run.fold(fold).fingerprint:
@@ -53,9 +51,6 @@ def require_pseudo_labels(run: OpenRun, name: str, fold: int) -> Path:
     Raises:
         InputError: there are none, or the test images changed since they were written.
     """
-    from goldfold.errors import InputError
-    from goldfold.rundirectory import recorded
-
     path = pseudo_path(run, name, fold)
     write = f"goldfold train pseudo-label TEACHER --into {run.directory.root} --name {name}"
     teacher = "TEACHER being a run with predictions on the test images."
@@ -75,16 +70,11 @@ def require_pseudo_labels(run: OpenRun, name: str, fold: int) -> Path:
 
 def test_contents(images: pd.DataFrame) -> str:
     """Return the fingerprint of the content of the test images of a table."""
-    from goldfold.competitions.images_table import test_images
-    from goldfold.pipeline.changed_images import images_fingerprint
-
     return images_fingerprint(test_images(images))
 
 
 def seen_by_models(path: Path, fold: int) -> LeakInputError:
     """Return the error of pseudo-labels whose models have seen what a fold holds out."""
-    from goldfold.errors import LeakInputError
-
     return LeakInputError(
         f"the models behind {path} held out other images than fold {fold} of this run: "
         "they have seen some of its labels. Write the pseudo-labels from a run with the "
@@ -108,9 +98,6 @@ def refuse_other_labels(path: Path, facts: dict[str, Any], overwrite: bool) -> N
     Raises:
         InputError: there are others, and `overwrite` is not set.
     """
-    from goldfold.errors import InputError
-    from goldfold.rundirectory import recorded
-
     known = recorded(path.with_suffix(".json"), "facts")
     if path.is_file() and not overwrite and known != facts:
         raise InputError(f"{path} holds other pseudo-labels. Use --overwrite, or another --name.")

@@ -6,6 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.files import atomic_path, write_text
+from goldfold.pipeline.training_data import fold_data
+from goldfold.pipeline.training_stage import choose_machine
+from goldfold.settings_augmentation import recipe_of
+from goldfold.training.stage_plan import StagePlan
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
@@ -22,9 +28,6 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
     """
     import torch
 
-    from goldfold.pipeline.training_data import fold_data
-    from goldfold.pipeline.training_stage import choose_machine
-    from goldfold.settings_augmentation import recipe_of
     from goldfold.training.assembly import (
         build_network,
         build_step,
@@ -33,7 +36,6 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
     )
     from goldfold.training.loader import Look, iterate_batches
     from goldfold.training.networks.freezing import set_training_mode
-    from goldfold.training.stage_plan import StagePlan
 
     data = fold_data(run, stage_run, {})
     machine = choose_machine(run)
@@ -94,7 +96,6 @@ def write_rate_range(table: Path, curve: RateRange, name: str) -> None:
 
 
 def _write_table(path: Path, curve: RateRange) -> None:
-    from goldfold.files import write_text
 
     rows = zip(curve.rates, curve.losses, curve.smoothed, strict=True)
     lines = ["learning_rate,loss,smoothed_loss", *(f"{r:.6g},{x:.6g},{s:.6g}" for r, x, s in rows)]
@@ -103,8 +104,6 @@ def _write_table(path: Path, curve: RateRange) -> None:
 
 def _draw(path: Path, curve: RateRange, name: str) -> None:
     from matplotlib.figure import Figure
-
-    from goldfold.files import atomic_path
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()

@@ -6,9 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from goldfold.files import read_json
+from goldfold.pipeline.ensemble_stage import ensure_ensemble
+from goldfold.pipeline.explanation import explain, read_pixels
+from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
+from goldfold.pipeline.folds_stage import ensure_folds
+from goldfold.pipeline.histories import read_histories
+from goldfold.pipeline.new_run import preset_settings, write_settings
 from goldfold.pipeline.open_run import OpenRun
+from goldfold.pipeline.prediction_stage import predict_all
+from goldfold.pipeline.predictions import splits_of
+from goldfold.pipeline.stages import stages_of
+from goldfold.pipeline.submission_stage import ensure_submission
+from goldfold.pipeline.training_stage import train_jobs
 from goldfold.progress import Progress
 from goldfold.progress_lines import WARNINGS_ONLY
+from goldfold.rundirectory import RunDirectory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +69,6 @@ class Run(OpenRun):
             InputError: there is no such preset or recipe, or another goldfold.toml is there.
             SettingsError: a setting is wrong.
         """
-        from goldfold.pipeline.new_run import preset_settings, write_settings
-        from goldfold.rundirectory import RunDirectory
-
         target = RunDirectory(Path(folder)).settings
         _, text = preset_settings(preset, recipe, Path(data), target, list(settings))
         write_settings(target, text, overwrite=overwrite)
@@ -70,8 +80,6 @@ class Run(OpenRun):
         Raises:
             InputError: the data has problems.
         """
-        from goldfold.pipeline.stages import stages_of
-
         return stages_of(self, overwrite=overwrite)
 
     def jobs(self) -> list[Job]:
@@ -104,8 +112,6 @@ class Run(OpenRun):
         Raises:
             InputError: the split is impossible, or folds.csv is not ours or in use.
         """
-        from goldfold.pipeline.folds_stage import ensure_folds
-
         return ensure_folds(self, overwrite=overwrite)
 
     def train(
@@ -131,10 +137,6 @@ class Run(OpenRun):
             InputError: there is no such fold, model or stage, or a folder holds a training made
                 from something else.
         """
-        from goldfold.files import read_json
-        from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
-        from goldfold.pipeline.training_stage import train_jobs
-
         trainings = choose_trainings(self, fold, model)
         wanted = stage_numbers(trainings, stage)
         if not self.directory.folds.is_file():
@@ -149,9 +151,6 @@ class Run(OpenRun):
         Raises:
             InputError: a fold has no finished training.
         """
-        from goldfold.pipeline.prediction_stage import predict_all
-        from goldfold.pipeline.predictions import splits_of
-
         predict_all(self, splits_of(self))
 
     def ensemble(self) -> dict[str, Any]:
@@ -160,8 +159,6 @@ class Run(OpenRun):
         Raises:
             InputError: predictions are missing or outdated.
         """
-        from goldfold.pipeline.ensemble_stage import ensure_ensemble
-
         return ensure_ensemble(self)
 
     def submit(self, *, overwrite: bool = False) -> Path:
@@ -173,8 +170,6 @@ class Run(OpenRun):
         Raises:
             InputError: predictions, ensemble or sample are missing or outdated.
         """
-        from goldfold.pipeline.submission_stage import ensure_submission
-
         return ensure_submission(self, overwrite=overwrite)
 
     def score(
@@ -206,8 +201,6 @@ class Run(OpenRun):
         Raises:
             InputError: no training has begun.
         """
-        from goldfold.pipeline.histories import read_histories
-
         return read_histories(self)
 
     def read_image(self, image_id: str) -> NDArray[np.uint8]:
@@ -220,8 +213,6 @@ class Run(OpenRun):
             InputError: there is no such image.
             ImageError: it cannot be read.
         """
-        from goldfold.pipeline.explanation import read_pixels
-
         return read_pixels(self, image_id)
 
     def explain(self, image_id: str) -> list[Explanation]:
@@ -230,6 +221,4 @@ class Run(OpenRun):
         Raises:
             InputError: there is no such image, or results are missing or outdated.
         """
-        from goldfold.pipeline.explanation import explain
-
         return explain(self, image_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
 
@@ -14,8 +16,6 @@ def require_same_classes(run: OpenRun, other: OpenRun) -> None:
     Raises:
         InputError: it predicts others.
     """
-    from goldfold.errors import InputError
-
     if not run.task.same_as(other.task):
         raise InputError(
             f"{other.directory.root} does not go with {run.directory.root}: it predicts "

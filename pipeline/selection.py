@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from goldfold.errors import InputError, list_problems
+from goldfold.pipeline.comparison import compare_files
+from goldfold.pipeline.open_run import OpenRun
+from goldfold.pipeline.submission_stage import require_submission
 from goldfold.progress import SILENT, Progress
+from goldfold.rundirectory import recorded
+from goldfold.submissions.select import select_two
 
 
 def select_runs(
@@ -18,9 +24,6 @@ def select_runs(
         InputError: a run has no submission, or one that is out of date, runs are of different
             competitions, or there are fewer than two.
     """
-    from goldfold.pipeline.comparison import compare_files
-    from goldfold.submissions.select import select_two
-
     honest, files = _candidates(folders, progress)
     known: dict[str, float] = {}
     counted: dict[str, str] = {}
@@ -60,11 +63,6 @@ def _candidates(
     folders: Sequence[Path], progress: Progress
 ) -> tuple[dict[str, float], dict[str, Path]]:
     """Return honest scores and submission files, by the file's path."""
-    from goldfold.errors import InputError, list_problems
-    from goldfold.pipeline.open_run import OpenRun
-    from goldfold.pipeline.submission_stage import require_submission
-    from goldfold.rundirectory import recorded
-
     honest: dict[str, float] = {}
     files: dict[str, Path] = {}
     problems, metrics = [], set()

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from goldfold.competitions.image_sequence import image_sequences, neighbour_rows
+from goldfold.competitions.images_table import test_images, training_images
+from goldfold.files import fingerprint
+from goldfold.folds.whole_sequences import refuse_split_sequences as refuse
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -30,8 +35,6 @@ def with_neighbours(
     Raises:
         InputError: it is not clear which images are neighbours.
     """
-    from goldfold.competitions.image_sequence import image_sequences, neighbour_rows
-
     if not offsets:
         return cache
     sequences = image_sequences(table, _sequence(run))
@@ -42,9 +45,6 @@ def sequence_facts(
     run: OpenRun, model: ModelSettings, split: Literal["train", "test"]
 ) -> dict[str, Any]:
     """Return what changes when an image of a split gets other neighbours; {} without neighbours."""
-    from goldfold.competitions.images_table import test_images, training_images
-    from goldfold.files import fingerprint
-
     if not model.neighbours:
         return {}
     table = (training_images if split == "train" else test_images)(run.images)
@@ -62,10 +62,6 @@ def refuse_split_sequences(run: OpenRun, view: FoldView) -> None:
         LeakInputError: a sequence lies in several folds.
         InputError: it is not clear which images are neighbours.
     """
-    from goldfold.competitions.image_sequence import image_sequences
-    from goldfold.competitions.images_table import training_images
-    from goldfold.folds.whole_sequences import refuse_split_sequences as refuse
-
     if not any(model.neighbours for model in run.settings.models):
         return
     sequence = _sequence(run)

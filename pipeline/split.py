@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import CLASSES, NUMBER, group_column, training_images
+from goldfold.folds.build import build_fold_table
+from goldfold.folds.strata import number_strata
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,9 +21,6 @@ def split_images(run: OpenRun) -> pd.DataFrame:
     Raises:
         InputError: the split is impossible.
     """
-    from goldfold.competitions.images_table import group_column, training_images
-    from goldfold.folds.build import build_fold_table
-
     train = training_images(run.images)
     settings = run.settings.folds
     return build_fold_table(
@@ -35,9 +36,6 @@ def split_images(run: OpenRun) -> pd.DataFrame:
 
 def _strata_by_label(train: pd.DataFrame, settings: FoldSettings) -> list[str] | None:
     """Return what is spread evenly besides images: classes or quantiles; None for mask areas."""
-    from goldfold.competitions.images_table import CLASSES, NUMBER
-    from goldfold.folds.strata import number_strata
-
     if CLASSES in train.columns:
         return list(train[CLASSES])
     if NUMBER in train.columns:

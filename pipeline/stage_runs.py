@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import test_images, training_images
+from goldfold.pipeline.changed_images import images_fingerprint, refuse_others
+from goldfold.pipeline.fold_trainings import stage_numbers
+from goldfold.pipeline.pseudo_labels import pseudo_labels_fingerprint
+from goldfold.pipeline.sequences import sequence_facts
+from goldfold.pipeline.training_data import labels_fingerprint
+
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
@@ -39,8 +46,6 @@ def stage_runs(
     stage: int | None = None,
 ) -> list[StageRun]:
     """Return the stages of each job with what they are made from, as far as that is known now."""
-    from goldfold.pipeline.fold_trainings import stage_numbers
-
     data = data_facts(run)
     return [
         StageRun(job, number, fold_run_of(run, job, number, data))
@@ -50,8 +55,6 @@ def stage_runs(
 
 def refuse_other_trainings(run: OpenRun, jobs: Sequence[FoldTraining]) -> None:
     """Raise InputError if a folder holds a training made from other settings or data."""
-    from goldfold.pipeline.changed_images import refuse_others
-
     refuse_others(run, stage_runs(run, jobs))
 
 
@@ -60,10 +63,6 @@ def data_facts(run: OpenRun) -> dict[str, str]:
 
     Copying the data folder changes nothing.
     """
-    from goldfold.competitions.images_table import test_images, training_images
-    from goldfold.pipeline.changed_images import images_fingerprint
-    from goldfold.pipeline.training_data import labels_fingerprint
-
     return {
         "data": labels_fingerprint(run, training_images(run.images)),
         "images": images_fingerprint(training_images(run.images)),
@@ -75,8 +74,6 @@ def fold_run_of(
     run: OpenRun, job: FoldTraining, number: int, data_facts: Mapping[str, str]
 ) -> FoldRun:
     """Return the folder of a stage of a job, with what the stage is made from now."""
-    from goldfold.pipeline.pseudo_labels import pseudo_labels_fingerprint
-    from goldfold.pipeline.sequences import sequence_facts
     from goldfold.training.fold_run import FoldRun
     from goldfold.training.initial_weights import start_fingerprint
 

@@ -9,10 +9,31 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import test_images
+from goldfold.files import read_json
+from goldfold.pipeline.ensemble_stage import ensemble_made_from, ensure_ensemble
+from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
+from goldfold.pipeline.folds_stage import ensure_folds, folds_made_from, plan_folds
+from goldfold.pipeline.folds_words import fold_lines
+from goldfold.pipeline.images_stage import images_are_current, images_made_from
+from goldfold.pipeline.job import Job
+from goldfold.pipeline.prediction_stage import predict_all
+from goldfold.pipeline.predictions import (
+    images_fingerprints,
+    is_predicted,
+    ready_jobs,
+    splits_of,
+    store_facts,
+    store_of,
+)
+from goldfold.pipeline.stage_runs import stage_runs
+from goldfold.pipeline.submission_stage import ensure_submission, submission_made_from
+from goldfold.pipeline.training_stage import train_jobs
+from goldfold.pipeline.training_words import training_lines
+from goldfold.rundirectory import recorded
 from goldfold.text_table import Line
 
 if TYPE_CHECKING:
-    from goldfold.pipeline.job import Job
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.training.runtime import Machine
 
@@ -70,14 +91,10 @@ class Images(Stage):
 
     def made_from(self) -> dict[str, Any]:
         """Return the settings and the files of the competition."""
-        from goldfold.pipeline.images_stage import images_made_from
-
         return images_made_from(self.run)
 
     def is_current(self) -> bool:
         """Return whether the data folder is as it was read."""
-        from goldfold.pipeline.images_stage import images_are_current
-
         return images_are_current(self.run, self.made_from())
 
     def make(self) -> None:
@@ -97,26 +114,18 @@ class Folds(Stage):
 
     def made_from(self) -> dict[str, Any]:
         """Return ids, groups, areas and the settings of the split."""
-        from goldfold.pipeline.folds_stage import folds_made_from
-
         return folds_made_from(self.run)
 
     def is_current(self) -> bool:
         """Return whether folds.csv is the split of the present images and settings."""
-        from goldfold.pipeline.folds_stage import plan_folds
-
         return plan_folds(self.run, retrain=self.retrain)[1]
 
     def make(self) -> None:
         """Split the images anew where images or settings changed."""
-        from goldfold.pipeline.folds_stage import ensure_folds
-
         ensure_folds(self.run, retrain=self.retrain)
 
     def lines(self) -> list[Line]:
         """Return the counts of each fold."""
-        from goldfold.pipeline.folds_words import fold_lines
-
         return fold_lines(self.run.folds)
 
 
@@ -134,9 +143,6 @@ class Trainings(Stage):
 
     def made_from(self) -> dict[str, Any]:
         """Return what each stage of each fold training depends on, by its name."""
-        from goldfold.pipeline.fold_trainings import choose_trainings
-        from goldfold.pipeline.stage_runs import stage_runs
-
         stages = stage_runs(self.run, choose_trainings(self.run))
         return {stage.name: dict(stage.fold_run.made_from) for stage in stages}
 
@@ -146,17 +152,11 @@ class Trainings(Stage):
 
     def make(self) -> None:
         """Train what is not finished."""
-        from goldfold.pipeline.fold_trainings import choose_trainings
-        from goldfold.pipeline.training_stage import train_jobs
-
         trainings = choose_trainings(self.run)
         train_jobs(self.run, trainings, overwrite=self.overwrite, machine=self.machine)
 
     def jobs(self) -> list[Job]:
         """Return a job for each stage of each fold training, stages of a fold in order."""
-        from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
-        from goldfold.pipeline.job import Job
-
         return [
             Job(
                 str(self.run.directory.root),
@@ -172,9 +172,6 @@ class Trainings(Stage):
 
     def lines(self) -> list[Line]:
         """Return the best checkpoint of each training."""
-        from goldfold.pipeline.fold_trainings import choose_trainings
-        from goldfold.pipeline.training_words import training_lines
-
         return training_lines(self.run, choose_trainings(self.run))
 
 
@@ -185,14 +182,6 @@ class Predictions(Stage):
 
     def made_from(self) -> dict[str, Any]:
         """Return what each store depends on, by its path in the run."""
-        from goldfold.pipeline.predictions import (
-            images_fingerprints,
-            ready_jobs,
-            splits_of,
-            store_facts,
-            store_of,
-        )
-
         facts = {}
         trainings = ready_jobs(self.run)
         for split in splits_of(self.run):
@@ -206,24 +195,15 @@ class Predictions(Stage):
 
     def is_current(self) -> bool:
         """Return whether all stores are finished, made from what there is now."""
-        from goldfold.pipeline.predictions import is_predicted
-
         root = self.run.directory.root
         return all(is_predicted(root / path, facts) for path, facts in self.made_from().items())
 
     def make(self) -> None:
         """Predict what is missing."""
-        from goldfold.pipeline.prediction_stage import predict_all
-        from goldfold.pipeline.predictions import splits_of
-
         predict_all(self.run, splits_of(self.run))
 
     def jobs(self) -> list[Job]:
         """Return a job for each store."""
-        from goldfold.pipeline.fold_trainings import choose_trainings
-        from goldfold.pipeline.job import Job
-        from goldfold.pipeline.predictions import splits_of
-
         return [
             Job(
                 str(self.run.directory.root),
@@ -246,27 +226,19 @@ class Ensemble(Stage):
 
     def made_from(self) -> dict[str, Any]:
         """Return predictions, truth and settings."""
-        from goldfold.pipeline.ensemble_stage import ensemble_made_from
-
         return ensemble_made_from(self.run)
 
     def is_current(self) -> bool:
         """Return whether ensemble.json is what would be made now."""
-        from goldfold.rundirectory import recorded
-
         current = self.run.directory.stage("ensemble").is_current(self.made_from())
         return current and isinstance(recorded(self.run.directory.ensemble), dict)
 
     def make(self) -> None:
         """Blend, and choose the thresholds, where anything changed."""
-        from goldfold.pipeline.ensemble_stage import ensure_ensemble
-
         ensure_ensemble(self.run)
 
     def lines(self) -> list[Line]:
         """Return scores and thresholds."""
-        from goldfold.files import read_json
-
         return self.run.task.ensemble_lines(read_json(self.run.directory.ensemble))
 
 
@@ -282,8 +254,6 @@ class Submission(Stage):
 
     def made_from(self) -> dict[str, Any]:
         """Return predictions, thresholds, checkpoints and the sample."""
-        from goldfold.pipeline.submission_stage import submission_made_from
-
         return submission_made_from(self.run)
 
     def is_current(self) -> bool:
@@ -293,8 +263,6 @@ class Submission(Stage):
 
     def make(self) -> None:
         """Write the file where anything changed."""
-        from goldfold.pipeline.submission_stage import ensure_submission
-
         ensure_submission(self.run)
 
     def lines(self) -> list[Line]:
@@ -329,6 +297,4 @@ def stages_of(
 
 def has_test_images(run: OpenRun) -> bool:
     """Return whether there is anything to submit."""
-    from goldfold.competitions.images_table import test_images
-
     return len(test_images(run.images)) > 0

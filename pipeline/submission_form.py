@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from goldfold.settings import CompetitionSettings
-
+from goldfold.competitions.images_table import read_images
+from goldfold.competitions.preset import load_preset, preset_names
+from goldfold.errors import InputError, did_you_mean
+from goldfold.pipeline.open_run import OpenRun
+from goldfold.settings import CompetitionSettings
+from goldfold.submissions.table import read_table, show_header
+from goldfold.submissions.usage import USAGE_COLUMN
+from goldfold.tasks.submission_layout import layout_of
 
 _ENDINGS = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
 
@@ -24,9 +28,6 @@ def find_form(
     Raises:
         InputError: there is no such preset or run, or no preset (or several) has these columns.
     """
-    from goldfold.competitions.images_table import read_images
-    from goldfold.pipeline.open_run import OpenRun
-
     if name is None or not Path(name).is_dir():
         return _form_of(table, name), None
     run = OpenRun.open(Path(name))
@@ -36,12 +37,6 @@ def find_form(
 
 
 def _form_of(table: Path, preset: str | None) -> CompetitionSettings:
-    from goldfold.competitions.preset import load_preset, preset_names
-    from goldfold.errors import InputError, did_you_mean
-    from goldfold.settings import CompetitionSettings
-    from goldfold.submissions.table import read_table, show_header
-    from goldfold.submissions.usage import USAGE_COLUMN
-    from goldfold.tasks.submission_layout import layout_of
 
     if preset is not None and preset not in preset_names():
         raise InputError(
@@ -74,8 +69,6 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
     Several competitions have the same columns; in some an id is the whole name of a file.
     """
     from pathlib import PurePath
-
-    from goldfold.submissions.table import read_table
 
     read = read_table(table)
     ids = [row.key([read.require(form.submission.id_column)]) for row in read.rows[:1]]

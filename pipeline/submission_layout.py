@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.data_folder import require_table
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
 
@@ -15,8 +17,6 @@ def sample_path(run: OpenRun) -> Path:
     Raises:
         InputError: there is none.
     """
-    from goldfold.competitions.data_folder import require_table
-
     return require_table(
         run.settings.competition.data,
         run.settings.competition.submission.sample,

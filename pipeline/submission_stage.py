@@ -5,6 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.errors import InputError
+from goldfold.files import file_hash, write_json, write_text
+from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+from goldfold.pipeline.ensemble_stage import require_ensemble
+from goldfold.pipeline.fold_trainings import choose_trainings
+from goldfold.pipeline.members import Members, prediction_facts
+from goldfold.pipeline.predictions import finished_jobs
+from goldfold.pipeline.submission_layout import sample_path
+from goldfold.rundirectory import recorded
+from goldfold.submissions.provenance import submission_facts
+from goldfold.submissions.table import read_sample
+from goldfold.submissions.write import write_rows
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
 
@@ -36,8 +49,6 @@ def require_submission(run: OpenRun) -> Path:
     Raises:
         InputError: it is missing, outdated or not written here, or what it is made from is.
     """
-    from goldfold.errors import InputError
-
     write = run.command("submit write")
     path = run.directory.require(run.directory.submission(run.settings.submission.file), write)
     refuse_foreign_submission(run, path)
@@ -52,11 +63,6 @@ def submission_made_from(run: OpenRun) -> dict[str, Any]:
     Raises:
         InputError: predictions, ensemble or sample are missing or outdated.
     """
-    from goldfold.files import file_hash
-    from goldfold.pipeline.ensemble_stage import require_ensemble
-    from goldfold.pipeline.members import prediction_facts
-    from goldfold.pipeline.submission_layout import sample_path
-
     require_ensemble(run)
     return {
         "predictions": prediction_facts(run, "test"),
@@ -72,10 +78,6 @@ def submission_made_from(run: OpenRun) -> dict[str, Any]:
 
 def refuse_foreign_submission(run: OpenRun, path: Path) -> None:
     """Raise InputError if a file of that name is there that was not written here."""
-    from goldfold.errors import InputError
-    from goldfold.files import file_hash
-    from goldfold.rundirectory import recorded
-
     if not path.is_file():
         return
     known = recorded(run.directory.submission_facts, "files", "submission", "sha256")
@@ -96,13 +98,6 @@ def write_run_submission(run: OpenRun, path: Path) -> None:
         InputError: a sample id has no prediction.
         OutputError: a file cannot be written.
     """
-    from goldfold.files import write_json, write_text
-    from goldfold.pipeline.members import Members
-    from goldfold.pipeline.submission_layout import sample_path
-    from goldfold.submissions.provenance import submission_facts
-    from goldfold.submissions.table import read_sample
-    from goldfold.submissions.write import write_rows
-
     staged = run.directory.root / "stages" / path.name
     if run.task.needs_sample:
         layout = run.task.layout()
@@ -153,10 +148,6 @@ def _seeds(run: OpenRun) -> dict[str, Any]:
 
 def _checkpoints(run: OpenRun) -> dict[str, str]:
     """Return the hash of each checkpoint that was used, by its path in the run."""
-    from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
-    from goldfold.pipeline.fold_trainings import choose_trainings
-    from goldfold.pipeline.predictions import finished_jobs
-
     chosen = run.settings.ensemble.members
     jobs = finished_jobs(run, choose_trainings(run))
     return {

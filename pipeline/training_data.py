@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import (
+    group_column,
+    object_cells,
+    test_images,
+    training_images,
+)
+from goldfold.errors import InputError, did_you_mean
+from goldfold.files import fingerprint
+from goldfold.image_size import height_and_width
+from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
+from goldfold.pipeline.pseudo_labels import open_pseudo_labels
+from goldfold.tasks.results import Lessons
+from goldfold.training.sampler import sampling_weights
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -38,9 +52,6 @@ def fold_data(
     """
     from dataclasses import replace
 
-    from goldfold.competitions.images_table import training_images
-    from goldfold.tasks.results import Lessons
-
     train = training_images(run.images).set_index("image_id")
     fold = run.fold(stage_run.job.fold)
     inside = fold.training
@@ -59,8 +70,6 @@ def fold_data(
 def labels_fingerprint(run: OpenRun, train: pd.DataFrame) -> str:
     """Return what changes when labels do, or what is read of the training images."""
     from goldfold.competitions.image import PLAIN, reading_of
-    from goldfold.competitions.images_table import object_cells
-    from goldfold.files import fingerprint
 
     form = run.settings.competition
     parts: list[object] = [list(train["image_id"]), list(train["mask_rle"])]
@@ -78,8 +87,6 @@ def _cache(
     stage_run: StageRun,
     caches: dict[CacheKey, ImageCache],
 ) -> ImageCache:
-    from goldfold.image_size import height_and_width
-    from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 
     size, model = height_and_width(stage_run.settings.image_size), stage_run.job.model
     key = (split, size, model.channels, tuple(model.neighbours))
@@ -91,9 +98,6 @@ def _cache(
 
 def sampling_weights_of(train: pd.DataFrame, sampling: Sampling) -> NDArray[np.float64] | None:
     """Return how likely each image is drawn, None where all are alike."""
-    from goldfold.errors import InputError, did_you_mean
-    from goldfold.training.sampler import sampling_weights
-
     column = "area_px" if sampling.weight_by == "area" else sampling.weight_by
     if sampling.weight_by == "none":
         return None
@@ -111,7 +115,6 @@ def _pseudo_labelled(
     caches: dict[CacheKey, ImageCache],
 ) -> PseudoLabelled | None:
     """Return the unlabelled images that the stage mixes in, None without."""
-    from goldfold.pipeline.pseudo_labels import open_pseudo_labels
     from goldfold.training.images import PseudoLabelled
 
     wanted = stage_run.settings.pseudo_labels
@@ -128,8 +131,6 @@ def _refuse_held_out_groups(
     run: OpenRun, stage_run: StageRun, pseudo_labelled: PseudoLabelled
 ) -> None:
     """Raise LeakInputError if the fold holds out a group with a pseudo-labelled image."""
-    from goldfold.competitions.images_table import group_column, test_images
-
     test = test_images(run.images)
     groups = dict(zip(test["image_id"], group_column(test, run.settings.folds.group), strict=True))
     image_ids = pseudo_labelled.cache.ids_read(pseudo_labelled.rows)

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import training_images
+from goldfold.image_size import height_and_width
+from goldfold.pipeline.pseudo_labels import count_pseudo_labels
+from goldfold.pipeline.training_data import sampling_weights_of
+from goldfold.training.stage_plan import StagePlan
+
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
     from goldfold.tasks.task import Task
     from goldfold.training.runtime import Machine
-    from goldfold.training.stage_plan import StagePlan
 
 MEASURED_STEPS = 3
 
@@ -101,11 +106,6 @@ def _alike(first: PlannedEpoch, other: PlannedEpoch) -> bool:
 
 def _stage_plan(run: OpenRun, stage_run: StageRun) -> tuple[StagePlan, int]:
     """Return the plan of a stage, and how many images it is validated on; no cache is needed."""
-    from goldfold.competitions.images_table import training_images
-    from goldfold.pipeline.pseudo_labels import count_pseudo_labels
-    from goldfold.pipeline.training_data import sampling_weights_of
-    from goldfold.training.stage_plan import StagePlan
-
     train = training_images(run.images).set_index("image_id")
     fold = run.fold(stage_run.job.fold)
     inside = fold.training
@@ -144,7 +144,6 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     import numpy as np
     import torch
 
-    from goldfold.image_size import height_and_width
     from goldfold.training.assembly import build_network, build_step, prepare_model
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch

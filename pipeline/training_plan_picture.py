@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.files import atomic_path
+
 if TYPE_CHECKING:
     from goldfold.pipeline.training_plan import PlannedEpoch
 
@@ -20,8 +22,6 @@ def draw_plan(path: Path, rows: Sequence[PlannedEpoch], name: str) -> None:
         name: of the model.
     """
     from matplotlib.figure import Figure
-
-    from goldfold.files import atomic_path
 
     places = range(1, len(rows) + 1)
     figure = Figure(figsize=(9, 7), layout="constrained")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.pipeline.training_data import fold_data
+from goldfold.settings_augmentation import recipe_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -35,7 +38,6 @@ def write_preview(path: Path, run: OpenRun, stage_run: StageRun, count: int, dra
     import numpy as np
 
     from goldfold.competitions.synthetic.contact_sheet import write_contact_sheet
-    from goldfold.pipeline.training_data import fold_data
 
     data = fold_data(run, stage_run, {})
     order = np.argsort(~data.non_empty, kind="stable")
@@ -59,7 +61,6 @@ def _row(
 
     Several masks are merged. Of an image with neighbours only its own channels are shown.
     """
-    from goldfold.settings_augmentation import recipe_of
     from goldfold.training.augmentation.pipeline import augment
 
     mask, soft = images.mask(number)

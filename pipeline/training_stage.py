@@ -7,6 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import training_images
+from goldfold.errors import OutputError
+from goldfold.files import fingerprint
+from goldfold.locks import locked_folder
+from goldfold.pipeline.changed_images import keep_contents, refuse_others
+from goldfold.pipeline.fold_trainings import stage_numbers
+from goldfold.pipeline.stage_runs import data_facts, fold_run_of, stage_runs
+from goldfold.pipeline.training_data import fold_data
+from goldfold.progress import SILENT
+from goldfold.training.stopping import StopRequest, parse_duration
+
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
@@ -39,10 +50,6 @@ def train_jobs(
     Raises:
         InputError: images are missing, or a folder holds a training made from other input.
     """
-    from goldfold.pipeline.changed_images import keep_contents
-    from goldfold.pipeline.fold_trainings import stage_numbers
-    from goldfold.pipeline.stage_runs import data_facts, fold_run_of
-    from goldfold.pipeline.training_data import fold_data
     from goldfold.training.fold_run import train_fold
     from goldfold.training.own_objects import load_own_objects
 
@@ -80,8 +87,6 @@ def train_jobs(
 
 def _say_idle_schedules(run: OpenRun, waiting: Sequence[StageRun]) -> None:
     """Say so where a sampling schedule has nothing to do."""
-    from goldfold.competitions.images_table import training_images
-
     scheduled = {stage.settings.sampling.schedule for stage in waiting} - {"natural"}
     reason = run.task.nothing_is_empty(training_images(run.images))
     if scheduled and reason:
@@ -98,7 +103,6 @@ def choose_machine(run: OpenRun, stop_after: str | None = None) -> Machine:
         InputError: the precision of the settings is not to be had, or `stop_after` is no duration.
     """
     from goldfold.training.runtime import Machine
-    from goldfold.training.stopping import StopRequest, parse_duration
 
     seconds = None if stop_after is None else parse_duration(stop_after)
     return Machine.choose(run.settings.training, run.workers, StopRequest.after(seconds))
@@ -106,8 +110,6 @@ def choose_machine(run: OpenRun, stop_after: str | None = None) -> Machine:
 
 def quiet_unless_writer(run: OpenRun, machine: Machine) -> OpenRun:
     """Return the run, silent in all processes but the one that writes."""
-    from goldfold.progress import SILENT
-
     return run if machine.ranks.is_writer else run.with_progress(SILENT)
 
 
@@ -128,9 +130,6 @@ def _waiting(
     extend: bool,
 ) -> list[StageRun]:
     """Return the stages that are to be trained, and say which are not."""
-    from goldfold.pipeline.changed_images import refuse_others
-    from goldfold.pipeline.stage_runs import stage_runs
-
     waiting = []
     stages = stage_runs(run, jobs, stage)
     refuse_others(run, stages)
@@ -153,7 +152,6 @@ def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:
     Raises:
         InputError: a network cannot be built, or its weights cannot be had.
     """
-    from goldfold.files import fingerprint
     from goldfold.training.assembly import build_network
 
     wanted = {}
@@ -175,9 +173,6 @@ def _remove_training(folder: Path) -> None:
         OutputError: it cannot be removed, or another process is training there.
     """
     import shutil
-
-    from goldfold.errors import OutputError
-    from goldfold.locks import locked_folder
 
     if not folder.exists():
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.files import read_json
+from goldfold.pipeline.fold_trainings import stage_numbers
 from goldfold.text_table import Line, Table
 from goldfold.vocabulary import score_name
 
@@ -23,9 +25,6 @@ def training_lines(
         jobs: fold trainings that are finished.
         stage: only this one, from 1; all unless given.
     """
-    from goldfold.files import read_json
-    from goldfold.pipeline.fold_trainings import stage_numbers
-
     rows = []
     several = any(len(job.model.stages) > 1 for job in jobs)
     for job, number in stage_numbers(jobs, stage):

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.files import write_json
+from goldfold.pipeline.image_caches import training_cache
+from goldfold.pipeline.networks import Networks
+from goldfold.pipeline.predictions import image_size, images_to_predict, ready_jobs
+from goldfold.tasks.results import SetsOfViews
+from goldfold.tasks.view_sets import rows_of_sets, sets_of
 from goldfold.vocabulary import score_name
 
 if TYPE_CHECKING:
@@ -21,9 +27,7 @@ def compare_views(run: OpenRun, views: str | list[str]) -> list[dict[str, Any]]:
     Raises:
         InputError: a fold has no finished training, or there is no such view.
     """
-    from goldfold.files import write_json
     from goldfold.inference.views import get_views
-    from goldfold.pipeline.predictions import ready_jobs
 
     made = get_views(views)
     jobs = ready_jobs(run)
@@ -38,12 +42,6 @@ def compare_views(run: OpenRun, views: str | list[str]) -> list[dict[str, Any]]:
 def _compare(run: OpenRun, jobs: Sequence[FoldTraining], names: list[str]) -> dict[str, Any]:
     """Return what sets of views score on the held-out images of a model, as plain values."""
     import numpy as np
-
-    from goldfold.pipeline.image_caches import training_cache
-    from goldfold.pipeline.networks import Networks
-    from goldfold.pipeline.predictions import image_size, images_to_predict
-    from goldfold.tasks.results import SetsOfViews
-    from goldfold.tasks.view_sets import rows_of_sets, sets_of
 
     sets = sets_of(names)
     seen, tables, seconds = [], [], np.zeros(len(names))
