@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.ensemble.blend_ways import blend_ways
+from goldfold.ensemble.class_merge import MERGES
+from goldfold.tasks.class_held_out import ClassJudgement
+from goldfold.tasks.class_members import class_members
 from goldfold.vocabulary import WeightSearch, names_of
 
 if TYPE_CHECKING:
@@ -14,11 +18,7 @@ WAYS = names_of(WeightSearch)
 
 def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     """Return the report on members that predict classes."""
-    from goldfold.ensemble.blend_ways import blend_ways
-    from goldfold.ensemble.class_merge import MERGES
     from goldfold.ensemble.class_trials import leave_one_class_member_out, try_class_blends
-    from goldfold.tasks.class_held_out import ClassJudgement
-    from goldfold.tasks.class_members import class_members
 
     members = class_members(source, "out-of-fold")
     judgement = ClassJudgement(run, members.image_ids)

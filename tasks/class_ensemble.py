@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.class_labels import label_targets
+from goldfold.competitions.class_metric import class_weight_list
+from goldfold.competitions.images_table import CLASSES
+from goldfold.ensemble.blend_ways import require_several
+from goldfold.files import fingerprint, write_text
+from goldfold.tasks.class_members import class_members
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -22,9 +29,6 @@ FORMAT = 2
 
 def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Truth:
     """Return what is true of images."""
-    from goldfold.competitions.class_labels import label_targets
-    from goldfold.competitions.class_metric import class_weight_list
-    from goldfold.competitions.images_table import CLASSES
     from goldfold.ensemble.class_truth import Truth
 
     form = run.settings.competition
@@ -41,9 +45,6 @@ def truth_of(run: RunView, images: pd.DataFrame, image_ids: Sequence[str]) -> Tr
 
 def judged_classes(run: RunView) -> dict[str, Any]:
     """Return what ensemble.json depends on beside the predictions."""
-    from goldfold.competitions.images_table import CLASSES
-    from goldfold.files import fingerprint
-
     form = run.settings.competition
     return {
         "format": FORMAT,
@@ -65,11 +66,8 @@ def assess_classes(
     import numpy as np
     import pandas as pd
 
-    from goldfold.ensemble.blend_ways import require_several
     from goldfold.ensemble.class_blend import assess_class_probabilities
     from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
-    from goldfold.files import write_text
-    from goldfold.tasks.class_members import class_members
 
     settings = run.settings.ensemble
     members = class_members(source, "out-of-fold")

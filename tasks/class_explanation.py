@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.class_metric import log_losses
+from goldfold.errors import InputError
+from goldfold.tasks.class_ensemble import truth_of
+from goldfold.tasks.class_submission import decide_classes
+from goldfold.tasks.class_words import explanation_lines
+from goldfold.tasks.results import Explanation
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -11,7 +18,6 @@ if TYPE_CHECKING:
 
     from goldfold.settings import CompetitionSettings
     from goldfold.tasks.class_submission import DecidedClasses
-    from goldfold.tasks.results import Explanation
     from goldfold.tasks.run_view import MemberSource, RunView
 
 
@@ -31,9 +37,6 @@ def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Expla
     """
     from goldfold.competitions.image import Reading, read_image
     from goldfold.submissions.class_picture import draw_classes
-    from goldfold.tasks.class_submission import decide_classes
-    from goldfold.tasks.class_words import explanation_lines
-    from goldfold.tasks.results import Explanation
 
     labelled = bool(row["split"] == "train" and row["labelled"])
     decided = decide_classes(run, source, "out-of-fold" if labelled else "test")
@@ -57,8 +60,6 @@ def _facts(form: CompetitionSettings, decided: DecidedClasses, image_id: str) ->
     Raises:
         InputError: nothing is predicted of it.
     """
-    from goldfold.errors import InputError
-
     members, classes = decided.members, form.classes
     if image_id not in members.image_ids:
         raise InputError(f"{image_id} has no prediction: the trained folds do not hold it out.")
@@ -123,9 +124,6 @@ def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: l
 
 def _against_truth(run: RunView, decided: DecidedClasses, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the true classes of a training image and how far it is right."""
-    from goldfold.competitions.class_metric import log_losses
-    from goldfold.tasks.class_ensemble import truth_of
-
     place = decided.members.image_ids.index(facts["image_id"])
     truth = truth_of(run, run.images, [facts["image_id"]])
     here = decided.probability[place : place + 1]

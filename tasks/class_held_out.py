@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.tasks.class_ensemble import plain, truth_of
+from goldfold.tasks.results import Judgement
+from goldfold.tasks.row_views import see_row_sets
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
     from goldfold.ensemble.class_blend import JudgedClasses
     from goldfold.ensemble.class_truth import Truth
     from goldfold.inference.predictor import Predictor
-    from goldfold.tasks.results import Judgement, SetsOfViews
+    from goldfold.tasks.results import SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
 
@@ -50,8 +54,6 @@ class ClassJudgement:
 
     def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
         """Take the images that all ways predict."""
-        from goldfold.tasks.class_ensemble import truth_of
-
         self.settings = run.settings.ensemble
         self.truth: Truth = truth_of(run, run.images, image_ids)
         self.parts = run.fold_view.parts(image_ids, self.settings.seed)
@@ -68,7 +70,6 @@ class ClassJudgement:
         from dataclasses import asdict
 
         from goldfold.ensemble.class_gain import class_gains
-        from goldfold.tasks.class_ensemble import plain
 
         gains = class_gains(
             self.truth,
@@ -105,8 +106,6 @@ def see_class_sets(
     compared: SetsOfViews,
 ) -> tuple[FloatArray, FloatArray]:
     """Return probabilities under each set of views, (sets, N, C), and seconds (V,)."""
-    from goldfold.tasks.row_views import see_row_sets
-
     exclusive = run.settings.competition.exclusive
     return see_row_sets(run, predictor, cache, held_out, compared, sums_to_one=exclusive)
 
@@ -120,8 +119,6 @@ def judge_classes(
     """
     import numpy as np
 
-    from goldfold.tasks.results import Judgement
-
     ids = [list(table["image_id"]) for table in held_out]
     image_ids, seen = mean_by_image(ids, [np.stack(of_job) for of_job in zip(*ways, strict=True)])
     judgement = ClassJudgement(run, image_ids)
@@ -133,7 +130,6 @@ def judge_classes(
 def class_score(run: RunView, held_out: pd.DataFrame) -> Callable[[Any, NDArray[np.bool_]], float]:
     """Return what scores probabilities of held-out images at their best thresholds."""
     from goldfold.ensemble.class_blend import best_thresholds
-    from goldfold.tasks.class_ensemble import truth_of
 
     truth = truth_of(run, held_out, list(held_out["image_id"]))
 

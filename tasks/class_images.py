@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.ensemble.class_merge import rank_reference
+from goldfold.tasks.class_members import class_members
+from goldfold.tasks.class_submission import class_choice_of
 from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
 
 if TYPE_CHECKING:
@@ -122,10 +125,7 @@ def class_images_of(run: RunView, source: MemberSource) -> ClassImages:
     """Return the decision of a run; blended by rank, with quantiles to count ranks in."""
     from dataclasses import replace
 
-    from goldfold.ensemble.class_merge import rank_reference
     from goldfold.ensemble.decision_fields import require_members
-    from goldfold.tasks.class_members import class_members
-    from goldfold.tasks.class_submission import class_choice_of
 
     choice = class_choice_of(run)
     if choice.merge == "rank":

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from goldfold.errors import InputError, list_problems
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -50,8 +52,6 @@ def class_members(source: MemberSource, split: Split) -> ClassMembers:
 
 def _require_same_images(means: Mapping[str, pd.DataFrame]) -> None:
     """Raise InputError unless all members predict the same images."""
-    from goldfold.errors import InputError, list_problems
-
     first, *others = means
     known = means[first].index
     problems = []

@@ -6,6 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.class_metric import CLIP
+from goldfold.competitions.images_table import CLASSES, JOINT, test_images
+from goldfold.errors import InputError, list_problems
+from goldfold.files import write_text
+from goldfold.folds.parts import number_groups
+from goldfold.submissions.layout import format_probability
+from goldfold.tasks.class_ensemble import truth_of, with_bounds
+from goldfold.tasks.class_members import class_members
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -29,9 +38,6 @@ def class_cells(
     Raises:
         InputError: predictions are missing or outdated, or a row has none.
     """
-    from goldfold.competitions.class_metric import CLIP
-    from goldfold.submissions.layout import format_probability
-
     form = run.settings.competition
     ids, probability, predicted = test_classes(run, source)
     place = {image_id: row for row, image_id in enumerate(ids)}
@@ -104,7 +110,6 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
         InputError: predictions or ensemble are missing or outdated.
     """
     from goldfold.ensemble.decision_fields import require_members
-    from goldfold.tasks.class_members import class_members
 
     choice = class_choice_of(run)
     members = class_members(source, split)
@@ -134,7 +139,6 @@ test_classes.__test__ = False  # type: ignore[attr-defined]  # pytest must not c
 def _refuse_missing(
     run: RunView, keys: Sequence[str], layout: Layout, place: dict[str, int]
 ) -> None:
-    from goldfold.errors import InputError, list_problems
 
     classes = run.settings.competition.classes
     problems = [f"{key}: no prediction" for key in keys if layout.image_of(key) not in place]
@@ -172,8 +176,6 @@ def plain_class_table(run: RunView, source: MemberSource) -> pd.DataFrame:
     """Return probabilities and the predicted classes of the test images."""
     import pandas as pd
 
-    from goldfold.competitions.images_table import JOINT
-
     classes = run.settings.competition.classes
     ids, probability, predicted = test_classes(run, source)
     table = pd.DataFrame(probability, columns=classes)
@@ -192,12 +194,8 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     """
     import pandas as pd
 
-    from goldfold.competitions.images_table import CLASSES, test_images
     from goldfold.ensemble.class_blend import honest_score
     from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
-    from goldfold.files import write_text
-    from goldfold.folds.parts import number_groups
-    from goldfold.tasks.class_ensemble import truth_of, with_bounds
 
     test = test_images(run.images)
     if run.settings.competition.labels.kind != "folders" or (test[CLASSES] == "").any():

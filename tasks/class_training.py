@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.class_labels import label_targets
+from goldfold.competitions.class_metric import class_weight_list
+from goldfold.competitions.images_table import CLASSES
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -16,9 +20,6 @@ if TYPE_CHECKING:
 
 def class_targets(form: CompetitionSettings, train: pd.DataFrame) -> NDArray[np.uint8]:
     """Return the classes of images as 0 and 1, (N, C)."""
-    from goldfold.competitions.class_labels import label_targets
-    from goldfold.competitions.images_table import CLASSES
-
     return label_targets(train[CLASSES].tolist(), form.classes)
 
 
@@ -36,7 +37,6 @@ def class_flags(form: CompetitionSettings, targets: NDArray[np.uint8]) -> NDArra
 
 def class_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
     """Return images to learn from, and held-out ones with their classes."""
-    from goldfold.competitions.class_metric import class_weight_list
     from goldfold.training.class_validation import LabelledImages
     from goldfold.training.fold_run import FoldData
 
@@ -72,8 +72,6 @@ def loss_weights(
         form: with the classes.
         targets: (N, C) of the images to learn from.
     """
-    from goldfold.competitions.class_metric import class_weight_list
-
     if loss.class_weights == "balanced":
         counts = targets.sum(axis=0).clip(min=1)
         return tuple((len(targets) / (len(form.classes) * counts)).tolist())

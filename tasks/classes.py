@@ -7,8 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.class_metric import class_weight_list, decide
+from goldfold.competitions.images_table import CLASSES, JOINT
+from goldfold.ensemble.class_merge import merge_probabilities
+from goldfold.submissions.class_compare import compare_classes
+from goldfold.submissions.layout import Layout
+from goldfold.tasks.class_blends import compare_class_blends
+from goldfold.tasks.class_ensemble import assess_classes, judged_classes
+from goldfold.tasks.class_explanation import explain_classes
+from goldfold.tasks.class_held_out import class_score, judge_classes, see_class_sets, see_classes
+from goldfold.tasks.class_images import class_images_of
+from goldfold.tasks.class_submission import class_cells, judge_test_classes, plain_class_table
+from goldfold.tasks.class_training import class_flags, class_fold_data, class_targets
+from goldfold.tasks.class_words import (
+    comparison_lines,
+    ensemble_lines,
+    judgement_lines,
+    score_lines,
+)
 from goldfold.tasks.results import Explanation, Judgement, Lessons, SetsOfViews, Taught
 from goldfold.tasks.run_view import MemberSource, RunView
+from goldfold.tasks.submission_layout import layout_of
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
 
@@ -23,7 +42,6 @@ if TYPE_CHECKING:
     from goldfold.inference.reader import MapReader
     from goldfold.submissions.class_compare import ClassComparison
     from goldfold.submissions.class_score import ClassScores
-    from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
     from goldfold.tasks.image_decision import ImageDecision
     from goldfold.training.cache import ImageCache
@@ -71,8 +89,6 @@ class Classes(Task):
 
     def label_facts(self, train: pd.DataFrame) -> list[object]:
         """Return the classes of each image."""
-        from goldfold.competitions.images_table import CLASSES
-
         return [list(train[CLASSES]), self.form.classes, self.form.exclusive]
 
     def cached_masks(self, train: pd.DataFrame) -> None:
@@ -81,8 +97,6 @@ class Classes(Task):
 
     def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which images have a class, (N,); of exclusive ones the first is none found."""
-        from goldfold.tasks.class_training import class_flags, class_targets
-
         return class_flags(self.form, class_targets(self.form, train))
 
     def nothing_is_empty(self, train: pd.DataFrame) -> str:
@@ -91,8 +105,6 @@ class Classes(Task):
 
     def fold_data(self, lessons: Lessons) -> FoldData:
         """Return images to learn from, and held-out ones with their classes."""
-        from goldfold.tasks.class_training import class_fold_data
-
         return class_fold_data(self.form, lessons)
 
     def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
@@ -111,8 +123,6 @@ class Classes(Task):
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
     ) -> NDArray[np.float64]:
         """Return the probabilities of the held-out images' classes, (N, C)."""
-        from goldfold.tasks.class_held_out import see_classes
-
         return see_classes(run, predictor, cache, held_out)
 
     def see_sets(
@@ -124,16 +134,12 @@ class Classes(Task):
         views: SetsOfViews,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return probabilities under each set of views, (sets, N, C), and seconds (V,)."""
-        from goldfold.tasks.class_held_out import see_class_sets
-
         return see_class_sets(run, predictor, cache, held_out, views)
 
     def score_of(
         self, run: RunView, held_out: pd.DataFrame
     ) -> Callable[[Any, NDArray[np.bool_]], float]:
         """Return what scores probabilities at their best thresholds."""
-        from goldfold.tasks.class_held_out import class_score
-
         return class_score(run, held_out)
 
     def judge(
@@ -144,36 +150,26 @@ class Classes(Task):
         base: int,
     ) -> Judgement:
         """Return cross-fitted scores of ways to predict the same classes."""
-        from goldfold.tasks.class_held_out import judge_classes
-
         return judge_classes(run, ways, held_out, base)
 
     # --- blend and thresholds ------------------------------------------------------------------
 
     def judged_facts(self, run: RunView) -> dict[str, Any]:
         """Return settings, metric, folds and classes."""
-        from goldfold.tasks.class_ensemble import judged_classes
-
         return judged_classes(run)
 
     def assess(
         self, run: RunView, source: MemberSource, made_from: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return blend and thresholds; metrics.csv is written."""
-        from goldfold.tasks.class_ensemble import assess_classes
-
         return assess_classes(run, source, made_from)
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend."""
-        from goldfold.tasks.class_blends import compare_class_blends
-
         return compare_class_blends(run, source)
 
     def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
         """Return scores, measures and thresholds."""
-        from goldfold.tasks.class_words import ensemble_lines
-
         return ensemble_lines(report)
 
     # --- pseudo-labels -------------------------------------------------------------------------
@@ -184,9 +180,6 @@ class Classes(Task):
         """Return the blended probabilities of an image's classes."""
         import numpy as np
 
-        from goldfold.competitions.class_metric import decide
-        from goldfold.competitions.images_table import JOINT
-        from goldfold.ensemble.class_merge import merge_probabilities
         from goldfold.training.pseudo_labels import label_confidence
 
         exclusive = self.form.exclusive
@@ -219,8 +212,6 @@ class Classes(Task):
 
     def pseudo_summary(self, kept: Sequence[Mapping[str, Any]]) -> str:
         """Return how many images have each class."""
-        from goldfold.competitions.images_table import JOINT
-
         named = Counter(name for row in kept for name in row["classes"].split(JOINT))
         return ", ".join(f"{count:,} {name or 'of no class'}" for name, count in named.items())
 
@@ -228,9 +219,6 @@ class Classes(Task):
 
     def layout(self) -> Layout:
         """Return the columns of a submission, or of the table that stands for one."""
-        from goldfold.submissions.layout import Layout
-        from goldfold.tasks.submission_layout import layout_of
-
         if self.needs_sample:
             return layout_of(self.form)
         return Layout(("image_id",), tuple(self.form.classes), "probability")
@@ -239,36 +227,25 @@ class Classes(Task):
         self, run: RunView, source: MemberSource, sample: Sample, layout: Layout
     ) -> list[tuple[str, Any]]:
         """Return the probabilities or the class of each row."""
-        from goldfold.tasks.class_submission import class_cells
-
         return class_cells(run, source, sample.image_ids, layout)
 
     def plain_table(self, run: RunView, source: MemberSource) -> pd.DataFrame:
         """Return probabilities and the predicted classes."""
-        from goldfold.tasks.class_submission import plain_class_table
-
         return plain_class_table(run, source)
 
     def judge_test(self, run: RunView, source: MemberSource) -> list[Line]:
         """Return score and measures of the test images where their folders name their classes."""
-        from goldfold.tasks.class_submission import judge_test_classes
-        from goldfold.tasks.class_words import judgement_lines
-
         judgement = judge_test_classes(run, source)
         return [] if judgement is None else judgement_lines(judgement)
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its classes."""
-        from goldfold.tasks.class_explanation import explain_classes
-
         return [explain_classes(run, source, row)]
 
     def compare(
         self, first: Path, second: Path, shapes: Mapping[str, tuple[int, int]] | None
     ) -> ClassComparison:
         """Return where two submissions of classes differ."""
-        from goldfold.submissions.class_compare import compare_classes
-
         return compare_classes(
             first,
             second,
@@ -282,8 +259,6 @@ class Classes(Task):
         self, comparison: Any, first: Path, second: Path, images: int
     ) -> list[Line]:
         """Return how much two submissions of classes agree."""
-        from goldfold.tasks.class_words import comparison_lines
-
         return comparison_lines(comparison, images)
 
     def score(
@@ -295,9 +270,7 @@ class Classes(Task):
         only_submitted: bool,
     ) -> ClassScores:
         """Return the score of a submission of classes, overall, Public and Private."""
-        from goldfold.competitions.class_metric import class_weight_list
         from goldfold.submissions.class_score import score_submitted_classes
-        from goldfold.tasks.submission_layout import layout_of
 
         form = self.form
         return score_submitted_classes(
@@ -313,16 +286,12 @@ class Classes(Task):
 
     def score_lines(self, scores: Any) -> list[Line]:
         """Return a score beside that of the classes' frequencies."""
-        from goldfold.tasks.class_words import score_lines
-
         return score_lines(scores)
 
     # --- export --------------------------------------------------------------------------------
 
     def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
         """Return blend and thresholds."""
-        from goldfold.tasks.class_images import class_images_of
-
         return class_images_of(run, source)
 
     def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold.ensemble.class_blend import ClassBlends
+from goldfold.ensemble.class_merge import MERGES, merge_probabilities
 from goldfold.ensemble.numbers import cross_fit_numbers
 from goldfold.tasks.grade_ensemble import NumberJudgement, number_members
 from goldfold.tasks.grade_training import scale_of
@@ -20,8 +21,6 @@ WAYS = names_of(WeightSearch)
 
 def compare_number_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     """Return the score of every merge with every search of weights."""
-    from goldfold.ensemble.class_merge import MERGES, merge_probabilities
-
     members = number_members(source, "out-of-fold", scale_of(run.settings.competition))
     judgement = NumberJudgement(run, members.image_ids)
     truth, names = judgement.truth, members.names

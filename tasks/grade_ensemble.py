@@ -24,13 +24,16 @@ from goldfold.ensemble.numbers import (
     resampled_scores,
 )
 from goldfold.errors import InputError
+from goldfold.files import fingerprint, write_text
+from goldfold.tasks import class_members
+from goldfold.tasks.class_held_out import mean_by_image
 from goldfold.tasks.grade_training import scale_of, truth_of
+from goldfold.tasks.results import Judgement
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.ensemble.number_choice import NumberChoice
-    from goldfold.tasks.results import Judgement
     from goldfold.tasks.run_view import MemberSource, RunView, Split
 
 FloatArray = NDArray[np.float64]
@@ -57,8 +60,6 @@ def number_members(source: MemberSource, split: Split, scale: NumberScale) -> Nu
     Raises:
         InputError: as `class_members`.
     """
-    from goldfold.tasks import class_members
-
     members = class_members.class_members(source, split)
     places = [scale.place_of_rows(rows)[:, None] for rows in members.probability]
     return NumberMembers(members.names, members.image_ids, places)
@@ -94,9 +95,6 @@ def judge_numbers(
     run: RunView, ways: Sequence[Sequence[Any]], held_out: Sequence[pd.DataFrame], base: int
 ) -> Judgement:
     """Return the cross-fitted scores of ways to predict the same numbers, as `Task.judge`."""
-    from goldfold.tasks.class_held_out import mean_by_image
-    from goldfold.tasks.results import Judgement
-
     ids = [list(table["image_id"]) for table in held_out]
     image_ids, seen = mean_by_image(ids, [np.stack(of_job) for of_job in zip(*ways, strict=True)])
     judgement = NumberJudgement(run, image_ids)
@@ -107,8 +105,6 @@ def judge_numbers(
 
 def judged_facts(run: RunView) -> dict[str, Any]:
     """Return what ensemble.json depends on besides predictions."""
-    from goldfold.files import fingerprint
-
     form = run.settings.competition
     known = run.images[run.images["labelled"]]
     truth = truth_of(form, known, list(known["image_id"]))
@@ -127,8 +123,6 @@ def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any])
         InputError: as `number_members`.
     """
     import pandas as pd
-
-    from goldfold.files import write_text
 
     settings, scale = run.settings.ensemble, scale_of(run.settings.competition)
     members = number_members(source, "out-of-fold", scale)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold.errors import InputError
+from goldfold.tasks.grade_words import explanation_lines
+from goldfold.tasks.results import Explanation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.tasks.results import Explanation
     from goldfold.tasks.run_view import MemberSource, RunView
 
 
@@ -25,8 +26,6 @@ def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explan
     from goldfold.submissions.class_picture import draw_classes
     from goldfold.tasks.grade_ensemble import decide_run
     from goldfold.tasks.grade_training import truth_of
-    from goldfold.tasks.grade_words import explanation_lines
-    from goldfold.tasks.results import Explanation
 
     image_id, form = str(row["image_id"]), run.settings.competition
     labelled = bool(row["split"] == "train" and row["labelled"])

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.number_metric import KAPPA, reported_number_score
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import NumberTruth
 from goldfold.errors import InputError, list_problems
 from goldfold.submissions.table import read_table
+from goldfold.submissions.usage import images_to_score, parts_to_score, read_usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,8 +140,6 @@ def score_numbers(
     Raises:
         InputError: a file is malformed, or the submission lacks images.
     """
-    from goldfold.submissions.usage import images_to_score, parts_to_score, read_usage
-
     submitted, true = (read_number_file(path, layout, scale) for path in (file, solution))
     image_ids, warnings = images_to_score(
         file, solution, list(submitted), list(true), only_submitted=only_submitted
@@ -234,8 +234,6 @@ def _agreement(
     """Return how much two submissions agree as the metric sees it, and how that is measured."""
     import pandas as pd
 
-    from goldfold.competitions.number_metric import KAPPA, reported_number_score
-
     if (first == second).all():
         return 1.0, _agreement_name(scale, metric)
     if scale.grades and metric == KAPPA:
@@ -247,7 +245,6 @@ def _agreement(
 
 
 def _agreement_name(scale: NumberScale, metric: str) -> str:
-    from goldfold.competitions.number_metric import KAPPA
 
     if not scale.grades:
         return "rank correlation"

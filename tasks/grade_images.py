@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.ensemble.class_merge import rank_reference
+from goldfold.errors import InputError
 from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ class NumberImages(ImageDecision):
             InputError: it does not follow the form.
         """
         from goldfold.ensemble.number_choice import check_number_choice
-        from goldfold.errors import InputError
 
         rest = {key: value for key, value in content.items() if key not in ("outputs", "exclusive")}
         choice = check_number_choice(rest, source, remedy)
@@ -147,7 +148,6 @@ def number_images_of(run: RunView, source: MemberSource) -> NumberImages:
     """Return the decision of a run; blended by rank, with quantiles to count ranks in."""
     from dataclasses import replace
 
-    from goldfold.ensemble.class_merge import rank_reference
     from goldfold.ensemble.decision_fields import require_members
     from goldfold.tasks.grade_ensemble import number_choice_of, number_members
     from goldfold.tasks.grade_training import sums_to_one

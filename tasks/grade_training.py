@@ -13,6 +13,8 @@ from goldfold.competitions.images_table import CLASSES, NUMBER
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import NumberTruth
 from goldfold.settings_numbers import output_of
+from goldfold.tasks.class_training import loss_weights
+from goldfold.tasks.row_views import see_row_sets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +101,6 @@ class NumberedImages:
 
 def number_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
     """Return images to learn from, and held-out ones with their true numbers."""
-    from goldfold.tasks.class_training import loss_weights
     from goldfold.training.fold_run import FoldData
 
     cache, inside = lessons.cache, lessons.train.loc[list(lessons.inside)]
@@ -158,8 +159,6 @@ def see_number_sets(
     compared: SetsOfViews,
 ) -> tuple[FloatArray, FloatArray]:
     """Return places under each set of views, (sets, N, 1), and seconds (V,)."""
-    from goldfold.tasks.row_views import see_row_sets
-
     form = run.settings.competition
     scale, exclusive = scale_of(form), sums_to_one(form)
     rows, seconds = see_row_sets(run, predictor, cache, held_out, compared, sums_to_one=exclusive)

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.settings_numbers import output_of
+from goldfold.submissions.layout import Layout
+from goldfold.tasks.grade_explanation import explain_number
+from goldfold.tasks.grade_images import number_images_of
+from goldfold.tasks.grade_words import comparison_lines, ensemble_lines, score_lines
 from goldfold.tasks.results import Explanation, Judgement, Lessons, SetsOfViews, Taught
 from goldfold.tasks.run_view import MemberSource, RunView
+from goldfold.tasks.submission_layout import layout_of
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
 
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
-    from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
     from goldfold.tasks.grade_files import NumberComparison, NumberScores
     from goldfold.tasks.image_decision import ImageDecision
@@ -179,8 +183,6 @@ class Numbers(Task):
 
     def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
         """Return scores, measures and cut points."""
-        from goldfold.tasks.grade_words import ensemble_lines
-
         return ensemble_lines(report)
 
     # --- pseudo-labels -------------------------------------------------------------------------
@@ -236,9 +238,7 @@ class Numbers(Task):
 
     def layout(self) -> Layout:
         """Return the columns of a submission, or of the table that stands for one."""
-        from goldfold.submissions.layout import Layout
         from goldfold.tasks.grade_files import NUMBER, PREDICTED
-        from goldfold.tasks.submission_layout import layout_of
 
         if self.form.submission.label_column is not None:
             return layout_of(self.form)
@@ -262,8 +262,6 @@ class Numbers(Task):
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its grade or number."""
-        from goldfold.tasks.grade_explanation import explain_number
-
         return [explain_number(run, source, row)]
 
     def compare(
@@ -279,8 +277,6 @@ class Numbers(Task):
         self, comparison: Any, first: Path, second: Path, images: int
     ) -> list[Line]:
         """Return how much two submissions agree."""
-        from goldfold.tasks.grade_words import comparison_lines
-
         return comparison_lines(comparison, self.scale, images)
 
     def score(
@@ -300,16 +296,12 @@ class Numbers(Task):
 
     def score_lines(self, scores: Any) -> list[Line]:
         """Return a score beside that of the best single prediction."""
-        from goldfold.tasks.grade_words import score_lines
-
         return score_lines(scores)
 
     # --- export --------------------------------------------------------------------------------
 
     def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
         """Return blend and cut points."""
-        from goldfold.tasks.grade_images import number_images_of
-
         return number_images_of(run, source)
 
     def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import OBJECTS, training_images
+from goldfold.competitions.rle import decode, get_dialect
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -307,9 +310,6 @@ class Blender:
 
 def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
     """Return a function image id -> true mask, uint8 (H, W), None where it is empty."""
-    from goldfold.competitions.images_table import training_images
-    from goldfold.competitions.rle import decode, get_dialect
-
     dialect = get_dialect(run.settings.competition.labels.dialect)
     train = training_images(images)
     columns = (train[name].tolist() for name in ("image_id", "mask_rle", "height", "width"))
@@ -326,9 +326,7 @@ def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
 
 def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
     """Return a function image id -> true objects, None unless the metric compares objects."""
-    from goldfold.competitions.images_table import OBJECTS, training_images
     from goldfold.competitions.objects import read_objects
-    from goldfold.competitions.rle import get_dialect
 
     if not run.settings.competition.compares_objects:
         return None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import of_class
+from goldfold.ensemble.blend_ways import blend_ways
+from goldfold.tasks.mask_blending import Blender
+from goldfold.tasks.mask_weighing import Calibrations
 from goldfold.vocabulary import WeightSearch, names_of
 
 if TYPE_CHECKING:
@@ -17,13 +21,9 @@ WAYS = names_of(WeightSearch)
 
 def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[str, Any]:
     """Return the report on the masks of a class, "" where an image has one mask."""
-    from goldfold.competitions.images_table import of_class
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.blend_trials import leave_one_out, try_blends
-    from goldfold.ensemble.blend_ways import blend_ways
     from goldfold.ensemble.probability_scale import MERGES
-    from goldfold.tasks.mask_blending import Blender
-    from goldfold.tasks.mask_weighing import Calibrations
 
     members = source.open("out-of-fold", name)
     try:

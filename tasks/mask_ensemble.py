@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import mask_columns, object_cells, of_class
+from goldfold.files import write_text
+from goldfold.tasks.mask_blending import Blender
+from goldfold.tasks.mask_weighing import choose_blends
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -22,7 +27,6 @@ def assess_masks(
     import pandas as pd
 
     from goldfold.ensemble.class_masks import build_class_report
-    from goldfold.files import write_text
 
     classes = run.settings.competition.mask_classes
     assessed = {name: _assess(run, source, made_from, name) for name in classes or [""]}
@@ -59,11 +63,8 @@ def _assess(
     run: RunView, source: MemberSource, made_from: Mapping[str, Any], name: str
 ) -> _Assessed:
     """Return the blend and rule of a class, "" where an image has one mask."""
-    from goldfold.competitions.images_table import of_class
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.report import build_report
-    from goldfold.tasks.mask_blending import Blender
-    from goldfold.tasks.mask_weighing import choose_blends
 
     if name:
         run.progress.say(f"class {name}")
@@ -104,8 +105,6 @@ def _assess(
 
 def judged_masks(run: RunView) -> list[list[str]]:
     """Return the columns of the masks that are judged."""
-    from goldfold.competitions.images_table import mask_columns, object_cells
-
     classes = run.settings.competition.mask_classes
     columns = [mask_columns(name)[0] for name in classes] or ["mask_rle"]
     rows = [list(run.images[column]) for column in columns]

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import of_class
+from goldfold.competitions.metric import image_scores
+from goldfold.tasks.mask_blending import true_masks, true_objects
+from goldfold.tasks.mask_submission import open_masks
+from goldfold.tasks.mask_words import explanation_lines
+from goldfold.tasks.results import Explanation
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -11,19 +18,13 @@ if TYPE_CHECKING:
 
     from goldfold.ensemble.blend import Blend
     from goldfold.tasks.mask_submission import DecidedMasks
-    from goldfold.tasks.results import Explanation
     from goldfold.tasks.run_view import MemberSource, RunView
 
 
 def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
     from goldfold.competitions.image import Reading, read_image
-    from goldfold.competitions.images_table import of_class
     from goldfold.submissions.overlay import draw_overlay
-    from goldfold.tasks.mask_blending import true_masks
-    from goldfold.tasks.mask_submission import open_masks
-    from goldfold.tasks.mask_words import explanation_lines
-    from goldfold.tasks.results import Explanation
 
     image_id = str(row["image_id"])
     labelled = bool(row["split"] == "train" and row["labelled"])
@@ -111,9 +112,7 @@ def _against_truth(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from goldfold.competitions.metric import image_scores
     from goldfold.competitions.objects import mask_score
-    from goldfold.tasks.mask_blending import true_objects
 
     metric, objects_of = run.settings.competition.metric, true_objects(run, images)
     truth = np.zeros_like(mask) if true is None else true

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import mask_columns, object_cells
+from goldfold.competitions.rle import get_dialect
+from goldfold.tasks.results import Judgement
+from goldfold.tasks.view_sets import timed_views
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.inference.views import View
     from goldfold.settings import CompetitionSettings
-    from goldfold.tasks.results import Judgement, SetsOfViews
+    from goldfold.tasks.results import SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import Device
@@ -25,8 +30,6 @@ if TYPE_CHECKING:
 
 def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return the run-length encodings of each image's masks, in the order of the outputs."""
-    from goldfold.competitions.images_table import mask_columns
-
     columns = [mask_columns(name)[0] for name in form.mask_classes] or ["mask_rle"]
     return list(zip(*(images[column].tolist() for column in columns), strict=True))
 
@@ -44,9 +47,6 @@ class HeldOutMasks:
 
     def __init__(self, form: CompetitionSettings, held_out: pd.DataFrame) -> None:
         """Take rows of images.csv."""
-        from goldfold.competitions.images_table import object_cells
-        from goldfold.competitions.rle import get_dialect
-
         self.image_ids: list[str] = list(held_out["image_id"])
         self.sizes: list[tuple[int, int]] = list(
             zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True)
@@ -92,7 +92,6 @@ def see_mask_sets(
     from goldfold.inference.held_out import count_levels, empty_histograms
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
-    from goldfold.tasks.view_sets import timed_views
     from goldfold.training.batch import network_input
 
     form, device = run.settings.competition, predictor.device
@@ -148,7 +147,6 @@ def judge_masks(
 
     from goldfold.ensemble.class_masks import cross_fit_classes
     from goldfold.ensemble.honest import group_interval
-    from goldfold.tasks.results import Judgement
 
     settings, form = run.settings.ensemble, run.settings.competition
     ids = [image_id for table in held_out for image_id in table["image_id"]]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.rle import encode, get_dialect
+from goldfold.errors import InputError
+from goldfold.settings_competition import MOST_MASKS
 from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
 
 if TYPE_CHECKING:
@@ -50,8 +53,6 @@ class MaskImages(ImageDecision):
             InputError: it does not follow the form.
         """
         from goldfold.ensemble.mask_choice import check_choice
-        from goldfold.errors import InputError
-        from goldfold.settings_competition import MOST_MASKS
 
         if "classes" not in content:
             return cls({"": check_choice(content, source, remedy)})
@@ -150,8 +151,6 @@ class MaskImages(ImageDecision):
 
     def describe(self, prediction: ImagePrediction, dialect: str) -> dict[str, Any]:
         """Return area, highest probability and encoding of a mask, or of each."""
-        from goldfold.competitions.rle import encode, get_dialect
-
         if prediction.masks:
             return {
                 "masks": {

@@ -7,6 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError, list_problems
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -86,8 +89,6 @@ def _masks(
             counted.
     """
     from goldfold.competitions.image_collection import excluded_test_ids
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.errors import InputError, list_problems
     from goldfold.submissions.encode import encode_masks
 
     dialect = get_dialect(run.settings.competition.submission.dialect)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.images_table import object_cells
+from goldfold.competitions.rle import get_dialect
+from goldfold.tasks.mask_held_out import encoded_masks
+
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
     from goldfold.tasks.results import Lessons
@@ -12,9 +16,6 @@ if TYPE_CHECKING:
 
 def mask_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
     """Return images to learn from, and held-out ones with their masks at original size."""
-    from goldfold.competitions.images_table import object_cells
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.tasks.mask_held_out import encoded_masks
     from goldfold.training.fold_run import FoldData
     from goldfold.training.validation import ValidationImages
 

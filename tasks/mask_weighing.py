@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from goldfold.ensemble.blend_ways import require_several
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -146,8 +148,6 @@ def choose_blends(blender: Blender) -> ChosenBlends:
     Raises:
         InputError: a single member would be stacked.
     """
-    from goldfold.ensemble.blend_ways import require_several
-
     settings = blender.run.settings.ensemble
     way, calibration = settings.weights, settings.calibration
     require_several(way, [member.name for member in blender.members])

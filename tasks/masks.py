@@ -7,8 +7,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import test_images
+from goldfold.competitions.rle import get_dialect
+from goldfold.errors import InputError
+from goldfold.files import fingerprint
+from goldfold.submissions.compare import compare_submissions
+from goldfold.submissions.mask_file import MaskReader
+from goldfold.tasks.mask_blends import compare_mask_blends
+from goldfold.tasks.mask_ensemble import assess_masks, judged_masks
+from goldfold.tasks.mask_explanation import explain_mask
+from goldfold.tasks.mask_held_out import encoded_masks, judge_masks, see_mask_sets, see_masks
+from goldfold.tasks.mask_images import mask_images_of
+from goldfold.tasks.mask_submission import mask_cells
+from goldfold.tasks.mask_training import mask_fold_data
+from goldfold.tasks.mask_words import comparison_lines, ensemble_lines, score_lines
 from goldfold.tasks.results import Explanation, Judgement, Lessons, SetsOfViews, Taught
 from goldfold.tasks.run_view import MemberSource, RunView
+from goldfold.tasks.submission_layout import layout_of
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
 
@@ -23,7 +38,6 @@ if TYPE_CHECKING:
     from goldfold.inference.reader import MapReader
     from goldfold.submissions.compare import Comparison
     from goldfold.submissions.layout import Layout
-    from goldfold.submissions.mask_file import MaskReader
     from goldfold.submissions.score import Scores
     from goldfold.submissions.table import Sample
     from goldfold.tasks.image_decision import ImageDecision
@@ -58,16 +72,12 @@ class Masks(Task):
 
     def label_facts(self, train: pd.DataFrame) -> list[object]:
         """Return the masks of each class and which of them mirrors exchange."""
-        from goldfold.tasks.mask_held_out import encoded_masks
-
         if not self.form.mask_classes:
             return []
         return [self.form.classes, encoded_masks(self.form, train), self.form.mirror]
 
     def cached_masks(self, train: pd.DataFrame) -> list[tuple[str, ...]]:
         """Return the encoded masks of each image, in the order of the outputs."""
-        from goldfold.tasks.mask_held_out import encoded_masks
-
         return encoded_masks(self.form, train)
 
     def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
@@ -85,8 +95,6 @@ class Masks(Task):
 
     def fold_data(self, lessons: Lessons) -> FoldData:
         """Return images to learn from, and held-out ones with their masks at original size."""
-        from goldfold.tasks.mask_training import mask_fold_data
-
         return mask_fold_data(self.form, lessons)
 
     def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
@@ -106,8 +114,6 @@ class Masks(Task):
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
     ) -> NDArray[np.int64]:
         """Return histograms of the held-out images' masks, (N C, 2 or 3, 256)."""
-        from goldfold.tasks.mask_held_out import see_masks
-
         return see_masks(run, predictor, cache, held_out)
 
     def see_sets(
@@ -119,8 +125,6 @@ class Masks(Task):
         views: SetsOfViews,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return histograms under each set of views, (sets, N C, 2 or 3, 256), and seconds (V,)."""
-        from goldfold.tasks.mask_held_out import see_mask_sets
-
         return see_mask_sets(run, predictor, cache, held_out, views)
 
     def score_of(
@@ -139,17 +143,12 @@ class Masks(Task):
         base: int,
     ) -> Judgement:
         """Return cross-fitted scores of ways to predict the same masks."""
-        from goldfold.tasks.mask_held_out import judge_masks
-
         return judge_masks(run, ways, held_out, base)
 
     # --- blend and thresholds ------------------------------------------------------------------
 
     def judged_facts(self, run: RunView) -> dict[str, Any]:
         """Return settings, metric, folds and masks."""
-        from goldfold.files import fingerprint
-        from goldfold.tasks.mask_ensemble import judged_masks
-
         return {
             "settings": run.settings.ensemble.facts,
             "metric": self.form.metric,
@@ -161,15 +160,10 @@ class Masks(Task):
         self, run: RunView, source: MemberSource, made_from: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return blend and rule of each mask; metrics.csv and heat maps are written."""
-        from goldfold.tasks.mask_ensemble import assess_masks
-
         return assess_masks(run, source, made_from)
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend, class by class where an image has several masks."""
-        from goldfold.errors import InputError
-        from goldfold.tasks.mask_blends import compare_mask_blends
-
         if self.form.compares_objects:
             raise InputError(
                 "`ensemble blend` compares blends on some pixels of each image, which do not tell "
@@ -182,8 +176,6 @@ class Masks(Task):
 
     def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
         """Return scores and rules."""
-        from goldfold.tasks.mask_words import ensemble_lines
-
         return ensemble_lines(report)
 
     # --- pseudo-labels -------------------------------------------------------------------------
@@ -213,7 +205,6 @@ class Masks(Task):
 
     def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
         """Return the maps at the size of a training, resized once and kept."""
-        from goldfold.files import fingerprint
         from goldfold.inference.reader import MapReader
         from goldfold.training.pseudo_labels import cached_pseudo_labels
 
@@ -236,22 +227,16 @@ class Masks(Task):
 
     def layout(self) -> Layout:
         """Return the columns of a submission of run-length encodings."""
-        from goldfold.tasks.submission_layout import layout_of
-
         return layout_of(self.form)
 
     def cells(
         self, run: RunView, source: MemberSource, sample: Sample, layout: Layout
     ) -> list[tuple[str, Any]]:
         """Return the encoded mask or objects of each row."""
-        from goldfold.tasks.mask_submission import mask_cells
-
         return mask_cells(run, source, sample, layout)
 
     def plain_table(self, run: RunView, source: MemberSource) -> pd.DataFrame:
         """Refuse: encodings have the dialect and the columns of a sample submission."""
-        from goldfold.errors import InputError
-
         raise InputError(
             "masks are written like a sample submission: set competition.submission.sample to its "
             "file name."
@@ -259,25 +244,18 @@ class Masks(Task):
 
     def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
         """Return height and width of each test image, which encodings must not exceed."""
-        from goldfold.competitions.images_table import test_images
-
         test = test_images(images)
         sizes = zip(test["height"].tolist(), test["width"].tolist(), strict=True)
         return dict(zip(test["image_id"], sizes, strict=True))
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its mask, or each of its masks in the order of the classes."""
-        from goldfold.tasks.mask_explanation import explain_mask
-
         return [explain_mask(run, source, row, name) for name in self.records]
 
     def compare(
         self, first: Path, second: Path, shapes: Mapping[str, tuple[int, int]] | None
     ) -> Comparison:
         """Return where two submissions of masks differ."""
-        from goldfold.competitions.rle import get_dialect
-        from goldfold.submissions.compare import compare_submissions
-
         dialect = get_dialect(self.form.submission.dialect)
         return compare_submissions(first, second, self._reader(shapes), dialect)
 
@@ -285,8 +263,6 @@ class Masks(Task):
         self, comparison: Any, first: Path, second: Path, images: int
     ) -> list[Line]:
         """Return how much two submissions of masks agree."""
-        from goldfold.tasks.mask_words import comparison_lines
-
         return comparison_lines(comparison, first, second, images)
 
     def score(
@@ -298,7 +274,6 @@ class Masks(Task):
         only_submitted: bool,
     ) -> Scores:
         """Return the score of a submission of masks, overall, Public and Private."""
-        from goldfold.competitions.rle import get_dialect
         from goldfold.submissions.score import score_submission
 
         form = self.form
@@ -321,12 +296,9 @@ class Masks(Task):
 
     def score_lines(self, scores: Any) -> list[Line]:
         """Return the parts of a score beside the all-empty submission's."""
-        from goldfold.tasks.mask_words import score_lines
-
         return score_lines(scores)
 
     def _reader(self, shapes: Mapping[str, tuple[int, int]] | None) -> MaskReader:
-        from goldfold.submissions.mask_file import MaskReader
 
         form = self.form.submission
         return MaskReader(
@@ -343,8 +315,6 @@ class Masks(Task):
 
     def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
         """Return blend and rule, or those of each class."""
-        from goldfold.tasks.mask_images import mask_images_of
-
         return mask_images_of(run)
 
     def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:

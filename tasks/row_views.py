@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.tasks.view_sets import timed_views
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -45,7 +47,6 @@ def see_row_sets(
     from goldfold.inference.class_prediction import merged_probabilities, view_probabilities
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
-    from goldfold.tasks.view_sets import timed_views
     from goldfold.training.batch import network_input
 
     device, ids = predictor.device, list(held_out["image_id"])

@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.class_maps import IGNORED_NUMBER
+from goldfold.ensemble.class_map_rule import class_scores, most_likely
+from goldfold.files import fingerprint
+from goldfold.tasks.masks import Masks
 from goldfold.tasks.results import (
     ComparedSubmissions,
     Explanation,
@@ -21,6 +25,20 @@ from goldfold.tasks.results import (
     Taught,
 )
 from goldfold.tasks.run_view import MemberSource, RunView
+from goldfold.tasks.semantic_answers import ensemble_lines, explain_class_map, semantic_cells
+from goldfold.tasks.semantic_blends import compare_semantic_blends
+from goldfold.tasks.semantic_ensemble import FORMAT, assess_semantic, unstack
+from goldfold.tasks.semantic_held_out import (
+    encoded_classes,
+    judge_class_maps,
+    level_stacks,
+    mask_numbers,
+    see_class_map_sets,
+    see_class_maps,
+    semantic_fold_data,
+)
+from goldfold.tasks.semantic_images import semantic_images_of
+from goldfold.tasks.submission_layout import layout_of
 from goldfold.tasks.task import Task
 from goldfold.text_table import Line
 
@@ -70,8 +88,6 @@ class Semantic(Task):
 
     def cached_masks(self, train: pd.DataFrame) -> list[tuple[str, ...]]:
         """Return the encoded masks of each image but for the background, ignored pixels last."""
-        from goldfold.tasks.semantic_held_out import encoded_classes
-
         return encoded_classes(self.form, train)
 
     @property
@@ -82,8 +98,6 @@ class Semantic(Task):
     @property
     def mask_numbers(self) -> tuple[int, ...]:
         """Return the number of each class, and that of ignored pixels."""
-        from goldfold.tasks.semantic_held_out import mask_numbers
-
         return mask_numbers(self.form)
 
     def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
@@ -97,8 +111,6 @@ class Semantic(Task):
 
     def fold_data(self, lessons: Lessons) -> FoldData:
         """Return images to learn from, and held-out ones with their classes at original size."""
-        from goldfold.tasks.semantic_held_out import semantic_fold_data
-
         return semantic_fold_data(self.form, lessons)
 
     def target_shape(self, count: int, input_size: ImageSize) -> tuple[int, ...]:
@@ -110,7 +122,6 @@ class Semantic(Task):
     def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
         """Return how the 8-bit maps of all classes at original size are predicted."""
         from goldfold.inference.predict import Forward
-        from goldfold.tasks.semantic_held_out import level_stacks
 
         ids = list(chosen["image_id"])
         sizes = list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True))
@@ -126,8 +137,6 @@ class Semantic(Task):
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame
     ) -> NDArray[np.int64]:
         """Return pixels in both, predicted and true, by class, (N, 3, C)."""
-        from goldfold.tasks.semantic_held_out import see_class_maps
-
         return see_class_maps(run, predictor, cache, held_out)
 
     def see_sets(
@@ -139,16 +148,12 @@ class Semantic(Task):
         views: SetsOfViews,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the pixels under each set of views, (sets, N, 3, C), and seconds (V,)."""
-        from goldfold.tasks.semantic_held_out import see_class_map_sets
-
         return see_class_map_sets(run, predictor, cache, held_out, views)
 
     def score_of(
         self, run: RunView, held_out: pd.DataFrame
     ) -> Callable[[Any, NDArray[np.bool_]], float]:
         """Return what scores the most likely classes, without least areas."""
-        from goldfold.ensemble.class_map_rule import class_scores
-
         return lambda pixels, chosen: float(class_scores(self.form.metric, pixels[chosen]).mean())
 
     def judge(
@@ -159,18 +164,12 @@ class Semantic(Task):
         base: int,
     ) -> Judgement:
         """Return scores of ways to predict the same images."""
-        from goldfold.tasks.semantic_held_out import judge_class_maps
-
         return judge_class_maps(run, ways, held_out, base)
 
     # --- blend and least areas -----------------------------------------------------------------
 
     def judged_facts(self, run: RunView) -> dict[str, Any]:
         """Return settings, metric, classes, folds and masks."""
-        from goldfold.files import fingerprint
-        from goldfold.tasks.semantic_ensemble import FORMAT
-        from goldfold.tasks.semantic_held_out import encoded_classes
-
         return {
             "format": FORMAT,
             "settings": run.settings.ensemble.model_dump(mode="json"),
@@ -185,20 +184,14 @@ class Semantic(Task):
         self, run: RunView, source: MemberSource, made_from: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return blend and least areas; metrics.csv is written."""
-        from goldfold.tasks.semantic_ensemble import assess_semantic
-
         return assess_semantic(run, source, made_from)
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend, by the most likely classes of a sample of pixels."""
-        from goldfold.tasks.semantic_blends import compare_semantic_blends
-
         return compare_semantic_blends(run, source)
 
     def ensemble_lines(self, report: Mapping[str, Any]) -> list[Line]:
         """Return scores, measures and least areas."""
-        from goldfold.tasks.semantic_answers import ensemble_lines
-
         return ensemble_lines(report)
 
     # --- pseudo-labels -------------------------------------------------------------------------
@@ -209,10 +202,7 @@ class Semantic(Task):
         """Return the most likely class of each pixel; unless `hard`, of those below 1/2 none."""
         import numpy as np
 
-        from goldfold.competitions.class_maps import IGNORED_NUMBER
         from goldfold.ensemble.blend import blend_maps
-        from goldfold.ensemble.class_map_rule import most_likely
-        from goldfold.tasks.semantic_ensemble import unstack
         from goldfold.training.pseudo_labels import HALF, TOP
 
         weighted = readers[""]
@@ -228,7 +218,6 @@ class Semantic(Task):
 
     def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
         """Return the class maps at the size of a training, resized once and kept."""
-        from goldfold.files import fingerprint
         from goldfold.inference.reader import MapReader
         from goldfold.training.pseudo_labels import cached_pseudo_labels
         from goldfold.training.resize import resize_class_map
@@ -252,16 +241,12 @@ class Semantic(Task):
 
     def layout(self) -> Layout:
         """Return the columns of a submission of run-length encodings."""
-        from goldfold.tasks.submission_layout import layout_of
-
         return layout_of(self.form)
 
     def cells(
         self, run: RunView, source: MemberSource, sample: Sample, layout: Layout
     ) -> list[tuple[str, Any]]:
         """Return the encoded mask of each row's class."""
-        from goldfold.tasks.semantic_answers import semantic_cells
-
         return semantic_cells(run, source, sample, layout)
 
     def plain_table(self, run: RunView, source: MemberSource) -> pd.DataFrame:
@@ -274,8 +259,6 @@ class Semantic(Task):
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why the pixels of an image got their classes."""
-        from goldfold.tasks.semantic_answers import explain_class_map
-
         return [explain_class_map(run, source, row)]
 
     def compare(
@@ -308,8 +291,6 @@ class Semantic(Task):
     @property
     def _masks(self) -> Task:
         """A submission has the form of several masks per image; these answer for it."""
-        from goldfold.tasks.masks import Masks
-
         labels = self.form.labels
         if labels.levels:  # the label files have no dialect: a solution is written as submissions
             labels = labels.model_copy(update={"dialect": self.form.submission.dialect})
@@ -319,8 +300,6 @@ class Semantic(Task):
 
     def image_decision(self, run: RunView, source: MemberSource) -> ImageDecision:
         """Return blend and least areas."""
-        from goldfold.tasks.semantic_images import semantic_images_of
-
         return semantic_images_of(run)
 
     def model_measures(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import training_images
+from goldfold.competitions.rle import get_dialect
+from goldfold.ensemble.class_map_rule import class_scores, most_likely, pixels_of_map
+from goldfold.errors import InputError, list_problems
+from goldfold.tasks.results import Explanation
+from goldfold.tasks.semantic_ensemble import open_class_blend, unstack
+from goldfold.tasks.semantic_held_out import TrueClasses
+from goldfold.tasks.semantic_images import class_map_choice_of
 from goldfold.text_table import Line, Table
 
 if TYPE_CHECKING:
@@ -15,7 +23,6 @@ if TYPE_CHECKING:
     from goldfold.ensemble.blend import Blend
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.table import Sample
-    from goldfold.tasks.results import Explanation
     from goldfold.tasks.run_view import MemberSource, RunView, Split
 
     ClassMap = NDArray[np.uint8]
@@ -31,9 +38,6 @@ class DecidedClassMaps:
         Raises:
             InputError: predictions or ensemble are missing or outdated.
         """
-        from goldfold.tasks.semantic_ensemble import open_class_blend
-        from goldfold.tasks.semantic_images import class_map_choice_of
-
         self.classes = run.settings.competition.classes
         self.choice = class_map_choice_of(run)
         members = source.open(split, "", self.choice.weights)
@@ -41,8 +45,6 @@ class DecidedClassMaps:
 
     def levels(self, image_id: str) -> Levels:
         """Return the blended maps of all classes, uint8 (C, H, W)."""
-        from goldfold.tasks.semantic_ensemble import unstack
-
         return unstack(self.blend.read(image_id), len(self.classes))
 
     def decide(self, levels: Levels) -> ClassMap:
@@ -54,7 +56,6 @@ def semantic_cells(
     run: RunView, source: MemberSource, sample: Sample, layout: Layout
 ) -> list[tuple[str, Any]]:
     """Return key and encoded mask of each row of the sample, as `Task.cells`."""
-    from goldfold.competitions.rle import get_dialect
     from goldfold.submissions.encode import encode_masks
 
     form = run.settings.competition
@@ -81,7 +82,6 @@ def _require_rows(
 ) -> set[str]:
     """Return the excluded test images; raise InputError where rows of the sample have no answer."""
     from goldfold.competitions.image_collection import excluded_test_ids
-    from goldfold.errors import InputError, list_problems
 
     predicted = set(decided.blend.image_ids)
     left_out = excluded_test_ids(run.settings.competition) - predicted
@@ -132,10 +132,7 @@ def _mask_reader(
 def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
     """Return why the pixels of an image of images.csv got their classes."""
     from goldfold.competitions.image import Reading, read_image
-    from goldfold.competitions.images_table import training_images
     from goldfold.submissions.class_map_picture import draw_class_maps
-    from goldfold.tasks.results import Explanation
-    from goldfold.tasks.semantic_held_out import TrueClasses
 
     form, image_id = run.settings.competition, str(row["image_id"])
     labelled = bool(row["split"] == "train" and row["labelled"])
@@ -159,9 +156,6 @@ def _facts(
     run: RunView, decided: DecidedClassMaps, image_id: str, levels: Levels
 ) -> dict[str, Any]:
     import numpy as np
-
-    from goldfold.ensemble.class_map_rule import most_likely
-    from goldfold.tasks.semantic_ensemble import unstack
 
     count = len(decided.classes)
     areas = np.bincount(most_likely(levels)[0].ravel(), minlength=count).tolist()
@@ -196,8 +190,6 @@ def _against_truth(
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the score of an image, and the true pixels of each class."""
-    from goldfold.ensemble.class_map_rule import class_scores, pixels_of_map
-
     pixels = pixels_of_map(class_map, true, len(classes))
     named = {
         name: {**facts["classes"][name], "true_px": int(pixels[2, place])}

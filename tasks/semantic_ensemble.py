@@ -6,6 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.images_table import training_images
+from goldfold.ensemble.class_map_rule import (
+    choose_areas,
+    class_scores,
+    count_classes,
+    count_pixels,
+    most_likely,
+)
+from goldfold.files import write_text
+from goldfold.folds.parts import refuse_judging
+from goldfold.tasks.semantic_held_out import TrueClasses
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -44,9 +56,6 @@ class ClassBlender:
 
     def __init__(self, run: RunView, members: Sequence[Member]) -> None:
         """Take the images that all members have predicted."""
-        from goldfold.competitions.images_table import training_images
-        from goldfold.tasks.semantic_held_out import TrueClasses
-
         self.run, self.members = run, list(members)
         self.form, self.settings = run.settings.competition, run.settings.ensemble
         self.true = TrueClasses(self.form, training_images(run.images))
@@ -56,8 +65,6 @@ class ClassBlender:
     def counts(self, members: Sequence[Member]) -> ClassCounts:
         """Return the pixels of every image by most likely, second most likely and true class."""
         from concurrent.futures import ThreadPoolExecutor
-
-        from goldfold.ensemble.class_map_rule import count_classes, count_pixels, most_likely
 
         blend, classes = open_class_blend(self.run, members, "out-of-fold"), len(self.form.classes)
 
@@ -168,9 +175,6 @@ def cross_fit_areas(
     """
     import numpy as np
 
-    from goldfold.ensemble.class_map_rule import choose_areas, class_scores
-    from goldfold.folds.parts import refuse_judging
-
     ids, scores, confusion = np.array(image_ids, np.str_), np.zeros(len(parts)), {}
     for part in np.unique(parts).tolist():
         here = parts == part
@@ -223,7 +227,6 @@ def assess_semantic(
     import pandas as pd
 
     from goldfold.ensemble.blend import close_members
-    from goldfold.files import write_text
 
     form = run.settings.competition
     members = source.open("out-of-fold")

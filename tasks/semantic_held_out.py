@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.class_maps import IGNORED_NUMBER, paint
+from goldfold.competitions.class_metric import class_weight_list
+from goldfold.competitions.images_table import mask_columns
+from goldfold.competitions.rle import get_dialect
+from goldfold.ensemble.class_map_rule import class_scores, most_likely, pixels_of_map
+from goldfold.errors import InputError
+from goldfold.tasks.results import Judgement
+from goldfold.tasks.view_sets import timed_views
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -15,7 +24,7 @@ if TYPE_CHECKING:
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.inference.views import View
     from goldfold.settings import CompetitionSettings
-    from goldfold.tasks.results import Judgement, Lessons, SetsOfViews
+    from goldfold.tasks.results import Lessons, SetsOfViews
     from goldfold.tasks.run_view import RunView
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import Device
@@ -32,8 +41,6 @@ class TrueClasses:
 
     def __init__(self, form: CompetitionSettings, images: pd.DataFrame) -> None:
         """Take rows of images.csv, each image once."""
-        from goldfold.competitions.rle import get_dialect
-
         self._dialect = get_dialect(form.labels.dialect)
         self._numbers = mask_numbers(form)
         sizes = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
@@ -47,8 +54,6 @@ class TrueClasses:
 
     def read(self, image_id: str) -> ClassMap:
         """Return the class of each pixel, uint8 (H, W), 255 where there is none."""
-        from goldfold.competitions.class_maps import paint
-
         masks, size = self._cells[image_id]
         height, width = size
         return paint(masks, self._numbers, height, width, self._dialect)
@@ -56,16 +61,12 @@ class TrueClasses:
 
 def mask_numbers(form: CompetitionSettings) -> tuple[int, ...]:
     """Return the class number of each mask in images.csv."""
-    from goldfold.competitions.class_maps import IGNORED_NUMBER
-
     known = tuple(range(1, len(form.classes)))
     return (*known, IGNORED_NUMBER) if len(form.labelled_masks) > len(known) else known
 
 
 def encoded_classes(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return the run-length encodings of each image's classes, and of its ignored pixels."""
-    from goldfold.competitions.images_table import mask_columns
-
     columns = [mask_columns(name)[0] for name in form.labelled_masks]
     return list(zip(*(images[column].tolist() for column in columns), strict=True))
 
@@ -102,8 +103,6 @@ class HeldOutClassMaps:
     ) -> ValidationScore:
         import numpy as np
 
-        from goldfold.ensemble.class_map_rule import class_scores
-        from goldfold.errors import InputError
         from goldfold.training.finite import refuse_unseen
         from goldfold.training.ranks import Ranks
         from goldfold.training.validation import HALF, ValidationScore
@@ -182,8 +181,6 @@ def count_batch(
 
     import numpy as np
 
-    from goldfold.ensemble.class_map_rule import most_likely, pixels_of_map
-
     def count(image_id: str, levels: NDArray[np.uint8]) -> Pixels:
         return pixels_of_map(most_likely(levels)[0], true.read(image_id), len(levels))
 
@@ -194,7 +191,6 @@ def count_batch(
 
 def semantic_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
     """Return images to learn from, and held-out ones with their classes at original size."""
-    from goldfold.competitions.class_metric import class_weight_list
     from goldfold.training.fold_run import FoldData
 
     inside = lessons.train.loc[list(lessons.inside)]
@@ -245,7 +241,6 @@ def see_class_map_sets(
 
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
-    from goldfold.tasks.view_sets import timed_views
     from goldfold.training.batch import network_input
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
@@ -289,9 +284,7 @@ def judge_class_maps(
     """
     import numpy as np
 
-    from goldfold.ensemble.class_map_rule import class_scores
     from goldfold.ensemble.honest import group_interval
-    from goldfold.tasks.results import Judgement
 
     settings, metric = run.settings.ensemble, run.settings.competition.metric
     ids = [image_id for table in held_out for image_id in table["image_id"]]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.errors import InputError
 from goldfold.tasks.image_decision import ImagePrediction
 from goldfold.tasks.mask_images import MaskImages, SeenMasks
 
@@ -41,7 +42,6 @@ class SemanticImages(MaskImages):
             InputError: it does not follow the form.
         """
         from goldfold.ensemble.class_map_choice import check_class_map_choice
-        from goldfold.errors import InputError
 
         rest = {key: value for key, value in content.items() if key != "classes"}
         choice, classes = check_class_map_choice(rest, source, remedy), content.get("classes")

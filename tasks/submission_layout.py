@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.rle import get_dialect
+from goldfold.submissions.layout import Content, Layout
+
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
-    from goldfold.submissions.layout import Layout
 
 
 def layout_of(competition: CompetitionSettings) -> Layout:
     """Return the columns of a competition's submission and what they hold."""
-    from goldfold.competitions.rle import get_dialect
-    from goldfold.submissions.layout import Content, Layout
-
     form = competition.submission
     keys = (form.id_column, *([form.class_column] if form.class_column else []))
     if form.label_column is not None:

@@ -7,6 +7,7 @@ made from the stores or by the networks, and `ids_of` tells the images in any se
 """
 
 import re
+import sys
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
@@ -90,8 +91,13 @@ class Recorder:
             self._purpose, self._fold = before
 
     def _wrap(self, owner, name, made):
-        """Replace a function by what `made` makes of it."""
-        self._patch.setattr(owner, name, made(getattr(owner, name)))
+        """Replace a function by what `made` makes of it, wherever it was imported to."""
+        original = getattr(owner, name)
+        replacement = made(original)
+        self._patch.setattr(owner, name, replacement)
+        for module in [value for key, value in sys.modules.items() if key.startswith("goldfold.")]:
+            if vars(module).get(name) is original:
+                self._patch.setattr(module, name, replacement)
 
     def _during(self, owner, name, purpose, fold_of=lambda *_: None):
         def made(function):

@@ -6,7 +6,7 @@ import pytest
 
 from goldfold.files import read_json, write_json
 from goldfold.inference.engine import Choice
-from goldfold.pipeline import checkpoint_choice
+from goldfold.pipeline import engine_choice
 from goldfold.pipeline.engine_choice import known_engine, predicting_device, resolve_engine
 from goldfold.pipeline.fold_trainings import choose_trainings
 
@@ -22,7 +22,7 @@ def measured(monkeypatch):
 
     monkeypatch.setattr("goldfold.inference.engine.choose_engine", choose)
     monkeypatch.setattr("goldfold.training.checkpoint.load_model", lambda *_, **__: None)
-    monkeypatch.setattr(checkpoint_choice, "predicting_checkpoints", lambda *_: [SimpleNamespace()])
+    monkeypatch.setattr(engine_choice, "predicting_checkpoints", lambda *_: [SimpleNamespace()])
     return asked
 
 

@@ -45,11 +45,11 @@ def test_a_job_does_its_own_part_alone(jobs, monkeypatch):
     run, made = jobs
     asked = []
     monkeypatch.setattr(
-        "goldfold.pipeline.training_stage.train_jobs",
+        "goldfold.pipeline.job.train_jobs",
         lambda run, jobs, stage: asked.append((run.settings.inference.views, jobs, stage)),
     )
     monkeypatch.setattr(
-        "goldfold.pipeline.prediction_stage.predict_jobs",
+        "goldfold.pipeline.job.predict_jobs",
         lambda run, jobs, splits: asked.append((run.settings.inference.views, jobs, splits)),
     )
     sent(made[1]).perform()

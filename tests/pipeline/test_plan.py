@@ -5,7 +5,7 @@ import pytest
 from goldfold.errors import InputError
 from goldfold.files import fingerprint, write_json
 from goldfold.inference.record import pack_header
-from goldfold.pipeline import checkpoint_choice
+from goldfold.pipeline import predictions
 from goldfold.pipeline.fold_trainings import choose_trainings
 from goldfold.pipeline.plan import plan_predictions, plan_training
 from goldfold.pipeline.predictions import images_fingerprints, store_facts, store_of
@@ -64,7 +64,7 @@ def test_a_training_of_other_settings_is_refused_but_may_be_overwritten(tabled, 
 @pytest.fixture
 def trained(tabled, jobs_of, monkeypatch):
     """A run whose first training is finished, without checkpoints to look at."""
-    monkeypatch.setattr(checkpoint_choice, "predicting_checkpoints", lambda *_: [])
+    monkeypatch.setattr(predictions, "predicting_checkpoints", lambda *_: [])
     run = tabled("inference.engine=torch")
     (job,) = jobs_of(run)
     write_json(job.folder(run) / "result.json", {})

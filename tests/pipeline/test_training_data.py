@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from goldfold.errors import InputError, LeakError, LeakInputError
-from goldfold.pipeline import pseudo_labels
+from goldfold.pipeline import training_data
 from goldfold.pipeline.fold_trainings import choose_trainings
 from goldfold.pipeline.stage_runs import stage_runs
 from goldfold.pipeline.training_data import fold_data, labels_fingerprint, sampling_weights_of
@@ -74,7 +74,7 @@ def taught(monkeypatch):
 
     def of(*ids):
         labels = PseudoLabels(list(ids), np.zeros((len(ids), 64, 64), np.uint8))
-        monkeypatch.setattr(pseudo_labels, "open_pseudo_labels", lambda *_: labels)
+        monkeypatch.setattr(training_data, "open_pseudo_labels", lambda *_: labels)
 
     return of
 
@@ -110,7 +110,7 @@ def test_caches_are_built_once_for_each_split_and_size(tabled, monkeypatch):
         built.append((size, model.channels))
         return Cache(["a1", "a2", "b1", "b2"])
 
-    monkeypatch.setattr("goldfold.pipeline.image_caches.training_cache", build)
+    monkeypatch.setattr("goldfold.pipeline.training_data.training_cache", build)
     run, caches = tabled(), {}
     for fold in (0, 1):
         fold_data(run, stage_of(run, fold), caches)
