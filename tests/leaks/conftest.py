@@ -7,7 +7,6 @@ made from the stores or by the networks, and `ids_of` tells the images in any se
 """
 
 import re
-import sys
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
@@ -91,13 +90,8 @@ class Recorder:
             self._purpose, self._fold = before
 
     def _wrap(self, owner, name, made):
-        """Replace a function by what `made` makes of it, wherever it was imported to."""
-        original = getattr(owner, name)
-        replacement = made(original)
-        self._patch.setattr(owner, name, replacement)
-        for module in [value for key, value in sys.modules.items() if key.startswith("goldfold.")]:
-            if vars(module).get(name) is original:
-                self._patch.setattr(module, name, replacement)
+        """Replace a function by what `made` makes of it."""
+        self._patch.setattr(owner, name, made(getattr(owner, name)))
 
     def _during(self, owner, name, purpose, fold_of=lambda *_: None):
         def made(function):
@@ -346,14 +340,15 @@ class Recorder:
     def _record_class_choices(self):
         from goldfold.ensemble import class_blend, class_trials, fitted_blend
         from goldfold.inference import class_prediction
-        from goldfold.tasks import class_members
+        from goldfold.tasks import class_blends, class_ensemble, class_submission
         from goldfold.tasks.classes import Classes
 
-        self._learning(
-            class_members,
-            "class_members",
-            lambda found, *_: [(rows, found.image_ids) for rows in found.probability],
-        )
+        for owner in (class_blends, class_ensemble, class_submission):
+            self._learning(
+                owner,
+                "class_members",
+                lambda found, *_: [(rows, found.image_ids) for rows in found.probability],
+            )
         self._learning(
             class_prediction,
             "predict_classes",

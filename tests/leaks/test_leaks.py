@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goldfold.ensemble import class_merge, probability_scale, weights
+from goldfold.ensemble import probability_scale, weights
 from goldfold.ensemble.class_blend import ClassBlends
 from goldfold.ensemble.weights import Pixels
 from goldfold.errors import LeakError, LeakInputError
@@ -31,7 +31,7 @@ from goldfold.pipeline.prediction_stage import predict_all
 from goldfold.pipeline.pseudo_label_stage import write_pseudo_labels
 from goldfold.pipeline.training_stage import train_jobs
 from goldfold.pipeline.views_stage import compare_views
-from goldfold.tasks import class_training, mask_blends, mask_training
+from goldfold.tasks import class_blends, classes, mask_blends, masks
 from goldfold.training.augmentation.recipe import get_recipe
 from goldfold.training.images import TrainingImages
 from goldfold.training.loader import Look, iterate_batches
@@ -175,7 +175,7 @@ def few_blends():
         patch.setattr(weights.hill_climb, "__defaults__", (4,))
         patch.setattr(mask_blends, "WAYS", ("hill-climb",))
         patch.setattr(probability_scale, "MERGES", ("mean",))
-        patch.setattr(class_merge, "MERGES", ("mean",))
+        patch.setattr(class_blends, "MERGES", ("mean",))
         yield
 
 
@@ -258,7 +258,7 @@ def test_a_held_out_image_put_into_training_by_the_fold_table(watched, spoiled, 
 
 
 def test_a_held_out_image_put_into_training_by_the_task(watched, spoiled, monkeypatch):
-    for module, name in ((mask_training, "mask_fold_data"), (class_training, "class_fold_data")):
+    for module, name in ((masks, "mask_fold_data"), (classes, "class_fold_data")):
         right = getattr(module, name)
 
         def wrong(form, lessons, right=right):
