@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.errors import InputError, first_few, list_problems, plural
-from goldfold.files import write_json
+from goldfold.files import fingerprint, write_json
 from goldfold.rundirectory import recorded
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ SEQUENCES = ("sequences", "test_sequences")
 
 def images_fingerprint(images: pd.DataFrame) -> str:
     """Return what changes with the content of any image of a table."""
-    from goldfold.files import fingerprint
-
     return fingerprint(_contents(images))
 
 

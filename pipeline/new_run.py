@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from goldfold.competitions.preset import load_preset, read_recipe, resolve_settings
 from goldfold.errors import InputError
 from goldfold.files import write_text
+from goldfold.settings_edit import edit_toml
 from goldfold.settings_file import override, validate_settings
 from goldfold.settings_text import to_toml
 
@@ -43,8 +44,6 @@ def preset_settings(
         InputError: unknown preset or recipe.
     """
     import tomllib
-
-    from goldfold.settings_edit import edit_toml
 
     beneath = load_preset(preset)
     head = {"preset": preset, "data": portable(data, target.parent)}

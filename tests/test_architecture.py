@@ -311,6 +311,54 @@ def needs_of(file, modules):
     return needed - {module_name(file)}
 
 
+SLOW = HEAVY - {"numpy", "pandas"}
+"""What takes long to import; every stage of a run needs NumPy and pandas."""
+
+
+def loaded_by(needs, module):
+    """Return all names that a module imports at once, and what those import at once."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += needs.get(name, ())
+    return seen
+
+
+def needed_at_once(file, modules):
+    """Return the names that importing a module of goldfold imports, other libraries' too."""
+    names = [name for node in at_import_time(tree_of(file)) for name in imported(node)]
+    return {
+        name if name in modules or name.rpartition(".")[0] not in modules else
+        name.rpartition(".")[0] for name in names
+    }  # fmt: skip
+
+
+def test_imports_inside_functions_save_time_or_avoid_a_circle():
+    """Outside the command line, whose help has to be quick, all others stand at the top."""
+    modules = {module_name(file): file for file in MODULES}
+    needs = {name: needed_at_once(file, modules) for name, file in modules.items()}
+    wrong = []
+    for name, file in modules.items():
+        if file.relative_to(ROOT).parts[0] == "commands" or file.name.startswith("__"):
+            continue
+        for function in ast.walk(tree_of(file)):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            for node in ast.walk(function):
+                if not (isinstance(node, ast.ImportFrom) and package_of_import(str(node.module))):
+                    continue
+                loaded = {
+                    other for target in imported(node)
+                    for other in loaded_by(needs, target if target in modules else node.module)
+                }  # fmt: skip
+                slow = {other.split(".")[0] for other in loaded} & SLOW
+                if not slow and name not in loaded:
+                    wrong.append(f"{name_of(file)}:{node.lineno} {node.module}")
+    assert wrong == []
+
+
 def circles(needs):
     """Return the sets of modules that need each other, found by peeling off what needs nothing."""
     left = {name: set(needed) for name, needed in needs.items()}
