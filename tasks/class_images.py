@@ -12,20 +12,17 @@ from numpy.typing import NDArray
 from goldfold.ensemble.class_merge import rank_reference
 from goldfold.tasks.class_members import class_members
 from goldfold.tasks.class_submission import class_choice_of
-from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
+from goldfold.tasks.image_decision import ImagePrediction
+from goldfold.tasks.row_images import RowImages
 
 if TYPE_CHECKING:
-    import torch
-
     from goldfold.ensemble.class_choice import ClassChoice
-    from goldfold.inference.predictor import Predictor
-    from goldfold.inference.views import View
     from goldfold.tasks.run_view import MemberSource, RunView
 
 MEASURES = ("precision", "recall", "f1", "auroc", "average_precision")
 
 
-class ClassImages(ImageDecision):
+class ClassImages(RowImages):
     """Blend and thresholds of class labels."""
 
     def __init__(self, choice: ClassChoice) -> None:
@@ -49,33 +46,14 @@ class ClassImages(ImageDecision):
         return len(self.choice.classes)
 
     @property
-    def whole_image(self) -> bool:
-        """Classes are of the whole image."""
-        return True
-
-    @property
-    def mirrored_outputs(self) -> int:
-        """A mirror image has the same classes."""
-        return 0
+    def sums_to_one(self) -> bool:
+        """Whether an image has exactly one class."""
+        return self.choice.exclusive
 
     @property
     def weights(self) -> Mapping[str, int]:
         """Weight of each member."""
         return self.choice.weights
-
-    def see(
-        self, predictor: Predictor, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]
-    ) -> NDArray[np.float32]:
-        """Return probabilities, (1, C)."""
-        from goldfold.inference.class_prediction import class_probabilities
-
-        return class_probabilities(predictor, pixels, self.choice.exclusive, [image_id])
-
-    def probability(self, output: Any, view: View, height: int, width: int) -> torch.Tensor:
-        """Return (N, C)."""
-        from goldfold.training.class_validation import class_probability
-
-        return class_probability(output, self.choice.exclusive)
 
     def decide(
         self, seen: Mapping[str, Sequence[NDArray[np.float32]]], pixels: NDArray[np.uint8]

@@ -11,18 +11,15 @@ from numpy.typing import NDArray
 
 from goldfold.ensemble.class_merge import rank_reference
 from goldfold.errors import InputError
-from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
+from goldfold.tasks.image_decision import ImagePrediction
+from goldfold.tasks.row_images import RowImages
 
 if TYPE_CHECKING:
-    import torch
-
     from goldfold.ensemble.number_choice import NumberChoice
-    from goldfold.inference.predictor import Predictor
-    from goldfold.inference.views import View
     from goldfold.tasks.run_view import MemberSource, RunView
 
 
-class NumberImages(ImageDecision):
+class NumberImages(RowImages):
     """Blend and cut points of grades, or the blend of numbers."""
 
     def __init__(self, choice: NumberChoice, outputs: int, *, sums_to_one: bool) -> None:
@@ -68,33 +65,14 @@ class NumberImages(ImageDecision):
         return self._outputs
 
     @property
-    def whole_image(self) -> bool:
-        """Numbers are of the whole image."""
-        return True
-
-    @property
-    def mirrored_outputs(self) -> int:
-        """A mirror image has the same number."""
-        return 0
+    def sums_to_one(self) -> bool:
+        """Whether outputs are probabilities of the grades."""
+        return self._sums_to_one
 
     @property
     def weights(self) -> Mapping[str, int]:
         """Weight of each member."""
         return self.choice.weights
-
-    def see(
-        self, predictor: Predictor, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]
-    ) -> NDArray[np.float32]:
-        """Return the output of the networks, (1, C) from 0 to 1."""
-        from goldfold.inference.class_prediction import class_probabilities
-
-        return class_probabilities(predictor, pixels, self._sums_to_one, [image_id])
-
-    def probability(self, output: Any, view: View, height: int, width: int) -> torch.Tensor:
-        """Return (N, C)."""
-        from goldfold.training.class_validation import class_probability
-
-        return class_probability(output, self._sums_to_one)
 
     def decide(
         self, seen: Mapping[str, Sequence[NDArray[np.float32]]], pixels: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-import pickle
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_bad_files_are_collected_in_order(workers: int, tmp_path: Path) -> None:
             assert header.height == place + 1
         else:
             assert str([*paths, tmp_path / "none.png"][place]) in str(header)
-    assert str(pickle.loads(pickle.dumps(headers[3]))) == str(headers[3])
+    assert str(copy.copy(headers[3])) == str(headers[3])
 
 
 def test_no_files() -> None:
