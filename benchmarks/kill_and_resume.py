@@ -76,7 +76,7 @@ class Moment:
 
 STEP = "goldfold.training.step:Step.take"
 SAVE_STATE = "goldfold.training.trainer:save_state"
-VALIDATE = "goldfold.training.trainer:validate"
+VALIDATE = "goldfold.training.validation:validate"
 MOMENTS = (
     Moment("before the first step", STEP),
     Moment("within the first epoch, no state yet", STEP, 2),
