@@ -164,7 +164,7 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
     times = []
     for _ in range(MEASURED_STEPS + 1):
         began = perf_counter()
-        step.take(batch, 0.0)
+        _ = step.take(batch, 0.0).moved  # waits for the device
         times.append(perf_counter() - began)
     network.eval()
     device = machine.device

@@ -13,6 +13,7 @@ from goldfold.training.batch import network_input
 from goldfold.training.batchnorm import has_batchnorm, reestimate_batchnorm
 from goldfold.training.device import Device
 from goldfold.training.loader import Batch
+from goldfold.training.step_result import StepResult
 
 STATISTICS_IMAGES = 512
 """Images from which the BatchNorm statistics of averaged weights are taken."""
@@ -43,10 +44,19 @@ class Averages:
         if swa_from is not None:
             self.by_name["swa"] = StochasticAverage(model)
 
-    def after_step(self, model: nn.Module) -> None:
-        """Take account of a step."""
+    def after_step(self, model: nn.Module, step: StepResult | None = None) -> None:
+        """Take account of a step.
+
+        Args:
+            model: with the weights after it.
+            step: what came of it, if it is not certain that the weights were changed.
+        """
         moving = self.by_name.get("ema")
-        if isinstance(moving, MovingAverage):
+        if not isinstance(moving, MovingAverage):
+            return
+        if step is not None and step.share is not None:
+            moving.update(model, step)
+        elif step is None or step.moved:
             moving.update(model)
 
     def end_of_epoch(self, model: nn.Module, epoch: int, epochs: int) -> None:

@@ -8,6 +8,9 @@ from copy import deepcopy
 import torch
 from torch import nn
 
+from goldfold.training.kept_buffers import by_dtype
+from goldfold.training.step_result import StepResult
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -19,14 +22,29 @@ class _Average:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = deepcopy(model).eval().requires_grad_(False)
+        self._ours = _Lists(self.model)
+        self._theirs = _Lists(model)
 
-    def _move(self, model: nn.Module, weight: float) -> None:
-        """Go from the average towards the model's weights by this share of the way."""
+    def _move(self, model: nn.Module, weight: float, share: torch.Tensor | None = None) -> None:
+        """Go from the average towards the model's weights by this share of the way.
+
+        Args:
+            model: whose weights.
+            weight: 0 to 1.
+            share: 0-dim, multiplies the weight on the device, where only that knows it.
+        """
+        if model is not self._theirs.model:
+            self._theirs = _Lists(model)
         with torch.no_grad():
-            ours, theirs = _floating(self.model), _floating(model)
-            torch._foreach_lerp_(ours, theirs, weight)
-            for own, other in zip(_whole(self.model), _whole(model), strict=True):
-                own.copy_(other)
+            for ours, theirs in zip(self._ours.floating, self._theirs.floating, strict=True):
+                if share is None:
+                    torch._foreach_lerp_(ours, theirs, weight)
+                else:  # there is no foreach kernel for a weight on the device
+                    way = torch._foreach_sub(theirs, ours)
+                    torch._foreach_mul_(way, share * weight)
+                    torch._foreach_add_(ours, way)
+            for ours, theirs in zip(self._ours.whole, self._theirs.whole, strict=True):
+                torch._foreach_copy_(ours, theirs)
 
     def _tensors(self, count: int) -> Tensors:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -48,19 +66,40 @@ class MovingAverage(_Average):
 
     Attributes:
         model: the average, in eval mode.
-        count: steps taken account of.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """Begin with the weights as they are; `decay` is in 0..1."""
         super().__init__(model)
-        self.decay, self.count = decay, 0
+        self.decay, self._count = decay, 0
+        self._last: StepResult | None = None
 
-    def update(self, model: nn.Module) -> None:
-        """Take account of the weights after a step."""
+    @property
+    def count(self) -> int:
+        """Steps taken account of; waits for the last one if need be."""
+        if self._last is not None:
+            self._count += self._last.moved
+            self._last = None
+        return self._count
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._count, self._last = count, None
+
+    def update(self, model: nn.Module, step: StepResult | None = None) -> None:
+        """Take account of the weights after a step.
+
+        Args:
+            model: whose weights.
+            step: what came of it, where that is not known yet; nothing is done if it did not move.
+        """
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        self._move(model, 1 - decay)
-        self.count += 1
+        if step is None:
+            self._move(model, 1 - decay)
+            self._count += 1
+        else:
+            self._move(model, 1 - decay, step.share)
+            self._last = step
 
     def state_tensors(self) -> Tensors:
         """Return everything that `load_state_tensors` needs."""
@@ -101,9 +140,21 @@ class StochasticAverage(_Average):
         self.count = self._load(tensors)
 
 
-def _floating(model: nn.Module) -> list[torch.Tensor]:
-    return [value for value in model.state_dict().values() if value.is_floating_point()]
+class _Lists:
+    """A model's weights and buffers as foreach kernels take them, each tensor once.
 
+    They are collected once: walking a state dict takes far longer than to queue the kernels.
 
-def _whole(model: nn.Module) -> list[torch.Tensor]:
-    return [value for value in model.state_dict().values() if not value.is_floating_point()]
+    Attributes:
+        model: whose they are.
+        floating: lists of floating tensors, one per dtype.
+        whole: lists of the others.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        # A weight that two layers share has two names, and must not move twice.
+        by_name = model.state_dict(keep_vars=True)
+        tensors = list({id(value): value for value in by_name.values()}.values())
+        self.floating = by_dtype(value for value in tensors if value.is_floating_point())
+        self.whole = by_dtype(value for value in tensors if not value.is_floating_point())

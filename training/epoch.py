@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from goldfold.errors import GoldfoldError
 from goldfold.progress import Task
 from goldfold.training.loader import Batch
-from goldfold.training.step import Step, StepResult
+from goldfold.training.step import Step
+from goldfold.training.step_result import StepResult
 
 
 @dataclass
@@ -57,7 +60,9 @@ class EpochPart:
         image_ids: names of images, by their numbers.
         most_skipped: steps in a row that may be skipped before GoldfoldError.
         whole: images of the n-th effective batch, over all ranks.
-        after_step: called after every step; may raise; the epoch then resumes from there.
+        after_step: called after every step with its result, the seconds it took, and the steps
+            whose results are not read yet; may raise. Once these are read the epoch can be resumed
+            from there.
     """
 
     epoch: int
@@ -66,7 +71,40 @@ class EpochPart:
     image_ids: Callable[[Any], list[str]]
     most_skipped: int
     whole: Callable[[int], int]
-    after_step: Callable[[StepResult, float], None]
+    after_step: Callable[[StepResult, float, UnreadSteps], None]
+
+
+class UnreadSteps:
+    """Steps that are queued on the device and not counted yet.
+
+    Attributes:
+        stop: whether a step that was read says that a rank was asked to stop.
+    """
+
+    def __init__(self, part: EpochPart, so_far: EpochSoFar) -> None:
+        """Take where they are counted."""
+        self.stop = False
+        self._part, self._so_far = part, so_far
+        self._steps: deque[tuple[StepResult, NDArray[np.int64]]] = deque()
+
+    def __len__(self) -> int:
+        """Return how many they are."""
+        return len(self._steps)
+
+    def append(self, result: StepResult, numbers: NDArray[np.int64]) -> None:
+        """Take a step and the numbers of its images."""
+        self._steps.append((result, numbers))
+
+    def read(self, leave: int = 0) -> None:
+        """Wait for the oldest and count them, until so many are left.
+
+        Raises:
+            GoldfoldError: too many steps in a row were not finite.
+        """
+        while len(self._steps) > leave:
+            result, numbers = self._steps.popleft()
+            self.stop = self.stop or result.stop
+            _count(self._so_far, result, self._part, numbers)
 
 
 def train_epoch(
@@ -78,7 +116,10 @@ def train_epoch(
     task: Task,
     shown: dict[str, object],
 ) -> None:
-    """Take the steps that are left of an epoch, keeping `so_far` right after each.
+    """Take the steps that are left of an epoch, and count them in `so_far`.
+
+    On a device that runs ahead a step is counted once the next one is queued, so that the device
+    never waits for this process; elsewhere at once.
 
     Args:
         step: how one is taken.
@@ -91,17 +132,19 @@ def train_epoch(
     Raises:
         GoldfoldError: too many steps in a row were not finite.
     """
+    unread = UnreadSteps(part, so_far)
     asked = time.perf_counter()
     for batch in batches:
         began = time.perf_counter()
-        number = so_far.step
+        number = so_far.step + len(unread)
         torch.manual_seed(_step_seed(part.seed, part.epoch, number))  # dropout and its kin
         result = step.take(batch, part.rate(number), whole=part.whole(number))
+        unread.append(result, batch.numbers)
+        unread.read(leave=1 if step.runs_ahead else 0)
         ended = time.perf_counter()
         so_far.rate = float(step.optimizer.param_groups[-1]["lr"])
         so_far.waited += began - asked
         so_far.seconds += ended - asked
-        _count(so_far, result, part, batch)
         task.advance(
             1,
             loss=so_far.loss,
@@ -110,10 +153,16 @@ def train_epoch(
             **shown,
         )
         asked = time.perf_counter()
-        part.after_step(result, ended - began)
+        part.after_step(result, ended - began, unread)
+    if unread:
+        began = time.perf_counter()
+        unread.read()
+        so_far.seconds += time.perf_counter() - began
 
 
-def _count(so_far: EpochSoFar, result: StepResult, part: EpochPart, batch: Batch) -> None:
+def _count(
+    so_far: EpochSoFar, result: StepResult, part: EpochPart, numbers: NDArray[np.int64]
+) -> None:
     """Add a step, or raise GoldfoldError if it was one skipped step too many."""
     so_far.step += 1
     if result.finite:
@@ -123,7 +172,7 @@ def _count(so_far: EpochSoFar, result: StepResult, part: EpochPart, batch: Batch
             so_far.images += result.images
         return
     so_far.skipped_in_a_row += 1
-    ids = part.image_ids(batch.numbers)
+    ids = part.image_ids(numbers)
     so_far.skipped.append({"step": so_far.step, "image_ids": ids})
     if so_far.skipped_in_a_row >= part.most_skipped:
         raise GoldfoldError(

@@ -79,6 +79,21 @@ def build_optimizer(
     )
 
 
+def begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give SGD's momenta their beginning, 0, in the step that first needs them.
+
+    PyTorch leaves them as they lie in memory if `found_inf` skips that step. From 0 the first
+    momentum is the gradient, as it is without this.
+    """
+    for group in optimizer.param_groups:
+        if not group.get("momentum"):
+            continue
+        for weight in group["params"]:
+            state = optimizer.state[weight] if weight.grad is not None else None
+            if state is not None and state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(weight.grad)
+
+
 def encoder_blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:
     """Return the weights of an encoder block by block, from the image on; each weight once.
 

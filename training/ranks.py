@@ -97,9 +97,19 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set in any rank."""
+        return self.any_of(flag)[0]
+
+    def any_of(self, *flags: bool) -> tuple[bool, ...]:
+        """Return for each flag whether it is set in any rank; they are exchanged together."""
         if self.world == 1:
-            return flag
-        return bool(self.sum_array(np.array([int(flag)], dtype=np.int64))[0])
+            return flags
+        sums = self.sum_array(np.array(flags, dtype=np.int64))
+        return tuple(bool(count) for count in sums)
+
+    def spread(self, flags: torch.Tensor) -> None:
+        """Set flags, 0 or 1 on the device, where they are set in any rank; a GPU is not awaited."""
+        if self.world > 1:
+            dist.all_reduce(flags, op=dist.ReduceOp.MAX)
 
     def broadcast_buffers(self, model: nn.Module) -> None:
         """Give all ranks the writer's BatchNorm statistics."""
@@ -113,15 +123,23 @@ class Ranks:
         if self.world > 1:
             self.any(False)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Return the network with averaged gradients, itself where it is alone."""
+    def wrap(self, network: nn.Module, model: nn.Module | None = None) -> nn.Module:
+        """Return the network with averaged gradients, itself where it is alone.
+
+        Args:
+            network: what is called.
+            model: the plain model inside, where the network is a compiled one: an image of
+                another size would be compiled for nothing.
+        """
         if self.world == 1:
-            return model
+            return network
         on_gpu = torch.cuda.is_available()
         return nn.parallel.DistributedDataParallel(
-            model,
+            network,
             device_ids=[self.local_rank] if on_gpu else None,
-            find_unused_parameters=has_idle_weights(model),
+            # Rank 0 writes its own statistics, and hands them out at the end of each epoch.
+            broadcast_buffers=False,
+            find_unused_parameters=has_idle_weights(network if model is None else model),
         )
 
     def synchronised(self, network: nn.Module, last: bool) -> AbstractContextManager[object]:

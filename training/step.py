@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -16,33 +15,18 @@ from goldfold.image_size import SizeLike
 from goldfold.training.augmentation.on_device import augment_on_device
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
+from goldfold.training.host_copy import runs_ahead
+from goldfold.training.kept_buffers import KeptBuffers
 from goldfold.training.loader import Batch
 from goldfold.training.memory import free_memory, is_out_of_memory
 from goldfold.training.mixing import Mixing
 from goldfold.training.networks.output import split_output
+from goldfold.training.optimizer import begin_momentum
 from goldfold.training.ranks import Ranks
+from goldfold.training.step_result import Outcome, ResultQueue, StepResult
 
 MOST_RESCALED = 20
 """Steps in a row in which a scaler may look for a scale: 65,536 has then become a sixteenth."""
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What came of a step.
-
-    Attributes:
-        loss_sum: summed over this rank's images.
-        images: how many they are.
-        gradient_norm: before clipping.
-        moved: whether the weights were changed.
-        finite: whether loss and gradient were, or a scaler is still looking for its scale.
-    """
-
-    loss_sum: float
-    images: int
-    gradient_norm: float
-    moved: bool
-    finite: bool
 
 
 class Step:
@@ -52,12 +36,16 @@ class Step:
     network in `parts` (gradient accumulation); where memory does not suffice the number of parts
     doubles and the effective batch stays what it was. BatchNorm sees one part at a time.
 
+    A GPU runs ahead: it decides by itself whether a step counts, and this process learns of it
+    when it looks at the result.
+
     Attributes:
         network: what is called: the model, or what wraps it (compiled, distributed).
         model: whose weights are trained.
         parts: forward passes a step.
         scaler: of the loss, where autocast is fp16.
         mixing: mixes images with classes, in pairs.
+        runs_ahead: whether the device decides and nobody waits for it.
     """
 
     def __init__(
@@ -74,9 +62,28 @@ class Step:
         network: nn.Module | None = None,
         image_size: SizeLike | None = None,
         mixing: Mixing | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        ahead: bool | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Take the parts; `image_size` is only needed where the device augments."""
+        """Take the parts.
+
+        Args:
+            model: whose weights are trained.
+            loss: of logits, masks and presence logits.
+            optimizer: its groups carry their highest rate.
+            device: where the model is.
+            gradient_clip: longest gradient.
+            parts: as above.
+            scaler: as above.
+            ranks: processes that train together.
+            network: as above.
+            image_size: needed where the device augments.
+            mixing: as above.
+            stopping: whether this process was asked to stop; all ranks learn of it with the result.
+            ahead: `runs_ahead`; None: wherever device and optimizer can.
+            say: takes a line about what had to be done differently.
+        """
         self.model, self.loss, self.optimizer, self.device = model, loss, optimizer, device
         self.network = network if network is not None else model
         self.gradient_clip, self.parts, self.scaler = gradient_clip, parts, scaler
@@ -84,12 +91,16 @@ class Step:
         self.image_size, self._say = image_size, say
         self.mixing = mixing
         self._learned = [p for p in model.parameters() if p.requires_grad]
-        self._statistics = list(model.buffers())
-        self._spare = [statistic.clone() for statistic in self._statistics]
+        self._buffers = KeptBuffers(model)
+        self._stopping = stopping
+        # A fused optimizer has kernels that leave everything as it is where `found_inf` is 1.
+        can = getattr(optimizer, "_step_supports_amp_scaling", False)
+        self.runs_ahead = (runs_ahead(device.device) if ahead is None else ahead) and can
+        self._results = ResultQueue(self._judge)
         self._rescaled = 0
 
     def take(self, batch: Batch, fraction: float, *, whole: int | None = None) -> StepResult:
-        """Train on one batch and return what came of it.
+        """Train on one batch and return what came of it, or will.
 
         A loss or gradient that is not finite changes nothing: no weight, no moment of the
         optimizer, no BatchNorm statistic.
@@ -104,8 +115,7 @@ class Step:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest"] * fraction
-        if self._statistics:
-            torch._foreach_copy_(self._spare, self._statistics)
+        self._buffers.keep()
         total = whole if whole is not None else len(batch)
         loss = self._forward_and_backward(batch, total)
         return self._move(loss, len(batch))
@@ -121,7 +131,7 @@ class Step:
                 self._more_parts(batch)
             # Outside the handler, as the error holds on to the tensors of the failed pass.
             self.optimizer.zero_grad(set_to_none=True)
-            self._restore_statistics()
+            self._buffers.put_back()
             free_memory(self.device)
 
     def _in_parts(self, batch: Batch, whole: int) -> torch.Tensor:
@@ -189,22 +199,64 @@ class Step:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._learned, self.gradient_clip)
-        # The one moment in a step when this process waits for the device.
-        value, length = torch.stack((loss.float(), norm.float())).tolist()
+        values = torch.stack((loss.float(), norm.float()))
+        return self._queue(values, images) if self.runs_ahead else self._decide(values, images)
+
+    def _decide(self, values: torch.Tensor, images: int) -> StepResult:
+        """Look at loss and gradient norm, then move or leave everything as it was."""
+        value, length = values.tolist()
         finite = math.isfinite(value) and math.isfinite(length)
-        finite = not self.ranks.any(not finite)
+        bad, stop = self.ranks.any_of(not finite, self._stopping())
         if self.scaler is not None:
-            self.scaler.step(self.optimizer)  # changes nothing where the gradient is not finite
-            self.scaler.update()
-            self._rescaled = 0 if finite else self._rescaled + 1
-        elif finite:
+            self._step_scaled(torch.tensor(float(bad), device=values.device))
+        elif not bad:
             self.optimizer.step()
-        if not finite:
+        if bad:
             self.optimizer.zero_grad(set_to_none=True)
-            self._restore_statistics()
+            self._buffers.put_back()
+        return StepResult(images, self._judge(value, length, bad, stop))
+
+    def _queue(self, values: torch.Tensor, images: int) -> StepResult:
+        """Let the device move, or leave everything as it was, without waiting for it."""
+        # What is not finite gives NaN if multiplied by 0, and NaN is not equal to 0.
+        flags = torch.full((2,), float(self._stopping()), device=values.device)
+        flags[0] = (values * 0.0).sum().ne(0.0)
+        self.ranks.spread(flags)
+        bad = flags[0]
+        if self.scaler is not None:
+            self._step_scaled(bad)
+        else:
+            self._step_unless(bad)
+        self._buffers.put_back_where(bad.bool())
+        return self._results.queue(images, torch.cat((values, flags)), share=1.0 - bad)
+
+    def _step_scaled(self, bad: torch.Tensor) -> None:
+        """Let the scaler skip the step and lower its scale where `bad` is 1, not 0."""
+        assert self.scaler is not None
+        begin_momentum(self.optimizer)
+        # A loss that is not finite counts, too, and what other ranks have found.
+        for found_inf in self.scaler._found_inf_per_device(self.optimizer).values():
+            found_inf.copy_(bad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _step_unless(self, bad: torch.Tensor) -> None:
+        """Move with the fused kernels, which do nothing where `bad` is 1, not 0."""
+        begin_momentum(self.optimizer)
+        optimizer: Any = self.optimizer  # reads both attributes as a GradScaler would set them
+        optimizer.grad_scale, optimizer.found_inf = None, bad
+        try:
+            optimizer.step()
+        finally:
+            del optimizer.grad_scale, optimizer.found_inf
+
+    def _judge(self, value: float, length: float, bad: bool, stop: bool) -> Outcome:
+        """Return the outcome; steps are judged in their order."""
+        if self.scaler is not None:
+            self._rescaled = self._rescaled + 1 if bad else 0
         searching = self.scaler is not None and math.isfinite(value)
         excused = searching and self._rescaled < MOST_RESCALED
-        return StepResult(value, images, length, moved=finite, finite=finite or excused)
+        return Outcome(value, length, moved=not bad, finite=not bad or excused, stop=stop)
 
     def _more_parts(self, batch: Batch) -> None:
         if self.ranks.world > 1:
@@ -223,10 +275,6 @@ class Step:
             f"out of memory: continuing with {size} images per pass and {self.parts} passes "
             f"per step; the effective batch stays {len(batch)}"
         )
-
-    def _restore_statistics(self) -> None:
-        if self._statistics:
-            torch._foreach_copy_(self._statistics, self._spare)
 
 
 def _split(count: int, parts: int) -> Sequence[slice]:

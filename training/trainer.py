@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from torch import nn
@@ -18,7 +18,7 @@ from goldfold.training.assembly import build_step, network_facts, prepare_model
 from goldfold.training.averages import Averages
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
 from goldfold.training.divergence import no_checkpoint, not_scored
-from goldfold.training.epoch import EpochPart, EpochSoFar, train_epoch
+from goldfold.training.epoch import EpochPart, EpochSoFar, UnreadSteps, train_epoch
 from goldfold.training.held_out import score_held_out
 from goldfold.training.history import (
     RAW,
@@ -41,7 +41,7 @@ from goldfold.training.state import (
     save_state,
     weights_digest,
 )
-from goldfold.training.step import StepResult
+from goldfold.training.step_result import StepResult
 from goldfold.training.tensorboard import Board, NoBoard, open_board
 from goldfold.training.validation import ValidationScore
 
@@ -237,19 +237,26 @@ class Trainer:
             after_step=self._after_step,
         )
 
-    def _after_step(self, result: StepResult, seconds: float) -> None:
-        if result.moved:
-            self.averages.after_step(self.model)
+    def _after_step(self, result: StepResult, seconds: float, unread: UnreadSteps) -> None:
+        self.averages.after_step(self.model, result)
         self.stop.observe(seconds)
-        self._stop_if_asked()
-        if monotonic() - self.state_written >= self.machine.mid_epoch_seconds:
+        alone = self.ranks.world == 1
+        asked = self.stop.exit_code != 0 if alone else unread.stop
+        due = monotonic() - self.state_written >= self.machine.mid_epoch_seconds
+        if asked or due:
+            unread.read()
+        if asked:
+            self._stop()
+        if due:
             self._save_state()
 
     def _stop_if_asked(self) -> None:
         """Save the state and raise Stopped, on all ranks if one was asked."""
+        if self.ranks.any(self.stop.exit_code != 0):
+            self._stop()
+
+    def _stop(self) -> NoReturn:
         code = self.stop.exit_code
-        if not self.ranks.any(code != 0):
-            return
         self._save_state()
         raise Stopped(
             f"{self.stop.reason}; {self.name} is saved after epoch {len(self.history)}, "

@@ -55,7 +55,10 @@ def step_of(model, cpu, loss=None, clip=1.0, **options):
 
 
 def part(
-    rate=lambda number: 0.1, most_skipped=1, after_step=lambda result, seconds: None, sizes=()
+    rate=lambda number: 0.1,
+    most_skipped=1,
+    after_step=lambda result, seconds, unread: None,
+    sizes=(),
 ):
     return EpochPart(
         epoch=1,
@@ -235,7 +238,7 @@ def test_an_epoch_goes_on_in_the_middle_bit_by_bit(cpu):
         step, so_far = step_of(model, cpu), EpochSoFar()
         for stop in [*stops, None]:
 
-            def after(result, seconds, stop=stop):
+            def after(result, seconds, unread, stop=stop):
                 if so_far.step == stop:
                     raise EnoughError
 
