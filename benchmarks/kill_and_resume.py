@@ -75,7 +75,7 @@ class Moment:
 
 
 STEP = "goldfold.training.step:Step.take"
-SAVE_STATE = "goldfold.training.trainer:save_state"
+SAVE_STATE = "goldfold.training.fold_files:save_state"
 VALIDATE = "goldfold.training.validation:validate"
 MOMENTS = (
     Moment("before the first step", STEP),
@@ -95,12 +95,12 @@ MOMENTS = (
            "goldfold.training.state:write_json", 2, after=True),
     Moment("an epoch is over", SAVE_STATE, 2, after=True),
     Moment("stage 1: all epochs are over, no result.json",
-           "goldfold.training.trainer:write_json"),
-    Moment("between the stages", "goldfold.training.trainer:write_json", after=True),
+           "goldfold.training.fold_files:write_json"),
+    Moment("between the stages", "goldfold.training.fold_files:write_json", after=True),
     Moment("within the first epoch of stage 2", STEP, 8, states="step"),
     Moment("within the last epoch of stage 2", STEP, 12),
     Moment("stage 2: all epochs are over, no result.json",
-           "goldfold.training.trainer:write_json", 2),
+           "goldfold.training.fold_files:write_json", 2),
     Moment("within the first epoch", STEP, 2, sent=signal.SIGTERM),
     Moment("within the second epoch", STEP, 4, sent=signal.SIGTERM),
     Moment("before a validation", VALIDATE, 2, sent=signal.SIGTERM),

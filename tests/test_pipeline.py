@@ -161,16 +161,16 @@ KILLS = {
         {"when": "before"},
     ),
     "the checkpoint stands, not the state": (
-        "goldfold.training.trainer:save_state",
+        "goldfold.training.fold_files:save_state",
         {"when": "before"},
     ),
     "the state's tensors stand, not state.json": (
         "goldfold.training.state:write_json",
         {"when": "before"},
     ),
-    "the first epoch of fold 0 is over": ("goldfold.training.trainer:save_state", {}),
+    "the first epoch of fold 0 is over": ("goldfold.training.fold_files:save_state", {}),
     "all epochs of fold 0 are over, without result.json": (
-        "goldfold.training.trainer:write_json",
+        "goldfold.training.fold_files:write_json",
         {"when": "before"},
     ),
     "in the second epoch of fold 1": (

@@ -20,6 +20,7 @@ from goldfold.errors import GoldfoldError, InputError, OutputError
 from goldfold.files import atomic_path, file_hash, read_json, write_json
 from goldfold.training.checkpoint_facts import check_facts, read_facts
 from goldfold.training.finite import RETRAIN, refuse_bad_weights
+from goldfold.training.host_copy import HostCopy
 from goldfold.training.networks.build import build_model
 from goldfold.training.weights_file import Shapes, read_weights, require_plausible_size
 
@@ -73,20 +74,26 @@ def rank(score: float, non_empty_score: float, epoch: int) -> Rank:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors atomically as .safetensors, on the CPU and contiguous.
+    """Write tensors atomically as .safetensors, wherever they are and however they are laid out.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    # Cloned, because safetensors refuses tensors that share memory.
-    layout = torch.contiguous_format
-    whole = {k: t.detach().cpu().clone(memory_format=layout) for k, t in tensors.items()}
+    write_tensors(path, HostCopy(tensors).wait())
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write the tensors of a `HostCopy` atomically as .safetensors.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     with atomic_path(path) as temporary:
         try:
             # The writer makes a file of its own, which nobody else may read.
             temporary.touch()
             mode = temporary.stat().st_mode
-            save_file(whole, temporary)
+            save_file(dict(tensors), temporary)
             with suppress(OSError):  # some drives have no modes
                 temporary.chmod(mode)
         except SafetensorError as error:  # its writer does not raise OSError
@@ -98,7 +105,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def save_checkpoint(
     folder: Path,
-    model: nn.Module,
+    copy: HostCopy,
     *,
     epoch: int,
     weights: str = "raw",
@@ -110,7 +117,7 @@ def save_checkpoint(
 
     Args:
         folder: where to; made if missing.
-        model: whose weights.
+        copy: of a model's state dict.
         epoch: finished epochs, from 1.
         weights: which: `raw`, or averages of them, `ema` or `swa`.
         score: validation metric.
@@ -123,8 +130,9 @@ def save_checkpoint(
         OutputError: the file cannot be written.
     """
     path = folder / f"{checkpoint_name(epoch, weights)}.safetensors"
-    refuse_bad_weights(model.state_dict(), f"{path} is not written")
-    save_tensors(path, model.state_dict())
+    tensors = copy.wait()
+    refuse_bad_weights(tensors, f"{path} is not written")
+    write_tensors(path, tensors)
     sha256 = file_hash(path)
     scores = {"score": score, "non_empty_score": non_empty_score}
     content = {"epoch": epoch, "weights": weights, **scores, "sha256": sha256, **facts}

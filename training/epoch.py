@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from goldfold.errors import GoldfoldError
 from goldfold.progress import Task
 from goldfold.training.loader import Batch
+from goldfold.training.ranks import Ranks
 from goldfold.training.step import Step
 from goldfold.training.step_result import StepResult
 
@@ -47,6 +48,15 @@ class EpochSoFar:
     def loss(self) -> float:
         """Mean loss over images."""
         return self.loss_sum / self.images if self.images else float("nan")
+
+
+def over_all_ranks(so_far: EpochSoFar, ranks: Ranks) -> EpochSoFar:
+    """Return an epoch with the loss and the images of all ranks; the rest is this one's."""
+    if ranks.world == 1:
+        return so_far
+    mine = np.array([so_far.loss_sum, so_far.images], dtype=np.float64)
+    loss_sum, images = ranks.sum_array(mine).tolist()
+    return replace(so_far, loss_sum=loss_sum, images=int(images))
 
 
 @dataclass(frozen=True)

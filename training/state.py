@@ -21,9 +21,10 @@ from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.files import read_json, write_json
-from goldfold.training.checkpoint import save_tensors
+from goldfold.training.checkpoint import write_tensors
 from goldfold.training.epoch import EpochSoFar
 from goldfold.training.finite import refuse_bad_weights
+from goldfold.training.host_copy import HostCopy
 
 Averages = Mapping[str, Any]
 """Averages of the weights by name: objects with state_tensors() and load_state_tensors()."""
@@ -63,24 +64,49 @@ class Trained:
     scaler: torch.amp.GradScaler | None = None
 
 
-def save_state(
-    folder: Path, trained: Trained, progressed: Progressed, made_from: dict[str, Any]
-) -> None:
+@dataclass(frozen=True)
+class StateCopy:
+    """A state as it is at one moment, in memory that nobody changes.
+
+    Attributes:
+        tensors: of weights, optimizer and averages.
+        content: of the .json, which names their `file`.
+    """
+
+    tensors: HostCopy
+    content: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls, trained: Trained, progressed: Progressed, made_from: Mapping[str, Any]
+    ) -> StateCopy:
+        """Copy what changes while the training goes on; a GPU is not waited for.
+
+        Args:
+            trained: model, optimizer, averages, scaler.
+            progressed: how far they have come.
+            made_from: what the training depends on.
+        """
+        tensors = {f"model.{key}": value for key, value in trained.model.state_dict().items()}
+        for index, values in trained.optimizer.state_dict()["state"].items():
+            for key, value in values.items():
+                if value is not None:  # the momentum before the first step
+                    tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
+        for kind, average in trained.averages.items():
+            for key, value in average.state_tensors().items():
+                tensors[f"average.{kind}.{key}"] = value
+        name = f"epoch-{progressed.epoch:04d}-step-{progressed.so_far.step:06d}.safetensors"
+        content = {**asdict(progressed), "file": name, "made_from": dict(made_from)}
+        if trained.scaler is not None:
+            content["scaler"] = trained.scaler.state_dict()
+        return cls(HostCopy(tensors), content)
+
+
+def save_state(folder: Path, state: StateCopy) -> None:
     """Write the tensors under a new name, then the .json that points at them, then tidy up."""
-    name = f"epoch-{progressed.epoch:04d}-step-{progressed.so_far.step:06d}.safetensors"
-    tensors = {f"model.{key}": value for key, value in trained.model.state_dict().items()}
-    for index, values in trained.optimizer.state_dict()["state"].items():
-        for key, value in values.items():
-            if value is not None:  # the momentum before the first step
-                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
-    for kind, average in trained.averages.items():
-        for key, value in average.state_tensors().items():
-            tensors[f"average.{kind}.{key}"] = value
-    save_tensors(folder / name, tensors)
-    content = {**asdict(progressed), "file": name, "made_from": made_from}
-    if trained.scaler is not None:
-        content["scaler"] = trained.scaler.state_dict()
-    write_json(folder / "state.json", content)
+    name = state.content["file"]
+    write_tensors(folder / name, state.tensors.wait())
+    write_json(folder / "state.json", state.content)
     for old in folder.glob("epoch-*.safetensors"):
         if old.name != name:
             old.unlink(missing_ok=True)

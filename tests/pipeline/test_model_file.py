@@ -25,6 +25,7 @@ from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.pipeline.model_folder import read_model
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
+from goldfold.training.host_copy import HostCopy
 from goldfold.training.networks.build import build_model
 from goldfold.training.resize import resize_image
 
@@ -86,7 +87,7 @@ def whole(tmp_path_factory):
         network.head.bias -= network(seen).median()
     made = save_checkpoint(
         folder / "model" / "weights",
-        network,
+        HostCopy(network.state_dict()),
         epoch=1,
         score=0.5,
         non_empty_score=0.1,

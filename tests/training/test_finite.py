@@ -15,6 +15,7 @@ from goldfold.training.checkpoint import list_checkpoints, load_model, save_chec
 from goldfold.training.class_validation import LabelledImages, validate_classes
 from goldfold.training.device import Device
 from goldfold.training.finite import bad_tensors, finite_images
+from goldfold.training.host_copy import HostCopy
 from goldfold.training.networks.build import build_model
 from goldfold.training.probability import levels_at_size, quantise
 from goldfold.training.ranks import Ranks
@@ -143,7 +144,7 @@ def small_network():
 
 def save(folder, model):
     how = {"epoch": 1, "score": 0.9, "non_empty_score": 0.5}
-    return save_checkpoint(folder / "checkpoints", model, **how, facts=FACTS)
+    return save_checkpoint(folder / "checkpoints", HostCopy(model.state_dict()), **how, facts=FACTS)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

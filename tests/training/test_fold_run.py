@@ -21,6 +21,7 @@ from goldfold.errors import GoldfoldError, InputError, NotFiniteError, OutputErr
 from goldfold.files import read_json
 from goldfold.locks import locked_folder
 from goldfold.settings import ModelSettings, StageSettings
+from goldfold.training import fold_files as fold_files_module
 from goldfold.training import fold_run as fold_run_module
 from goldfold.training import state as state_module
 from goldfold.training import trainer as trainer_module
@@ -249,7 +250,7 @@ def test_stopped_at_any_step(tmp_path, data, unbroken, at):
 @pytest.mark.parametrize("place", ["write_history", "save_state", "keep_best", "write_json"])
 def test_stopped_before_each_thing_that_is_written(tmp_path, data, unbroken, place):
     """Whichever of the writes is not reached, the next start makes good for it."""
-    whole = getattr(trainer_module, place)
+    whole = getattr(fold_files_module, place)
     calls = []
 
     def throw(*arguments):
@@ -259,7 +260,7 @@ def test_stopped_before_each_thing_that_is_written(tmp_path, data, unbroken, pla
         return whole(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, place, throw)
+        patch.setattr(fold_files_module, place, throw)
         with pytest.raises(StoppedError):
             train(tmp_path, data)
     train(tmp_path, data)
@@ -307,7 +308,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_fold_run as t
-from goldfold.training import trainer
+from goldfold.training import fold_files
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -323,7 +324,7 @@ progress = None
 if place.isdecimal():
     progress = Killer()
 else:  # the checkpoint stands, the state does not
-    trainer.save_state = die
+    fold_files.save_state = die
 t.torch.set_num_threads(1)
 cache = t.ImageCache(Path(cache_folder), cache_name)
 t.train(Path(folder), t.fold_data(cache, t.json.loads(texts)), progress=progress, workers=2)
@@ -356,29 +357,33 @@ LONG = STAGE.model_copy(update={"epochs": 6})
 
 def stand_still(patch):
     """Let a second pass on the training's clock with every epoch, and none in between."""
-    now, whole = [0.0], trainer_module.write_history
+    now, whole = [0.0], fold_files_module.FoldFiles.write_history
 
-    def written(*arguments):
+    def given(*arguments):
         whole(*arguments)
         now[0] += 1.0
 
-    patch.setattr(trainer_module, "write_history", written)
-    patch.setattr(trainer_module, "monotonic", lambda: now[0])
+    patch.setattr(fold_files_module.FoldFiles, "write_history", given)
+    patch.setattr(fold_files_module, "monotonic", lambda: now[0])
 
 
 def test_a_state_is_written_only_when_the_last_is_old_enough(tmp_path, data, monkeypatch):
     stand_still(monkeypatch)
     written = []
-    monkeypatch.setattr(trainer_module, "save_state", lambda *given: written.append(given[2]))
+
+    def save(folder, copy):
+        written.append((copy.content["epoch"], copy.content["finished"]))
+
+    monkeypatch.setattr(fold_files_module, "save_state", save)
     train(tmp_path / "often", data, stage=LONG, state_seconds=0)
-    assert [(one.epoch, one.finished) for one in written[-2:]] == [(5, False), (6, True)]
-    assert [one.epoch for one in written] == [1, 2, 3, 4, 5, 6]
+    assert written[-2:] == [(5, False), (6, True)]
+    assert [epoch for epoch, _ in written] == [1, 2, 3, 4, 5, 6]
     written.clear()
     train(tmp_path / "seldom", data, stage=LONG, state_seconds=2)
-    assert [one.epoch for one in written] == [2, 4, 6]
+    assert [epoch for epoch, _ in written] == [2, 4, 6]
     written.clear()
     train(tmp_path / "never", data, stage=LONG, state_seconds=1e9)
-    assert [(one.epoch, one.finished) for one in written] == [(6, True)]
+    assert written == [(6, True)]
 
 
 @pytest.fixture(scope="module")
@@ -438,14 +443,14 @@ def test_a_checkpoint_that_is_not_among_the_best_is_not_written(tmp_path, data, 
         value = next(scores)
         return ValidationScore(value, 127, value, 0.0)
 
-    whole, written = trainer_module.save_checkpoint, []
+    whole, written = fold_files_module.save_checkpoint, []
 
     def save(*arguments, **keywords):
         written.append(keywords["epoch"])
         return whole(*arguments, **keywords)
 
     monkeypatch.setattr(validation_module, "validate", score)
-    monkeypatch.setattr(trainer_module, "save_checkpoint", save)
+    monkeypatch.setattr(fold_files_module, "save_checkpoint", save)
     train(tmp_path, data, stage=LONG)
     assert written == [1, 2, 4, 5]  # of equals the later epoch is the better one
     assert [c.epoch for c in list_checkpoints(tmp_path)] == [5, 2]
@@ -502,7 +507,7 @@ def test_a_training_that_goes_on_needs_no_published_weights(tmp_path, data, monk
 
 
 def test_a_training_whose_checkpoints_vanish(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(trainer_module, "keep_best", lambda *_: [])
+    monkeypatch.setattr(fold_files_module, "keep_best", lambda *_: [])
     stage = STAGE.model_copy(update={"epochs": 1})
     with pytest.raises(GoldfoldError, match="has no checkpoint; train it with --overwrite"):
         train(tmp_path, data, stage=stage)

@@ -10,6 +10,7 @@ from goldfold.training.epoch import EpochSoFar
 from goldfold.training.optimizer import build_optimizer
 from goldfold.training.state import (
     Progressed,
+    StateCopy,
     Trained,
     load_last_weights,
     load_state,
@@ -36,7 +37,10 @@ def step(model, optimizer, seed):
 def test_a_training_that_is_put_back_goes_on_bit_by_bit(tmp_path):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, Trained(model, optimizer), Progressed(1, [{"loss": 0.5}]), {"seed": 0})
+    save_state(
+        tmp_path,
+        StateCopy.of(Trained(model, optimizer), Progressed(1, [{"loss": 0.5}]), {"seed": 0}),
+    )
     other, other_optimizer = network(seed=9)
     assert load_state(tmp_path, Trained(other, other_optimizer)) == Progressed(1, [{"loss": 0.5}])
     for seed in (2, 3):
@@ -49,7 +53,7 @@ def test_a_training_that_is_put_back_goes_on_bit_by_bit(tmp_path):
 def test_moments_are_laid_out_in_memory_as_the_weights_are(tmp_path):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, optimizer), Progressed(1, []), {}))
     other, other_optimizer = network()
     load_state(tmp_path, Trained(other, other_optimizer))
     for weight in other.parameters():
@@ -60,7 +64,7 @@ def test_weights_without_a_gradient_have_no_state(tmp_path):
     model, optimizer = network()
     model[0].weight.requires_grad_(False)
     step(model, optimizer, 1)
-    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, optimizer), Progressed(1, []), {}))
     other, other_optimizer = network()
     load_state(tmp_path, Trained(other, other_optimizer))
     assert other.get_parameter("0.weight") not in other_optimizer.state
@@ -70,7 +74,9 @@ def test_only_the_last_state_is_kept_and_says_what_it_was_made_from(tmp_path):
     model, optimizer = network()
     assert read_made_from(tmp_path / "state.json") is None
     for epoch in (1, 2):
-        save_state(tmp_path, Trained(model, optimizer), Progressed(epoch, []), {"seed": 5})
+        save_state(
+            tmp_path, StateCopy.of(Trained(model, optimizer), Progressed(epoch, []), {"seed": 5})
+        )
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["epoch-0002-step-000000.safetensors", "state.json"]
     assert read_made_from(tmp_path / "state.json") == {"seed": 5}
@@ -80,7 +86,7 @@ def test_only_the_last_state_is_kept_and_says_what_it_was_made_from(tmp_path):
 def test_a_damaged_state_is_named_with_the_way_out(tmp_path, fault):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, optimizer), Progressed(1, []), {}))
     file = tmp_path / "epoch-0001-step-000000.safetensors"
     if fault == "gone":
         file.unlink()
@@ -103,7 +109,7 @@ def test_the_scale_of_the_loss_is_put_back(tmp_path):
         scaler.scale(model(image).square().mean()).backward()
         scaler.step(optimizer)
         scaler.update()
-    save_state(tmp_path, Trained(model, optimizer, {}, scaler), Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, optimizer, {}, scaler), Progressed(1, []), {}))
     other = torch.amp.GradScaler("cpu")
     load_state(tmp_path, Trained(model, optimizer, {}, other))
     assert other.state_dict() == scaler.state_dict()
@@ -113,7 +119,7 @@ def test_the_scale_of_the_loss_is_put_back(tmp_path):
 def test_a_state_without_a_scale_begins_with_a_new_one(tmp_path):
     model, optimizer = network()
     step(model, optimizer, 1)
-    save_state(tmp_path, Trained(model, optimizer), Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, optimizer), Progressed(1, []), {}))
     assert "scaler" not in json.loads((tmp_path / "state.json").read_text())
     scaler = torch.amp.GradScaler("cpu")
     load_state(tmp_path, Trained(model, optimizer, {}, scaler))
@@ -122,7 +128,7 @@ def test_a_state_without_a_scale_begins_with_a_new_one(tmp_path):
 
 def test_a_removed_state_leaves_nothing_and_may_be_removed_twice(tmp_path):
     model, optimizer = network()
-    save_state(tmp_path / "state", Trained(model, optimizer), Progressed(1, []), {})
+    save_state(tmp_path / "state", StateCopy.of(Trained(model, optimizer), Progressed(1, []), {}))
     for _ in range(2):
         remove_state(tmp_path / "state")
         assert list(tmp_path.iterdir()) == []
@@ -145,7 +151,7 @@ def test_the_place_in_an_epoch_comes_back(tmp_path):
     skipped = [{"step": 2, "image_ids": ["a", "b"]}]
     so_far = EpochSoFar(3, 1.25, 12, 0.5, 0.1, 0.01, skipped, 1)
     there = Progressed(4, [{"loss": 0.5}], so_far, parts=4, on_device=True, goal=6)
-    save_state(tmp_path, Trained(model, optimizer), there, {})
+    save_state(tmp_path, StateCopy.of(Trained(model, optimizer), there, {}))
     assert load_state(tmp_path, Trained(model, optimizer)) == there
 
 
@@ -155,7 +161,7 @@ def test_averages_come_back_and_last_weights_are_found(tmp_path):
     step(model, optimizer, 1)
     average.update(model)
     trained = Trained(model, optimizer, {"ema": average})
-    save_state(tmp_path, trained, Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(trained, Progressed(1, []), {}))
     other, other_optimizer = network(seed=9)
     again = MovingAverage(other, 0.9)
     load_state(tmp_path, Trained(other, other_optimizer, {"ema": again}))
@@ -170,8 +176,8 @@ def test_averages_come_back_and_last_weights_are_found(tmp_path):
 def test_momentum_before_the_first_step_is_nothing_to_save(tmp_path):
     model, _ = network()
     sgd = build_optimizer(model, name="sgd", learning_rate=0.1, weight_decay=0)
-    save_state(tmp_path, Trained(model, sgd), Progressed(0, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, sgd), Progressed(0, []), {}))
     load_state(tmp_path, Trained(model, sgd))
     step(model, sgd, 1)
-    save_state(tmp_path, Trained(model, sgd), Progressed(1, []), {})
+    save_state(tmp_path, StateCopy.of(Trained(model, sgd), Progressed(1, []), {}))
     load_state(tmp_path, Trained(model, sgd))
