@@ -163,7 +163,6 @@ def build_step(
         scaler=machine.device.scaler(),
         ranks=machine.ranks,
         network=machine.ranks.wrap(called),
-        image_size=stage.crop_size or stage.image_size,
         mixing=Mixing(stage.mixup, stage.cutmix) if stage.mixup or stage.cutmix else None,
         say=say,
     )

@@ -13,9 +13,9 @@ from goldfold.errors import NotFiniteError, Stopped
 from goldfold.files import write_json
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
-from goldfold.settings_augmentation import recipe_of
 from goldfold.training.assembly import build_step, network_facts, prepare_model
 from goldfold.training.averages import Averages
+from goldfold.training.batches import EpochBatches
 from goldfold.training.checkpoint import is_among_best, keep_best, rank, save_checkpoint
 from goldfold.training.divergence import no_checkpoint, not_scored
 from goldfold.training.epoch import EpochPart, EpochSoFar, train_epoch
@@ -30,7 +30,7 @@ from goldfold.training.history import (
     validations_without_gain,
     write_history,
 )
-from goldfold.training.loader import Batch, Look, iterate_batches
+from goldfold.training.loader import Batch
 from goldfold.training.networks.freezing import set_training_mode
 from goldfold.training.runtime import Machine
 from goldfold.training.stage_plan import StagePlan, plateau_factor
@@ -48,9 +48,6 @@ from goldfold.training.validation import ValidationScore
 if TYPE_CHECKING:
     from goldfold.training.fold_folder import FoldRun
     from goldfold.training.fold_run import FoldData
-
-MOST_WAITING = 0.1
-"""Share of its time that a GPU may wait for batches before it augments them itself."""
 
 
 class Trainer:
@@ -85,12 +82,10 @@ class Trainer:
         self.averages = Averages(self.model, stage.ema, stage.swa_from)
         self.history: list[Row] = []
         self.so_far = EpochSoFar()
-        # The device changes images and masks together; classes have none.
-        self.on_device = False if data.per_image else machine.augments_on_device
-        lacking = recipe_of(stage.augmentation).only_on_cpu
-        if lacking and self.on_device is not False:
-            self.on_device = False
-            self._say(f"{self.name}: augmenting on the CPU, as the GPU path has no {lacking}")
+        self.batches = EpochBatches(
+            self.images, stage, run.seed, machine, lambda text: self._say(f"{self.name}: {text}")
+        )
+        self.step.release = self.batches.release
         self.state_epoch, self.state_written = 0, monotonic()
         self.goal: int | None = None
         self.plan = self._plan()
@@ -122,7 +117,7 @@ class Trainer:
         self.history, self.so_far = list(progressed.history), progressed.so_far
         self.step.parts = progressed.parts
         if progressed.on_device is not None:
-            self.on_device = progressed.on_device
+            self.batches.on_device = progressed.on_device
         self.state_epoch = progressed.epoch
         self.goal = len(self.history) + extend_epochs if extend_epochs else progressed.goal
         self.plan = self._plan()
@@ -202,21 +197,12 @@ class Trainer:
                 validation_seconds=monotonic() - began,
             )
         )
-        self._choose_where_to_augment()
         self.so_far = EpochSoFar()
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         """Yield this rank's shares of the epoch's batches from the next step on."""
         shares = [self.ranks.share(b) for b in self.plan.batches(epoch)[self.so_far.step :]]
-        look = Look(
-            recipe_of(self.stage.augmentation),
-            self.run.seed,
-            epoch,
-            self.stage.crop_size,
-            bool(self.on_device),
-        )
-        pin = self.machine.device.device.type == "cuda"
-        return iterate_batches(self.images, shares, look, workers=self.machine.workers, pin=pin)
+        return self.batches.of(epoch, shares)
 
     def _part(self, epoch: int) -> EpochPart:
         sizes = [len(batch) for batch in self.plan.batches(epoch)]
@@ -264,17 +250,6 @@ class Trainer:
         mine = np.array([so_far.loss_sum, so_far.images], dtype=np.float64)
         loss_sum, images = self.ranks.sum_array(mine).tolist()
         return EpochSoFar(**{**vars(so_far), "loss_sum": loss_sum, "images": int(images)})
-
-    def _choose_where_to_augment(self) -> None:
-        """Let the GPU augment from the next epoch on if it waited too much in this one."""
-        if self.on_device is not None:
-            return
-        waiting = self.so_far.waited / max(self.so_far.seconds, 1e-9)
-        self.on_device = self.ranks.any(waiting > MOST_WAITING)
-        where = "on the GPU" if self.on_device else "on the CPU"
-        self._say(
-            f"{self.name}: the GPU waited {waiting:.0%} of the first epoch; augmenting {where}"
-        )
 
     # --- validation -----------------------------------------------------------------------------
 
@@ -327,9 +302,7 @@ class Trainer:
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's first batches again, for BatchNorm statistics of averaged weights."""
         count = self.averages.statistics_batches(self.plan.effective_batch)
-        look = Look(recipe_of(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
-        batches = self.plan.batches(epoch)[:count]
-        return iterate_batches(self.images, batches, look, workers=self.machine.workers)
+        return self.batches.of(epoch, self.plan.batches(epoch)[:count])
 
     # --- what is written ------------------------------------------------------------------------
 
@@ -354,7 +327,7 @@ class Trainer:
                 self.history,
                 self.so_far,
                 self.step.parts,
-                self.on_device,
+                self.batches.on_device,
                 self.goal,
                 finished,
             )
