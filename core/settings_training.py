@@ -280,7 +280,7 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     """Compute activations twice instead of storing them: less memory, about a third slower."""
     augment_on: Literal["auto", "cpu", "device"] = "auto"
-    """Where images are augmented; `auto` measures where there is a GPU."""
+    """Where images are augmented; `auto` takes a GPU where it can."""
     stop_after_skipped: Annotated[int, Field(ge=1)] = 10
     """Steps in a row whose loss is not finite before the training stops."""
     tensorboard: bool = False

@@ -164,7 +164,6 @@ def build_step(
         ranks=machine.ranks,
         network=machine.ranks.wrap(called, model),
         stopping=lambda: machine.stop.exit_code != 0,
-        image_size=stage.crop_size or stage.image_size,
         mixing=Mixing(stage.mixup, stage.cutmix) if stage.mixup or stage.cutmix else None,
         say=say,
     )

@@ -108,4 +108,5 @@ class Averages:
 
 def _inputs(batches: Iterable[Batch], device: Device) -> Iterator[torch.Tensor]:
     for batch in batches:
-        yield network_input(batch.images, device.device, channels_last=device.channels_last)
+        images, _ = batch.on(device.device)
+        yield network_input(images, device.device, channels_last=device.channels_last)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.folds.fold_view import Fold
-from goldfold.training.cache import ImageCache
+from goldfold.training.augmentation.packed import MaskKind
+from goldfold.training.image_cache import ImageCache
 
 Pixels = NDArray[np.uint8]
 Targets = NDArray[np.uint8] | NDArray[np.float32]
@@ -77,6 +78,17 @@ class TrainingImages:
         assert self.pseudo is not None
         return self.pseudo.cache.image(int(self.pseudo.rows[beyond]))
 
+    @property
+    def mask_kind(self) -> MaskKind:
+        """What is moved together with the pixels."""
+        if self.labels is not None:
+            return "none"
+        return "classes" if self.classes_per_pixel else "coverage"
+
+    def is_soft(self, number: int) -> bool:
+        """Return whether a mask is coverage of 0 to 255, not 0 or 1, nor of class numbers."""
+        return number >= len(self.rows) and self.mask_kind == "coverage"
+
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.
 
@@ -89,7 +101,7 @@ class TrainingImages:
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None
-        return self.pseudo.masks[beyond], not self.classes_per_pixel
+        return self.pseudo.masks[beyond], self.is_soft(number)
 
     def targets(self, numbers: NDArray[np.int64], masks: list[Pixels]) -> Targets:
         """Return what a batch of these images is to be: its masks, or (N, 1, C) in 255ths."""

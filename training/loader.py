@@ -20,9 +20,13 @@ from numpy.typing import NDArray
 from goldfold.augmentation_levels import Recipe
 from goldfold.image_size import SizeLike
 from goldfold.training.augmentation.changes import Draw, draw
+from goldfold.training.augmentation.on_device import augment_on_device
+from goldfold.training.augmentation.packed import PackedDraws
+from goldfold.training.augmentation.packing import Arrays, pack_draws
 from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.images import TrainingImages
 from goldfold.training.opencv_threads import one_opencv_thread
+from goldfold.training.resident import ResidentImages
 
 Pixels = NDArray[np.uint8] | torch.Tensor
 
@@ -33,16 +37,17 @@ class Batch:
 
     Several masks per image are (N, C, H, W). Masks are coverage, 0 to 255. Classes are masks of one
     row with a pixel each, (N, 1, C), and so are numbers, as float32. Images and masks are arrays,
-    or tensors in pinned memory. With `draws` they are still as the cache has them, and the device
-    augments them. Where each pixel has exactly one of `classes`, masks are (N, H, W) of their
-    numbers, 255 for pixels without one.
+    or tensors in pinned memory or on a device. With `draws` they are still as the cache has them,
+    and `on` augments them; those that are `resident` on the device are None. Where each pixel has
+    exactly one of `classes`, masks are (N, H, W) of their numbers, 255 for pixels without one.
     """
 
-    images: Pixels
-    masks: Pixels | NDArray[np.float32]
+    images: Pixels | None
+    masks: Pixels | NDArray[np.float32] | None
     numbers: NDArray[np.int64]
-    draws: tuple[Draw, ...] | None = None
+    draws: PackedDraws | None = None
     classes: int = 0
+    resident: ResidentImages | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -50,15 +55,57 @@ class Batch:
 
     def pinned(self) -> Batch:
         """Return the batch in memory that a GPU reads by itself, while this process continues."""
-        images, masks = torch.as_tensor(self.images), torch.as_tensor(self.masks)
-        return replace(self, images=images.pin_memory(), masks=masks.pin_memory())
+        return self._changed(torch.Tensor.pin_memory)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; from pinned memory nobody waits for that."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Return what a device holds of the batch."""
+        of_draws = None if self.draws is None else self.draws.buffer
+        parts = (self.images, self.masks, of_draws)
+        return [part for part in parts if isinstance(part, torch.Tensor)]
 
     def part(self, places: slice) -> Batch:
         """Return some images of the batch."""
-        draws = None if self.draws is None else self.draws[places]
-        return Batch(
-            self.images[places], self.masks[places], self.numbers[places], draws, self.classes
+        return replace(
+            self,
+            images=None if self.images is None else self.images[places],
+            masks=None if self.masks is None else self.masks[places],
+            numbers=self.numbers[places],
+            draws=None if self.draws is None else self.draws.part(places),
         )
+
+    def on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and masks on the device, augmented if they were not yet.
+
+        What the batch has already on the device is returned as it is, so it must not be changed.
+        """
+        batch = self.to(device)
+        images, masks = batch.images, batch.masks
+        if batch.draws is not None:
+            moved = None if batch.draws.masks == "none" or masks is None else _tensor(masks)
+            if batch.resident is not None:
+                images, moved = batch.resident.take(batch.draws, batch.numbers)
+            images, moved = augment_on_device(_tensor(images), moved, batch.draws)
+            masks = masks if moved is None else moved
+        return _tensor(images), _tensor(masks)
+
+    def _changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """Return the batch with every array changed, as a tensor."""
+        images, masks = (
+            None if array is None else change(torch.as_tensor(array))
+            for array in (self.images, self.masks)
+        )
+        draws = None if self.draws is None else self.draws.changed(change)
+        return replace(self, images=images, masks=masks, draws=draws)
+
+
+def _tensor(array: Pixels | NDArray[np.float32] | None) -> torch.Tensor:
+    """Return what a batch on a device holds, which is a tensor there."""
+    assert isinstance(array, torch.Tensor)
+    return array
 
 
 @dataclass(frozen=True)
@@ -79,6 +126,7 @@ def iterate_batches(
     *,
     workers: int,
     pin: bool = False,
+    resident: ResidentImages | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches in order, augmented, while threads make the next ones.
 
@@ -88,10 +136,16 @@ def iterate_batches(
         look: augmentation.
         workers: threads; 0 works in the caller's.
         pin: put the batches into pinned memory, for a GPU.
+        resident: where the device that augments has the images; batches then only name them.
     """
 
     def make(numbers: NDArray[np.int64]) -> Batch:
-        batch = _raw(images, numbers, look) if look.on_device else _looked(images, numbers, look)
+        if not look.on_device:
+            batch = _looked(images, numbers, look)
+        elif resident is not None and resident.held:
+            batch = _named(resident, numbers, look)
+        else:
+            batch = _raw(images, numbers, look)
         return batch.pinned() if pin else batch
 
     if workers == 0:
@@ -131,18 +185,49 @@ def _coverage(images: TrainingImages, mask: NDArray[np.uint8], soft: bool) -> ND
 
 def _raw(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batch:
     """Return a batch that the device augments: pixels of the cache, and what will happen."""
-    pixels, masks, draws = [], [], []
-    for number in numbers.tolist():
+    draws = _draws(images, numbers, look)
+    pixels = np.stack([images.pixels(number) for number in numbers.tolist()])
+    packed = _packed(images, numbers, draws, look)
+    if packed.masks == "none":
+        return Batch(pixels, images.targets(numbers, []), numbers, packed)
+    masks = []
+    for number, changes in zip(numbers.tolist(), draws, strict=True):
         mask, soft = images.mask(number)
-        image = images.pixels(number)
-        pixels.append(image)
-        key = images.key(number)
-        draws.append(
-            draw(look.recipe, look.seed, look.epoch, key, size=image.shape[:2], crop=look.crop)
-        )
-        mask = traded(mask, draws[-1], images.mirror, classes=images.classes_per_pixel > 0)
+        mask = traded(mask, changes, images.mirror, classes=images.classes_per_pixel > 0)
         masks.append(_coverage(images, mask, soft))
-    return Batch(np.stack(pixels), np.stack(masks), numbers, tuple(draws), images.classes_per_pixel)
+    return Batch(pixels, np.stack(masks), numbers, packed, images.classes_per_pixel)
+
+
+def _named(resident: ResidentImages, numbers: NDArray[np.int64], look: Look) -> Batch:
+    """Return a batch of images that the device has: their places there, and what will happen."""
+    images = resident.images
+    draws = _draws(images, numbers, look)
+    packed = _packed(images, numbers, draws, look, resident.request(numbers, draws))
+    targets = images.targets(numbers, []) if packed.masks == "none" else None
+    return Batch(None, targets, numbers, packed, images.classes_per_pixel, resident)
+
+
+def _draws(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> list[Draw]:
+    size, keys = images.cache.image_size, map(images.key, numbers.tolist())
+    return [draw(look.recipe, look.seed, look.epoch, k, size=size, crop=look.crop) for k in keys]
+
+
+def _packed(
+    images: TrainingImages,
+    numbers: NDArray[np.int64],
+    draws: Sequence[Draw],
+    look: Look,
+    further: Arrays | None = None,
+) -> PackedDraws:
+    size = images.cache.image_size
+    return pack_draws(
+        draws,
+        size,
+        look.crop or size,
+        masks=images.mask_kind,
+        soft=[images.is_soft(number) for number in numbers.tolist()],
+        further=further,
+    )
 
 
 def _ahead(

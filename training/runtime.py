@@ -37,13 +37,6 @@ class Machine:
     state_seconds: float = STATE_SECONDS
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
 
-    @property
-    def augments_on_device(self) -> bool | None:
-        """Whether the device augments; None: that is measured in the first epoch."""
-        if self.settings.augment_on == "auto":
-            return None if self.device.device.type == "cuda" else False
-        return self.settings.augment_on == "device"
-
     @classmethod
     def choose(cls, settings: TrainingSettings, workers: int, stop: StopRequest) -> Machine:
         """Return this machine: its fastest device, and the other processes under torchrun.

@@ -11,8 +11,6 @@ import torch
 from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError
-from goldfold.image_size import SizeLike
-from goldfold.training.augmentation.on_device import augment_on_device
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 from goldfold.training.host_copy import runs_ahead
@@ -46,6 +44,7 @@ class Step:
         scaler: of the loss, where autocast is fp16.
         mixing: mixes images with classes, in pairs.
         runs_ahead: whether the device decides and nobody waits for it.
+        release: gives memory back that is not needed; returns whether there was any.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class Step:
         scaler: torch.amp.GradScaler | None = None,
         ranks: Ranks | None = None,
         network: nn.Module | None = None,
-        image_size: SizeLike | None = None,
         mixing: Mixing | None = None,
         stopping: Callable[[], bool] = lambda: False,
         ahead: bool | None = None,
@@ -78,7 +76,6 @@ class Step:
             scaler: as above.
             ranks: processes that train together.
             network: as above.
-            image_size: needed where the device augments.
             mixing: as above.
             stopping: whether this process was asked to stop; all ranks learn of it with the result.
             ahead: `runs_ahead`; None: wherever device and optimizer can.
@@ -88,8 +85,9 @@ class Step:
         self.network = network if network is not None else model
         self.gradient_clip, self.parts, self.scaler = gradient_clip, parts, scaler
         self.ranks = ranks if ranks is not None else Ranks()
-        self.image_size, self._say = image_size, say
+        self._say = say
         self.mixing = mixing
+        self.release: Callable[[], bool] = lambda: False
         self._learned = [p for p in model.parameters() if p.requires_grad]
         self._buffers = KeptBuffers(model)
         self._stopping = stopping
@@ -128,7 +126,8 @@ class Step:
             except RuntimeError as error:  # torch.OutOfMemoryError is one
                 if not is_out_of_memory(error):
                     raise
-                self._more_parts(batch)
+                if self.ranks.world > 1 or not self.release():
+                    self._more_parts(batch)
             # Outside the handler, as the error holds on to the tensors of the failed pass.
             self.optimizer.zero_grad(set_to_none=True)
             self._buffers.put_back()
@@ -176,18 +175,8 @@ class Step:
         of pixels are int64 (N, S, S).
         """
         device = self.device.device
-        images, masks = torch.as_tensor(batch.images), torch.as_tensor(batch.masks)
-        if batch.draws is not None:
-            assert self.image_size is not None
-            images, masks = augment_on_device(
-                images.to(device, non_blocking=True),
-                masks.to(device, non_blocking=True),
-                batch.draws,
-                self.image_size,
-                classes=batch.classes > 0,
-            )
+        images, masks = batch.on(device)
         pixels = network_input(images, device, channels_last=self.device.channels_last)
-        masks = masks.to(device, non_blocking=True)
         if batch.classes:
             return pixels, masks.long()
         channels = masks.unsqueeze(1) if masks.ndim == 3 else masks

@@ -12,9 +12,9 @@ from torch import nn
 from goldfold.errors import Stopped
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
-from goldfold.settings_augmentation import recipe_of
 from goldfold.training.assembly import build_step, network_facts, prepare_model
 from goldfold.training.averages import Averages
+from goldfold.training.batches import EpochBatches
 from goldfold.training.epoch import EpochPart, EpochSoFar, UnreadSteps, over_all_ranks, train_epoch
 from goldfold.training.fold_files import FoldFiles
 from goldfold.training.history import (
@@ -25,7 +25,7 @@ from goldfold.training.history import (
     scores_so_far,
     validations_without_gain,
 )
-from goldfold.training.loader import Batch, Look, iterate_batches
+from goldfold.training.loader import Batch
 from goldfold.training.networks.freezing import set_training_mode
 from goldfold.training.runtime import Machine
 from goldfold.training.stage_plan import StagePlan, plateau_factor
@@ -37,9 +37,6 @@ from goldfold.training.tensorboard import Board, NoBoard, open_board
 if TYPE_CHECKING:
     from goldfold.training.fold_folder import FoldRun
     from goldfold.training.fold_run import FoldData
-
-MOST_WAITING = 0.1
-"""Share of its time that a GPU may wait for batches before it augments them itself."""
 
 
 class Trainer:
@@ -83,12 +80,10 @@ class Trainer:
         self.averages = Averages(self.model, stage.ema, stage.swa_from)
         self.history: list[Row] = []
         self.so_far = EpochSoFar()
-        # The device changes images and masks together; classes have none.
-        self.on_device = False if data.per_image else machine.augments_on_device
-        lacking = recipe_of(stage.augmentation).only_on_cpu
-        if lacking and self.on_device is not False:
-            self.on_device = False
-            self._say(f"{self.name}: augmenting on the CPU, as the GPU path has no {lacking}")
+        self.batches = EpochBatches(
+            self.images, stage, run.seed, machine, lambda text: self._say(f"{self.name}: {text}")
+        )
+        self.step.release = self.batches.release
         self.goal: int | None = None
         self.plan = self._plan()
         self.ranks.refuse_if_idle(len(self.plan.batches(0)[-1]))
@@ -119,7 +114,7 @@ class Trainer:
         self.history, self.so_far = list(progressed.history), progressed.so_far
         self.step.parts = progressed.parts
         if progressed.on_device is not None:
-            self.on_device = progressed.on_device
+            self.batches.on_device = progressed.on_device
         self.goal = len(self.history) + extend_epochs if extend_epochs else progressed.goal
         self.plan = self._plan()
         self.files.begin_after(progressed.epoch)
@@ -202,21 +197,12 @@ class Trainer:
                 validation_seconds=monotonic() - began,
             )
         )
-        self._choose_where_to_augment()
         self.so_far = EpochSoFar()
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         """Yield this rank's shares of the epoch's batches from the next step on."""
         shares = [self.ranks.share(b) for b in self.plan.batches(epoch)[self.so_far.step :]]
-        look = Look(
-            recipe_of(self.stage.augmentation),
-            self.run.seed,
-            epoch,
-            self.stage.crop_size,
-            bool(self.on_device),
-        )
-        pin = self.machine.device.device.type == "cuda"
-        return iterate_batches(self.images, shares, look, workers=self.machine.workers, pin=pin)
+        return self.batches.of(epoch, shares)
 
     def _part(self, epoch: int) -> EpochPart:
         sizes = [len(batch) for batch in self.plan.batches(epoch)]
@@ -266,23 +252,10 @@ class Trainer:
             code or 143,
         )
 
-    def _choose_where_to_augment(self) -> None:
-        """Let the GPU augment from the next epoch on if it waited too much in this one."""
-        if self.on_device is not None:
-            return
-        waiting = self.so_far.waited / max(self.so_far.seconds, 1e-9)
-        self.on_device = self.ranks.any(waiting > MOST_WAITING)
-        where = "on the GPU" if self.on_device else "on the CPU"
-        self._say(
-            f"{self.name}: the GPU waited {waiting:.0%} of the first epoch; augmenting {where}"
-        )
-
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's first batches again, for BatchNorm statistics of averaged weights."""
         count = self.averages.statistics_batches(self.plan.effective_batch)
-        look = Look(recipe_of(self.stage.augmentation), self.run.seed, epoch, self.stage.crop_size)
-        batches = self.plan.batches(epoch)[:count]
-        return iterate_batches(self.images, batches, look, workers=self.machine.workers)
+        return self.batches.of(epoch, self.plan.batches(epoch)[:count])
 
     # --- what is written ------------------------------------------------------------------------
 
@@ -302,7 +275,7 @@ class Trainer:
             self.history,
             self.so_far,
             self.step.parts,
-            self.on_device,
+            self.batches.on_device,
             self.goal,
             finished,
         )

@@ -11,6 +11,7 @@ from goldfold.augmentation_levels import get_recipe
 from goldfold.inference.fold_batchnorm import fold_batchnorms
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
+from goldfold.training.augmentation.packing import pack_draws
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device, choose_device
 from goldfold.training.loader import Batch
@@ -71,8 +72,9 @@ def _augmentation(report: Report) -> None:
     masks = (pixels > 160).to(torch.uint8) * 255
     recipe = get_recipe("siim-1st-place")
     draws = [draw(recipe, 0, 0, index, size=256) for index in range(len(pixels))]
-    on_cpu = augment_on_device(pixels, masks, draws, 256)
-    on_gpu = augment_on_device(pixels.cuda(), masks.cuda(), draws, 256)
+    packed = pack_draws(draws, 256, 256)
+    on_cpu = augment_on_device(pixels, masks, packed)
+    on_gpu = augment_on_device(pixels.cuda(), masks.cuda(), packed.changed(torch.Tensor.cuda))
     for name, first, other in zip(("images", "masks"), on_cpu, on_gpu, strict=True):
         apart = _apart(first, other)
         report.judge(f"augmentation, {name}", f"{apart:.4%} differ", f"<= {FEW:.1%}", apart <= FEW)

@@ -19,6 +19,7 @@ from goldfold.training.augmentation import (
     augment_on_device,
     draw,
     get_recipe,
+    pack_draws,
     tone_table,
 )
 from goldfold.training.augmentation.changes import draw_warp
@@ -303,13 +304,13 @@ def test_the_device_agrees_with_the_processor(channels, size, crop):
     draws = [draw(recipe, 0, 0, index, size=size, crop=crop) for index in range(24)]
     images = torch.from_numpy(np.stack([image] * 24))
     masks = torch.from_numpy(np.stack([mask] * 24) * np.uint8(255))
-    found, coverage = augment_on_device(images, masks, draws, crop or size)
+    found, coverage = augment_on_device(images, masks, pack_draws(draws, size, crop or size))
     for place, one in enumerate(draws):
         expected, hard = apply(image, mask, one, size, crop=crop)
         difference = np.abs(found[place].numpy().astype(int) - expected)
-        assert np.quantile(difference, 0.99) <= 3  # a tone table steepens what rounding leaves
-        assert difference.mean() < 1.0
-        assert ((coverage[place].numpy() > 127) == hard).mean() > 0.99
+        assert difference.max() <= 3  # a tone table steepens what rounding leaves
+        assert (difference <= 1).mean() > 0.999
+        assert ((coverage[place].numpy() > 127) == hard).mean() > 0.999
     assert set(coverage.unique().tolist()) <= {0, 255}
 
 
@@ -345,6 +346,7 @@ def test_soft_masks_stay_soft_on_the_device():
     masks[0] = 100
     masks[1, :, 8:] = 255
     moved = Warp(shift=(0.03, 0.0))
-    _, coverage = augment_on_device(images, masks, [Draw(moved), Draw(moved)], 16)
+    draws = pack_draws([Draw(moved), Draw(moved)], 16, 16, soft=[True, False])
+    _, coverage = augment_on_device(images, masks, draws)
     assert (coverage[0] == 100).all()
     assert set(coverage[1].unique().tolist()) == {0, 255}

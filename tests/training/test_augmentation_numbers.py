@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from goldfold.augmentation_levels import RECIPES, Recipe, get_recipe
 from goldfold.settings import StageSettings
 from goldfold.settings_augmentation import Augmentation, augmentation_in_words, recipe_of
-from goldfold.training.augmentation import augment, augment_on_device, draw
+from goldfold.training.augmentation import augment, augment_on_device, draw, pack_draws
 from goldfold.training.augmentation.pixel_changes import blurred, place_of
 from goldfold.training.augmentation.warp import Warp, warp_image_and_mask
 
@@ -143,7 +143,7 @@ def test_the_device_blurs_cuts_and_flips_alike():
         torch.from_numpy(np.stack([IMAGE] * 12)),
         torch.from_numpy(np.stack([MASK * 255] * 12)),
     )
-    there, mask = augment_on_device(images, masks, draws, IMAGE.shape)
+    there, mask = augment_on_device(images, masks, pack_draws(draws, IMAGE.shape, IMAGE.shape))
     for index in range(12):
         image, expected = augment(IMAGE, MASK, recipe, 0, 0, index)
         assert np.abs(there[index].numpy().astype(int) - image).max() <= 1

@@ -15,6 +15,7 @@ from goldfold.competitions.rle import encode, get_dialect
 from goldfold.inference.network import activate
 from goldfold.training.augmentation.changes import Draw, draw
 from goldfold.training.augmentation.on_device import augment_on_device
+from goldfold.training.augmentation.packing import pack_draws
 from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.augmentation.warp import Warp
 from goldfold.training.cache import build_cache
@@ -84,9 +85,7 @@ def test_batches_hold_class_numbers_and_the_device_changes_them_as_the_processor
     flips = Look(get_recipe("flip"), 0, 1)
     (here,) = iterate_batches(images, order, flips, workers=0)
     (raw,) = iterate_batches(images, order, Look(flips.recipe, 0, 1, on_device=True), workers=0)
-    _, masks = augment_on_device(
-        torch.as_tensor(raw.images), torch.as_tensor(raw.masks), raw.draws, (32, 48), classes=True
-    )
+    _, masks = raw.on(torch.device("cpu"))
     assert np.array_equal(masks.numpy(), here.masks)
 
 
@@ -99,7 +98,9 @@ def test_no_interpolation_makes_up_a_class(seed, level):
     assert set(np.unique(changed)) <= {0, 3, 200, IGNORED_NUMBER}
     changes = draw(get_recipe(level), seed, 0, 0, size=(40, 40))
     _, on_device = augment_on_device(
-        torch.as_tensor(image)[None], torch.as_tensor(classes)[None], [changes], 40, classes=True
+        torch.as_tensor(image)[None],
+        torch.as_tensor(classes)[None],
+        pack_draws([changes], 40, 40, masks="classes"),
     )
     assert set(np.unique(on_device)) <= {0, 3, 200, IGNORED_NUMBER}
 

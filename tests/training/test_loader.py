@@ -15,6 +15,7 @@ from goldfold.training.loader import Look, iterate_batches
 from goldfold.training.stage_plan import split_batches
 
 STRONG = get_recipe("strong")
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -139,21 +140,45 @@ def test_pseudo_labelled_images_stand_behind_the_labelled_ones_with_soft_masks(c
     assert len({images.key(number) for number in range(4)}) == 4
 
 
+def on_device(images, numbers, recipe=STRONG, **options):
+    look = Look(recipe, 7, 1, on_device=True)
+    return next(iter(iterate_batches(images, [np.array(numbers)], look, workers=0, **options)))
+
+
 def test_a_batch_for_the_device_is_raw_and_says_what_will_happen(cache):
     images = TrainingImages(cache, np.arange(len(cache)))
-    look = Look(STRONG, 7, 1, on_device=True)
-    batch = next(iter(iterate_batches(images, [np.array([3, 1])], look, workers=0)))
-    assert (batch.images == cache.pixels[[3, 1]]).all()
-    assert len(batch.draws) == 2
-    part = batch.part(slice(1, 2))
-    assert (len(part), part.numbers.tolist(), part.draws) == (1, [1], batch.draws[1:])
+    batch = on_device(images, [3, 1, 3])
+    assert (batch.images == cache.pixels[[3, 1, 3]]).all()
+    whole, masks = batch.on(CPU)
+    part = batch.part(slice(1, 3))
+    assert (len(part), part.numbers.tolist()) == (2, [1, 3])
+    assert (part.on(CPU)[0] == whole[1:]).all()
+    assert (part.on(CPU)[1] == masks[1:]).all()
 
 
-def test_the_draw_for_the_device_is_the_one_of_the_processor(cache):
-    from goldfold.training.augmentation import draw
-
+def test_the_device_augments_as_the_threads_do(cache):
     images = TrainingImages(cache, np.arange(len(cache)))
-    look = Look(STRONG, 7, 1, on_device=True)
-    batch = next(iter(iterate_batches(images, [np.array([3])], look, workers=0)))
-    again = draw(STRONG, 7, 1, 3, size=32, crop=None)
-    assert repr(batch.draws[0]) == repr(again)
+    there, masks = on_device(images, [3, 1, 4]).on(CPU)
+    here = next(batches(cache, [np.array([3, 1, 4])], 0))
+    apart = np.abs(there.numpy().astype(int) - here.images)
+    assert apart.max() <= 2  # these images are noise, and tones steepen it
+    assert (masks.numpy() != here.masks).mean() < 0.001
+
+
+def test_the_device_augments_images_with_classes_and_leaves_their_targets(cache):
+    labels = np.arange(2 * len(cache), dtype=np.float32).reshape(-1, 2)
+    images = TrainingImages(cache, np.arange(len(cache)), labels=labels)
+    batch = on_device(images, [3, 1])
+    there, targets = batch.on(CPU)
+    assert (targets.numpy() == labels[[3, 1]][:, None]).all()
+    with_masks, _ = on_device(TrainingImages(cache, np.arange(len(cache))), [3, 1]).on(CPU)
+    assert (there == with_masks).all()
+    assert (there.numpy() != cache.pixels[[3, 1]]).any()
+
+
+def test_pseudo_labels_stay_soft_on_the_device(cache):
+    soft = np.full((1, 32, 32), 100, np.uint8)
+    images = TrainingImages(cache, np.arange(6), PseudoLabelled(cache, np.array([7]), soft))
+    _, masks = on_device(images, [4, 6]).on(CPU)
+    assert (masks[1] == 100).all()
+    assert set(masks[0].unique().tolist()) == {0, 255}

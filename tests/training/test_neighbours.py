@@ -141,7 +141,7 @@ def test_pixels_of_a_cache_are_read_in_one_place():
                 # `cache.pixels[...]`: the pixels of a prediction or of a draw are not subscripted.
                 if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(".pixels"):
                     readers.add(file.relative_to(ROOT).as_posix())
-    assert readers == {"training/cache.py"}
+    assert readers == {"training/image_cache.py"}
 
 
 # --- training ------------------------------------------------------------------------------------

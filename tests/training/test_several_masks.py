@@ -14,6 +14,7 @@ from goldfold.augmentation_levels import RECIPES, get_recipe
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
+from goldfold.training.augmentation.packing import pack_draws
 from goldfold.training.augmentation.pipeline import augment
 from goldfold.training.cache import build_cache
 from goldfold.training.images import PseudoLabelled, TrainingImages
@@ -109,9 +110,10 @@ def test_the_device_changes_every_mask_as_it_would_alone(cache):
     draws = [draw(recipe, 0, 3, row, size=SIZE) for row in range(COUNT)]
     images = torch.from_numpy(cache.pixels[:].copy())
     masks = torch.from_numpy(np.stack([cache.mask(row) for row in range(COUNT)]) * np.uint8(255))
-    pixels, together = augment_on_device(images, masks, draws, SIZE)
+    packed = pack_draws(draws, SIZE, SIZE)
+    pixels, together = augment_on_device(images, masks, packed)
     for place in range(CLASSES):
-        same, alone = augment_on_device(images, masks[:, place], draws, SIZE)
+        same, alone = augment_on_device(images, masks[:, place], packed)
         assert torch.equal(pixels, same)
         assert torch.equal(together[:, place], alone)
 

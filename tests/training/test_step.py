@@ -7,6 +7,9 @@ from torch import nn
 
 from goldfold.errors import GoldfoldError, InputError
 from goldfold.training import step as step_module
+from goldfold.training.augmentation.changes import Draw
+from goldfold.training.augmentation.packing import pack_draws
+from goldfold.training.augmentation.warp import Warp
 from goldfold.training.loader import Batch
 from goldfold.training.losses import WeightedLoss
 from goldfold.training.ranks import Ranks
@@ -115,18 +118,44 @@ def test_a_rank_cannot_change_its_parts_alone(cpu):
         step._more_parts(batch(4))
 
 
-def test_the_device_augments_what_was_left_to_it(cpu, monkeypatch):
-    seen = []
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_device_augments_what_was_left_to_it(cpu, parts):
+    draws = [Draw(Warp(flip=True)), Draw(Warp(vertical_flip=True))]
+    raw, here = batch(2), batch(2)
+    images = np.stack([raw.images[0][:, ::-1], raw.images[1][::-1]])
+    masks = np.stack([raw.masks[0][:, ::-1], raw.masks[1][::-1]])
+    here = Batch(images, masks, raw.numbers)
+    there = Batch(raw.images, raw.masks, raw.numbers, pack_draws(draws, 8, 8))
+    results = [step_of(network(), cpu, parts=parts).take(one, 0.1) for one in (here, there)]
+    assert results[0] == results[1]
 
-    def augmented(images, masks, draws, size, **_):
-        seen.append((images.shape, draws, size))
-        return images, masks
 
-    monkeypatch.setattr(step_module, "augment_on_device", augmented)
-    raw = batch(2)
-    step = step_of(network(), cpu, image_size=8)
-    step.take(Batch(raw.images, raw.masks, raw.numbers, ("a", "b")), 0.1)
-    assert seen == [((2, 8, 8), ("a", "b"), 8)]
+def test_out_of_memory_first_gives_back_what_the_images_take(cpu):
+    """The batch is only divided once nothing else is left to give."""
+    held = [True]
+    model = Greedy(most=4)
+
+    def release():
+        model.most, given = 6, held[0]
+        held[0] = False
+        return given
+
+    said = []
+    step = step_of(model, cpu, say=said.append)
+    step.release = release
+    step.take(batch(6), 0.1)
+    assert (step.parts, model.sizes, said) == (1, [6, 6], [])
+    model.most = 4
+    step.take(batch(6), 0.1)
+    assert (step.parts, len(said)) == (2, 1)
+
+
+def test_one_of_several_ranks_releases_nothing(cpu):
+    """The others would be a pass ahead of it."""
+    step = step_of(Greedy(most=2), cpu, ranks=Ranks(0, 2, 0))
+    step.release = lambda: pytest.fail("released")
+    with pytest.raises(GoldfoldError, match="out of memory on one of several GPUs"):
+        step.take(batch(4), 0.1)
 
 
 @pytest.mark.parametrize(

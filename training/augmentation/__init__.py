@@ -13,6 +13,7 @@ _HOMES = {
     "augment_on_device": "on_device",
     "draw": "changes",
     "get_recipe": "recipe",
+    "pack_draws": "packing",
     "sampling_map": "warp",
     "tone_table": "tones",
     "warp_image_and_mask": "warp",

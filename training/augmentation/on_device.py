@@ -1,127 +1,109 @@
-"""The same sampling map, sampled by the GPU: for when it would wait for the CPU."""
+"""The same sampling map and tables for a whole batch at once, on a device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch.nn import functional as F
 
-from goldfold.image_size import ImageSize, SizeLike, height_and_width
-from goldfold.training.augmentation.changes import Draw
-from goldfold.training.augmentation.pixel_changes import blur_kernel, place_of
-from goldfold.training.augmentation.warp import Warp, fractions_to_source, result_axes
+from goldfold.training.augmentation.packed import BLURRED, DISTORTED, PackedDraws
 
-COVERED = 127
-"""Coverage above which a pixel belongs to a hard mask."""
+HALF_COVERED = 127.5
+"""Coverage from which a pixel belongs to a hard mask: what `augment` rounds to 128."""
 
 
 def augment_on_device(
-    images: torch.Tensor,
-    masks: torch.Tensor,
-    draws: Sequence[Draw],
-    size: SizeLike,
-    *,
-    classes: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor]:
+    images: torch.Tensor, masks: torch.Tensor | None, draws: PackedDraws
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return images and masks after their changes, both uint8, as `augment` makes them.
 
-    OpenCV rounds the places where it samples to a 32nd of a pixel; this does not. Where the image
-    is smooth the two agree to about one gray level, at an edge to a 32nd of its height. Noise and
-    steps of the user's own are not done here (`Recipe.only_on_cpu`).
+    Where the image is smooth the two agree to one gray level: OpenCV rounds the places where it
+    samples images of other than one or three channels to a 32nd of a pixel; this does not. The
+    number of operators does not depend on that of the images, all is float32, and nothing waits
+    for the device. Noise and steps of the user's own are not done here (`Recipe.only_on_cpu`).
 
     Args:
         images: uint8 (N, H, W) or (N, H, W, C).
-        masks: uint8 (N, H, W) or (N, C, H, W), coverage 0 to 255; those of 0 and 255 alone stay
-            so; with `classes` (N, H, W) class numbers, taken from the nearest pixel.
-        draws: the changes of each image.
-        size: of the result, or of the cut where a draw has a corner: a side, or (height, width).
-        classes: whether masks hold the class of each pixel.
+        masks: uint8 (N, H, W) or (N, C, H, W), coverage 0 to 255; of images whose draws are not
+            soft the result is 0 or 255. Where draws say so, (N, H, W) class numbers, taken from
+            the nearest pixel, or None.
+        draws: the changes of each image, on the device.
     """
-    whole, cut = height_and_width(images.shape[1:3]), height_and_width(size)
-    grid = torch.stack([_grid(draw, whole, cut, images.device) for draw in draws])
+    grid = _grid(draws)
     pixels = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    sampled = _sample(pixels, grid)
-    channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
-    coverage = _sample(channels, grid, "nearest" if classes else "bilinear")
-    hard = ((channels == 0) | (channels == 255)).flatten(1).all(dim=1)[:, None, None, None]
-    binary = (coverage > COVERED).to(torch.uint8) * 255
-    toned = _pixels_changed(_toned(sampled, draws), draws)
-    result = toned[:, 0] if images.ndim == 3 else toned.permute(0, 2, 3, 1)
-    seen = coverage if classes else torch.where(hard, binary, coverage)
-    return result, seen[:, 0] if masks.ndim == 3 else seen
+    if masks is None:
+        seen, coverage = _sampled(pixels.float(), grid), None
+    else:
+        channels = masks.unsqueeze(1) if masks.ndim == 3 else masks
+        if draws.masks == "classes":
+            seen = _sampled(pixels.float(), grid)
+            coverage = _sampled(channels.float(), grid, "nearest").to(torch.uint8)
+        else:
+            # Every channel is sampled at the same places, which are then worked out once.
+            together = _sampled(torch.cat((pixels, channels), dim=1).float(), grid)
+            seen = together[:, : pixels.shape[1]]
+            coverage = _mask_of(together[:, pixels.shape[1] :], draws)
+        coverage = coverage[:, 0] if masks.ndim == 3 else coverage
+    changed = _with_holes(_blurred(_toned(seen, draws), draws), draws)
+    return changed[:, 0] if images.ndim == 3 else changed.permute(0, 2, 3, 1), coverage
 
 
-def _sample(pixels: torch.Tensor, grid: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
-    """Return uint8 (N, C, H, W), mirrored about the middle of the border's pixels."""
-    sampled = F.grid_sample(
-        pixels.float(), grid, mode=mode, padding_mode="reflection", align_corners=True
-    )
-    return sampled.round_().clamp_(0, 255).to(torch.uint8)
+def _grid(draws: PackedDraws) -> torch.Tensor:
+    """Return (N, H, W, 2) float32: where each pixel looks, -1 and 1 being the first and last."""
+    grid = draws["rows"][:, :, None] + draws["columns"][:, None]
+    if DISTORTED not in draws:
+        return grid
+    places, knots = draws[DISTORTED], draws["term_knots"]
+    count, _, most, _ = knots.shape
+    # (D, 1, H, K) @ (D, 2, K, K) @ (D, 1, K, W), as products of matrices in three dimensions.
+    beside = knots.transpose(1, 2).reshape(count, most, 2 * most)
+    left = torch.bmm(draws["term_rows"], beside).view(count, -1, 2, most).flatten(1, 2)
+    moved = torch.bmm(left, draws["term_columns"]).view(count, grid.shape[1], 2, grid.shape[2])
+    return grid.index_add_(0, places, moved.transpose(2, 3))
 
 
-def _grid(draw: Draw, whole: ImageSize, cut: ImageSize, device: torch.device) -> torch.Tensor:
-    """Return (H, W, 2) float32: where each pixel looks, -1 and 1 being the first and last."""
-    top, left = draw.corner or (0, 0)
-    shape = cut if draw.corner is not None else whole
-    rows, columns = slice(top, top + shape[0]), slice(left, left + shape[1])
-    across, down = (torch.from_numpy(a).to(device) for a in result_axes(draw.warp, whole))
-    ahead = torch.stack((across[columns][None, :].expand(shape), down[rows][:, None].expand(shape)))
-    moved = _displacements(draw.warp, whole, rows, columns, device)
-    if moved is not None:
-        ahead = ahead + moved
-    matrix = torch.from_numpy(fractions_to_source(draw.warp, whole, whole))
-    places = torch.einsum("ij,jhw->hwi", matrix.to(device), ahead)
-    lengths = torch.tensor([max(whole[1] - 1, 1), max(whole[0] - 1, 1)], device=device)
-    return (places * (2 / lengths)).float()
+def _sampled(pixels: torch.Tensor, grid: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+    """Return float32 (N, C, H, W), mirrored about the middle of the border's pixels."""
+    return F.grid_sample(pixels, grid, mode=mode, padding_mode="reflection", align_corners=True)
 
 
-def _displacements(
-    warp: Warp, whole: ImageSize, rows: slice, columns: slice, device: torch.device
-) -> torch.Tensor | None:
-    """Return (2, H, W) displacements of an elastic or optical distortion, None without."""
-    if warp.elastic is not None:
-        knots = torch.from_numpy(np.asarray(warp.elastic)).to(device).unsqueeze(0)
-        # Both libraries' bicubic kernels have a = -0.75 and half-pixel centres.
-        smooth = F.interpolate(knots, size=whole, mode="bicubic", align_corners=False)
-        return smooth[0, :, rows, columns]
-    if warp.optical == 0.0:
-        return None
-    down, across = ((torch.arange(n, device=device) + 0.5) / n - 0.5 for n in whole)
-    x, y = across[columns][None, :], down[rows][:, None]
-    pull = 4 * warp.optical * (x * x + y * y)
-    return torch.stack((pull * x, pull * y))
+def _mask_of(coverage: torch.Tensor, draws: PackedDraws) -> torch.Tensor:
+    """Return masks uint8 (N, C, H, W): 0 and 255 where they are hard."""
+    hard = (coverage >= HALF_COVERED).to(torch.uint8).mul_(255)
+    if "soft" not in draws:
+        return hard
+    soft = draws["soft"].view(-1, 1, 1, 1) > 0
+    return torch.where(soft, coverage.round().to(torch.uint8), hard)
 
 
-def _toned(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
-    """Return the images (N, C, H, W) after their lookup tables."""
-    if all(draw.tones is None for draw in draws):
+def _toned(seen: torch.Tensor, draws: PackedDraws) -> torch.Tensor:
+    """Return the images uint8 (N, C, H, W), contiguous, after their lookup tables."""
+    rounded = seen.round()
+    if "tones" not in draws:
+        return rounded.to(torch.uint8)
+    toned = draws["tones"].gather(1, rounded.flatten(1).long())
+    return toned.view(seen.shape)
+
+
+def _blurred(images: torch.Tensor, draws: PackedDraws) -> torch.Tensor:
+    """Return the images (N, C, H, W), some after a Gaussian blur; borders are mirrored."""
+    if BLURRED not in draws:
         return images
-    plain = np.arange(256, dtype=np.uint8)
-    tables = np.stack([plain if draw.tones is None else draw.tones for draw in draws])
-    table = torch.from_numpy(tables).to(images.device)
-    flat = images.flatten(1).long()
-    return table.gather(1, flat).view_as(images)
+    places, kernels = draws[BLURRED], draws["blur_kernels"]
+    chosen = images.index_select(0, places)
+    # Each channel of each image is a group of its own, so that one call blurs them all.
+    of_channels = kernels[:, None].expand(-1, images.shape[1], -1).flatten(0, 1)[:, None]
+    radius, groups = kernels.shape[1] // 2, len(of_channels)
+    padded = F.pad(chosen.float().flatten(0, 1)[None], (radius,) * 4, mode="reflect")
+    # TF32 keeps eleven bits: the rounded gray level would be another one in places.
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        across = F.conv2d(padded, of_channels[:, :, None], groups=groups)
+        smooth = F.conv2d(across, of_channels[..., None], groups=groups)
+    return images.index_copy_(0, places, smooth.view(chosen.shape).round_().to(torch.uint8))
 
 
-def _pixels_changed(images: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
-    """Return the images (N, C, H, W) blurred and with their rectangles black."""
-    shape = (images.shape[2], images.shape[3])
-    for number, draw in enumerate(draws):
-        if draw.pixels.blur > 0:
-            images[number] = _blurred(images[number], draw.pixels.blur)
-        for hole in draw.pixels.holes:
-            rows, columns = place_of(hole, shape)
-            images[number, :, rows, columns] = 0
-    return images
-
-
-def _blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return one image, uint8 (C, H, W), after a Gaussian blur; borders are mirrored."""
-    kernel = torch.from_numpy(blur_kernel(sigma, min(image.shape[1:]))).to(image.device)
-    radius = len(kernel) // 2
-    padded = F.pad(image.float().unsqueeze(1), (radius,) * 4, mode="reflect")
-    across = F.conv2d(padded, kernel.view(1, 1, 1, -1))
-    smooth = F.conv2d(across, kernel.view(1, 1, -1, 1))
-    return smooth.squeeze(1).round_().clamp_(0, 255).to(torch.uint8)
+def _with_holes(images: torch.Tensor, draws: PackedDraws) -> torch.Tensor:
+    """Return the images (N, C, H, W) with their rectangles black."""
+    if "hole_rows" not in draws:
+        return images
+    covered = (draws["hole_rows"][:, None, :, None] & draws["hole_columns"][:, None, None]) != 0
+    return images.masked_fill_(covered, 0)

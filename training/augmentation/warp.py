@@ -106,7 +106,7 @@ def sampling_map(
         axis[part] for axis, part in zip(result_axes(warp, target), (columns, rows), strict=True)
     )
     matrix = fractions_to_source(warp, source, target)
-    down_terms, across_terms = _distortion_terms(warp, target, rows, columns)
+    down_terms, across_terms = distortion_terms(warp, target, rows, columns)
     maps = []
     for axis, length in enumerate((source[1], source[0])):
         # All of it is one product of a narrow matrix of rows and a low one of columns.
@@ -124,7 +124,7 @@ def sampling_map(
     return maps[0], maps[1]
 
 
-def _distortion_terms(
+def distortion_terms(
     warp: Warp, target: tuple[int, int], rows: slice, columns: slice
 ) -> tuple[list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]], list[NDArray[Any]]]:
     """Return the displacements of an elastic or optical distortion as products.

@@ -1,0 +1,51 @@
+"""Batches on their way to a GPU while it trains on the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+
+from goldfold.training.loader import Batch
+
+
+def has_streams(device: torch.device) -> bool:
+    """Return whether copies from pinned memory can run beside a device's work."""
+    return device.type != "cpu" and hasattr(torch.get_device_module(device), "Stream")
+
+
+def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yield the batches on the device, each copied while the one before is in use.
+
+    The copies run on a stream of their own, from pinned memory, so neither the host nor the
+    device's kernels wait for them. Without streams batches pass as they are.
+
+    Args:
+        batches: in pinned memory.
+        device: where they are wanted.
+    """
+    if not has_streams(device):
+        yield from batches
+        return
+    module = torch.get_device_module(device)
+    copying = module.Stream(device)
+    before: tuple[Batch, Any] | None = None
+    for batch in batches:
+        with module.stream(copying):
+            moved = batch.to(device)
+            arrived = module.Event()
+            arrived.record(copying)
+        if before is not None:
+            yield _usable(*before, module.current_stream(device))
+        before = moved, arrived
+    if before is not None:
+        yield _usable(*before, module.current_stream(device))
+
+
+def _usable(batch: Batch, arrived: Any, stream: Any) -> Batch:
+    """Let the stream wait for a batch, and keep the batch's memory until the stream is done."""
+    stream.wait_event(arrived)
+    for tensor in batch.tensors():
+        tensor.record_stream(stream)
+    return batch
