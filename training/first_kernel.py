@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from goldfold.training.accelerators import Accelerator

@@ -40,19 +40,37 @@ class Machine:
     @property
     def augments_on_device(self) -> bool | None:
         """Whether the device augments; None: that is measured in the first epoch."""
+        if self.settings.augment_on == "auto" and self.settings.deterministic:
+            return False  # a measurement may end otherwise the next time
         if self.settings.augment_on == "auto":
             return None if self.device.device.type == "cuda" else False
         return self.settings.augment_on == "device"
 
     @classmethod
-    def choose(cls, settings: TrainingSettings, workers: int, stop: StopRequest) -> Machine:
+    def choose(
+        cls,
+        settings: TrainingSettings,
+        workers: int,
+        stop: StopRequest,
+        device: Device | None = None,
+    ) -> Machine:
         """Return this machine: its fastest device, and the other processes under torchrun.
+
+        Args:
+            settings: of the machine.
+            workers: threads that make batches in this process.
+            stop: whether to stop.
+            device: where; the fastest unless given.
 
         Raises:
             InputError: the precision that the settings ask for is not to be had.
         """
         ranks = Ranks.from_environment()
-        device = choose_device(
-            settings.precision, settings.channels_last, local_rank=ranks.local_rank
-        )
+        if device is None:
+            device = choose_device(
+                settings.precision,
+                settings.channels_last,
+                local_rank=ranks.local_rank,
+                deterministic=settings.deterministic,
+            )
         return cls(device, workers, settings, ranks, stop)

@@ -138,7 +138,7 @@ def test_an_amd_gpu_without_bf16_takes_fp16(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
     monkeypatch.setattr(device_module, "try_kernels", lambda *_: None)
     assert choose_device().autocast_dtype is FP16
-    with pytest.raises(InputError, match="ROCm 6.4 has no bf16"):
+    with pytest.raises(InputError, match=r"ROCm 6\.4 has no bf16"):
         choose_device("bf16")
     assert "TF32" not in choose_device("float32").description
 
@@ -148,7 +148,9 @@ def test_the_first_kernel_computes_on_this_processor(monkeypatch):
     for dtype in (None, BF16):
         try_kernels(place, dtype)
     try_kernels.cache_clear()
-    monkeypatch.setattr(first_kernel.F, "conv2d", lambda images, kernel, padding: images * kernel[0, 0, 0, 0])
+    monkeypatch.setattr(
+        first_kernel.F, "conv2d", lambda images, kernel, padding: images * kernel[0, 0, 0, 0]
+    )
     with pytest.raises(RuntimeError, match=r"sums to 128\.0, expected 548"):
         try_kernels(place, None)
     try_kernels.cache_clear()

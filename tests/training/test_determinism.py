@@ -75,7 +75,9 @@ def test_the_pooled_architectures_pool_to_several_pixels():
 
     def pools(architecture, **words):
         network = build_network(ModelSettings(architecture=architecture, **words), "none", 1)
-        sizes = [m.output_size for m in network.modules() if isinstance(m, torch.nn.AdaptiveAvgPool2d)]
+        sizes = [
+            m.output_size for m in network.modules() if isinstance(m, torch.nn.AdaptiveAvgPool2d)
+        ]
         return any(size not in (1, (1, 1)) for size in sizes)
 
     tiny = {"encoder": "tu-test_resnet"}
