@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
 
 
-def open_run(folder: Path, assignments: Sequence[str] | None = None) -> OpenRun:
+def open_run(
+    folder: Path, assignments: Sequence[str] | None = None, devices: str | None = None
+) -> OpenRun:
     """Return the run of a directory, whose progress is shown on the terminal.
 
     Raises:
         SettingsError: goldfold.toml is missing or wrong.
+        InputError: `devices` names none.
     """
     from goldfold.pipeline.open_run import OpenRun
 
-    return OpenRun.open(folder, assignments, terminal_progress())
+    return OpenRun.open(folder, assignments, terminal_progress(), devices)

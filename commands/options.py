@@ -30,3 +30,12 @@ StopAfter = Annotated[
         help="Save and stop training in time to end within, e.g., 8h30m; exit code 75.",
     ),
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        metavar="LIST",
+        help="What trains and predicts, one fold each at a time: numbers of GPUs such as 0,1, or "
+        "cpu, or cpu,cpu for two folds that share the processor. All GPUs unless given.",
+    ),
+]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from goldfold.commands.options import Assignments, DryRun, Json, Overwrite, RunFolder
+from goldfold.commands.options import Assignments, Devices, DryRun, Json, Overwrite, RunFolder
 from goldfold.commands.predict_image import image_command
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def run_command(
             help="Predict the K-th of N shares, while other processes predict the others.",
         ),
     ] = "1/1",
+    devices: Devices = None,
     dry_run: DryRun = False,
     assignments: Assignments = None,
 ) -> None:
@@ -51,10 +52,10 @@ def run_command(
     from goldfold.commands.opening import open_run
     from goldfold.pipeline.images_stage import peek_images
     from goldfold.pipeline.plan import plan_predictions
-    from goldfold.pipeline.prediction_stage import predict_all
     from goldfold.pipeline.predictions import Split, ready_jobs, splits_of
+    from goldfold.pipeline.side_by_side import predict_all
 
-    run = open_run(run_folder, assignments)
+    run = open_run(run_folder, assignments, devices)
     if dry_run:
         run.take_tables(peek_images(run)[0])
     wanted: dict[Split, bool] = {"out-of-fold": out_of_fold, "test": test}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldfold.commands.options import Assignments, DryRun, Overwrite, RunFolder, StopAfter
+from goldfold.commands.options import Assignments, Devices, DryRun, Overwrite, RunFolder, StopAfter
 
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
@@ -16,12 +16,14 @@ def run(
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     stop_after: StopAfter = None,
+    devices: Devices = None,
     assignments: Assignments = None,
 ) -> None:
     """Run all stages: skip what is up to date, resume what was stopped.
 
     --overwrite trains all folds again. --stop-after 8h30m saves a training in time and ends with
-    exit code 75; the same command resumes. Without test images the run ends with the honest score.
+    exit code 75; the same command resumes. Several GPUs train and predict one fold each at a
+    time. Without test images the run ends with the honest score.
 
     Example:
     goldfold run runs/first
@@ -33,7 +35,7 @@ def run(
     from goldfold.commands.submit import tell_what_next
     from goldfold.pipeline.plan import plan_run
 
-    opened = open_run(run_folder, assignments)
+    opened = open_run(run_folder, assignments, devices)
     if dry_run:
         for line in plan_run(opened, overwrite):
             show.out(line)
@@ -49,16 +51,16 @@ def run_all(run: OpenRun, overwrite: bool = False, stop_after: str | None = None
     """
     from goldfold.commands import show
     from goldfold.errors import InputError
+    from goldfold.pipeline.side_by_side import machine_of_one_device
     from goldfold.pipeline.stages import Submission, stages_of
-    from goldfold.pipeline.training_stage import choose_machine
 
-    machine = choose_machine(run, stop_after)
-    if machine.ranks.world > 1:
+    machine = machine_of_one_device(run, stop_after)
+    if machine is not None and machine.ranks.world > 1:
         raise InputError(
             "`goldfold run` is one process; under torchrun use `goldfold train run RUN`, then "
             "`goldfold run RUN` without it for the rest."
         )
-    stages = stages_of(run, overwrite=overwrite, machine=machine)
+    stages = stages_of(run, overwrite=overwrite, machine=machine, stop_after=stop_after)
     for number, stage in enumerate(stages):
         stage.make()
         lines = stage.lines()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from goldfold.commands.options import Assignments, DryRun, Overwrite, RunFolder, StopAfter
+from goldfold.commands.options import Assignments, Devices, DryRun, Overwrite, RunFolder, StopAfter
 from goldfold.commands.pseudo_label import pseudo_label_command
 from goldfold.commands.train_plan import plan_command
 from goldfold.commands.train_preview import preview_command
@@ -30,6 +30,7 @@ def run_command(
     extend_epochs: Annotated[
         int, typer.Option(help="Train this many more epochs in finished stages.", min=0)
     ] = 0,
+    devices: Devices = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     assignments: Assignments = None,
@@ -37,8 +38,8 @@ def run_command(
     """Train every model, fold and stage; skip what is finished, resume what was stopped.
 
     SIGTERM and SIGINT (Ctrl-C) save and end with exit codes 143 and 130; --stop-after with 75.
-    The same command resumes where it stopped. Several GPUs train one fold together:
-    torchrun --nproc-per-node 2 -m goldfold train run RUN.
+    The same command resumes where it stopped. Several GPUs train one fold each at a time; one
+    fold together by torchrun --nproc-per-node 2 -m goldfold train run RUN.
 
     Example:
     goldfold train run runs/first --fold 0
@@ -51,15 +52,13 @@ def run_command(
     from goldfold.pipeline.group_questions import refuse_open_groups
     from goldfold.pipeline.images_stage import peek_images
     from goldfold.pipeline.plan import plan_training
-    from goldfold.pipeline.training_stage import (
-        choose_machine,
-        quiet_unless_writer,
-        train_jobs,
-        writer_first,
-    )
+    from goldfold.pipeline.side_by_side import Wanted, machine_of_one_device, train_all
+    from goldfold.pipeline.training_stage import writer_first
     from goldfold.pipeline.training_words import training_lines
+    from goldfold.progress import SILENT
+    from goldfold.training.ranks import Ranks
 
-    run = open_run(run_folder, assignments)
+    run = open_run(run_folder, assignments, devices)
     jobs = choose_trainings(run, fold, model, seed)
     stage_numbers(jobs, stage)  # refuses a stage that there is not
     if dry_run:
@@ -67,23 +66,24 @@ def run_command(
         for line in plan_training(run, jobs, overwrite, stage):
             show.out(line)
         return
-    machine = choose_machine(run, stop_after)
-    quiet = quiet_unless_writer(run, machine)
-    with writer_first(machine.ranks):
+    machine = machine_of_one_device(run, stop_after)
+    ranks = Ranks() if machine is None else machine.ranks
+    quiet = run if ranks.is_writer else run.with_progress(SILENT)
+    with writer_first(ranks):
         run.take_tables(quiet.images, quiet.folds)
         refuse_open_groups(quiet)  # folds.csv may be older than the question
-    train_jobs(
-        run,
+    wanted = Wanted(
         jobs,
-        stage=stage,
+        stage,
         overwrite=overwrite,
         extend_epochs=extend_epochs,
-        machine=machine,
+        stop_after=stop_after,
     )
-    if machine.ranks.is_writer:
+    train_all(run, wanted, machine)
+    if ranks.is_writer:
         show.lines(training_lines(run, jobs, stage))
         show.out(f"next: {run.command('predict run')}")
-    machine.ranks.end_process()
+    ranks.end_process()
 
 
 app.command("plan")(plan_command)

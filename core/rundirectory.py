@@ -52,6 +52,11 @@ class RunDirectory:
         return self.root / "stages" / "file-hashes.txt"
 
     @property
+    def logs(self) -> Path:
+        """What jobs said that were done side by side, one file each."""
+        return self.root / "logs"
+
+    @property
     def ensemble(self) -> Path:
         """Members, weights, thresholds and scores."""
         return self.root / "ensemble.json"

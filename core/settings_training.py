@@ -272,7 +272,11 @@ class TrainingSettings(Strict):
     """How the machine trains, whatever the model."""
 
     precision: Literal["auto", Precision] = "auto"
-    """Of matrix work; `auto` takes what is fast on the device."""
+    """Of matrix work; `auto` takes what is fast on the device. `float32` leaves PyTorch its TF32 in
+    convolutions, on NVIDIA's GPUs from Ampere on; `float32-strict` does not."""
+    deterministic: bool = False
+    """On a GPU, use algorithms that give the same bits in every run, here and in prediction;
+    slower. On a CPU a training always has the same bits."""
     channels_last: bool = True
     """Images in memory as the fast kernels like them."""
     compile: bool = False

@@ -31,7 +31,7 @@ FrozenPart = Literal["encoder", "batchnorm"]
 PixelLoss = Literal[
     "bce", "dice", "focal", "lovasz", "tversky", "cross_entropy", "mse", "smooth_l1"
 ]
-Precision = Literal["bf16", "fp16", "float32"]
+Precision = Literal["bf16", "fp16", "float32", "float32-strict"]
 
 # Prediction.
 ViewSet = Literal["none", "hflip", "d4", "multiscale"]

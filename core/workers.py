@@ -1,8 +1,9 @@
-"""How many threads decode and load."""
+"""How many threads decode and load, and how processes side by side share them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 MOST_WORKERS = 8
 
@@ -14,6 +15,26 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def default_workers() -> int:
-    """Return the number of threads that is used unless one is given."""
-    return min(cores(), MOST_WORKERS)
+def default_workers(processes: int = 1) -> int:
+    """Return the number of threads that each of some processes uses unless one is given."""
+    return max(1, min(cores() // processes, MOST_WORKERS))
+
+
+def workers_each(workers: int | None, processes: int) -> int:
+    """Return the threads of each of some processes side by side.
+
+    Args:
+        workers: of all together; None for the cores, at most 8 for each; 0 stays 0.
+        processes: how many there are, at least 1.
+
+    >>> workers_each(8, 3), workers_each(1, 2), workers_each(0, 2)
+    (2, 1, 0)
+    """
+    if workers is None:
+        return default_workers(processes)
+    return max(1, workers // processes) if workers else 0
+
+
+def processes_here(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the processes that torchrun started on this machine, this one among them."""
+    return max(1, int(environment.get("LOCAL_WORLD_SIZE", "1")))

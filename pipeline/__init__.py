@@ -48,7 +48,7 @@ __getattr__ = lazy_exports(
         "ensure_submission": "submission_stage",
         "model_of_run": "exported_model",
         "open_model": "model_folder",
-        "predict_all": "prediction_stage",
+        "predict_all": "side_by_side",
         "read_model": "model_folder",
         "select_runs": "selection",
         "train_jobs": "training_stage",

@@ -9,6 +9,7 @@ from goldfold.competitions.images_table import test_images, training_images
 from goldfold.files import write_json
 from goldfold.image_size import height_and_width
 from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
+from goldfold.pipeline.devices import device_of
 from goldfold.rundirectory import recorded
 
 if TYPE_CHECKING:
@@ -22,10 +23,18 @@ if TYPE_CHECKING:
 
 
 def predicting_device(run: OpenRun) -> Device:
-    """Return where the networks of a run predict."""
-    from goldfold.training.device import choose_device
+    """Return where the networks of a run predict.
 
-    return choose_device(run.settings.training.precision, run.settings.training.channels_last)
+    Raises:
+        InputError: the device that was asked for is not there, or cannot compute.
+    """
+    training = run.settings.training
+    return device_of(
+        training.precision,
+        training.channels_last,
+        deterministic=training.deterministic,
+        named=run.devices,
+    )
 
 
 def known_engine(run: OpenRun) -> str:
@@ -34,6 +43,11 @@ def known_engine(run: OpenRun) -> str:
         return run.settings.inference.engine
     engine = recorded(_engine_path(run), "engine")
     return engine if isinstance(engine, str) else "torch"
+
+
+def engine_is_known(run: OpenRun) -> bool:
+    """Return whether the engine of a run's predictions is set, or was measured."""
+    return run.settings.inference.engine != "auto" or _engine_path(run).is_file()
 
 
 def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[Split]) -> None:
@@ -46,7 +60,7 @@ def resolve_engine(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[
     from goldfold.inference.views import get_views
     from goldfold.training.checkpoint import load_model
 
-    if run.settings.inference.engine != "auto" or _engine_path(run).is_file() or not jobs:
+    if engine_is_known(run) or not jobs:
         return
     inference, device = run.settings.inference, predicting_device(run)
     first = jobs[0]

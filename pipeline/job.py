@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from goldfold.errors import InputError
+from goldfold.pipeline.engine_choice import engine_is_known, resolve_engine
 from goldfold.pipeline.fold_trainings import choose_trainings
 from goldfold.pipeline.open_run import OpenRun
 from goldfold.pipeline.prediction_stage import predict_jobs
-from goldfold.pipeline.predictions import images_fingerprints, is_predicted, store_facts, store_of
+from goldfold.pipeline.predictions import (
+    images_fingerprints,
+    is_predicted,
+    splits_of,
+    store_facts,
+    store_of,
+)
 from goldfold.pipeline.stage_runs import stage_runs
-from goldfold.pipeline.training_stage import train_jobs
+from goldfold.pipeline.training_stage import choose_machine, train_jobs
 from goldfold.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One stage of a fold's training, or the predictions of a fold.
+    """One stage of a fold's training, the predictions of a fold, or the choice of the engine.
 
     Attributes:
         run: run directory.
@@ -34,7 +41,8 @@ class Job:
         model: name of a model of the settings.
         seed: one of its seeds.
         fold: that is held out.
-        part: number of the training stage, from 1; or `out-of-fold` or `test`.
+        part: number of the training stage, from 1; `out-of-fold` or `test`; or `any` for the
+            engine, which is chosen once a run, on this fold's networks.
         assignments: changes of settings, as of --set.
 
     >>> job = Job("runs/first", "train", "unet", 0, 4, "1")
@@ -43,7 +51,7 @@ class Job:
     """
 
     run: str
-    kind: Literal["train", "predict"]
+    kind: Literal["train", "predict", "engine"]
     model: str
     seed: int
     fold: int
@@ -62,7 +70,17 @@ class Job:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return f"{self.kind} {self.model} seed-{self.seed} fold-{self.fold} {self.part}"
+        if self.kind == "engine":
+            return self.kind
+        part = f"stage-{self.part}" if self.kind == "train" else self.part
+        return f"{self.kind} {self.model} seed-{self.seed} fold-{self.fold} {part}"
+
+    @property
+    def prefix(self) -> str:
+        """What lines about it begin with when it does not share its process with others."""
+        if self.kind == "train":  # as the trainer calls it
+            return f"{self.model} fold-{self.fold} stage-{self.part}: "
+        return f"{self.name}: "
 
     def open(self, progress: Progress = SILENT) -> OpenRun:
         """Return the run of the job."""
@@ -76,6 +94,8 @@ class Job:
         """
         run = self.open()
         training = self._training(run)
+        if self.kind == "engine":
+            return engine_is_known(run)
         if self.kind == "train":
             (stage,) = stage_runs(run, [training], int(self.part))
             return stage.fold_run.finished() and not stage.fold_run.differences()
@@ -85,22 +105,40 @@ class Job:
         facts = store_facts(run, training, prints[self.fold], self._split)
         return is_predicted(store_of(run, training, self._split), facts)
 
-    def perform(self, progress: Progress = SILENT) -> None:
+    def perform(
+        self,
+        progress: Progress = SILENT,
+        *,
+        run: OpenRun | None = None,
+        stop_after: float | None = None,
+        extend_epochs: int = 0,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         """Do the job; what is done already is passed over.
 
         Args:
             progress: told of everything that is done.
+            run: its run, where it is open already.
+            stop_after: seconds after which a training is saved and stopped.
+            extend_epochs: train so many more epochs if the stage is finished.
+            share: (k, n): predict only every n-th batch from the k-th.
 
         Raises:
             InputError: there is no such model, seed or fold, what it needs is not finished, or
                 its results were made from something else.
+            Stopped: a signal came or the time is up; the state is saved.
         """
-        run = self.open(progress)
+        run = self.open(progress) if run is None else run.with_progress(progress)
         training = self._training(run)
         if self.kind == "train":
-            train_jobs(run, [training], stage=int(self.part))
+            machine = choose_machine(run, stop_after)
+            stage = int(self.part)
+            train_jobs(run, [training], stage=stage, extend_epochs=extend_epochs, machine=machine)
+        elif self.kind == "predict":
+            predict_jobs(run, [training], [self._split], share)
         else:
-            predict_jobs(run, [training], [self._split])
+            others = [other for other in choose_trainings(run) if other != training]
+            resolve_engine(run, [training, *others], splits_of(run))
 
     @property
     def _split(self) -> Literal["out-of-fold", "test"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from goldfold.competitions.preset import load_settings
 from goldfold.folds.fold_view import FoldView
+from goldfold.pipeline.devices import Devices, parse_devices
 from goldfold.pipeline.folds_stage import require_folds
 from goldfold.pipeline.images_stage import ensure_images
 from goldfold.progress import SILENT, Progress
@@ -17,7 +18,7 @@ from goldfold.progress_lines import WARNINGS_ONLY
 from goldfold.rundirectory import RunDirectory
 from goldfold.settings import Settings
 from goldfold.tasks.registry import task_of
-from goldfold.workers import default_workers
+from goldfold.workers import workers_each
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ class OpenRun:
         settings: as resolved, with the data folder as an absolute path.
         progress: told of everything that is done.
         assignments: what --set changed, repeated in the commands that messages offer.
+        devices: that train and predict, as `parse_devices` gives them.
     """
 
     def __init__(
@@ -42,10 +44,11 @@ class OpenRun:
         settings: Settings,
         progress: Progress = SILENT,
         assignments: Sequence[str] = (),
+        devices: Sequence[str] = (),
     ) -> None:
         """Take what is known of a run; no table is read yet."""
         self.directory, self.settings, self.progress = directory, settings, progress
-        self.assignments = tuple(assignments)
+        self.assignments, self.devices = tuple(assignments), tuple(devices)
         self._images: pd.DataFrame | None = None
         self._folds: pd.DataFrame | None = None
         self._fold_view: FoldView | None = None
@@ -56,6 +59,7 @@ class OpenRun:
         folder: Path | str,
         assignments: Sequence[str] | None = None,
         progress: Progress = WARNINGS_ONLY,
+        devices: Devices = None,
     ) -> Self:
         """Return the run of a directory.
 
@@ -66,16 +70,19 @@ class OpenRun:
             folder: run directory.
             assignments: changes of settings, such as `models.0.stages.0.epochs=3`.
             progress: told of everything that is done; warnings are printed to stderr unless given.
+            devices: that train and predict, one fold each at a time, such as "0,1" (GPUs), "cpu"
+                or ["cpu", "cpu"]; all GPUs unless given, or the CPU without any.
 
         Raises:
             SettingsError: goldfold.toml is missing or wrong.
+            InputError: `devices` names none.
         """
         directory = RunDirectory(Path(folder))
         settings = load_settings(directory.settings, assignments or [])
         data = settings.competition.data.resolve()
         competition = settings.competition.model_copy(update={"data": data})
         settings = settings.model_copy(update={"competition": competition})
-        return cls(directory, settings, progress, tuple(assignments or ()))
+        return cls(directory, settings, progress, tuple(assignments or ()), parse_devices(devices))
 
     def __repr__(self) -> str:
         """Return how to open the run again."""
@@ -85,7 +92,7 @@ class OpenRun:
     @property
     def workers(self) -> int:
         """Threads for decoding and loading."""
-        return default_workers() if self.settings.workers is None else self.settings.workers
+        return workers_each(self.settings.workers, 1)
 
     @cached_property
     def task(self) -> Task:
@@ -150,7 +157,7 @@ class OpenRun:
 
     def with_progress(self, progress: Progress) -> Self:
         """Return the same run, which reports elsewhere."""
-        other = type(self)(self.directory, self.settings, progress, self.assignments)
+        other = type(self)(self.directory, self.settings, progress, self.assignments, self.devices)
         other._images, other._folds = self._images, self._folds
         other._fold_view = self._fold_view
         return other

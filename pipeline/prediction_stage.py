@@ -15,7 +15,6 @@ from goldfold.pipeline.predictions import (
     images_fingerprints,
     images_to_predict,
     is_predicted,
-    ready_jobs,
     store_facts,
     store_of,
 )
@@ -32,32 +31,19 @@ if TYPE_CHECKING:
     CacheKey = tuple[Split, ImageSize, int, tuple[int, ...]]
 
 
-def predict_all(
-    run: OpenRun,
-    splits: Sequence[Split],
-    share: tuple[int, int] = (0, 1),
-) -> None:
-    """Predict what is missing, model by model, fold by fold.
-
-    Args:
-        run: the run.
-        splits: which maps.
-        share: (k, n): only every n-th batch from the k-th; the other processes do the others.
-
-    Raises:
-        InputError: a fold has no finished training, or one made from other settings, or there
-            are no images to predict.
-    """
-    predict_jobs(run, ready_jobs(run), splits, share)
-
-
 def predict_jobs(
     run: OpenRun,
     jobs: Sequence[FoldTraining],
     splits: Sequence[Split],
     share: tuple[int, int] = (0, 1),
 ) -> None:
-    """Predict what is missing of some fold trainings, as `predict_all` does for all.
+    """Predict in this process what is missing of some fold trainings, one after the other.
+
+    Args:
+        run: the run.
+        jobs: the fold trainings.
+        splits: which maps.
+        share: (k, n): only every n-th batch from the k-th; the other processes do the others.
 
     Raises:
         InputError: one of them is not finished, or was made from other settings.

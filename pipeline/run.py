@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from goldfold.files import read_json
+from goldfold.pipeline.devices import Devices, parse_devices
 from goldfold.pipeline.ensemble_stage import ensure_ensemble
 from goldfold.pipeline.explanation import explain, read_pixels
 from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
@@ -14,11 +15,10 @@ from goldfold.pipeline.folds_stage import ensure_folds
 from goldfold.pipeline.histories import read_histories
 from goldfold.pipeline.new_run import preset_settings, write_settings
 from goldfold.pipeline.open_run import OpenRun
-from goldfold.pipeline.prediction_stage import predict_all
 from goldfold.pipeline.predictions import splits_of
+from goldfold.pipeline.side_by_side import Wanted, predict_all, train_all
 from goldfold.pipeline.stages import stages_of
 from goldfold.pipeline.submission_stage import ensure_submission
-from goldfold.pipeline.training_stage import train_jobs
 from goldfold.progress import Progress
 from goldfold.progress_lines import WARNINGS_ONLY
 from goldfold.rundirectory import RunDirectory
@@ -52,6 +52,7 @@ class Run(OpenRun):
         settings: Sequence[str] = (),
         overwrite: bool = False,
         progress: Progress = WARNINGS_ONLY,
+        devices: Devices = None,
     ) -> Self:
         """Write goldfold.toml for a competition, as `goldfold init`, and return the run.
 
@@ -64,15 +65,18 @@ class Run(OpenRun):
             overwrite: replace another goldfold.toml.
             progress: told of everything that is done, such as `gf.LineProgress()`; warnings are
                 printed to stderr unless given.
+            devices: as of `open`.
 
         Raises:
-            InputError: there is no such preset or recipe, or another goldfold.toml is there.
+            InputError: there is no such preset or recipe, `devices` names none, or another
+                goldfold.toml is there.
             SettingsError: a setting is wrong.
         """
+        parse_devices(devices)  # refused before anything is written
         target = RunDirectory(Path(folder)).settings
         _, text = preset_settings(preset, recipe, Path(data), target, list(settings))
         write_settings(target, text, overwrite=overwrite)
-        return cls.open(Path(folder), progress=progress)
+        return cls.open(Path(folder), progress=progress, devices=devices)
 
     def stages(self, *, overwrite: bool = False) -> list[Stage]:
         """Return the stages in order; `overwrite` = train all folds again.
@@ -138,11 +142,11 @@ class Run(OpenRun):
                 from something else.
         """
         trainings = choose_trainings(self, fold, model)
-        wanted = stage_numbers(trainings, stage)
+        numbers = stage_numbers(trainings, stage)
         if not self.directory.folds.is_file():
             self.split()
-        train_jobs(self, trainings, stage=stage, overwrite=overwrite)
-        paths = (training.stage_folder(self, number) for training, number in wanted)
+        train_all(self, Wanted(trainings, stage, overwrite=overwrite))
+        paths = (training.stage_folder(self, number) for training, number in numbers)
         return [dict(read_json(path / "result.json")) for path in paths]
 
     def predict(self) -> None:

@@ -17,7 +17,6 @@ from goldfold.pipeline.folds_stage import ensure_folds, folds_made_from, plan_fo
 from goldfold.pipeline.folds_words import fold_lines
 from goldfold.pipeline.images_stage import images_are_current, images_made_from
 from goldfold.pipeline.job import Job
-from goldfold.pipeline.prediction_stage import predict_all
 from goldfold.pipeline.predictions import (
     images_fingerprints,
     is_predicted,
@@ -26,9 +25,9 @@ from goldfold.pipeline.predictions import (
     store_facts,
     store_of,
 )
+from goldfold.pipeline.side_by_side import Wanted, predict_all, train_all
 from goldfold.pipeline.stage_runs import stage_runs
 from goldfold.pipeline.submission_stage import ensure_submission, submission_made_from
-from goldfold.pipeline.training_stage import train_jobs
 from goldfold.pipeline.training_words import training_lines
 from goldfold.rundirectory import recorded
 from goldfold.text_table import Line
@@ -135,11 +134,22 @@ class Trainings(Stage):
     name = "train"
 
     def __init__(
-        self, run: OpenRun, overwrite: bool = False, machine: Machine | None = None
+        self,
+        run: OpenRun,
+        overwrite: bool = False,
+        machine: Machine | None = None,
+        stop_after: str | None = None,
     ) -> None:
-        """Take the run; `overwrite` = train all again; `machine` = where, this one unless given."""
+        """Take the run.
+
+        Args:
+            run: the run.
+            overwrite: train all again.
+            machine: where to train in this process; the run's first device unless given.
+            stop_after: a duration after which trainings on several devices are saved and stopped.
+        """
         super().__init__(run)
-        self.overwrite, self.machine = overwrite, machine
+        self.overwrite, self.machine, self.stop_after = overwrite, machine, stop_after
 
     def made_from(self) -> dict[str, Any]:
         """Return what each stage of each fold training depends on, by its name."""
@@ -151,9 +161,15 @@ class Trainings(Stage):
         return all(job.is_done() for job in self.jobs())
 
     def make(self) -> None:
-        """Train what is not finished."""
+        """Train what is not finished; on several devices predict as well what can be by then."""
         trainings = choose_trainings(self.run)
-        train_jobs(self.run, trainings, overwrite=self.overwrite, machine=self.machine)
+        wanted = Wanted(
+            trainings,
+            splits=splits_of(self.run),
+            overwrite=self.overwrite,
+            stop_after=self.stop_after,
+        )
+        train_all(self.run, wanted, self.machine)
 
     def jobs(self) -> list[Job]:
         """Return a job for each stage of each fold training, stages of a fold in order."""
@@ -271,7 +287,11 @@ class Submission(Stage):
 
 
 def stages_of(
-    run: OpenRun, *, overwrite: bool = False, machine: Machine | None = None
+    run: OpenRun,
+    *,
+    overwrite: bool = False,
+    machine: Machine | None = None,
+    stop_after: str | None = None,
 ) -> list[Stage]:
     """Return the stages of a run in order.
 
@@ -280,7 +300,8 @@ def stages_of(
     Args:
         run: the run.
         overwrite: train all folds again.
-        machine: where to train; this one unless given.
+        machine: where to train in this process; the run's first device unless given.
+        stop_after: a duration after which trainings on several devices are saved and stopped.
 
     Raises:
         InputError: the data has problems.
@@ -288,7 +309,7 @@ def stages_of(
     stages: list[Stage] = [
         Images(run),
         Folds(run, retrain=overwrite),
-        Trainings(run, overwrite=overwrite, machine=machine),
+        Trainings(run, overwrite, machine, stop_after),
         Predictions(run),
         Ensemble(run),
     ]

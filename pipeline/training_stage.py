@@ -17,6 +17,7 @@ from goldfold.pipeline.stage_runs import data_facts, fold_run_of, stage_runs
 from goldfold.pipeline.training_data import fold_data
 from goldfold.progress import SILENT
 from goldfold.training.stopping import StopRequest, parse_duration
+from goldfold.workers import processes_here, workers_each
 
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
@@ -51,22 +52,15 @@ def train_jobs(
         InputError: images are missing, or a folder holds a training made from other input.
     """
     from goldfold.training.fold_run import train_fold
-    from goldfold.training.own_objects import load_own_objects
 
     machine = machine if machine is not None else choose_machine(run)
-    run = quiet_unless_writer(run, machine)
+    run, writes = quiet_unless_writer(run, machine), machine.ranks.is_writer
     with writer_first(machine.ranks):
-        if overwrite and machine.ranks.is_writer:
-            for job, number in stage_numbers(jobs, stage):
-                _remove_training(job.stage_folder(run, number))
-        waiting = _waiting(run, jobs, stage, extend_epochs > 0)
+        waiting = prepare_trainings(
+            run, jobs, stage=stage, overwrite=overwrite, extend=extend_epochs > 0, writes=writes
+        )
         if waiting:
-            run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
-            _say_idle_schedules(run, waiting)
-            if machine.ranks.is_writer:
-                keep_contents(run)
-        _try_networks(waiting, outputs(run))
-        load_own_objects([stage.settings for stage in waiting], run.settings.competition)
+            _say_device(run, waiting, machine)
     caches: dict[CacheKey, ImageCache] = {}
     facts = data_facts(run)
     for stage_run in waiting:
@@ -85,6 +79,61 @@ def train_jobs(
         )
 
 
+def prepare_trainings(
+    run: OpenRun,
+    jobs: Sequence[FoldTraining],
+    *,
+    stage: int | None = None,
+    overwrite: bool = False,
+    extend: bool = False,
+    writes: bool = True,
+) -> list[StageRun]:
+    """Return the stages that are to be trained, once it is known that nothing stands against it.
+
+    Args:
+        run: the run.
+        jobs: what to train.
+        stage: only this one, from 1; all unless given.
+        overwrite: delete the stages that are asked for.
+        extend: finished ones are trained further.
+        writes: whether this process writes files.
+
+    Raises:
+        InputError: a folder holds a training made from other input, or a network cannot be built.
+    """
+    from goldfold.training.own_objects import load_own_objects
+
+    if overwrite and writes:
+        for job, number in stage_numbers(jobs, stage):
+            _remove_training(job.stage_folder(run, number))
+    waiting = stages_to_train(run, jobs, stage, extend)
+    if waiting:
+        _say_idle_schedules(run, waiting)
+        if writes:
+            keep_contents(run)
+    _try_networks(waiting, outputs(run))
+    load_own_objects([stage.settings for stage in waiting], run.settings.competition)
+    return waiting
+
+
+def _say_device(run: OpenRun, waiting: Sequence[StageRun], machine: Machine) -> None:
+    """Say where the stages are trained, and what that leaves to be desired."""
+    from goldfold.training.determinism import unsettled
+
+    run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
+    if machine.device.note:
+        run.progress.warn(machine.device.note)
+    if not machine.settings.deterministic or not machine.device.is_gpu:
+        return
+    models = [stage.job.model for stage in waiting]
+    names = unsettled(models, classes_per_pixel=run.settings.competition.is_semantic)
+    if names:
+        run.progress.warn(
+            f"training.deterministic: {' and '.join(names)} has no deterministic algorithm on a "
+            "GPU, so the last bits may still differ from run to run"
+        )
+
+
 def _say_idle_schedules(run: OpenRun, waiting: Sequence[StageRun]) -> None:
     """Say so where a sampling schedule has nothing to do."""
     scheduled = {stage.settings.sampling.schedule for stage in waiting} - {"natural"}
@@ -96,16 +145,25 @@ def _say_idle_schedules(run: OpenRun, waiting: Sequence[StageRun]) -> None:
         )
 
 
-def choose_machine(run: OpenRun, stop_after: str | None = None) -> Machine:
+def choose_machine(run: OpenRun, stop_after: str | float | None = None) -> Machine:
     """Return the device and the processes that train, and when they stop.
+
+    Processes that torchrun started share the loader's threads.
+
+    Args:
+        run: the run, with the devices that it may use; the first of them is taken.
+        stop_after: a duration, such as 8h30m, or seconds.
 
     Raises:
         InputError: the precision of the settings is not to be had, or `stop_after` is no duration.
     """
+    from goldfold.pipeline.engine_choice import predicting_device
     from goldfold.training.runtime import Machine
 
-    seconds = None if stop_after is None else parse_duration(stop_after)
-    return Machine.choose(run.settings.training, run.workers, StopRequest.after(seconds))
+    seconds = parse_duration(stop_after) if isinstance(stop_after, str) else stop_after
+    workers = workers_each(run.settings.workers, processes_here())
+    device = predicting_device(run) if run.devices else None
+    return Machine.choose(run.settings.training, workers, StopRequest.after(seconds), device)
 
 
 def quiet_unless_writer(run: OpenRun, machine: Machine) -> OpenRun:
@@ -123,7 +181,7 @@ def writer_first(ranks: Ranks) -> Iterator[None]:
         ranks.barrier()
 
 
-def _waiting(
+def stages_to_train(
     run: OpenRun,
     jobs: Sequence[FoldTraining],
     stage: int | None,

@@ -38,14 +38,30 @@ class Machine:
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
 
     @classmethod
-    def choose(cls, settings: TrainingSettings, workers: int, stop: StopRequest) -> Machine:
+    def choose(
+        cls,
+        settings: TrainingSettings,
+        workers: int,
+        stop: StopRequest,
+        device: Device | None = None,
+    ) -> Machine:
         """Return this machine: its fastest device, and the other processes under torchrun.
+
+        Args:
+            settings: of the machine.
+            workers: threads that make batches in this process.
+            stop: whether to stop.
+            device: where; the fastest unless given.
 
         Raises:
             InputError: the precision that the settings ask for is not to be had.
         """
         ranks = Ranks.from_environment()
-        device = choose_device(
-            settings.precision, settings.channels_last, local_rank=ranks.local_rank
-        )
+        if device is None:
+            device = choose_device(
+                settings.precision,
+                settings.channels_last,
+                local_rank=ranks.local_rank,
+                deterministic=settings.deterministic,
+            )
         return cls(device, workers, settings, ranks, stop)

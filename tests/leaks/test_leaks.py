@@ -27,8 +27,8 @@ from goldfold.pipeline.ensemble_stage import ensure_ensemble
 from goldfold.pipeline.fold_trainings import choose_trainings
 from goldfold.pipeline.folds_stage import ensure_folds
 from goldfold.pipeline.open_run import OpenRun
-from goldfold.pipeline.prediction_stage import predict_all
 from goldfold.pipeline.pseudo_label_stage import write_pseudo_labels
+from goldfold.pipeline.side_by_side import predict_all
 from goldfold.pipeline.training_stage import train_jobs
 from goldfold.pipeline.views_stage import compare_views
 from goldfold.tasks import class_blends, classes, mask_blends, masks

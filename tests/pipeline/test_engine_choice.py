@@ -68,7 +68,7 @@ def test_a_damaged_record_counts_as_none(tabled, content):
 def test_networks_predict_in_the_precision_that_they_are_trained_in(tabled, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "goldfold.training.device.choose_device", lambda *given: asked.append(given)
+        "goldfold.training.device.choose_device", lambda *given, **how: asked.append(given)
     )
     predicting_device(tabled("training.precision=float32", "training.channels_last=false"))
     assert asked == [("float32", False)]

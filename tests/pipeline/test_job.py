@@ -27,7 +27,7 @@ def jobs(tabled):
 def test_there_is_a_job_for_each_training_and_each_store(jobs):
     _, made = jobs
     names = [job.name for job in made]
-    assert names[:2] == ["train tiny seed-0 fold-0 1", "train tiny seed-0 fold-1 1"]
+    assert names[:2] == ["train tiny seed-0 fold-0 stage-1", "train tiny seed-0 fold-1 stage-1"]
     assert len(set(names)) == len(names) == 4 + 8
     assert all(sent(job) == job for job in made)
 
@@ -46,11 +46,11 @@ def test_a_job_does_its_own_part_alone(jobs, monkeypatch):
     asked = []
     monkeypatch.setattr(
         "goldfold.pipeline.job.train_jobs",
-        lambda run, jobs, stage: asked.append((run.settings.inference.views, jobs, stage)),
+        lambda run, jobs, stage, **how: asked.append((run.settings.inference.views, jobs, stage)),
     )
     monkeypatch.setattr(
         "goldfold.pipeline.job.predict_jobs",
-        lambda run, jobs, splits: asked.append((run.settings.inference.views, jobs, splits)),
+        lambda run, jobs, splits, share: asked.append((run.settings.inference.views, jobs, splits)),
     )
     sent(made[1]).perform()
     sent(made[-1]).perform()

@@ -40,6 +40,7 @@ def test_a_gpu_uses_the_dtype_of_its_tensor_cores(monkeypatch, capability, dtype
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Some GPU")
     major, minor = capability
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: [f"sm_{major}{minor}"])
+    monkeypatch.setattr(device_module, "try_kernels", lambda *_: None)
     device = choose_device()
     assert device.device.type == "cuda"
     assert device.autocast_dtype is dtype
@@ -113,6 +114,7 @@ def test_a_gpu_without_bf16_says_what_works(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla T4")
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75"])
+    monkeypatch.setattr(device_module, "try_kernels", lambda *_: None)
     with pytest.raises(InputError, match=r'Tesla T4 has no bf16; set training.precision = "fp16"'):
         choose_device("bf16")
     assert choose_device("float32").autocast_dtype is None

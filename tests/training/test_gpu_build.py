@@ -1,9 +1,12 @@
 """A GPU that the installed PyTorch has no kernels for is refused before anything runs on it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from goldfold.errors import InputError
+from goldfold.training import device as device_module
 from goldfold.training.device import choose_device
 from goldfold.training.gpu_build import has_kernels
 
@@ -40,6 +43,7 @@ def gpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: name)
         monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built_for)
+        monkeypatch.setattr(device_module, "try_kernels", lambda *_: None)
 
     return pretend
 
@@ -71,4 +75,9 @@ def test_a_build_without_any_gpu_says_so(gpu):
 def test_a_build_for_other_makers_is_not_judged_by_nvidia_numbers(gpu, monkeypatch):
     monkeypatch.setattr(torch.version, "hip", "6.4")
     gpu("AMD Instinct MI250X", (9, 0), ["gfx90a"])
-    assert choose_device().device.type == "cuda"
+    properties = SimpleNamespace(gcnArchName="gfx90a:sramecc+:xnack-")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: properties)
+    device = choose_device()
+    assert device.device.type == "cuda"
+    expected = "AMD Instinct MI250X, ROCm 6.4, bf16 autocast, channels_last"
+    assert device.description == expected

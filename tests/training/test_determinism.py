@@ -1,0 +1,86 @@
+"""What `training.deterministic` switches on, and what it says it cannot have."""
+
+import pytest
+import torch
+
+from goldfold.settings import Loss, ModelSettings, StageSettings
+from goldfold.training import determinism
+from goldfold.training import device as device_module
+from goldfold.training.determinism import be_deterministic, unsettled
+
+
+@pytest.fixture
+def restored(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def test_algorithms_and_the_workspace_are_fixed(restored):
+    environment = {}
+    be_deterministic(environment)
+    assert environment == {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_a_workspace_that_was_chosen_stays(restored):
+    environment = {"CUBLAS_WORKSPACE_CONFIG": ":16:8"}
+    be_deterministic(environment)
+    assert environment == {"CUBLAS_WORKSPACE_CONFIG": ":16:8"}
+
+
+def test_it_is_switched_on_before_the_gpu_is_touched(monkeypatch):
+    order = []
+    kind = next(iter(device_module_kinds()))
+    monkeypatch.setattr(device_module, "usable_accelerator", lambda: kind)
+    monkeypatch.setattr(device_module, "be_deterministic", lambda: order.append("settled"))
+    monkeypatch.setattr(device_module, "try_kernels", lambda *_: order.append("tried"))
+    device_module.choose_device("float32", deterministic=True)
+    assert order == ["settled", "tried"]
+    device_module.choose_device("float32", deterministic=True, use_gpu=False)
+    assert order == ["settled", "tried"]  # a CPU always has the same bits
+
+
+def device_module_kinds():
+    from dataclasses import replace
+
+    from goldfold.training.accelerators import accelerators
+
+    intel = accelerators()[1]
+    yield replace(intel, name=lambda index: "some GPU", best=lambda index: None)
+
+
+def model(architecture="Unet", **loss):
+    return ModelSettings(
+        name="m", architecture=architecture, stages=[StageSettings(loss=Loss(**loss))]
+    )
+
+
+def test_what_cannot_be_settled_is_named_by_its_setting():
+    assert unsettled([model()], classes_per_pixel=False) == []
+    (pooled,) = unsettled([model("PSPNet"), model()], classes_per_pixel=False)
+    assert pooled.startswith("architecture PSPNet")
+    entropy = model(bce=0, cross_entropy=1.0)
+    assert unsettled([entropy], classes_per_pixel=False) == []
+    assert unsettled([entropy], classes_per_pixel=True) == ["loss.cross_entropy of class maps"]
+
+
+def test_the_pooled_architectures_pool_to_several_pixels():
+    """Those that are named do, and a plain U-Net does not."""
+    from goldfold.training.assembly import build_network
+
+    def pools(architecture, **words):
+        network = build_network(ModelSettings(architecture=architecture, **words), "none", 1)
+        sizes = [
+            m.output_size for m in network.modules() if isinstance(m, torch.nn.AdaptiveAvgPool2d)
+        ]
+        return any(size not in (1, (1, 1)) for size in sizes)
+
+    tiny = {"encoder": "tu-test_resnet"}
+    for name in determinism._POOLED_TO_SIZES:
+        assert pools(name, **({} if name == "PlainCnn" else tiny)), name
+    assert not pools("Unet", **tiny)
