@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +28,8 @@ PIXEL_ROWS, OBJECT_ROWS = 2, 3
 """Rows of an image's histograms, for metrics of pixels and of objects."""
 
 _WORD_BYTES = 8
+_EXACT = 1 << 24
+_SMALL = 6  # pixels of an image over those of a small mask
 
 
 def judged_at(every: int = 8) -> tuple[int, ...]:
@@ -82,7 +85,7 @@ def level_histograms(
                 f"expected a mask of booleans or whole numbers, found {mask.dtype}. Threshold "
                 "probabilities first, for example mask > 0.5."
             )
-        histograms[1] = np.bincount(levels[mask.astype(bool, copy=False)], minlength=LEVELS)
+        histograms[1] = _count_inside(levels, mask.astype(bool, copy=False))
     if objects is not None:
         scores = scores_above(levels, objects, {*judged, LEVELS - 1})
         histograms[2] = UNJUDGED
@@ -95,10 +98,36 @@ def _count_levels(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
     pixels = np.ascontiguousarray(levels).reshape(-1)
     aligned = pixels.size - pixels.size % _WORD_BYTES
     words = pixels[:aligned].view(np.uint64)
-    busy = words[words != 0].view(np.uint8)
-    counts = np.bincount(busy, minlength=LEVELS)
-    counts += np.bincount(pixels[aligned:], minlength=LEVELS)
+    some = words != 0
+    if 2 * int(np.count_nonzero(some)) > words.size:  # skipping would cost more than counting
+        return _calc_histogram(pixels)
+    busy = words[some].view(np.uint8)
+    counts = _calc_histogram(busy) + _calc_histogram(pixels[aligned:])
     counts[0] += aligned - busy.size
+    return counts
+
+
+def _count_inside(levels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count the levels inside a mask; taking out its pixels is faster while it is small."""
+    if _SMALL * int(np.count_nonzero(inside)) < inside.size:
+        return _calc_histogram(levels[inside])
+    pixels, mask = np.ascontiguousarray(levels), np.ascontiguousarray(inside)
+    return _calc_histogram(pixels.reshape(-1), mask.reshape(-1).view(np.uint8))
+
+
+def _calc_histogram(
+    pixels: NDArray[np.uint8], mask: NDArray[np.uint8] | None = None
+) -> NDArray[np.int64]:
+    """Return `np.bincount` of levels (N,), int64 (256,), by OpenCV, which takes a third as long.
+
+    OpenCV gives float32, which is exact up to 2 ** 24, so that many pixels are counted at once.
+    """
+    counts = np.zeros(LEVELS, np.int64)
+    for start in range(0, pixels.size, _EXACT):
+        part = slice(start, start + _EXACT)
+        where = None if mask is None else mask[None, part]
+        found = cv2.calcHist([pixels[None, part]], [0], where, [LEVELS], [0, LEVELS])
+        counts += found.reshape(-1).astype(np.int64)
     return counts
 
 

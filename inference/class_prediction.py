@@ -20,6 +20,7 @@ from goldfold.training.cache import ImageCache
 from goldfold.training.class_validation import class_probability
 from goldfold.training.device import Device
 from goldfold.training.finite import finite_images
+from goldfold.training.read_ahead import blocks_of, read_ahead
 
 
 def class_probabilities(
@@ -39,19 +40,20 @@ def class_probabilities(
     Raises:
         NotFiniteError: logits are NaN or infinite, in float32 too.
     """
-    return merged_probabilities(
-        begin_class_batch(predictor, pixels, exclusive, image_ids)(), exclusive
-    )
+    merged = begin_class_batch(predictor, pixels, exclusive, image_ids)()
+    return merged_probabilities(merged, exclusive)
 
 
 @torch.inference_mode()
 def begin_class_batch(
     predictor: Predictor, pixels: NDArray[np.uint8], exclusive: bool, image_ids: Sequence[str]
-) -> Callable[[], Merger]:
-    """Start a batch and return a call that waits for its probabilities (N, C)."""
+) -> Callable[[], torch.Tensor]:
+    """Start a batch and return a call that waits for its merged probabilities (N, C)."""
 
-    def attempt(networks: Sequence[Network], device: Device) -> tuple[Merger, torch.Tensor]:
-        images = network_input(pixels, device.device, channels_last=device.channels_last)
+    def attempt(
+        networks: Sequence[Network], device: Device, part: slice
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        images = network_input(pixels[part], device.device, channels_last=device.channels_last)
         merger, finite = Merger(predictor.merge), []
         for network in networks:
             flags = []
@@ -60,14 +62,14 @@ def begin_class_batch(
                 merger.add(probability)
                 flags.append(of_view)
             finite.append(torch.stack(flags).all(dim=0))
-        return merger, torch.stack(finite)
+        return merger.result(), torch.stack(finite)
 
-    return finite_or_retried(attempt, predictor, image_ids)
+    return finite_or_retried(attempt, predictor, len(pixels), image_ids)
 
 
 def class_forward(
     predictor: Predictor, image_ids: Sequence[str], exclusive: bool
-) -> Forward[Merger]:
+) -> Forward[torch.Tensor]:
     """Return how classes of images are predicted and stored: a row of probabilities per image.
 
     Args:
@@ -76,11 +78,11 @@ def class_forward(
         exclusive: exactly one class per image.
     """
 
-    def begin(pixels: NDArray[np.uint8], ids: Sequence[str]) -> Callable[[], Merger]:
+    def begin(pixels: NDArray[np.uint8], ids: Sequence[str]) -> Callable[[], torch.Tensor]:
         return begin_class_batch(predictor, pixels, exclusive, ids)
 
-    def rows(block: range, merger: Merger) -> Iterator[Array]:
-        for place, row in zip(block, merged_probabilities(merger, exclusive), strict=True):
+    def rows(block: range, merged: torch.Tensor) -> Iterator[Array]:
+        for place, row in zip(block, merged_probabilities(merged, exclusive), strict=True):
             yield image_ids[place], row, None
 
     return Forward(begin, rows)
@@ -111,14 +113,13 @@ def view_probabilities(
     return class_probability(logits, exclusive), finite_images(logits)
 
 
-def merged_probabilities(merger: Merger, exclusive: bool) -> NDArray[np.float32]:
-    """Return the mean of a merger as probabilities (N, C), which sum to one where exclusive.
+def merged_probabilities(merged: torch.Tensor, exclusive: bool) -> NDArray[np.float32]:
+    """Return a mean of probabilities on the host, (N, C), rows summing to one where exclusive.
 
     Args:
-        merger: of probabilities (N, C).
+        merged: of a `Merger`, float32 (N, C).
         exclusive: exactly one class an image.
     """
-    merged = merger.result()
     if exclusive:  # only the plain mean keeps the sum
         merged = merged / merged.sum(dim=1, keepdim=True)
     return merged.float().cpu().numpy()
@@ -145,10 +146,13 @@ def predict_classes(
     """
     rows = cache.rows(image_ids)
     probabilities = []
+
+    def read(block: range) -> NDArray[np.uint8]:
+        return cache.images(rows[place] for place in block)
+
     with progress.task("predict", len(rows)) as task:
-        for start in range(0, len(rows), batch_size):
-            part = slice(start, start + batch_size)
-            pixels = cache.images(rows[part])
-            probabilities.append(class_probabilities(predictor, pixels, exclusive, image_ids[part]))
-            task.advance(len(pixels))
+        for block, pixels in read_ahead(read, blocks_of(len(rows), batch_size)):
+            ids = image_ids[block.start : block.stop]
+            probabilities.append(class_probabilities(predictor, pixels, exclusive, ids))
+            task.advance(len(block))
     return np.concatenate(probabilities)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, OBJECT_ROWS, PIXEL_ROWS, level_histograms
@@ -13,7 +14,11 @@ from goldfold.competitions.rle import Dialect, decode
 from goldfold.inference.predictor import Predictor, Seen
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache import ImageCache
+from goldfold.training.device import Device
+from goldfold.training.level_counts import counts_on, device_histograms
+from goldfold.training.passes import Passes, join_parts
 from goldfold.training.probability import levels_at_size
+from goldfold.training.read_ahead import blocks_of, read_ahead
 
 IntArray = NDArray[np.int64]
 
@@ -49,10 +54,12 @@ def held_out_histograms(
     """
     rows = cache.rows(image_ids)
     histograms = empty_histograms(len(masks), objects)
+
+    def read(block: range) -> NDArray[np.uint8]:
+        return cache.images(rows[place] for place in block)
+
     with progress.task("held out", len(rows)) as task:
-        for start in range(0, len(rows), batch_size):
-            places = range(start, min(start + batch_size, len(rows)))
-            pixels = cache.images(rows[place] for place in places)
+        for places, pixels in read_ahead(read, blocks_of(len(rows), batch_size)):
             seen = predictor.probability(pixels, [image_ids[place] for place in places])
             count_levels(histograms, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))
@@ -84,12 +91,26 @@ def count_levels(
         dialect: of the masks.
         objects: of all, as in `held_out_histograms`.
     """
-    maps = levels_at_size(seen[0], [sizes[place] for place in places])
     classes = len(masks) // len(sizes)
     wanted = range(places.start * classes, places.stop * classes)
-    for place, levels in zip(wanted, maps, strict=True):
-        text, (height, width) = masks[place], sizes[place // classes]
-        mask = decode(text, height, width, dialect) if text else None
+    true = [
+        decode(masks[place], *sizes[place // classes], dialect) if masks[place] else None
+        for place in wanted
+    ]
+    chosen = [sizes[place] for place in places]
+    device = Device(seen[0].device, None, str(seen[0].device))
+    if objects is None and counts_on(device):
+
+        def count(part: slice) -> torch.Tensor:
+            of_part = true[part.start * classes : part.stop * classes]
+            return device_histograms(seen[0][part], chosen[part], of_part)
+
+        counts = join_parts(Passes().in_halves(len(places), count, device))
+        histograms[wanted.start : wanted.stop] = counts.cpu().numpy()
+        return
+    maps = levels_at_size(seen[0], chosen)
+    for place, mask, levels in zip(wanted, true, maps, strict=True):
+        height, width = sizes[place // classes]
         cell = None if objects is None else objects[place]
-        true = None if cell is None else read_objects(cell, height, width, dialect)
-        histograms[place] = level_histograms(levels, mask, true)
+        lesions = None if cell is None else read_objects(cell, height, width, dialect)
+        histograms[place] = level_histograms(levels, mask, lesions)

@@ -17,6 +17,7 @@ from goldfold.inference.store import MapWriter, map_name
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache import ImageCache
 from goldfold.training.probability import levels_at_size
+from goldfold.training.read_ahead import blocks_of, read_ahead
 
 Prediction = TypeVar("Prediction")
 
@@ -153,46 +154,26 @@ def predict_arrays(
     """
     _refuse_doubles(image_ids)
     rows = cache.rows(image_ids)
-    starts = list(range(0, len(image_ids), batch_size))[share[0] :: share[1]]
-    blocks = [range(start, min(start + batch_size, len(image_ids))) for start in starts]
+    blocks = blocks_of(len(image_ids), batch_size)[share[0] :: share[1]]
 
-    def is_stored(block: range) -> bool:
-        return all(map_name(image_ids[place], n) in writer for place in block for n in names)
+    def read(block: range) -> NDArray[np.uint8] | None:
+        """Return the pixels of a block, None where it is stored."""
+        if all(map_name(image_ids[place], n) in writer for place in block for n in names):
+            return None
+        return cache.images(rows[place] for place in block)
 
     with (
         progress.task("predict", sum(len(block) for block in blocks)) as task,
         ThreadPoolExecutor(1, thread_name_prefix="store") as store,
     ):
         stored, writing = 0, None
-        for block, pixels in _read_ahead(cache, rows, blocks, is_stored):
+        for block, pixels in read_ahead(read, blocks):
             if pixels is not None:
                 wait = forward.begin(pixels, [image_ids[place] for place in block])
                 stored += _stored(writing)
                 writing = store.submit(_store, writer, forward, block, wait)
             task.advance(len(block))
     return stored + _stored(writing)
-
-
-def _read_ahead(
-    cache: ImageCache,
-    rows: NDArray[np.int64],
-    blocks: Sequence[range],
-    is_stored: Callable[[range], bool],
-) -> Iterator[tuple[range, NDArray[np.uint8] | None]]:
-    """Yield each block with its pixels, read while the block before is used; None if stored."""
-
-    def read(block: range) -> NDArray[np.uint8] | None:
-        if is_stored(block):
-            return None
-        return cache.images(rows[place] for place in block)
-
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
-        upcoming = [reader.submit(read, block) for block in blocks[:1]]
-        for number, block in enumerate(blocks):
-            pixels = upcoming.pop().result()
-            if number + 1 < len(blocks):
-                upcoming.append(reader.submit(read, blocks[number + 1]))
-            yield block, pixels
 
 
 def _store(

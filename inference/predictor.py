@@ -20,6 +20,7 @@ from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 from goldfold.training.finite import finite_images
 from goldfold.training.networks.output import split_output
+from goldfold.training.passes import Passes
 
 __all__ = ["Network", "Predictor", "Seen", "Sight", "see"]
 
@@ -53,6 +54,7 @@ class Predictor:
         progress: is warned where a batch had to be predicted again in float32.
         warned: filled once it was.
         activation: what makes probabilities of the logits of masks.
+        passes: how many images pass at once, for the batches to come, too.
     """
 
     networks: Sequence[Network]
@@ -63,6 +65,7 @@ class Predictor:
     progress: Progress = SILENT
     warned: list[bool] = field(default_factory=list, repr=False, compare=False)
     activation: Activation = "sigmoid"
+    passes: Passes = field(default_factory=Passes, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a predictor that has nothing to predict with."""
@@ -86,6 +89,7 @@ class Predictor:
 
         Raises:
             NotFiniteError: logits are NaN or infinite, in float32 too.
+            GoldfoldError: out of memory with a single image.
         """
         return self.begin(pixels, image_ids)()
 
@@ -95,11 +99,13 @@ class Predictor:
     ) -> Callable[[], Seen]:
         """Start a batch and return a call that gives its `probability`, waiting for a GPU."""
 
-        def attempt(networks: Sequence[Network], device: Device) -> tuple[Seen, torch.Tensor]:
-            images = network_input(pixels, device.device, channels_last=device.channels_last)
+        def attempt(
+            networks: Sequence[Network], device: Device, part: slice
+        ) -> tuple[Seen, torch.Tensor]:
+            images = network_input(pixels[part], device.device, channels_last=device.channels_last)
             return self._merged(networks, images, device)
 
-        return finite_or_retried(attempt, self, image_ids)
+        return finite_or_retried(attempt, self, len(pixels), image_ids)
 
     def _merged(
         self, networks: Sequence[Network], images: torch.Tensor, device: Device

@@ -14,6 +14,7 @@ from goldfold.errors import NotFiniteError, first_few, plural
 from goldfold.inference.network import Network, plain_network
 from goldfold.training.device import Device
 from goldfold.training.finite import RETRAIN
+from goldfold.training.passes import join_parts
 
 if TYPE_CHECKING:
     from goldfold.inference.predictor import Predictor
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Flags = NDArray[np.bool_]
 
-Attempt = Callable[[Sequence[Network], Device], tuple[T, torch.Tensor]]
-"""K networks and where they run -> what they give of a batch of N images, and whether all logits of
-an image are finite, bool (K, N)."""
+Attempt = Callable[[Sequence[Network], Device, slice], tuple[T, torch.Tensor]]
+"""K networks, where they run, and a part of a batch -> what they give of its n images, tensors
+(n, ...) in any nesting of lists and tuples, and whether all logits of an image are finite, bool
+(K, n)."""
 
 _NAMED = 10  # images or checkpoints of one message
 
 
 def finite_or_retried(
-    attempt: Attempt[T], predictor: Predictor, image_ids: Sequence[str]
+    attempt: Attempt[T], predictor: Predictor, count: int, image_ids: Sequence[str]
 ) -> Callable[[], T]:
     """Start predicting a batch, and return what waits for it.
 
@@ -38,15 +40,27 @@ def finite_or_retried(
     infinite it predicts the batch again in float32 without autocast; a network that is compiled or
     runs in OpenVINO is run by PyTorch then, as the precision of those is fixed.
 
+    A batch for which memory does not suffice passes in halves (`Passes`), which is told once.
+
     Args:
-        attempt: predicts the batch.
+        attempt: predicts a part of the batch.
         predictor: whose networks, names of checkpoints and warnings.
+        count: N, images of the batch.
         image_ids: N ids for the message; () if there are none.
 
     Raises:
         NotFiniteError: logits are NaN or infinite in float32 too (raised by the returned call).
+        GoldfoldError: out of memory with a single image.
     """
-    outcome, finite = attempt(predictor.networks, predictor.device)
+
+    def whole(networks: Sequence[Network], device: Device) -> tuple[T, torch.Tensor]:
+        parts = predictor.passes.in_halves(
+            count, lambda part: attempt(networks, device, part), device, predictor.progress.say
+        )
+        together: T = join_parts([outcome for outcome, _ in parts])
+        return together, torch.cat([flags for _, flags in parts], dim=1)
+
+    outcome, finite = whole(predictor.networks, predictor.device)
 
     @torch.inference_mode()
     def result() -> T:
@@ -57,7 +71,7 @@ def finite_or_retried(
         changed = any(a is not b for a, b in zip(plain, predictor.networks, strict=True))
         if predictor.device.autocast_dtype is None and not changed:
             raise _not_finite(broken, predictor, image_ids)
-        again, now_finite = attempt(plain, replace(predictor.device, autocast_dtype=None))
+        again, now_finite = whole(plain, replace(predictor.device, autocast_dtype=None))
         still: Flags = ~now_finite.cpu().numpy()
         if still.any():
             raise _not_finite(still, predictor, image_ids)

@@ -48,6 +48,7 @@ def see_row_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
+    from goldfold.training.read_ahead import blocks_of, read_ahead
 
     device, ids = predictor.device, list(held_out["image_id"])
     views, rows = get_views(list(compared.names)), cache.rows(ids)
@@ -55,9 +56,13 @@ def see_row_sets(
     seconds = np.zeros(len(views))
     look = partial(view_probabilities, exclusive=sums_to_one)
     size = run.settings.inference.batch_size
+
+    def read(block: range) -> NDArray[np.uint8]:
+        return cache.images(rows[block.start : block.stop])
+
     with run.progress.task(compared.title, len(rows)) as task:
-        for start in range(0, len(rows), size):
-            pixels = cache.images(rows[start : start + size])
+        for block, pixels in read_ahead(read, blocks_of(len(rows), size)):
+            start = block.start
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])
             seconds += took
@@ -67,7 +72,7 @@ def see_row_sets(
                 for network in range(len(predictor.networks)):
                     for place in chosen:
                         merger.add(seen[place][network])
-                merged = merged_probabilities(merger, sums_to_one)
+                merged = merged_probabilities(merger.result(), sums_to_one)
                 rows_of[number, start : start + len(pixels)] = merged
             task.advance(len(pixels))
     return rows_of, seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_maps import IGNORED_NUMBER, paint
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from goldfold.training.cache import ImageCache
     from goldfold.training.device import Device
     from goldfold.training.fold_run import FoldData
+    from goldfold.training.passes import Passes
     from goldfold.training.ranks import Ranks
     from goldfold.training.validation import ValidationScore
 
@@ -100,11 +102,15 @@ class HeldOutClassMaps:
         ranks: Ranks | None = None,
         check: Callable[[], None] = lambda: None,
         retried: Callable[[int], None] = lambda _: None,
+        passes: Passes | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> ValidationScore:
         import numpy as np
 
-        from goldfold.training.finite import refuse_unseen
+        from goldfold.training.finite import checked, refuse_unseen
+        from goldfold.training.passes import Passes
         from goldfold.training.ranks import Ranks
+        from goldfold.training.read_ahead import blocks_of, read_ahead
         from goldfold.training.validation import HALF, ValidationScore
 
         if not len(self.rows):
@@ -114,11 +120,21 @@ class HeldOutClassMaps:
         mine = ranks.share(np.arange(len(self.rows), dtype=np.int64))
         pixels = np.zeros((len(self.rows), 3, self._classes), np.int64)
         unseen = np.zeros(len(self.rows), np.int64)
+        passes = passes if passes is not None else Passes()
+
+        def read(block: range) -> NDArray[np.uint8] | None:
+            batch = mine[block.start : block.stop]
+            return cache.images(self.rows[batch]) if len(batch) else None
+
         # As many batches on every rank, as all of them have to ask `check` together.
-        for start in range(0, -(-len(self.rows) // ranks.world), batch_size):
-            batch = mine[start : start + batch_size].tolist()
-            if batch:
-                probability, finite = _predict(model, cache, self.rows[batch], device, retried)
+        blocks = blocks_of(-(-len(self.rows) // ranks.world), batch_size)
+        for block, shown in read_ahead(read, blocks):
+            if shown is not None:
+                batch = mine[block.start : block.stop].tolist()
+                attempt = partial(_look_softmax, model, shown)
+                probability, finite = checked(
+                    attempt, len(batch), device, retried=retried, passes=passes, say=say
+                )
                 unseen[batch] = ~finite
                 if finite.all():
                     ids = [self._ids[place] for place in batch]
@@ -132,25 +148,15 @@ class HeldOutClassMaps:
         return ValidationScore(score, HALF, score, float(seen.mean()) if len(seen) else 0.0)
 
 
-def _predict(
-    model: nn.Module,
-    cache: ImageCache,
-    rows: NDArray[np.int64],
-    device: Device,
-    retried: Callable[[int], None],
-) -> tuple[torch.Tensor, NDArray[np.bool_]]:
-    """Return the probabilities of a batch, and for which images the logits are finite."""
-    import torch
-
+def _look_softmax(
+    model: nn.Module, pixels: NDArray[np.uint8], part: slice, device: Device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the probabilities of a part of a batch, and for which images they are finite."""
     from goldfold.inference.network import activate
-    from goldfold.training.batch import network_input
-    from goldfold.training.finite import checked_logits
+    from goldfold.training.finite import look
 
-    with torch.inference_mode():
-        pixels = cache.images(rows)
-        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-        logits, finite = checked_logits(model, inputs, device, retried)
-        return activate(logits, "softmax"), finite
+    logits, finite = look(model, pixels[part], device)
+    return activate(logits, "softmax"), finite
 
 
 def level_stacks(
@@ -216,13 +222,18 @@ def see_class_maps(
     """Return the pixels of the most likely classes of held-out images, int64 (N, 3, C)."""
     import numpy as np
 
+    from goldfold.training.read_ahead import blocks_of, read_ahead
+
     true, ids = TrueClasses(run.settings.competition, held_out), list(held_out["image_id"])
     rows, size = cache.rows(ids), run.settings.inference.batch_size
     counts = []
+
+    def read(block: range) -> NDArray[np.uint8]:
+        return cache.images(rows[block.start : block.stop])
+
     with run.progress.task("held out", len(rows)) as task:
-        for start in range(0, len(rows), size):
-            part = slice(start, start + size)
-            pixels = cache.images(rows[part])
+        for block, pixels in read_ahead(read, blocks_of(len(rows), size)):
+            part = slice(block.start, block.stop)
             probability, _ = predictor.probability(pixels, ids[part])
             counts.append(count_batch(probability, ids[part], true, run.workers))
             task.advance(len(pixels))
@@ -242,16 +253,20 @@ def see_class_map_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
+    from goldfold.training.read_ahead import blocks_of, read_ahead
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
     true, views = TrueClasses(form, held_out), get_views(list(compared.names), form.mirror)
     rows, size = cache.rows(ids), run.settings.inference.batch_size
     counts = np.zeros((len(compared.sets), len(ids), 3, len(form.classes)), np.int64)
     seconds = np.zeros(len(views))
+
+    def read(block: range) -> NDArray[np.uint8]:
+        return cache.images(rows[block.start : block.stop])
+
     with run.progress.task(compared.title, len(rows)) as task:
-        for start in range(0, len(rows), size):
-            part = slice(start, start + size)
-            pixels = cache.images(rows[part])
+        for block, pixels in read_ahead(read, blocks_of(len(rows), size)):
+            part = slice(block.start, block.stop)
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, _look, ids[part])
             seconds += took

@@ -87,20 +87,23 @@ def timed_views(
 
     from goldfold.inference.retry import finite_or_retried
 
-    seconds = np.zeros(len(views))
+    seconds: dict[int, NDArray[np.float64]] = {}
 
     def attempt(
-        networks: Sequence[Network], device: Device
+        networks: Sequence[Network], device: Device, part: slice
     ) -> tuple[list[list[torch.Tensor]], torch.Tensor]:
         seen, finite = [], []
+        took = np.zeros(len(views))
         for number, view in enumerate(views):
             begun = time.perf_counter()
-            looks = [look(network, inputs, view, device) for network in networks]
+            looks = [look(network, inputs[part], view, device) for network in networks]
             seen.append([probability for probability, _ in looks])
             finite.append(torch.stack([flags for _, flags in looks]))
-            if device.device.type == "cuda":
+            if device.is_gpu:
                 seen[-1][-1].sum().item()  # waits for the GPU
-            seconds[number] = time.perf_counter() - begun
+            took[number] = time.perf_counter() - begun
+        seconds[part.start] = took
         return seen, torch.stack(finite).all(dim=0)
 
-    return finite_or_retried(attempt, predictor, image_ids)(), seconds
+    result = finite_or_retried(attempt, predictor, len(inputs), image_ids)()
+    return result, np.sum(list(seconds.values()), axis=0)

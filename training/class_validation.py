@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import nn
 
 from goldfold.competitions.class_metric import class_metric_score
 from goldfold.errors import InputError
-from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.finite import Flags, checked_logits, refuse_unseen
+from goldfold.training.finite import checked, look, refuse_unseen
+from goldfold.training.passes import Passes
 from goldfold.training.ranks import Ranks
+from goldfold.training.read_ahead import blocks_of, read_ahead
 from goldfold.training.validation import HALF, ValidationScore
 
 
@@ -55,6 +57,8 @@ def validate_classes(
     ranks: Ranks | None = None,
     check: Callable[[], None] = lambda: None,
     retried: Callable[[int], None] = lambda _: None,
+    passes: Passes | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> ValidationScore:
     """Return the score of the whole fold; among equal ones the lower logarithmic loss decides.
 
@@ -68,6 +72,8 @@ def validate_classes(
         ranks: of a distributed training; each predicts its share, and all return the same score.
         check: called after every batch; may raise to break off.
         retried: takes the number of images of a batch that needed float32.
+        passes: how many images pass at once; keep it from one validation to the next.
+        say: takes a line where memory does not suffice for a whole batch.
 
     Raises:
         InputError: there are no images, or one class alone, so that AUROC has no meaning.
@@ -84,6 +90,8 @@ def validate_classes(
         ranks=ranks,
         check=check,
         retried=retried,
+        passes=passes,
+        say=say,
     )
     how = {"exclusive": images.exclusive, "class_weights": images.class_weights}
     score = class_metric_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
@@ -108,6 +116,8 @@ def predict_held_out(
     ranks: Ranks | None = None,
     check: Callable[[], None] = lambda: None,
     retried: Callable[[int], None] = lambda _: None,
+    passes: Passes | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
     """Return what a network says of whole images of the held-out fold, (N, C), on all ranks.
 
@@ -122,6 +132,8 @@ def predict_held_out(
         ranks: of a distributed training; each predicts its share.
         check: called after every batch; may raise to break off.
         retried: takes the number of images of a batch that needed float32.
+        passes: how many images pass at once; keep it from one validation to the next.
+        say: takes a line where memory does not suffice for a whole batch.
 
     Raises:
         InputError: there are no images.
@@ -134,30 +146,33 @@ def predict_held_out(
     mine = ranks.share(np.arange(len(rows), dtype=np.int64))
     probability = np.zeros((len(rows), outputs), dtype=np.float64)
     unseen = np.zeros(len(rows), dtype=np.int64)
+    passes = passes if passes is not None else Passes()
+
+    def read(block: range) -> NDArray[np.uint8] | None:
+        batch = mine[block.start : block.stop]
+        return cache.images(rows[batch]) if len(batch) else None
+
     # As many batches on every rank, as all of them have to ask `check` together.
-    for start in range(0, -(-len(rows) // ranks.world), batch_size):
-        batch = mine[start : start + batch_size]
-        if len(batch):
-            pixels = cache.images(rows[batch])
-            probability[batch], finite = _predict(model, pixels, exclusive, device, retried)
-            unseen[batch] = ~finite
+    blocks = blocks_of(-(-len(rows) // ranks.world), batch_size)
+    for block, pixels in read_ahead(read, blocks):
+        if pixels is not None:
+            attempt = partial(_look, model, pixels, exclusive)
+            seen, finite = checked(
+                attempt, len(pixels), device, retried=retried, passes=passes, say=say
+            )
+            batch = mine[block.start : block.stop]
+            probability[batch], unseen[batch] = seen.double().numpy(), ~finite
         check()
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in rows])
     return ranks.sum_array(probability)
 
 
-@torch.inference_mode()
-def _predict(
-    model: nn.Module,
-    pixels: NDArray[np.uint8],
-    exclusive: bool,
-    device: Device,
-    retried: Callable[[int], None],
-) -> tuple[NDArray[np.float64], Flags]:
-    """Return the probabilities (N, C), and for which images the logits are finite."""
-    inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-    logits, finite = checked_logits(model, inputs, device, retried)
-    return class_probability(logits, exclusive).double().cpu().numpy(), finite
+def _look(
+    model: nn.Module, pixels: NDArray[np.uint8], exclusive: bool, part: slice, device: Device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the probabilities (n, C) of a part of a batch, and whose logits are finite."""
+    logits, finite = look(model, pixels[part], device)
+    return class_probability(logits, exclusive).to("cpu", non_blocking=True), finite
 
 
 def class_probability(logits: torch.Tensor, exclusive: bool) -> torch.Tensor:

@@ -7,6 +7,7 @@ empty mask.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.errors import NotFiniteError, list_problems, plural
+from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 from goldfold.training.networks.output import split_output
+from goldfold.training.passes import Passes, join_parts
 
 Flags = NDArray[np.bool_]
+Attempt = Callable[[slice, Device], tuple[torch.Tensor, torch.Tensor]]
+"""Images of a batch and how their device computes -> what is seen of them, (n, ...) on the device
+or on its way to the host, and which logits are finite, bool (n,) on the device."""
 
 RETRAIN = (
     'Train with a lower learning_rate, or with training.precision = "float32": '
@@ -71,32 +77,62 @@ def finite_images(*outputs: torch.Tensor | None) -> torch.Tensor:
     return torch.stack(flags).all(dim=0)
 
 
-@torch.inference_mode()
-def checked_logits(
-    model: Callable[[torch.Tensor], Any],
-    images: torch.Tensor,
-    device: Device,
-    retried: Callable[[int], None] = lambda _: None,
-) -> tuple[torch.Tensor, Flags]:
-    """Return a network's logits, and for which images they are finite, bool (N,).
-
-    Where they are not in the device's precision, the whole batch passes once more in float32.
+def look(
+    model: Callable[[torch.Tensor], Any], pixels: NDArray[np.uint8], device: Device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a network's logits of images, and for which they are finite, bool (N,).
 
     Args:
         model: gives logits, or a pair of mask and presence logits; both are looked at.
-        images: network input (N, C, H, W).
-        device: its autocast holds for the first pass.
-        retried: takes the number of images for which float32 has helped.
+        pixels: cached images, uint8 (N, H, W) or (N, H, W, C).
+        device: where the network is.
     """
+    inputs = network_input(pixels, device.device, channels_last=device.channels_last)
     with device.autocast():
-        logits, presence = split_output(model(images))
-    finite: Flags = finite_images(logits, presence).cpu().numpy()
+        logits, presence = split_output(model(inputs))
+    return logits, finite_images(logits, presence)
+
+
+@torch.inference_mode()
+def checked(
+    attempt: Attempt,
+    count: int,
+    device: Device,
+    *,
+    retried: Callable[[int], None] = lambda _: None,
+    passes: Passes | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[torch.Tensor, Flags]:
+    """Return what is seen of a batch, and for which images the logits are finite, bool (N,).
+
+    Where they are not in the device's precision, the whole batch passes once more in float32.
+    A device is waited for once in each pass over the batch, where it is asked what is finite.
+
+    Args:
+        attempt: looks at a part of the batch.
+        count: N.
+        device: its autocast holds for the first attempt.
+        retried: takes the number of images for which float32 has helped.
+        passes: how many images pass at once, for the batches to come, too.
+        say: takes a line where memory does not suffice for a whole batch.
+    """
+    passes = passes if passes is not None else Passes()
+    seen, finite = _in_passes(attempt, count, device, passes, say)
     if finite.all() or device.autocast_dtype is None:
-        return logits, finite
-    logits, presence = split_output(model(images))
-    now: Flags = finite_images(logits, presence).cpu().numpy()
+        return seen, finite
+    in_float32 = replace(device, autocast_dtype=None)
+    seen, now = _in_passes(attempt, count, in_float32, passes, say)
     retried(int((now & ~finite).sum()))
-    return logits, now
+    return seen, now
+
+
+def _in_passes(
+    attempt: Attempt, count: int, device: Device, passes: Passes, say: Callable[[str], None]
+) -> tuple[torch.Tensor, Flags]:
+    parts = passes.in_halves(count, lambda part: attempt(part, device), device, say)
+    # What is read first ends the wait for what an attempt has sent to the host, too.
+    finite: Flags = torch.cat([flags for _, flags in parts]).cpu().numpy()
+    return join_parts([seen for seen, _ in parts]), finite
 
 
 def refuse_unseen(unseen: NDArray[np.int64], image_ids: Sequence[str]) -> None:

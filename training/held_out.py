@@ -33,7 +33,7 @@ def score_held_out(
         batch_size: images in a forward pass.
         machine: device, threads and ranks.
         check: called after every batch; may raise to break off.
-        warn: takes a line where images were scored in float32.
+        warn: takes a line where images were scored in float32, or in smaller batches.
 
     Raises:
         NotFiniteError: weights are NaN or infinite, or logits are, in float32 too. All ranks raise.
@@ -42,7 +42,7 @@ def score_held_out(
     if machine.ranks.any(bool(bad)):
         raise NotFiniteError(list_problems("NaN or infinite weights:", bad, limit=5))
     retried: list[int] = []
-    score = _score(model, data, batch_size, machine, check, retried.append)
+    score = _score(model, data, batch_size, machine, check, retried.append, warn)
     if retried:
         images = plural(sum(retried), "image was", "images were")
         warn(
@@ -59,6 +59,7 @@ def _score(
     machine: Machine,
     check: Callable[[], None],
     retried: Callable[[int], None],
+    say: Callable[[str], None],
 ) -> ValidationScore:
     return data.validation.score(
         model,
@@ -70,4 +71,6 @@ def _score(
         ranks=machine.ranks,
         check=check,
         retried=retried,
+        passes=machine.passes,
+        say=say,
     )

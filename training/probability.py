@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from goldfold.errors import NotFiniteError
+from goldfold.training.device import Device
+from goldfold.training.passes import Passes
 
 _GPU_PIXELS = 1 << 26  # of the maps that a GPU resizes at once, 256 MiB in float32
 
@@ -50,6 +52,11 @@ def quantise(probability: torch.Tensor) -> torch.Tensor:
             f"{bad:,} of {probability.numel():,} probabilities are NaN or infinite; a map of them "
             "would be an empty mask. Look for NaN in the weights and logits they come from."
         )
+    return as_levels(probability)
+
+
+def as_levels(probability: torch.Tensor) -> torch.Tensor:
+    """Return levels as `quantise` does, without a look at what is finite, so without a wait."""
     return probability.mul(256.0).floor().clamp(0, 255).to(torch.uint8)
 
 
@@ -61,8 +68,8 @@ def levels_at_size(
 
     Of C masks per image, those of one image come after each other.
 
-    A GPU resizes neighbours of one size together and sends them in one copy. A processor has
-    nothing to copy, and a single map stays in its cache.
+    A GPU resizes neighbours of one size together and sends them in one copy, fewer where its memory
+    does not suffice. A processor has nothing to copy, and a single map stays in its cache.
 
     Args:
         probability: float32 (N, C, h, w) in 0..1.
@@ -74,8 +81,19 @@ def levels_at_size(
         at_once = _images_at_once(probability.device, height * width * probability.shape[1])
         for first in range(start, stop, at_once):
             part = probability[first : min(first + at_once, stop)]
-            yield from quantise(resize_probability(part, height, width)).cpu().numpy()
+            yield from _host_levels(part, height, width)
         start = stop
+
+
+def _host_levels(probability: torch.Tensor, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the maps of images of one size."""
+
+    def levels(part: slice) -> torch.Tensor:
+        return quantise(resize_probability(probability[part], height, width)).cpu()
+
+    device = Device(probability.device, None, str(probability.device))
+    for maps in Passes().in_halves(len(probability), levels, device):
+        yield from maps.numpy()
 
 
 def _images_at_once(device: torch.device, pixels: int) -> int:

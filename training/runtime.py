@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from goldfold.settings import TrainingSettings
 from goldfold.training.device import Device, choose_device
+from goldfold.training.passes import Passes
 from goldfold.training.ranks import Ranks
 from goldfold.training.stopping import StopRequest
 
@@ -27,6 +28,7 @@ class Machine:
         stop: whether to stop.
         state_seconds: least time from one state to the next; 0 writes one after every epoch.
         mid_epoch_seconds: the same within an epoch; 0 writes one after every step.
+        passes: how many images a validation lets pass at once, from one to the next.
     """
 
     device: Device
@@ -36,6 +38,7 @@ class Machine:
     stop: StopRequest = field(default_factory=StopRequest)
     state_seconds: float = STATE_SECONDS
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
+    passes: Passes = field(default_factory=Passes, repr=False, compare=False)
 
     @classmethod
     def choose(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,12 +25,15 @@ from goldfold.competitions.histogram import (
 from goldfold.competitions.objects import read_objects
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import InputError
-from goldfold.training.batch import network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
-from goldfold.training.finite import Flags, checked_logits, refuse_unseen
+from goldfold.training.finite import Flags, checked, look, refuse_unseen
+from goldfold.training.level_counts import counts_on, device_histograms
+from goldfold.training.opencv_threads import one_opencv_thread
+from goldfold.training.passes import Passes
 from goldfold.training.probability import levels_at_size
 from goldfold.training.ranks import Ranks
+from goldfold.training.read_ahead import blocks_of, read_ahead
 
 HALF = 127  # level > 127 is probability >= 0.5
 JUDGED = judged_at(32)
@@ -93,12 +97,17 @@ def validate(
     ranks: Ranks | None = None,
     check: Callable[[], None] = lambda: None,
     retried: Callable[[int], None] = lambda _: None,
+    passes: Passes | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> ValidationScore:
     """Return the score of the whole fold, a mean over images and never of batches.
 
     Every image counts at its original size, on the same 8-bit levels that the threshold search
     uses. The score that ranks checkpoints is taken at the best of the 256 thresholds, because a
     network trained on many non-empty images is over-confident by design.
+
+    Pixels are counted on a GPU, where the maps are, and else in threads; a metric of objects is
+    always computed in threads. The counts are the same.
 
     Args:
         model: logits (N, C, S, S), C masks per image; it is left in eval mode.
@@ -107,11 +116,14 @@ def validate(
         metric: name of a metric of masks; of objects it is the best of the levels `JUDGED`.
         batch_size: images in a forward pass.
         device: where the model is.
-        workers: threads that count the pixels of a batch while the next is predicted.
+        workers: threads that decode masks, or count the pixels of a batch while the next is
+            predicted.
         ranks: of a distributed training; each predicts its share, and all return the same score,
             exact as counts of pixels are added.
         check: called after every batch; may raise to break off.
         retried: takes the number of images of a batch that needed float32.
+        passes: how many images pass at once; keep it from one validation to the next.
+        say: takes a line where memory does not suffice for a whole batch.
 
     Raises:
         InputError: there are no images.
@@ -125,51 +137,100 @@ def validate(
     counted = PIXEL_ROWS if images.objects is None else OBJECT_ROWS
     histograms = np.zeros((len(images.masks), counted, LEVELS), dtype=np.int64)
     unseen = np.zeros(len(images.rows), dtype=np.int64)
-    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool:
-        counting: list[Future[None]] = []
-        # As many batches on every rank, as all of them have to ask `check` together.
-        for start in range(0, -(-len(images.rows) // ranks.world), batch_size):
-            batch = mine[start : start + batch_size].tolist()
-            maps: list[NDArray[np.uint8]] = []
-            if batch:
-                maps, finite = _predict_levels(model, cache, images, batch, device, retried)
-                unseen[batch] = ~finite
-            # Waiting for the batch before bounds the maps that are held.
-            for pending in counting:
-                pending.result()
-            counting = [
-                pool.submit(_count, histograms, images, place, levels)
-                for place, levels in zip(
-                    _masks_of(images, batch if maps else []), maps, strict=True
-                )
-            ]
+    counter = _DeviceCounter if images.objects is None and counts_on(device) else _HostCounter
+    how = partial(checked, retried=retried, passes=passes or Passes(), say=say)
+
+    def read(block: range) -> NDArray[np.uint8] | None:
+        batch = mine[block.start : block.stop]
+        return cache.images(images.rows[batch]) if len(batch) else None
+
+    # As many batches on every rank, as all of them have to ask `check` together.
+    blocks = blocks_of(-(-len(images.rows) // ranks.world), batch_size)
+    with (
+        one_opencv_thread(),
+        ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool,
+    ):
+        count = counter(model, images, histograms, device, pool, how)
+        for block, pixels in read_ahead(read, blocks):
+            if pixels is not None:
+                batch = mine[block.start : block.stop].tolist()
+                unseen[batch] = ~count.batch(batch, pixels)
             check()
-        for pending in counting:
-            pending.result()
+        count.wait()
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
     return _score(ranks.sum_array(histograms), metric)
 
 
-@torch.inference_mode()
-def _predict_levels(
-    model: nn.Module,
-    cache: ImageCache,
-    images: ValidationImages,
-    batch: Sequence[int],
-    device: Device,
-    retried: Callable[[int], None],
-) -> tuple[list[NDArray[np.uint8]], Flags]:
-    """Return the uint8 maps (H, W) of a batch at original size, and which images are finite.
+@dataclass
+class _Counter:
+    """Lets batches pass the network and counts the pixels of their maps.
 
-    No maps where some image is not: there is no score then.
+    Attributes:
+        histograms: of all masks, filled in batch by batch.
+        pool: threads for what the network does not do.
+        checked: how a batch passes, of `goldfold.training.finite`.
     """
-    pixels = cache.images(images.rows[batch])
-    inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-    logits, finite = checked_logits(model, inputs, device, retried)
-    if not finite.all():
-        return [], finite
-    probability = torch.sigmoid(logits.float())
-    return list(levels_at_size(probability, [images.sizes[place] for place in batch])), finite
+
+    model: nn.Module
+    images: ValidationImages
+    histograms: NDArray[np.int64]
+    device: Device
+    pool: ThreadPoolExecutor
+    checked: Callable[..., tuple[torch.Tensor, Flags]]
+
+    def wait(self) -> None:
+        """Return once the last batch is counted."""
+
+
+class _DeviceCounter(_Counter):
+    """Counts where the maps are: a batch is waited for once, and only counts come back."""
+
+    def batch(self, batch: Sequence[int], pixels: NDArray[np.uint8]) -> Flags:
+        """Count a batch and return which images are finite; counts of others mean nothing."""
+        places = _masks_of(self.images, batch)
+        pending = [self.pool.submit(_mask_of, self.images, place) for place in places]
+        sizes, classes = [self.images.sizes[place] for place in batch], self.images.classes
+
+        def attempt(part: slice, device: Device) -> tuple[torch.Tensor, torch.Tensor]:
+            logits, finite = look(self.model, pixels[part], device)
+            masks = [mask.result() for mask in pending[part.start * classes : part.stop * classes]]
+            probability = torch.sigmoid(logits.float())
+            counts = device_histograms(probability, sizes[part], masks)
+            return counts.to("cpu", non_blocking=True), finite
+
+        counts, finite = self.checked(attempt, len(batch), self.device)
+        self.histograms[places] = counts.numpy()
+        return finite
+
+
+class _HostCounter(_Counter):
+    """Counts the maps of a batch in threads while the next one is predicted."""
+
+    counting: Sequence[Future[None]] = ()
+
+    def batch(self, batch: Sequence[int], pixels: NDArray[np.uint8]) -> Flags:
+        """Begin to count a batch and return which images are finite; without all, none counts."""
+
+        def attempt(part: slice, device: Device) -> tuple[torch.Tensor, torch.Tensor]:
+            logits, finite = look(self.model, pixels[part], device)
+            return torch.sigmoid(logits.float()), finite
+
+        probability, finite = self.checked(attempt, len(batch), self.device)
+        maps: list[NDArray[np.uint8]] = []
+        if finite.all():
+            sizes = [self.images.sizes[place] for place in batch]
+            maps = list(levels_at_size(probability, sizes))
+        self.wait()  # bounds the maps that are held
+        self.counting = [
+            self.pool.submit(_count, self.histograms, self.images, place, levels)
+            for place, levels in zip(_masks_of(self.images, batch), maps, strict=False)
+        ]
+        return finite
+
+    def wait(self) -> None:
+        """Return once the maps of the last batch are counted."""
+        for pending in self.counting:
+            pending.result()
 
 
 def _masks_of(images: ValidationImages, batch: Sequence[int]) -> list[int]:
@@ -177,12 +238,17 @@ def _masks_of(images: ValidationImages, batch: Sequence[int]) -> list[int]:
     return [place * images.classes + number for place in batch for number in range(images.classes)]
 
 
+def _mask_of(images: ValidationImages, place: int) -> NDArray[np.uint8] | None:
+    """Return a true mask, None for an empty one."""
+    text, (height, width) = images.masks[place], images.sizes[place // images.classes]
+    return decode(text, height, width, images.dialect) if text else None
+
+
 def _count(
     histograms: NDArray[np.int64], images: ValidationImages, place: int, levels: NDArray[np.uint8]
 ) -> None:
     """Put the histograms of a map, int64 (2 or 3, 256), in their place."""
-    text, (height, width) = images.masks[place], images.sizes[place // images.classes]
-    mask = decode(text, height, width, images.dialect) if text else None
+    mask, (height, width) = _mask_of(images, place), images.sizes[place // images.classes]
     cell = None if images.objects is None else images.objects[place]
     objects = None if cell is None else read_objects(cell, height, width, images.dialect)
     histograms[place] = level_histograms(levels, mask, objects, JUDGED)
