@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from goldfold.settings import TrainingSettings
 from goldfold.training.device import Device, choose_device
 from goldfold.training.ranks import Ranks
+from goldfold.training.shared_cores import SharedCores, shares_cores
 from goldfold.training.stopping import StopRequest
 
 STATE_SECONDS = 30.0
@@ -27,6 +30,7 @@ class Machine:
         stop: whether to stop.
         state_seconds: least time from one state to the next; 0 writes one after every epoch.
         mid_epoch_seconds: the same within an epoch; 0 writes one after every step.
+        cores: the threads that compute on a processor, asked between steps.
     """
 
     device: Device
@@ -36,6 +40,7 @@ class Machine:
     stop: StopRequest = field(default_factory=StopRequest)
     state_seconds: float = STATE_SECONDS
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
+    cores: SharedCores = field(default_factory=SharedCores)
 
     @property
     def augments_on_device(self) -> bool | None:
@@ -43,6 +48,17 @@ class Machine:
         if self.settings.augment_on == "auto":
             return None if self.device.device.type == "cuda" else False
         return self.settings.augment_on == "device"
+
+    def sharing_cores(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Return a context in which a training on a processor makes room for others.
+
+        Args:
+            say: takes a line when the number of threads changes.
+        """
+        fixed = getattr(self.settings, "deterministic", False)
+        if fixed or not shares_cores(self.device.device, self.ranks.world):
+            return nullcontext()
+        return self.cores.active(say)
 
     @classmethod
     def choose(cls, settings: TrainingSettings, workers: int, stop: StopRequest) -> Machine:

@@ -246,7 +246,8 @@ class Trainer:
             self._save_state()
 
     def _stop_if_asked(self) -> None:
-        """Save the state and raise Stopped, on all ranks if one was asked."""
+        """Save the state and raise Stopped, on all ranks if one was asked; mind the neighbours."""
+        self.machine.cores.look()
         code = self.stop.exit_code
         if not self.ranks.any(code != 0):
             return
