@@ -18,10 +18,7 @@ The pieces that work on your own tables, masks and predictions:
     gf.InputError        what is raised when something you passed is wrong
 """
 
-import os
-
 from goldfold.lazy_imports import lazy_exports
-from goldfold.openmp import let_waiting_threads_sleep
 
 __version__ = "0.1.0"
 
@@ -48,6 +45,3 @@ __getattr__ = lazy_exports(__name__, _PACKAGES)
 def __dir__() -> list[str]:
     """Return the public names, so that notebooks complete them before their first use."""
     return sorted({*globals(), *__all__})
-
-
-let_waiting_threads_sleep(os.environ)

@@ -100,7 +100,7 @@ def train_fold(
 
     Between epochs, and within long ones, the state is written if the last one is old enough. A
     kill costs the steps since then, which are repeated with the same images, the same
-    augmentation and, on a CPU, the same result to the last bit.
+    augmentation and, on a CPU with the same number of threads, the same result to the last bit.
 
     Args:
         run: the folder, the seed and what the training is made from.
@@ -133,6 +133,7 @@ def train_fold(
             )
         if finished and not extend_epochs:  # by a process that was faster
             return dict(read_json(run.result_path))
+        stack.enter_context(machine.sharing_cores(progress.say))
         model = _build(run, model_settings, stage, data)
         trainer = Trainer(run, model, model_settings, stage, data, machine, progress)
         return trainer.run_all(extend_epochs)

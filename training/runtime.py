@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from goldfold.settings import TrainingSettings
 from goldfold.training.device import Device, choose_device
 from goldfold.training.passes import Passes
 from goldfold.training.ranks import Ranks
+from goldfold.training.shared_cores import SharedCores, shares_cores
 from goldfold.training.stopping import StopRequest
 
 STATE_SECONDS = 30.0
@@ -29,6 +32,7 @@ class Machine:
         state_seconds: least time from one state to the next; 0 writes one after every epoch.
         mid_epoch_seconds: the same within an epoch; 0 writes one after every step.
         passes: how many images a validation lets pass at once, from one to the next.
+        cores: the threads that compute on a processor, asked between steps.
     """
 
     device: Device
@@ -39,6 +43,18 @@ class Machine:
     state_seconds: float = STATE_SECONDS
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
     passes: Passes = field(default_factory=Passes, repr=False, compare=False)
+    cores: SharedCores = field(default_factory=SharedCores, repr=False, compare=False)
+
+    def sharing_cores(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Return a context in which a training on a processor makes room for others.
+
+        Args:
+            say: takes a line when the number of threads changes.
+        """
+        fixed = self.settings.deterministic
+        if fixed or not shares_cores(self.device.device, self.ranks.world):
+            return nullcontext()
+        return self.cores.active(say)
 
     @classmethod
     def choose(

@@ -226,6 +226,7 @@ class Trainer:
     def _after_step(self, result: StepResult, seconds: float, unread: UnreadSteps) -> None:
         self.averages.after_step(self.model, result)
         self.stop.observe(seconds)
+        self.machine.cores.look()
         alone = self.ranks.world == 1
         asked = self.stop.exit_code != 0 if alone else unread.stop
         due = self.files.state_is_due(self.machine.mid_epoch_seconds)
@@ -238,7 +239,8 @@ class Trainer:
             self._save_state()
 
     def _stop_if_asked(self) -> None:
-        """Save the state and raise Stopped, on all ranks if one was asked."""
+        """Save the state and raise Stopped, on all ranks if one was asked; mind the neighbours."""
+        self.machine.cores.look()
         if self.ranks.any(self.stop.exit_code != 0):
             self._stop()
 

@@ -53,4 +53,4 @@ def test_importing_goldfold_loads_next_to_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if name != "collections.abc"}
-    assert loaded == {"goldfold", "goldfold.lazy_imports", "goldfold.openmp"}
+    assert loaded == {"goldfold", "goldfold.lazy_imports"}
