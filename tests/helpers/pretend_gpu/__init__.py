@@ -45,6 +45,7 @@ Known limits:
 
 from pretend_gpu.backend import is_supported
 from pretend_gpu.context import PretendGpu, pretend_gpu
+from pretend_gpu.counted import EachStep
 from pretend_gpu.ledger import Copy, Ledger, Wait
 
-__all__ = ["Copy", "Ledger", "PretendGpu", "Wait", "is_supported", "pretend_gpu"]
+__all__ = ["Copy", "EachStep", "Ledger", "PretendGpu", "Wait", "is_supported", "pretend_gpu"]
