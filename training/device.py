@@ -71,6 +71,11 @@ class Device:
         """Whether work is queued on a device with memory of its own: any but the CPU."""
         return self.device.type != "cpu"
 
+    @property
+    def is_gpu(self) -> bool:
+        """Whether work is queued on a device with memory of its own: any but the CPU."""
+        return self.device.type != "cpu"
+
     def scaler(self) -> torch.amp.GradScaler | None:
         """Return what keeps small gradients above zero in fp16, None where it is not needed."""
         if self.autocast_dtype is not torch.float16:
