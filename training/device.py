@@ -61,21 +61,6 @@ class Device:
         if self.is_gpu:
             torch.get_device_module(self.device).empty_cache()
 
-    @property
-    def is_gpu(self) -> bool:
-        """Whether work is queued on a device with memory of its own: any but the CPU."""
-        return self.device.type != "cpu"
-
-    @property
-    def is_gpu(self) -> bool:
-        """Whether work is queued on a device with memory of its own: any but the CPU."""
-        return self.device.type != "cpu"
-
-    @property
-    def is_gpu(self) -> bool:
-        """Whether work is queued on a device with memory of its own: any but the CPU."""
-        return self.device.type != "cpu"
-
     def scaler(self) -> torch.amp.GradScaler | None:
         """Return what keeps small gradients above zero in fp16, None where it is not needed."""
         if self.autocast_dtype is not torch.float16:
