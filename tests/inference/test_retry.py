@@ -244,7 +244,7 @@ def test_a_store_takes_no_presence_that_is_not_finite(tmp_path, value):
 
 def test_a_store_of_an_older_version_with_such_a_presence_is_refused(tmp_path, monkeypatch):
     with MapWriter(tmp_path / "a.maps", {}) as writer:
-        monkeypatch.setattr("goldfold.inference.store.math.isfinite", lambda _: True)
+        monkeypatch.setattr("goldfold.inference.record.math.isfinite", lambda _: True)
         for name, presence in [("image-0", 0.25), ("image-1", np.nan), ("image-2", 0.5)]:
             writer.append(name, np.zeros((4, 4), np.uint8), presence)
         writer.finish()
