@@ -186,3 +186,13 @@ def contents():
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
     return read
+
+
+@pytest.fixture
+def pretend_gpu():
+    """Return a GPU that is not there: see tests/helpers/pretend_gpu. goldfold chooses it."""
+    helper = pytest.importorskip("pretend_gpu")
+    if not helper.is_supported():
+        pytest.skip("this PyTorch lets no device be written in Python")
+    with helper.pretend_gpu() as gpu:
+        yield gpu

@@ -44,7 +44,7 @@ class Machine:
     def augments_on_device(self) -> bool | None:
         """Whether the device augments; None: that is measured in the first epoch."""
         if self.settings.augment_on == "auto":
-            return None if self.device.device.type == "cuda" else False
+            return None if self.device.is_gpu else False
         return self.settings.augment_on == "device"
 
     @classmethod

@@ -215,7 +215,7 @@ class Trainer:
             self.stage.crop_size,
             bool(self.on_device),
         )
-        pin = self.machine.device.device.type == "cuda"
+        pin = self.machine.device.is_gpu
         return iterate_batches(self.images, shares, look, workers=self.machine.workers, pin=pin)
 
     def _part(self, epoch: int) -> EpochPart:

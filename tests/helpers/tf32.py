@@ -65,19 +65,30 @@ class Tf32(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        given, named = list(args), kwargs or {}
-        name = func._schema.name
+        named = kwargs or {}
         if is_composite(func):  # arrives whole in inference mode
             with self:
                 return func.decompose(*args, **named)
+        name = func._schema.name
         if _rounds(name):
             self.rounded.append(name)
-            exact = _ONLY_ADDED.get(name)
-            given = [
-                value if place == exact else tree_map_only(torch.Tensor, round_to_tf32, value)
-                for place, value in enumerate(given)
-            ]
-        return func(*given, **named)
+        return func(*tf32_arguments(name, args), **named)
+
+
+def tf32_arguments(name: str, args: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the arguments of an operator, rounded if it is one that TF32 is allowed in.
+
+    Args:
+        name: as `aten::convolution`.
+        args: by position.
+    """
+    if not _rounds(name):
+        return tuple(args)
+    exact = _ONLY_ADDED.get(name)
+    return tuple(
+        value if place == exact else tree_map_only(torch.Tensor, round_to_tf32, value)
+        for place, value in enumerate(args)
+    )
 
 
 def is_composite(func: Any) -> bool:
