@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
-from goldfold.inference.fold_batchnorm import fold_batchnorms
+from goldfold.inference.compiled import CompiledNetwork, first_line
+from goldfold.inference.fold_batchnorm import (
+    count_batchnorms,
+    fold_batchnorms,
+    folding_in_words,
+)
 from goldfold.inference.network import Network, WrappedNetwork
 from goldfold.training.device import Device
+from goldfold.training.memory import free_memory, is_library_failure, is_out_of_memory
+from goldfold.training.passes import Passes
 from goldfold.vocabulary import Engine, names_of
 
 ENGINES = names_of(Engine)
 
 WORTH_TRYING_S = 240.0
-"""`auto` compiles where PyTorch alone would need longer: compiling takes about a minute and makes
-predicting one and a half times as fast, so from three minutes on it begins to pay."""
+"""`auto` tries to compile where PyTorch alone would need longer: compiling takes up to a minute and
+makes predicting up to one and a half times as fast, so from three minutes on it can pay."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,35 @@ class Choice:
     reason: str
 
 
-def start_engine(model: nn.Module, device: Device, images: torch.Tensor, engine: str) -> Network:
+@dataclass
+class Started:
+    """What came of starting networks, one entry each.
+
+    Attributes:
+        folded: BatchNorms folded into convolutions.
+        norms: BatchNorms there were.
+        compiled: those run through torch.compile.
+    """
+
+    folded: list[int] = field(default_factory=list)
+    norms: list[int] = field(default_factory=list)
+    compiled: list[CompiledNetwork] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """What became of the BatchNorms, "" without any."""
+        return folding_in_words(self.folded, self.norms)
+
+
+def start_engine(
+    model: nn.Module,
+    device: Device,
+    images: torch.Tensor,
+    engine: str,
+    *,
+    started: Started | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Network:
     """Return a network that predicts with an engine: the same function, up to rounding.
 
     Args:
@@ -39,6 +75,8 @@ def start_engine(model: nn.Module, device: Device, images: torch.Tensor, engine:
         device: its precision is the engine's.
         images: example input (N, C, S, S) on the device.
         engine: one of `ENGINES`.
+        started: is told what came of it.
+        warn: takes a line where a compiled network runs without a compiled graph.
 
     Raises:
         InputError: there is no such engine, or it is not installed.
@@ -46,11 +84,16 @@ def start_engine(model: nn.Module, device: Device, images: torch.Tensor, engine:
     if engine not in ENGINES:
         hint = did_you_mean(engine, ENGINES)
         raise InputError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}.{hint}")
-    folded, _ = fold_batchnorms(model, images[:1])
+    started = started if started is not None else Started()
+    folded, count = fold_batchnorms(model, images[:1])
+    started.folded.append(count)
+    started.norms.append(count_batchnorms(model))
     if device.channels_last:
         folded = folded.to(memory_format=torch.channels_last)
     if engine == "compile":
-        return _SameBatch(_compile(folded), folded)
+        compiled = _compile(folded, device, images[:1], warn)
+        started.compiled.append(compiled)
+        return _SameBatch(compiled, folded)
     if engine == "openvino":
         from goldfold.inference.openvino_network import OpenvinoNetwork
 
@@ -84,30 +127,55 @@ def choose_engine(
     if expected < WORTH_TRYING_S:
         return Choice("torch", f"{expected:.0f} s of predicting do not repay compiling")
     say(f"engine: {expected / 60:.0f} minutes ahead with PyTorch; trying torch.compile")
-    begun = time.perf_counter()
+    tried = _try_compiled(model, device, images)
+    if isinstance(tried, str):
+        free_memory(device)
+        return Choice("torch", tried)
+    start_up, fast = tried
+    told = f"compiled in {start_up:.0f} s, {plain / fast:.2f} times as fast"
+    return Choice("compile" if fast < plain else "torch", told)
+
+
+def _try_compiled(
+    model: nn.Module, device: Device, images: torch.Tensor
+) -> tuple[float, float] | str:
+    """Return the seconds to start the compiled network and of a pass, or why there are none."""
+    begun, started = time.perf_counter(), Started()
     try:
-        compiled = start_engine(model, device, images, "compile")
+        compiled = start_engine(model, device, images, "compile", started=started)
         _run(compiled, device, images)
         start_up = time.perf_counter() - begun
-        fast = seconds_a_pass(compiled, device, images)
+        if any(network.eager for network in started.compiled):
+            return "torch.compile made no graph of this network"
+        return start_up, _seconds(partial(_run, compiled, device, images))
+    except InputError as error:
+        return first_line(error).split(". ")[0]
     except Exception as error:
-        # Compilation fails in many ways (no C++ compiler is one), and PyTorch itself still works.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        return Choice("torch", f"torch.compile failed ({reason[0][:120]})")
-    ratio = plain / fast
-    told = f"compiled in {start_up:.0f} s, {ratio:.2f} times as fast"
-    return Choice("compile" if fast < plain else "torch", told)
+        # Memory may not suffice for it, and PyTorch itself still works.
+        return f"torch.compile failed ({first_line(error)})"
 
 
 def seconds_a_pass(
     network: Network, device: Device, images: torch.Tensor, repeats: int = 3
 ) -> float:
-    """Return the seconds of a forward pass, the least of some repeats after one to warm up."""
-    _run(network, device, images)
+    """Return the seconds of a forward pass, the least of some repeats after one to warm up.
+
+    Where memory does not suffice, of one in smaller parts, as prediction would take it.
+    """
+    passes = Passes()
+
+    def whole() -> None:
+        passes.in_halves(len(images), lambda part: _run(network, device, images[part]), device)
+
+    whole()
+    return _seconds(whole, repeats)
+
+
+def _seconds(work: Callable[[], None], repeats: int = 3) -> float:
     times = []
     for _ in range(repeats):
         begun = time.perf_counter()
-        _run(network, device, images)
+        work()
         times.append(time.perf_counter() - begun)
     return min(times)
 
@@ -116,21 +184,14 @@ def seconds_a_pass(
 def _run(network: Network, device: Device, images: torch.Tensor) -> None:
     with device.autocast():
         network(images)
-    if device.device.type == "cuda":
-        torch.cuda.synchronize(device.device)
+    if device.is_gpu:
+        torch.get_device_module(device.device).synchronize()
 
 
-def _compile(model: nn.Module) -> Network:
-    """Return the network compiled with its weights as constants, for one shape at a time."""
-    import torch._inductor.config as inductor
-
-    compiled = torch.compile(model, dynamic=False)
-
-    def call(images: torch.Tensor) -> Any:
-        with inductor.patch(freezing=True):  # weights cast and laid out once, not in every pass
-            return compiled(images)
-
-    return call
+def _compile(
+    model: nn.Module, device: Device, example: torch.Tensor, warn: Callable[[str], None]
+) -> CompiledNetwork:
+    return CompiledNetwork(model, device, example, warn)
 
 
 class _SameBatch(WrappedNetwork):
@@ -147,9 +208,22 @@ class _SameBatch(WrappedNetwork):
     def __call__(self, images: torch.Tensor) -> Any:
         count = len(images)
         self._largest = max(self._largest, count)
-        if count == self._largest:
+        try:
+            return self._filled(images, self._largest)
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) or is_library_failure(error)):
+                raise
+            self._largest, filled = 0, self._largest > count
+            if not filled:
+                raise
+        # Outside the handler, as the error holds on to the tensors of the failed pass.
+        return self(images)
+
+    def _filled(self, images: torch.Tensor, size: int) -> Any:
+        count = len(images)
+        if count == size:
             return self._network(images)
-        filler = images[-1:].expand(self._largest - count, *images.shape[1:])
+        filler = images[-1:].expand(size - count, *images.shape[1:])
         output = self._network(torch.cat([images, filler]))
         if isinstance(output, torch.Tensor):
             return output[:count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from goldfold.errors import InputError
 from goldfold.inference.predictor import Predictor, Seen
-from goldfold.inference.record import Stored
+from goldfold.inference.record import Stored, checked_record
 from goldfold.inference.store import MapWriter, map_name
 from goldfold.progress import SILENT, Progress
 from goldfold.training.cache import ImageCache
@@ -32,6 +33,7 @@ def predict_maps(
     classes: Sequence[str] = ("",),
     batch_size: int = 16,
     share: tuple[int, int] = (0, 1),
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> int:
     """Return how many maps were predicted now; those that the store had already are passed over.
@@ -51,6 +53,7 @@ def predict_maps(
         classes: of the network's maps of an image, in their order.
         batch_size: images in a forward pass.
         share: (k, n): only every n-th batch from the k-th, for one of n processes.
+        workers: threads that compress; the bytes of the store do not depend on them.
         progress: counts images.
 
     Raises:
@@ -66,6 +69,7 @@ def predict_maps(
         names=classes,
         batch_size=batch_size,
         share=share,
+        workers=workers,
         progress=progress,
     )
 
@@ -131,6 +135,7 @@ def predict_arrays(
     names: Sequence[str] = ("",),
     batch_size: int = 16,
     share: tuple[int, int] = (0, 1),
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> int:
     """Return how many arrays were predicted now; those that the store had already are passed over.
@@ -145,6 +150,7 @@ def predict_arrays(
         names: of the arrays of an image, "" where it has one.
         batch_size: images in a forward pass.
         share: (k, n): only every n-th batch from the k-th, for one of n processes.
+        workers: threads that compress; the bytes of the store do not depend on them.
         progress: counts images.
 
     Raises:
@@ -164,31 +170,46 @@ def predict_arrays(
 
     with (
         progress.task("predict", sum(len(block) for block in blocks)) as task,
+        ThreadPoolExecutor(max(1, workers), thread_name_prefix="pack") as pool,
         ThreadPoolExecutor(1, thread_name_prefix="store") as store,
     ):
         stored, writing = 0, None
+        storing = _Storing(writer, pool, depth=max(1, workers) + 2)
         for block, pixels in read_ahead(read, blocks):
             if pixels is not None:
                 wait = forward.begin(pixels, [image_ids[place] for place in block])
                 stored += _stored(writing)
-                writing = store.submit(_store, writer, forward, block, wait)
+                writing = store.submit(
+                    lambda b, w: storing.store(forward.arrays(b, w())), block, wait
+                )
             task.advance(len(block))
-    return stored + _stored(writing)
+        return stored + _stored(writing)
 
 
-def _store(
-    writer: MapWriter,
-    forward: Forward[Prediction],
-    block: range,
-    wait: Callable[[], Prediction],
-) -> int:
-    """Append the arrays of a batch and return how many were new."""
-    new = 0
-    for name, array, presence in forward.arrays(block, wait()):
-        if name not in writer:
-            writer.append(name, array, presence)
-            new += 1
-    return new
+class _Storing:
+    """Compresses arrays in threads and appends them in their order."""
+
+    def __init__(self, writer: MapWriter, pool: ThreadPoolExecutor, depth: int) -> None:
+        """Take a store, threads, and how many arrays are held at most."""
+        self.writer, self.pool, self.depth = writer, pool, depth
+
+    def store(self, arrays: Iterator[Array]) -> int:
+        """Append arrays that are not stored yet, and return how many these are."""
+        packing: deque[tuple[str, Future[bytes]]] = deque()
+        new = 0
+        for name, array, presence in arrays:
+            if name in self.writer:
+                continue
+            packing.append((name, self.pool.submit(checked_record, name, array, presence)))
+            if len(packing) >= self.depth:
+                new += self._append(*packing.popleft())
+        return new + sum(self._append(*pending) for pending in packing)
+
+    def _append(self, name: str, record: Future[bytes]) -> int:
+        if name in self.writer:  # another process was faster
+            return 0
+        self.writer.append_record(name, record.result())
+        return 1
 
 
 def _stored(writing: Future[int] | None) -> int:

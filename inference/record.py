@@ -22,12 +22,16 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from goldfold.errors import InputError, NotFiniteError
+from goldfold.training.finite import RETRAIN
+
 MAGIC = b"goldmap2"
 FINGERPRINT_BYTES = 16
 HEADER_BYTES = len(MAGIC) + FINGERPRINT_BYTES + 1
 
 _DTYPES: dict[bytes, np.dtype[Any]] = {b"MAP\n": np.dtype(np.uint8), b"ROW\n": np.dtype("<f4")}
 """What an array of each kind of record holds."""
+_FORMS = ((np.dtype(np.uint8), 2), (np.dtype(np.float32), 1))
 _FIELDS = struct.Struct("<4sHIIIf")
 _CRC = struct.Struct("<I")
 _FRONT_BYTES = _FIELDS.size + _CRC.size
@@ -78,6 +82,34 @@ def pack_record(
     fields = _FIELDS.pack(mark, len(name), height, width, len(payload), told)
     crc = zlib.crc32(payload, zlib.crc32(name, zlib.crc32(fields)))
     return b"".join((fields, _CRC.pack(crc), name, payload))
+
+
+def checked_record(image_id: str, array: Stored, presence: float | None = None) -> bytes:
+    """Return the record of one array, refusing what a store does not take.
+
+    Args:
+        image_id: of the image, or `map_name`.
+        array: a map, uint8 (H, W), or a row of numbers, float32 (C,).
+        presence: probability that there is a mask at all, None where no head tells.
+
+    Raises:
+        InputError: the array is of another form.
+        NotFiniteError: a number or the presence is NaN or infinite; NaN in a record means no
+            presence.
+    """
+    if (array.dtype, array.ndim) not in _FORMS or array.size == 0:
+        raise InputError(
+            f"{image_id}: expected a map of 8-bit levels, uint8 (H, W), or a row of numbers, "
+            f"float32 (C,), found {array.dtype} {array.shape}."
+        )
+    if array.dtype == np.float32 and not np.isfinite(array).all():
+        raise NotFiniteError(f"{image_id}: predicted NaN or infinite numbers. {RETRAIN}")
+    if presence is not None and not math.isfinite(presence):
+        raise NotFiniteError(
+            f"{image_id}: the probability of its presence is {presence}. Look for NaN in the "
+            "weights and logits it comes from."
+        )
+    return pack_record(image_id, array, presence)
 
 
 def unpack_array(content: Bytes, entry: Entry) -> Stored | None:

@@ -13,7 +13,6 @@ of the records is then that of their arrival, and so are the bytes; what a reade
 
 from __future__ import annotations
 
-import math
 import mmap
 import os
 from collections.abc import Mapping
@@ -21,26 +20,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import numpy as np
-
-from goldfold.errors import InputError, NotFiniteError, OutputError
+from goldfold.errors import InputError, OutputError
 from goldfold.files import fingerprint, read_json, write_json
 from goldfold.inference.record import (
     HEADER_BYTES,
     MAGIC,
     Stored,
+    checked_record,
     pack_header,
-    pack_record,
     scan_records,
 )
 from goldfold.locks import WriterLock
-from goldfold.training.finite import RETRAIN
 
 Split = Literal["out-of-fold", "test"]
 
 FORMAT = 2
-
-_FORMS = ((np.dtype(np.uint8), 2), (np.dtype(np.float32), 1))
 
 CLASS_JOINT = "\t"
 """Between image and class in the name of a map, where an image has several."""
@@ -158,27 +152,26 @@ class MapWriter:
             OutputError: the disk is full or the file cannot be written, or another process has
                 begun the store anew.
         """
-        if (array.dtype, array.ndim) not in _FORMS or array.size == 0:
-            raise InputError(
-                f"{image_id}: expected a map of 8-bit levels, uint8 (H, W), or a row of numbers, "
-                f"float32 (C,), found {array.dtype} {array.shape}."
-            )
-        if array.dtype == np.float32 and not np.isfinite(array).all():
-            raise NotFiniteError(f"{image_id}: predicted NaN or infinite numbers. {RETRAIN}")
-        if image_id in self._stored:
-            raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
-        if presence is not None and not math.isfinite(presence):
-            raise NotFiniteError(
-                f"{image_id}: the probability of its presence is {presence}. Look for NaN in the "
-                "weights and logits it comes from."
-            )
-        record = pack_record(image_id, array, presence)
+        self.append_record(image_id, checked_record(image_id, array, presence))
+
+    def append_record(self, image_id: str, record: bytes) -> None:
+        """Store what `checked_record` returned; records lie in the order of these calls.
+
+        Raises:
+            InputError: the image is stored already.
+            OutputError: as `append`.
+        """
+        self._refuse_double(image_id)
         with self._lock.turn():
             self._catch_up()
             if image_id not in self._stored:
                 self._summary.unlink(missing_ok=True)
                 self._write(record)
                 self._stored.add(image_id)
+
+    def _refuse_double(self, image_id: str) -> None:
+        if image_id in self._stored:
+            raise InputError(f"{image_id} is stored already in {self.path}; ids must differ.")
 
     def holds(self, count: int) -> bool:
         """Return whether so many maps are stored, those of other processes included."""

@@ -11,6 +11,7 @@ from goldfold.pipeline.engine_choice import known_engine, predicting_device
 if TYPE_CHECKING:
     import torch
 
+    from goldfold.inference.engine import Started
     from goldfold.inference.predictor import Network, Predictor
     from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
@@ -41,6 +42,7 @@ class Networks:
         return self._predictor
 
     def _load(self, cache: ImageCache) -> Predictor:
+        from goldfold.inference.engine import Started
         from goldfold.inference.predictor import Predictor
         from goldfold.inference.views import get_views
         from goldfold.training.checkpoint import load_model
@@ -48,7 +50,9 @@ class Networks:
         inference = self.run.settings.inference
         device, engine = predicting_device(self.run), known_engine(self.run)
         checkpoints = predicting_checkpoints(self.run, self.job)
-        example = _example(self.run, cache, device)
+        count = min(inference.batch_size, len(cache)) if engine == "compile" else 1
+        example = _example(self.run, cache, device, count)
+        started = Started()
         networks = [
             _start(
                 self.run,
@@ -56,13 +60,13 @@ class Networks:
                 device,
                 example,
                 engine,
+                started,
             )
             for checkpoint in checkpoints
         ]
         number = plural(len(checkpoints), "checkpoint", "checkpoints")
-        self.description = f"{number}, {engine} on {device.description}"
         views = get_views(inference.views, self.run.settings.competition.mirror)
-        return Predictor(
+        predictor = Predictor(
             networks,
             device,
             views,
@@ -71,16 +75,28 @@ class Networks:
             progress=self.run.progress,
             activation=self.run.task.activation,
         )
+        if started.compiled:
+            _warm_up(predictor, example)
+            if started.compiled[0].eager:
+                engine = "torch (torch.compile made no graph)"
+        told = [number, f"{engine} on {device.description}", started.words]
+        self.description = ", ".join(words for words in told if words)
+        return predictor
 
 
 def _start(
-    run: OpenRun, model: torch.nn.Module, device: Device, example: torch.Tensor, engine: str
+    run: OpenRun,
+    model: torch.nn.Module,
+    device: Device,
+    example: torch.Tensor,
+    engine: str,
+    started: Started,
 ) -> Network:
     from goldfold.inference.engine import start_engine
     from goldfold.inference.tiles import TiledNetwork
 
     inference = run.settings.inference
-    network = start_engine(model, device, example, engine)
+    network = start_engine(model, device, example, engine, started=started, warn=run.progress.warn)
     if inference.tile is None:
         return network
     return TiledNetwork(
@@ -88,10 +104,24 @@ def _start(
     )
 
 
-def _example(run: OpenRun, cache: ImageCache, device: Device) -> torch.Tensor:
-    """Return one image as a network will see it, or a tile of it."""
+def _warm_up(predictor: Predictor, example: torch.Tensor) -> None:
+    """Let the first network see a batch, so that it is known whether it is compiled."""
+    import torch
+
+    @torch.inference_mode()
+    def see(part: slice) -> None:
+        with predictor.device.autocast():
+            predictor.networks[0](example[part])
+
+    predictor.passes.in_halves(len(example), see, predictor.device, predictor.progress.say)
+
+
+def _example(run: OpenRun, cache: ImageCache, device: Device, count: int) -> torch.Tensor:
+    """Return images as a network will see them, or tiles of them."""
     from goldfold.training.batch import network_input
 
     side = run.settings.inference.tile
-    images = network_input(cache.images([0]), device.device, channels_last=device.channels_last)
+    images = network_input(
+        cache.images([0] * count), device.device, channels_last=device.channels_last
+    )
     return images if side is None else images[:, :, :side, :side].contiguous()

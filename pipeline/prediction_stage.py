@@ -111,6 +111,7 @@ def _predict_one(
             names=run.task.records,
             batch_size=run.settings.inference.batch_size,
             share=share,
+            workers=run.workers,
             progress=run.progress,
         )
         if writer.holds(len(chosen) * records):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from goldfold.competitions import histogram
 from goldfold.competitions.histogram import (
     check_histograms,
     counts_above,
@@ -45,6 +46,28 @@ def test_first_and_last_pixel_count() -> None:
     levels = np.zeros((5, 7), np.uint8)
     levels[0, 0], levels[-1, -1] = 3, 4
     assert level_histograms(levels)[0, :5].tolist() == [33, 0, 0, 1, 1]
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    zeros=st.sampled_from([0.0, 0.3, 0.99, 1.0]),
+    inside=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+    exact=st.sampled_from([7, 1 << 24]),
+)
+def test_agrees_with_bincount(
+    seed: int, shape: tuple[int, int], zeros: float, inside: float, exact: int
+) -> None:
+    """Sparse and busy maps are counted in different ways, and large ones in several parts."""
+    random = np.random.default_rng(seed)
+    levels = random.integers(0, 256, shape, np.uint8)
+    levels[random.random(shape) < zeros] = 0
+    mask = (random.random(shape) < inside).astype(np.uint8) * 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(histogram, "_EXACT", exact)
+        found = level_histograms(levels, mask)
+    expected = [levels.reshape(-1), levels[mask > 0]]
+    np.testing.assert_array_equal(found, [np.bincount(row, minlength=256) for row in expected])
 
 
 @given(MAPS, st.booleans())

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from tf32 import Tf32
 from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.inference import engine as engine_module
-from goldfold.inference.engine import choose_engine, start_engine
-from goldfold.inference.fold_batchnorm import fold_batchnorms
+from goldfold.inference.engine import Started, choose_engine, start_engine
+from goldfold.inference.fold_batchnorm import count_batchnorms, fold_batchnorms
+from goldfold.inference.tf32 import full_float32
 from goldfold.training.device import Device
 from goldfold.training.networks.build import build_model
 
@@ -104,7 +106,7 @@ class Slow(nn.Module):
 
 
 def test_few_passes_do_not_repay_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_compile", lambda _: pytest.fail("compiled"))
+    monkeypatch.setattr(engine_module, "_compile", lambda *_: pytest.fail("compiled"))
     said: list[str] = []
     choice = choose_engine(Slow(), CPU, torch.zeros(1, 1, 8, 8), passes=3, say=said.append)
     assert choice.engine == "torch"
@@ -112,28 +114,79 @@ def test_few_passes_do_not_repay_compiling(monkeypatch: pytest.MonkeyPatch) -> N
     assert not said
 
 
+class Compiled:
+    """Stands in for a compiled network."""
+
+    eager = 0
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        if self.error is not None:
+            raise self.error
+        return images
+
+
+def choose(
+    monkeypatch: pytest.MonkeyPatch, compiled: Compiled, *seconds: float
+) -> tuple[engine_module.Choice, list[str]]:
+    """Choose an engine for 999 passes that take so many seconds each, and keep what is said."""
+    times, said = iter(seconds), list[str]()
+    monkeypatch.setattr(engine_module, "_compile", lambda *_: compiled)
+    monkeypatch.setattr(engine_module, "_seconds", lambda *_: next(times))
+    return choose_engine(Slow(), CPU, torch.zeros(2, 1, 8, 8), passes=999, say=said.append), said
+
+
 @pytest.mark.parametrize(("factor", "expected"), [(0.5, "compile"), (2.0, "torch")])
 def test_many_passes_take_what_was_measured_faster(
     monkeypatch: pytest.MonkeyPatch, factor: float, expected: str
 ) -> None:
-    seconds = iter([1.0, factor])
-    monkeypatch.setattr(engine_module, "_compile", lambda model: model)
-    monkeypatch.setattr(engine_module, "seconds_a_pass", lambda *_: next(seconds))
-    said: list[str] = []
-    choice = choose_engine(Slow(), CPU, torch.zeros(1, 1, 8, 8), passes=999, say=said.append)
+    choice, said = choose(monkeypatch, Compiled(), 1.0, factor)
     assert choice.engine == expected
     assert f"{1 / factor:.2f} times as fast" in choice.reason
     assert "17 minutes ahead" in said[0]
 
 
-def test_a_failing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(model: nn.Module) -> nn.Module:
-        raise RuntimeError("no C++ compiler\nmany lines")
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("no C++ compiler\nmany lines"), "torch.compile failed (no C++ compiler)"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+            "torch.compile failed (CUDA out of memory. Tried to allocate)",
+        ),
+        (InputError("torch.compile failed (no g++). Set this."), "torch.compile failed (no g++)"),
+    ],
+)
+def test_a_failing_compiler_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    choice, _ = choose(monkeypatch, Compiled(error), 1.0)
+    assert (choice.engine, choice.reason) == ("torch", reason)
 
-    monkeypatch.setattr(engine_module, "_compile", fail)
-    monkeypatch.setattr(engine_module, "seconds_a_pass", lambda *_: 1.0)
-    choice = choose_engine(Slow(), CPU, torch.zeros(1, 1, 8, 8), passes=999, say=print)
-    assert (choice.engine, choice.reason) == ("torch", "torch.compile failed (no C++ compiler)")
+
+def test_a_network_without_graphs_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = Compiled()
+    compiled.eager = 1
+    choice, _ = choose(monkeypatch, compiled, 1.0, 0.1)
+    assert (choice.engine, choice.reason) == (
+        "torch",
+        "torch.compile made no graph of this network",
+    )
+
+
+def test_pytorch_is_timed_in_halves_where_memory_does_not_suffice() -> None:
+    sizes: list[int] = []
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return images
+
+    engine_module.seconds_a_pass(network, CPU, torch.zeros(4, 1, 8, 8), repeats=1)
+    assert sizes == [4, 2, 2, 2, 2]
 
 
 def test_a_smaller_last_batch_is_filled_up() -> None:
@@ -148,3 +201,108 @@ def test_a_smaller_last_batch_is_filled_up() -> None:
         images = torch.rand(count, 1, 8, 8)
         assert torch.equal(same(images), images * 2)
     assert set(shapes) == {(4, 1, 8, 8)}
+
+
+def test_without_memory_for_the_filled_batch_the_rest_passes_alone() -> None:
+    sizes: list[int] = []
+    most = 4
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        if len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return images * 2
+
+    same = engine_module._SameBatch(network, nn.Identity())
+    same(torch.rand(4, 1, 8, 8))
+    most = 3
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.equal(same(images), images * 2)
+    with pytest.raises(torch.OutOfMemoryError):
+        same(torch.rand(4, 1, 8, 8))
+    same(torch.rand(2, 1, 8, 8))
+    assert sizes == [4, 4, 2, 4, 2]
+
+
+# --- BatchNorms and TF32 -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unet() -> nn.Module:
+    options = {"depth": 3, "filters": 8}
+    return trained(build_model("VanillaUnet", "none", options=options))
+
+
+def test_tf32_does_not_keep_batchnorms_from_being_folded(unet: nn.Module) -> None:
+    images = torch.randn(2, 1, 32, 32)
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    with Tf32() as tf32, torch.inference_mode():
+        _, count = fold_batchnorms(unet, images)
+        inside = list(tf32.rounded)
+        unet(images)
+    assert count == count_batchnorms(unet) > 0
+    assert not inside
+    assert tf32.rounded  # so the switch is where it was, and the test could have failed
+    assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
+
+
+def test_tf32_is_put_back_after_an_error() -> None:
+    def fail() -> None:
+        with full_float32():
+            raise KeyError
+
+    for allowed in (True, False):
+        with torch.backends.cudnn.flags(allow_tf32=allowed):
+            with pytest.raises(KeyError):
+                fail()
+            assert torch.backends.cudnn.allow_tf32 is allowed
+
+
+class OldSwitch:
+    """A switch of PyTorch before 2.9."""
+
+    allow_tf32 = True
+
+
+def test_older_versions_of_pytorch_have_other_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    cudnn, matmul = OldSwitch(), OldSwitch()
+    monkeypatch.setattr(torch.backends, "cudnn", cudnn)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
+    with full_float32():
+        assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
+    assert (cudnn.allow_tf32, matmul.allow_tf32) == (True, True)
+
+
+class Melanoma(nn.Module):
+    """One logit an image, far from 0 and nearly the same for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8)
+        self.last = nn.Linear(8, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        seen = self.norm(self.convolution(images)).mean((2, 3))
+        return torch.as_tensor(self.last(1e-4 * seen) - 7)[:, None, None]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_network_with_one_output_is_folded(count: int) -> None:
+    model = trained(Melanoma())
+    images = torch.randn(count, 1, 16, 16)
+    folded, norms = fold_batchnorms(model, images)
+    assert norms == 1
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(images), model(images))
+
+
+def test_what_was_folded_is_said(unet: nn.Module) -> None:
+    started = Started()
+    start_engine(unet, CPU, torch.randn(1, 1, 32, 32), "torch", started=started)
+    norms = count_batchnorms(unet)
+    assert started.words == f"{norms} of {norms} BatchNorms folded"
+    start_engine(trained(Shared()), CPU, torch.randn(1, 1, 16, 16), "torch", started=started)
+    assert started.words == f"{norms} of {norms + 1} BatchNorms folded"
+    kept = Started()
+    start_engine(trained(Shared()), CPU, torch.randn(1, 1, 16, 16), "torch", started=kept)
+    assert kept.words == "none of 1 BatchNorms could be folded"

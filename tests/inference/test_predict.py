@@ -1,5 +1,6 @@
 """Maps of a small network: the right mean, at the right size, the same bytes after a break."""
 
+import time
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from goldfold.errors import InputError
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
+from goldfold.inference.record import checked_record
 from goldfold.inference.store import MapWriter
 from goldfold.inference.views import get_views
 from goldfold.training import probability
@@ -166,17 +168,32 @@ def test_what_is_stored_is_not_predicted_again(tmp_path: Path) -> None:
 def test_few_maps_are_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[weakref.ref[np.ndarray]] = []
     alive: list[int] = []
-    append = MapWriter.append
 
-    def watch(writer: MapWriter, image_id: str, levels: np.ndarray, presence: float | None) -> None:
+    def watch(image_id: str, levels: np.ndarray, presence: float | None) -> bytes:
         seen.append(weakref.ref(levels))
         alive.append(sum(one() is not None for one in seen))
-        append(writer, image_id, levels, presence)
+        return checked_record(image_id, levels, presence)
 
-    monkeypatch.setattr(MapWriter, "append", watch)
+    monkeypatch.setattr("goldfold.inference.predict.checked_record", watch)
     predict(tmp_path / "a.maps", make_images(80), [make_model(0)], batch_size=4)
     assert len(alive) == 80
     assert max(alive) <= 8
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_threads_that_compress_change_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    images, model = make_images(23), make_model(0)
+    predict(tmp_path / "one.maps", images, [model])
+
+    def uneven(image_id: str, levels: np.ndarray, presence: float | None) -> bytes:
+        time.sleep(0.01 if image_id.endswith(("0", "5")) else 0)  # these are done last
+        return checked_record(image_id, levels, presence)
+
+    monkeypatch.setattr("goldfold.inference.predict.checked_record", uneven)
+    predict(tmp_path / "several.maps", images, [model], workers=workers)
+    assert (tmp_path / "one.maps").read_bytes() == (tmp_path / "several.maps").read_bytes()
 
 
 def test_no_images_are_no_work(tmp_path: Path) -> None:

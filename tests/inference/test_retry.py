@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from goldfold.competitions.rle import get_dialect
-from goldfold.errors import InputError, NotFiniteError
+from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.inference.class_prediction import predict_classes, view_probabilities
 from goldfold.inference.engine import _SameBatch
 from goldfold.inference.held_out import held_out_histograms
@@ -34,7 +34,7 @@ class Heard:
     """A progress that keeps what it is warned of."""
 
     def __init__(self):
-        self.warnings = []
+        self.warnings, self.said = [], []
 
     def task(self, *_):
         return nullcontext(self)
@@ -43,7 +43,7 @@ class Heard:
         pass
 
     def say(self, text):
-        pass
+        self.said.append(text)
 
     def warn(self, text):
         self.warnings.append(text)
@@ -204,6 +204,76 @@ def test_what_is_finite_passes_once_and_float32_is_not_tried_twice(tmp_path):
     assert broken.calls == 2
 
 
+class Cramped(Dots):
+    """Has room for two images at a time."""
+
+    error: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    most = 2
+
+    def forward(self, images):
+        logits = super().forward(images)
+        if len(images) > self.most:
+            raise self.error
+        return logits
+
+
+@pytest.mark.parametrize("device", [CPU, HALF], ids=["float32", "fp16"])
+def test_without_memory_for_a_batch_it_passes_in_parts(prediction, tmp_path, device):
+    predict, of_classes = prediction
+    expected = predict(predictor_of([Dots(of_classes)], device), tmp_path)
+    (tmp_path / "cramped").mkdir()
+    heard = Heard()
+    networks = [Cramped(of_classes)]
+    found = predict(predictor_of(networks, device, heard), tmp_path / "cramped")
+    np.testing.assert_array_equal(found, expected)
+    assert heard.said == [
+        f"out of memory on {device.description}: continuing with 2 images per pass instead of 3"
+    ]
+    # Three images fail; then each of two batches passes in two parts, in two views.
+    assert networks[0].calls == 1 + 2 * 2 * 2
+
+
+def test_tiles_of_fewer_images_take_less_memory():
+    pixels, heard = Images().pixels, Heard()
+    expected = predictor_of([TiledNetwork(Dots(), 8)]).probability(pixels)[0]
+    cramped = predictor_of([TiledNetwork(Cramped(), 8)], CPU, heard)
+    torch.testing.assert_close(cramped.probability(pixels)[0], expected)
+    assert heard.said[-1].endswith("with 2 images per pass instead of 3")
+
+
+def test_the_float32_retry_has_its_own_need_of_memory():
+    """float32 takes twice the memory of fp16."""
+
+    class Wide(Overflowing):
+        def forward(self, images):
+            if len(images) > 3 and not torch.is_autocast_enabled("cpu"):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(images)
+
+    pixels, heard = Images().pixels, Heard()
+    expected = predictor_of([Overflowing()]).probability(pixels)[0]
+    found = predictor_of([Wide()], HALF, heard).probability(pixels)[0]
+    assert torch.equal(found, expected)
+    assert (len(heard.said), len(heard.warnings)) == (1, 1)
+
+
+def test_an_image_without_memory_is_an_error_that_says_what_to_do(prediction, tmp_path):
+    predict, of_classes = prediction
+    hopeless = Cramped(of_classes)
+    hopeless.most = 0
+    with pytest.raises(GoldfoldError, match=r"out of memory on CPU, float32 with 1 image per pass"):
+        predict(predictor_of([hopeless]), tmp_path)
+
+
+def test_a_failing_library_is_told_with_device_and_batch(prediction, tmp_path):
+    predict, of_classes = prediction
+    failing = Cramped(of_classes)
+    failing.most, failing.error = 0, RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+    with pytest.raises(GoldfoldError, match=r"EXECUTION_FAILED on CPU, float32 with 2 images per"):
+        predict(predictor_of([failing]), tmp_path)
+    assert failing.calls == 2
+
+
 def test_an_engine_is_replaced_by_pytorch_in_the_retry():
     """A compiled network and OpenVINO have a precision of their own."""
     pixels, heard = Images().pixels, Heard()
@@ -244,7 +314,7 @@ def test_a_store_takes_no_presence_that_is_not_finite(tmp_path, value):
 
 def test_a_store_of_an_older_version_with_such_a_presence_is_refused(tmp_path, monkeypatch):
     with MapWriter(tmp_path / "a.maps", {}) as writer:
-        monkeypatch.setattr("goldfold.inference.store.math.isfinite", lambda _: True)
+        monkeypatch.setattr("goldfold.inference.record.math.isfinite", lambda _: True)
         for name, presence in [("image-0", 0.25), ("image-1", np.nan), ("image-2", 0.5)]:
             writer.append(name, np.zeros((4, 4), np.uint8), presence)
         writer.finish()

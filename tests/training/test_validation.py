@@ -10,7 +10,12 @@ from goldfold.competitions.objects import mask_score, read_objects
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.training.batch import network_input
+from goldfold.training.class_validation import predict_held_out
+from goldfold.training.fold_run import FoldData
+from goldfold.training.held_out import score_held_out
+from goldfold.training.passes import Passes
 from goldfold.training.probability import quantise, resize_probability
+from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationImages, validate
 
 SIZE = (40, 56)
@@ -151,3 +156,97 @@ def test_a_full_prediction_of_a_mask_scores_its_dice(cache, cpu, masks, mask_tex
 def test_without_images_there_is_no_score(cache, cpu, mask_texts):
     with pytest.raises(InputError, match="found none: the held-out fold is empty"):
         score(cache, cpu, [], mask_texts)
+
+
+# --- memory, and counting on the device ----------------------------------------------------------
+
+
+class Cramped(Brightness):
+    """Has room for three images at a time."""
+
+    def forward(self, images):
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().forward(images)
+
+
+def test_without_memory_for_a_batch_it_is_validated_in_parts(cache, cpu, mask_texts):
+    rows, said, passes = list(range(len(mask_texts))), [], Passes()
+    expected = score(cache, cpu, rows, mask_texts, batch_size=8)
+    how = {"metric": "dice", "batch_size": 8, "device": cpu, "passes": passes, "say": said.append}
+    for _ in range(2):  # it is tried and told in the first validation only
+        assert validate(Cramped(), cache, held_out(rows, mask_texts), **how) == expected
+    assert said == [
+        "out of memory on CPU, float32: continuing with 4 images per pass instead of 8",
+        "out of memory on CPU, float32: continuing with 2 images per pass instead of 4",
+    ]
+
+
+def test_a_training_remembers_from_epoch_to_epoch(cache, cpu, mask_texts):
+    rows, warned = list(range(len(mask_texts))), []
+    data = FoldData(
+        cache=cache,
+        rows=np.array(rows),
+        non_empty=np.ones(len(rows), bool),
+        validation=held_out(rows, mask_texts),
+        metric="dice",
+    )
+    machine = Machine(cpu)
+    for _ in range(2):
+        how = {"batch_size": 4, "machine": machine, "check": lambda: None, "warn": warned.append}
+        score_held_out(Cramped(), data, **how)
+    assert len(warned) == 1
+
+
+class Classes(nn.Module):
+    """Two logits an image; with room for so many images at a time."""
+
+    def __init__(self, most=100):
+        super().__init__()
+        self.most = most
+
+    def forward(self, images):
+        if len(images) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        mean = images.mean((1, 2, 3))
+        return torch.stack([mean, -mean], dim=1)[:, None, None]
+
+
+def test_classes_are_validated_in_parts_too(cache, cpu):
+    rows, said = np.arange(len(cache)), []
+    how = {"exclusive": True, "batch_size": 5, "device": cpu, "say": said.append}
+    expected = predict_held_out(Classes(), cache, rows, 2, **how)
+    np.testing.assert_array_equal(predict_held_out(Classes(2), cache, rows, 2, **how), expected)
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("model", [Brightness, Cramped])
+@pytest.mark.parametrize("metric", ["dice", "mean-iou-thresholds"])
+def test_a_gpu_counts_what_the_host_counts(cache, cpu, mask_texts, pretend_gpu, metric, model):
+    rows = list(range(len(mask_texts)))
+    expected = score(cache, cpu, rows, mask_texts, metric)
+    device = pretend_gpu.choose("float32")
+    network = model().to(device.device)
+    for workers in (1, 3):
+        found = score(cache, device, rows, mask_texts, metric, model=network, workers=workers)
+        assert found == expected
+
+
+def test_a_gpu_is_waited_for_once_a_batch(cache, mask_texts, pretend_gpu):
+    rows, device = list(range(12)), pretend_gpu.choose("float32")
+    model = Brightness().to(device.device)
+    score(cache, device, rows, mask_texts, model=model)
+    before = pretend_gpu.ledger.copy()
+    score(cache, device, rows, mask_texts, model=model)  # three batches
+    made = pretend_gpu.ledger.since(before)
+    assert len(made.waits) == 3, made.waits
+
+
+def test_objects_are_scored_on_the_host_whatever_the_device(cache, cpu, mask_texts, pretend_gpu):
+    rows = list(range(len(mask_texts)))
+    images = replace(held_out(rows, mask_texts), objects=mask_texts)
+    how = {"metric": "f2-iou-thresholds", "batch_size": 4}
+    expected = validate(Brightness(), cache, images, device=cpu, **how)
+    device = pretend_gpu.choose("float32")
+    model = Brightness().to(device.device)
+    assert validate(model, cache, images, device=device, **how) == expected
