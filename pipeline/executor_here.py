@@ -212,7 +212,7 @@ class Here:
         worker.process = worker.job = None
         message = str(failure["message"]) if failure is not None else process.how_it_ended()
         if job is None:
-            if not worker.ready and not self._signal:
+            if not worker.ready and not self._signal and not self._required_refused():
                 self._refuse(worker, message)
             return
         if self._was_stopped(failure):
