@@ -23,11 +23,11 @@ def asked(number, frame):
 
 def open_worker(opening, reports):
     root = Path(opening.run)
-    if (root / f"refuse-{os.environ.get('CUDA_VISIBLE_DEVICES', opening.device)}").exists():
+    number = os.environ["CUDA_VISIBLE_DEVICES"]
+    if (root / f"refuse-{number}").exists():
+        (root / f"refused-{number}").touch()
         raise InputError("this device is broken")
-    (root / f"worker-{os.getpid()}").write_text(
-        f"{opening.device} {os.environ.get('CUDA_VISIBLE_DEVICES')} {opening.workers}"
-    )
+    (root / f"worker-{os.getpid()}").write_text(f"{opening.device} {number} {opening.workers}")
     reports.send("ready", device="a stand-in", note="")
 
     def perform(order, progress):
@@ -48,12 +48,21 @@ def open_worker(opening, reports):
                 os.kill(os.getpid(), signal.SIGKILL)
             if job["model"] == "late":
                 raise Stopped(f"saved with {order.stop_after:.0f} s left", 75)
+            if job["model"] == "meets":
+                meet(root)
             if job["model"] == "waits":
                 wait(root, name)
             task.advance(2)
         (root / f"{name}.done").write_text("")
 
     return perform
+
+
+def meet(root):
+    """Wait until both devices are there, or are refused, or one does all the work."""
+    until = time.monotonic() + 20
+    while len([*root.glob("worker-*"), *root.glob("refused-*")]) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def wait(root, name):
