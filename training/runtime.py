@@ -40,8 +40,6 @@ class Machine:
     @property
     def augments_on_device(self) -> bool | None:
         """Whether the device augments; None: that is measured in the first epoch."""
-        if self.settings.augment_on == "auto" and self.settings.deterministic:
-            return False  # a measurement may end otherwise the next time
         if self.settings.augment_on == "auto":
             return None if self.device.device.type == "cuda" else False
         return self.settings.augment_on == "device"
