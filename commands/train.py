@@ -51,8 +51,9 @@ def run_command(
     from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
     from goldfold.pipeline.group_questions import refuse_open_groups
     from goldfold.pipeline.images_stage import peek_images
+    from goldfold.pipeline.job_list import Wanted
     from goldfold.pipeline.plan import plan_training
-    from goldfold.pipeline.side_by_side import Wanted, machine_of_one_device, train_all
+    from goldfold.pipeline.side_by_side import machine_of_one_device, train_all
     from goldfold.pipeline.training_stage import writer_first
     from goldfold.pipeline.training_words import training_lines
     from goldfold.progress import SILENT

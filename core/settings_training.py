@@ -275,8 +275,8 @@ class TrainingSettings(Strict):
     """Of matrix work; `auto` takes what is fast on the device. `float32` leaves PyTorch its TF32 in
     convolutions, on NVIDIA's GPUs from Ampere on; `float32-strict` does not."""
     deterministic: bool = False
-    """On a GPU, use algorithms that give the same bits in every run, here and in prediction;
-    slower. On a CPU a training always has the same bits."""
+    """Give the same bits in every run on the same machine, in prediction, too: on a GPU by slower
+    algorithms, on a CPU by as many threads throughout, whoever else computes."""
     channels_last: bool = True
     """Images in memory as the fast kernels like them."""
     compile: bool = False

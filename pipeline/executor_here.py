@@ -72,7 +72,7 @@ class _Worker:
         self.slot = slot
         self.process: WorkerProcess | None = None
         self.job: Job | None = None
-        self.ready = self.refused = self.told = False
+        self.ready = self.refused = self.told = self.dismissed = False
         self.failure: dict[str, Any] | None = None
 
 
@@ -149,6 +149,7 @@ class Here:
                 if graph.left() and not self._is_stopping(graph):
                     self._start(worker)
             elif self._is_stopping(graph) or not graph.left():
+                worker.dismissed = True
                 worker.process.close()
             elif worker.ready and (job := graph.take()):
                 worker.job = job
@@ -157,7 +158,7 @@ class Here:
     def _start(self, worker: _Worker) -> None:
         slot = worker.slot
         log = self._manner.logs / f"{slot.label.lower().replace(' ', '-')}.log"
-        worker.ready, worker.failure = False, None
+        worker.ready, worker.dismissed, worker.failure = False, False, None
         worker.process = WorkerProcess(
             slot.opening, slot.environment, log, self._reports, self._command
         )
@@ -212,7 +213,8 @@ class Here:
         worker.process = worker.job = None
         message = str(failure["message"]) if failure is not None else process.how_it_ended()
         if job is None:
-            if not worker.ready and not self._signal:
+            asked = worker.dismissed or self._signal or self._required_refused()
+            if not worker.ready and not asked:
                 self._refuse(worker, message)
             return
         if self._was_stopped(failure):

@@ -30,6 +30,8 @@ from goldfold.progress import SILENT, Progress
 if TYPE_CHECKING:
     from goldfold.pipeline.fold_trainings import FoldTraining
 
+JobKind = Literal["train", "predict", "engine"]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -51,7 +53,7 @@ class Job:
     """
 
     run: str
-    kind: Literal["train", "predict", "engine"]
+    kind: JobKind
     model: str
     seed: int
     fold: int

@@ -11,7 +11,7 @@ from goldfold.image_size import height_and_width
 from goldfold.pipeline.engine_choice import engine_is_known
 from goldfold.pipeline.fold_trainings import FoldTraining
 from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
-from goldfold.pipeline.job import Job
+from goldfold.pipeline.job import Job, JobKind
 from goldfold.pipeline.job_graph import JobGraph
 from goldfold.pipeline.predictions import (
     image_size,
@@ -72,14 +72,14 @@ def waiting_stages(run: OpenRun, wanted: Wanted) -> list[StageRun]:
 
 def graph_of(run: OpenRun, wanted: Wanted, waiting: Sequence[StageRun]) -> JobGraph:
     """Return the jobs that are not done: trainings, the choice of the engine, predictions."""
-    jobs = [_job(run, "train", stage.job, str(stage.number)) for stage in waiting]
+    jobs = [job_of(run, "train", stage.job, str(stage.number)) for stage in waiting]
     predictions = [
-        _job(run, "predict", training, split)
+        job_of(run, "predict", training, split)
         for split in wanted.splits
         for training in _to_predict(run, wanted.trainings, waiting, split)
     ]
     if predictions and not engine_is_known(run):
-        predictions.insert(0, _job(run, "engine", wanted.trainings[0], "any"))
+        predictions.insert(0, job_of(run, "engine", wanted.trainings[0], "any"))
     trainings = {(each.model.name, each.seed, each.fold): each for each in wanted.trainings}
     tests = len(test_images(run.images))
 
@@ -101,18 +101,10 @@ def _pixels(size: SizeLike) -> float:
     return float(height * width)
 
 
-def _job(run: OpenRun, kind: str, training: FoldTraining, part: str) -> Job:
-    return Job.from_json(
-        {
-            "run": str(run.directory.root),
-            "kind": kind,
-            "model": training.model.name,
-            "seed": training.seed,
-            "fold": training.fold,
-            "part": part,
-            "assignments": run.assignments,
-        }
-    )
+def job_of(run: OpenRun, kind: JobKind, training: FoldTraining, part: str) -> Job:
+    """Return a job of a fold training as plain data."""
+    names = training.model.name, training.seed, training.fold
+    return Job(str(run.directory.root), kind, *names, part, run.assignments)
 
 
 def _to_predict(
@@ -150,6 +142,6 @@ def build_caches(run: OpenRun, waiting: Sequence[StageRun], wanted: Wanted) -> N
         for training in wanted.trainings:
             need("train" if split == "out-of-fold" else "test", image_size(run, training),
                  training.model)  # fmt: skip
-    for (split, size, _, _), model in forms.items():
-        build = training_cache if split == "train" else unlabelled_cache
+    for (images, size, _, _), model in forms.items():
+        build = training_cache if images == "train" else unlabelled_cache
         build(run, size, model)

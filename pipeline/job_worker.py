@@ -95,15 +95,22 @@ def serve(open_worker: Callable[[Opening, Reports], Perform]) -> int:
         reports.send("failed", message=str(error), exit_code=error.exit_code)
         return error.exit_code
     except Exception as error:
-        from goldfold.training.memory import is_out_of_memory
-
         traceback.print_exc()
-        words = f"{type(error).__name__}: {error}"
-        if is_out_of_memory(error):
-            words = "out of memory. Lower batch_size or image_size, or close other programs."
-        reports.send("failed", message=words, exit_code=1)
+        reports.send("failed", message=_in_words(error), exit_code=1)
         return 1
     return 0
+
+
+def _in_words(error: Exception) -> str:
+    """Return what to say of an error that nobody foresaw; the log has the traceback."""
+    short = isinstance(error, MemoryError)
+    if "torch" in sys.modules:
+        from goldfold.training.memory import is_out_of_memory
+
+        short = is_out_of_memory(error)
+    if short:
+        return "out of memory. Lower batch_size or image_size, or close other programs."
+    return f"{type(error).__name__}: {error}"
 
 
 def perform_order(order: Order, perform: Perform, reports: Reports) -> None:

@@ -13,10 +13,11 @@ from goldfold.pipeline.explanation import explain, read_pixels
 from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
 from goldfold.pipeline.folds_stage import ensure_folds
 from goldfold.pipeline.histories import read_histories
+from goldfold.pipeline.job_list import Wanted
 from goldfold.pipeline.new_run import preset_settings, write_settings
 from goldfold.pipeline.open_run import OpenRun
 from goldfold.pipeline.predictions import splits_of
-from goldfold.pipeline.side_by_side import Wanted, predict_all, train_all
+from goldfold.pipeline.side_by_side import predict_all, train_all
 from goldfold.pipeline.stages import stages_of
 from goldfold.pipeline.submission_stage import ensure_submission
 from goldfold.progress import Progress

@@ -17,6 +17,7 @@ from goldfold.pipeline.folds_stage import ensure_folds, folds_made_from, plan_fo
 from goldfold.pipeline.folds_words import fold_lines
 from goldfold.pipeline.images_stage import images_are_current, images_made_from
 from goldfold.pipeline.job import Job
+from goldfold.pipeline.job_list import Wanted, job_of
 from goldfold.pipeline.predictions import (
     images_fingerprints,
     is_predicted,
@@ -25,7 +26,7 @@ from goldfold.pipeline.predictions import (
     store_facts,
     store_of,
 )
-from goldfold.pipeline.side_by_side import Wanted, predict_all, train_all
+from goldfold.pipeline.side_by_side import predict_all, train_all
 from goldfold.pipeline.stage_runs import stage_runs
 from goldfold.pipeline.submission_stage import ensure_submission, submission_made_from
 from goldfold.pipeline.training_words import training_lines
@@ -140,14 +141,7 @@ class Trainings(Stage):
         machine: Machine | None = None,
         stop_after: str | None = None,
     ) -> None:
-        """Take the run.
-
-        Args:
-            run: the run.
-            overwrite: train all again.
-            machine: where to train in this process; the run's first device unless given.
-            stop_after: a duration after which trainings on several devices are saved and stopped.
-        """
+        """Take the run; the arguments are those of `stages_of`."""
         super().__init__(run)
         self.overwrite, self.machine, self.stop_after = overwrite, machine, stop_after
 
@@ -174,15 +168,7 @@ class Trainings(Stage):
     def jobs(self) -> list[Job]:
         """Return a job for each stage of each fold training, stages of a fold in order."""
         return [
-            Job(
-                str(self.run.directory.root),
-                "train",
-                training.model.name,
-                training.seed,
-                training.fold,
-                str(number),
-                self.run.assignments,
-            )
+            job_of(self.run, "train", training, str(number))
             for training, number in stage_numbers(choose_trainings(self.run), None)
         ]
 
@@ -221,15 +207,7 @@ class Predictions(Stage):
     def jobs(self) -> list[Job]:
         """Return a job for each store."""
         return [
-            Job(
-                str(self.run.directory.root),
-                "predict",
-                training.model.name,
-                training.seed,
-                training.fold,
-                split,
-                self.run.assignments,
-            )
+            job_of(self.run, "predict", training, split)
             for training in choose_trainings(self.run)
             for split in splits_of(self.run)
         ]

@@ -94,7 +94,7 @@ def why_no_gpu(visible: str | None, exists: Callable[[str], bool] | None = None)
 def _first_error() -> str:
     """Return what PyTorch says when it is to use its first GPU."""
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
         return (str(error).strip().splitlines() or ["no reason given"])[0]
     return "no GPU is visible to this process"

@@ -1,0 +1,105 @@
+"""Which jobs can begin, whatever ends first."""
+
+import random
+
+import pytest
+
+from goldfold.pipeline.job import Job
+from goldfold.pipeline.job_graph import JobGraph
+
+
+def train(fold, stage, model="m"):
+    return Job("run", "train", model, 0, fold, str(stage))
+
+
+def predict(fold, split="test", model="m"):
+    return Job("run", "predict", model, 0, fold, split)
+
+
+ENGINE = Job("run", "engine", "m", 0, 0, "any")
+
+
+def everything(graph):
+    """Return all jobs that can begin now."""
+    jobs = []
+    while job := graph.take():
+        jobs.append(job)
+    return jobs
+
+
+def test_stages_wait_for_each_other_and_predictions_for_all():
+    graph = JobGraph(
+        [train(0, 1), train(0, 2), train(1, 1), train(1, 2), ENGINE, predict(0), predict(1)]
+    )
+    assert everything(graph) == [train(0, 1), train(1, 1)]
+    graph.finish(train(1, 1))
+    assert everything(graph) == [train(1, 2)]
+    graph.finish(train(1, 2))
+    assert everything(graph) == []  # the engine is chosen on the networks of fold 0
+    graph.finish(train(0, 1))
+    assert everything(graph) == [train(0, 2)]
+    graph.finish(train(0, 2))
+    assert everything(graph) == [ENGINE]
+    graph.finish(ENGINE)
+    assert everything(graph) == [predict(0), predict(1)]
+    assert not graph.is_finished
+    graph.finish(predict(0))
+    graph.finish(predict(1))
+    assert (graph.is_finished, graph.done, len(graph)) == (True, 7, 7)
+
+
+def test_what_is_not_in_the_graph_is_done():
+    graph = JobGraph([train(0, 2), predict(1)])
+    assert everything(graph) == [train(0, 2), predict(1)]
+
+
+def test_what_needs_a_failed_job_is_given_up_and_nothing_else():
+    jobs = [train(0, 1), train(0, 2), train(1, 1), ENGINE, predict(0), predict(1)]
+    graph = JobGraph(jobs)
+    assert graph.take() == train(0, 1)
+    graph.fail(train(0, 1))
+    assert set(graph.dropped) == {train(0, 2), ENGINE, predict(0), predict(1)}
+    assert everything(graph) == [train(1, 1)]
+    graph.finish(train(1, 1))
+    assert graph.is_finished
+
+
+def test_a_stopped_job_is_left():
+    graph = JobGraph([train(0, 1), train(1, 1)])
+    graph.take()
+    graph.put_back(train(0, 1))
+    assert graph.left() == [train(0, 1), train(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "most"),
+    [
+        ([], 0),
+        ([train(0, 1), train(0, 2)], 1),
+        ([train(0, 1), train(0, 2), train(1, 1)], 2),
+        ([train(0, 1), ENGINE, predict(0), predict(0, "out-of-fold")], 2),
+        ([ENGINE, predict(0)], 1),
+    ],
+)
+def test_no_more_devices_are_started_than_jobs_can_use(jobs, most):
+    assert JobGraph(jobs).most_at_once == most
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_any_order_every_job_is_done_once_and_after_what_it_needs(seed):
+    draw = random.Random(seed)
+    folds = range(3)
+    jobs = [train(fold, stage) for fold in folds for stage in (1, 2, 3)]
+    jobs += [ENGINE, *[predict(fold, split) for fold in folds for split in ("test", "out-of-fold")]]
+    draw.shuffle(jobs)
+    graph, running, ended = JobGraph(jobs), [], []
+    while not graph.is_finished:
+        running += [job for job in [graph.take() for _ in range(2 - len(running))] if job]
+        ended.append(running.pop(draw.randrange(len(running))))
+        graph.finish(ended[-1])
+    assert sorted(ended, key=repr) == sorted(jobs, key=repr)
+    place = {job: number for number, job in enumerate(ended)}
+    for fold in folds:
+        stages = [place[train(fold, stage)] for stage in (1, 2, 3)]
+        assert stages == sorted(stages)
+        assert place[predict(fold)] > max(stages[-1], place[ENGINE])
