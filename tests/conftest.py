@@ -77,6 +77,21 @@ def make_run(data, folder, *assignments):
     return folder
 
 
+def pytest_collection_modifyitems(items):
+    """Skip tests that need more GPUs than there are."""
+    marked = [(item, mark) for item in items if (mark := item.get_closest_marker("gpu"))]
+    if not marked:
+        return
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for item, mark in marked:
+        needed = mark.kwargs.get("count", 1)
+        if there < needed:
+            reason = f"needs {needed} GPU(s) that PyTorch can use, there are {there}"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @pytest.fixture(scope="session")
 def invoke():
     """Return a function that runs a command line and returns its Outcome."""

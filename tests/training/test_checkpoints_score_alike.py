@@ -5,167 +5,234 @@ meet in at least one of them. Then one new process scores all their checkpoints.
 """
 
 import json
+import math
 import subprocess
 import sys
-from itertools import combinations, product
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
+from covering_array import pairs_that_may_meet
+from every_setting import EXEMPT, FACTORS, Turns, allowed, rows, settings_of, shown_in
+from pydantic import BaseModel
+from score_again import scores_of
+from small_competitions import TASKS, fold_data
 
-from goldfold.competitions.rle import get_dialect
-from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
+from goldfold.training import assembly
 from goldfold.training.checkpoint import list_checkpoints
-from goldfold.training.class_validation import LabelledImages
-from goldfold.training.device import Device
-from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.device import choose_device
+from goldfold.training.fold_run import FoldRun, train_fold
+from goldfold.training.networks import gradient_checkpointing
 from goldfold.training.runtime import Machine
-from goldfold.training.validation import ValidationImages
+from goldfold.vocabulary import (
+    AugmentationLevel,
+    OptimizerName,
+    PixelLoss,
+    Precision,
+    RateScheduleName,
+    SamplingSchedule,
+    StartWeights,
+    names_of,
+)
 
-NETWORKS = {
-    "unet": {"encoder": "tu-test_resnet", "options": {"decoder_channels": [16, 8, 8, 8, 8]}},
-    "unet-presence": {
-        "encoder": "tu-test_resnet",
-        "options": {"decoder_channels": [16, 8, 8, 8, 8]},
-        "presence_head": True,
-    },
-    "vanilla-unet": {"architecture": "VanillaUnet", "options": {"filters": 4}},
-    "double-unet": {"architecture": "DoubleUnet", "encoder": "tu-test_resnet"},
-    "classifier": {"architecture": "Classifier", "encoder": "test_resnet"},
-    "plain-cnn": {"architecture": "PlainCnn", "options": {"filters": 4}},
-}
-OF_CLASSES = ("classifier", "plain-cnn")
-CPU_FLAGS = Path("/proc/cpuinfo")
-# Where bf16 is emulated, a step takes many times as long, and nobody trains in it.
-NATIVE_BF16 = CPU_FLAGS.is_file() and "_bf16" in CPU_FLAGS.read_text(errors="ignore")
-# Of each the value that does more comes first: it fills up rows whose pairs are covered already.
-FACTORS = {
-    "network": list(NETWORKS),
-    "frozen": [[], ["encoder"], ["batchnorm"]],
-    "gradient_checkpointing": [True, False],
-    "ema": [0.9, None],
-    "swa_from": [0.5, None],
-    "accumulation": [1, 2],
-    "bf16": [False, True] if NATIVE_BF16 else [False],
-    "channels_last": [True, False],
-}
-METRICS = ["dice", "neg-log-loss"]  # of masks, of classes
+HELPERS = Path(__file__).parents[1] / "helpers"
+ROWS = rows()
 COLUMNS = {"raw": "score", "ema": "ema_score", "swa": "swa_score"}
 
 
-def pairs_of(row):
-    return frozenset(combinations(enumerate(row), 2))
+class Said:
+    """A progress that keeps what is said, and may end a training in its second half."""
+
+    def __init__(self, *, kills=False):
+        self.kills, self.left, self.lines = kills, math.inf, []
+
+    @contextmanager
+    def task(self, description, total):
+        self.left = total // 2 + 1 if self.kills else math.inf
+        yield self
+
+    def advance(self, steps=1, **fields):
+        self.left -= steps
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+    def say(self, text):
+        self.lines.append(text)
+
+    warn = say
 
 
-def covering_array(factors):
-    """Return settings such that any two values of any two factors meet in one of them (greedy)."""
-    pairs = {row: pairs_of(row) for row in product(*(range(len(v)) for v in factors.values()))}
-    missing, chosen = set().union(*pairs.values()), []
-    while missing:
-        row = max(pairs, key=lambda one: len(pairs[one] & missing))
-        chosen.append(row)
-        missing -= pairs[row]
-    return [
-        {name: values[place] for (name, values), place in zip(factors.items(), row, strict=True)}
-        for row in chosen
-    ]
+def train(root, number, row, training=None):
+    """Train a row, the stage before included; return what was said in the last training."""
+    settings = settings_of(row)
+    (model,) = settings.models
+    device = choose_device(row["precision"], row["channels_last"])
+    seconds = {"state_seconds": 0.0, "mid_epoch_seconds": 0.0} if row["resumed"] else {}
+    machine = Machine(device, 0, training or settings.training, **seconds)
+    before, said = None, Said()
+    for place, stage in enumerate(model.stages):
+        last = place == len(model.stages) - 1
+        folder = root / (f"row-{number}" if last else f"before-{number}")
+        run = FoldRun(folder, number, {"row": row}, before)
+        data = fold_data(root, shown_in(row), stage)
+        if last and row["resumed"]:
+            killing = Said(kills=True)
+            with suppress(KeyboardInterrupt):
+                train_fold(run, model, stage, data, machine=machine, progress=killing)
+            assert not run.result_path.exists()
+        train_fold(run, model, stage, data, machine=machine, progress=said)
+        before = folder
+    return said.lines
 
 
-ROWS = covering_array(FACTORS)
-
-
-def name_of(row):
-    return " ".join(f"{name}={value}" for name, value in row.items())
-
-
-@pytest.fixture(scope="module")
-def truth(mask_texts):
-    """Return what is true of the last four of the fourteen images."""
-    held_out = list(range(10, len(mask_texts)))
-    return {
-        "rows": held_out,
-        "sizes": [(40, 56)] * len(held_out),
-        "masks": [mask_texts[row] for row in held_out],
-        "targets": [[int(not row % 3), int(row % 3 > 0)] for row in held_out],
-    }
-
-
-def fold_data(cache, truth, of_classes):
-    rows, held_out = np.arange(10), np.array(truth["rows"])
-    if not of_classes:
-        validation = ValidationImages(held_out, truth["sizes"], truth["masks"], get_dialect("siim"))
-        return FoldData(cache, rows, cache.non_empty[rows], validation, METRICS[0])
-    targets = np.stack([rows % 3 == 0, rows % 3 > 0], axis=1).astype(np.uint8)
-    validation = LabelledImages(held_out, np.array(truth["targets"], np.uint8), True, [1.0, 1.0])
-    non_empty = targets[:, 1] > 0
-    return FoldData(cache, rows, non_empty, validation, METRICS[1], labels=targets)
-
-
-def train(folder, cache, truth, row):
-    network = NETWORKS[row["network"]]
-    of_classes = row["network"] in OF_CLASSES
-    presence = 0.5 if network.get("presence_head") else 0.0
-    loss = {"bce": 1, "dice": 0 if of_classes else 1, "presence": presence}
-    stage = StageSettings(
-        epochs=2, validate_from=2, image_size=32, batch_size=4, learning_rate=0.01, warmup_epochs=0,
-        augmentation="none", keep_checkpoints=9, loss=loss,
-        **{name: row[name] for name in ("frozen", "ema", "swa_from", "accumulation")},
-    )  # fmt: skip
-    settings = TrainingSettings(gradient_checkpointing=row["gradient_checkpointing"])
-    dtype = torch.bfloat16 if row["bf16"] else None
-    device = Device(torch.device("cpu"), dtype, "CPU", channels_last=row["channels_last"])
-    model = ModelSettings(name="tiny", stages=[stage], **network)
-    machine = Machine(device, 0, settings)
-    run = FoldRun(folder, 0, {"row": name_of(row)})
-    train_fold(run, model, stage, fold_data(cache, truth, of_classes), machine=machine)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, cache, truth):
-    """Return the folder of each training."""
-    root = tmp_path_factory.mktemp("alike")
-    folders = [root / f"row-{number}" for number in range(len(ROWS))]
-    for folder, row in zip(folders, ROWS, strict=True):
-        train(folder, cache, truth, row)
-    return folders
-
-
-@pytest.fixture(scope="module")
-def scored_again(trained, cache, truth, tmp_path_factory):
-    """Return by folder [epoch, weights, score, non-empty score] as a new process finds them."""
-    facts = tmp_path_factory.mktemp("facts") / "facts.json"
-    folders = {
-        str(folder): {
-            "classes": row["network"] in OF_CLASSES,
-            "bf16": row["bf16"],
-            "channels_last": row["channels_last"],
-        }
-        for folder, row in zip(trained, ROWS, strict=True)
-    }
-    facts.write_text(json.dumps({"truth": truth, "metrics": METRICS, "folders": folders}))
-    script = Path(__file__).with_name("score_again.py")
-    words = [sys.executable, script, cache.folder, cache.name, facts]
+def score_again(root, chosen):
+    """Return for each row [epoch, weights, score, non-empty score] as a new process finds them."""
+    file = root / "rows.json"
+    file.write_text(json.dumps(chosen))
+    words = [sys.executable, HELPERS / "score_again.py", root, file]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("number", range(len(ROWS)), ids=map(name_of, ROWS))
-def test_a_new_process_finds_the_scores_of_history_csv(number, trained, scored_again):
-    folder, row = trained[number], ROWS[number]
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Return the folder with each row's training."""
+    root = tmp_path_factory.mktemp("alike")
+    for number, row in enumerate(ROWS):
+        train(root, number, row)
+    return root
+
+
+@pytest.fixture(scope="module")
+def scored_again(root):
+    return score_again(root, ROWS)
+
+
+def gaps(folder, scores):
+    """Return how far each checkpoint's score is from what the training said, by its name."""
     history = pd.read_csv(folder / "history.csv").set_index("epoch")
+    said = {(each.epoch, each.weights): each.facts for each in list_checkpoints(folder)}
+    assert len(scores) == len(said)
+    return {
+        f"{weights} of epoch {epoch}": max(
+            abs(score - history.loc[epoch, COLUMNS[weights]]),
+            abs(non_empty_score - said[epoch, weights]["non_empty_score"]),
+        )
+        for epoch, weights, score, non_empty_score in scores
+    }
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)))
+def test_a_new_process_finds_the_scores_of_history_csv(number, root, scored_again):
+    row, folder = ROWS[number], root / f"row-{number}"
+    apart = gaps(folder, scored_again[number])
+    assert {name: gap for name, gap in apart.items() if not gap <= 1e-4} == {}, row
+    history = pd.read_csv(folder / "history.csv")
+    scored = history[[*COLUMNS.values()]].notna().sum()
     kinds = 1 + (row["ema"] is not None) + (row["swa_from"] is not None)
-    found = scored_again[str(folder)]
-    assert len(found) == len(list_checkpoints(folder)) == kinds
-    said = {(one.epoch, one.weights): one.facts for one in list_checkpoints(folder)}
-    for epoch, weights, score, non_empty_score in found:
-        expected = [history.loc[epoch, COLUMNS[weights]], said[epoch, weights]["non_empty_score"]]
-        assert [score, non_empty_score] == pytest.approx(expected, abs=1e-4), (epoch, weights)
+    assert (scored > 0).sum() == kinds
+    assert len(apart) == min(row["keep_checkpoints"], scored.sum())
+
+
+def stored_in_closures(model):
+    """Checkpoint the blocks of a network as goldfold once did: a copy runs the original's."""
+    for block in gradient_checkpointing._blocks(model):
+        original = gradient_checkpointing._Recomputed(block)
+        block.forward = lambda *inputs, original=original: original(*inputs)
+
+
+def test_the_law_finds_averages_that_run_the_blocks_of_another_network(tmp_path, monkeypatch):
+    row = next(
+        row
+        for row in ROWS
+        if row["network"] == "unet" and row["ema"] and row["precision"] == "float32"
+    )
+    row = {
+        **row,
+        "gradient_checkpointing": True,
+        "frozen": [],
+        "start": None,
+        "keep_checkpoints": 9,
+    }
+    for name, enable in (("now", None), ("then", stored_in_closures)):
+        if enable is not None:
+            monkeypatch.setattr(assembly, "enable_gradient_checkpointing", enable)
+        train(tmp_path / name, 0, row)
+        apart = gaps(tmp_path / name / "row-0", scores_of(tmp_path / name, 0, row))
+        assert (max(apart.values()) <= 1e-4) == (enable is None), apart
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_compiled_networks_score_alike(tmp_path, monkeypatch, checkpointed):
+    # Dynamo without a compiler behind it, which would take seconds.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    row = next(row for row in ROWS if row["network"] == "plain-cnn" and row["ema"])
+    row = {**row, "gradient_checkpointing": checkpointed, "batch_size": 4, "resumed": False}
+    settings = settings_of(row)
+    compiled = settings.training.model_copy(update={"compile": True})
+    said = train(tmp_path, 0, row, training=compiled)
+    assert not [line for line in said if "compile" in line]
+    apart = gaps(tmp_path / "row-0", scores_of(tmp_path, 0, row))
+    assert max(apart.values()) <= 1e-4
 
 
 def test_any_two_settings_meet():
-    for (one, values), (other, others) in combinations(FACTORS.items(), 2):
-        met = [(row[one], row[other]) for row in ROWS]
-        assert all(pair in met for pair in product(values, others)), (one, other)
+    places = [{name: place_of(row, name) for name in FACTORS} for row in ROWS]
+    met = {pair for row in places for pair in combinations(row.items(), 2)}
+    assert pairs_that_may_meet(FACTORS, allowed) <= met
+
+
+def place_of(row, name):
+    if name == "loss":
+        return int(row[name] != "usual")
+    (place,) = (
+        place
+        for place, value in enumerate(FACTORS[name])
+        if row[name] in (value.values if isinstance(value, Turns) else (value,))
+    )
+    return place
+
+
+def leaves(table, settings):
+    """Return {TABLE.NAME: value} of settings, those of nested tables by their own names."""
+    values = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            values |= leaves(f"{table}.{name}", value)
+        if not isinstance(value, BaseModel) or name == "pseudo_labels":
+            values[f"{table}.{name}"] = repr(value)
+    return values
+
+
+def test_every_setting_of_training_has_several_values_or_a_reason():
+    seen = {}
+    for row in ROWS:
+        settings = settings_of(row)
+        (model,) = settings.models
+        tables = {"training": settings.training, "model": model, "stage": model.stages[-1]}
+        for table, values in tables.items():
+            for name, value in leaves(table, values).items():
+                seen.setdefault(name, set()).add(value)
+    alike = {name for name, values in seen.items() if len(values) == 1}
+    assert alike == set(EXEMPT), "a new setting needs a factor in every_setting.py, or a reason"
+
+
+def test_every_name_that_a_setting_takes_occurs():
+    stages = [settings_of(row).models[0].stages[-1] for row in ROWS]
+    assert {stage.optimizer for stage in stages} == set(names_of(OptimizerName))
+    assert {stage.schedule.name for stage in stages} == set(names_of(RateScheduleName))
+    assert {stage.sampling.schedule for stage in stages} == set(names_of(SamplingSchedule))
+    assert {stage.augmentation for stage in stages} == set(names_of(AugmentationLevel))
+    assert {part for stage in stages for part in stage.loss.parts} == {
+        *names_of(PixelLoss),
+        "presence",
+    }
+    assert {row["start"] for row in ROWS} == {None, *names_of(StartWeights)}
+    assert {row["precision"] for row in ROWS} == set(names_of(Precision))
+    assert {row["task"] for row in ROWS} == set(TASKS)

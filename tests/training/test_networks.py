@@ -156,6 +156,13 @@ def test_a_double_unet_looks_twice(encoder, channels):
         assert not torch.equal(model(images), whole)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_double_unet_gives_several_masks(channels):
+    model = build_model("DoubleUnet", "tu-test_resnet", channels=channels, classes=3).eval()
+    with torch.inference_mode():
+        assert model(torch.zeros(1, channels, 64, 32)).shape == (1, 3, 64, 32)
+
+
 def test_every_part_of_a_double_unet_learns():
     model = build_model("DoubleUnet", "resnet18")
     model(torch.rand(2, 1, 64, 64)).sum().backward()

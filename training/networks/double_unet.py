@@ -65,7 +65,8 @@ class DoubleUnet(nn.Module):
 
     The first has an encoder of segmentation_models_pytorch (VGG19 in the paper), the second one
     of its own whose features, and the first encoder's, both reach its decoder. The paper joins
-    both masks by concatenation; here the second alone is trained, as one mask is submitted.
+    both masks by concatenation; here the second alone is trained, as one mask is submitted. Of
+    several classes the first still marks one area, where the second is to look.
 
     Source: Jha et al. 2020, DoubleU-Net: A Deep Convolutional Neural Network for Medical Image
     Segmentation.
@@ -91,7 +92,7 @@ class DoubleUnet(nn.Module):
         self.first_pyramid = SpatialPyramid(channels[-1], 64)
         widths = _decoder_widths(self._skips)
         self.first = _Decoder(64, [[skip] for skip in channels[-2::-1]], widths)
-        self.first_head = nn.Conv2d(widths[-1], classes, 1)
+        self.first_head = nn.Conv2d(widths[-1], 1, 1)
         own = _encoder_widths(len(channels))
         self.second_encoder = nn.ModuleList(
             nn.Sequential(double_convolution(before, width), SqueezeExcitation(width))
