@@ -52,7 +52,7 @@ class _Kept:
 
     def put_back(self, values: torch.Tensor) -> None:
         """Set the buffers to flat values."""
-        parts = values.split(self._sizes)
+        parts = values.split_with_sizes(self._sizes)
         shaped = [part.view(b.shape) for part, b in zip(parts, self._buffers, strict=True)]
         torch._foreach_copy_(self._buffers, shaped)
 

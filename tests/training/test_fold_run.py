@@ -24,6 +24,7 @@ from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training import fold_files as fold_files_module
 from goldfold.training import fold_run as fold_run_module
 from goldfold.training import state as state_module
+from goldfold.training import step as step_module
 from goldfold.training import trainer as trainer_module
 from goldfold.training import validation as validation_module
 from goldfold.training.assembly import build_network
@@ -599,6 +600,26 @@ def test_a_state_within_an_epoch_is_gone_on_from(tmp_path, data, first):
     assert rest.steps == rest.total == sum(steps_of(first)) - 4
     assert "resuming after epoch 1 of 3, step 2" in rest.said[0]
     assert_same(tmp_path, first)
+
+
+@pytest.mark.parametrize("mid_epoch_seconds", [0, 1e9])
+def test_a_training_whose_device_runs_ahead(tmp_path, data, first, mid_epoch_seconds):
+    """It ends with the weights of one that waits, broken off or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step_module, "runs_ahead", lambda device: True)
+        unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+        train(unbroken, data, stage=AVERAGED)
+        how = {"stage": AVERAGED, "mid_epoch_seconds": mid_epoch_seconds}
+        with pytest.raises(StoppedError):
+            train(broken, data, **how, progress=Stopper(5))
+        train(broken, data, **how)
+    assert_same(broken, unbroken)
+    assert (
+        read_json(unbroken / "result.json")["last_weights"]
+        == (read_json(first / "result.json")["last_weights"])
+    )
+    losses = [pd.read_csv(folder / "history.csv")["loss"].tolist() for folder in (unbroken, first)]
+    assert losses[0] == losses[1]
 
 
 def steps_of(folder):

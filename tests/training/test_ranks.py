@@ -30,8 +30,11 @@ from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.loader import Batch
+from goldfold.training.optimizer import build_optimizer
+from goldfold.training.ranks import Ranks
 from goldfold.training.runtime import Machine
-from goldfold.training.ranks import Ranks, has_idle_weights
+from goldfold.training.step import Step
 from goldfold.training.validation import ValidationImages
 
 out, cache_folder, cache_name, texts = sys.argv[1:]
@@ -41,6 +44,35 @@ facts = {"rank": ranks.rank, "world": ranks.world, "writer": ranks.is_writer}
 facts["share"] = ranks.share(np.arange(11)).tolist()
 facts["sum"] = ranks.sum_array(np.array([2**60 + ranks.rank, ranks.rank])).tolist()
 facts["any"] = [ranks.any(ranks.rank == 1), ranks.any(False)]
+facts["any_of"] = list(ranks.any_of(ranks.rank == 1, False, True))
+flags = torch.tensor([float(ranks.rank == 0), 0.0])
+ranks.spread(flags)
+facts["spread"] = flags.tolist()
+
+class InfiniteOnRank1(torch.nn.Module):
+    # With a gradient that is finite on both, so that nothing but the flag tells rank 0.
+    def forward(self, logits, masks, presence=None):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, masks)
+        return loss + (float("inf") if ranks.rank == 1 and bad else 0.0)
+
+facts["steps"] = []
+for ahead in (False, True):
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2),
+                                torch.nn.Conv2d(2, 1, 1))
+    optimizer = build_optimizer(plain, learning_rate=0.1, weight_decay=0.0)
+    step = Step(plain, InfiniteOnRank1(), optimizer,
+                Device(torch.device("cpu"), None, ""), gradient_clip=1.0, ranks=ranks, ahead=ahead,
+                network=ranks.wrap(plain), stopping=lambda: ranks.rank == 1 and not bad)
+    random = np.random.default_rng(ranks.rank)
+    images = random.integers(0, 256, (2, 8, 8)).astype(np.uint8)
+    batch = Batch(images, images, np.arange(2))
+    told = []
+    for bad in (True, False):
+        result = step.take(batch, 1.0, whole=4)
+        told.append([result.moved, result.finite, result.stop, plain[0].weight.tolist(),
+                     int(plain[1].num_batches_tracked)])
+    facts["steps"].append(told)
 model = torch.nn.BatchNorm2d(2)
 model.running_mean.fill_(ranks.rank + 1.0)
 ranks.broadcast_buffers(model)
@@ -102,6 +134,41 @@ def test_sums_are_exact_and_the_same_everywhere(trained):
         assert one["sum"] == [2**61 + 1, 1]
         assert one["any"] == [True, False]
         assert one["buffers"] == [1.0, 1.0]
+
+
+def test_flags_are_exchanged_together(trained):
+    for one in trained[1]:
+        assert one["any_of"] == [True, False, True]
+        assert one["spread"] == [1.0, 0.0]
+
+
+def test_all_ranks_skip_a_step_and_learn_of_a_stop(trained):
+    """One rank's loss is not finite, then it is asked to stop: both know, read late or at once."""
+    first, second = (one["steps"] for one in trained[1])
+    for at_once, late in (first, second):
+        assert [told[:3] for told in at_once] == [[False, False, False], [True, True, True]]
+        assert at_once == late
+        assert [told[4] for told in at_once] == [0, 1]
+        assert at_once[0][3] != at_once[1][3]
+    assert [told[3] for told in first[0]] == [told[3] for told in second[0]]
+
+
+def test_a_compiled_network_is_not_asked_for_idle_weights(monkeypatch):
+    """It would be compiled for an image of a size that never comes again."""
+    given = []
+
+    class Wrapped:
+        def __init__(self, network, **options):
+            given.append((network, options["find_unused_parameters"]))
+
+    class Compiled(torch.nn.Module):
+        def forward(self, images):
+            pytest.fail("compiled for nothing")
+
+    monkeypatch.setattr(torch.nn.parallel, "DistributedDataParallel", Wrapped)
+    plain, compiled = torch.nn.Conv2d(1, 1, 1), Compiled()
+    Ranks(0, 2).wrap(compiled, plain)
+    assert given == [(compiled, False)]
 
 
 def test_the_draw_is_that_of_one_process(trained, cache):
