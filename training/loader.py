@@ -61,12 +61,6 @@ class Batch:
         """Return the batch on a device; from pinned memory nobody waits for that."""
         return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def tensors(self) -> list[torch.Tensor]:
-        """Return what a device holds of the batch."""
-        of_draws = None if self.draws is None else self.draws.buffer
-        parts = (self.images, self.masks, of_draws)
-        return [part for part in parts if isinstance(part, torch.Tensor)]
-
     def part(self, places: slice) -> Batch:
         """Return some images of the batch."""
         return replace(

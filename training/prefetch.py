@@ -29,23 +29,19 @@ def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Bat
         yield from batches
         return
     module = torch.get_device_module(device)
-    copying = module.Stream(device)
+    copying, working = module.Stream(device), module.current_stream(device)
     before: tuple[Batch, Any] | None = None
     for batch in batches:
+        # The memory that the copy is put into may have been that of a batch still worked on.
+        copying.wait_stream(working)
         with module.stream(copying):
             moved = batch.to(device)
             arrived = module.Event()
             arrived.record(copying)
         if before is not None:
-            yield _usable(*before, module.current_stream(device))
+            working.wait_event(before[1])
+            yield before[0]
         before = moved, arrived
     if before is not None:
-        yield _usable(*before, module.current_stream(device))
-
-
-def _usable(batch: Batch, arrived: Any, stream: Any) -> Batch:
-    """Let the stream wait for a batch, and keep the batch's memory until the stream is done."""
-    stream.wait_event(arrived)
-    for tensor in batch.tensors():
-        tensor.record_stream(stream)
-    return batch
+        working.wait_event(before[1])
+        yield before[0]

@@ -46,16 +46,15 @@ def keep_on_device(
     free = free_bytes(device)
     if free is None:
         return None
-    size = "{:.2f} GB of training images".format
-    if images.pseudo is not None and images.labels is None and _several_masks(images):
+    if _several_masks(images) and images.pseudo is not None:
         say("several masks and pseudo-labels: batches are copied to the GPU one by one")
         return None
     resident = ResidentImages(images)
-    gigabytes = resident.bytes / 1e9
+    size = f"{resident.bytes / 1e9:.2f} GB of training images"
     if resident.bytes > SHARE * free:
         say(
-            f"{size(gigabytes)} are more than {SHARE:.0%} of the GPU's {free / 1e9:.1f} GB of "
-            "free memory: batches are copied one by one"
+            f"{size} are more than {SHARE:.0%} of the GPU's {free / 1e9:.1f} GB of free memory: "
+            "batches are copied to it one by one"
         )
         return None
     try:
@@ -64,11 +63,12 @@ def keep_on_device(
         if not is_out_of_memory(error):
             raise
         resident.release()
-    if not resident.held:
-        free_memory(device)
-        return None
-    say(f"{size(gigabytes)} stay in the GPU's memory")
-    return resident
+    if resident.held:
+        say(f"{size} stay in the GPU's memory")
+        return resident
+    free_memory(device)
+    say("the GPU's memory does not hold the training images: batches are copied to it")
+    return None
 
 
 class ResidentImages:
@@ -93,8 +93,8 @@ class ResidentImages:
         self._sources, self._pixel_rows = _pixel_sources(images)
         self._pixels = _Store(self._read_pixels, sum(len(rows) for _, rows in self._sources), shape)
         self._mask_places, self._mask_rows = _mask_places(images)
-        pseudo = 0 if images.labels is not None else images.pseudo_labelled
-        count = 0 if images.labels is not None else 1 + len(self._mask_places) + pseudo
+        kept = 1 + len(self._mask_places) + images.pseudo_labelled
+        count = 0 if images.mask_kind == "none" else kept
         self._masks = _Store(self._read_masks, count, size)
         self.bytes = self._pixels.bytes + self._masks.bytes
 
@@ -127,7 +127,7 @@ class ResidentImages:
             draws: their changes, as some masks trade places in a mirrored image.
         """
         wanted: dict[str, NDArray[Any]] = {"pixel_rows": self._pixel_rows[numbers]}
-        if self.images.labels is not None:
+        if self.images.mask_kind == "none":
             return wanted
         wanted["mask_rows"] = self._mask_rows[numbers]
         flipped = np.array([draw.warp.flip for draw in draws])[:, None]
@@ -154,7 +154,7 @@ class ResidentImages:
         near = self._pixel_rows[numbers]
         pixels = self._pixels.take(draws["pixel_rows"].flatten(), near.reshape(-1))
         pixels = _joined(pixels.view(*near.shape, *self._pixels.shape))
-        if self.images.labels is not None:
+        if self.images.mask_kind == "none":
             return pixels, None
         masks = self._masks.take(draws["mask_rows"], self._mask_rows[numbers])
         if "bits" in draws:
@@ -178,7 +178,7 @@ class ResidentImages:
         masks = np.zeros((len(rows), *self._masks.shape), np.uint8)
         own = (rows > 0) & (rows <= len(self._mask_places))
         masks[own] = self.images.cache.stored_masks(self._mask_places[rows[own] - 1])
-        if not _several_masks(self.images) and not self.images.classes_per_pixel:
+        if self.images.cache.classes == 1:
             masks[own] *= np.uint8(255)
         beyond = rows > len(self._mask_places)
         if beyond.any():
@@ -225,7 +225,7 @@ class _Store:
 
 
 def _several_masks(images: TrainingImages) -> bool:
-    return images.cache.classes > 1 and not images.classes_per_pixel
+    return images.mask_kind == "coverage" and images.cache.classes > 1
 
 
 def _joined(near: torch.Tensor) -> torch.Tensor:
@@ -252,7 +252,7 @@ def _pixel_sources(images: TrainingImages) -> tuple[list[tuple[Any, Rows]], Rows
 
 def _mask_places(images: TrainingImages) -> tuple[Rows, Rows]:
     """Return places of masks in the cache's file, and for each image its row among the kept."""
-    if images.labels is not None:
+    if images.mask_kind == "none":
         return np.empty(0, np.int64), np.empty(0, np.int64)
     places = images.cache.stored_places(images.rows)
     kept = np.unique(places[places >= 0])

@@ -52,13 +52,11 @@ def _grid(draws: PackedDraws) -> torch.Tensor:
     grid = draws["rows"][:, :, None] + draws["columns"][:, None]
     if DISTORTED not in draws:
         return grid
-    places, knots = draws[DISTORTED], draws["term_knots"]
-    count, _, most, _ = knots.shape
-    # (D, 1, H, K) @ (D, 2, K, K) @ (D, 1, K, W), as products of matrices in three dimensions.
-    beside = knots.transpose(1, 2).reshape(count, most, 2 * most)
-    left = torch.bmm(draws["term_rows"], beside).view(count, -1, 2, most).flatten(1, 2)
-    moved = torch.bmm(left, draws["term_columns"]).view(count, grid.shape[1], 2, grid.shape[2])
-    return grid.index_add_(0, places, moved.transpose(2, 3))
+    # (D, H, K) @ (D, K, 2 K) gives x and y beside each other; then (D, 2 H, K) @ (D, K, W).
+    beside = draws["term_knots"].flatten(2)
+    left = torch.bmm(draws["term_rows"], beside).view(len(beside), -1, beside.shape[1])
+    moved = torch.bmm(left, draws["term_columns"]).view(-1, grid.shape[1], 2, grid.shape[2])
+    return grid.index_add_(0, draws[DISTORTED], moved.transpose(2, 3))
 
 
 def _sampled(pixels: torch.Tensor, grid: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:

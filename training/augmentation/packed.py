@@ -58,7 +58,7 @@ class PackedDraws:
         columns          float32 (N, W, 2)     y in the source, -1 its first pixel and 1 its last
         distorted        int64 (D,)            places in the batch, rising
         term_rows        float32 (D, H, K)     what distortions add to that:
-        term_knots       float32 (D, 2, K, K)    rows @ knots @ columns, of x and of y
+        term_knots       float32 (D, K, 2, K)    rows @ knots @ columns, of x and of y
         term_columns     float32 (D, K, W)
         tones            uint8 (N, 256)        lookup tables
         blurred          int64 (B,)            places in the batch, rising

@@ -127,13 +127,13 @@ def _terms(
         return {}
     most = max(len(x) for _, x, _, _ in terms.values())
     of_rows = np.zeros((len(terms), shape[0], most), np.float32)
-    knots = np.zeros((len(terms), 2, most, most), np.float32)
+    knots = np.zeros((len(terms), most, 2, most), np.float32)
     of_columns = np.zeros((len(terms), most, shape[1]), np.float32)
     for number, (place, (weights, x, y, across)) in enumerate(terms.items()):
         count, matrix = len(x), matrices[place]
         of_rows[number, :, :count], of_columns[number, :count] = weights, across
         for axis in (0, 1):
-            knots[number, axis, :count, :count] = matrix[axis, 0] * x + matrix[axis, 1] * y
+            knots[number, :count, axis, :count] = matrix[axis, 0] * x + matrix[axis, 1] * y
     return {
         DISTORTED: (np.array(list(terms), np.int64), DISTORTED),
         "term_rows": (of_rows, DISTORTED),
