@@ -71,6 +71,7 @@ def empty_histograms(count: int, objects: Sequence[str] | None) -> IntArray:
     return np.zeros((count, PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
 
 
+@torch.inference_mode()
 def count_levels(
     histograms: IntArray,
     places: range,

@@ -118,11 +118,12 @@ def to_histograms(predictor, _):
 def to_views(predictor, _, look=look_at_masks):
     found = []
     for start in (0, 3):
-        inputs = network_input(Images().pixels[start : start + 3], CPU.device)
+        pixels = Images().pixels[start : start + 3]
+        inputs = network_input(pixels, predictor.device.device)
         ids = IDS[start : start + 3]
         seen, _ = timed_views(predictor, predictor.views, inputs, look, ids)
         found.append(torch.stack([torch.stack(of_view) for of_view in seen]))
-    return torch.cat(found, dim=2).numpy()
+    return torch.cat(found, dim=2).cpu().numpy()
 
 
 def to_classes(predictor, _):
@@ -231,6 +232,19 @@ def test_without_memory_for_a_batch_it_passes_in_parts(prediction, tmp_path, dev
     ]
     # Three images fail; then each of two batches passes in two parts, in two views.
     assert networks[0].calls == 1 + 2 * 2 * 2
+
+
+@pytest.mark.parametrize("most", [None, 2])
+def test_a_gpu_predicts_what_the_processor_does(prediction, tmp_path, pretend_gpu, most):
+    predict, of_classes = prediction
+    expected = predict(predictor_of([Dots(of_classes), Dots(of_classes)]), tmp_path)
+    (tmp_path / "gpu").mkdir()
+    device, heard = pretend_gpu.choose("float32"), Heard()
+    pretend_gpu.most_images = most
+    networks = [Dots(of_classes).to(device.device) for _ in range(2)]
+    found = predict(predictor_of(networks, device, heard), tmp_path / "gpu")
+    np.testing.assert_array_equal(found, expected)
+    assert len(heard.said) == (most is not None)
 
 
 def test_tiles_of_fewer_images_take_less_memory():
