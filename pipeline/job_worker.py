@@ -1,4 +1,4 @@
-"""A process that does jobs, one after the other, on one device: `python -m` this module.
+"""A process that does jobs, one after the other: how it is told what to do, and how it ends.
 
 It reads one JSON object a line from stdin: first which run and device (`Opening`), then jobs
 (`Order`). What it has to say goes to stdout as reports, and all that is printed meanwhile into the
@@ -8,7 +8,6 @@ training is saved. After a job that failed it ends, so that the next one starts 
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import queue
@@ -18,15 +17,12 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from goldfold.errors import GoldfoldError, Stopped
 from goldfold.pipeline.job_reports import ReportingProgress, Reports
 from goldfold.progress import Progress
 from goldfold.progress_lines import LineProgress
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -67,11 +63,6 @@ class Order:
 
 
 Perform = Callable[[Order, Progress], None]
-
-
-def main() -> int:
-    """Do the jobs that come; return the exit code."""
-    return serve(_open)
 
 
 def serve(open_worker: Callable[[Opening, Reports], Perform]) -> int:
@@ -124,33 +115,6 @@ def perform_order(order: Order, perform: Perform, reports: Reports) -> None:
     reports.send("done")
 
 
-def _open(opening: Opening, reports: Reports) -> Perform:
-    """Open the run and the device, say that both are there, and return what does its jobs."""
-    from pathlib import Path
-
-    from goldfold.pipeline.engine_choice import predicting_device
-    from goldfold.pipeline.job import Job
-    from goldfold.pipeline.open_run import OpenRun
-
-    def perform(order: Order, progress: Progress) -> None:
-        Job.from_json(order.job).perform(
-            progress,
-            run=run,
-            stop_after=order.stop_after,
-            extend_epochs=order.extend_epochs,
-            share=order.share,
-        )
-        gc.collect()
-        device.give_back_memory()
-
-    run = OpenRun.open(Path(opening.run), opening.assignments, devices=opening.device)
-    run.settings = run.settings.model_copy(update={"workers": opening.workers})
-    device = predicting_device(run)
-    run.read_tables()
-    reports.send("ready", device=device.description, note=device.note)
-    return perform
-
-
 def _own_stdout() -> TextIO:
     """Return stdout for reports alone; what others print there goes to stderr from now on."""
     sys.stdout.flush()
@@ -180,7 +144,3 @@ class _Orders:
         if not self._idle:
             os.kill(os.getpid(), signal.SIGTERM)
         self._lines.put(None)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

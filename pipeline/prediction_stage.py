@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from goldfold.pipeline.engine_choice import resolve_engine
+from goldfold.pipeline.engine_choice import predicting_device, resolve_engine
 from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 from goldfold.pipeline.networks import Networks
 from goldfold.pipeline.predictions import (
@@ -54,11 +54,21 @@ def predict_jobs(
     prints = {split: images_fingerprints(run, numbers, split) for split in splits}
     resolve_engine(run, ready, splits)
     caches: dict[CacheKey, ImageCache] = {}
+    told = False
     for job in ready:
         networks = Networks(run, job)
         for split in splits:
             facts = store_facts(run, job, prints[split][job.fold], split)
+            if not told and not is_predicted(store_of(run, job, split), facts):
+                told = True
+                _warn_of_device(run)
             _predict_one(run, networks, split, facts, caches, share)
+
+
+def _warn_of_device(run: OpenRun) -> None:
+    """Say why a GPU that seems to be there does not predict."""
+    if note := predicting_device(run).note:
+        run.progress.warn(note)
 
 
 def _predict_one(

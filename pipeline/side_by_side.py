@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from goldfold.errors import GoldfoldError, InputError, list_problems, plural
 from goldfold.pipeline.devices import CPU, device_label, environment_of, present_devices
+from goldfold.pipeline.executor_here import Here, Manner, Slot
 from goldfold.pipeline.job_graph import Failure, JobGraph
 from goldfold.pipeline.job_list import Wanted, build_caches, graph_of, waiting_stages
+from goldfold.pipeline.job_worker import Opening
 from goldfold.pipeline.prediction_stage import predict_jobs
 from goldfold.pipeline.predictions import (
     ready_jobs,
@@ -24,7 +26,6 @@ from goldfold.training.stopping import parse_duration
 from goldfold.workers import workers_each
 
 if TYPE_CHECKING:
-    from goldfold.pipeline.executor_here import Here, Slot
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
     from goldfold.pipeline.stage_runs import StageRun
@@ -100,6 +101,8 @@ def made_side_by_side(run: OpenRun, wanted: Wanted) -> bool:
         GoldfoldError: jobs failed; the others are done.
         Stopped: a signal came or the time is up; what was in work is saved.
     """
+    if not wanted.trains and not graph_of(run, wanted, []).left():
+        return False  # without PyTorch, which takes seconds to load
     devices = present_devices(run.devices)
     if len(devices) < 2:
         return False
@@ -139,8 +142,6 @@ def _perform(
     began: float,
     seconds: float | None,
 ) -> None:
-    from goldfold.pipeline.executor_here import Here, Manner
-
     manner = Manner(
         run.directory.logs,
         None if seconds is None else began + seconds,
@@ -179,8 +180,6 @@ def failures_as_error(failures: Sequence[Failure], graph: JobGraph) -> GoldfoldE
 
 def _slots(run: OpenRun, devices: Sequence[str], labels: Sequence[str]) -> list[Slot]:
     """Return the devices with what their workers need to know."""
-    from goldfold.pipeline.executor_here import Slot
-    from goldfold.pipeline.job_worker import Opening
     from goldfold.training.accelerators import usable_accelerator
 
     kind = usable_accelerator() if any(name != CPU for name in devices) else None

@@ -12,6 +12,7 @@ from goldfold.errors import OutputError
 from goldfold.files import fingerprint
 from goldfold.locks import locked_folder
 from goldfold.pipeline.changed_images import keep_contents, refuse_others
+from goldfold.pipeline.engine_choice import predicting_device
 from goldfold.pipeline.fold_trainings import stage_numbers
 from goldfold.pipeline.stage_runs import data_facts, fold_run_of, stage_runs
 from goldfold.pipeline.training_data import fold_data
@@ -126,7 +127,7 @@ def _say_device(run: OpenRun, waiting: Sequence[StageRun], machine: Machine) -> 
     if not machine.settings.deterministic or not machine.device.is_gpu:
         return
     models = [stage.job.model for stage in waiting]
-    names = unsettled(models, classes_per_pixel=run.settings.competition.is_semantic)
+    names = unsettled(models)
     if names:
         run.progress.warn(
             f"training.deterministic: {' and '.join(names)} has no deterministic algorithm on a "
@@ -157,7 +158,6 @@ def choose_machine(run: OpenRun, stop_after: str | float | None = None) -> Machi
     Raises:
         InputError: the precision of the settings is not to be had, or `stop_after` is no duration.
     """
-    from goldfold.pipeline.engine_choice import predicting_device
     from goldfold.training.runtime import Machine
 
     seconds = parse_duration(stop_after) if isinstance(stop_after, str) else stop_after

@@ -17,7 +17,7 @@ from goldfold.pipeline.job_reports import read_report
 from goldfold.pipeline.job_worker import Opening, Order
 
 # -P: the working directory's files are not taken for modules, as with the command `goldfold`.
-COMMAND = (sys.executable, "-P", "-m", "goldfold.pipeline.job_worker")
+COMMAND = (sys.executable, "-P", "-m", "goldfold.pipeline.job_process")
 
 
 class WorkerProcess:

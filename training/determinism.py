@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
-if TYPE_CHECKING:
-    from goldfold.settings import ModelSettings
+from goldfold.settings import CLASSIFIERS, ModelSettings
 
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 """Environment variable without which cuBLAS may add in another order from run to run."""
@@ -37,18 +35,14 @@ def be_deterministic(environment: MutableMapping[str, str] = os.environ) -> None
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def unsettled(models: Sequence[ModelSettings], *, classes_per_pixel: bool) -> list[str]:
-    """Return what has no deterministic kernel on a GPU, by the names of the settings.
-
-    Args:
-        models: that are trained.
-        classes_per_pixel: whether the networks learn one class for each pixel.
-    """
+def unsettled(models: Sequence[ModelSettings]) -> list[str]:
+    """Return what has no deterministic kernel on a GPU, by the names of the settings."""
     named = {
         f"architecture {model.architecture} (average pooling to several pixels)"
         for model in models
         if model.architecture in _POOLED_TO_SIZES
     }
-    if classes_per_pixel and any(s.loss.cross_entropy for m in models for s in m.stages):
+    by_pixel = [model for model in models if model.architecture not in CLASSIFIERS]
+    if any(stage.loss.cross_entropy for model in by_pixel for stage in model.stages):
         named.add("loss.cross_entropy of class maps")
     return sorted(named)

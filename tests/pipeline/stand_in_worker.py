@@ -27,7 +27,9 @@ def open_worker(opening, reports):
     if (root / f"refuse-{number}").exists():
         (root / f"refused-{number}").touch()
         raise InputError("this device is broken")
-    (root / f"worker-{os.getpid()}").write_text(f"{opening.device} {number} {opening.workers}")
+    here = root / f"starting-{os.getpid()}"
+    here.write_text(f"{opening.device} {number} {opening.workers}")
+    here.rename(root / f"worker-{os.getpid()}")  # whole, or not there
     reports.send("ready", device="a stand-in", note="")
 
     def perform(order, progress):

@@ -1,5 +1,7 @@
 """What is left to do of a run as jobs, with what each costs."""
 
+from typing import ClassVar
+
 import pytest
 
 from goldfold.errors import InputError
@@ -64,7 +66,7 @@ class Executor:
 
 @pytest.fixture
 def executor(monkeypatch, caches):
-    monkeypatch.setattr("goldfold.pipeline.executor_here.Here", Executor)
+    monkeypatch.setattr(side_by_side, "Here", Executor)
     monkeypatch.setattr(side_by_side, "prepare_trainings", lambda run, *_, **how: waiting_stages(
         run, Wanted(choose_trainings(run))))  # fmt: skip
     return Executor
@@ -127,3 +129,38 @@ def test_one_device_or_one_job_is_done_in_this_process(tabled, executor, monkeyp
     train_all(run, one, machine)
     how = {"stage": None, "overwrite": True, "extend_epochs": 1, "machine": machine}
     assert asked == [(1, how)]
+
+
+def test_processes_of_torchrun_share_the_loaders_threads(tabled, monkeypatch):
+    from goldfold.pipeline.training_stage import choose_machine
+
+    assert choose_machine(tabled("workers=7")).workers == 7
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert choose_machine(tabled("workers=7")).workers == 2
+    assert choose_machine(tabled("workers=0")).workers == 0
+
+
+def test_what_a_device_leaves_to_be_desired_is_said_before_training(tabled, monkeypatch):
+    import torch
+
+    from goldfold.pipeline import training_stage
+    from goldfold.training.device import Device
+    from goldfold.training.runtime import Machine
+
+    class Heard:
+        lines: ClassVar = []
+
+        def say(self, text):
+            self.lines.append(text)
+
+        warn = say
+
+    run = tabled("training.deterministic=true", "models.0.architecture=PSPNet")
+    run.progress = Heard()
+    gpu = Device(torch.device("xpu"), None, "a GPU", note="computing slowly: no reason")
+    machine = Machine(gpu, settings=run.settings.training)
+    training_stage._say_device(run, waiting_stages(run, wanted_of(run)), machine)
+    first, note, unsettled = Heard.lines
+    assert (first, note) == ("device: a GPU", "computing slowly: no reason")
+    assert "architecture PSPNet" in unsettled
+    assert "no deterministic algorithm on a GPU" in unsettled

@@ -61,12 +61,12 @@ def model(architecture="Unet", **loss):
 
 
 def test_what_cannot_be_settled_is_named_by_its_setting():
-    assert unsettled([model()], classes_per_pixel=False) == []
-    (pooled,) = unsettled([model("PSPNet"), model()], classes_per_pixel=False)
+    assert unsettled([model()]) == []
+    (pooled,) = unsettled([model("PSPNet"), model()])
     assert pooled.startswith("architecture PSPNet")
-    entropy = model(bce=0, cross_entropy=1.0)
-    assert unsettled([entropy], classes_per_pixel=False) == []
-    assert unsettled([entropy], classes_per_pixel=True) == ["loss.cross_entropy of class maps"]
+    entropy = {"bce": 0, "cross_entropy": 1.0}
+    assert unsettled([model("Classifier", **entropy)]) == []  # of whole images
+    assert unsettled([model(**entropy)]) == ["loss.cross_entropy of class maps"]
 
 
 def test_the_pooled_architectures_pool_to_several_pixels():
