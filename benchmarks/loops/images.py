@@ -41,7 +41,7 @@ def make_pngs(folder: Path, images: int, side: int) -> Pngs:
             cv2.imwrite(str(image), pixels)
             cv2.imwrite(str(mask), area * np.uint8(255))
         area = np.asarray(cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE))
-        return (image, mask), encode(area, DIALECT) if area.any() else ""
+        return (image, mask), encode(area > 0, DIALECT) if area.any() else ""
 
     with ThreadPoolExecutor() as pool:
         made = list(pool.map(make, range(total)))
