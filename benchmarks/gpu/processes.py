@@ -33,7 +33,10 @@ def small_run(place: Place, name: str, epochs: int = 2) -> Path:
         "competition.images.shape=[96,96]",
     ]
     words += [str(folder / "run"), *(word for text in settings for word in ("--set", text))]
-    _finish([sys.executable, "-m", "goldfold", *words], {})
+    for command in (words, ["folds", "build", str(folder / "run")]):
+        done = _finish([sys.executable, "-m", "goldfold", *command], {})
+        if done.returncode:
+            raise RuntimeError(done.stderr[-300:])
     return folder / "run"
 
 
@@ -68,9 +71,15 @@ def check_ranks(place: Place, report: Report) -> None:
         report.not_run("two processes on one GPU", f"{torch.cuda.device_count()} GPUs")
     done = _finish(command, {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""})
     trained = list(run.glob("models/*/seed-0/fold-0/stage-1/result.json"))
-    told_end = "trained" if trained else (done.stdout + done.stderr)[-300:]
+    told_end = "trained" if trained else _errors(done)
     ok = done.returncode == 0 and bool(trained)
     report.judge("two processes without a GPU", told_end, "trained over gloo", ok)
+
+
+def _errors(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the lines that say what went wrong."""
+    lines = [line for line in done.stderr.splitlines() if "rror" in line]
+    return " ".join(lines)[:300] or f"exit {done.returncode}"
 
 
 def check_gpus(place: Place, report: Report) -> None:

@@ -87,7 +87,7 @@ def _overflow(place: Place, report: Report) -> None:
     device = choose_device("fp16")
     model = build_network(model_settings(place, "resnet18")).to(device.device)
     model.train()
-    optimizer = build_optimizer(model, name="adamw", learning_rate=1e-3)
+    optimizer = build_optimizer(model, name="adamw", learning_rate=1e-3, weight_decay=1e-2)
     loss = _Overflowing()
     step = Step(model, loss, optimizer, device, gradient_clip=1.0, scaler=device.scaler())
     random = np.random.default_rng(0)

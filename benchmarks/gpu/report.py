@@ -20,7 +20,8 @@ class Line:
     verdict: str
 
     def __str__(self) -> str:
-        return f"PART {self.name} | {self.value} | {self.limit} | {self.verdict}"
+        value = " ".join(self.value.split())
+        return f"PART {self.name} | {value} | {self.limit} | {self.verdict}"
 
 
 @dataclass(frozen=True)
