@@ -1,64 +1,59 @@
-"""What a GPU makes of goldfold: one script, at most nine minutes on one H100.
+"""What a GPU makes of goldfold: one script, at most eight minutes on one H100.
 
-    python benchmarks/gpu_check.py OUT [--small] [--bundle DIR] [--seconds 520] [--only NAME ...]
+    python benchmarks/gpu_check.py OUT [--small] [--bundle FILE] [--seconds 450] [--only NAME ...]
 
 Every part runs in a process of its own with a time limit, prints `PART name | value | limit |
 verdict` and leaves its JSON in OUT; a part that fails stops no other. Parts that are timed have
 the machine to themselves; the others run side by side. `--small` is for a GPU of 16 GB (T4, L4).
-`--bundle` is a folder with `tgs/` (the TGS competition) and `lite0.safetensors` (encoder weights).
-On a machine without a GPU the parts that need one say so.
+`--bundle` is what gpu/bundle.py makes of the TGS competition and encoder weights, or that
+unpacked. Without a GPU the parts that need one say so; `--rehearse` runs their code on the CPU
+nevertheless, in tiny sizes. OUT/gpu_check.json and OUT/gpu_check.txt hold all that is told.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from gpu.report import Line, Part, Place, Report, read_lines
+from gpu.bundle import open_bundle
+from gpu.report import FAIL, Line, Part, Place, Report
+from gpu.running import Plan, run_parts
+from loops.processor import processor
 
-
-@dataclass(frozen=True)
-class Plan:
-    """A part: its name, where its function is, its limit in seconds, whether time is measured."""
-
-    name: str
-    module: str
-    function: str
-    seconds: float
-    timed: bool
-
-
+# The most decisive first; what a tired deadline may cost comes last.
 PLANS = (
     Plan("device", "agreement", "check_device", 40, True),
+    Plan("gpu-tests", "whole_runs", "check_gpu_tests", 90, False),
+    Plan("agreement", "agreement", "check_agreement", 60, False),
+    Plan("fp16", "recovery", "check_fp16", 60, False),
+    Plan("reload", "recovery", "check_reload", 90, False),
     Plan("speed-large", "speed", "check_speed_large", 150, True),
     Plan("prediction", "inference_speed", "check_prediction", 80, True),
-    Plan("epoch", "speed", "check_epoch", 40, True),
-    Plan("speed-small", "speed", "check_speed_small", 90, True),
-    Plan("tgs", "whole_runs", "check_tgs", 400, False),
-    Plan("agreement", "agreement", "check_agreement", 60, False),
-    Plan("reload", "recovery", "check_reload", 90, False),
-    Plan("memory", "recovery", "check_memory", 80, False),
+    Plan("tgs", "whole_runs", "check_tgs", 240, False),
+    Plan("memory", "memory", "check_memory", 80, False),
+    Plan("resume", "recovery", "check_resume", 80, False),
+    Plan("gpus", "processes", "check_gpus", 90, False),
     Plan("demo", "whole_runs", "check_demo", 150, False),
-    Plan("fp16", "recovery", "check_fp16", 60, False),
-    Plan("resume", "recovery", "check_resume", 60, False),
-    Plan("tests", "whole_runs", "check_tests", 150, False),
-    Plan("ranks", "recovery", "check_ranks", 60, False),
+    Plan("ranks", "processes", "check_ranks", 90, False),
+    Plan("suite", "whole_runs", "check_suite", 150, False),
+    Plan("speed-small", "speed", "check_speed_small", 90, True),
+    Plan("epoch", "speed", "check_epoch", 40, True),
 )
-SIDE_BY_SIDE = 5
+SMALL_ON_CPU = 16
+"""Phantoms to train on where there is no GPU."""
 
 
 def run_part(name: str, place: Place, out: Path) -> None:
     """Run one part here; an error becomes a line."""
-    import importlib
-
     plan = next(each for each in PLANS if each.name == name)
     report = Report(out / f"{name}.json")
     try:
@@ -69,118 +64,114 @@ def run_part(name: str, place: Place, out: Path) -> None:
         report.judge(name, f"{type(error).__name__}: {str(error)[:300]}", "no exception", False)
 
 
-def start(plan: Plan, arguments: list[str], out: Path) -> subprocess.Popen[bytes]:
-    """Start a part in a process of its own; what it prints goes to a file."""
-    log = (out / f"{plan.name}.log").open("wb")
-    command = [sys.executable, str(Path(__file__).resolve()), *arguments, "--part", plan.name]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on: GPUs, driver, builds, processor, goldfold's commit."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "processor": processor(),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "built for": " ".join(torch.cuda.get_arch_list()) or "no GPU",
+    }
+    for name, command in (
+        ("commit", ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]),
+        ("GPUs", ["nvidia-smi", f"--query-gpu={GPU_FACTS}", "--format=csv,noheader"]),
+    ):
+        if shutil.which(command[0]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            facts[name] = done.stdout.strip() or done.stderr.strip()[:200]
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        facts["capability"] = [torch.cuda.get_device_capability(number) for number in range(count)]
+        facts["cuDNN"] = torch.backends.cudnn.version()
+    return facts
 
 
-@dataclass
-class Running:
-    """A part at work."""
-
-    plan: Plan
-    process: subprocess.Popen[bytes]
-    began: float
-
-    def over(self, end: float) -> bool:
-        """Return whether it has ended; end it where its limit or the common deadline is reached."""
-        if self.process.poll() is not None:
-            return True
-        if time.monotonic() < min(self.began + self.plan.seconds, end):
-            return False
-        self.process.kill()
-        self.process.wait()
-        return True
-
-    def lines(self, out: Path) -> list[Line]:
-        """Return what it reported, and a line if it was cut short."""
-        lines = read_lines(out / f"{self.plan.name}.json")
-        if self.process.returncode:
-            lines.append(Line(self.plan.name, _reason(self.process.returncode), "finishes", "FAIL"))
-        return lines
+GPU_FACTS = (
+    "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit,power.max_limit,"
+    "temperature.gpu,clocks_throttle_reasons.active"
+)
 
 
-def _reason(code: int) -> str:
-    return "stopped at its time limit" if code == -9 else f"ended with {code}"
+class Record:
+    """All that is told: on the screen, as text and as JSON, written after each part."""
+
+    def __init__(self, out: Path) -> None:
+        """Take the folder."""
+        self._out, self._facts = out, machine()
+        self.lines: list[Line] = []
+        self._text: list[str] = []
+        for name, value in self._facts.items():
+            self.say(f"{name}: {value}")
+
+    def say(self, text: str) -> None:
+        """Print a line and keep it."""
+        print(text, flush=True)
+        self._text.append(text)
+        (self._out / "gpu_check.txt").write_text("\n".join(self._text) + "\n", encoding="utf-8")
+
+    def tell(self, lines: list[Line], what: str) -> None:
+        """Take the lines of a part."""
+        self.lines.extend(lines)
+        for line in lines:
+            self.say(str(line))
+        self.say(f"     {what}")
+        content = {"machine": self._facts, "lines": [asdict(line) for line in self.lines]}
+        text = json.dumps(content, indent=1)
+        (self._out / "gpu_check.json").write_text(text, encoding="utf-8")
 
 
-def run_all(place: Place, out: Path, arguments: list[str], seconds: float, only: list[str]) -> bool:
-    """Run the timed parts one by one, then the others side by side; return whether none failed."""
-    end = time.monotonic() + seconds
-    wanted = [plan for plan in PLANS if not only or plan.name in only]
-    waiting = [plan for plan in wanted if plan.timed] + [plan for plan in wanted if not plan.timed]
-    running: list[Running] = []
-    lines: list[Line] = []
-
-    def tell(new: list[Line], what: str) -> None:
-        lines.extend(new)
-        for line in new:
-            print(line, flush=True)
-        print(f"     {what}, {max(0.0, end - time.monotonic()):.0f} s left", flush=True)
-        (out / "gpu_check.json").write_text(json.dumps([asdict(line) for line in lines], indent=1))
-
-    while waiting or running:
-        room = 1 if waiting and waiting[0].timed else SIDE_BY_SIDE
-        while waiting and len(running) < room and (waiting[0].timed or not _timing(running)):
-            plan = waiting.pop(0)
-            if time.monotonic() > end - 5:
-                tell([Line(plan.name, "not reached", "-", "not run")], plan.name)
-                continue
-            running.append(Running(plan, start(plan, arguments, out), time.monotonic()))
-            room = 1 if plan.timed else SIDE_BY_SIDE
-        for part in [part for part in running if part.over(end)]:
-            running.remove(part)
-            tell(part.lines(out), f"{part.plan.name}: {time.monotonic() - part.began:.0f} s")
-        time.sleep(0.2)
-    return all(line.verdict != "FAIL" for line in lines)
-
-
-def _timing(running: list[Running]) -> bool:
-    return any(part.plan.timed for part in running)
-
-
-def main() -> None:
-    """Run the command line."""
+def arguments() -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder for the JSON files")
     parser.add_argument("--small", action="store_true", help="sizes for a GPU of 16 GB")
-    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--bundle", type=Path, help="archive of gpu/bundle.py, or its folder")
     parser.add_argument(
         "--folder", type=Path, default=Path("/tmp/gpu-check"), help="scratch folder"
     )
     parser.add_argument("--images", type=int, default=512, help="phantoms to train on")
-    parser.add_argument("--seconds", type=float, default=520, help="for all parts together")
+    parser.add_argument("--seconds", type=float, default=450, help="for all parts together")
     parser.add_argument("--only", nargs="*", default=[], help="names of parts")
+    parser.add_argument("--rehearse", action="store_true", help="the parts' code without a GPU")
     parser.add_argument("--part", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command line."""
+    options = arguments()
     import torch
 
-    bundle = options.bundle.resolve() if options.bundle else None
-    place = Place(options.folder, bundle, options.small, torch.cuda.is_available())
     options.out.mkdir(parents=True, exist_ok=True)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    cuda = torch.cuda.is_available()
+    bundle = options.bundle
+    if bundle and not options.part:
+        bundle = open_bundle(bundle, options.folder).resolve()
+    place = Place(options.folder, bundle, options.small, cuda, options.rehearse and not cuda)
     if options.part:
         run_part(options.part, place, options.out)
         return
-    if shutil.which("nvidia-smi"):
-        query = "name,driver_version,clocks.sm,clocks.max.sm,power.limit,temperature.gpu"
-        subprocess.run(["nvidia-smi", f"--query-gpu={query}", "--format=csv"], check=False)
-    print(
-        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, torch {torch.__version__}",
-        flush=True,
-    )
-    began = time.monotonic()
+    record, began = Record(options.out), time.monotonic()
     from gpu.setting import prepare
 
-    prepare(place, options.images)
-    print(f"     phantoms drawn and cached in {time.monotonic() - began:.0f} s", flush=True)
-    passed = run_all(place, options.out, sys.argv[1:], options.seconds, options.only)
-    print("all parts ok" if passed else "some parts FAIL", flush=True)
-    sys.exit(not passed)
+    for stale in options.out.glob("*.json"):
+        stale.unlink()
+    prepare(place, options.images if cuda else SMALL_ON_CPU)
+    record.say(f"     phantoms drawn and cached in {time.monotonic() - began:.0f} s")
+    command = [str(Path(__file__).resolve()), str(options.out), "--folder", str(options.folder)]
+    command += ["--small"] * options.small + ["--rehearse"] * options.rehearse
+    command += ["--bundle", str(bundle)] if bundle else []
+    plans = [plan for plan in PLANS if not options.only or plan.name in options.only]
+    left = options.seconds - (time.monotonic() - began)
+    run_parts(plans, command, options.out, seconds=left, tell=record.tell)
+    failed = [line.name for line in record.lines if line.verdict == FAIL]
+    record.say(f"FAIL: {', '.join(failed)}" if failed else "no part FAILs")
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

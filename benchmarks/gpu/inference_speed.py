@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from gpu.report import Place, Report
-from gpu.setting import SOURCE_PX, phantoms, trained_unet
+from gpu.setting import peak_gib, per_second, phantoms, reset_peak, trained_unet
 from numpy.typing import NDArray
 
 from goldfold.inference.engine import start_engine
+from goldfold.inference.fold_batchnorm import fold_batchnorms
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Network, Predictor
 from goldfold.inference.store import MapWriter
@@ -34,23 +34,26 @@ class NullWriter:
 
 def check_prediction(place: Place, report: Report) -> None:
     """Measure the GPU alone, goldfold with a store and without one, and the engines."""
-    if not place.cuda:
+    if not place.runs:
         report.not_run("prediction", "no GPU")
         return
     device, size, batch = choose_device(), place.size, place.batch
     _, cache = phantoms(place, size)
     model = trained_unet(place, "resnet34").to(device.device, memory_format=torch.channels_last)
     sample = network_input(np.asarray(cache.pixels[:batch]), device.device)
+    _, folded = fold_batchnorms(model, sample[:1])
+    report.judge("prediction, folded BatchNorms", str(folded), "> 0", folded > 0)
     network = start_engine(model, device, sample, "torch")
 
     def forward() -> None:
         with torch.inference_mode(), device.autocast():
             network(sample)
 
-    alone = _per_second(forward, batch)
+    warm, timed = (5, 20) if place.cuda else (1, 2)
+    alone = per_second(forward, batch, warm, timed)
     report.note("prediction, forward alone", f"{alone:.0f} images/s at {size} px, batch {batch}")
-    ids, sizes = list(cache.image_ids), [(SOURCE_PX, SOURCE_PX)] * len(cache)
-    torch.cuda.reset_peak_memory_stats()
+    ids, sizes = list(cache.image_ids), [(place.source_px, place.source_px)] * len(cache)
+    reset_peak()
 
     def predict(networks: list[Network], views: str, store: bool) -> float:
         predictor = Predictor(networks, device, get_views(views))
@@ -75,8 +78,7 @@ def check_prediction(place: Place, report: Report) -> None:
         share = speed * passes / alone
         told = f"{speed:.0f} images/s, {share:.2f} of the forward passes alone"
         report.judge(f"prediction, {name}", told, ">= 0.70", share >= 0.70)
-    peak = torch.cuda.max_memory_allocated() / 2**30
-    report.judge("prediction, peak memory", f"{peak:.2f} GiB", "< 12 GiB", peak < 12)
+    report.judge("prediction, peak memory", f"{peak_gib():.2f} GiB", "< 12 GiB", peak_gib() < 12)
     began = time.perf_counter()
     compiled = start_engine(model, device, sample, "compile")
 
@@ -86,16 +88,5 @@ def check_prediction(place: Place, report: Report) -> None:
 
     forward_compiled()
     started = time.perf_counter() - began
-    speed = _per_second(forward_compiled, batch)
+    speed = per_second(forward_compiled, batch, warm, timed)
     report.note("prediction, compiled forward", f"{speed:.0f} images/s, started in {started:.0f} s")
-
-
-def _per_second(work: Callable[[], None], batch: int) -> float:
-    for _ in range(5):
-        work()
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(20):
-        work()
-    torch.cuda.synchronize()
-    return batch * 20 / (time.perf_counter() - began)

@@ -20,7 +20,8 @@ class Line:
     verdict: str
 
     def __str__(self) -> str:
-        return f"PART {self.name} | {self.value} | {self.limit} | {self.verdict}"
+        value = " ".join(self.value.split())
+        return f"PART {self.name} | {value} | {self.limit} | {self.verdict}"
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,44 @@ class Place:
         bundle: folder with the TGS competition and encoder weights, None without.
         small: sizes for a GPU of 16 GB.
         cuda: whether PyTorch sees a GPU.
+        rehearsal: without a GPU, run what needs one on the CPU all the same, in tiny sizes: it
+            shows that the code of the parts works, and nothing else.
     """
 
     folder: Path
     bundle: Path | None
     small: bool
     cuda: bool
+    rehearsal: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether parts that need a GPU run."""
+        return self.cuda or self.rehearsal
 
     @property
     def size(self) -> int:
         """Height and width of the network's images in the large speed part."""
+        if not self.cuda:
+            return 64
         return 256 if self.small else 512
 
     @property
     def batch(self) -> int:
         """Images per step in the large speed part."""
+        if not self.cuda:
+            return 4
         return 8 if self.small else 32
+
+    @property
+    def small_size(self) -> int:
+        """Height and width where quality counts, not speed."""
+        return 128 if self.cuda else 64
+
+    @property
+    def source_px(self) -> int:
+        """Height and width of the phantoms' files."""
+        return 1024 if self.cuda else 128
 
 
 @dataclass
@@ -71,7 +94,9 @@ class Report:
 
     def _add(self, line: Line) -> None:
         self.lines.append(line)
-        self.path.write_text(json.dumps([asdict(each) for each in self.lines], indent=1))
+        self.path.write_text(
+            json.dumps([asdict(each) for each in self.lines], indent=1), encoding="utf-8"
+        )
 
 
 Part = Callable[[Place, Report], None]
@@ -79,4 +104,8 @@ Part = Callable[[Place, Report], None]
 
 def read_lines(path: Path) -> list[Line]:
     """Return the lines that a part has written so far."""
-    return [Line(**each) for each in json.loads(path.read_text())] if path.is_file() else []
+    return (
+        [Line(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+        if path.is_file()
+        else []
+    )

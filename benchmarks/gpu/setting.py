@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,24 +20,23 @@ from loops.images import Pngs, make_cache, make_pngs
 from goldfold.competitions.synthetic import synthetic_example
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
+from goldfold.training.assembly import build_network
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import choose_device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
-from goldfold.training.networks.build import build_model
 from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationImages
 
-SOURCE_PX = 1024
 WORKERS = os.cpu_count() or 1
 
 
-def _draw(job: tuple[Path, int]) -> None:
+def _draw(job: tuple[Path, int, int]) -> None:
     import cv2
 
-    path, index = job
+    path, index, side = job
     if path.is_file():
         return
-    pixels, area = synthetic_example(0, index, SOURCE_PX)
+    pixels, area = synthetic_example(0, index, side)
     cv2.imwrite(str(path), pixels)
     cv2.imwrite(str(path.with_suffix(".mask.png")), area * np.uint8(255))
 
@@ -45,18 +45,20 @@ def prepare(place: Place, images: int) -> None:
     """Draw the phantoms with all cores and cache them at every size that a part needs."""
     folder = place.folder / "pngs"
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder / f"{SOURCE_PX}-{index:05d}.png", index) for index in range(images * 5 // 4)]
+    side = place.source_px
+    jobs = [(folder / f"{side}-{index:05d}.png", index, side) for index in range(images * 5 // 4)]
     with ProcessPoolExecutor(WORKERS) as pool:
         list(pool.map(_draw, jobs, chunksize=8))
-    pngs = make_pngs(folder, images, SOURCE_PX)
-    for size in (128, 256, place.size):
+    pngs = make_pngs(folder, images, side)
+    for size in {place.small_size, place.size // 2, place.size}:
         make_cache(place.folder / f"cache-{size}", pngs, size, WORKERS)
 
 
 def phantoms(place: Place, size: int) -> tuple[Pngs, ImageCache]:
     """Return the prepared phantoms and their cache at this size."""
-    total = len(list((place.folder / "pngs").glob("*.mask.png")))
-    pngs = make_pngs(place.folder / "pngs", total * 4 // 5, SOURCE_PX)
+    side = place.source_px
+    total = len(list((place.folder / "pngs").glob(f"{side}-*.mask.png")))
+    pngs = make_pngs(place.folder / "pngs", total * 4 // 5, side)
     return pngs, make_cache(place.folder / f"cache-{size}", pngs, size, WORKERS)
 
 
@@ -77,9 +79,49 @@ def fold_data(place: Place, size: int, images: int | None = None) -> FoldData:
     return replace(data, rows=data.rows[:images], non_empty=data.non_empty[:images], validation=few)
 
 
-def model_settings(encoder: str = "resnet34") -> ModelSettings:
-    """Return a U-Net with random weights."""
-    return ModelSettings(encoder=encoder, encoder_weights="none", channels=1)
+def model_settings(place: Place, encoder: str = "resnet34") -> ModelSettings:
+    """Return a U-Net with random weights; without a GPU a tiny one."""
+    if place.cuda:
+        return ModelSettings(encoder=encoder, encoder_weights="none", channels=1)
+    options: dict[str, Any] = {"decoder_channels": [16, 8, 8, 8, 8]}
+    return ModelSettings(encoder="tu-test_resnet", channels=1, options=options)
+
+
+def synchronise() -> None:
+    """Wait until the GPU has done all that it was asked to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def per_second(work: Callable[[], object], batch: int, warm: int, timed: int) -> float:
+    """Return images per second of work on a batch; the GPU's work is waited for."""
+    for _ in range(warm):
+        work()
+    synchronise()
+    began = time.perf_counter()
+    for _ in range(timed):
+        work()
+    synchronise()
+    return batch * timed / (time.perf_counter() - began)
+
+
+def peak_gib() -> float:
+    """Return the most that PyTorch held at a time since the last reset, in GiB."""
+    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+
+
+def reset_peak() -> None:
+    """Let the peak begin anew."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def repeatable() -> None:
+    """Let kernels give the same bits in every run, where PyTorch has such ones."""
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def stage_settings(size: int, batch: int, epochs: int, **changed: Any) -> StageSettings:
@@ -100,6 +142,7 @@ def stage_settings(size: int, batch: int, epochs: int, **changed: Any) -> StageS
 
 
 def train(
+    place: Place,
     folder: Path,
     data: FoldData,
     stage: StageSettings,
@@ -108,17 +151,20 @@ def train(
     seed: int = 0,
     progress: Progress = SILENT,
     state_seconds: float = 30.0,
+    repeatably: bool = False,
     **training: Any,
 ) -> pd.DataFrame:
     """Train a stage with goldfold's loop on the chosen device and return its history."""
     settings = TrainingSettings(**training)
     device = choose_device(settings.precision, settings.channels_last)
+    if repeatably:
+        repeatable()
     machine = Machine(
         device, WORKERS, settings, state_seconds=state_seconds, mid_epoch_seconds=state_seconds * 10
     )
     train_fold(
         FoldRun(folder, seed, {"seed": seed}),
-        model_settings(encoder),
+        model_settings(place, encoder),
         stage,
         data,
         machine=machine,
@@ -130,7 +176,7 @@ def train(
 def trained_unet(place: Place, encoder: str = "resnet18") -> torch.nn.Module:
     """Return a U-Net in eval mode whose BatchNorms have seen some noise."""
     torch.manual_seed(0)
-    model: torch.nn.Module = build_model("Unet", encoder, channels=1)
+    model = build_network(model_settings(place, encoder))
     model.train()
     with torch.no_grad():
         for _ in range(3):

@@ -15,7 +15,7 @@ from goldfold.training.device import Device, choose_device
 from goldfold.training.fold_run import FoldRun, train_fold
 from goldfold.training.runtime import Machine
 
-MASK = Shown("mask", 1, [], 64)
+MASK = Shown("mask", 1, [], 32)
 TINY = {"encoder": "tu-test_resnet", "options": {"decoder_channels": [16, 8, 8, 8, 8]}}
 
 

@@ -21,7 +21,7 @@ from goldfold.training.device import Device
 from goldfold.training.networks.build import build_model
 from goldfold.training.probability import levels_at_size
 
-MASK = Shown("mask", 1, [], 64)
+MASK = Shown("mask", 1, [], 32)
 CPU = Device(torch.device("cpu"), None, "CPU")
 FEW = 0.001
 """Share of pixels that may differ by more than a gray level."""

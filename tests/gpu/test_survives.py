@@ -1,4 +1,4 @@
-"""What a training on a GPU survives: a kill, too little memory, an overflow; what it then scores."""
+"""What a training on a GPU survives: a kill, too little memory, an overflow."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.validation import ValidationImages
 
 COLUMNS = {"raw": "score", "ema": "ema_score", "swa": "swa_score"}
-MASK = Shown("mask", 1, [], 64)
+MASK = Shown("mask", 1, [], 32)
 # What a GPU needs before its memory, cut to two thirds, does not suffice.
 LARGE = Shown("mask", 1, [], 512)
 WIDE = {"encoder": "resnet18", "options": {}}
@@ -99,7 +99,7 @@ def test_an_overflow_in_fp16_is_skipped_once(train, place):
         hook.remove()
     history = pd.read_csv(folder / "history.csv")
     assert len(calls) >= 6
-    assert 1 <= history["skipped_steps"].sum() < history["steps"].sum()
+    assert 1 <= history["skipped_steps"].sum() < len(calls)
     for checkpoint in list_checkpoints(folder):
         weights = load_file(checkpoint.path)
         assert all(bool(value.isfinite().all()) for value in weights.values())
@@ -112,7 +112,7 @@ def sizes(place):
 
 
 def peak_of(place, work):
-    """Return the bytes that a GPU's allocator reserved for some work, and what the work returned."""
+    """Return the bytes that a GPU reserved for some work, and what the work returned."""
     if place.is_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

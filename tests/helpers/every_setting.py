@@ -165,8 +165,8 @@ LOSSES = {
         {"bce": 0, "dice": 0, "tversky": 1, "tversky_alpha": 0.5, "tversky_beta": 0.5},
     ),
     "semantic": Turns(
-        {"bce": 0, "cross_entropy": 1, "dice": 0, "class_weights": {"b": 2.0}},
-        {"bce": 0, "cross_entropy": 1, "dice": 1, "dice_over": "image", "smoothing": 0.1},
+        {"bce": 0, "cross_entropy": 1, "dice": 0, "class_weights": {"b": 2.0}, "smoothing": 0.1},
+        {"bce": 0, "cross_entropy": 1, "dice": 1, "dice_over": "image"},
     ),
     "classes": Turns(
         {"bce": 0, "dice": 0, "cross_entropy": 1, "class_weights": "balanced"},

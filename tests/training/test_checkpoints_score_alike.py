@@ -143,7 +143,7 @@ def stored_in_closures(model):
     """Checkpoint the blocks of a network as goldfold once did: a copy runs the original's."""
     for block in gradient_checkpointing._blocks(model):
         original = gradient_checkpointing._Recomputed(block)
-        block.forward = lambda *inputs, original=original: original(*inputs)
+        block.forward = lambda *inputs, original=original, **named: original(*inputs, **named)
 
 
 def test_the_law_finds_averages_that_run_the_blocks_of_another_network(tmp_path, monkeypatch):
@@ -176,7 +176,7 @@ def test_compiled_networks_score_alike(tmp_path, monkeypatch, checkpointed):
     settings = settings_of(row)
     compiled = settings.training.model_copy(update={"compile": True})
     said = train(tmp_path, 0, row, training=compiled)
-    assert not [line for line in said if "compile" in line]
+    assert not [line for line in said if "torch.compile failed" in line]
     apart = gaps(tmp_path / "row-0", scores_of(tmp_path, 0, row))
     assert max(apart.values()) <= 1e-4
 

@@ -1,0 +1,120 @@
+"""Several processes and several GPUs: all are used, and what cannot work is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from gpu.report import Place, Report
+
+TINY = (
+    'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
+    " stages=[{epochs=2, image_size=64, batch_size=8}]}]"
+)
+
+
+def small_run(place: Place, name: str, epochs: int = 2) -> Path:
+    """Return a new run of two folds on a small synthetic competition."""
+    from goldfold.competitions.synthetic import synthesize
+
+    folder = place.folder / name
+    shutil.rmtree(folder, ignore_errors=True)
+    synthesize(folder / "data", train=24, test=8, size=96, seed=0, workers=1)
+    words = ["init", "siim-acr-pneumothorax", "--data", str(folder / "data"), "-o"]
+    settings = [
+        TINY.replace("epochs=2", f"epochs={epochs}"),
+        "folds.count=2",
+        "competition.images.shape=[96,96]",
+    ]
+    words += [str(folder / "run"), *(word for text in settings for word in ("--set", text))]
+    for command in (words, ["folds", "build", str(folder / "run")]):
+        done = _finish([sys.executable, "-m", "goldfold", *command], {})
+        if done.returncode:
+            raise RuntimeError(done.stderr[-300:])
+    return folder / "run"
+
+
+def _finish(command: list[str], changed: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **changed},
+    )
+
+
+def check_ranks(place: Place, report: Report) -> None:
+    """Start two processes on one GPU, which is refused, and two without one, which works."""
+    run = small_run(place, "ranks")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
+    command += ["goldfold", "train", "run", str(run), "--fold", "0"]
+    if place.cuda and torch.cuda.device_count() == 1:
+        done = _finish(command, {"OMP_NUM_THREADS": "1"})
+        told = [
+            line for line in done.stderr.splitlines() if "nproc-per-node" in line and "GPU" in line
+        ]
+        report.judge(
+            "two processes on one GPU",
+            (told or ["no message"])[0][:200],
+            "refused",
+            bool(told) and done.returncode != 0,
+        )
+    else:
+        report.not_run("two processes on one GPU", f"{torch.cuda.device_count()} GPUs")
+    done = _finish(command, {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""})
+    trained = list(run.glob("models/*/seed-0/fold-0/stage-1/result.json"))
+    told_end = "trained" if trained else _errors(done)
+    ok = done.returncode == 0 and bool(trained)
+    report.judge("two processes without a GPU", told_end, "trained over gloo", ok)
+
+
+def _errors(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the lines that say what went wrong."""
+    lines = [line for line in done.stderr.splitlines() if "rror" in line]
+    return " ".join(lines)[:300] or f"exit {done.returncode}"
+
+
+def check_gpus(place: Place, report: Report) -> None:
+    """Run two folds where there are two GPUs: both must have worked."""
+    count = torch.cuda.device_count() if place.cuda else 0
+    if count < 2:
+        report.not_run("all GPUs", f"{count} GPUs, needs two")
+        return
+    run = small_run(place, "gpus", epochs=60)
+    command = [sys.executable, "-m", "goldfold", "run", str(run)]
+    ended = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    busy: set[str] = set()
+    both = 0
+    while ended.poll() is None:
+        now = _gpus_of(ended.pid)
+        busy |= now
+        both += len(now) > 1
+        time.sleep(0.5)
+    told = f"{len(busy)} of {count} GPUs, two at a time in {both} looks, exit {ended.returncode}"
+    report.judge("all GPUs", told, "two at a time", both > 0 and ended.returncode == 0)
+
+
+def _gpus_of(parent: int) -> set[str]:
+    """Return the GPUs that a process or its children compute on, by their ids."""
+    query = ["nvidia-smi", "--query-compute-apps=pid,gpu_uuid", "--format=csv,noheader"]
+    listed = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    children = subprocess.run(
+        ["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+    ).stdout
+    above = {int(pid): int(of) for pid, of in (line.split() for line in children.splitlines())}
+    gpus = set()
+    for pid, gpu in re.findall(r"(\d+), (\S+)", listed):
+        ancestor = int(pid)
+        while ancestor not in (0, 1, parent):
+            ancestor = above.get(ancestor, 0)
+        if ancestor == parent:
+            gpus.add(gpu)
+    return gpus
