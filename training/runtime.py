@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from goldfold.settings import TrainingSettings
+from goldfold.training.compiled import Compilation
 from goldfold.training.device import Device, choose_device
 from goldfold.training.ranks import Ranks
 from goldfold.training.shared_cores import SharedCores, shares_cores
@@ -31,6 +32,7 @@ class Machine:
         state_seconds: least time from one state to the next; 0 writes one after every epoch.
         mid_epoch_seconds: the same within an epoch; 0 writes one after every step.
         cores: the threads that compute on a processor, asked between steps.
+        compilation: of the network in training; `choose_compilation` tells.
     """
 
     device: Device
@@ -41,6 +43,7 @@ class Machine:
     state_seconds: float = STATE_SECONDS
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
     cores: SharedCores = field(default_factory=SharedCores)
+    compilation: Compilation = "off"
 
     @property
     def augments_on_device(self) -> bool | None:
