@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
@@ -99,10 +100,10 @@ def choose_compilation(
         return "off"
     what = _what(stage, machine, facts)
     path = folder / f"compile-{fingerprint(what)}.json"
-    known = recorded(path, "compile")
-    if known in ("off", "on", "graphs"):
-        say(Choice(known, str(recorded(path, "because"))).in_words)
-        return known
+    known = _remembered(path)
+    if known is not None:
+        say(known.in_words)
+        return known.compilation
     height, width = height_and_width(stage.crop_size or stage.image_size)
     choice = measure_compilation(
         prepare_model(deepcopy(model), stage, machine),
@@ -294,6 +295,15 @@ def _compile(model: nn.Module, compilation: Compilation) -> nn.Module:
         raise RuntimeError(text)
 
     return CompiledNetwork(model, refuse, compilation)
+
+
+def _remembered(path: Path) -> Choice | None:
+    """Return the choice that a file holds, None where it holds none."""
+    because = str(recorded(path, "because"))
+    for compilation in typing.get_args(Compilation):
+        if recorded(path, "compile") == compilation:
+            return Choice(compilation, because)
+    return None
 
 
 def _hindrance(machine: Machine) -> str:

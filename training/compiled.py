@@ -52,7 +52,7 @@ class CompiledNetwork(nn.Module):
             return self.model(images)
         try:
             if self._graphs:
-                torch.compiler.cudagraph_mark_step_begin()
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             output = self._compiled(images)
         except Exception as error:
             # Compilation fails in many ways, and none of them concerns the network itself.
