@@ -26,7 +26,7 @@ def demo(
 ) -> None:
     """Make a synthetic competition, run every stage on it, and score the submission.
 
-    Takes some minutes on two CPU cores; a demo that was stopped resumes where it stopped.
+    It says how long training will take here; a demo that was stopped resumes where it stopped.
 
     Example:
     goldfold demo demo --train 96 --test 32

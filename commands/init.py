@@ -40,6 +40,9 @@ def init(
     ] = False,
     recipe: Annotated[str, typer.Option(help="Recipe of the preset.")] = "default",
     assignments: Assignments = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Measure how long training takes here.")
+    ] = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Write goldfold.toml for a competition and say what was found in its folder.
@@ -69,7 +72,7 @@ def init(
             output = output or _ask_for_folder("Run directory to make", Path("runs/first"))
         target = RunDirectory(_required(output)).settings
         assert from_data is not None
-        _init_from(from_data, target, interactive=interactive, overwrite=overwrite)
+        _init_from(from_data, target, interactive=interactive, measure=measure, overwrite=overwrite)
     else:
         if preset is None or data is None:
             raise InputError(
@@ -77,7 +80,9 @@ def init(
                 f"files alone, `goldfold init --from DATA -o RUN`. Presets: {_known_presets()}."
             )
         target = RunDirectory(_required(output)).settings
-        _init_preset(preset, data, target, recipe, assignments or [], overwrite=overwrite)
+        _init_preset(
+            preset, data, target, recipe, assignments or [], measure=measure, overwrite=overwrite
+        )
     show.out(f"next: goldfold check {shlex.quote(str(output))}")
 
 
@@ -119,6 +124,7 @@ def _init_preset(
     recipe: str,
     assignments: list[str],
     *,
+    measure: bool,
     overwrite: bool,
 ) -> None:
     """Write the settings of a preset and say what was found.
@@ -127,7 +133,12 @@ def _init_preset(
         InputError: unknown preset or recipe, missing files, or another goldfold.toml is there.
     """
     from goldfold.commands import show
-    from goldfold.commands.init_describe import describe, recipe_lines, warn_without_images
+    from goldfold.commands.init_describe import (
+        describe,
+        expected,
+        recipe_lines,
+        warn_without_images,
+    )
     from goldfold.pipeline.new_run import preset_settings, write_settings
 
     _refuse_own_options(assignments)
@@ -139,9 +150,13 @@ def _init_preset(
         show.out(f"  {line}")
     show.out(f"wrote {target}")
     warn_without_images(settings.competition)
+    if measure:
+        show.out(f"training: {expected(settings)}")
 
 
-def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) -> None:
+def _init_from(
+    data: Path, target: Path, *, interactive: bool, measure: bool, overwrite: bool
+) -> None:
     """Write the settings of unknown files, and say what was seen and what is open.
 
     Raises:
@@ -150,12 +165,13 @@ def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) 
     import tomllib
 
     from goldfold.commands import show
+    from goldfold.commands.init_describe import expected
     from goldfold.commands.init_from import settings_of_folder
     from goldfold.competitions.preset import resolve_settings
     from goldfold.pipeline.new_run import write_settings
 
     text, draft = settings_of_folder(data, target, interactive=interactive)
-    resolve_settings(tomllib.loads(text), target)  # what is written can be read
+    settings = resolve_settings(tomllib.loads(text), target)  # what is written can be read
     write_settings(target, text, overwrite=overwrite)
     if not interactive:
         for line in draft.seen:
@@ -163,6 +179,8 @@ def _init_from(data: Path, target: Path, *, interactive: bool, overwrite: bool) 
     for line in draft.questions:
         show.out(f"open: {line}")
     show.out(f"wrote {target}")
+    if measure:
+        show.out(f"training: {expected(settings)}")
 
 
 def _refuse_own_options(assignments: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from goldfold.settings import CompetitionSettings
+    from goldfold.settings import CompetitionSettings, Settings
 
 
 def recipe_lines(preset: str, chosen: str) -> list[str]:
@@ -33,6 +33,15 @@ def warn_without_images(competition: CompetitionSettings) -> None:
             f"no training images in {competition.data}: competition.images.train looks for "
             f"{' or '.join(globs) or 'nothing'}"
         )
+
+
+def expected(settings: Settings) -> str:
+    """Return about how long training takes on this machine."""
+    from goldfold.competitions.data_folder import find_images
+    from goldfold.pipeline.expected_time import expected_line
+
+    images = find_images(settings.competition.data, settings.competition.images.train)
+    return expected_line(settings, len(images))
 
 
 def describe(competition: CompetitionSettings) -> list[str]:

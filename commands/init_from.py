@@ -14,7 +14,7 @@ RECIPES = {
     "one class": ("chest-xray-pneumonia", "quick"),
     "classes": ("rsna-intracranial-hemorrhage", "quick"),
 }
-"""What is trained first, by what is predicted: minutes on a CPU."""
+"""What is trained first, by what is predicted: what a CPU can train."""
 
 
 def settings_of_folder(

@@ -279,8 +279,8 @@ class TrainingSettings(Strict):
     algorithms, on a CPU by as many threads throughout, whoever else computes."""
     channels_last: bool = True
     """Images in memory as the fast kernels like them."""
-    compile: bool = False
-    """Compile the network with torch.compile."""
+    compile: Literal["auto"] | bool = "auto"
+    """Compile the network with torch.compile; `auto` measures on a GPU whether that pays."""
     gradient_checkpointing: bool = False
     """Compute activations twice instead of storing them: less memory, about a third slower."""
     augment_on: Literal["auto", "cpu", "device"] = "auto"

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from goldfold.competitions.images_table import training_images
 from goldfold.image_size import height_and_width
 from goldfold.pipeline.pseudo_labels import count_pseudo_labels
+from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.pipeline.training_data import sampling_weights_of
 from goldfold.training.stage_plan import StagePlan
 
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.stage_runs import StageRun
+    from goldfold.settings import StageSettings
     from goldfold.tasks.task import Task
     from goldfold.training.runtime import Machine
 
@@ -58,7 +60,7 @@ def plan_stage(run: OpenRun, stage_run: StageRun, machine: Machine | None) -> li
         if speed is not None:
             training, validating = speed
             seconds = training * sum(plan.counts(epoch))
-            seconds += validating * held_out * _validations(stage_run, epoch)
+            seconds += validating * held_out * validations(stage_run.settings, epoch)
         rows.append(
             PlannedEpoch(
                 stage_run.number,
@@ -120,9 +122,9 @@ def _stage_plan(run: OpenRun, stage_run: StageRun) -> tuple[StagePlan, int]:
     return plan, len(fold.held_out)
 
 
-def _validations(stage_run: StageRun, epoch: int) -> int:
-    """Return how many networks are validated after an epoch."""
-    stage, finished = stage_run.settings, epoch + 1
+def validations(stage: StageSettings, epoch: int) -> int:
+    """Return how many networks are validated after an epoch, counted from 0."""
+    finished = epoch + 1
     last = finished == stage.epochs
     if not last and (finished < stage.validate_from or finished % stage.validate_every):
         return 0
@@ -137,41 +139,13 @@ def _measured(stage_run: StageRun, machine: Machine, task: Task) -> tuple[float,
         machine: where it would be trained.
         task: says what its network gives.
     """
-    from math import prod
-    from statistics import median
-    from time import perf_counter
-
-    import numpy as np
-    import torch
-
-    from goldfold.training.assembly import build_network, build_step, prepare_model
-    from goldfold.training.batch import network_input
-    from goldfold.training.loader import Batch
-    from goldfold.training.networks.freezing import set_training_mode
-
-    model, stage = stage_run.job.model, stage_run.settings
-    network = build_network(model, classes=task.form.outputs)
-    network = prepare_model(network, stage, machine)
-    step = build_step(network, stage, machine, classes_per_pixel=task.classes_per_pixel)
-    size, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
-    count *= stage.accumulation
-    shape = (count, *size) if model.inputs == 1 else (count, *size, model.inputs)
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, shape).astype(np.uint8)
-    masks = random.integers(0, 2, task.target_shape(count, size)).astype(np.uint8) * np.uint8(255)
-    batch = Batch(pixels, masks, np.arange(count), classes=task.classes_per_pixel)
-    set_training_mode(network, stage.frozen)
-    times = []
-    for _ in range(MEASURED_STEPS + 1):
-        began = perf_counter()
-        _ = step.take(batch, 0.0).moved  # waits for the device
-        times.append(perf_counter() - began)
-    network.eval()
-    device = machine.device
-    began = perf_counter()
-    with torch.inference_mode(), device.autocast():
-        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-        output = network(inputs)
-        float((output if isinstance(output, torch.Tensor) else output[0]).sum())
-    validating = (perf_counter() - began) * prod(height_and_width(stage.image_size)) / prod(size)
-    return median(times[1:]) / count, validating / count
+    stage = stage_run.settings
+    return seconds_an_image(
+        stage_run.job.model,
+        stage,
+        machine,
+        task,
+        count=stage.batch_size * stage.accumulation,
+        size=height_and_width(stage.crop_size or stage.image_size),
+        steps=MEASURED_STEPS,
+    )

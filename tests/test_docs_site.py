@@ -75,7 +75,7 @@ def test_the_page_names_every_setting_of_every_table_with_its_meaning(site):
         ("`[folds]`", "| `train` | list of whole number | unset |"),
         ("`[ensemble.thresholds]`", "| `top` | number (> 0, ≤ 1) | required |"),
         ("`[inference]`", '| `merge` | `"mean"`, `"geometric"`, `"logit"` | `"mean"` |'),
-        ("`[training]`", "| `compile` | true or false | `false` |"),
+        ("`[training]`", '| `compile` | `"auto"` or true or false | `"auto"` |'),
         ("`[competition.labels]`", "| `files` | list of text | `[]` |"),
     ],
 )

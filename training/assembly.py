@@ -11,7 +11,7 @@ from torch import nn
 from goldfold.image_size import compact_size
 from goldfold.own_code import is_reference
 from goldfold.settings import Loss, ModelSettings, StageSettings
-from goldfold.training.compiled import compile_or_fall_back
+from goldfold.training.compiled import CompiledNetwork
 from goldfold.training.losses.class_map import ClassMapLoss
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.mixing import Mixing
@@ -152,7 +152,8 @@ def build_step(
         weight_decay=stage.weight_decay,
         momentum=stage.momentum,
     )
-    called = compile_or_fall_back(model, say) if machine.settings.compile else model
+    how = machine.compilation
+    called = model if how == "off" else CompiledNetwork(model, say, how)
     return Step(
         model,
         build_loss(stage.loss, class_weights, classes_per_pixel),

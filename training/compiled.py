@@ -3,45 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from goldfold.training.memory import is_out_of_memory
 
+Compilation = Literal["off", "on", "graphs"]
+"""How a network is trained: as it is, compiled, or compiled and replayed as CUDA graphs."""
+
+MOST_SHAPES = 4
+"""Shapes of batches that are compiled: memory that does not suffice halves a batch again and
+again, and beyond eight shapes PyTorch would go on without a word uncompiled."""
+
 
 class CompiledNetwork(nn.Module):
     """Calls the compiled network; from its first failure on, the plain one.
 
-    The weights are those of the plain network, under their own names.
+    Compiled is the shape of the first batch, and any other that comes twice in a row. The smaller
+    batch at the end of an epoch goes through the plain network, as compiling it would take longer
+    than all its steps. The weights are those of the plain network, under their own names.
     """
 
-    def __init__(self, model: nn.Module, say: Callable[[str], None]) -> None:
-        """Take the network; it is compiled at its first call."""
+    def __init__(
+        self, model: nn.Module, say: Callable[[str], None], compilation: Compilation = "on"
+    ) -> None:
+        """Take the network; it is compiled at its first call.
+
+        Args:
+            model: the plain network.
+            say: takes a line where it cannot be compiled.
+            compilation: `on` or `graphs`.
+        """
         super().__init__()
         self.model = model
-        self._compiled: Callable[..., Any] | None = torch.compile(model)
+        self._graphs = compilation == "graphs"
+        self._compiled: Callable[..., Any] | None = torch.compile(
+            model, dynamic=False, options=_options(self._graphs)
+        )
         self._say, self._worked = say, False
+        self._shapes: set[torch.Size] = set()
+        self._last_shape: torch.Size | None = None
 
     def forward(self, images: torch.Tensor) -> Any:
         """Return what the network returns for these images."""
-        if self._compiled is None:
+        if self._compiled is None or not self._is_usual(images.shape):
             return self.model(images)
         try:
+            if self._graphs:
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             output = self._compiled(images)
         except Exception as error:
             # Compilation fails in many ways, and none of them concerns the network itself.
             if self._worked or is_out_of_memory(error):
                 raise
             self._compiled = None
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            self._say(f"torch.compile failed ({reason[0][:120]}); continuing without it")
+            self._say(f"torch.compile failed ({first_line(error)}); continuing without it")
             return self.model(images)
         self._worked = True
         return output
 
+    def _is_usual(self, shape: torch.Size) -> bool:
+        """Return whether batches of this shape are compiled."""
+        again = shape == self._last_shape
+        self._last_shape = shape
+        if shape in self._shapes:
+            return True
+        # Where a batch is divided, replaying a graph would overwrite the gradient of its parts.
+        room = len(self._shapes) < (1 if self._graphs else MOST_SHAPES)
+        if room and (again or not self._shapes):
+            self._shapes.add(shape)
+            return True
+        return False
 
-def compile_or_fall_back(model: nn.Module, say: Callable[[str], None]) -> nn.Module:
-    """Return a network that is compiled at its first call, or one line and the plain one."""
-    return CompiledNetwork(model, say)
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, at most 120 characters."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:120]
+
+
+def _options(graphs: bool) -> dict[str, Any]:
+    """Return the options of PyTorch's compiler, inductor."""
+    return {
+        "triton.cudagraphs": graphs,
+        "fallback_random": True,  # dropout draws what the plain network would draw
+        "cpp.dynamic_threads": True,  # a training that shares a processor changes their number
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from goldfold.folds.fold_view import Fold
 from goldfold.locks import locked_folder
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import ModelSettings, StageSettings
-from goldfold.training.assembly import build_network, require_fitting_network
+from goldfold.training.assembly import build_network, network_facts, require_fitting_network
 from goldfold.training.cache import ImageCache
+from goldfold.training.compile_choice import choose_compilation
 from goldfold.training.fold_folder import FoldRun
 from goldfold.training.images import PseudoLabelled, Targets, TrainingImages
 from goldfold.training.initial_weights import starting_weights
@@ -135,8 +136,31 @@ def train_fold(
             return dict(read_json(run.result_path))
         stack.enter_context(machine.sharing_cores(progress.say))
         model = _build(run, model_settings, stage, data)
+        machine = _with_compilation(run, model, model_settings, stage, data, machine, progress)
         trainer = Trainer(run, model, model_settings, stage, data, machine, progress)
         return trainer.run_all(extend_epochs)
+
+
+def _with_compilation(
+    run: FoldRun,
+    model: nn.Module,
+    model_settings: ModelSettings,
+    stage: StageSettings,
+    data: FoldData,
+    machine: Machine,
+    progress: Progress,
+) -> Machine:
+    """Return the machine, knowing whether it compiles this network."""
+    compilation = choose_compilation(
+        model,
+        stage,
+        machine,
+        network_facts(model_settings, stage, data.classes),
+        images=len(data.rows),
+        folder=run.folder.parents[2],
+        say=progress.say,
+    )
+    return replace(machine, compilation=compilation)
 
 
 def _build(

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from goldfold.settings import TrainingSettings
+from goldfold.training.compiled import Compilation
 from goldfold.training.device import Device, choose_device
 from goldfold.training.passes import Passes
 from goldfold.training.ranks import Ranks
@@ -33,6 +34,7 @@ class Machine:
         mid_epoch_seconds: the same within an epoch; 0 writes one after every step.
         passes: how many images a validation lets pass at once, from one to the next.
         cores: the threads that compute on a processor, asked between steps.
+        compilation: of the network in training; `choose_compilation` tells.
     """
 
     device: Device
@@ -44,6 +46,7 @@ class Machine:
     mid_epoch_seconds: float = MID_EPOCH_SECONDS
     passes: Passes = field(default_factory=Passes, repr=False, compare=False)
     cores: SharedCores = field(default_factory=SharedCores, repr=False, compare=False)
+    compilation: Compilation = "off"
 
     def sharing_cores(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Return a context in which a training on a processor makes room for others.

@@ -239,19 +239,18 @@ class Trainer:
             self._save_state()
 
     def _stop_if_asked(self) -> None:
-        """Save the state and raise Stopped, on all ranks if one was asked; mind the neighbours."""
+        """Save the state and raise Stopped, on all ranks if one was asked; make room for others."""
         self.machine.cores.look()
         if self.ranks.any(self.stop.exit_code != 0):
             self._stop()
 
     def _stop(self) -> NoReturn:
-        code = self.stop.exit_code
         self._save_state()
         self.files.settle()
         raise Stopped(
             f"{self.stop.reason}; {self.name} is saved after epoch {len(self.history)}, "
             f"step {self.so_far.step}. The same command resumes from there.",
-            code or 143,
+            self.stop.exit_code or 143,
         )
 
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:

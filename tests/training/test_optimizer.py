@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError
-from goldfold.training.compiled import compile_or_fall_back
 from goldfold.training.device import choose_device
 from goldfold.training.memory import is_out_of_memory
 from goldfold.training.optimizer import build_optimizer
@@ -94,54 +93,6 @@ def test_the_precision_that_is_asked_for(precision, dtype):
 def test_an_unknown_precision():
     with pytest.raises(InputError, match="unknown precision 'fp8': choose auto, bf16, fp16, float"):
         choose_device("fp8")
-
-
-def test_what_cannot_be_compiled_goes_on_without_in_one_line(monkeypatch):
-    def failing(model):
-        def call(*_):
-            raise RuntimeError("no C++ compiler\nmany more lines")
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", failing)
-    said = []
-    plain = Network().eval()
-    network = compile_or_fall_back(plain, said.append)
-    images = torch.rand(1, 1, 8, 8)
-    assert torch.equal(network(images), plain(images))
-    network(images)
-    assert said == ["torch.compile failed (no C++ compiler); continuing without it"]
-
-
-def test_what_compiles_is_called_compiled(monkeypatch):
-    calls = []
-
-    def compiled(model):
-        return lambda images: (calls.append(1), model(images))[1]
-
-    monkeypatch.setattr(torch, "compile", compiled)
-    network = compile_or_fall_back(Network(), calls.append)
-    network(torch.rand(1, 1, 8, 8))
-    assert calls == [1]
-
-
-def test_an_error_after_the_first_call_is_an_error(monkeypatch):
-    state = []
-
-    def compiled(model):
-        def call(images):
-            if state:
-                raise ValueError("really wrong")
-            return model(images)
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", compiled)
-    network = compile_or_fall_back(Network(), state.append)
-    network(torch.rand(1, 1, 8, 8))
-    state.append(1)
-    with pytest.raises(ValueError, match="really wrong"):
-        network(torch.rand(1, 1, 8, 8))
 
 
 @pytest.mark.parametrize(

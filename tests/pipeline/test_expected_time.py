@@ -1,0 +1,81 @@
+"""What `goldfold init` says about the time of a training."""
+
+import pytest
+import torch
+
+from goldfold.competitions.preset import load_preset, read_recipe
+from goldfold.pipeline import expected_time as module
+from goldfold.pipeline.expected_time import TELLS_EXACTLY, ExpectedTime, expected_line
+from goldfold.pipeline.training_plan import validations
+from goldfold.settings_file import override, validate_settings
+
+
+@pytest.fixture
+def settings_of():
+    import tomllib
+
+    def settings(*changes, preset="tgs-salt", recipe="quick"):
+        head = {"preset": preset, "data": "nowhere"}
+        content = {"competition": {**load_preset(preset), **head}}
+        content |= tomllib.loads(read_recipe(preset, recipe))
+        return validate_settings(override(content, list(changes)), "test")
+
+    return settings
+
+
+def test_every_stage_counts_with_the_images_it_shows(settings_of, monkeypatch):
+    timed = []
+
+    def seconds(model, stage, *_, count, size, **__):
+        timed.append((model.name, count, size))
+        return 0.01, 0.004
+
+    monkeypatch.setattr(module, "seconds_an_image", seconds)
+    settings = settings_of("models.0.stages.1.image_size=128")
+    expected = module.expected_time(settings, 100)
+    assert timed == [("vanilla-unet-16", 4, (96, 96)), ("vanilla-unet-16", 4, (128, 128))]
+    assert (expected.images, expected.folds) == (68 * 80, 1)
+    judged = sum(validations(stage, n) for stage in settings.models[0].stages
+                 for n in range(stage.epochs))  # fmt: skip
+    assert expected.seconds == pytest.approx(0.01 * 68 * 80 + 0.004 * judged * 20)
+    assert judged == 1 + 2 * 5  # with the moving average from epoch 40 to 56, every fourth
+
+
+def test_large_images_are_timed_small_on_a_processor(settings_of, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(
+        module, "seconds_an_image", lambda *_, size, **__: sizes.append(size) or (1.0, 1.0)
+    )
+    module.expected_time(settings_of("models.0.stages.1.image_size=1024"), 100)
+    assert sizes == [(96, 96), (128, 128)]
+
+
+def test_it_is_really_measured(settings_of):
+    torch.manual_seed(0)
+    line = expected_line(settings_of("models.0.options.filters=8", "models.0.options.depth=2"), 50)
+    assert line.startswith("about ")
+    assert "2,720 images seen in each; measured on CPU, 1 thread, float32" in line
+
+
+def test_several_folds_are_summed_up():
+    words = ExpectedTime(1000, 300.0, 5, "CPU").in_words
+    assert words == (
+        "about 5 minutes a fold, 25 minutes for 5 folds, 1,000 images seen in each; measured on CPU"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "images"),
+    [
+        ([], 0),
+        (['models.0.architecture="nets:build"'], 100),
+        (["models.0.stages.0.loss={own={'losses:mine'=1}}"], 100),
+        (['models.0={name="a", encoder="no-such", stages=[{epochs=1, image_size=64}]}'], 100),
+    ],
+)
+def test_what_cannot_be_measured_says_how_it_can(settings_of, changes, images):
+    try:
+        settings = settings_of(*changes)
+    except Exception as error:
+        pytest.fail(str(error))
+    assert expected_line(settings, images) == TELLS_EXACTLY
