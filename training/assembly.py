@@ -155,7 +155,8 @@ def build_step(
     called = compile_or_fall_back(model, say) if machine.settings.compile else model
     return Step(
         model,
-        build_loss(stage.loss, class_weights, classes_per_pixel),
+        # With its class weights, which every step would copy otherwise.
+        build_loss(stage.loss, class_weights, classes_per_pixel).to(machine.device.device),
         optimizer,
         machine.device,
         gradient_clip=stage.gradient_clip,

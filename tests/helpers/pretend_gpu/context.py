@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from pretend_gpu.backend import STATE, register
-from pretend_gpu.ledger import Ledger
-from pretend_gpu.tensor import FunctionMode, OperatorMode, PretendTensor
 from torch.optim import optimizer as torch_optimizer
 from torch.utils import _foreach_utils
 
 from goldfold.training import device as device_module
 from goldfold.training.device import Device
+from pretend_gpu.backend import STATE, register
+from pretend_gpu.ledger import Ledger
+from pretend_gpu.tensor import FunctionMode, OperatorMode, PretendTensor, kernels
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": None, "auto": None}
 
@@ -43,6 +43,10 @@ class PretendGpu:
     def most_images(self, count: int | None) -> None:
         STATE.most_images = count
 
+    def fail_once(self) -> None:
+        """Let the next convolution find too little memory."""
+        STATE.failures = 1
+
     def choose(self, precision: str = "auto", channels_last: bool = True, **_: Any) -> Device:
         """Return what goldfold computes on, in float32 unless fp16 or bf16 are asked for."""
         plain = Device(torch.device("cpu"), None, "pretend GPU", channels_last)
@@ -62,7 +66,7 @@ def pretend_gpu(*, most_images: int | None = None, tf32: bool = False) -> Iterat
     """
     if STATE.active:
         raise RuntimeError("the pretend GPU is in use already")
-    gpu = PretendGpu(register(), Ledger())
+    gpu = PretendGpu(register(kernels()), Ledger())
     STATE.ledger, STATE.most_images, STATE.tf32 = gpu.ledger, most_images, tf32
     with ExitStack() as stack:
         stack.callback(_forget)
@@ -76,7 +80,7 @@ def pretend_gpu(*, most_images: int | None = None, tf32: bool = False) -> Iterat
 
 
 def _forget() -> None:
-    STATE.active, STATE.most_images, STATE.tf32 = False, None, False
+    STATE.active, STATE.most_images, STATE.failures, STATE.tf32 = False, None, 0, False
     STATE.ledger.finish_reads()
     STATE.pinned.clear()
 

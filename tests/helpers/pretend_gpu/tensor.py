@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from pretend_gpu.backend import NAME, STATE
 from tf32 import is_composite, tf32_arguments
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from pretend_gpu.backend import NAME, STATE
 
 _CPU = torch.device("cpu")
 _COPIES = {"aten::copy_", "aten::_to_copy", "aten::_foreach_copy_"}
@@ -22,7 +23,7 @@ _ALLOCATIONS = {
     "aten::new_empty_strided",
     "aten::resize_",
 }
-_NO_LAUNCHES = _COPIES | _ALLOCATIONS | {"aten::_local_scalar_dense", "aten::_unsafe_view"}
+_NO_LAUNCHES = _ALLOCATIONS | {"aten::_local_scalar_dense", "aten::_unsafe_view"}
 _WAITS = {
     "aten::_local_scalar_dense",
     "aten::nonzero",
@@ -37,7 +38,14 @@ _WAITS = {
 }
 _INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 _NO_SCALARS = {"aten::cat", "aten::stack"}  # these take no CPU tensor, of whatever shape
-_WITH_DEVICE = (torch.tensor, torch.as_tensor, torch.asarray)
+_SUMMED_IN_FLOAT32 = {
+    "aten::convolution",
+    "aten::convolution_backward",
+    "aten::mm",
+    "aten::addmm",
+    "aten::bmm",
+    "aten::baddbmm",
+}
 
 
 class PretendTensor(torch.Tensor):
@@ -86,6 +94,26 @@ class PretendTensor(torch.Tensor):
         return operate(func, args, kwargs or {})
 
 
+def kernels() -> dict[str, Callable[..., Any]]:
+    """Return what C++ asks the device itself for, past every mode: memory and copies."""
+
+    def empty(*args: Any, **kwargs: Any) -> PretendTensor:
+        return PretendTensor(torch.empty(*args, **_on_cpu(kwargs)))
+
+    def empty_strided(*args: Any, **kwargs: Any) -> PretendTensor:
+        return PretendTensor(torch.empty_strided(*args, **_on_cpu(kwargs)))
+
+    def copy_from(source: torch.Tensor, target: torch.Tensor, asked: bool = False) -> torch.Tensor:
+        operate(torch.ops.aten.copy_.default, (target, source, asked), {})
+        return target
+
+    return {"empty.memory_format": empty, "empty_strided": empty_strided, "_copy_from": copy_from}
+
+
+def _on_cpu(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "device": _CPU, "pin_memory": False}
+
+
 class OperatorMode(TorchDispatchMode):
     """Sees every operator, those that make tensors among them."""
 
@@ -101,20 +129,16 @@ class OperatorMode(TorchDispatchMode):
 
 
 class FunctionMode(TorchFunctionMode):
-    """Does what never becomes an operator: `torch.tensor` on the device, and pinned memory."""
+    """Lets memory be pinned, which never becomes an operator."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        named = dict(kwargs or {})
-        if STATE.active and func in _WITH_DEVICE and _is_here(named.get("device")):
-            place = named.pop("device")
-            return func(*args, **named).to(place)
         if func is torch.Tensor.pin_memory:
             return pinned(args[0])
         if func is torch.Tensor.is_pinned:
             return is_pinned(args[0])
-        return func(*args, **named)
+        return func(*args, **(kwargs or {}))
 
 
 def pinned(tensor: torch.Tensor) -> torch.Tensor:
@@ -150,9 +174,8 @@ def operate(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if name == "aten::record_stream":
         return None
     _refuse_mixtures(func, name, tensors, kwargs)
-    if not func.is_view and not _is_transfer(name, tensors, on_device):
-        if name not in _NO_LAUNCHES or name in _COPIES:
-            STATE.ledger.launch(name.removeprefix("aten::"))
+    if _is_launch(func, name, tensors, on_device):
+        STATE.ledger.launch(name.removeprefix("aten::"))
     if name in _COPIES:
         moved = _transferred(func, name, args, kwargs, on_device)
         if moved is not None:
@@ -182,18 +205,14 @@ def _on_host(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _computed(func: Any, args: Any, kwargs: Any) -> Any:
-    """Return what the CPU gives, in float32 where it lacks the operator in fp16."""
-    try:
+    """Return what the CPU gives; products of fp16 and bf16 are summed in float32, as on a GPU."""
+    coarse = [x.dtype for x in tree_leaves(args) if isinstance(x, torch.Tensor)]
+    narrow = next((dtype for dtype in coarse if dtype in (torch.float16, torch.bfloat16)), None)
+    if narrow is None or func._schema.name not in _SUMMED_IN_FLOAT32:
         return func(*args, **kwargs)
-    except (NotImplementedError, RuntimeError) as error:
-        if "not implemented for 'Half'" not in str(error) or func._schema.is_mutable:
-            raise
-    half = torch.float16
-    wide = tree_map_only(
-        torch.Tensor, lambda x: x.float() if x.dtype is half else x, (args, kwargs)
-    )
-    result = func(*wide[0], **wide[1])
-    return tree_map_only(torch.Tensor, lambda x: x.to(half) if x.is_floating_point() else x, result)
+    wide = tree_map_only(torch.Tensor, lambda x: x.float() if x.dtype is narrow else x, args)
+    result = func(*wide, **kwargs)
+    return tree_map_only(torch.Tensor, lambda x: x.to(narrow), result)
 
 
 def _is_here(device: Any) -> bool:
@@ -238,22 +257,25 @@ def _values_agree(tensors: Sequence[torch.Tensor]) -> bool:
 
 
 def _need_memory(name: str, args: tuple[Any, ...]) -> None:
-    most = STATE.most_images
-    if name == "aten::convolution" and most is not None and len(args[0]) > most:
-        raise torch.OutOfMemoryError(
-            f"{NAME} out of memory. It holds {most} images, and {len(args[0])} were to be convolved."
-        )
+    if name != "aten::convolution":
+        return
+    count, most = len(args[0]), STATE.most_images
+    if STATE.failures:
+        STATE.failures -= 1
+        raise torch.OutOfMemoryError(f"{NAME} out of memory, as was asked for")
+    if most is not None and count > most:
+        raise torch.OutOfMemoryError(f"{NAME} out of memory: it holds {most} images, not {count}")
 
 
 # --- what a GPU waits for ---------------------------------------------------------------------
 
 
-def _is_transfer(name: str, tensors: Sequence[torch.Tensor], on_device: bool) -> bool:
-    """Return whether an operator copies between host and device."""
-    if name not in _COPIES:
+def _is_launch(func: Any, name: str, tensors: Sequence[torch.Tensor], on_device: bool) -> bool:
+    """Return whether an operator starts a kernel; one that copies to or from the host does not."""
+    if func.is_view or name in _NO_LAUNCHES:
         return False
     places = {isinstance(tensor, PretendTensor) for tensor in tensors}
-    return len(places) > 1 or places != {on_device}
+    return name not in _COPIES or places == {on_device}
 
 
 def _transferred(
