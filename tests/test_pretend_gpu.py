@@ -224,5 +224,6 @@ def test_it_leaves_nothing_behind():
     assert threading.Thread.start is start
     assert not torch.pretend.is_available()
     assert not torch.ones(2).is_pretend
+    assert "pin_memory" not in vars(torch.Tensor)
     parameter = nn.Linear(2, 2).weight
     assert type(parameter) is nn.Parameter

@@ -18,7 +18,7 @@ from goldfold.training import device as device_module
 from goldfold.training.device import Device
 from pretend_gpu.backend import STATE, register
 from pretend_gpu.ledger import Ledger
-from pretend_gpu.tensor import FunctionMode, OperatorMode, PretendTensor, kernels
+from pretend_gpu.tensor import OperatorMode, PretendTensor, is_pinned, kernels, pinned
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": None, "auto": None}
 
@@ -74,6 +74,7 @@ def pretend_gpu(*, most_images: int | None = None, tf32: bool = False) -> Iterat
         stack.enter_context(_foreach_takes_its_tensors())
         stack.enter_context(_weights_replaced())
         stack.enter_context(_replaced_everywhere(device_module.choose_device, gpu.choose))
+        stack.enter_context(_memory_can_be_pinned())
         stack.enter_context(_threads_see_it())
         stack.enter_context(_seen())
         yield gpu
@@ -88,8 +89,19 @@ def _forget() -> None:
 @contextmanager
 def _seen() -> Iterator[None]:
     """Let this thread see the device."""
-    with FunctionMode(), OperatorMode():
+    with OperatorMode():
         yield
+
+
+@contextmanager
+def _memory_can_be_pinned() -> Iterator[None]:
+    """Answer `pin_memory` and `is_pinned`, which PyTorch would ask CUDA for."""
+    tensor: Any = torch.Tensor
+    tensor.pin_memory, tensor.is_pinned = pinned, is_pinned
+    try:
+        yield
+    finally:
+        del tensor.pin_memory, tensor.is_pinned  # those of the base class are seen again
 
 
 @contextmanager

@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 from tf32 import is_composite, tf32_arguments
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pretend_gpu.backend import NAME, STATE
 
@@ -117,6 +115,10 @@ def _on_cpu(kwargs: dict[str, Any]) -> dict[str, Any]:
 class OperatorMode(TorchDispatchMode):
     """Sees every operator, those that make tensors among them."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else every operator passes through torch._dynamo, which is slow
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
@@ -128,20 +130,7 @@ class OperatorMode(TorchDispatchMode):
         return operate(func, args, kwargs or {})
 
 
-class FunctionMode(TorchFunctionMode):
-    """Lets memory be pinned, which never becomes an operator."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func is torch.Tensor.pin_memory:
-            return pinned(args[0])
-        if func is torch.Tensor.is_pinned:
-            return is_pinned(args[0])
-        return func(*args, **(kwargs or {}))
-
-
-def pinned(tensor: torch.Tensor) -> torch.Tensor:
+def pinned(tensor: torch.Tensor, device: Any = None) -> torch.Tensor:
     """Return a tensor of the CPU in memory that counts as pinned until the device is gone."""
     if tensor.device != _CPU:
         raise RuntimeError(f"cannot pin '{tensor.type()}' only dense CPU tensors can be pinned")
@@ -150,7 +139,7 @@ def pinned(tensor: torch.Tensor) -> torch.Tensor:
     return _pin(tensor.clone(memory_format=torch.contiguous_format))
 
 
-def is_pinned(tensor: torch.Tensor) -> bool:
+def is_pinned(tensor: torch.Tensor, device: Any = None) -> bool:
     """Return whether a tensor is in pinned memory."""
     on_host = not isinstance(tensor, PretendTensor) and tensor.device == _CPU
     return on_host and tensor.untyped_storage().data_ptr() in STATE.pinned
@@ -165,7 +154,8 @@ def _pin(tensor: torch.Tensor) -> torch.Tensor:
 def operate(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return what an operator gives, computed on the CPU; count it if it is the device's."""
     name = func._schema.name
-    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    tensors: list[torch.Tensor] = []
+    _gather((*args, *kwargs.values()), tensors)
     ours = [x for x in tensors if isinstance(x, PretendTensor)]
     wanted = kwargs.get("device")
     on_device = _is_here(wanted) if wanted is not None else bool(ours)
@@ -191,7 +181,7 @@ def operate(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     result = _computed(func, plain_args, plain_kwargs)
     if not on_device:
         return result
-    result = tree_map_only(torch.Tensor, PretendTensor, result)
+    result = _each(result, PretendTensor, torch.Tensor)
     if ours and any(argument.alias_info for argument in func._schema.arguments):
         return return_and_correct_aliasing(func, args, kwargs, result)
     return result
@@ -206,13 +196,11 @@ def _on_host(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _computed(func: Any, args: Any, kwargs: Any) -> Any:
     """Return what the CPU gives; products of fp16 and bf16 are summed in float32, as on a GPU."""
-    coarse = [x.dtype for x in tree_leaves(args) if isinstance(x, torch.Tensor)]
-    narrow = next((dtype for dtype in coarse if dtype in (torch.float16, torch.bfloat16)), None)
-    if narrow is None or func._schema.name not in _SUMMED_IN_FLOAT32:
+    narrow = args[0].dtype if func._schema.name in _SUMMED_IN_FLOAT32 else None
+    if narrow not in (torch.float16, torch.bfloat16):
         return func(*args, **kwargs)
-    wide = tree_map_only(torch.Tensor, lambda x: x.float() if x.dtype is narrow else x, args)
-    result = func(*wide, **kwargs)
-    return tree_map_only(torch.Tensor, lambda x: x.to(narrow), result)
+    wide = _each(args, lambda x: x.float() if x.dtype is narrow else x, torch.Tensor)
+    return _each(func(*wide, **kwargs), lambda x: x.to(narrow), torch.Tensor)
 
 
 def _is_here(device: Any) -> bool:
@@ -220,7 +208,27 @@ def _is_here(device: Any) -> bool:
 
 
 def _inside(values: Any) -> Any:
-    return tree_map_only(PretendTensor, lambda tensor: tensor.inner, values)
+    return _each(values, lambda tensor: tensor.inner, PretendTensor)
+
+
+def _each(values: Any, function: Callable[[Any], Any], kind: type) -> Any:
+    """Return arguments or results with what is of a kind exchanged (faster than pytree)."""
+    if isinstance(values, kind):
+        return function(values)
+    if isinstance(values, list | tuple):
+        return type(values)([_each(value, function, kind) for value in values])
+    if isinstance(values, dict):
+        return {name: _each(value, function, kind) for name, value in values.items()}
+    return values
+
+
+def _gather(values: Any, tensors: list[torch.Tensor]) -> None:
+    """Append the tensors among arguments."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            tensors.append(value)
+        elif isinstance(value, list | tuple):
+            _gather(value, tensors)
 
 
 # --- what a GPU refuses -----------------------------------------------------------------------
