@@ -38,7 +38,7 @@ def test_it_computes_what_the_processor_does(gpu):
     "mixture",
     [
         lambda here, there: here + there,
-        lambda here, there: F.conv2d(here, there),
+        F.conv2d,
         lambda here, there: torch.cat([here, there]),
         lambda here, there: torch.stack([here.sum(), there.sum()]),
         lambda here, there: there.add_(here),
@@ -67,7 +67,7 @@ def test_mixed_devices_are_refused(gpu, mixture):
         (lambda x: x[x > 0], "boolean index"),
         (lambda x: x.masked_select(x > 0), "masked_select"),
         (lambda x: torch.equal(x, x), "equal"),
-        (lambda x: torch.unique(x), "_unique2"),
+        (torch.unique, "_unique2"),
         (lambda x: torch.get_device_module(x.device).synchronize(), "synchronize"),
     ],
 )
@@ -224,5 +224,6 @@ def test_it_leaves_nothing_behind():
     assert threading.Thread.start is start
     assert not torch.pretend.is_available()
     assert not torch.ones(2).is_pretend
+    assert "pin_memory" not in vars(torch.Tensor)
     parameter = nn.Linear(2, 2).weight
     assert type(parameter) is nn.Parameter

@@ -156,7 +156,8 @@ def build_step(
     called = model if how == "off" else CompiledNetwork(model, say, how)
     return Step(
         model,
-        build_loss(stage.loss, class_weights, classes_per_pixel),
+        # With its class weights, which every step would copy otherwise.
+        build_loss(stage.loss, class_weights, classes_per_pixel).to(machine.device.device),
         optimizer,
         machine.device,
         gradient_clip=stage.gradient_clip,

@@ -35,8 +35,9 @@ class Mixing:
         way = ways[int(rng.integers(len(ways)))]
         alpha = getattr(self, way)
         share = float(rng.beta(alpha, alpha))
-        order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
-        others, their = images[order], targets[order]
+        order = rng.permutation(len(images)).tolist()
+        # Not an index of the host, which a GPU would have to be sent: the host would wait.
+        others, their = (torch.stack([given[n] for n in order]) for given in (images, targets))
         if way == "mixup":
             return images.lerp(others, 1 - share), targets.lerp(their, 1 - share)
         rows, columns = _box(rng, share, images.shape[-2], images.shape[-1])

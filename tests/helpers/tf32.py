@@ -17,11 +17,11 @@ Source: PTX ISA, cvt.rna.tf32.f32 (nearest, ties away from zero).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 
 _DROPPED = 13  # of the 23 bits of a float32's mantissa
 _CONVOLUTIONS = {"aten::convolution", "aten::_convolution", "aten::convolution_backward"}
@@ -86,11 +86,12 @@ def tf32_arguments(name: str, args: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(args)
     exact = _ONLY_ADDED.get(name)
     return tuple(
-        value if place == exact else tree_map_only(torch.Tensor, round_to_tf32, value)
+        round_to_tf32(value) if isinstance(value, torch.Tensor) and place != exact else value
         for place, value in enumerate(args)
     )
 
 
+@cache
 def is_composite(func: Any) -> bool:
     """Return whether an operator is made of others, on every device alike."""
     return bool(

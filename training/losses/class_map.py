@@ -36,8 +36,12 @@ def pixel_cross_entropy(
         label_smoothing=smoothing,
         reduction="sum",
     )
-    known = classes[classes != IGNORED_NUMBER]
-    count = logits.new_tensor(known.numel()) if weights is None else weights[known].sum()
+    # Neither a number of the host nor an index by flags: both would make the host wait for a GPU.
+    known = classes != IGNORED_NUMBER
+    if weights is None:
+        count = known.sum().to(logits.dtype)
+    else:
+        count = (weights[classes.where(known, 0)] * known).sum()
     return total / count.clamp(min=_LEAST)
 
 

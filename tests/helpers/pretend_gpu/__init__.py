@@ -14,16 +14,16 @@ It is PyTorch's PrivateUse1 device, named `pretend`, whose tensors hold a tensor
   numbers need a generator of the device.
 - **Launches** are operators that would start a kernel. Views, allocations and copies from or to the
   host are none. A `_foreach_` or fused operator counts as 1, however many tensors it takes.
-- **Waits** are places where the host waits for the device: `item`, `tolist`, `cpu`, a truth value,
-  `nonzero`, a boolean index, `masked_select`, `unique`, `bincount`, `equal`, and `synchronize` of an
-  event, a stream or the device.
+- **Waits** are places where the host waits for the device: `item`, `tolist`, `cpu`, a truth
+  value, `nonzero`, a boolean index, `masked_select`, `unique`, `bincount`, `equal`, and
+  `synchronize` of an event, a stream or the device.
 - **Copies to the device** are blocking unless `non_blocking=True` and the source is pinned.
 - **Asynchronous reads** (`non_blocking=True` into pinned memory) hold rubbish until their event, or
   anything later, was waited for, so a read that comes too early shows.
 - **Autocast** casts convolutions and products to fp16 or bf16 and some reductions to float32, by
   kernels of its own; `torch.amp.GradScaler` is the real one.
 - **Memory** is unlimited unless `most_images` is set: a convolution of more images then raises
-  torch.OutOfMemoryError.
+  torch.OutOfMemoryError. After `fail_once` the next convolution does, whatever its size.
 - **TF32**, where asked for, rounds as `tf32.py` says.
 
 Threads that start while the device is there see it, too. It can be used in a process that other

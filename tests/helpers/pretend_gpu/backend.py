@@ -1,14 +1,15 @@
-"""What PyTorch asks of a device: the module `torch.pretend`, autocast, and that it is registered."""
+"""What PyTorch asks of a device: to be registered, a module `torch.pretend`, autocast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from pretend_gpu.ledger import Ledger
 from torch.utils import backend_registration
+
+from pretend_gpu.ledger import Ledger
 
 NAME = "pretend"
 _SETUP = "_setup_privateuseone_for_python_backend"
@@ -36,6 +37,7 @@ class State:
         self.registered = self.active = False
         self.ledger = Ledger()
         self.most_images: int | None = None
+        self.failures = 0
         self.tf32 = False
         self.pinned: dict[int, torch.UntypedStorage] = {}
         self.libraries: list[torch.library.Library] = []
@@ -49,11 +51,18 @@ def is_supported() -> bool:
     return hasattr(backend_registration, _SETUP)
 
 
-def register() -> torch.device:
-    """Tell PyTorch of the device, once, and return it."""
+def register(kernels: Mapping[str, Callable[..., Any]]) -> torch.device:
+    """Tell PyTorch of the device, once, and return it.
+
+    Args:
+        kernels: operators of its own, by name.
+    """
     if not STATE.registered:
         getattr(backend_registration, _SETUP)(NAME, Module())
-        STATE.libraries = _autocast_kernels()
+        own = torch.library.Library("aten", "IMPL", "PrivateUse1")
+        for name, kernel in kernels.items():
+            own.impl(name, kernel)
+        STATE.libraries = [*_autocast_kernels(), own]
         STATE.registered = True
     return torch.device(NAME, 0)
 

@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from pretend_gpu.backend import STATE, register
-from pretend_gpu.ledger import Ledger
-from pretend_gpu.tensor import FunctionMode, OperatorMode, PretendTensor
 from torch.optim import optimizer as torch_optimizer
 from torch.utils import _foreach_utils
 
 from goldfold.training import device as device_module
 from goldfold.training.device import Device
+from pretend_gpu.backend import STATE, register
+from pretend_gpu.ledger import Ledger
+from pretend_gpu.tensor import OperatorMode, PretendTensor, is_pinned, kernels, pinned
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": None, "auto": None}
 
@@ -43,6 +43,10 @@ class PretendGpu:
     def most_images(self, count: int | None) -> None:
         STATE.most_images = count
 
+    def fail_once(self) -> None:
+        """Let the next convolution find too little memory."""
+        STATE.failures = 1
+
     def choose(self, precision: str = "auto", channels_last: bool = True, **_: Any) -> Device:
         """Return what goldfold computes on, in float32 unless fp16 or bf16 are asked for."""
         plain = Device(torch.device("cpu"), None, "pretend GPU", channels_last)
@@ -62,7 +66,7 @@ def pretend_gpu(*, most_images: int | None = None, tf32: bool = False) -> Iterat
     """
     if STATE.active:
         raise RuntimeError("the pretend GPU is in use already")
-    gpu = PretendGpu(register(), Ledger())
+    gpu = PretendGpu(register(kernels()), Ledger())
     STATE.ledger, STATE.most_images, STATE.tf32 = gpu.ledger, most_images, tf32
     with ExitStack() as stack:
         stack.callback(_forget)
@@ -70,13 +74,14 @@ def pretend_gpu(*, most_images: int | None = None, tf32: bool = False) -> Iterat
         stack.enter_context(_foreach_takes_its_tensors())
         stack.enter_context(_weights_replaced())
         stack.enter_context(_replaced_everywhere(device_module.choose_device, gpu.choose))
+        stack.enter_context(_memory_can_be_pinned())
         stack.enter_context(_threads_see_it())
         stack.enter_context(_seen())
         yield gpu
 
 
 def _forget() -> None:
-    STATE.active, STATE.most_images, STATE.tf32 = False, None, False
+    STATE.active, STATE.most_images, STATE.failures, STATE.tf32 = False, None, 0, False
     STATE.ledger.finish_reads()
     STATE.pinned.clear()
 
@@ -84,8 +89,19 @@ def _forget() -> None:
 @contextmanager
 def _seen() -> Iterator[None]:
     """Let this thread see the device."""
-    with FunctionMode(), OperatorMode():
+    with OperatorMode():
         yield
+
+
+@contextmanager
+def _memory_can_be_pinned() -> Iterator[None]:
+    """Answer `pin_memory` and `is_pinned`, which PyTorch would ask CUDA for."""
+    tensor: Any = torch.Tensor
+    tensor.pin_memory, tensor.is_pinned = pinned, is_pinned
+    try:
+        yield
+    finally:
+        del tensor.pin_memory, tensor.is_pinned  # those of the base class are seen again
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import RLock
+from types import FrameType
 
 import torch
 
@@ -129,11 +131,19 @@ def _rubbish(values: torch.Tensor) -> torch.Tensor:
 
 def calling_place() -> str:
     """Return the innermost line of the repository's source that led here, as path:line."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        inside = path.is_relative_to(_REPOSITORY) and not path.is_relative_to(_HERE)
-        if inside and not any(name in path.parts for name in _OTHERS):
-            return f"{path.relative_to(_REPOSITORY).as_posix()}:{frame.f_lineno}"
+        if path := _path_of(frame.f_code.co_filename):
+            return f"{path}:{frame.f_lineno}"
         frame = frame.f_back
     return "backward pass"
+
+
+@cache
+def _path_of(filename: str) -> str:
+    """Return the path of a source file in the repository, "" for any other."""
+    path = Path(filename)
+    inside = path.is_relative_to(_REPOSITORY) and not path.is_relative_to(_HERE)
+    if not inside or any(name in path.parts for name in _OTHERS):
+        return ""
+    return path.relative_to(_REPOSITORY).as_posix()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from pretend_gpu.backend import NAME, STATE
 from tf32 import is_composite, tf32_arguments
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_leaves, tree_map_only
+
+from pretend_gpu.backend import NAME, STATE
 
 _CPU = torch.device("cpu")
 _COPIES = {"aten::copy_", "aten::_to_copy", "aten::_foreach_copy_"}
@@ -22,7 +21,7 @@ _ALLOCATIONS = {
     "aten::new_empty_strided",
     "aten::resize_",
 }
-_NO_LAUNCHES = _COPIES | _ALLOCATIONS | {"aten::_local_scalar_dense", "aten::_unsafe_view"}
+_NO_LAUNCHES = _ALLOCATIONS | {"aten::_local_scalar_dense", "aten::_unsafe_view"}
 _WAITS = {
     "aten::_local_scalar_dense",
     "aten::nonzero",
@@ -37,7 +36,14 @@ _WAITS = {
 }
 _INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 _NO_SCALARS = {"aten::cat", "aten::stack"}  # these take no CPU tensor, of whatever shape
-_WITH_DEVICE = (torch.tensor, torch.as_tensor, torch.asarray)
+_SUMMED_IN_FLOAT32 = {
+    "aten::convolution",
+    "aten::convolution_backward",
+    "aten::mm",
+    "aten::addmm",
+    "aten::bmm",
+    "aten::baddbmm",
+}
 
 
 class PretendTensor(torch.Tensor):
@@ -86,8 +92,32 @@ class PretendTensor(torch.Tensor):
         return operate(func, args, kwargs or {})
 
 
+def kernels() -> dict[str, Callable[..., Any]]:
+    """Return what C++ asks the device itself for, past every mode: memory and copies."""
+
+    def empty(*args: Any, **kwargs: Any) -> PretendTensor:
+        return PretendTensor(torch.empty(*args, **_on_cpu(kwargs)))
+
+    def empty_strided(*args: Any, **kwargs: Any) -> PretendTensor:
+        return PretendTensor(torch.empty_strided(*args, **_on_cpu(kwargs)))
+
+    def copy_from(source: torch.Tensor, target: torch.Tensor, asked: bool = False) -> torch.Tensor:
+        operate(torch.ops.aten.copy_.default, (target, source, asked), {})
+        return target
+
+    return {"empty.memory_format": empty, "empty_strided": empty_strided, "_copy_from": copy_from}
+
+
+def _on_cpu(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "device": _CPU, "pin_memory": False}
+
+
 class OperatorMode(TorchDispatchMode):
     """Sees every operator, those that make tensors among them."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else every operator passes through torch._dynamo, which is slow
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -100,24 +130,7 @@ class OperatorMode(TorchDispatchMode):
         return operate(func, args, kwargs or {})
 
 
-class FunctionMode(TorchFunctionMode):
-    """Does what never becomes an operator: `torch.tensor` on the device, and pinned memory."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        named = dict(kwargs or {})
-        if STATE.active and func in _WITH_DEVICE and _is_here(named.get("device")):
-            place = named.pop("device")
-            return func(*args, **named).to(place)
-        if func is torch.Tensor.pin_memory:
-            return pinned(args[0])
-        if func is torch.Tensor.is_pinned:
-            return is_pinned(args[0])
-        return func(*args, **named)
-
-
-def pinned(tensor: torch.Tensor) -> torch.Tensor:
+def pinned(tensor: torch.Tensor, device: Any = None) -> torch.Tensor:
     """Return a tensor of the CPU in memory that counts as pinned until the device is gone."""
     if tensor.device != _CPU:
         raise RuntimeError(f"cannot pin '{tensor.type()}' only dense CPU tensors can be pinned")
@@ -126,7 +139,7 @@ def pinned(tensor: torch.Tensor) -> torch.Tensor:
     return _pin(tensor.clone(memory_format=torch.contiguous_format))
 
 
-def is_pinned(tensor: torch.Tensor) -> bool:
+def is_pinned(tensor: torch.Tensor, device: Any = None) -> bool:
     """Return whether a tensor is in pinned memory."""
     on_host = not isinstance(tensor, PretendTensor) and tensor.device == _CPU
     return on_host and tensor.untyped_storage().data_ptr() in STATE.pinned
@@ -141,7 +154,8 @@ def _pin(tensor: torch.Tensor) -> torch.Tensor:
 def operate(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return what an operator gives, computed on the CPU; count it if it is the device's."""
     name = func._schema.name
-    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    tensors: list[torch.Tensor] = []
+    _gather((*args, *kwargs.values()), tensors)
     ours = [x for x in tensors if isinstance(x, PretendTensor)]
     wanted = kwargs.get("device")
     on_device = _is_here(wanted) if wanted is not None else bool(ours)
@@ -150,9 +164,8 @@ def operate(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if name == "aten::record_stream":
         return None
     _refuse_mixtures(func, name, tensors, kwargs)
-    if not func.is_view and not _is_transfer(name, tensors, on_device):
-        if name not in _NO_LAUNCHES or name in _COPIES:
-            STATE.ledger.launch(name.removeprefix("aten::"))
+    if _is_launch(func, name, tensors, on_device):
+        STATE.ledger.launch(name.removeprefix("aten::"))
     if name in _COPIES:
         moved = _transferred(func, name, args, kwargs, on_device)
         if moved is not None:
@@ -168,7 +181,7 @@ def operate(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     result = _computed(func, plain_args, plain_kwargs)
     if not on_device:
         return result
-    result = tree_map_only(torch.Tensor, PretendTensor, result)
+    result = _each(result, PretendTensor, torch.Tensor)
     if ours and any(argument.alias_info for argument in func._schema.arguments):
         return return_and_correct_aliasing(func, args, kwargs, result)
     return result
@@ -182,18 +195,12 @@ def _on_host(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _computed(func: Any, args: Any, kwargs: Any) -> Any:
-    """Return what the CPU gives, in float32 where it lacks the operator in fp16."""
-    try:
+    """Return what the CPU gives; products of fp16 and bf16 are summed in float32, as on a GPU."""
+    narrow = args[0].dtype if func._schema.name in _SUMMED_IN_FLOAT32 else None
+    if narrow not in (torch.float16, torch.bfloat16):
         return func(*args, **kwargs)
-    except (NotImplementedError, RuntimeError) as error:
-        if "not implemented for 'Half'" not in str(error) or func._schema.is_mutable:
-            raise
-    half = torch.float16
-    wide = tree_map_only(
-        torch.Tensor, lambda x: x.float() if x.dtype is half else x, (args, kwargs)
-    )
-    result = func(*wide[0], **wide[1])
-    return tree_map_only(torch.Tensor, lambda x: x.to(half) if x.is_floating_point() else x, result)
+    wide = _each(args, lambda x: x.float() if x.dtype is narrow else x, torch.Tensor)
+    return _each(func(*wide, **kwargs), lambda x: x.to(narrow), torch.Tensor)
 
 
 def _is_here(device: Any) -> bool:
@@ -201,7 +208,27 @@ def _is_here(device: Any) -> bool:
 
 
 def _inside(values: Any) -> Any:
-    return tree_map_only(PretendTensor, lambda tensor: tensor.inner, values)
+    return _each(values, lambda tensor: tensor.inner, PretendTensor)
+
+
+def _each(values: Any, function: Callable[[Any], Any], kind: type) -> Any:
+    """Return arguments or results with what is of a kind exchanged (faster than pytree)."""
+    if isinstance(values, kind):
+        return function(values)
+    if isinstance(values, list | tuple):
+        return type(values)([_each(value, function, kind) for value in values])
+    if isinstance(values, dict):
+        return {name: _each(value, function, kind) for name, value in values.items()}
+    return values
+
+
+def _gather(values: Any, tensors: list[torch.Tensor]) -> None:
+    """Append the tensors among arguments."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            tensors.append(value)
+        elif isinstance(value, list | tuple):
+            _gather(value, tensors)
 
 
 # --- what a GPU refuses -----------------------------------------------------------------------
@@ -238,22 +265,25 @@ def _values_agree(tensors: Sequence[torch.Tensor]) -> bool:
 
 
 def _need_memory(name: str, args: tuple[Any, ...]) -> None:
-    most = STATE.most_images
-    if name == "aten::convolution" and most is not None and len(args[0]) > most:
-        raise torch.OutOfMemoryError(
-            f"{NAME} out of memory. It holds {most} images, and {len(args[0])} were to be convolved."
-        )
+    if name != "aten::convolution":
+        return
+    count, most = len(args[0]), STATE.most_images
+    if STATE.failures:
+        STATE.failures -= 1
+        raise torch.OutOfMemoryError(f"{NAME} out of memory, as was asked for")
+    if most is not None and count > most:
+        raise torch.OutOfMemoryError(f"{NAME} out of memory: it holds {most} images, not {count}")
 
 
 # --- what a GPU waits for ---------------------------------------------------------------------
 
 
-def _is_transfer(name: str, tensors: Sequence[torch.Tensor], on_device: bool) -> bool:
-    """Return whether an operator copies between host and device."""
-    if name not in _COPIES:
+def _is_launch(func: Any, name: str, tensors: Sequence[torch.Tensor], on_device: bool) -> bool:
+    """Return whether an operator starts a kernel; one that copies to or from the host does not."""
+    if func.is_view or name in _NO_LAUNCHES:
         return False
     places = {isinstance(tensor, PretendTensor) for tensor in tensors}
-    return len(places) > 1 or places != {on_device}
+    return name not in _COPIES or places == {on_device}
 
 
 def _transferred(
