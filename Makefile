@@ -4,7 +4,8 @@
 #   make test     install, then run the tests on all cores (make test ARGS="-n 0 -k rle": on one)
 #   make lint     install, then check format, style and types
 #   make docs     install, then build the documentation into site/, without network
-#   make gpu-check  install, then measure goldfold on this machine's GPU into gpu-check/
+#   make gpu-check  install, then measure goldfold on this machine's GPU into gpu-check/, in eight
+#                   minutes (ARGS="--small": for 16 GB; ARGS="--bundle FILE": real data, too)
 #   make clean    remove what these made: .venv, demo/, site/ and the tools' caches
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=DIR another place for the packages.
@@ -38,7 +39,7 @@ docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html, or for the search: $(BIN)/python -m http.server --directory site"
 
-gpu-check: $(VENV)/installed-tools
+gpu-check: $(VENV)/installed-benchmark
 	$(BIN)/python benchmarks/gpu_check.py gpu-check $(ARGS)
 
 clean:
@@ -66,6 +67,11 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 
 $(VENV)/installed-tools: $(VENV)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
+
+# With the plain loop's albumentations, which goldfold itself does without.
+$(VENV)/installed-benchmark: $(VENV)/installed-tools
+	$(PIP) install --constraint constraints.txt --editable '.[test,lint,benchmark]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

@@ -31,6 +31,9 @@ class NullWriter:
     def append(self, name: str, levels: NDArray[np.uint8], presence: float | None) -> None:
         """Do nothing."""
 
+    def append_record(self, name: str, record: bytes) -> None:
+        """Do nothing."""
+
 
 def check_prediction(place: Place, report: Report) -> None:
     """Measure the GPU alone, goldfold with a store and without one, and the engines."""

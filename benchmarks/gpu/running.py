@@ -13,6 +13,8 @@ from pathlib import Path
 from gpu.report import FAIL, NOT_RUN, Line, read_lines
 
 SIDE_BY_SIDE = 5
+LEAST_SECONDS = 5.0
+"""A part that has less than this left is not begun."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def run_parts(
     while waiting or running:
         while waiting and _may_start(waiting[0], running):
             plan = waiting.pop(0)
-            if time.monotonic() > end - 5:
+            if time.monotonic() > end - LEAST_SECONDS:
                 tell([Line(plan.name, "not reached", "-", NOT_RUN)], plan.name)
                 continue
             running.append(start(plan, command, out))

@@ -12,6 +12,8 @@ from goldfold.inference.engine import start_engine
 from goldfold.inference.fold_batchnorm import fold_batchnorms
 from goldfold.inference.predict import predict_maps
 from goldfold.inference.predictor import Predictor
+from goldfold.inference.reader import MapReader
+from goldfold.inference.store import MapWriter
 from goldfold.inference.views import get_views
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
@@ -41,7 +43,7 @@ def test_two_steps_have_the_same_loss_and_gradient(train, place):
 
 
 @pytest.mark.usefixtures("exact")
-def test_validation_and_prediction_see_the_same(train, place, root):
+def test_validation_and_prediction_see_the_same(train, place, root, tmp_path):
     data, device = fold_data(root, MASK), place.device()
     (checkpoint, *_) = list_checkpoints(train("trained", device, epochs=1))
     scores, maps = [], []
@@ -51,25 +53,16 @@ def test_validation_and_prediction_see_the_same(train, place, root):
         scores.append(data.validation.score(model, data.cache, **how).score)
         sample = network_input(np.asarray(data.cache.pixels[:4]), chosen.device)
         network = start_engine(model, chosen, sample, "torch")
-        writer, predictor = Kept(), Predictor([network], chosen, get_views("hflip"))
-        predict_maps(predictor, data.cache, IDS, [(HEIGHT, WIDTH)] * len(IDS), writer)
-        maps.append(np.stack([writer.maps[image_id] for image_id in IDS]))
+        predictor = Predictor([network], chosen, get_views("hflip"))
+        path = tmp_path / f"{len(maps)}.maps"
+        with MapWriter(path, {}) as writer:
+            predict_maps(predictor, data.cache, IDS, [(HEIGHT, WIDTH)] * len(IDS), writer)
+            writer.finish()
+        with MapReader(path) as reader:
+            maps.append(np.stack([reader.read(image_id) for image_id in IDS]))
     assert scores[1] == pytest.approx(scores[0], abs=1e-4)
     assert maps[0].min() < maps[0].max()
     assert share_apart(*maps) <= FEW
-
-
-class Kept:
-    """A store in memory."""
-
-    def __init__(self):
-        self.maps = {}
-
-    def __contains__(self, name):
-        return name in self.maps
-
-    def append(self, name, levels, presence):
-        self.maps[name] = np.array(levels)
 
 
 def smooth_images(count, size):

@@ -171,3 +171,6 @@ class Counted:
 
     def append(self, name, levels, presence):
         self.count += 1
+
+    def append_record(self, name, record):
+        self.count += 1
