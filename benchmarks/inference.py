@@ -6,7 +6,7 @@ All predict the same cached images with the same briefly trained U-Net and the v
 
     plain       float32, NCHW, ttach.SegmentationTTAWrapper around the eager network
     torch       goldfold's default: bf16 where it is native, channels_last, BatchNorms folded
-    compile     the same through torch.compile with frozen weights
+    compile     the same through torch.compile, weights cast once
     openvino    the same through OpenVINO (pip install '.[openvino]')
 
 Images a second and ratios are of the steady state, after the first batch; start-up stands beside.

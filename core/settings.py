@@ -181,7 +181,7 @@ class InferenceSettings(Strict):
     engine: Literal["auto", Engine] = "auto"
     """What runs the networks; `auto` compiles where a measurement says that it pays."""
     batch_size: Annotated[int, Field(ge=1)] = 16
-    """Images in a forward pass."""
+    """Images in a forward pass; where memory does not suffice they pass in halves."""
     allow_missing_folds: bool = False
     """Predict although a fold of a model has no finished training."""
 

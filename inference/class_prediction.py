@@ -20,7 +20,7 @@ from goldfold.training.cache import ImageCache
 from goldfold.training.class_validation import class_probability
 from goldfold.training.device import Device
 from goldfold.training.finite import finite_images
-from goldfold.training.read_ahead import blocks_of, read_ahead
+from goldfold.training.read_ahead import batches_ahead
 
 
 def class_probabilities(
@@ -147,11 +147,8 @@ def predict_classes(
     rows = cache.rows(image_ids)
     probabilities = []
 
-    def read(block: range) -> NDArray[np.uint8]:
-        return cache.images(rows[place] for place in block)
-
     with progress.task("predict", len(rows)) as task:
-        for block, pixels in read_ahead(read, blocks_of(len(rows), batch_size)):
+        for block, pixels in batches_ahead(cache, rows, batch_size):
             ids = image_ids[block.start : block.stop]
             probabilities.append(class_probabilities(predictor, pixels, exclusive, ids))
             task.advance(len(block))

@@ -18,7 +18,7 @@ from goldfold.training.device import Device
 from goldfold.training.level_counts import counts_on, device_histograms
 from goldfold.training.passes import Passes, join_parts
 from goldfold.training.probability import levels_at_size
-from goldfold.training.read_ahead import blocks_of, read_ahead
+from goldfold.training.read_ahead import batches_ahead
 
 IntArray = NDArray[np.int64]
 
@@ -55,11 +55,8 @@ def held_out_histograms(
     rows = cache.rows(image_ids)
     histograms = empty_histograms(len(masks), objects)
 
-    def read(block: range) -> NDArray[np.uint8]:
-        return cache.images(rows[place] for place in block)
-
     with progress.task("held out", len(rows)) as task:
-        for places, pixels in read_ahead(read, blocks_of(len(rows), batch_size)):
+        for places, pixels in batches_ahead(cache, rows, batch_size):
             seen = predictor.probability(pixels, [image_ids[place] for place in places])
             count_levels(histograms, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))

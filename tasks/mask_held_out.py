@@ -93,7 +93,7 @@ def see_mask_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
-    from goldfold.training.read_ahead import blocks_of, read_ahead
+    from goldfold.training.read_ahead import batches_ahead
 
     form, device = run.settings.competition, predictor.device
     true, views = HeldOutMasks(form, held_out), get_views(list(compared.names), form.mirror)
@@ -102,11 +102,8 @@ def see_mask_sets(
     seconds = np.zeros(len(views))
     size = run.settings.inference.batch_size
 
-    def read(block: range) -> NDArray[np.uint8]:
-        return cache.images(rows[block.start : block.stop])
-
     with run.progress.task(compared.title, len(rows)) as task:
-        for places, pixels in read_ahead(read, blocks_of(len(rows), size)):
+        for places, pixels in batches_ahead(cache, rows, size):
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             ids = [true.image_ids[place] for place in places]
             seen, took = timed_views(predictor, views, inputs, look_at_masks, ids)

@@ -48,7 +48,7 @@ def see_row_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
-    from goldfold.training.read_ahead import blocks_of, read_ahead
+    from goldfold.training.read_ahead import batches_ahead
 
     device, ids = predictor.device, list(held_out["image_id"])
     views, rows = get_views(list(compared.names)), cache.rows(ids)
@@ -57,11 +57,8 @@ def see_row_sets(
     look = partial(view_probabilities, exclusive=sums_to_one)
     size = run.settings.inference.batch_size
 
-    def read(block: range) -> NDArray[np.uint8]:
-        return cache.images(rows[block.start : block.stop])
-
     with run.progress.task(compared.title, len(rows)) as task:
-        for block, pixels in read_ahead(read, blocks_of(len(rows), size)):
+        for block, pixels in batches_ahead(cache, rows, size):
             start = block.start
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])

@@ -110,7 +110,7 @@ class HeldOutClassMaps:
         from goldfold.training.finite import checked, refuse_unseen
         from goldfold.training.passes import Passes
         from goldfold.training.ranks import Ranks
-        from goldfold.training.read_ahead import blocks_of, read_ahead
+        from goldfold.training.read_ahead import batches_ahead
         from goldfold.training.validation import HALF, ValidationScore
 
         if not len(self.rows):
@@ -122,14 +122,10 @@ class HeldOutClassMaps:
         unseen = np.zeros(len(self.rows), np.int64)
         passes = passes if passes is not None else Passes()
 
-        def read(block: range) -> NDArray[np.uint8] | None:
-            batch = mine[block.start : block.stop]
-            return cache.images(self.rows[batch]) if len(batch) else None
-
         # As many batches on every rank, as all of them have to ask `check` together.
-        blocks = blocks_of(-(-len(self.rows) // ranks.world), batch_size)
-        for block, shown in read_ahead(read, blocks):
-            if shown is not None:
+        longest = -(-len(self.rows) // ranks.world)
+        for block, shown in batches_ahead(cache, self.rows[mine], batch_size, count=longest):
+            if len(shown):
                 batch = mine[block.start : block.stop].tolist()
                 attempt = partial(_look_softmax, model, shown)
                 probability, finite = checked(
@@ -222,17 +218,14 @@ def see_class_maps(
     """Return the pixels of the most likely classes of held-out images, int64 (N, 3, C)."""
     import numpy as np
 
-    from goldfold.training.read_ahead import blocks_of, read_ahead
+    from goldfold.training.read_ahead import batches_ahead
 
     true, ids = TrueClasses(run.settings.competition, held_out), list(held_out["image_id"])
     rows, size = cache.rows(ids), run.settings.inference.batch_size
     counts = []
 
-    def read(block: range) -> NDArray[np.uint8]:
-        return cache.images(rows[block.start : block.stop])
-
     with run.progress.task("held out", len(rows)) as task:
-        for block, pixels in read_ahead(read, blocks_of(len(rows), size)):
+        for block, pixels in batches_ahead(cache, rows, size):
             part = slice(block.start, block.stop)
             probability, _ = predictor.probability(pixels, ids[part])
             counts.append(count_batch(probability, ids[part], true, run.workers))
@@ -253,7 +246,7 @@ def see_class_map_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
-    from goldfold.training.read_ahead import blocks_of, read_ahead
+    from goldfold.training.read_ahead import batches_ahead
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
     true, views = TrueClasses(form, held_out), get_views(list(compared.names), form.mirror)
@@ -261,11 +254,8 @@ def see_class_map_sets(
     counts = np.zeros((len(compared.sets), len(ids), 3, len(form.classes)), np.int64)
     seconds = np.zeros(len(views))
 
-    def read(block: range) -> NDArray[np.uint8]:
-        return cache.images(rows[block.start : block.stop])
-
     with run.progress.task(compared.title, len(rows)) as task:
-        for block, pixels in read_ahead(read, blocks_of(len(rows), size)):
+        for block, pixels in batches_ahead(cache, rows, size):
             part = slice(block.start, block.stop)
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, _look, ids[part])

@@ -19,7 +19,7 @@ from goldfold.training.device import Device
 from goldfold.training.finite import checked, look, refuse_unseen
 from goldfold.training.passes import Passes
 from goldfold.training.ranks import Ranks
-from goldfold.training.read_ahead import blocks_of, read_ahead
+from goldfold.training.read_ahead import batches_ahead
 from goldfold.training.validation import HALF, ValidationScore
 
 
@@ -147,15 +147,10 @@ def predict_held_out(
     probability = np.zeros((len(rows), outputs), dtype=np.float64)
     unseen = np.zeros(len(rows), dtype=np.int64)
     passes = passes if passes is not None else Passes()
-
-    def read(block: range) -> NDArray[np.uint8] | None:
-        batch = mine[block.start : block.stop]
-        return cache.images(rows[batch]) if len(batch) else None
-
     # As many batches on every rank, as all of them have to ask `check` together.
-    blocks = blocks_of(-(-len(rows) // ranks.world), batch_size)
-    for block, pixels in read_ahead(read, blocks):
-        if pixels is not None:
+    longest = -(-len(rows) // ranks.world)
+    for block, pixels in batches_ahead(cache, rows[mine], batch_size, count=longest):
+        if len(pixels):
             attempt = partial(_look, model, pixels, exclusive)
             seen, finite = checked(
                 attempt, len(pixels), device, retried=retried, passes=passes, say=say

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from goldfold.training.cache import ImageCache
 
 Item = TypeVar("Item")
 Content = TypeVar("Content")
@@ -29,6 +35,26 @@ def read_ahead(
             if number + 1 < len(items):
                 upcoming.append(reader.submit(read, items[number + 1]))
             yield item, content
+
+
+def batches_ahead(
+    cache: ImageCache, rows: NDArray[np.int64], size: int, *, count: int = 0
+) -> Iterator[tuple[range, NDArray[np.uint8]]]:
+    """Yield the places of each batch and its images, uint8 (N, H, W) or (N, H, W, C), read ahead.
+
+    Args:
+        cache: what is read.
+        rows: of the images.
+        size: images of a batch.
+        count: of images, where other processes have more of them: as many batches as that takes,
+            the last ones without images.
+    """
+
+    def read(block: range) -> NDArray[np.uint8]:
+        chosen = rows[block.start : block.stop]
+        return cache.images(chosen) if len(chosen) else np.zeros((0, 0, 0), np.uint8)
+
+    return read_ahead(read, blocks_of(max(len(rows), count), size))
 
 
 def blocks_of(count: int, size: int) -> list[range]:

@@ -33,7 +33,7 @@ from goldfold.training.opencv_threads import one_opencv_thread
 from goldfold.training.passes import Passes
 from goldfold.training.probability import levels_at_size
 from goldfold.training.ranks import Ranks
-from goldfold.training.read_ahead import blocks_of, read_ahead
+from goldfold.training.read_ahead import batches_ahead
 
 HALF = 127  # level > 127 is probability >= 0.5
 JUDGED = judged_at(32)
@@ -139,20 +139,16 @@ def validate(
     unseen = np.zeros(len(images.rows), dtype=np.int64)
     counter = _DeviceCounter if images.objects is None and counts_on(device) else _HostCounter
     how = partial(checked, retried=retried, passes=passes or Passes(), say=say)
-
-    def read(block: range) -> NDArray[np.uint8] | None:
-        batch = mine[block.start : block.stop]
-        return cache.images(images.rows[batch]) if len(batch) else None
-
     # As many batches on every rank, as all of them have to ask `check` together.
-    blocks = blocks_of(-(-len(images.rows) // ranks.world), batch_size)
+    longest = -(-len(images.rows) // ranks.world)
+    batches = batches_ahead(cache, images.rows[mine], batch_size, count=longest)
     with (
         one_opencv_thread(),
         ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool,
     ):
         count = counter(model, images, histograms, device, pool, how)
-        for block, pixels in read_ahead(read, blocks):
-            if pixels is not None:
+        for block, pixels in batches:
+            if len(pixels):
                 batch = mine[block.start : block.stop].tolist()
                 unseen[batch] = ~count.batch(batch, pixels)
             check()
