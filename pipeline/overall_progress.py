@@ -49,7 +49,7 @@ class OverallProgress:
     def _advance(self, fields: dict[str, str]) -> None:
         cost = self._graph.cost
         done = sum(cost[job] * part for job, part in self._parts.items()) / self._whole
-        steps = int(STEPS * done) - self._shown
+        steps = int(STEPS * done + 1e-6) - self._shown  # sums of floats may fall short of 1
         self._shown += max(steps, 0)
         jobs = f"{self._graph.done}/{len(self._graph)}"
         self._task.advance(max(steps, 0), jobs=jobs, **fields)

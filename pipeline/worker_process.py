@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import subprocess
@@ -55,6 +54,7 @@ class WorkerProcess:
                 env=dict(environment),
                 start_new_session=True,
                 encoding="utf-8",
+                errors="replace",
             )
         self._reports = reports
         threading.Thread(target=self._listen, daemon=True).start()
@@ -104,7 +104,7 @@ class WorkerProcess:
     def _write(self, line: str) -> None:
         with suppress(OSError):  # it has ended, which its reader tells
             if self._process.stdin is not None:
-                self._process.stdin.write(line + os.linesep)
+                self._process.stdin.write(line + "\n")
                 self._process.stdin.flush()
 
     def _listen(self) -> None:

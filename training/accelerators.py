@@ -146,7 +146,7 @@ def _nvidia() -> Accelerator:
         lambda index: nvidia_dtypes(capability(index)),
         lambda index: nvidia_best(capability(index)),
         refuse_gpu_without_kernels,
-        ("/proc/driver/nvidia/gpus", "/dev/nvidia0", "/dev/dxg"),
+        ("/proc/driver/nvidia/gpus", "/dev/nvidia0"),
     )
 
 

@@ -103,3 +103,29 @@ def test_in_any_order_every_job_is_done_once_and_after_what_it_needs(seed):
         stages = [place[train(fold, stage)] for stage in (1, 2, 3)]
         assert stages == sorted(stages)
         assert place[predict(fold)] > max(stages[-1], place[ENGINE])
+
+
+def test_one_progress_adds_up_to_the_whole_whatever_the_jobs_cost():
+    from goldfold.pipeline.overall_progress import STEPS, OverallProgress
+
+    class Task:
+        steps = 0
+
+        def advance(self, steps, **fields):
+            self.steps += steps
+            self.fields = fields
+
+    jobs = [train(fold, 1) for fold in range(7)]
+    graph, task = JobGraph(jobs, lambda job: 0.1 + job.fold / 3), Task()
+    overall = OverallProgress(graph, task)
+    for job in everything(graph):
+        overall.report(job, "GPU 0", {"done": 3, "total": 6, "epoch": "2/4"})
+        overall.report(job, "GPU 0", {"done": 0, "total": 5, "epoch": ""})  # another piece of it
+        assert task.fields["GPU 0"] == f"{job.name} 0%"
+    assert STEPS / 2 - 1 <= task.steps <= STEPS / 2
+    for job in jobs[:-1]:
+        graph.finish(job)
+        overall.end(job, "GPU 0")
+    overall.drop(jobs[-1])
+    assert task.steps == STEPS
+    assert task.fields["jobs"] == "6/7"
