@@ -166,7 +166,7 @@ def test_validation_divides_its_batch_where_memory_is_short(
     watch = EachStep(pretend_gpu.ledger)
     model = UNET if kind is masks_to_learn else CLASSIFIER
     stage = {"loss": {"bce": 1, "dice": 0}}
-    result = train(pretend_gpu, tmp_path, kind(cache, mask_texts), model, stage, watch)
+    result = train(pretend_gpu, tmp_path, kind(cache, mask_texts, 2), model, stage, watch)
     assert (result["passes_a_step"], len(result["checkpoints"])) == (2, 1)
 
 
