@@ -99,6 +99,7 @@ def made(request, tmp_path_factory, invoke):
         "folds.count=2",
         "folds.train=[0,1]",
         "inference.batch_size=4",
+        "inference.checkpoints=1",
         "ensemble.bootstrap_samples=100",
         "training.gradient_checkpointing=true",
         "training.augment_on=device",
@@ -134,3 +135,7 @@ def test_the_whole_pipeline_mixes_no_devices(made):
 def test_the_device_did_the_work(made):
     assert made.ledger.launches["convolution"] > 100
     assert made.ledger.launches["_fused_adamw_"] > 4
+    places = [wait.place for wait in made.ledger.waits]
+    places += [copy.place for copy in made.ledger.blocking_copies]
+    for part in ("losses/", "mixing.py", "networks/"):  # of a step, where it must not be held up
+        assert not [place for place in places if place.startswith(f"training/{part}")]
