@@ -17,6 +17,7 @@ from goldfold.inference.store import MapWriter
 from goldfold.inference.views import get_views
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
+from goldfold.training.augmentation.packing import pack_draws
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import list_checkpoints, load_model
 from goldfold.training.device import Device
@@ -77,9 +78,11 @@ def test_images_are_augmented_alike(place, level):
     images = smooth_images(8, 64)
     masks = (images > 150).to(torch.uint8) * 255
     draws = [draw(get_recipe(level), 0, 0, index, size=64) for index in range(8)]
-    here = augment_on_device(images, masks, draws, 64)
+    packed = pack_draws(draws, 64, 64)
+    here = augment_on_device(images, masks, packed)
     device = place.device().device
-    there = augment_on_device(images.to(device), masks.to(device), draws, 64)
+    moved = packed.changed(lambda tensor: tensor.to(device))
+    there = augment_on_device(images.to(device), masks.to(device), moved)
     for first, other in zip(here, there, strict=True):
         assert share_apart(first, other.cpu()) <= FEW
     assert (here[0] != images).any()

@@ -85,6 +85,7 @@ FACTORS = {
     "precision": sorted(names_of(Precision), reverse=True),
     "channels_last": [True, False],
     "gradient_checkpointing": [True, False],
+    "deterministic": [False, True],
     "resumed": [False, True],
 }
 EXEMPT = {
@@ -251,7 +252,13 @@ def settings_of(row):
         **NETWORKS[row["network"]],
         "stages": [before, stage] if before else [stage],
     }
-    machine = ["precision", "channels_last", "gradient_checkpointing", "augment_on"]
+    machine = [
+        "precision",
+        "channels_last",
+        "gradient_checkpointing",
+        "augment_on",
+        "deterministic",
+    ]
     return Settings.model_validate(
         {
             "competition": form_of(row["task"]).model_dump(),
