@@ -127,7 +127,6 @@ def test_a_step_waits_once_and_no_copy_blocks(pretend_gpu, tmp_path, cache, mask
         assert network < step.launched <= bound, step.launches
 
 
-@pytest.mark.xfail(strict=True, reason="the buffers of BatchNorm are copied one by one")
 def test_a_moving_average_is_a_few_launches(pretend_gpu, tmp_path, cache, mask_texts):
     data = masks_to_learn(cache, mask_texts, 2)
     without, averaged = (
@@ -139,7 +138,6 @@ def test_a_moving_average_is_a_few_launches(pretend_gpu, tmp_path, cache, mask_t
         assert 0 < step.launched - without[0].launched <= AVERAGE
 
 
-@pytest.mark.xfail(strict=True, reason="masks: image by image; classes: not on the device at all")
 @pytest.mark.parametrize("classes", [False, True])
 def test_augmentation_on_the_device(pretend_gpu, tmp_path, cache, mask_texts, classes):
     model = CLASSIFIER if classes else UNET
@@ -155,7 +153,6 @@ def test_augmentation_on_the_device(pretend_gpu, tmp_path, cache, mask_texts, cl
     assert 0 < launches["device"] - launches["cpu"] <= AUGMENTATION
 
 
-@pytest.mark.xfail(strict=True, reason="only a training step divides its batch")
 @pytest.mark.parametrize("kind", [masks_to_learn, classes_to_learn])
 def test_validation_divides_its_batch_where_memory_is_short(
     pretend_gpu, tmp_path, cache, mask_texts, kind
@@ -170,7 +167,6 @@ def test_validation_divides_its_batch_where_memory_is_short(
     assert (result["passes_a_step"], len(result["checkpoints"])) == (2, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="only a training step divides its batch")
 def test_prediction_divides_its_batch_where_memory_is_short(pretend_gpu, tmp_path, cache):
     device = pretend_gpu.choose("fp16")
     network = build_network(ModelSettings.model_validate(UNET)).eval()
