@@ -110,7 +110,7 @@ def made(request, tmp_path_factory, invoke):
     done = invoke("init", kind.preset, "--data", data, "--recipe", "quick", "-o", run, *set_words)
     assert done.code == 0, done.err
     with helper.pretend_gpu() as gpu:
-        gpu.fail_once()
+        gpu.fail(2)  # what stays on the device is given up first, then batches are halved
         done = invoke("run", run)
     assert done.code == 0, done.err
     return Made(run, done.out + done.err, gpu.ledger)

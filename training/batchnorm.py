@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,15 +39,32 @@ def reestimate_batchnorm(model: nn.Module, batches: Iterable[torch.Tensor], devi
     for layer in layers:
         layer.train()
         layer.reset_running_stats()
-        layer.momentum = None  # torch then takes the plain mean over the batches
+    hooks = [layer.register_forward_pre_hook(_PlainMean()) for layer in layers]
     try:
         for batch in batches:
             with device.autocast():
                 model(batch)
     finally:
+        for hook in hooks:
+            hook.remove()
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
         model.eval()
+
+
+class _PlainMean:
+    """Makes a BatchNorm take the plain mean over its batches.
+
+    It does so by itself if its momentum is None, but then waits for the device to learn how many
+    batches there were.
+    """
+
+    def __init__(self) -> None:
+        self._batches = 0
+
+    def __call__(self, layer: nn.Module, _: Any) -> None:
+        self._batches += 1
+        layer.momentum = 1.0 / self._batches
 
 
 def _followers(model: nn.Module) -> list[BatchNorm]:

@@ -23,7 +23,7 @@ It is PyTorch's PrivateUse1 device, named `pretend`, whose tensors hold a tensor
 - **Autocast** casts convolutions and products to fp16 or bf16 and some reductions to float32, by
   kernels of its own; `torch.amp.GradScaler` is the real one.
 - **Memory** is unlimited unless `most_images` is set: a convolution of more images then raises
-  torch.OutOfMemoryError. After `fail_once` the next convolution does, whatever its size.
+  torch.OutOfMemoryError. After `fail` the next ones do, whatever their size.
 - **TF32**, where asked for, rounds as `tf32.py` says.
 
 Threads that start while the device is there see it, too. It can be used in a process that other

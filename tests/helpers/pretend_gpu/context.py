@@ -43,9 +43,9 @@ class PretendGpu:
     def most_images(self, count: int | None) -> None:
         STATE.most_images = count
 
-    def fail_once(self) -> None:
-        """Let the next convolution find too little memory."""
-        STATE.failures = 1
+    def fail(self, times: int = 1) -> None:
+        """Let the next convolutions find too little memory."""
+        STATE.failures = times
 
     def choose(self, precision: str = "auto", channels_last: bool = True, **_: Any) -> Device:
         """Return what goldfold computes on, in float32 unless fp16 or bf16 are asked for."""
