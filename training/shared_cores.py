@@ -61,10 +61,11 @@ class SharedCores:
         Args:
             say: takes a line when the number of threads changes.
         """
-        self._most = self._threads = torch.get_num_threads()
-        if self._active or self._most == 1:
+        threads = torch.get_num_threads()
+        if self._active or threads == 1:
             yield
             return
+        self._most = self._threads = threads
         self._say, self._active = say, True
         self._roll_call = self._roll_call or RollCall()
         self._load = self._load or ForeignLoad()
