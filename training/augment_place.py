@@ -20,14 +20,16 @@ def where_to_augment(setting: str, device: Device, recipe: Recipe) -> AugmentPla
     """Return where images are augmented; it follows from the arguments, nothing is measured.
 
     A GPU augments whatever it can: it is many times faster at it than the network is at
-    learning, and the threads are left with a few numbers for each image.
+    learning, and the threads are left with a few numbers for each image. Apple's only does if
+    asked to, as nobody has tried whether it has all operators.
 
     Args:
         setting: `training.augment_on`: auto, cpu or device.
         device: of the training.
         recipe: of the augmentation.
     """
-    wanted = device.is_gpu if setting == "auto" else setting == "device"
+    tried = device.is_gpu and device.device.type != "mps"
+    wanted = tried if setting == "auto" else setting == "device"
     if wanted and (lacking := recipe.only_on_cpu):
         return AugmentPlace(False, f"augmenting on the CPU, as the GPU path has no {lacking}")
     if wanted and setting == "auto":
