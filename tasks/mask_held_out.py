@@ -9,6 +9,7 @@ from goldfold.competitions.images_table import mask_columns, object_cells
 from goldfold.competitions.rle import get_dialect
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.view_sets import timed_views
+from goldfold.training.read_ahead import batches_ahead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +94,6 @@ def see_mask_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
-    from goldfold.training.read_ahead import batches_ahead
 
     form, device = run.settings.competition, predictor.device
     true, views = HeldOutMasks(form, held_out), get_views(list(compared.names), form.mirror)

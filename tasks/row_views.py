@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goldfold.tasks.view_sets import timed_views
+from goldfold.training.read_ahead import batches_ahead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,6 @@ def see_row_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
-    from goldfold.training.read_ahead import batches_ahead
 
     device, ids = predictor.device, list(held_out["image_id"])
     views, rows = get_views(list(compared.names)), cache.rows(ids)

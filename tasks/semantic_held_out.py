@@ -14,6 +14,7 @@ from goldfold.ensemble.class_map_rule import class_scores, most_likely, pixels_o
 from goldfold.errors import InputError
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.view_sets import timed_views
+from goldfold.training.read_ahead import batches_ahead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +111,6 @@ class HeldOutClassMaps:
         from goldfold.training.finite import checked, refuse_unseen
         from goldfold.training.passes import Passes
         from goldfold.training.ranks import Ranks
-        from goldfold.training.read_ahead import batches_ahead
         from goldfold.training.validation import HALF, ValidationScore
 
         if not len(self.rows):
@@ -218,8 +218,6 @@ def see_class_maps(
     """Return the pixels of the most likely classes of held-out images, int64 (N, 3, C)."""
     import numpy as np
 
-    from goldfold.training.read_ahead import batches_ahead
-
     true, ids = TrueClasses(run.settings.competition, held_out), list(held_out["image_id"])
     rows, size = cache.rows(ids), run.settings.inference.batch_size
     counts = []
@@ -246,7 +244,6 @@ def see_class_map_sets(
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
     from goldfold.training.batch import network_input
-    from goldfold.training.read_ahead import batches_ahead
 
     form, device, ids = run.settings.competition, predictor.device, list(held_out["image_id"])
     true, views = TrueClasses(form, held_out), get_views(list(compared.names), form.mirror)
