@@ -40,21 +40,25 @@ class _Kept:
 
     def __init__(self, buffers: list[torch.Tensor]) -> None:
         self._buffers = buffers
-        self._sizes = [buffer.numel() for buffer in buffers]
+        # Views made once: a view costs the host as much as a launch.
+        self._flat = [buffer.view(-1) if buffer.is_contiguous() else None for buffer in buffers]
         self.kept = self.now()
+        self._values = self.kept.clone()
+        parts = self._values.split_with_sizes([buffer.numel() for buffer in buffers])
+        self._parts = [part.view(b.shape) for part, b in zip(parts, buffers, strict=True)]
 
     def keep(self) -> None:
         self.kept = self.now()
 
     def now(self) -> torch.Tensor:
         """Return a flat copy of all."""
-        return torch.cat([buffer.reshape(-1) for buffer in self._buffers])
+        pairs = zip(self._flat, self._buffers, strict=True)
+        return torch.cat([b.reshape(-1) if flat is None else flat for flat, b in pairs])
 
     def put_back(self, values: torch.Tensor) -> None:
         """Set the buffers to flat values."""
-        parts = values.split_with_sizes(self._sizes)
-        shaped = [part.view(b.shape) for part, b in zip(parts, self._buffers, strict=True)]
-        torch._foreach_copy_(self._buffers, shaped)
+        self._values.copy_(values)
+        torch._foreach_copy_(self._buffers, self._parts)
 
 
 def by_dtype(tensors: Iterable[torch.Tensor]) -> list[list[torch.Tensor]]:
