@@ -88,7 +88,8 @@ def expected_time(settings: Settings, images: int) -> ExpectedTime:
         for stage in model.stages:
             size = height_and_width(stage.crop_size or stage.image_size)
             if size not in times:
-                times[size] = _timed(settings, model, stage, machine)
+                with machine.sharing_cores(lambda _: None):  # as its training would
+                    times[size] = _timed(settings, model, stage, machine)
             training, validating = times[size]
             seen = stage.epochs * (images - held_out) * len(model.seeds)
             judged = sum(validations(stage, epoch) for epoch in range(stage.epochs)) * held_out
