@@ -10,6 +10,8 @@ from goldfold.image_size import height_and_width
 from goldfold.own_code import is_reference
 from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.pipeline.training_plan import validations
+from goldfold.tasks.registry import task_of
+from goldfold.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from goldfold.image_size import ImageSize
@@ -78,7 +80,6 @@ def expected_time(settings: Settings, images: int) -> ExpectedTime:
         InputError: a network cannot be built, or the precision is not to be had.
     """
     from goldfold.training.runtime import Machine
-    from goldfold.training.stopping import StopRequest
 
     machine = Machine.choose(settings.training, 0, StopRequest())
     held_out = max(1, images // settings.folds.count)
@@ -88,7 +89,8 @@ def expected_time(settings: Settings, images: int) -> ExpectedTime:
         for stage in model.stages:
             size = height_and_width(stage.crop_size or stage.image_size)
             if size not in times:
-                times[size] = _timed(settings, model, stage, machine)
+                with machine.sharing_cores(lambda _: None):  # as its training would
+                    times[size] = _timed(settings, model, stage, machine)
             training, validating = times[size]
             seen = stage.epochs * (images - held_out) * len(model.seeds)
             judged = sum(validations(stage, epoch) for epoch in range(stage.epochs)) * held_out
@@ -102,8 +104,6 @@ def _timed(
     settings: Settings, model: ModelSettings, stage: StageSettings, machine: Machine
 ) -> tuple[float, float]:
     """Return the seconds of an image, on a GPU with whole batches, as small ones leave it idle."""
-    from goldfold.tasks.registry import task_of
-
     size, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     if machine.device.device.type == "cpu":
         size, count = tried_size(size), min(TRIED_IMAGES, count)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 
 import torch
 
@@ -28,6 +28,9 @@ CHOICES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 CHECK_SECONDS = 2.0
 """Least time between two looks at the machine."""
+
+FIRST_SECONDS = 0.3
+"""How long the load of other programs is measured before a training begins."""
 
 NOTEWORTHY = 0.5
 """Cores by which the load of other programs has to differ, twice in a row, to be acted upon."""
@@ -45,9 +48,11 @@ class SharedCores:
         roll_call: RollCall | None = None,
         load: ForeignLoad | None = None,
         clock: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
     ) -> None:
-        """Take what tells of other processes, and a clock in seconds."""
+        """Take what tells of other processes, a clock in seconds, and what waits for seconds."""
         self._roll_call, self._load, self._clock = roll_call, load, clock
+        self._pause = pause
         self._active = False
         self._most = self._threads = 1
         self._foreign = self._doubted = 0.0
@@ -69,9 +74,12 @@ class SharedCores:
         self._say, self._active = say, True
         self._roll_call = self._roll_call or RollCall()
         self._load = self._load or ForeignLoad()
-        self._foreign = self._doubted = 0.0
         self._roll_call.join()
         try:
+            present = self._roll_call.present()
+            self._load.measure(present)
+            self._pause(FIRST_SECONDS)
+            self._foreign = self._doubted = self._load.measure(present) or 0.0
             self._take_share()
             yield
         finally:

@@ -49,7 +49,9 @@ def others(monkeypatch):
 
 
 def cores_among(others):
-    return SharedCores(roll_call=others, load=others, clock=lambda: others.now)
+    return SharedCores(
+        roll_call=others, load=others, clock=lambda: others.now, pause=lambda _: None
+    )
 
 
 def look(cores, others, seconds=2.5):
@@ -101,6 +103,12 @@ def test_a_load_of_other_programs_counts_once_it_lasts(others):
         others.foreign = 0.0
         assert [look(cores, others) for _ in range(2)] == [2, 4]
     assert said[0] == "threads: 2 of 4, as other programs keep 2.0 cores busy"
+
+
+def test_a_load_that_is_there_before_counts_at_once(others):
+    others.foreign = 2.0
+    with cores_among(others).active(lambda _: None):
+        assert torch.get_num_threads() == 2
 
 
 def test_nothing_is_touched_once_it_is_over(others):
