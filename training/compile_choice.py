@@ -92,7 +92,7 @@ def choose_compilation(
     if setting != "auto":
         return "on" if setting else "off"
     # What a measurement decides may be otherwise the next time.
-    repeatable = getattr(machine.settings, "deterministic", False)
+    repeatable = machine.settings.deterministic
     if machine.device.device.type != "cuda" or repeatable:
         return "off"
     if hindrance := _hindrance(machine):
