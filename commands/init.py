@@ -11,6 +11,8 @@ import typer
 from goldfold.commands.options import Assignments, Overwrite
 
 if TYPE_CHECKING:
+    from goldfold.settings import Settings
+
     pass
 
 _OWN_OPTIONS = {
@@ -135,7 +137,6 @@ def _init_preset(
     from goldfold.commands import show
     from goldfold.commands.init_describe import (
         describe,
-        expected,
         recipe_lines,
         warn_without_images,
     )
@@ -151,7 +152,7 @@ def _init_preset(
     show.out(f"wrote {target}")
     warn_without_images(settings.competition)
     if measure:
-        show.out(f"training: {expected(settings)}")
+        _say_time(settings)
 
 
 def _init_from(
@@ -165,7 +166,6 @@ def _init_from(
     import tomllib
 
     from goldfold.commands import show
-    from goldfold.commands.init_describe import expected
     from goldfold.commands.init_from import settings_of_folder
     from goldfold.competitions.preset import resolve_settings
     from goldfold.pipeline.new_run import write_settings
@@ -180,7 +180,15 @@ def _init_from(
         show.out(f"open: {line}")
     show.out(f"wrote {target}")
     if measure:
-        show.out(f"training: {expected(settings)}")
+        _say_time(settings)
+
+
+def _say_time(settings: Settings) -> None:
+    from goldfold.commands import show
+    from goldfold.commands.init_describe import expected
+
+    show.terminal_progress().say("measuring how long training takes (--no-measure leaves this out)")
+    show.out(f"training: {expected(settings)}")
 
 
 def _refuse_own_options(assignments: list[str]) -> None:

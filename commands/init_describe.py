@@ -38,7 +38,7 @@ def warn_without_images(competition: CompetitionSettings) -> None:
 def expected(settings: Settings) -> str:
     """Return about how long training takes on this machine."""
     from goldfold.competitions.data_folder import find_images
-    from goldfold.pipeline.expected_time import expected_line
+    from goldfold.pipeline.time_process import expected_line
 
     images = find_images(settings.competition.data, settings.competition.images.train)
     return expected_line(settings, len(images))

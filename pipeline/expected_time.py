@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goldfold.errors import GoldfoldError
 from goldfold.image_size import height_and_width
-from goldfold.own_code import is_reference
 from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.pipeline.training_plan import validations
 from goldfold.tasks.registry import task_of
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 TRIED_IMAGES = 4
 TRIED_SIDE = 128
 """On a processor a few small images are timed, so that this takes seconds for any recipe."""
-
-TELLS_EXACTLY = "`goldfold train plan` measures it with the images at hand"
 
 
 @dataclass(frozen=True)
@@ -48,23 +44,6 @@ class ExpectedTime:
         if self.folds > 1:
             each += f", {duration(self.seconds * self.folds)} for {self.folds} folds"
         return f"{each}, {self.images:,} images seen in each; measured on {self.device}"
-
-
-def expected_line(settings: Settings, images: int) -> str:
-    """Return about how long training takes here, or how that is found out.
-
-    Args:
-        settings: of the new run.
-        images: of the training set.
-    """
-    own = any(is_reference(model.architecture) for model in settings.models)
-    own = own or any(stage.loss.own for model in settings.models for stage in model.stages)
-    if own or not images:
-        return TELLS_EXACTLY
-    try:
-        return f"{expected_time(settings, images).in_words}; {TELLS_EXACTLY}"
-    except (GoldfoldError, RuntimeError):  # a network or precision that is not to be had here
-        return TELLS_EXACTLY
 
 
 def expected_time(settings: Settings, images: int) -> ExpectedTime:
