@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ PLANS = (
 )
 SMALL_ON_CPU = 16
 """Phantoms to train on where there is no GPU."""
+LONGER_ON_CPU = 4
+"""The limits are for a machine with a GPU; without one they are so many times as long."""
 
 
 def run_part(name: str, place: Place, out: Path) -> None:
@@ -166,7 +168,12 @@ def main() -> None:
     command = [str(Path(__file__).resolve()), str(options.out), "--folder", str(options.folder)]
     command += ["--small"] * options.small + ["--rehearse"] * options.rehearse
     command += ["--bundle", str(bundle)] if bundle else []
-    plans = [plan for plan in PLANS if not options.only or plan.name in options.only]
+    longer = 1 if cuda else LONGER_ON_CPU
+    plans = [
+        replace(plan, seconds=plan.seconds * longer)
+        for plan in PLANS
+        if not options.only or plan.name in options.only
+    ]
     left = options.seconds - (time.monotonic() - began)
     run_parts(plans, command, options.out, seconds=left, tell=record.tell)
     failed = [line.name for line in record.lines if line.verdict == FAIL]
