@@ -134,7 +134,8 @@ def check_tgs(place: Place, report: Report) -> None:
         told = done if code == OUT_OF_TIME else f"{done}; {text[-800:]}"
         report.judge("TGS", told, f"all in {TGS_SECONDS} s", False)
         return
-    report.judge("TGS, five folds", done, f"<= {TGS_SECONDS} s", seconds <= TGS_SECONDS)
+    in_time = seconds <= TGS_SECONDS or place.rehearsal
+    report.judge("TGS, five folds", done, f"<= {TGS_SECONDS} s", in_time)
     report.note("TGS, honest score", re.findall(r"^honest.*$", text, re.MULTILINE)[-1])
     trained = sum(float(table["seconds"].sum()) for table in tables)
     validated = sum(float(table["validation_seconds"].sum()) for table in tables)
