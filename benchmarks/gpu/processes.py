@@ -92,7 +92,7 @@ def check_gpus(place: Place, report: Report) -> None:
         report.not_run("all GPUs", f"{count} GPUs, needs two")
         return
     # Long enough that the second fold begins before the first is over.
-    run = small_run(place, "gpus", epochs=2 if place.rehearsal else 60)
+    run = small_run(place, "gpus", epochs=2 if place.rehearsal else 20)
     command = [sys.executable, "-m", "goldfold", "run", str(run)]
     command += ["--devices", "cpu,cpu"] if place.rehearsal else []
     before, log = _memory_used(), run / "said.txt"
