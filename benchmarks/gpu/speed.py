@@ -57,7 +57,7 @@ def _speed(
     report.note(f"{label}, the GPU alone", f"{alone:.0f} images/s")
     report.judge(f"{label}, peak memory", f"{peak_gib():.2f} GiB", "< 12 GiB", peak_gib() < 12.0)
     default = 0.0
-    # A GPU of 16 GB takes four times as long for an image, and compiling leaves little time.
+    # A GPU of 16 GB is slower by an estimated four times, and compiling leaves little time.
     data = fold_data(place, size, 256 if place.small and place.cuda else None)
     variants: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "default": ({}, {}),

@@ -114,7 +114,7 @@ def check_tgs(place: Place, report: Report) -> None:
     first, second = 5, 10
     if not place.cuda:
         first, second = 1, 2
-    elif place.small:  # a T4 would need five minutes for all
+    elif place.small:  # by estimate a T4 would not do all in time
         first, second = 3, 6
     text = TGS.format(
         data=place.bundle / COMPETITION,
