@@ -43,10 +43,7 @@ def child(words: Sequence[str]) -> NoReturn:
     def take(step: Step, *args: Any, **named: Any) -> Any:
         times.append(time.time())
         real(step, *args, **named)
-        if step.device.device.type == "cuda":
-            import torch
-
-            torch.cuda.synchronize()
+        step.device.wait()
         times.append(time.time())
         print(json.dumps(times), flush=True)
         os._exit(0)

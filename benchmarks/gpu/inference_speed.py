@@ -8,7 +8,7 @@ import time
 import numpy as np
 import torch
 from gpu.report import Place, Report
-from gpu.setting import peak_gib, per_second, phantoms, reset_peak, trained_unet
+from gpu.setting import peak_gib, per_second, phantoms, reset_peak, synchronise, trained_unet
 from numpy.typing import NDArray
 
 from goldfold.inference.engine import start_engine
@@ -90,6 +90,7 @@ def check_prediction(place: Place, report: Report) -> None:
             compiled(sample)
 
     forward_compiled()
+    synchronise()
     started = time.perf_counter() - began
     speed = per_second(forward_compiled, batch, warm, timed)
     report.note("prediction, compiled forward", f"{speed:.0f} images/s, started in {started:.0f} s")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from gpu.inference_speed import NullWriter
 from gpu.report import Place, Report
-from gpu.setting import Lines, fold_data, model_settings, stage_settings, train
+from gpu.setting import Lines, fold_data, model_settings, new_training, stage_settings, train
 
 from goldfold.inference.engine import start_engine
 from goldfold.inference.predict import predict_maps
@@ -55,12 +54,13 @@ def _training(place: Place, report: Report) -> None:
     data = fold_data(place, place.size, place.batch)
     # One step per epoch, so that the first epoch's loss is that of the first step.
     stage = stage_settings(place.size, place.batch, 6, augmentation="none")
-    folder = place.folder / "memory"
     lines = Lines()
 
     def loss() -> float:
-        shutil.rmtree(folder, ignore_errors=True)
-        return float(train(place, folder, data, stage, progress=lines)["loss"].iloc[0])
+        folder = new_training(place, "memory")
+        # Trying to compile would take memory of its own, and say that there is none.
+        history = train(place, folder, data, stage, progress=lines, compile=False)
+        return float(history["loss"].iloc[0])
 
     peak, whole = _reserved(loss)
     assert isinstance(whole, float)

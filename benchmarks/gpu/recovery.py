@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
 from gpu.report import Place, Report
-from gpu.setting import Lines, fold_data, model_settings, stage_settings, train
+from gpu.setting import Lines, fold_data, model_settings, new_training, stage_settings, train
 from safetensors.torch import load_file
 
 from goldfold.training.assembly import build_network
@@ -33,8 +32,7 @@ def check_fp16(place: Place, report: Report) -> None:
     data = fold_data(place, place.small_size)
     losses = {}
     for name in ("auto", "fp16"):
-        folder = place.folder / f"fp16-{name}"
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = new_training(place, f"fp16-{name}")
         stage = stage_settings(place.small_size, 16, 4, accumulation=2)
         history = train(place, folder, data, stage, encoder="resnet18", precision=name)
         losses[name] = float(history["loss"].iloc[-1])
@@ -58,8 +56,7 @@ def _scale_after_resume(place: Place, report: Report) -> None:
     stage = stage_settings(place.small_size, 16, 3, augmentation="none")
     scales = []
     for name, stop_at in (("unbroken", None), ("resumed", 6)):
-        folder = place.folder / f"fp16-{name}"
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = new_training(place, f"fp16-{name}")
         how: dict[str, Any] = {"encoder": "resnet18", "precision": "fp16", "state_seconds": 0.0}
         if stop_at is not None:
             with suppress(KeyboardInterrupt):
@@ -122,8 +119,7 @@ def check_resume(place: Place, report: Report) -> None:
     for repeatably in (False, True) if place.cuda else (True,):
         weights, scores = {}, {}
         for name in ("A", "B", "C"):
-            folder = place.folder / f"resume-{name}"
-            shutil.rmtree(folder, ignore_errors=True)
+            folder = new_training(place, f"resume-{name}")
             how: dict[str, Any] = {
                 "encoder": "resnet18",
                 "state_seconds": 0.0,
@@ -161,8 +157,7 @@ def check_reload(place: Place, report: Report) -> None:
         size, batch, epochs, ema=0.9, swa_from=0.5, validate_from=epochs, keep_checkpoints=3
     )
     for precision, checkpointing in (("auto", False), ("auto", True), ("fp16", True)):
-        folder = place.folder / f"reload-{precision}-{checkpointing}"
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = new_training(place, f"reload-{precision}-{checkpointing}")
         history = train(
             place,
             folder,

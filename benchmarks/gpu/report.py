@@ -75,14 +75,26 @@ class Place:
 
 @dataclass
 class Report:
-    """The lines of a part, written to JSON after each so that a killed part still tells its own."""
+    """The lines of a part, written to JSON after each so that a killed part still tells its own.
+
+    Attributes:
+        path: of the JSON file.
+        judges: whether limits count; those of speed mean nothing where a CPU stands in for a GPU.
+        lines: so far.
+    """
 
     path: Path
+    judges: bool = True
     lines: list[Line] = field(default_factory=list)
 
     def judge(self, name: str, value: str, limit: str, ok: bool) -> None:
         """Add a value with its verdict."""
-        self._add(Line(name, value, limit, OK if ok else FAIL))
+        verdict = OK if ok else FAIL
+        self._add(Line(name, value, limit, verdict if self.judges else NOTE))
+
+    def fail(self, name: str, value: str) -> None:
+        """Add an exception."""
+        self._add(Line(name, value, "no exception", FAIL))
 
     def note(self, name: str, value: str) -> None:
         """Add a value that has no limit."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +47,20 @@ class Running:
         if now < min(self.began + self.plan.seconds, end):
             return False
         self.cut = "the time for all parts was over" if now >= end else "its time limit"
-        self.process.terminate()  # goldfold then ends what it has started
-        try:
-            self.process.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.end()
         return True
+
+    def end(self) -> None:
+        """End it with all that it has started: the next part may measure time."""
+        self._send(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=3)
+        self._send(signal.SIGKILL)
+        self.process.wait()
+
+    def _send(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def lines(self, out: Path) -> list[Line]:
         """Return what it reported, and a line if it was cut short."""
@@ -72,6 +81,7 @@ def start(plan: Plan, command: Sequence[str], out: Path) -> Running:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
         )
     return Running(plan, process, time.monotonic())
 
@@ -94,7 +104,24 @@ def run_parts(
         tell: takes the lines of a part that ended, and its name with its seconds.
     """
     end = time.monotonic() + seconds
-    waiting, running = list(plans), []
+    waiting: list[Plan] = list(plans)
+    running: list[Running] = []
+    try:
+        _run_all(waiting, running, command, out, end=end, tell=tell)
+    finally:
+        for part in running:
+            part.end()
+
+
+def _run_all(
+    waiting: list[Plan],
+    running: list[Running],
+    command: Sequence[str],
+    out: Path,
+    *,
+    end: float,
+    tell: Callable[[list[Line], str], None],
+) -> None:
     while waiting or running:
         while waiting and _may_start(waiting[0], running):
             plan = waiting.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -139,6 +140,16 @@ def stage_settings(size: int, batch: int, epochs: int, **changed: Any) -> StageS
             **changed,
         }
     )
+
+
+def new_training(place: Place, name: str) -> Path:
+    """Return the folder of a training that is not begun, as deep as goldfold has its own.
+
+    What is found out about compiling is written three folders above.
+    """
+    model = place.folder / "trainings" / name
+    shutil.rmtree(model, ignore_errors=True)
+    return model / "seed-0" / "fold-0" / "stage-1"
 
 
 def train(

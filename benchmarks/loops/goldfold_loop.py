@@ -17,7 +17,7 @@ from loops.images import DIALECT, Pngs
 
 from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
 from goldfold.training.cache import ImageCache
-from goldfold.training.device import choose_device
+from goldfold.training.device import Device, choose_device
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
 from goldfold.training.networks import build_model
 from goldfold.training.runtime import Machine
@@ -30,11 +30,12 @@ RECIPE = "siim-1st-place"
 class Watch:
     """A Progress that notes when steps end, and a clock of the GPU's work in them."""
 
-    def __init__(self, device: torch.device, say: Callable[[str], None]) -> None:
-        """Take the device, and where lines go."""
+    def __init__(self, device: Device, steps: int, say: Callable[[str], None]) -> None:
+        """Take the device, the steps of an epoch, and where lines go."""
         self.steps: list[float] = []
+        self._device, self._an_epoch = device, steps
         self.say = self.warn = lambda text: say(f"goldfold: {text}")
-        self.clock = GpuClock(device)
+        self.clock = GpuClock(device.device)
 
     def task(self, description: str, total: int) -> Watch:
         """Return itself as the task."""
@@ -48,7 +49,9 @@ class Watch:
         """Do nothing."""
 
     def advance(self, steps: int = 1, **fields: object) -> None:
-        """Note that a step is over."""
+        """Note that a step is over; after an epoch's last the GPU really is, too."""
+        if (len(self.steps) + steps) % self._an_epoch == 0:
+            self._device.wait()
         self.steps += [time.perf_counter()] * steps
 
 
@@ -64,7 +67,7 @@ def train_goldfold(
     """Train with goldfold's loop and return the curve."""
     data = fold_of(cache, pngs)
     machine = Machine(choose_device(), options.workers, TrainingSettings())
-    watch = Watch(machine.device.device, say)
+    watch = Watch(machine.device, steps_of(pngs, options), say)
     real = Step.take
 
     def timed(step: Step, *words: Any, **named: Any) -> Any:
@@ -96,9 +99,15 @@ def fold_of(cache: ImageCache, pngs: Pngs) -> FoldData:
     return FoldData(cache, inside, cache.non_empty[inside], validation, "dice")
 
 
+def steps_of(pngs: Pngs, options: argparse.Namespace) -> int:
+    """Return the steps of an epoch."""
+    steps: int = -(-pngs.train // options.batch)
+    return steps
+
+
 def _curve(folder: Path, watch: Watch, pngs: Pngs, options: argparse.Namespace) -> Curve:
     history = pd.read_csv(folder / "history.csv")
-    steps = -(-pngs.train // options.batch)
+    steps = steps_of(pngs, options)
     if len(watch.steps) != steps * options.epochs:
         sys.exit(f"error: counted {len(watch.steps)} steps, expected {steps * options.epochs}.")
     return Curve(

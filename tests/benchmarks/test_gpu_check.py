@@ -1,5 +1,6 @@
 """The parts of the GPU check that need no GPU: its archive of data, and how parts are run."""
 
+import fcntl
 import json
 import sys
 from pathlib import Path
@@ -96,6 +97,26 @@ def test_parts_that_are_timed_have_the_machine_to_themselves(gpu, tmp_path):
 def test_a_part_beyond_its_limit_fails_and_stops_no_other(gpu, tmp_path):
     verdicts, _ = run(gpu, tmp_path, [("a", True, 99, 0.5), ("b", True, 0, 60)], 60)
     assert verdicts == {"a": "FAIL", "b": "ok"}
+
+
+STARTS_ANOTHER = """
+import subprocess, sys, time
+holds = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)"
+holds += "; open(sys.argv[1] + '.held', 'w'); time.sleep(99)"
+subprocess.run([sys.executable, "-c", holds, sys.argv[1]])
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_part_beyond_its_limit_ends_with_all_that_it_has_started(gpu, tmp_path):
+    running, script, lock = gpu("running"), tmp_path / "part.py", tmp_path / "lock"
+    script.write_text(STARTS_ANOTHER)
+    part = running.start(running.Plan("a", "m", "f", 60, True), [str(script), str(lock)], tmp_path)
+    while not (tmp_path / "lock.held").exists():
+        assert part.process.poll() is None
+    part.end()
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # waits for the end of who holds it
 
 
 def test_what_the_deadline_leaves_out_is_told(gpu, tmp_path, monkeypatch):

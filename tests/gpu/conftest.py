@@ -72,7 +72,9 @@ def train(root, tmp_path):
             }
         )  # fmt: skip
         network = ModelSettings.model_validate({**TINY, **(model or {}), "stages": [settings]})
-        how = TrainingSettings.model_validate({"augment_on": "cpu", **(training or {})})
+        how = TrainingSettings.model_validate(
+            {"augment_on": "cpu", "compile": False, **(training or {})}
+        )
         always = {"state_seconds": 0.0, "mid_epoch_seconds": 0.0}
         machine = Machine(device, 1, how, **always)
         data = fold_data(root, shown, settings)

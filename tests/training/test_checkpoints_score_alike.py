@@ -39,6 +39,9 @@ from goldfold.vocabulary import (
     names_of,
 )
 
+# The first test trains all rows, which takes minutes where others use the processor as well.
+pytestmark = pytest.mark.timeout(1200)
+
 HELPERS = Path(__file__).parents[1] / "helpers"
 ROWS = rows()
 COLUMNS = {"raw": "score", "ema": "ema_score", "swa": "swa_score"}
