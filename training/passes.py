@@ -101,6 +101,11 @@ class Passes:
         )
 
 
+def join_lists(parts: list[list[Part]]) -> list[Part]:
+    """Return the lists of a batch's parts as one."""
+    return [item for part in parts for item in part]
+
+
 def join_parts(parts: list[Any], dim: int = 0) -> Any:
     """Return the results of a batch's parts as the result of the batch.
 

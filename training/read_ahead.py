@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
+
+    from goldfold.training.batch import Pixels
     from goldfold.training.cache import ImageCache
 
 Item = TypeVar("Item")
@@ -38,8 +41,8 @@ def read_ahead(
 
 
 def batches_ahead(
-    cache: ImageCache, rows: NDArray[np.int64], size: int, *, count: int = 0
-) -> Iterator[tuple[range, NDArray[np.uint8]]]:
+    cache: ImageCache, rows: NDArray[np.int64], size: int, *, count: int = 0, pin: bool = False
+) -> Iterator[tuple[range, Pixels]]:
     """Yield the places of each batch and its images, uint8 (N, H, W) or (N, H, W, C), read ahead.
 
     Args:
@@ -48,13 +51,23 @@ def batches_ahead(
         size: images of a batch.
         count: of images, where other processes have more of them: as many batches as that takes,
             the last ones without images.
+        pin: put the images into pinned memory, for a GPU.
     """
 
-    def read(block: range) -> NDArray[np.uint8]:
+    def read(block: range) -> Pixels:
         chosen = rows[block.start : block.stop]
-        return cache.images(chosen) if len(chosen) else np.zeros((0, 0, 0), np.uint8)
+        if not len(chosen):
+            return np.zeros((0, 0, 0), np.uint8)
+        return pinned(cache.images(chosen)) if pin else cache.images(chosen)
 
     return read_ahead(read, blocks_of(max(len(rows), count), size))
+
+
+def pinned(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Return images in memory that a GPU reads by itself, while this process continues."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(pixels)).pin_memory()
 
 
 def blocks_of(count: int, size: int) -> list[range]:

@@ -207,7 +207,7 @@ def test_a_search_for_the_rate_continues_where_memory_is_short(
             "learning_rate": 1e-3,
             "loss": {"bce": 1, "dice": 0},
             "sampling": {"schedule": "natural"},
-        }  # fmt: skip
+        }
     )
     settings = ModelSettings.model_validate({**model, "stages": [stage]})
     training = TrainingSettings(augment_on="device", precision="bf16")
