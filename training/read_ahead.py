@@ -1,8 +1,9 @@
-"""Read the next batch while the present one is used."""
+"""Make the next batches in threads while the present one is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,33 @@ Item = TypeVar("Item")
 Content = TypeVar("Content")
 
 
+def made_ahead(
+    pool: ThreadPoolExecutor,
+    make: Callable[[Item], Content],
+    items: Iterable[Item],
+    depth: int,
+) -> Iterator[Content]:
+    """Yield what is made of each item, in order, while threads make the next ones.
+
+    Args:
+        pool: the threads.
+        make: called in them; what it raises is raised where its result would be yielded.
+        items: what to make something of.
+        depth: how many are in work at most, so that memory stays bounded.
+    """
+    waiting: deque[Future[Content]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(make, item))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
 def read_ahead(
     read: Callable[[Item], Content], items: Sequence[Item]
 ) -> Iterator[tuple[Item, Content]]:
@@ -32,12 +60,9 @@ def read_ahead(
         items: what to read.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
-        upcoming: list[Future[Content]] = [reader.submit(read, item) for item in items[:1]]
-        for number, item in enumerate(items):
-            content = upcoming.pop().result()
-            if number + 1 < len(items):
-                upcoming.append(reader.submit(read, items[number + 1]))
-            yield item, content
+        contents = made_ahead(reader, read, items, depth=2)
+        for item in items:
+            yield item, next(contents)
 
 
 def batches_ahead(
