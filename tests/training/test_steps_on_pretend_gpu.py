@@ -14,6 +14,7 @@ from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
 from goldfold.inference.views import get_views
 from goldfold.pipeline import rate_search
+from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
 from goldfold.training import stage_validation
 from goldfold.training.assembly import build_network
@@ -229,6 +230,20 @@ def test_a_search_for_the_rate_continues_where_memory_is_short(
     assert np.isfinite(losses).all()
     assert not seen.blocking_copies
     assert len(seen.waits) <= 1, seen.waits
+
+
+def test_a_plan_is_measured_where_memory_is_short(pretend_gpu):
+    pretend_gpu.most_images = 2
+    stage = StageSettings.model_validate({"epochs": 1, "image_size": 32, "batch_size": BATCH})
+    settings = ModelSettings.model_validate({**UNET, "stages": [stage]})
+    machine = Machine(pretend_gpu.choose("bf16"), 1, TrainingSettings(precision="bf16"))
+    task = SimpleNamespace(
+        form=SimpleNamespace(outputs=1),
+        classes_per_pixel=0,
+        target_shape=lambda count, size: (count, 1, *size),
+    )
+    how = {"count": BATCH, "size": (32, 32), "steps": 1}
+    assert min(seconds_an_image(settings, stage, machine, task, **how)) > 0
 
 
 def test_prediction_divides_its_batch_where_memory_is_short(pretend_gpu, tmp_path, cache):
