@@ -15,17 +15,18 @@ from goldfold.inference.predictor import Predictor
 from goldfold.inference.retry import finite_or_retried
 from goldfold.inference.views import View
 from goldfold.progress import SILENT, Progress
-from goldfold.training.batch import network_input
+from goldfold.training.batch import Pixels, network_input
 from goldfold.training.cache import ImageCache
 from goldfold.training.class_validation import class_probability
 from goldfold.training.device import Device
 from goldfold.training.finite import finite_images
+from goldfold.training.host_copy import to_host
 from goldfold.training.read_ahead import batches_ahead
 
 
 def class_probabilities(
     predictor: Predictor,
-    pixels: NDArray[np.uint8],
+    pixels: Pixels,
     exclusive: bool,
     image_ids: Sequence[str] = (),
 ) -> NDArray[np.float32]:
@@ -46,9 +47,9 @@ def class_probabilities(
 
 @torch.inference_mode()
 def begin_class_batch(
-    predictor: Predictor, pixels: NDArray[np.uint8], exclusive: bool, image_ids: Sequence[str]
+    predictor: Predictor, pixels: Pixels, exclusive: bool, image_ids: Sequence[str]
 ) -> Callable[[], torch.Tensor]:
-    """Start a batch and return a call that waits for its merged probabilities (N, C)."""
+    """Start a batch and return a call that waits for its merged probabilities, (N, C) here."""
 
     def attempt(
         networks: Sequence[Network], device: Device, part: slice
@@ -62,7 +63,7 @@ def begin_class_batch(
                 merger.add(probability)
                 flags.append(of_view)
             finite.append(torch.stack(flags).all(dim=0))
-        return merger.result(), torch.stack(finite)
+        return to_host(merger.result()), torch.stack(finite)
 
     return finite_or_retried(attempt, predictor, len(pixels), image_ids)
 
@@ -78,14 +79,14 @@ def class_forward(
         exclusive: exactly one class per image.
     """
 
-    def begin(pixels: NDArray[np.uint8], ids: Sequence[str]) -> Callable[[], torch.Tensor]:
+    def begin(pixels: Pixels, ids: Sequence[str]) -> Callable[[], torch.Tensor]:
         return begin_class_batch(predictor, pixels, exclusive, ids)
 
     def rows(block: range, merged: torch.Tensor) -> Iterator[Array]:
         for place, row in zip(block, merged_probabilities(merged, exclusive), strict=True):
             yield image_ids[place], row, None
 
-    return Forward(begin, rows)
+    return Forward(begin, rows, predictor.device.pins_memory)
 
 
 @torch.inference_mode()
@@ -148,7 +149,8 @@ def predict_classes(
     probabilities = []
 
     with progress.task("predict", len(rows)) as task:
-        for block, pixels in batches_ahead(cache, rows, batch_size):
+        pin = predictor.device.pins_memory
+        for block, pixels in batches_ahead(cache, rows, batch_size, pin=pin):
             ids = image_ids[block.start : block.stop]
             probabilities.append(class_probabilities(predictor, pixels, exclusive, ids))
             task.advance(len(block))

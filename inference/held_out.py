@@ -13,8 +13,10 @@ from goldfold.competitions.objects import read_objects
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.inference.predictor import Predictor, Seen
 from goldfold.progress import SILENT, Progress
+from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
+from goldfold.training.host_copy import to_host
 from goldfold.training.level_counts import counts_on, device_histograms
 from goldfold.training.passes import Passes, join_parts
 from goldfold.training.probability import levels_at_size
@@ -56,9 +58,18 @@ def held_out_histograms(
     histograms = empty_histograms(len(masks), objects)
 
     with progress.task("held out", len(rows)) as task:
-        for places, pixels in batches_ahead(cache, rows, batch_size):
-            seen = predictor.probability(pixels, [image_ids[place] for place in places])
-            count_levels(histograms, places, seen, sizes, masks, dialect, objects)
+        batches = batches_ahead(cache, rows, batch_size, pin=predictor.device.pins_memory)
+        for places, pixels in batches:
+            ids = [image_ids[place] for place in places]
+            if objects is None and counts_on(predictor.device):
+                true = _true_masks(places, sizes, masks, dialect)
+                chosen = [sizes[place] for place in places]
+                wanted = _masks_of(places, sizes, masks)
+                counts = _counted_on_device(predictor, pixels, ids, chosen, true)
+                histograms[wanted.start : wanted.stop] = counts
+            else:
+                seen = predictor.probability(pixels, ids)
+                count_levels(histograms, places, seen, sizes, masks, dialect, objects)
             task.advance(len(places))
     return histograms
 
@@ -89,26 +100,65 @@ def count_levels(
         dialect: of the masks.
         objects: of all, as in `held_out_histograms`.
     """
-    classes = len(masks) // len(sizes)
-    wanted = range(places.start * classes, places.stop * classes)
-    true = [
-        decode(masks[place], *sizes[place // classes], dialect) if masks[place] else None
-        for place in wanted
-    ]
+    wanted, true = _masks_of(places, sizes, masks), _true_masks(places, sizes, masks, dialect)
     chosen = [sizes[place] for place in places]
     device = Device(seen[0].device, None, str(seen[0].device))
     if objects is None and counts_on(device):
 
         def count(part: slice) -> torch.Tensor:
-            of_part = true[part.start * classes : part.stop * classes]
-            return device_histograms(seen[0][part], chosen[part], of_part)
+            return _count_part(seen[0][part], part, chosen, true)
 
         counts = join_parts(Passes().in_halves(len(places), count, device))
         histograms[wanted.start : wanted.stop] = counts.cpu().numpy()
         return
-    maps = levels_at_size(seen[0], chosen)
+    classes, maps = len(masks) // len(sizes), levels_at_size(seen[0], chosen)
     for place, mask, levels in zip(wanted, true, maps, strict=True):
         height, width = sizes[place // classes]
         cell = None if objects is None else objects[place]
         lesions = None if cell is None else read_objects(cell, height, width, dialect)
         histograms[place] = level_histograms(levels, mask, lesions)
+
+
+def _counted_on_device(
+    predictor: Predictor,
+    pixels: Pixels,
+    image_ids: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    true: Sequence[NDArray[np.uint8] | None],
+) -> IntArray:
+    """Return the histograms of a batch, (N C, 2, 256); the device is waited for once."""
+
+    def count(seen: Seen, part: slice) -> torch.Tensor:
+        return to_host(_count_part(seen[0], part, sizes, true))
+
+    counts: IntArray = predictor.begin_then(pixels, image_ids, count)().numpy()
+    return counts
+
+
+def _count_part(
+    probability: torch.Tensor,
+    part: slice,
+    sizes: Sequence[tuple[int, int]],
+    true: Sequence[NDArray[np.uint8] | None],
+) -> torch.Tensor:
+    """Return the histograms of a part of a batch, of which sizes and masks are, on the device."""
+    classes = len(true) // len(sizes)
+    masks = true[part.start * classes : part.stop * classes]
+    return device_histograms(probability, sizes[part], masks)
+
+
+def _masks_of(places: range, sizes: Sequence[tuple[int, int]], masks: Sequence[str]) -> range:
+    """Return the places of the masks of a batch's images."""
+    classes = len(masks) // len(sizes)
+    return range(places.start * classes, places.stop * classes)
+
+
+def _true_masks(
+    places: range, sizes: Sequence[tuple[int, int]], masks: Sequence[str], dialect: Dialect
+) -> list[NDArray[np.uint8] | None]:
+    """Return the masks of a batch's images, None for an empty one."""
+    classes = len(masks) // len(sizes)
+    return [
+        decode(masks[place], *sizes[place // classes], dialect) if masks[place] else None
+        for place in _masks_of(places, sizes, masks)
+    ]

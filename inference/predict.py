@@ -8,17 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from goldfold.errors import InputError
-from goldfold.inference.predictor import Predictor, Seen
+from goldfold.inference.maps import SeenMaps, maps_of
+from goldfold.inference.predictor import Predictor
 from goldfold.inference.record import Stored, checked_record
 from goldfold.inference.store import MapWriter, map_name
 from goldfold.progress import SILENT, Progress
+from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
-from goldfold.training.probability import levels_at_size
-from goldfold.training.read_ahead import blocks_of, read_ahead
+from goldfold.training.read_ahead import blocks_of, pinned, read_ahead
 
 Prediction = TypeVar("Prediction")
 
@@ -79,7 +77,7 @@ def map_forward(
     image_ids: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     classes: Sequence[str] = ("",),
-) -> Forward[Seen]:
+) -> Forward[SeenMaps]:
     """Return how maps of images are predicted and stored, as 8-bit levels at the original size.
 
     Args:
@@ -97,15 +95,12 @@ def map_forward(
             f"for {len(image_ids)} images."
         )
 
-    def maps_of(block: range, seen: Seen) -> Iterator[Array]:
-        probability, presence = seen
-        presences = [None] * len(block) if presence is None else presence.tolist()
-        maps = levels_at_size(probability, [sizes[place] for place in block])
-        for place, told in zip(block, presences, strict=True):
+    def arrays(block: range, seen: SeenMaps) -> Iterator[Array]:
+        for place, told in zip(block, seen.presence, strict=True):
             for name in classes:
-                yield map_name(image_ids[place], name), next(maps), told
+                yield map_name(image_ids[place], name), next(seen.maps), told
 
-    return Forward(predictor.begin, maps_of)
+    return Forward(maps_of(predictor, image_ids, sizes), arrays, predictor.device.pins_memory)
 
 
 Array = tuple[str, Stored, float | None]
@@ -120,10 +115,12 @@ class Forward(Generic[Prediction]):
         begin: pixels of a batch, uint8 (N, S, S) or (N, S, S, C), and its ids -> a call that waits
             for what the networks say.
         arrays: places of the batch and what the networks say -> its records, images outermost.
+        pins: whether pixels are wanted in pinned memory, for a GPU.
     """
 
-    begin: Callable[[NDArray[np.uint8], Sequence[str]], Callable[[], Prediction]]
+    begin: Callable[[Pixels, Sequence[str]], Callable[[], Prediction]]
     arrays: Callable[[range, Prediction], Iterator[Array]]
+    pins: bool = False
 
 
 def predict_arrays(
@@ -162,11 +159,12 @@ def predict_arrays(
     rows = cache.rows(image_ids)
     blocks = blocks_of(len(image_ids), batch_size)[share[0] :: share[1]]
 
-    def read(block: range) -> NDArray[np.uint8] | None:
+    def read(block: range) -> Pixels | None:
         """Return the pixels of a block, None where it is stored."""
         if all(map_name(image_ids[place], n) in writer for place in block for n in names):
             return None
-        return cache.images(rows[place] for place in block)
+        pixels = cache.images(rows[place] for place in block)
+        return pinned(pixels) if forward.pins else pixels
 
     with (
         progress.task("predict", sum(len(block) for block in blocks)) as task,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from goldfold.errors import InputError
 from goldfold.inference.merge import Merger
@@ -16,15 +14,16 @@ from goldfold.inference.network import Activation, Network, activate
 from goldfold.inference.retry import finite_or_retried
 from goldfold.inference.views import View, get_views
 from goldfold.progress import SILENT, Progress
-from goldfold.training.batch import network_input
+from goldfold.training.batch import Pixels, network_input
 from goldfold.training.device import Device
 from goldfold.training.finite import finite_images
 from goldfold.training.networks.output import split_output
-from goldfold.training.passes import Passes
+from goldfold.training.passes import Passes, join_parts
 
 __all__ = ["Network", "Predictor", "Seen", "Sight", "see"]
 
 Seen = tuple[torch.Tensor, torch.Tensor | None]
+T = TypeVar("T")
 
 
 class Sight(NamedTuple):
@@ -75,9 +74,7 @@ class Predictor:
             raise InputError("expected at least one view, found none.")
         Merger(self.merge)
 
-    def probability(
-        self, pixels: NDArray[np.uint8] | torch.Tensor, image_ids: Sequence[str] = ()
-    ) -> Seen:
+    def probability(self, pixels: Pixels, image_ids: Sequence[str] = ()) -> Seen:
         """Return the merged probability, float32 (N, M, S, S), and the presence's, (N,).
 
         The presence probability is merged over the networks that have a head for it; None where
@@ -93,40 +90,60 @@ class Predictor:
         """
         return self.begin(pixels, image_ids)()
 
-    @torch.inference_mode()
-    def begin(
-        self, pixels: NDArray[np.uint8] | torch.Tensor, image_ids: Sequence[str] = ()
-    ) -> Callable[[], Seen]:
+    def begin(self, pixels: Pixels, image_ids: Sequence[str] = ()) -> Callable[[], Seen]:
         """Start a batch and return a call that gives its `probability`, waiting for a GPU."""
+        return self.begin_then(pixels, image_ids, lambda seen, _: seen)
+
+    @torch.inference_mode()
+    def begin_then(
+        self,
+        pixels: Pixels,
+        image_ids: Sequence[str],
+        then: Callable[[Seen, slice], T],
+        join: Callable[[list[T]], T] = join_parts,
+    ) -> Callable[[], T]:
+        """Start a batch and return a call that gives what becomes of its `probability`.
+
+        Args:
+            pixels: cached images, uint8 (N, S, S) or (N, S, S, 3).
+            image_ids: N ids, for messages; () if there are none.
+            then: takes the probability of a part of the batch; what it sends to the host is there
+                when the call returns.
+            join: makes one of what became of the parts.
+        """
 
         def attempt(
             networks: Sequence[Network], device: Device, part: slice
-        ) -> tuple[Seen, torch.Tensor]:
+        ) -> tuple[T, torch.Tensor]:
             images = network_input(pixels[part], device.device, channels_last=device.channels_last)
-            return self._merged(networks, images, device)
+            seen, finite = self._merged(networks, images, device)
+            return then(seen, part), finite
 
-        return finite_or_retried(attempt, self, len(pixels), image_ids)
+        return finite_or_retried(attempt, self, len(pixels), image_ids, join=join)
 
     def _merged(
         self, networks: Sequence[Network], images: torch.Tensor, device: Device
     ) -> tuple[Seen, torch.Tensor]:
         """Return what networks see over all views, views innermost, and which logits are finite."""
         mask, presence = Merger(self.merge), Merger(self.merge)
-        finite = []
+        flags: list[torch.Tensor] = []
         for network in networks:
-            flags = []
+            of_views = []
             for view in self.views:
                 sight = see(network, images, view, device, self.activation)
                 mask.add(sight.mask)
                 if sight.presence is not None:
                     presence.add(sight.presence)
-                flags.append(sight.finite)
-            finite.append(torch.stack(flags).all(dim=0))
+                of_views.append(sight.finite)
+            flags.append(torch.stack(of_views).all(dim=0))
         told = presence.result() if len(presence) else None
         merged = mask.result()
         if self.activation == "softmax":  # only the plain mean keeps the sum
             merged = merged / merged.sum(dim=1, keepdim=True)
-        return (merged, told), torch.stack(finite)
+        finite = torch.stack(flags)
+        if device.is_gpu:  # its levels are made without a look at what becomes of NaN
+            finite = finite & finite_images(merged, told)
+        return (merged, told), finite
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from goldfold.errors import NotFiniteError, first_few, plural
 from goldfold.inference.network import Network, plain_network
 from goldfold.training.device import Device
 from goldfold.training.finite import RETRAIN
+from goldfold.training.host_copy import HostCopy
 from goldfold.training.passes import join_parts
 
 if TYPE_CHECKING:
@@ -31,12 +32,18 @@ _NAMED = 10  # images or checkpoints of one message
 
 
 def finite_or_retried(
-    attempt: Attempt[T], predictor: Predictor, count: int, image_ids: Sequence[str]
+    attempt: Attempt[T],
+    predictor: Predictor,
+    count: int,
+    image_ids: Sequence[str],
+    *,
+    join: Callable[[list[T]], T] = join_parts,
 ) -> Callable[[], T]:
     """Start predicting a batch, and return what waits for it.
 
-    The call that is returned gives the result. It reads one flag for each network and image, so
-    that a GPU is waited for once a batch and only where its result is needed. If logits are NaN or
+    The call that is returned gives the result. It waits for one flag of each network and image, so
+    that a GPU is waited for once a batch, up to this batch, and only where its result is needed;
+    what an attempt has sent to the host is there, too. If logits are NaN or
     infinite it predicts the batch again in float32 without autocast; a network that is compiled or
     runs in OpenVINO is run by PyTorch then, as the precision of those is fixed.
 
@@ -47,32 +54,39 @@ def finite_or_retried(
         predictor: whose networks, names of checkpoints and warnings.
         count: N, images of the batch.
         image_ids: N ids for the message; () if there are none.
+        join: makes one of the results of a batch's parts.
 
     Raises:
         NotFiniteError: logits are NaN or infinite in float32 too (raised by the returned call).
         GoldfoldError: out of memory with a single image.
     """
 
-    def whole(networks: Sequence[Network], device: Device) -> tuple[T, torch.Tensor]:
+    def whole(networks: Sequence[Network], device: Device) -> Callable[[], tuple[T, Flags]]:
         parts = predictor.passes.in_halves(
             count, lambda part: attempt(networks, device, part), device, predictor.progress.say
         )
-        together: T = join_parts([outcome for outcome, _ in parts])
-        return together, torch.cat([flags for _, flags in parts], dim=1)
+        flags = HostCopy({"finite": torch.cat([finite for _, finite in parts], dim=1)})
 
-    outcome, finite = whole(predictor.networks, predictor.device)
+        def arrived() -> tuple[T, Flags]:
+            finite: Flags = flags.wait()["finite"].numpy()
+            return join([outcome for outcome, _ in parts]), finite
+
+        return arrived
+
+    begun = whole(predictor.networks, predictor.device)
 
     @torch.inference_mode()
     def result() -> T:
-        broken: Flags = ~finite.cpu().numpy()
+        outcome, finite = begun()
+        broken: Flags = ~finite
         if not broken.any():
             return outcome
         plain = [plain_network(network) for network in predictor.networks]
         changed = any(a is not b for a, b in zip(plain, predictor.networks, strict=True))
         if predictor.device.autocast_dtype is None and not changed:
             raise _not_finite(broken, predictor, image_ids)
-        again, now_finite = whole(plain, replace(predictor.device, autocast_dtype=None))
-        still: Flags = ~now_finite.cpu().numpy()
+        again, now_finite = whole(plain, replace(predictor.device, autocast_dtype=None))()
+        still: Flags = ~now_finite
         if still.any():
             raise _not_finite(still, predictor, image_ids)
         _warn_once(broken, predictor, image_ids)

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from goldfold.errors import InputError
+from goldfold.image_size import ImageSize
 from goldfold.inference.network import Network, WrappedNetwork, plain_network
+from goldfold.training.host_copy import to_device
 from goldfold.training.networks.output import split_output
 
 _SPREAD = 8
@@ -52,6 +54,7 @@ class TiledNetwork(WrappedNetwork):
         self.network, self.tile, self.batch_size = network, tile, batch_size
         self.overlap = overlap
         self.step = max(1, int(tile * (1 - overlap)))
+        self._windows = _Windows(tile)
 
     @property
     def plain(self) -> Network:
@@ -80,9 +83,7 @@ class TiledNetwork(WrappedNetwork):
         for top, left in places:
             rows = slice(top, min(top + self.tile, height))
             columns = slice(left, min(left + self.tile, width))
-            here = torch.outer(
-                _profile(rows, height, self.tile), _profile(columns, width, self.tile)
-            ).to(images.device)
+            here = self._windows.of((rows, columns), (height, width), images.device)
             weight[rows, columns] += here
             for start in range(0, len(images), self.batch_size):
                 part = slice(start, start + self.batch_size)
@@ -111,6 +112,27 @@ def tile_starts(length: int, tile: int, step: int) -> list[int]:
     if length <= tile:
         return [0]
     return [*range(0, length - tile, step), length - tile]
+
+
+class _Windows:
+    """Weights of tiles, kept on the device: a tile's depend on which edges it touches alone."""
+
+    def __init__(self, tile: int) -> None:
+        self._tile = tile
+        self._kept: dict[Any, torch.Tensor] = {}
+
+    def of(self, place: tuple[slice, slice], size: ImageSize, device: torch.device) -> torch.Tensor:
+        """Return the weights of a tile, float32 (h, w)."""
+        edges = tuple(
+            (side.stop - side.start, side.start > 0, side.stop < length)
+            for side, length in zip(place, size, strict=True)
+        )
+        key = edges, device
+        if key not in self._kept:
+            rows, columns = map(_profile, place, size, (self._tile, self._tile))
+            with torch.inference_mode(False):  # for callers that want gradients, too
+                self._kept[key] = to_device(torch.outer(rows, columns), device)
+        return self._kept[key]
 
 
 def _profile(place: slice, length: int, tile: int) -> torch.Tensor:

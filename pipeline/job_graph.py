@@ -6,12 +6,15 @@ An executor takes jobs that are ready, does them anywhere and in any order, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from goldfold.pipeline.job import Job
+
+_Fold = tuple[str, int, int]
+"""Model, seed and fold."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class JobGraph:
     """Jobs, each with those that have to be done before it.
 
     A stage of a fold's training needs the stage before, predictions need the training and the
-    choice of the engine, and that needs the networks of one fold. What is not in the graph is
-    taken to be done.
+    choice of the engine. That needs the networks of one fold, of whichever is trained first. What
+    is not in the graph is taken to be done.
     """
 
     def __init__(self, jobs: Sequence[Job], cost: Callable[[Job], float] = lambda job: 1.0) -> None:
@@ -47,9 +50,11 @@ class JobGraph:
             cost: how much work a job is, in any unit.
         """
         self._needs = {job: {other for other in jobs if _needs(job, other)} for job in jobs}
+        self._trainings = _trainings_to_predict_with(jobs)
         self._waiting = list(jobs)
         self._running: set[Job] = set()
         self._done: set[Job] = set()
+        self._lost: set[Job] = set()
         self.cost = {job: cost(job) for job in jobs}
         self.dropped: list[Job] = []
         """Jobs that were given up, because one that they need failed."""
@@ -77,13 +82,34 @@ class JobGraph:
         return max(len(trainings), sum(job.kind == "predict" for job in self._waiting))
 
     def take(self) -> Job | None:
-        """Return the next job that can begin, which then counts as running; None if none can."""
+        """Return the next job that can begin, which then counts as running; None if none can.
+
+        The choice of the engine comes back as that on a fold that is trained.
+        """
         for job in self._waiting:
-            if self._needs[job] <= self._done:
+            if self._needs[job] <= self._done and (job.kind != "engine" or self._trained(job)):
                 self._waiting.remove(job)
-                self._running.add(job)
-                return job
+                taken = self._on_trained_fold(job) if job.kind == "engine" else job
+                self._running.add(taken)
+                return taken
         return None
+
+    def _trained(self, engine: Job) -> list[_Fold]:
+        """Return the folds whose networks are there, that of the job first."""
+        folds = [fold for fold, needed in self._trainings.items() if needed <= self._done]
+        return sorted(folds, key=lambda fold: fold != _fold_of(engine))
+
+    def _on_trained_fold(self, engine: Job) -> Job:
+        """Let the engine be chosen on a fold that is trained, in place of one that may not be."""
+        model, seed, fold = self._trained(engine)[0]
+        chosen = replace(engine, model=model, seed=seed, fold=fold)
+        self._needs[chosen] = self._needs.pop(engine)
+        self.cost[chosen] = self.cost[engine]
+        for needed in self._needs.values():
+            if engine in needed:
+                needed.remove(engine)
+                needed.add(chosen)
+        return chosen
 
     def finish(self, job: Job) -> None:
         """Say that a running job is done."""
@@ -93,11 +119,17 @@ class JobGraph:
     def fail(self, job: Job) -> None:
         """Say that a running job failed: what needs it is given up."""
         self._running.remove(job)
-        lost = {job}
-        while more := [other for other in self._waiting if self._needs[other] & lost]:
-            lost.update(more)
+        self._lost.add(job)
+        while more := [other for other in self._waiting if self._is_hopeless(other)]:
+            self._lost.update(more)
             self.dropped += more
-            self._waiting = [other for other in self._waiting if other not in lost]
+            self._waiting = [other for other in self._waiting if other not in self._lost]
+
+    def _is_hopeless(self, job: Job) -> bool:
+        """Return whether a job needs what failed or was given up; the engine needs any one fold."""
+        if job.kind == "engine":
+            return all(needed & self._lost for needed in self._trainings.values())
+        return bool(self._needs[job] & self._lost)
 
     def put_back(self, job: Job) -> None:
         """Say that a running job was stopped: it is neither done nor failed."""
@@ -109,10 +141,24 @@ class JobGraph:
         return list(self._waiting)
 
 
+def _fold_of(job: Job) -> _Fold:
+    return job.model, job.seed, job.fold
+
+
+def _trainings_to_predict_with(jobs: Sequence[Job]) -> dict[_Fold, set[Job]]:
+    """Return the folds whose networks predict or choose the engine, with their trainings."""
+    folds: dict[_Fold, set[Job]] = {_fold_of(job): set() for job in jobs if job.kind != "train"}
+    for job in jobs:
+        if job.kind == "train" and _fold_of(job) in folds:
+            folds[_fold_of(job)].add(job)
+    return folds
+
+
 def _needs(job: Job, other: Job) -> bool:
-    """Return whether a job can only begin when the other is done."""
-    same = (job.model, job.seed, job.fold) == (other.model, other.seed, other.fold)
+    """Return whether a job can only begin when the other is done; the engine needs any fold."""
     if other.kind == "train":
-        before = job.kind != "train" or int(other.part) == int(job.part) - 1
-        return same and before and job != other
+        before = job.kind == "predict" or (
+            job.kind == "train" and int(other.part) == int(job.part) - 1
+        )
+        return _fold_of(job) == _fold_of(other) and before
     return other.kind == "engine" and job.kind == "predict"

@@ -32,7 +32,8 @@ class OverallProgress:
             part: steps `done` and `total`, and the `epoch` of a training.
         """
         done = min(int(part["done"]) / max(int(part["total"]), 1), 1.0)
-        self._parts[job] = max(self._parts[job], done)  # a job can have several pieces of work
+        # A job can have several pieces of work.
+        self._parts[job] = max(self._parts.get(job, 0.0), done)
         epoch = f", epoch {part['epoch']}" if part.get("epoch") else ""
         self._advance({label: f"{job.name} {done:.0%}{epoch}"})
 

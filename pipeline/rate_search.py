@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from goldfold.files import atomic_path, write_text
 from goldfold.pipeline.training_data import fold_data
 from goldfold.pipeline.training_stage import choose_machine
-from goldfold.settings_augmentation import recipe_of
 from goldfold.training.stage_plan import StagePlan
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
         prepare_model,
         require_fitting_network,
     )
-    from goldfold.training.loader import Look, iterate_batches
+    from goldfold.training.batches import EpochBatches
     from goldfold.training.networks.freezing import set_training_mode
 
     data = fold_data(run, stage_run, {})
@@ -56,22 +55,20 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
         say=run.progress.say,
     )
     set_training_mode(network, stage_run.settings.frozen)
-    training_images = data.images
     plan = StagePlan(
         stage_run.settings,
         data.non_empty,
         seed=seed,
         weights=data.weights,
-        pseudo_labelled=training_images.pseudo_labelled,
+        pseudo_labelled=data.images.pseudo_labelled,
     )
-    recipe = recipe_of(stage_run.settings.augmentation)
+    made = EpochBatches(data.images, stage_run.settings, seed, machine, run.progress.say)
+    step.release = made.release
 
     def endless() -> Iterator[Batch]:
         epoch = 0
         while True:
-            look = Look(recipe, seed, epoch, stage_run.settings.crop_size)
-            batches = plan.batches(epoch % plan.epochs)
-            yield from iterate_batches(training_images, batches, look, workers=run.workers)
+            yield from made.of(epoch, plan.batches(epoch % plan.epochs))
             epoch += 1
 
     batches = endless()

@@ -47,6 +47,8 @@ def seconds_an_image(
     from goldfold.training.batch import network_input
     from goldfold.training.loader import Batch
     from goldfold.training.networks.freezing import set_training_mode
+    from goldfold.training.networks.output import split_output
+    from goldfold.training.passes import Passes
 
     network = build_network(model, classes=task.form.outputs)
     network = prepare_model(network, stage, machine)
@@ -64,11 +66,16 @@ def seconds_an_image(
         times.append(perf_counter() - began)
     network.eval()
     device = machine.device
+
+    @torch.inference_mode()
+    def see(part: slice) -> float:
+        inputs = network_input(pixels[part], device.device, channels_last=device.channels_last)
+        with device.autocast():
+            logits, _ = split_output(network(inputs))
+        return float(logits.sum())
+
     began = perf_counter()
-    with torch.inference_mode(), device.autocast():
-        inputs = network_input(pixels, device.device, channels_last=device.channels_last)
-        output = network(inputs)
-        float((output if isinstance(output, torch.Tensor) else output[0]).sum())
+    Passes().in_halves(count, see, device)
     validating = (perf_counter() - began) / count
     pixels_of_image = prod(height_and_width(stage.crop_size or stage.image_size))
     whole = prod(height_and_width(stage.image_size))

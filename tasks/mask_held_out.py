@@ -103,7 +103,7 @@ def see_mask_sets(
     size = run.settings.inference.batch_size
 
     with run.progress.task(compared.title, len(rows)) as task:
-        for places, pixels in batches_ahead(cache, rows, size):
+        for places, pixels in batches_ahead(cache, rows, size, pin=device.pins_memory):
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             ids = [true.image_ids[place] for place in places]
             seen, took = timed_views(predictor, views, inputs, look_at_masks, ids)

@@ -58,7 +58,7 @@ def see_row_sets(
     size = run.settings.inference.batch_size
 
     with run.progress.task(compared.title, len(rows)) as task:
-        for block, pixels in batches_ahead(cache, rows, size):
+        for block, pixels in batches_ahead(cache, rows, size, pin=device.pins_memory):
             start = block.start
             inputs = network_input(pixels, device.device, channels_last=device.channels_last)
             seen, took = timed_views(predictor, views, inputs, look, ids[start : start + size])

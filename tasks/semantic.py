@@ -29,10 +29,7 @@ from goldfold.tasks.semantic_answers import ensemble_lines, explain_class_map, s
 from goldfold.tasks.semantic_blends import compare_semantic_blends
 from goldfold.tasks.semantic_ensemble import FORMAT, assess_semantic, unstack
 from goldfold.tasks.semantic_held_out import (
-    encoded_classes,
     judge_class_maps,
-    level_stacks,
-    mask_numbers,
     see_class_map_sets,
     see_class_maps,
     semantic_fold_data,
@@ -40,6 +37,7 @@ from goldfold.tasks.semantic_held_out import (
 from goldfold.tasks.semantic_images import semantic_images_of
 from goldfold.tasks.submission_layout import layout_of
 from goldfold.tasks.task import Task
+from goldfold.tasks.true_class_maps import encoded_classes, mask_numbers
 from goldfold.text_table import Line
 
 if TYPE_CHECKING:
@@ -121,17 +119,20 @@ class Semantic(Task):
 
     def forward(self, predictor: Predictor, chosen: pd.DataFrame) -> Forward[Any]:
         """Return how the 8-bit maps of all classes at original size are predicted."""
+        import numpy as np
+
+        from goldfold.inference.maps import SeenMaps, maps_of
         from goldfold.inference.predict import Forward
 
         ids = list(chosen["image_id"])
         sizes = list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True))
 
-        def stacks(block: range, seen: Any) -> Iterator[Any]:
-            maps = level_stacks(seen[0], [sizes[place] for place in block])
-            for place, levels in zip(block, maps, strict=True):
-                yield ids[place], levels.reshape(-1, levels.shape[2]), None
+        def stacks(block: range, seen: SeenMaps) -> Iterator[Any]:
+            for place in block:
+                levels = [next(seen.maps) for _ in self.form.classes]
+                yield ids[place], np.concatenate(levels), None
 
-        return Forward(predictor.begin, stacks)
+        return Forward(maps_of(predictor, ids, sizes), stacks, predictor.device.pins_memory)
 
     def see(
         self, run: RunView, predictor: Predictor, cache: ImageCache, held_out: pd.DataFrame

@@ -11,8 +11,8 @@ from goldfold.ensemble.class_map_rule import class_scores, most_likely, pixels_o
 from goldfold.errors import InputError, list_problems
 from goldfold.tasks.results import Explanation
 from goldfold.tasks.semantic_ensemble import open_class_blend, unstack
-from goldfold.tasks.semantic_held_out import TrueClasses
 from goldfold.tasks.semantic_images import class_map_choice_of
+from goldfold.tasks.true_class_maps import TrueClasses
 from goldfold.text_table import Line, Table
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from goldfold.ensemble.class_map_rule import (
 )
 from goldfold.files import write_text
 from goldfold.folds.parts import refuse_judging
-from goldfold.tasks.semantic_held_out import TrueClasses
+from goldfold.tasks.true_class_maps import TrueClasses
 
 if TYPE_CHECKING:
     import numpy as np

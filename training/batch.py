@@ -8,6 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goldfold.training.host_copy import to_device
+
+Pixels = NDArray[np.uint8] | torch.Tensor
+"""Images of the cache, uint8 (N, H, W) or (N, H, W, C), here or in pinned memory."""
+
 # Mean and spread of a typical gray image in 0..1; the first BatchNorm takes care of the rest.
 # With pretrained weights they are close to the mean of the ImageNet constants.
 MEAN = 0.449
@@ -29,7 +34,7 @@ def join_channels(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def network_input(
-    pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device, *, channels_last: bool = True
+    pixels: Pixels, device: torch.device, *, channels_last: bool = True
 ) -> torch.Tensor:
     """Return normalised images, float32 (N, C, H, W) on the device.
 
@@ -39,7 +44,7 @@ def network_input(
         channels_last: layout in memory that the fast kernels like.
     """
     images = torch.as_tensor(np.asarray(pixels) if isinstance(pixels, np.ndarray) else pixels)
-    images = images.to(device, non_blocking=True)
+    images = to_device(images, device)
     images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
     normalised = images.to(torch.float32).div_(255.0).sub_(MEAN).div_(SPREAD)
     layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -14,9 +14,11 @@ from torch import nn
 
 from goldfold.competitions.class_metric import class_metric_score
 from goldfold.errors import InputError
+from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
 from goldfold.training.finite import checked, look, refuse_unseen
+from goldfold.training.host_copy import to_host
 from goldfold.training.passes import Passes
 from goldfold.training.ranks import Ranks
 from goldfold.training.read_ahead import batches_ahead
@@ -149,25 +151,26 @@ def predict_held_out(
     passes = passes if passes is not None else Passes()
     # As many batches on every rank, as all of them have to ask `check` together.
     longest = -(-len(rows) // ranks.world)
-    for block, pixels in batches_ahead(cache, rows[mine], batch_size, count=longest):
+    batches = batches_ahead(cache, rows[mine], batch_size, count=longest, pin=device.pins_memory)
+    for block, pixels in batches:
         if len(pixels):
             attempt = partial(_look, model, pixels, exclusive)
             seen, finite = checked(
                 attempt, len(pixels), device, retried=retried, passes=passes, say=say
             )
             batch = mine[block.start : block.stop]
-            probability[batch], unseen[batch] = seen.double().numpy(), ~finite
+            probability[batch], unseen[batch] = seen.numpy(), ~finite
         check()
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in rows])
     return ranks.sum_array(probability)
 
 
 def _look(
-    model: nn.Module, pixels: NDArray[np.uint8], exclusive: bool, part: slice, device: Device
+    model: nn.Module, pixels: Pixels, exclusive: bool, part: slice, device: Device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the probabilities (n, C) of a part of a batch, and whose logits are finite."""
     logits, finite = look(model, pixels[part], device)
-    return class_probability(logits, exclusive).to("cpu", non_blocking=True), finite
+    return to_host(class_probability(logits, exclusive)), finite
 
 
 def class_probability(logits: torch.Tensor, exclusive: bool) -> torch.Tensor:

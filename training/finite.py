@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from goldfold.errors import NotFiniteError, list_problems, plural
-from goldfold.training.batch import network_input
+from goldfold.training.batch import Pixels, network_input
 from goldfold.training.device import Device
 from goldfold.training.networks.output import split_output
 from goldfold.training.passes import Passes, join_parts
 
 Flags = NDArray[np.bool_]
-Attempt = Callable[[slice, Device], tuple[torch.Tensor, torch.Tensor]]
+T = TypeVar("T")
+
+Attempt = Callable[[slice, Device], tuple[T, torch.Tensor]]
 """Images of a batch and how their device computes -> what is seen of them, (n, ...) on the device
 or on its way to the host, and which logits are finite, bool (n,) on the device."""
 
@@ -78,7 +80,7 @@ def finite_images(*outputs: torch.Tensor | None) -> torch.Tensor:
 
 
 def look(
-    model: Callable[[torch.Tensor], Any], pixels: NDArray[np.uint8], device: Device
+    model: Callable[[torch.Tensor], Any], pixels: Pixels, device: Device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a network's logits of images, and for which they are finite, bool (N,).
 
@@ -95,14 +97,15 @@ def look(
 
 @torch.inference_mode()
 def checked(
-    attempt: Attempt,
+    attempt: Attempt[T],
     count: int,
     device: Device,
     *,
     retried: Callable[[int], None] = lambda _: None,
     passes: Passes | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[torch.Tensor, Flags]:
+    join: Callable[[list[T]], T] = join_parts,
+) -> tuple[T, Flags]:
     """Return what is seen of a batch, and for which images the logits are finite, bool (N,).
 
     Where they are not in the device's precision, the whole batch passes once more in float32.
@@ -115,24 +118,30 @@ def checked(
         retried: takes the number of images for which float32 has helped.
         passes: how many images pass at once, for the batches to come, too.
         say: takes a line where memory does not suffice for a whole batch.
+        join: makes one of what is seen of the parts of a batch.
     """
     passes = passes if passes is not None else Passes()
-    seen, finite = _in_passes(attempt, count, device, passes, say)
+    seen, finite = _in_passes(attempt, count, device, passes, say, join)
     if finite.all() or device.autocast_dtype is None:
         return seen, finite
     in_float32 = replace(device, autocast_dtype=None)
-    seen, now = _in_passes(attempt, count, in_float32, passes, say)
+    seen, now = _in_passes(attempt, count, in_float32, passes, say, join)
     retried(int((now & ~finite).sum()))
     return seen, now
 
 
 def _in_passes(
-    attempt: Attempt, count: int, device: Device, passes: Passes, say: Callable[[str], None]
-) -> tuple[torch.Tensor, Flags]:
+    attempt: Attempt[T],
+    count: int,
+    device: Device,
+    passes: Passes,
+    say: Callable[[str], None],
+    join: Callable[[list[T]], T],
+) -> tuple[T, Flags]:
     parts = passes.in_halves(count, lambda part: attempt(part, device), device, say)
     # What is read first ends the wait for what an attempt has sent to the host, too.
     finite: Flags = torch.cat([flags for _, flags in parts]).cpu().numpy()
-    return join_parts([seen for seen, _ in parts]), finite
+    return join([seen for seen, _ in parts]), finite
 
 
 def refuse_unseen(unseen: NDArray[np.int64], image_ids: Sequence[str]) -> None:

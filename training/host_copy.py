@@ -1,4 +1,4 @@
-"""Copies of tensors in this process's memory, made without waiting for the device they are on."""
+"""Copies of tensors between this process's memory and a device, made without waiting for it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ def runs_ahead(device: torch.device) -> bool:
     A processor has no queue; on MPS a copy that does not wait has no event that tells its end.
     """
     return device.type not in ("cpu", "mps")
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor on its way to a device, which reads it from pinned memory."""
+    if runs_ahead(device) and tensor.device.type == "cpu" and not tensor.is_pinned():
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def to_host(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor on its way to this process's memory.
+
+    It is there once something was waited for that was asked of the device later.
+    """
+    return tensor.to("cpu", non_blocking=runs_ahead(tensor.device))
 
 
 class HostCopy:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, PIXEL_ROWS
 from goldfold.training.device import Device
-from goldfold.training.probability import as_levels, resize_probability
+from goldfold.training.host_copy import runs_ahead, to_device
+from goldfold.training.probability import as_levels, parts_of_one_size, resize_probability
 
 _BINS = PIXEL_ROWS * LEVELS
 _SPREAD = 1024
@@ -48,28 +48,17 @@ def device_histograms(
             as_levels(resize_probability(probability[part], *size)),
             masks[part.start * classes : part.stop * classes],
         )
-        for part, size in _parts_of_one_size(sizes, classes)
+        for part, size in parts_of_one_size(
+            sizes, lambda pixels: max(1, _PIXELS // (pixels * classes))
+        )
     ]
     return torch.cat(counts)
-
-
-def _parts_of_one_size(
-    sizes: Sequence[tuple[int, int]], classes: int
-) -> Iterator[tuple[slice, tuple[int, int]]]:
-    """Yield neighbours of one size, as many as are counted at once."""
-    start = 0
-    for (height, width), run in groupby(sizes):
-        stop = start + len(list(run))
-        at_once = max(1, _PIXELS // (height * width * classes))
-        for first in range(start, stop, at_once):
-            yield slice(first, min(first + at_once, stop)), (height, width)
-        start = stop
 
 
 def _count(levels: torch.Tensor, masks: Sequence[NDArray[np.uint8] | None]) -> torch.Tensor:
     """Return the histograms of maps of one size, uint8 (M, H, W): int64 (M, 2, 256)."""
     maps, pixels = len(levels), levels[0].numel()
-    flat = levels.view(maps, pixels)
+    flat = levels.contiguous().view(maps, pixels)  # several masks may be channels_last
     index = flat.long()
     inside = torch.zeros(maps, dtype=torch.int64, device=levels.device)
     if any(mask is not None for mask in masks):
@@ -94,8 +83,8 @@ def _count(levels: torch.Tensor, masks: Sequence[NDArray[np.uint8] | None]) -> t
 
 def _sent(masks: Sequence[NDArray[np.uint8] | None], levels: torch.Tensor) -> torch.Tensor:
     """Return masks on the device of the levels, uint8 (M, H, W), on their way."""
-    stacked = torch.zeros(levels.shape, dtype=torch.uint8, pin_memory=levels.device.type != "cpu")
+    stacked = torch.zeros(levels.shape, dtype=torch.uint8, pin_memory=runs_ahead(levels.device))
     for place, mask in enumerate(masks):
         if mask is not None:
             stacked[place] = torch.from_numpy(np.ascontiguousarray(mask))
-    return stacked.to(levels.device, non_blocking=True)
+    return to_device(stacked, levels.device)

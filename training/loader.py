@@ -8,9 +8,8 @@ uint8, one channel where the images are gray; it is normalised on the device.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +25,7 @@ from goldfold.training.augmentation.packing import Arrays, pack_draws
 from goldfold.training.augmentation.pipeline import augment, traded
 from goldfold.training.images import TrainingImages
 from goldfold.training.opencv_threads import one_opencv_thread
+from goldfold.training.read_ahead import made_ahead
 from goldfold.training.resident import ResidentImages
 
 Pixels = NDArray[np.uint8] | torch.Tensor
@@ -146,7 +146,7 @@ def iterate_batches(
         yield from map(make, batches)
         return
     with one_opencv_thread(), ThreadPoolExecutor(workers, thread_name_prefix="loader") as pool:
-        yield from _ahead(pool, make, batches, depth=workers + 2)
+        yield from made_ahead(pool, make, batches, depth=workers + 2)
 
 
 def _looked(images: TrainingImages, numbers: NDArray[np.int64], look: Look) -> Batch:
@@ -222,23 +222,3 @@ def _packed(
         soft=[images.is_soft(number) for number in numbers.tolist()],
         further=further,
     )
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    make: Callable[[NDArray[np.int64]], Batch],
-    batches: Iterable[NDArray[np.int64]],
-    depth: int,
-) -> Iterator[Batch]:
-    """Yield results in order with at most `depth` batches in work, so memory stays bounded."""
-    waiting: deque[Future[Batch]] = deque()
-    try:
-        for numbers in batches:
-            waiting.append(pool.submit(make, numbers))
-            if len(waiting) >= depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 
-from goldfold.errors import GoldfoldError, plural
+from goldfold.errors import plural
 from goldfold.training.device import Device
-from goldfold.training.memory import free_memory, is_library_failure, is_out_of_memory
+from goldfold.training.memory import Judge, free_memory
 
 Part = TypeVar("Part")
 
-_SHOWN = 120  # characters of a library's message
+_WAY_OUT = (
+    "Close other programs that use the device, lower the batch or image size, set inference.tile "
+    "to see large images in tiles, or update the driver of the device."
+)
 
 
 class Passes:
@@ -30,7 +34,21 @@ class Passes:
     def __init__(self) -> None:
         """Begin with whole batches."""
         self.most: int | None = None
-        self._library_failed = False
+        self._judge = Judge()
+        self._release: Callable[[], bool] = lambda: False
+
+    @contextmanager
+    def releasing(self, release: Callable[[], bool]) -> Iterator[None]:
+        """Give other memory back before a pass is halved, as long as the context lasts.
+
+        Args:
+            release: gives memory back that is not needed; returns whether there was any.
+        """
+        before, self._release = self._release, release
+        try:
+            yield
+        finally:
+            self._release = before
 
     def in_halves(
         self,
@@ -70,27 +88,22 @@ class Passes:
         self, size: int, error: BaseException, device: Device, say: Callable[[str], None]
     ) -> None:
         """Allow half as many images in a pass, or raise what is left to say."""
-        if is_out_of_memory(error):
-            what, hopeless = "out of memory", size == 1
-        elif is_library_failure(error):
-            what = str(error).strip().splitlines()[0][:_SHOWN]
-            hopeless = size == 1 or self._library_failed  # one smaller try
-            self._library_failed = True
-        else:
-            raise error
-        if hopeless:
-            raise _hopeless(what, size, device) from error
+        failure = self._judge.failure(error, size)
+        if failure.is_memory and self._release():
+            return
+        if failure.is_hopeless:
+            raise failure.told(size, device, _WAY_OUT) from error
         self.most = (size + 1) // 2
         images = plural(self.most, "image", "images")
-        say(f"{what} on {device.description}: continuing with {images} per pass instead of {size}")
+        say(
+            f"{failure.what} on {device.description}: continuing with {images} per pass instead of "
+            f"{size}"
+        )
 
 
-def _hopeless(what: str, size: int, device: Device) -> GoldfoldError:
-    return GoldfoldError(
-        f"{what} on {device.description} with {plural(size, 'image', 'images')} per pass. Close "
-        "other programs that use the device, lower the batch or image size, set inference.tile to "
-        "see large images in tiles, or update the driver of the device."
-    )
+def join_lists(parts: list[list[Part]]) -> list[Part]:
+    """Return the lists of a batch's parts as one."""
+    return [item for part in parts for item in part]
 
 
 def join_parts(parts: list[Any], dim: int = 0) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from goldfold.errors import NotFiniteError
 from goldfold.training.device import Device
+from goldfold.training.host_copy import to_host
 from goldfold.training.passes import Passes
 
 _GPU_PIXELS = 1 << 26  # of the maps that a GPU resizes at once, 256 MiB in float32
+_PINNED_BYTES = 1 << 28  # of the maps of a batch that are sent without a wait
 
 
 def resize_probability(probability: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -75,14 +77,55 @@ def levels_at_size(
         probability: float32 (N, C, h, w) in 0..1.
         sizes: original (height, width) of each image.
     """
+    for part, size in resized_parts(probability, sizes):
+        yield from _host_levels(probability[part], *size)
+
+
+def sent_levels(probability: torch.Tensor, sizes: Sequence[tuple[int, int]]) -> list[torch.Tensor]:
+    """Return the maps of `levels_at_size` on their way from a GPU, uint8 (M, H, W) each.
+
+    Nobody waits for the GPU, and nothing tells of probabilities that are NaN. The maps are there
+    once something was waited for that was asked of the GPU later. Maps of a batch that take more
+    than 256 MB are waited for, as pinned memory is scarce.
+
+    Args:
+        probability: float32 (N, C, h, w) in 0..1, on the device.
+        sizes: original (height, width) of each image.
+    """
+    whole = sum(height * width for height, width in sizes) * probability.shape[1]
+    send = to_host if whole <= _PINNED_BYTES else torch.Tensor.cpu
+    return [
+        send(as_levels(resize_probability(probability[part], *size)))
+        for part, size in resized_parts(probability, sizes)
+    ]
+
+
+def parts_of_one_size(
+    sizes: Sequence[tuple[int, int]], at_once: Callable[[int], int]
+) -> Iterator[tuple[slice, tuple[int, int]]]:
+    """Yield the places of neighbours of one original size, and that size.
+
+    Args:
+        sizes: original (height, width) of each image.
+        at_once: pixels of an image -> how many of them a part may have.
+    """
     start = 0
     for (height, width), run in groupby(sizes):
         stop = start + len(list(run))
-        at_once = _images_at_once(probability.device, height * width * probability.shape[1])
-        for first in range(start, stop, at_once):
-            part = probability[first : min(first + at_once, stop)]
-            yield from _host_levels(part, height, width)
+        step = at_once(height * width)
+        for first in range(start, stop, step):
+            yield slice(first, min(first + step, stop)), (height, width)
         start = stop
+
+
+def resized_parts(
+    probability: torch.Tensor, sizes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[slice, tuple[int, int]]]:
+    """Yield the places of images that a device resizes together, and their original size."""
+    classes = probability.shape[1]
+    return parts_of_one_size(
+        sizes, lambda pixels: _images_at_once(probability.device, pixels * classes)
+    )
 
 
 def _host_levels(probability: torch.Tensor, height: int, width: int) -> Iterator[NDArray[np.uint8]]:

@@ -10,19 +10,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from goldfold.errors import GoldfoldError, InputError
+from goldfold.errors import GoldfoldError, InputError, plural
 from goldfold.training.batch import network_input
 from goldfold.training.device import Device
 from goldfold.training.host_copy import runs_ahead
 from goldfold.training.kept_buffers import KeptBuffers
 from goldfold.training.loader import Batch
-from goldfold.training.memory import free_memory, is_out_of_memory
+from goldfold.training.memory import Failure, Judge, free_memory
 from goldfold.training.mixing import Mixing
 from goldfold.training.networks.output import split_output
 from goldfold.training.optimizer import begin_momentum
 from goldfold.training.ranks import Ranks
 from goldfold.training.step_result import Outcome, ResultQueue, StepResult
 
+_WAY_OUT = (
+    "Lower image_size or crop_size, take a smaller encoder, set training.gradient_checkpointing = "
+    "true, or update the driver of the device."
+)
 MOST_RESCALED = 20
 """Steps in a row in which a scaler may look for a scale: 65,536 has then become a sixteenth."""
 
@@ -94,7 +98,8 @@ class Step:
         # A fused optimizer has kernels that leave everything as it is where `found_inf` is 1.
         can = getattr(optimizer, "_step_supports_amp_scaling", False)
         self.runs_ahead = (runs_ahead(device.device) if ahead is None else ahead) and can
-        self._results = ResultQueue(self._judge)
+        self._results = ResultQueue(self._outcome)
+        self._failures = Judge()
         self._rescaled = 0
 
     def take(self, batch: Batch, fraction: float, *, whole: int | None = None) -> StepResult:
@@ -109,7 +114,8 @@ class Step:
             whole: images of the effective batch over all ranks.
 
         Raises:
-            GoldfoldError: out of memory even with one image at a time.
+            GoldfoldError: out of memory even with one image at a time, or cuDNN, cuBLAS or their
+                like failed with a smaller pass too.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest"] * fraction
@@ -123,11 +129,15 @@ class Step:
         while True:
             try:
                 return self._in_parts(batch, whole)
-            except RuntimeError as error:  # torch.OutOfMemoryError is one
-                if not is_out_of_memory(error):
-                    raise
-                if self.ranks.world > 1 or not self.release():
-                    self._more_parts(batch)
+            except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is one
+                size = math.ceil(len(batch) / self.parts)
+                failure = self._failures.failure(error, size)
+                if self.ranks.world > 1:
+                    raise self._of_one_rank(failure, size) from error
+                if not (failure.is_memory and self.release()):
+                    if failure.is_hopeless:
+                        raise failure.told(size, self.device, _WAY_OUT) from error
+                    self._more_parts(failure, len(batch))
             # Outside the handler, as the error holds on to the tensors of the failed pass.
             self.optimizer.zero_grad(set_to_none=True)
             self._buffers.put_back()
@@ -203,7 +213,7 @@ class Step:
         if bad:
             self.optimizer.zero_grad(set_to_none=True)
             self._buffers.put_back()
-        return StepResult(images, self._judge(value, length, bad, stop))
+        return StepResult(images, self._outcome(value, length, bad, stop))
 
     def _queue(self, values: torch.Tensor, images: int) -> StepResult:
         """Let the device move, or leave everything as it was, without waiting for it."""
@@ -239,7 +249,7 @@ class Step:
         finally:
             del optimizer.grad_scale, optimizer.found_inf
 
-    def _judge(self, value: float, length: float, bad: bool, stop: bool) -> Outcome:
+    def _outcome(self, value: float, length: float, bad: bool, stop: bool) -> Outcome:
         """Return the outcome; steps are judged in their order."""
         if self.scaler is not None:
             self._rescaled = self._rescaled + 1 if bad else 0
@@ -247,22 +257,20 @@ class Step:
         excused = searching and self._rescaled < MOST_RESCALED
         return Outcome(value, length, moved=not bad, finite=not bad or excused, stop=stop)
 
-    def _more_parts(self, batch: Batch) -> None:
-        if self.ranks.world > 1:
-            raise GoldfoldError(
-                "out of memory on one of several GPUs; they must keep in step, so nothing was "
-                "changed. Halve batch_size and double accumulation: the effective batch stays."
-            )
-        if self.parts >= len(batch):
-            raise GoldfoldError(
-                "out of memory with one image at a time. Lower image_size or crop_size, take a "
-                "smaller encoder, or set training.gradient_checkpointing = true."
-            )
+    def _of_one_rank(self, failure: Failure, size: int) -> GoldfoldError:
+        return GoldfoldError(
+            f"{failure.what} on one of several GPUs; they must keep in step, so nothing was "
+            "changed. Halve batch_size and double accumulation: the effective batch stays. It was "
+            f"{self.device.description} with {plural(size, 'image', 'images')} per pass."
+        )
+
+    def _more_parts(self, failure: Failure, images: int) -> None:
+        """Divide a batch of so many images into twice as many parts."""
         self.parts *= 2
-        size = math.ceil(len(batch) / self.parts)
+        size = math.ceil(images / self.parts)
         self._say(
-            f"out of memory: continuing with {size} images per pass and {self.parts} passes "
-            f"per step; the effective batch stays {len(batch)}"
+            f"{failure.what}: continuing with {size} images per pass and {self.parts} passes "
+            f"per step; the effective batch stays {images}"
         )
 
 

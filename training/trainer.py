@@ -91,7 +91,7 @@ class Trainer:
 
     def run_all(self, extend_epochs: int = 0) -> dict[str, Any]:
         """Train the epochs that are missing, then write result.json and return its content."""
-        with self.files:
+        with self.files, self.machine.passes.releasing(self.batches.release):
             self._resume(extend_epochs)
             wanted = self.machine.settings.tensorboard and self.ranks.is_writer
             self.board = open_board(self.run.folder, wanted=wanted, done=len(self.history))

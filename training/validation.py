@@ -25,13 +25,15 @@ from goldfold.competitions.histogram import (
 from goldfold.competitions.objects import read_objects
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import InputError
+from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
 from goldfold.training.device import Device
 from goldfold.training.finite import Flags, checked, look, refuse_unseen
+from goldfold.training.host_copy import runs_ahead, to_host
 from goldfold.training.level_counts import counts_on, device_histograms
 from goldfold.training.opencv_threads import one_opencv_thread
-from goldfold.training.passes import Passes
-from goldfold.training.probability import levels_at_size
+from goldfold.training.passes import Passes, join_lists
+from goldfold.training.probability import levels_at_size, sent_levels
 from goldfold.training.ranks import Ranks
 from goldfold.training.read_ahead import batches_ahead
 
@@ -141,7 +143,9 @@ def validate(
     how = partial(checked, retried=retried, passes=passes or Passes(), say=say)
     # As many batches on every rank, as all of them have to ask `check` together.
     longest = -(-len(images.rows) // ranks.world)
-    batches = batches_ahead(cache, images.rows[mine], batch_size, count=longest)
+    batches = batches_ahead(
+        cache, images.rows[mine], batch_size, count=longest, pin=device.pins_memory
+    )
     with (
         one_opencv_thread(),
         ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool,
@@ -172,7 +176,7 @@ class _Counter:
     histograms: NDArray[np.int64]
     device: Device
     pool: ThreadPoolExecutor
-    checked: Callable[..., tuple[torch.Tensor, Flags]]
+    checked: Callable[..., tuple[Any, Flags]]
 
     def wait(self) -> None:
         """Return once the last batch is counted."""
@@ -181,7 +185,7 @@ class _Counter:
 class _DeviceCounter(_Counter):
     """Counts where the maps are: a batch is waited for once, and only counts come back."""
 
-    def batch(self, batch: Sequence[int], pixels: NDArray[np.uint8]) -> Flags:
+    def batch(self, batch: Sequence[int], pixels: Pixels) -> Flags:
         """Count a batch and return which images are finite; counts of others mean nothing."""
         places = _masks_of(self.images, batch)
         pending = [self.pool.submit(_mask_of, self.images, place) for place in places]
@@ -192,7 +196,7 @@ class _DeviceCounter(_Counter):
             masks = [mask.result() for mask in pending[part.start * classes : part.stop * classes]]
             probability = torch.sigmoid(logits.float())
             counts = device_histograms(probability, sizes[part], masks)
-            return counts.to("cpu", non_blocking=True), finite
+            return to_host(counts), finite
 
         counts, finite = self.checked(attempt, len(batch), self.device)
         self.histograms[places] = counts.numpy()
@@ -204,24 +208,42 @@ class _HostCounter(_Counter):
 
     counting: Sequence[Future[None]] = ()
 
-    def batch(self, batch: Sequence[int], pixels: NDArray[np.uint8]) -> Flags:
+    def batch(self, batch: Sequence[int], pixels: Pixels) -> Flags:
         """Begin to count a batch and return which images are finite; without all, none counts."""
-
-        def attempt(part: slice, device: Device) -> tuple[torch.Tensor, torch.Tensor]:
-            logits, finite = look(self.model, pixels[part], device)
-            return torch.sigmoid(logits.float()), finite
-
-        probability, finite = self.checked(attempt, len(batch), self.device)
-        maps: list[NDArray[np.uint8]] = []
-        if finite.all():
-            sizes = [self.images.sizes[place] for place in batch]
-            maps = list(levels_at_size(probability, sizes))
+        sizes = [self.images.sizes[place] for place in batch]
+        seen = self._sent if runs_ahead(self.device.device) else self._looked
+        maps, finite = seen(pixels, sizes)
         self.wait()  # bounds the maps that are held
         self.counting = [
             self.pool.submit(_count, self.histograms, self.images, place, levels)
             for place, levels in zip(_masks_of(self.images, batch), maps, strict=False)
         ]
         return finite
+
+    def _looked(
+        self, pixels: Pixels, sizes: Sequence[tuple[int, int]]
+    ) -> tuple[list[NDArray[np.uint8]], Flags]:
+        """Return the maps of a batch, none unless all are finite, and which are."""
+
+        def attempt(part: slice, device: Device) -> tuple[torch.Tensor, torch.Tensor]:
+            logits, finite = look(self.model, pixels[part], device)
+            return torch.sigmoid(logits.float()), finite
+
+        probability, finite = self.checked(attempt, len(sizes), self.device)
+        return list(levels_at_size(probability, sizes)) if finite.all() else [], finite
+
+    def _sent(
+        self, pixels: Pixels, sizes: Sequence[tuple[int, int]]
+    ) -> tuple[list[NDArray[np.uint8]], Flags]:
+        """Return the same from a GPU, which is waited for once."""
+
+        def attempt(part: slice, device: Device) -> tuple[list[torch.Tensor], torch.Tensor]:
+            logits, finite = look(self.model, pixels[part], device)
+            return sent_levels(torch.sigmoid(logits.float()), sizes[part]), finite
+
+        sent, finite = self.checked(attempt, len(sizes), self.device, join=join_lists)
+        maps = [levels for levels_of_size in sent for levels in levels_of_size.numpy()]
+        return maps if finite.all() else [], finite
 
     def wait(self) -> None:
         """Return once the maps of the last batch are counted."""

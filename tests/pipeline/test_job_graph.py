@@ -1,6 +1,7 @@
 """Which jobs can begin, whatever ends first."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -35,13 +36,14 @@ def test_stages_wait_for_each_other_and_predictions_for_all():
     graph.finish(train(1, 1))
     assert everything(graph) == [train(1, 2)]
     graph.finish(train(1, 2))
-    assert everything(graph) == []  # the engine is chosen on the networks of fold 0
+    engine = replace(ENGINE, fold=1)  # chosen on the networks of the first fold that has some
+    assert everything(graph) == [engine]
     graph.finish(train(0, 1))
     assert everything(graph) == [train(0, 2)]
+    graph.finish(engine)
+    assert everything(graph) == [predict(1)]
     graph.finish(train(0, 2))
-    assert everything(graph) == [ENGINE]
-    graph.finish(ENGINE)
-    assert everything(graph) == [predict(0), predict(1)]
+    assert everything(graph) == [predict(0)]
     assert not graph.is_finished
     graph.finish(predict(0))
     graph.finish(predict(1))
@@ -55,13 +57,39 @@ def test_what_is_not_in_the_graph_is_done():
 
 def test_what_needs_a_failed_job_is_given_up_and_nothing_else():
     jobs = [train(0, 1), train(0, 2), train(1, 1), ENGINE, predict(0), predict(1)]
-    graph = JobGraph(jobs)
+    graph = JobGraph(jobs, lambda job: 7.0)
     assert graph.take() == train(0, 1)
     graph.fail(train(0, 1))
-    assert set(graph.dropped) == {train(0, 2), ENGINE, predict(0), predict(1)}
+    assert set(graph.dropped) == {train(0, 2), predict(0)}
     assert everything(graph) == [train(1, 1)]
     graph.finish(train(1, 1))
+    engine = replace(ENGINE, fold=1)  # any fold that is trained will do
+    assert everything(graph) == [engine]
+    assert graph.cost[engine] == 7.0
+    graph.put_back(engine)
+    assert everything(graph) == [engine]
+    graph.finish(engine)
+    assert everything(graph) == [predict(1)]
+    graph.finish(predict(1))
+    assert (graph.is_finished, graph.done, len(graph)) == (True, 3, 6)
+
+
+def test_the_engine_is_given_up_with_the_last_fold_that_it_could_be_chosen_on():
+    graph = JobGraph([train(0, 1), train(1, 1), ENGINE, predict(0), predict(1)])
+    assert everything(graph) == [train(0, 1), train(1, 1)]
+    graph.fail(train(1, 1))
+    assert graph.dropped == [predict(1)]
+    graph.fail(train(0, 1))
+    assert set(graph.dropped) == {ENGINE, predict(0), predict(1)}
     assert graph.is_finished
+
+
+def test_an_engine_that_cannot_be_chosen_takes_all_predictions_with_it():
+    graph = JobGraph([ENGINE, predict(0), predict(1), train(2, 1)])
+    assert graph.take() == ENGINE
+    graph.fail(ENGINE)
+    assert graph.dropped == [predict(0), predict(1)]
+    assert everything(graph) == [train(2, 1)]
 
 
 def test_a_stopped_job_is_left():
@@ -97,12 +125,15 @@ def test_in_any_order_every_job_is_done_once_and_after_what_it_needs(seed):
         running += [job for job in [graph.take() for _ in range(2 - len(running))] if job]
         ended.append(running.pop(draw.randrange(len(running))))
         graph.finish(ended[-1])
-    assert sorted(ended, key=repr) == sorted(jobs, key=repr)
+    engine = next(job for job in ended if job.kind == "engine")
+    wanted = [engine if job == ENGINE else job for job in jobs]
+    assert sorted(ended, key=repr) == sorted(wanted, key=repr)
     place = {job: number for number, job in enumerate(ended)}
+    assert place[engine] > place[train(engine.fold, 3)]
     for fold in folds:
         stages = [place[train(fold, stage)] for stage in (1, 2, 3)]
         assert stages == sorted(stages)
-        assert place[predict(fold)] > max(stages[-1], place[ENGINE])
+        assert place[predict(fold)] > max(stages[-1], place[engine])
 
 
 def test_one_progress_adds_up_to_the_whole_whatever_the_jobs_cost():
@@ -129,3 +160,19 @@ def test_one_progress_adds_up_to_the_whole_whatever_the_jobs_cost():
     overall.drop(jobs[-1])
     assert task.steps == STEPS
     assert task.fields["jobs"] == "6/7"
+
+
+def test_the_engine_may_report_as_the_job_that_it_became():
+    from goldfold.pipeline.overall_progress import OverallProgress
+
+    class Task:
+        def advance(self, steps, **fields):
+            self.fields = fields
+
+    graph, task = JobGraph([train(0, 1), train(1, 1), ENGINE, predict(1)]), Task()
+    overall = OverallProgress(graph, task)
+    everything(graph)
+    graph.finish(train(1, 1))
+    (engine,) = everything(graph)
+    overall.report(engine, "GPU 0", {"done": 1, "total": 2})
+    assert task.fields["GPU 0"] == "engine 50%"

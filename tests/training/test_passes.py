@@ -124,6 +124,24 @@ def test_a_library_that_fails_is_tried_once_smaller():
     assert hopeless.sizes == [10, 5]
 
 
+def test_other_memory_is_given_back_before_a_pass_is_halved():
+    room, passes, given = Room(4), Passes(), [True, False]
+
+    def release():
+        if given[0]:
+            room.most = 8
+        return given.pop(0)
+
+    with passes.releasing(release):
+        passes.in_halves(8, room, CPU)
+        assert (room.sizes, passes.most) == ([8, 8], None)
+        passes.in_halves(10, room, CPU)
+        assert passes.most == 5
+    assert not given
+    passes.in_halves(5, Room(3), CPU)  # asks no more
+    assert passes.most == 3
+
+
 @pytest.mark.parametrize("error", NEITHER, ids=str)
 def test_other_errors_go_through(error):
     room = Room(0, error)

@@ -94,9 +94,37 @@ def test_too_little_memory_halves_the_pass_and_keeps_the_effective_batch(cpu):
 
 
 def test_too_little_memory_for_one_image(cpu):
-    words = r"out of memory with one image at a time\. Lower image_size or crop_size"
+    words = r"out of memory on .* with 1 image per pass\. Lower image_size or crop_size"
     with pytest.raises(GoldfoldError, match=words):
         step_of(Greedy(most=0), cpu).take(batch(3), 0.1)
+
+
+class Failing(Greedy):
+    """A network whose library fails with more than so many images."""
+
+    def forward(self, images):
+        try:
+            return super().forward(images)
+        except torch.OutOfMemoryError:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED\nat conv.cpp") from None
+
+
+def test_a_library_that_fails_is_tried_once_smaller_and_then_told(cpu):
+    said = []
+    helped = step_of(Failing(most=3), cpu, say=said.append)
+    helped.release = lambda: pytest.fail("released")
+    assert helped.take(batch(6), 0.1).moved
+    assert said == [
+        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED: continuing with 3 images per pass and 2 "
+        "passes per step; the effective batch stays 6"
+    ]
+    hopeless = Failing(most=1)
+    words = r"CUDNN_STATUS_EXECUTION_FAILED on .* with 3 images per pass\. Lower image_size"
+    with pytest.raises(GoldfoldError, match=words):
+        step_of(hopeless, cpu).take(batch(6), 0.1)
+    assert hopeless.sizes == [6, 3]
+    with pytest.raises(GoldfoldError, match=r"FAILED on one of several GPUs; .* 6 images per pass"):
+        step_of(Failing(most=1), cpu, ranks=Ranks(0, 2, 0)).take(batch(6), 0.1)
 
 
 def test_another_error_of_the_network_is_not_taken_for_one_of_memory(cpu):
@@ -114,8 +142,9 @@ def test_another_error_of_the_network_is_not_taken_for_one_of_memory(cpu):
 
 def test_a_rank_cannot_change_its_parts_alone(cpu):
     step = step_of(Greedy(most=2), cpu, ranks=Ranks(0, 2, 0))
-    with pytest.raises(GoldfoldError, match=r"out of memory on one of several GPUs; .*Halve batch"):
-        step._more_parts(batch(4))
+    words = r"out of memory on one of several GPUs; .*Halve batch_size .* with 4 images per pass"
+    with pytest.raises(GoldfoldError, match=words):
+        step.take(batch(4), 0.1)
 
 
 @pytest.mark.parametrize("parts", [1, 2])

@@ -1,6 +1,7 @@
 """What a training asks of a GPU, counted on one that is not there; and that it resumes there."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from goldfold.inference.predictor import Predictor
 from goldfold.inference.reader import MapReader
 from goldfold.inference.store import MapWriter
 from goldfold.inference.views import get_views
+from goldfold.pipeline import rate_search
+from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.settings import ModelSettings, StageSettings, TrainingSettings
+from goldfold.training import stage_validation
 from goldfold.training.assembly import build_network
 from goldfold.training.class_validation import LabelledImages
 from goldfold.training.fold_run import FoldData, FoldRun, train_fold
+from goldfold.training.held_out import score_held_out
 from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationImages
 
@@ -165,6 +170,80 @@ def test_validation_divides_its_batch_where_memory_is_short(
     stage = {"loss": {"bce": 1, "dice": 0}}
     result = train(pretend_gpu, tmp_path, kind(cache, mask_texts, 2), model, stage, watch)
     assert (result["passes_a_step"], len(result["checkpoints"])) == (2, 1)
+
+
+@pytest.mark.parametrize("kind", [masks_to_learn, classes_to_learn])
+def test_validation_first_gives_back_what_the_training_images_take(
+    pretend_gpu, tmp_path, cache, mask_texts, kind, monkeypatch
+):
+    from pretend_gpu import EachStep
+
+    def short_of_memory(*args, **how):
+        pretend_gpu.fail(1)
+        return score_held_out(*args, **how)
+
+    monkeypatch.setattr(stage_validation, "score_held_out", short_of_memory)
+    watch = EachStep(pretend_gpu.ledger)
+    model = UNET if kind is masks_to_learn else CLASSIFIER
+    stage = {"loss": {"bce": 1, "dice": 0}}
+    data = kind(cache, mask_texts, 2)
+    train(pretend_gpu, tmp_path, data, model, stage, watch, augment_on="device")
+    assert [line for line in watch.said if "images leave the GPU's memory" in line]
+    assert not [line for line in watch.said if "continuing with" in line]
+
+
+@pytest.mark.parametrize("kind", [masks_to_learn, classes_to_learn])
+def test_a_search_for_the_rate_continues_where_memory_is_short(
+    pretend_gpu, cache, mask_texts, kind, monkeypatch
+):
+    from pretend_gpu import EachStep
+
+    watch = EachStep(pretend_gpu.ledger)
+    model = UNET if kind is masks_to_learn else CLASSIFIER
+    stage = StageSettings.model_validate(
+        {
+            "epochs": 1,
+            "image_size": 32,
+            "batch_size": BATCH,
+            "learning_rate": 1e-3,
+            "loss": {"bce": 1, "dice": 0},
+            "sampling": {"schedule": "natural"},
+        }
+    )
+    settings = ModelSettings.model_validate({**model, "stages": [stage]})
+    training = TrainingSettings(augment_on="device", precision="bf16")
+    monkeypatch.setattr(rate_search, "fold_data", lambda *_: kind(cache, mask_texts, 2))
+    machine = Machine(pretend_gpu.choose("bf16"), 1, training)
+    monkeypatch.setattr(rate_search, "choose_machine", lambda _: machine)
+    job = SimpleNamespace(model=settings, seed=0)
+    take = rate_search.rate_stepper(
+        SimpleNamespace(progress=watch, workers=1), SimpleNamespace(job=job, settings=stage)
+    )
+    pretend_gpu.fail(2)
+    losses = [take(1e-4)]
+    words = ["images leave the GPU's memory", "continuing with 2 images per pass and 2 passes"]
+    for word in words:
+        assert [line for line in watch.said if word in line], word
+    before = pretend_gpu.ledger.copy()
+    losses.append(take(1e-4))
+    seen = pretend_gpu.ledger.since(before)
+    assert np.isfinite(losses).all()
+    assert not seen.blocking_copies
+    assert len(seen.waits) <= 1, seen.waits
+
+
+def test_a_plan_is_measured_where_memory_is_short(pretend_gpu):
+    pretend_gpu.most_images = 2
+    stage = StageSettings.model_validate({"epochs": 1, "image_size": 32, "batch_size": BATCH})
+    settings = ModelSettings.model_validate({**UNET, "stages": [stage]})
+    machine = Machine(pretend_gpu.choose("bf16"), 1, TrainingSettings(precision="bf16"))
+    task = SimpleNamespace(
+        form=SimpleNamespace(outputs=1),
+        classes_per_pixel=0,
+        target_shape=lambda count, size: (count, 1, *size),
+    )
+    how = {"count": BATCH, "size": (32, 32), "steps": 1}
+    assert min(seconds_an_image(settings, stage, machine, task, **how)) > 0
 
 
 def test_prediction_divides_its_batch_where_memory_is_short(pretend_gpu, tmp_path, cache):
