@@ -82,6 +82,26 @@ def make_run(data, folder, *assignments):
 
 
 def pytest_collection_modifyitems(items):
+    """Prepare the devices that tests need."""
+    register_pretend_gpu(items)
+    skip_without_gpus(items)
+
+
+def register_pretend_gpu(items):
+    """Tell PyTorch of the pretend GPU before any test runs, if some test needs it.
+
+    The first backward pass of a process counts the devices; one that comes later has no gradients.
+    """
+    needed = any(
+        "pretend_gpu" in item.fixturenames or "pretend" in item.path.name for item in items
+    )
+    if needed:
+        from pretend_gpu.context import register_if_supported
+
+        register_if_supported()
+
+
+def skip_without_gpus(items):
     """Skip tests that need more GPUs than there are."""
     marked = [(item, mark) for item in items if (mark := item.get_closest_marker("gpu"))]
     if not marked:

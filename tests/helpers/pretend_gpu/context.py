@@ -16,7 +16,7 @@ from torch.utils import _foreach_utils
 
 from goldfold.training import device as device_module
 from goldfold.training.device import Device
-from pretend_gpu.backend import STATE, register
+from pretend_gpu.backend import STATE, is_supported, register
 from pretend_gpu.ledger import Ledger
 from pretend_gpu.tensor import OperatorMode, PretendTensor, is_pinned, kernels, pinned
 
@@ -51,6 +51,12 @@ class PretendGpu:
         """Return what goldfold computes on, in float32 unless fp16 or bf16 are asked for."""
         plain = Device(torch.device("cpu"), None, "pretend GPU", channels_last)
         return replace(plain, device=self.device, autocast_dtype=_DTYPES[precision])
+
+
+def register_if_supported() -> None:
+    """Tell PyTorch of the device; it has to know of it before the process's first backward pass."""
+    if is_supported():
+        register(kernels())
 
 
 @contextmanager
