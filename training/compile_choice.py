@@ -23,7 +23,8 @@ from goldfold.rundirectory import recorded
 from goldfold.settings import StageSettings
 from goldfold.training.assembly import prepare_model
 from goldfold.training.compile_trial import Gradients, Trial, distance
-from goldfold.training.compiled import Compilation, CompiledNetwork, first_line
+from goldfold.training.compiled import Compilation, CompiledNetwork
+from goldfold.training.compiled_graphs import first_line
 from goldfold.training.device import Device
 from goldfold.training.memory import free_memory, is_library_failure, is_out_of_memory
 from goldfold.training.runtime import Machine

@@ -1,6 +1,7 @@
 """Compiled networks, and the choice whether to compile: with compilers that are made up."""
 
 import json
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from goldfold.settings import StageSettings, TrainingSettings
-from goldfold.training import compile_choice
+from goldfold.training import compile_choice, compiled_graphs
 from goldfold.training.assembly import build_step
 from goldfold.training.compile_choice import Choice, choose_compilation, measure_compilation
 from goldfold.training.compiled import MOST_SHAPES, CompiledNetwork
@@ -276,8 +277,13 @@ def shapes(monkeypatch):
     """Replace the compiler by one that does nothing but remember what it is called with."""
     shapes = []
 
-    def compiled(model, **_):
-        return lambda images: (shapes.append(len(images)), model(images))[1]
+    def compiled(model, backend, **_):
+        def call(images):
+            backend.ran += 1
+            shapes.append(len(images))
+            return model(images)
+
+        return call
 
     monkeypatch.setattr(torch, "compile", compiled)
     return shapes
@@ -366,6 +372,67 @@ def test_pytorch_knows_the_options(compilation, monkeypatch):
     CompiledNetwork(Network(), pytest.fail, compilation)
     assert set(asked[0]["options"]) <= set(list_options())
     assert asked[0]["options"]["triton.cudagraphs"] == (compilation == "graphs")
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Return what counts graphs; they run as traced, since translating them takes long."""
+    torch.compiler.reset()
+    counted = compiled_graphs.GraphRuns("eager")
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", counted)
+    yield counted
+    torch.compiler.reset()
+
+
+class Small(nn.Module):
+    """Networks of any shape with one `forward`, as those of a library."""
+
+    def __init__(self, channels=1):
+        super().__init__()
+        self.layer = nn.Conv2d(1, channels, 1)
+
+    def forward(self, images):
+        return self.layer(images)
+
+
+NETWORKS = 11  # more graphs of one function than PyTorch makes by itself
+
+
+def test_each_architecture_of_a_process_has_its_graph(graphs):
+    said = []
+    for channels in range(1, NETWORKS + 1):
+        network = CompiledNetwork(Small(channels), said.append)
+        for _ in range(2):
+            network(batch(2)).sum().backward()
+    assert (graphs.made, graphs.ran, said) == (NETWORKS, 2 * NETWORKS, [])
+
+
+def test_folds_share_a_graph(graphs):
+    for _ in range(NETWORKS):
+        CompiledNetwork(Small(), pytest.fail)(batch(2)).sum().backward()
+    assert (graphs.made, graphs.ran) == (1, NETWORKS)
+
+
+def test_a_training_without_a_graph_is_told_once(graphs, monkeypatch):
+    monkeypatch.setattr(compiled_graphs, "_MOST_GRAPHS", 1)
+    said = []
+    network = CompiledNetwork(Small(), said.append)
+    for images in (4, 2, 2, 2):
+        network(batch(images))
+    assert said == ["torch.compile made no graph of the network; training is no faster with it"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+def test_inductor_takes_the_options(monkeypatch):
+    torch.compiler.reset()
+    counted = compiled_graphs.GraphRuns()
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", counted)
+    plain, images = Small(), batch(2)
+    CompiledNetwork(deepcopy(plain), pytest.fail)(images).sum().backward()
+    network = CompiledNetwork(plain, pytest.fail)
+    torch.testing.assert_close(network(images), plain(images))
+    assert (counted.made, counted.ran) == (1, 2)
+    torch.compiler.reset()
 
 
 # --- a training ----------------------------------------------------------------------------------
