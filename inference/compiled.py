@@ -11,52 +11,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import nn
 
 from goldfold.errors import InputError
+from goldfold.training import compiled_graphs
+from goldfold.training.compiled_graphs import first_line, many_graphs
 from goldfold.training.device import Device
 from goldfold.training.memory import is_library_failure, is_out_of_memory
 
-_MOST_GRAPHS = 256
-"""Of one function: architectures times shapes. PyTorch stops at 8, and runs the others eagerly."""
 _CAST = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """What autocast computes in its dtype."""
 _REMEDY = 'Set inference.engine = "torch", or "auto" to measure what is faster.'
-_APART = 0.05
+LOGIT_TOLERANCE = 0.05
 """Logits in half precision may differ by this share of the largest."""
 
 
-class GraphRuns:
-    """A backend of torch.compile that counts how often its graphs are made and run."""
-
-    def __init__(self, backend: str = "inductor") -> None:
-        """Count from zero what a backend of PyTorch makes."""
-        self.backend = backend
-        self.made = self.ran = 0
-
-    def __call__(self, graph: Any, inputs: Any, **options: Any) -> Callable[..., Any]:
-        """Compile a graph; TorchDynamo calls this."""
-        from torch._dynamo import lookup_backend
-
-        compiled = lookup_backend(self.backend)(graph, inputs, **options)
-        self.made += 1
-
-        def run(*arguments: Any) -> Any:
-            self.ran += 1
-            return compiled(*arguments)
-
-        return run
-
-
-GRAPHS = GraphRuns()
-"""One for the process: graphs are shared among networks with the same backend only."""
-
-
-class CompiledNetwork:
+class CompiledEngine:
     """Images in, logits out, through compiled graphs.
 
     Attributes:
@@ -79,7 +52,9 @@ class CompiledNetwork:
             warn: takes a line at the first pass in which no compiled graph ran.
         """
         self._call = torch.compile(
-            _with_cast_weights(model, device, example), backend=GRAPHS, dynamic=False
+            _with_cast_weights(model, device, example),
+            backend=compiled_graphs.GRAPHS,
+            dynamic=False,
         )
         self._warn, self._worked = warn, False
         self.eager = 0
@@ -90,9 +65,9 @@ class CompiledNetwork:
         Raises:
             InputError: PyTorch cannot compile it here.
         """
-        before = GRAPHS.ran
+        before = compiled_graphs.GRAPHS.ran
         try:
-            with _many_graphs():
+            with many_graphs():
                 output = self._call(images)
         except Exception as error:
             # Compilation fails in many ways (no C++ compiler is one).
@@ -100,30 +75,13 @@ class CompiledNetwork:
                 raise
             raise InputError(f"torch.compile failed ({first_line(error)}). {_REMEDY}") from error
         self._worked = True
-        if GRAPHS.ran == before:
+        if compiled_graphs.GRAPHS.ran == before:
             self.eager += 1
             if self.eager == 1:
                 self._warn(
                     f"a network ran without a compiled graph, no faster than PyTorch. {_REMEDY}"
                 )
         return output
-
-
-def first_line(error: BaseException) -> str:
-    """Return the beginning of an error's message; PyTorch's have many lines."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-
-
-def _many_graphs() -> AbstractContextManager[object]:
-    """Return a context in which PyTorch compiles a function as often as is needed."""
-    import torch._dynamo.config as dynamo
-
-    # PyTorch 2.7 renamed the first pair.
-    names = ("recompile_limit", "accumulated_recompile_limit")
-    if not hasattr(dynamo, names[0]):
-        names = ("cache_size_limit", "accumulated_cache_size_limit")
-    patch: AbstractContextManager[object] = dynamo.patch(dict.fromkeys(names, _MOST_GRAPHS))
-    return patch
 
 
 @torch.no_grad()
@@ -145,7 +103,7 @@ def _with_cast_weights(model: nn.Module, device: Device, example: torch.Tensor) 
     except (RuntimeError, TypeError):
         return model
     apart = (given.float() - expected.float()).abs().max()
-    return cast if bool(apart <= _APART * expected.float().abs().max()) else model
+    return cast if bool(apart <= LOGIT_TOLERANCE * expected.float().abs().max()) else model
 
 
 def _first(output: Any) -> torch.Tensor:

@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from goldfold.errors import InputError, did_you_mean
-from goldfold.inference.compiled import CompiledNetwork, first_line
+from goldfold.inference.compiled import CompiledEngine
 from goldfold.inference.fold_batchnorm import (
     count_batchnorms,
     fold_batchnorms,
     folding_in_words,
 )
 from goldfold.inference.network import Network, WrappedNetwork
+from goldfold.training.compiled_graphs import first_line
 from goldfold.training.device import Device
 from goldfold.training.memory import free_memory, is_library_failure, is_out_of_memory
 from goldfold.training.passes import Passes
@@ -51,7 +52,7 @@ class Started:
 
     folded: list[int] = field(default_factory=list)
     norms: list[int] = field(default_factory=list)
-    compiled: list[CompiledNetwork] = field(default_factory=list)
+    compiled: list[CompiledEngine] = field(default_factory=list)
 
     @property
     def words(self) -> str:
@@ -125,15 +126,15 @@ def choose_engine(
     plain = seconds_a_pass(start_engine(model, device, images, "torch"), device, images)
     expected = plain * passes
     if expected < WORTH_TRYING_S:
-        return Choice("torch", f"{expected:.0f} s of predicting do not repay compiling")
+        return Choice("torch", f"only {expected:.0f} s of prediction ahead, not worth compiling")
     say(f"engine: {expected / 60:.0f} minutes ahead with PyTorch; trying torch.compile")
     tried = _try_compiled(model, device, images)
     if isinstance(tried, str):
         free_memory(device)
         return Choice("torch", tried)
     start_up, fast = tried
-    told = f"compiled in {start_up:.0f} s, {plain / fast:.2f} times as fast"
-    return Choice("compile" if fast < plain else "torch", told)
+    reason = f"compiled in {start_up:.0f} s, {plain / fast:.2f} times as fast"
+    return Choice("compile" if fast < plain else "torch", reason)
 
 
 def _try_compiled(
@@ -184,14 +185,13 @@ def _seconds(work: Callable[[], None], repeats: int = 3) -> float:
 def _run(network: Network, device: Device, images: torch.Tensor) -> None:
     with device.autocast():
         network(images)
-    if device.is_gpu:
-        torch.get_device_module(device.device).synchronize()
+    device.wait()
 
 
 def _compile(
     model: nn.Module, device: Device, example: torch.Tensor, warn: Callable[[str], None]
-) -> CompiledNetwork:
-    return CompiledNetwork(model, device, example, warn)
+) -> CompiledEngine:
+    return CompiledEngine(model, device, example, warn)
 
 
 class _SameBatch(WrappedNetwork):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from goldfold.training.averaging import MovingAverage, StochasticAverage
@@ -13,6 +15,7 @@ from goldfold.training.batch import network_input
 from goldfold.training.batchnorm import has_batchnorm, reestimate_batchnorm
 from goldfold.training.device import Device
 from goldfold.training.loader import Batch
+from goldfold.training.passes import Passes
 from goldfold.training.step_result import StepResult
 
 STATISTICS_IMAGES = 512
@@ -75,7 +78,13 @@ class Averages:
             stochastic.add(model)
 
     def candidates(
-        self, *, last: bool, batches: Callable[[], Iterator[Batch]], device: Device
+        self,
+        *,
+        last: bool,
+        batches: Callable[[], Iterator[Batch]],
+        device: Device,
+        passes: Passes | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> dict[str, nn.Module]:
         """Return the averaged networks that are worth validating now, by name.
 
@@ -86,24 +95,43 @@ class Averages:
             last: whether this is the end of the stage.
             batches: makes some batches of training images.
             device: where the networks are.
+            passes: how many images pass at once; whole batches unless given.
+            say: takes a line where memory does not suffice for that.
+
+        Raises:
+            GoldfoldError: out of memory with a single image.
         """
         weights = {}
         for name, average in self.by_name.items():
             if name == "swa" and not (last and average.count):
                 continue
             if has_batchnorm(average.model):
-                reestimate_batchnorm(average.model, _inputs(batches(), device), device)
+                reestimate_batchnorm(
+                    average.model, _inputs(batches(), device), device, passes=passes, say=say
+                )
             weights[name] = average.model
         return weights
 
-    @staticmethod
-    def statistics_batches(batch_size: int) -> int:
-        """Return how many batches of that size the statistics are taken from.
 
-        >>> Averages.statistics_batches(16)
-        32
-        """
-        return math.ceil(STATISTICS_IMAGES / batch_size)
+def batches_for_statistics(
+    batches: Sequence[NDArray[np.int64]], largest: int, parts: int = 1
+) -> list[NDArray[np.int64]]:
+    """Return the first of an epoch's batches, as many as the statistics are taken from.
+
+    Args:
+        batches: numbers of the images of each.
+        largest: images of a batch at most.
+        parts: into which each is divided, as in a training whose passes had to become smaller.
+
+    >>> len(batches_for_statistics([np.arange(16)] * 40, 16))
+    32
+    >>> [len(part) for part in batches_for_statistics([np.arange(5), np.arange(4)], 5, 2)]
+    [3, 2, 2, 2]
+    """
+    chosen = batches[: math.ceil(STATISTICS_IMAGES / largest)]
+    if parts == 1:
+        return list(chosen)
+    return [part for batch in chosen for part in np.array_split(batch, min(parts, len(batch)))]
 
 
 def _inputs(batches: Iterable[Batch], device: Device) -> Iterator[torch.Tensor]:

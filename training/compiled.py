@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from goldfold.training import compiled_graphs
+from goldfold.training.compiled_graphs import first_line, many_graphs
 from goldfold.training.memory import is_out_of_memory
 
 Compilation = Literal["off", "on", "graphs"]
@@ -15,7 +17,7 @@ Compilation = Literal["off", "on", "graphs"]
 
 MOST_SHAPES = 4
 """Shapes of batches that are compiled: memory that does not suffice halves a batch again and
-again, and beyond eight shapes PyTorch would go on without a word uncompiled."""
+again, and compiling each size would take longer than it saves."""
 
 
 class CompiledNetwork(nn.Module):
@@ -33,16 +35,17 @@ class CompiledNetwork(nn.Module):
 
         Args:
             model: the plain network.
-            say: takes a line where it cannot be compiled.
+            say: takes a line where it cannot be compiled, or no compiled graph runs.
             compilation: `on` or `graphs`.
         """
         super().__init__()
         self.model = model
         self._graphs = compilation == "graphs"
+        self._runs = compiled_graphs.GRAPHS
         self._compiled: Callable[..., Any] | None = torch.compile(
-            model, dynamic=False, options=_options(self._graphs)
+            model, backend=self._runs, dynamic=False, options=_options(self._graphs)
         )
-        self._say, self._worked = say, False
+        self._say, self._worked, self._told = say, False, False
         self._shapes: set[torch.Size] = set()
         self._last_shape: torch.Size | None = None
 
@@ -50,10 +53,12 @@ class CompiledNetwork(nn.Module):
         """Return what the network returns for these images."""
         if self._compiled is None or not self._is_usual(images.shape):
             return self.model(images)
+        before = self._runs.ran
         try:
             if self._graphs:
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-            output = self._compiled(images)
+            with many_graphs():
+                output = self._compiled(images)
         except Exception as error:
             # Compilation fails in many ways, and none of them concerns the network itself.
             if self._worked or is_out_of_memory(error):
@@ -62,6 +67,9 @@ class CompiledNetwork(nn.Module):
             self._say(f"torch.compile failed ({first_line(error)}); continuing without it")
             return self.model(images)
         self._worked = True
+        if self._runs.ran == before and not self._told:
+            self._told = True
+            self._say("torch.compile made no graph of the network; training is no faster with it")
         return output
 
     def _is_usual(self, shape: torch.Size) -> bool:
@@ -76,12 +84,6 @@ class CompiledNetwork(nn.Module):
             self._shapes.add(shape)
             return True
         return False
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, at most 120 characters."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:120]
 
 
 def _options(graphs: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,16 @@ from goldfold.training.loader import Batch
 def has_streams(device: torch.device) -> bool:
     """Return whether copies from pinned memory can run beside a device's work."""
     return device.type != "cpu" and hasattr(torch.get_device_module(device), "Stream")
+
+
+@cache
+def _copying_stream(device: torch.device) -> Any:
+    """Return the stream that copies to a device, one for the process.
+
+    Memory that is freed can only be used again by the stream it was allocated on, so with a stream
+    for each epoch the batches of many epochs would stay allocated.
+    """
+    return torch.get_device_module(device).Stream(device)
 
 
 def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
@@ -29,7 +40,7 @@ def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Bat
         yield from batches
         return
     module = torch.get_device_module(device)
-    copying, working = module.Stream(device), module.current_stream(device)
+    copying, working = _copying_stream(device), module.current_stream(device)
     before: tuple[Batch, Any] | None = None
     for batch in batches:
         # The memory that the copy is put into may have been that of a batch still worked on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,6 @@ from goldfold.errors import InputError
 from goldfold.settings import StageSettings
 from goldfold.training.sampler import EpochPlan, draw_in_cycles
 from goldfold.training.schedule import plateau_factor, rate_at
-
-__all__ = ["StagePlan", "plateau_factor", "split_batches"]
 
 Numbers = NDArray[np.int64]
 
@@ -132,6 +131,17 @@ class StagePlan:
             rise=schedule.rise,
             power=schedule.power,
         )
+
+    def cuts(self, scores: Sequence[float | None]) -> float:
+        """Return what the cuts of a plateau have come to, 1 in another schedule.
+
+        Args:
+            scores: of the epochs so far, None where there was no validation.
+        """
+        schedule = self.stage.schedule
+        if schedule.name != "plateau":
+            return 1.0
+        return plateau_factor(scores, patience=schedule.patience, factor=schedule.factor)
 
     def _pseudo_count(self, epoch: int, available: int) -> int:
         """Return how many pseudo-labelled images make up their share of the epoch."""

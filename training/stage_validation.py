@@ -75,7 +75,13 @@ class StageValidation:
             return {}
         scores = {}
         device = self._machine.device
-        averaged = averages.candidates(last=last, batches=statistics, device=device)
+        averaged = averages.candidates(
+            last=last,
+            batches=statistics,
+            device=device,
+            passes=self._machine.passes,
+            say=lambda text: self._warn(f"epoch {finished}: BatchNorm statistics: {text}"),
+        )
         for kind, network in {RAW: model, **averaged}.items():
             try:
                 scores[kind] = self._score(kind, network, finished)

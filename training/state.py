@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,9 @@ class StateCopy:
     def of(
         cls, trained: Trained, progressed: Progressed, made_from: Mapping[str, Any]
     ) -> StateCopy:
-        """Copy what changes while the training goes on; a GPU is not waited for.
+        """Copy what changes while the training goes on.
+
+        A GPU is not waited for, but in fp16: the scale of the loss is read at once.
 
         Args:
             trained: model, optimizer, averages, scaler.
@@ -110,15 +111,6 @@ def save_state(folder: Path, state: StateCopy) -> None:
     for old in folder.glob("epoch-*.safetensors"):
         if old.name != name:
             old.unlink(missing_ok=True)
-
-
-def remove_state(folder: Path) -> None:
-    """Remove a state that nothing resumes from any more: it is several times the weights."""
-    with suppress(OSError):  # dead weight, but no harm
-        (folder / "state.json").unlink(missing_ok=True)
-        for tensors in folder.glob("epoch-*.safetensors"):
-            tensors.unlink(missing_ok=True)
-        folder.rmdir()
 
 
 def read_made_from(path: Path) -> dict[str, Any] | None:

@@ -103,7 +103,7 @@ class ResultQueue:
     def queue(self, images: int, values: torch.Tensor, share: torch.Tensor) -> StepResult:
         """Return the result of a step whose values, (4,) in that order, are on the device."""
         result = StepResult(images, share=share, read=self._read_up_to)
-        self._unread.append((result, HostCopy({"values": values})))
+        self._unread.append((result, HostCopy({"values": values}, spins=True)))
         while len(self._unread) > MOST_UNREAD:
             self._read_first()
         return result

@@ -13,7 +13,7 @@ from goldfold.errors import Stopped
 from goldfold.progress import Progress, Task
 from goldfold.settings import ModelSettings, StageSettings
 from goldfold.training.assembly import build_step, network_facts, prepare_model
-from goldfold.training.averages import Averages
+from goldfold.training.averages import Averages, batches_for_statistics
 from goldfold.training.batches import EpochBatches
 from goldfold.training.epoch import EpochPart, EpochSoFar, UnreadSteps, over_all_ranks, train_epoch
 from goldfold.training.fold_files import FoldFiles
@@ -28,7 +28,7 @@ from goldfold.training.history import (
 from goldfold.training.loader import Batch
 from goldfold.training.networks.freezing import set_training_mode
 from goldfold.training.runtime import Machine
-from goldfold.training.stage_plan import StagePlan, plateau_factor
+from goldfold.training.stage_plan import StagePlan
 from goldfold.training.stage_validation import StageValidation
 from goldfold.training.state import Progressed, Trained, load_state
 from goldfold.training.step_result import StepResult
@@ -109,8 +109,7 @@ class Trainer:
             self.files.begin_after(0)
             self.ranks.barrier()
             return
-        trained = self._trained()
-        progressed = load_state(self.run.state_folder, trained)
+        progressed = load_state(self.run.state_folder, self._trained())
         self.history, self.so_far = list(progressed.history), progressed.so_far
         self.step.parts = progressed.parts
         if progressed.on_device is not None:
@@ -119,22 +118,16 @@ class Trainer:
         self.plan = self._plan()
         self.files.begin_after(progressed.epoch)
         if extend_epochs:
-            self._extend()
+            self._save_state()  # says that the stage resumes, before its result is taken away
+            self.files.remove_result()
         self.ranks.barrier()
         self._say_where()
 
-    def _extend(self) -> None:
-        """Make it known that the stage resumes, before its result is taken away."""
-        self._save_state()
-        self.files.remove_result()
-
     def _say_where(self) -> None:
-        if len(self.history) == self.last_epoch:
-            return
+        done = len(self.history)
         within = f", step {self.so_far.step}" if self.so_far.step else ""
-        self._say(
-            f"{self.name}: resuming after epoch {len(self.history)} of {self.last_epoch}{within}"
-        )
+        if done < self.last_epoch:
+            self._say(f"{self.name}: resuming after epoch {done} of {self.last_epoch}{within}")
 
     def _plan(self) -> StagePlan:
         return StagePlan(
@@ -206,13 +199,7 @@ class Trainer:
 
     def _part(self, epoch: int) -> EpochPart:
         sizes = [len(batch) for batch in self.plan.batches(epoch)]
-        factor = 1.0
-        if self.stage.schedule.name == "plateau":
-            factor = plateau_factor(
-                [best_score(row) for row in self.history],
-                patience=self.stage.schedule.patience,
-                factor=self.stage.schedule.factor,
-            )
+        factor = self.plan.cuts([best_score(row) for row in self.history])
         return EpochPart(
             epoch=epoch,
             seed=self.run.seed,
@@ -227,8 +214,7 @@ class Trainer:
         self.averages.after_step(self.model, result)
         self.stop.observe(seconds)
         self.machine.cores.look()
-        alone = self.ranks.world == 1
-        asked = self.stop.exit_code != 0 if alone else unread.stop
+        asked = unread.stop if self.ranks.world > 1 else self.stop.exit_code != 0
         due = self.files.state_is_due(self.machine.mid_epoch_seconds)
         self.files.check()
         if asked or due:
@@ -255,8 +241,9 @@ class Trainer:
 
     def _statistics_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's first batches again, for BatchNorm statistics of averaged weights."""
-        count = self.averages.statistics_batches(self.plan.effective_batch)
-        return self.batches.of(epoch, self.plan.batches(epoch)[:count])
+        parts = self.step.parts if self.step.parts > self.stage.accumulation else 1
+        chosen = batches_for_statistics(self.plan.batches(epoch), self.plan.effective_batch, parts)
+        return self.batches.of(epoch, chosen)
 
     # --- what is written ------------------------------------------------------------------------
 
@@ -296,13 +283,11 @@ class Trainer:
                 stopped_early=len(self.history) < self.last_epoch,
                 passes_a_step=self.step.parts,
             )
-            self._say_best(result["checkpoints"][0]["weights"])
+            if line := best_of_each_kind(self.history, self.data.metric):
+                kept = result["checkpoints"][0]["weights"]
+                self._say(f"{self.name}: {line}; {kept} ranks first")
         self.ranks.barrier()
         return result
-
-    def _say_best(self, kept: str) -> None:
-        if line := best_of_each_kind(self.history, self.data.metric):
-            self._say(f"{self.name}: {line}; {kept} ranks first")
 
     def _say(self, text: str) -> None:
         if self.ranks.is_writer:

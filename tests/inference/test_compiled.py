@@ -8,8 +8,10 @@ from torch import nn
 
 from goldfold.errors import InputError
 from goldfold.inference import compiled as module
-from goldfold.inference.compiled import CompiledNetwork, GraphRuns
+from goldfold.inference.compiled import CompiledEngine
 from goldfold.inference.engine import start_engine
+from goldfold.training import compiled_graphs
+from goldfold.training.compiled_graphs import GraphRuns
 from goldfold.training.device import Device
 
 CPU = Device(torch.device("cpu"), None, "CPU, float32")
@@ -45,7 +47,7 @@ def graphs(monkeypatch):
     """Return what counts graphs; they run as traced, since translating them takes long."""
     torch._dynamo.reset()
     counted = GraphRuns("eager")
-    monkeypatch.setattr(module, "GRAPHS", counted)
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", counted)
     yield counted
     torch._dynamo.reset()
 
@@ -82,9 +84,9 @@ def test_each_kind_and_shape_has_its_graph(graphs):
 
 
 def test_a_pass_without_a_graph_is_told_once(graphs, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_GRAPHS", 1)
+    monkeypatch.setattr(compiled_graphs, "_MOST_GRAPHS", 1)
     warned = []
-    network = CompiledNetwork(Tiny().eval(), CPU, torch.randn(1, 1, 16, 16), warned.append)
+    network = CompiledEngine(Tiny().eval(), CPU, torch.randn(1, 1, 16, 16), warned.append)
     for side in (16, 24, 24):
         run(network, CPU, torch.randn(1, 1, side, side))
     assert (graphs.ran, network.eager) == (1, 2)
@@ -94,7 +96,7 @@ def test_a_pass_without_a_graph_is_told_once(graphs, monkeypatch):
 
 def test_a_compiler_that_fails_is_an_input_error(graphs):
     graphs.backend = "no such backend"
-    network = CompiledNetwork(Tiny().eval(), CPU, torch.randn(1, 1, 16, 16))
+    network = CompiledEngine(Tiny().eval(), CPU, torch.randn(1, 1, 16, 16))
     with pytest.raises(
         InputError, match=r'torch.compile failed \(.*Set inference.engine = "torch"'
     ):
@@ -106,7 +108,7 @@ def test_too_little_memory_is_no_failure_of_the_compiler(graphs):
         def forward(self, images):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    network = CompiledNetwork(Large().eval(), CPU, torch.randn(1, 1, 16, 16))
+    network = CompiledEngine(Large().eval(), CPU, torch.randn(1, 1, 16, 16))
     with pytest.raises(Exception, match="out of memory") as error:
         run(network, CPU, torch.randn(1, 1, 16, 16))
     assert not isinstance(error.value, InputError)
@@ -136,7 +138,7 @@ def test_weights_are_cast_once_where_that_changes_nothing():
 def test_a_graph_of_inductor_gives_the_same(monkeypatch):
     torch._dynamo.reset()
     counted = GraphRuns()
-    monkeypatch.setattr(module, "GRAPHS", counted)
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", counted)
     images = torch.randn(2, 1, 16, 16)
     for seed in range(2):
         model = Tiny(seed).eval()

@@ -110,7 +110,7 @@ def test_few_passes_do_not_repay_compiling(monkeypatch: pytest.MonkeyPatch) -> N
     said: list[str] = []
     choice = choose_engine(Slow(), CPU, torch.zeros(1, 1, 8, 8), passes=3, say=said.append)
     assert choice.engine == "torch"
-    assert "do not repay compiling" in choice.reason
+    assert "not worth compiling" in choice.reason
     assert not said
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from goldfold.training.averages import Averages
+from goldfold.training.averages import Averages, batches_for_statistics
 from goldfold.training.loader import Batch
 
 
@@ -75,4 +75,14 @@ def test_statistics_of_batchnorm_are_taken_from_the_batches(cpu):
 
 
 def test_statistics_are_taken_from_512_images():
-    assert [Averages.statistics_batches(size) for size in (512, 16, 100)] == [1, 32, 6]
+    epoch = [np.arange(4)] * 600
+    assert [len(batches_for_statistics(epoch, size)) for size in (512, 16, 100)] == [1, 32, 6]
+
+
+def test_a_divided_training_divides_the_batches_of_statistics():
+    batches = [np.arange(5), np.arange(5, 6)]
+    parts = batches_for_statistics(batches, 5, parts=4)
+    assert [part.tolist() for part in parts] == [[0, 1], [2], [3], [4], [5]]
+    assert [part.tolist() for part in batches_for_statistics(batches, 5)] == [
+        batch.tolist() for batch in batches
+    ]

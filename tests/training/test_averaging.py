@@ -117,6 +117,31 @@ def test_statistics_are_the_mean_over_batches(cpu):
     assert (model[1].momentum, model.training) == (0.1, False)
 
 
+def test_short_memory_divides_the_batches_of_statistics(cpu):
+    """A pass that fails in the last layer has spoiled the statistics of the first."""
+
+    def deep():
+        torch.manual_seed(1)
+        return nn.Sequential(network(), network(), Last())
+
+    class Last(nn.Module):
+        most = 2
+
+        def forward(self, images):
+            if len(images) > self.most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return images
+
+    model, expected, said = deep(), deep(), []
+    batches = list(torch.randn(3, 4, 1, 6, 6))
+    reestimate_batchnorm(model, batches, cpu, say=said.append)
+    reestimate_batchnorm(expected, [half for batch in batches for half in batch.split(2)], cpu)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+    assert len(said) == 1
+    assert "continuing with 2 images per pass instead of 4" in said[0]
+
+
 def test_they_agree_with_torch(cpu):
     one, other = network(), network()
     batches = [torch.randn(4, 1, 8, 8) for _ in range(3)]

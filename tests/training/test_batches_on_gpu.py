@@ -18,7 +18,11 @@ from goldfold.training.validation import ValidationImages
 pretend = pytest.importorskip("pretend_gpu")
 backend = pytest.importorskip("pretend_gpu.backend")
 if pretend.is_supported():
-    backend.register()  # before the first backward pass: autograd then makes a queue per device
+    from pretend_gpu.tensor import kernels
+
+    backend.register(
+        kernels()
+    )  # before the first backward pass: autograd then makes a queue per device
 EVERYTHING = {
     "base": "siim-1st-place", "distort": 0.8, "tone": 0.6, "vertical_flip": 0.5, "blur": 0.5,
     "cutout": 0.5,
@@ -93,6 +97,22 @@ def test_a_batch_is_few_launches_no_wait_and_no_blocking_copy(gpu, images, monke
     # The next batch, the last, was under way at the first count: one more was copied since.
     assert len(counted.copies) == (1 if kept else 3)
     assert counted.launched <= 2 * 30
+
+
+def test_all_epochs_copy_on_one_stream(gpu, images, monkeypatch):
+    made = []
+
+    class Counted(backend.Stream):
+        def __init__(self, *args, **named):
+            super().__init__(*args, **named)
+            made.append(self)
+
+    monkeypatch.setattr(backend.Module, "Stream", Counted)
+    for _ in range(2):  # folds
+        stage_batches = batches(images, gpu.choose())
+        for epoch in range(3):
+            assert len(list(stage_batches.of(epoch, ORDER))) == len(ORDER)
+    assert len(made) <= 1  # none if the process has one already
 
 
 def test_what_the_images_take_is_given_back_in_the_middle_of_an_epoch(gpu, images):

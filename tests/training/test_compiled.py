@@ -1,6 +1,7 @@
 """Compiled networks, and the choice whether to compile: with compilers that are made up."""
 
 import json
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from goldfold.settings import StageSettings, TrainingSettings
-from goldfold.training import compile_choice
+from goldfold.training import compile_choice, compiled_graphs
 from goldfold.training.assembly import build_step
 from goldfold.training.compile_choice import Choice, choose_compilation, measure_compilation
 from goldfold.training.compiled import MOST_SHAPES, CompiledNetwork
@@ -69,12 +70,12 @@ def measured(compiled, *, passes=1000, **named):
 def test_what_is_faster_is_compiled():
     choice = measured(compiler(0.5))
     assert choice == Choice("on", "2.00 times as fast, compiled in 10 s")
-    assert choice.in_words == "compile: on, 2.00 times as fast, compiled in 10 s"
+    assert choice.in_words == "compile: on (2.00 times as fast, compiled in 10 s)"
 
 
 def test_a_short_training_is_not_measured():
     choice = measured(lambda *_: pytest.fail("compiled"), passes=300)
-    assert choice == Choice("off", "300 s of training do not repay it", tried=False)
+    assert choice == Choice("off", "only 300 s of training ahead, not worth compiling", tried=False)
 
 
 @pytest.mark.parametrize("cost", [1.5, 1.0, 0.97])
@@ -88,7 +89,7 @@ def test_compiling_has_to_repay_itself():
         network.cost = 0.8
         return network
 
-    assert measured(slow).because == "as 1.25 times as fast does not repay it"
+    assert measured(slow).because == "only 1.25 times as fast, not worth compiling"
     assert measured(slow, passes=3000).compilation == "on"
 
 
@@ -110,7 +111,7 @@ def test_other_gradients_are_not_accepted():
             return self.network(images) * 1.1
 
     choice = measured(compiler(0.5, Wrong))
-    assert choice == Choice("off", "as its gradients are not those of the plain network")
+    assert choice == Choice("off", "its gradients are not those of the plain network")
 
 
 def test_gradients_that_are_not_finite_are_not_accepted():
@@ -129,7 +130,7 @@ def test_a_failing_compiler_is_one_line():
     def fail(*_):
         raise RuntimeError("no C++ compiler\nmany lines")
 
-    assert measured(fail) == Choice("off", "torch.compile failed (no C++ compiler)")
+    assert measured(fail) == Choice("off", "torch.compile failed: no C++ compiler")
 
 
 def test_too_little_memory_is_no_reason_to_end(monkeypatch):
@@ -137,7 +138,33 @@ def test_too_little_memory_is_no_reason_to_end(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Network, "forward", lacking)
-    assert measured(compiler(0.5)).because == "as it could not be tried (memory does not suffice)"
+    choice = measured(compiler(0.5))
+    assert choice == Choice("off", "could not be tried: out of memory", lasts=False)
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory", "CUDNN_STATUS_EXECUTION_FAILED"])
+def test_too_little_memory_to_compile_may_be_enough_another_time(words):
+    def fail(*_):
+        raise RuntimeError(words)
+
+    assert measured(fail) == Choice("off", f"torch.compile failed: {words}", lasts=False)
+
+
+def test_float32_passes_take_half_of_the_images(monkeypatch):
+    seen = set()
+
+    def forward(self, images):
+        seen.add((len(images), torch.is_autocast_enabled("cpu")))
+        NOW.seconds += self.cost
+        return self.layers(images)
+
+    monkeypatch.setattr(Network, "forward", forward)
+    half = replace(CPU, autocast_dtype=torch.bfloat16)
+    choice = measure_compilation(
+        Network(), half, (6, 1, 8, 8), passes=1000, compiled=compiler(0.5), clock=clock
+    )
+    assert choice.compilation == "on"
+    assert seen == {(6, True), (3, True), (3, False)}
 
 
 def test_network_and_random_numbers_stay_as_they_were():
@@ -181,9 +208,11 @@ def measuring(monkeypatch):
 
     def measure(model, device, shape, **named):
         calls.append((shape, named["passes"], named["graphs"]))
-        return Choice("on", "1.31 times as fast, compiled in 40 s", tried=calls.tried)
+        return Choice(
+            "on", "1.31 times as fast, compiled in 40 s", tried=calls.tried, lasts=calls.lasts
+        )
 
-    calls = type("Calls", (list,), {"tried": True})()
+    calls = type("Calls", (list,), {"tried": True, "lasts": True})()
     monkeypatch.setattr(compile_choice, "measure_compilation", measure)
     monkeypatch.setattr(compile_choice, "prepare_model", lambda model, *_: model)  # there is no GPU
     return calls
@@ -193,7 +222,7 @@ def test_a_choice_is_made_once_and_remembered(tmp_path, measuring):
     said = []
     assert [choose(tmp_path, said) for _ in range(2)] == ["on", "on"]
     assert measuring == [((8, 1, 64, 64), 48, True)]
-    assert said == ["compile: on, 1.31 times as fast, compiled in 40 s"] * 2
+    assert said == ["compile: on (1.31 times as fast, compiled in 40 s)"] * 2
     (file,) = tmp_path.iterdir()
     assert json.loads(file.read_text())["network"] == FACTS
     other = replace(GPU, description="another GPU")
@@ -205,6 +234,13 @@ def test_a_training_too_short_to_try_is_not_remembered(tmp_path, measuring):
     measuring.tried, said = False, []
     choose(tmp_path, said)
     assert (list(tmp_path.iterdir()), said) == ([], [])
+
+
+def test_a_shortage_of_memory_is_told_but_not_remembered(tmp_path, measuring):
+    measuring.lasts, said = False, []
+    for _ in range(2):
+        choose(tmp_path, said)
+    assert (list(tmp_path.iterdir()), len(said), len(measuring)) == ([], 2, 2)
 
 
 def test_what_is_set_is_done(tmp_path, measuring):
@@ -223,14 +259,14 @@ def test_a_processor_does_not_compile_by_itself(tmp_path, measuring):
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ({"world": 2}, "where several processes train one fold"),
-        ({"gradient_checkpointing": True}, "with gradient_checkpointing"),
+        ({"world": 2}, "not supported where several processes train one fold"),
+        ({"gradient_checkpointing": True}, "not supported with gradient_checkpointing"),
     ],
 )
 def test_what_it_is_not_tried_with(how, why, tmp_path, measuring):
     said = []
     assert choose(tmp_path, said, **how) == "off"
-    assert (measuring, said) == ([], [f"compile: off, not tried {why}"])
+    assert (measuring, said) == ([], [f"compile: off ({why})"])
 
 
 # --- the network ---------------------------------------------------------------------------------
@@ -241,8 +277,13 @@ def shapes(monkeypatch):
     """Replace the compiler by one that does nothing but remember what it is called with."""
     shapes = []
 
-    def compiled(model, **_):
-        return lambda images: (shapes.append(len(images)), model(images))[1]
+    def compiled(model, backend, **_):
+        def call(images):
+            backend.ran += 1
+            shapes.append(len(images))
+            return model(images)
+
+        return call
 
     monkeypatch.setattr(torch, "compile", compiled)
     return shapes
@@ -331,6 +372,67 @@ def test_pytorch_knows_the_options(compilation, monkeypatch):
     CompiledNetwork(Network(), pytest.fail, compilation)
     assert set(asked[0]["options"]) <= set(list_options())
     assert asked[0]["options"]["triton.cudagraphs"] == (compilation == "graphs")
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Return what counts graphs; they run as traced, since translating them takes long."""
+    torch.compiler.reset()
+    counted = compiled_graphs.GraphRuns("eager")
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", counted)
+    yield counted
+    torch.compiler.reset()
+
+
+class Small(nn.Module):
+    """Networks of any shape with one `forward`, as those of a library."""
+
+    def __init__(self, channels=1):
+        super().__init__()
+        self.layer = nn.Conv2d(1, channels, 1)
+
+    def forward(self, images):
+        return self.layer(images)
+
+
+NETWORKS = 11  # more graphs of one function than PyTorch makes by itself
+
+
+def test_each_architecture_of_a_process_has_its_graph(graphs):
+    said = []
+    for channels in range(1, NETWORKS + 1):
+        network = CompiledNetwork(Small(channels), said.append)
+        for _ in range(2):
+            network(batch(2)).sum().backward()
+    assert (graphs.made, graphs.ran, said) == (NETWORKS, 2 * NETWORKS, [])
+
+
+def test_folds_share_a_graph(graphs):
+    for _ in range(NETWORKS):
+        CompiledNetwork(Small(), pytest.fail)(batch(2)).sum().backward()
+    assert (graphs.made, graphs.ran) == (1, NETWORKS)
+
+
+def test_a_training_without_a_graph_is_told_once(graphs, monkeypatch):
+    monkeypatch.setattr(compiled_graphs, "_MOST_GRAPHS", 1)
+    said = []
+    network = CompiledNetwork(Small(), said.append)
+    for images in (4, 2, 2, 2):
+        network(batch(images))
+    assert said == ["torch.compile made no graph of the network; training is no faster with it"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+def test_inductor_takes_the_options(monkeypatch):
+    torch.compiler.reset()
+    counted = compiled_graphs.GraphRuns()
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", counted)
+    plain, images = Small(), batch(2)
+    CompiledNetwork(deepcopy(plain), pytest.fail)(images).sum().backward()
+    network = CompiledNetwork(plain, pytest.fail)
+    torch.testing.assert_close(network(images), plain(images))
+    assert (counted.made, counted.ran) == (1, 2)
+    torch.compiler.reset()
 
 
 # --- a training ----------------------------------------------------------------------------------

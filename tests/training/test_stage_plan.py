@@ -126,6 +126,9 @@ def test_periods_are_counted_in_epochs():
 def test_a_plateau_multiplies():
     one = plan(schedule={"name": "plateau"}, warmup_epochs=0)
     assert one.rate(3, 1, plateau_factor=0.25) == 0.25
+    scores = [0.5, 0.4, 0.4, 0.4]
+    cut = plan(schedule={"name": "plateau", "patience": 2, "factor": 0.5}).cuts(scores)
+    assert (cut, plan().cuts(scores)) == (0.5, 1.0)
 
 
 # --- the draw ------------------------------------------------------------------------------------

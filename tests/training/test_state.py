@@ -15,7 +15,6 @@ from goldfold.training.state import (
     load_last_weights,
     load_state,
     read_made_from,
-    remove_state,
     save_state,
 )
 
@@ -124,14 +123,6 @@ def test_a_state_without_a_scale_begins_with_a_new_one(tmp_path):
     scaler = torch.amp.GradScaler("cpu")
     load_state(tmp_path, Trained(model, optimizer, {}, scaler))
     assert scaler.get_scale() == 65536.0
-
-
-def test_a_removed_state_leaves_nothing_and_may_be_removed_twice(tmp_path):
-    model, optimizer = network()
-    save_state(tmp_path / "state", StateCopy.of(Trained(model, optimizer), Progressed(1, []), {}))
-    for _ in range(2):
-        remove_state(tmp_path / "state")
-        assert list(tmp_path.iterdir()) == []
 
 
 def test_decay_is_for_kernels_only():

@@ -303,7 +303,9 @@ def _transferred(
         if to_device:
             _count_upload(source, asked)
         elif asked and is_pinned(target):
-            STATE.ledger.begin_read(target, source.inner.to(target.dtype).expand(target.shape))
+            # As it is now: what is queued later may change the source.
+            values = source.inner.to(target.dtype).expand(target.shape).clone()
+            STATE.ledger.begin_read(target, values)
         else:
             STATE.ledger.wait("copy to the host")
     if not crossed:
