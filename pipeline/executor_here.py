@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _SAID_BEFORE = ("device: ", "image cache ")
 """Beginnings of lines that tell nothing new: devices and caches are told before jobs begin."""
-_GRACE = 60.0
-"""Seconds that a worker may take to save its training when this process gives up."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,10 @@ class Here:
                 if graph.left() and not self._is_stopping(graph):
                     self._start(worker)
             elif self._is_stopping(graph) or not graph.left():
-                worker.dismissed = True
-                worker.process.close()
+                if not worker.dismissed:
+                    worker.dismissed = True
+                    worker.process.close()
+                    worker.process.end_soon()
             elif worker.ready and (job := graph.take()):
                 worker.job = job
                 worker.process.give(self._manner.order(job))
@@ -214,7 +214,7 @@ class Here:
         message = str(failure["message"]) if failure is not None else process.how_it_ended()
         if job is None:
             asked = worker.dismissed or self._signal or self._required_refused()
-            if not worker.ready and not asked:
+            if not worker.ready and (not asked or failure is not None):
                 self._refuse(worker, message)
             return
         if self._was_stopped(failure):
@@ -285,4 +285,4 @@ class Here:
             for process in processes:
                 process.close()
             for process in processes:
-                process.wait(_GRACE)
+                process.wait()

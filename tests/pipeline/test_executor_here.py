@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from goldfold.errors import GoldfoldError, InputError, Stopped
+from goldfold.pipeline import worker_process
 from goldfold.pipeline.executor_here import Here, Manner, Slot
 from goldfold.pipeline.job import Job
 from goldfold.pipeline.job_graph import JobGraph
@@ -130,7 +131,7 @@ def test_a_failing_job_stops_no_other_and_all_failures_are_told_together(here, t
     assert told.startswith("3 of 6 jobs failed, and 1 that need them did not begin:")
     assert "train fails seed-0 fold-0 stage-1: ValueError: a fault" in told
     assert "train mistake seed-0 fold-0 stage-1: a mistake" in told
-    assert "ended by SIGKILL, perhaps by the system, because memory ran out" in told
+    assert "was killed (SIGKILL), possibly because the machine ran out of memory" in told
     logs = [Path(line) for line in re.findall(r"log: (.*)", told)]
     assert len(logs) == 3
     assert all(log.is_file() for log in logs)
@@ -216,6 +217,18 @@ def test_a_killed_worker_costs_its_job_alone(here, tmp_path):
     assert graph.done == 3
     (failure,) = executor.failures
     assert (failure.job, failure.exit_code) == ("train waits seed-0 fold-0 stage-1", 1)
+
+
+@pytest.mark.parametrize("model", ["lingers", "deaf", "mute"])
+def test_a_process_that_does_not_end_is_killed_before_the_next_begins(
+    here, tmp_path, monkeypatch, model
+):
+    """`lingers` said that it failed, `deaf` gets no more jobs, `mute` closed its reports."""
+    monkeypatch.setattr(worker_process, "GRACE", 0.2, raising=False)
+    executor, graph, _ = here([train(tmp_path, model), train(tmp_path, "ok")], devices=1)
+    failed = model != "deaf"
+    assert (graph.done, len(executor.failures)) == (2 - failed, failed)
+    assert [name for name in ("outlived", "side-by-side") if (tmp_path / name).exists()] == []
 
 
 PARENT = """
