@@ -100,7 +100,9 @@ class WorkerProcess:
             return f"its process ended with exit code {code}"
         name = signal.Signals(-code).name
         if -code == signal.SIGKILL:
-            return f"its process was killed ({name}), possibly because the machine ran out of memory"
+            return (
+                f"its process was killed ({name}), possibly because the machine ran out of memory"
+            )
         return f"its process was ended by {name}"
 
     def _write(self, line: str) -> None:
