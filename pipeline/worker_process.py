@@ -26,8 +26,8 @@ class WorkerProcess:
 
     Its reports come into a queue shared by all workers, as (worker, report), and (worker, None)
     at least once when it has ended and its device is free. A process that has said that it failed,
-    or closed its reports, is killed after `GRACE`. It is in a session of its own, so that Ctrl-C reaches it through its starter
-    alone.
+    or closed its reports, is killed after `GRACE`. It is in a session of its own, so that Ctrl-C
+    reaches it through its starter alone.
     """
 
     def __init__(
