@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SAID_BEFORE = ("device: ", "image cache ")
 """Beginnings of lines that tell nothing new: devices and caches are told before jobs begin."""
+_OF_ONE_JOB = ("out of memory", "continuing ")
+"""Words of lines that tell what happened to a job, though others may say the same."""
 
 
 @dataclass(frozen=True)
@@ -196,11 +198,12 @@ class Here:
             overall.end(job, label)
 
     def _pass_on(self, job: Job | None, label: str, kind: str, text: str) -> None:
-        """Show a line of a job, unless another has said the same."""
-        if text in self._said or text.startswith(_SAID_BEFORE):
-            return
-        self._said.add(text)
+        """Show a line of a job, unless another has said the same of the machine or the run."""
         name = job.name if job is not None else label
+        said = f"{name}: {text}" if any(words in text for words in _OF_ONE_JOB) else text
+        if said in self._said or text.startswith(_SAID_BEFORE):
+            return
+        self._said.add(said)
         bare = text.removeprefix(job.prefix) if job is not None else text
         show = self._progress.say if kind == "say" else self._progress.warn
         show(f"{name}: {bare}")

@@ -44,6 +44,7 @@ def open_worker(opening, reports):
         progress.say(f"{job['model']} fold-{job['fold']} stage-{job['part']}: said")
         progress.say("device: told already")
         progress.warn("the same for all")
+        progress.say("out of memory: continuing with less")
         with progress.task("work", 4) as task:
             task.advance(2, epoch="1/2", loss=0.5)
             if job["model"] in ("lingers", "deaf", "mute"):

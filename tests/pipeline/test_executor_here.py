@@ -111,6 +111,7 @@ def test_all_jobs_are_done_and_each_process_has_one_device(here, tmp_path):
     assert "train meets seed-0 fold-2 stage-2: said" in heard.said
     assert not any("told already" in line for line in heard.said)
     assert len(heard.warned) == 1  # what all say is passed on once
+    assert sum("out of memory" in line for line in heard.said) == 6  # which happened to each
     assert (heard.steps, heard.total) == (1000, 1000)
     assert any("epoch 1/2" in str(fields) for fields in heard.fields)
     assert heard.fields[-1]["jobs"] == "6/6"
