@@ -22,7 +22,7 @@ TRIED_IMAGES = 4
 TRIED_SIDE = 128
 """On a processor a few small images are timed, so that this takes seconds for any recipe."""
 
-TELLS_EXACTLY = "`goldfold train plan` measures it with the images at hand"
+BETTER_ESTIMATE = "run `goldfold train plan` for a better estimate"
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def expected_line(settings: Settings, images: int) -> str:
     own = any(is_reference(model.architecture) for model in settings.models)
     own = own or any(stage.loss.own for model in settings.models for stage in model.stages)
     if own or not images:
-        return TELLS_EXACTLY
+        return BETTER_ESTIMATE
     try:
-        return f"{expected_time(settings, images).in_words}; {TELLS_EXACTLY}"
+        return f"{expected_time(settings, images).in_words}; {BETTER_ESTIMATE}"
     except (GoldfoldError, RuntimeError):  # a network or precision that is not to be had here
-        return TELLS_EXACTLY
+        return BETTER_ESTIMATE
 
 
 def expected_time(settings: Settings, images: int) -> ExpectedTime:

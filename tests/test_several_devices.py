@@ -27,7 +27,9 @@ def test_one_of_two_trainings_fails_and_the_rest_has_the_bytes_of_one_device(
     assert done.err.count("image cache train-64-gray: building") == 1  # not by each process
     error = done.err[done.err.index("error: ") :]
     # Two trainings, the engine, four predictions; the engine is chosen on fold 0's networks.
-    assert error.startswith("error: 1 of 7 jobs failed, and 5 that need them did not begin:")
+    assert error.startswith(
+        "error: 1 of 7 jobs failed, and 5 that depend on them were not started:"
+    )
     assert "train tiny seed-0 fold-0 stage-1: " in error
     assert Path(re.search(r"log: (\S+)", error)[1]).is_file()
     assert "the same command tries these again" in error
@@ -63,7 +65,7 @@ def test_interrupted_by_the_user_both_trainings_are_saved(fresh, invoke):
     threading.Thread(target=interrupt_when_both_train, daemon=True).start()
     done = invoke("train", "run", fresh, *TWO, *long)
     assert done.code == 130, done.err
-    told = "error: stopped by SIGINT; 0 of 2 jobs are done, and what was in work is saved"
+    told = "error: stopped by SIGINT; 0 of 2 jobs are done, and work in progress is saved"
     assert told in done.err
     assert done.err.count("stopped by SIGINT; tiny fold-") == 2
     planned = invoke("train", "run", fresh, "--dry-run", *long).out

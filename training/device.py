@@ -152,13 +152,13 @@ def _gpu(
             )
         try_kernels(place, dtype)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        told = (
+        message = (
             f"GPU {index}{f' ({name})' if name else ''} cannot be used with PyTorch "
             f"{torch.__version__} ({kind.build}): {meaning_of(error, kind)}"
         )
         if not kind.is_required:
-            raise _GivesWay(told) from error
-        raise InputError(f"{told}, or compute on the CPU: --devices cpu.") from error
+            raise _GivesWay(message) from error
+        raise InputError(f"{message}, or compute on the CPU: --devices cpu.") from error
     if kind.type == "cuda":
         # Batches have at most two sizes, so the search for the fastest kernels pays.
         torch.backends.cudnn.benchmark = not deterministic

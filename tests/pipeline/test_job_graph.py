@@ -42,10 +42,10 @@ def test_stages_wait_for_each_other_and_predictions_for_all():
     assert everything(graph) == [ENGINE]
     graph.finish(ENGINE)
     assert everything(graph) == [predict(0), predict(1)]
-    assert not graph.is_finished
+    assert graph.left() == []
     graph.finish(predict(0))
     graph.finish(predict(1))
-    assert (graph.is_finished, graph.done, len(graph)) == (True, 7, 7)
+    assert (graph.done, len(graph)) == (7, 7)
 
 
 def test_what_is_not_in_the_graph_is_done():
@@ -61,7 +61,7 @@ def test_what_needs_a_failed_job_is_given_up_and_nothing_else():
     assert set(graph.dropped) == {train(0, 2), ENGINE, predict(0), predict(1)}
     assert everything(graph) == [train(1, 1)]
     graph.finish(train(1, 1))
-    assert graph.is_finished
+    assert (graph.done, graph.left()) == (1, [])
 
 
 def test_a_stopped_job_is_left():
@@ -93,7 +93,7 @@ def test_in_any_order_every_job_is_done_once_and_after_what_it_needs(seed):
     jobs += [ENGINE, *[predict(fold, split) for fold in folds for split in ("test", "out-of-fold")]]
     draw.shuffle(jobs)
     graph, running, ended = JobGraph(jobs), [], []
-    while not graph.is_finished:
+    while graph.done < len(graph):
         running += [job for job in [graph.take() for _ in range(2 - len(running))] if job]
         ended.append(running.pop(draw.randrange(len(running))))
         graph.finish(ended[-1])

@@ -14,10 +14,10 @@ import pytest
 
 from goldfold.errors import GoldfoldError, InputError, Stopped
 from goldfold.pipeline import worker_process
-from goldfold.pipeline.executor_here import Here, Manner, Slot
 from goldfold.pipeline.job import Job
 from goldfold.pipeline.job_graph import JobGraph
 from goldfold.pipeline.job_worker import Opening
+from goldfold.pipeline.local_executor import JobOptions, LocalExecutor, Slot
 from goldfold.pipeline.side_by_side import failures_as_error
 
 WORKER = Path(__file__).with_name("stand_in_worker.py")
@@ -79,9 +79,9 @@ def here(tmp_path):
 
     def perform(jobs, devices=2, *, required=True, deadline=None):
         heard, graph = Heard(), JobGraph(jobs)
-        executor = Here(
+        executor = LocalExecutor(
             slots(tmp_path, devices, required=required),
-            Manner(tmp_path / "logs", deadline),
+            JobOptions(tmp_path / "logs", deadline),
             heard,
             COMMAND,
         )
@@ -129,7 +129,7 @@ def test_a_failing_job_stops_no_other_and_all_failures_are_told_together(here, t
     error = failures_as_error(executor.failures, graph)
     assert type(error) is GoldfoldError
     told = str(error)
-    assert told.startswith("3 of 6 jobs failed, and 1 that need them did not begin:")
+    assert told.startswith("3 of 6 jobs failed, and 1 that depend on them were not started:")
     assert "train fails seed-0 fold-0 stage-1: ValueError: a fault" in told
     assert "train mistake seed-0 fold-0 stage-1: a mistake" in told
     assert "was killed (SIGKILL), possibly because the machine ran out of memory" in told
@@ -236,12 +236,12 @@ PARENT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_executor_here import COMMAND, Heard, slots, train
-from goldfold.pipeline.executor_here import Here, Manner
+from test_local_executor import COMMAND, Heard, slots, train
+from goldfold.pipeline.local_executor import LocalExecutor, JobOptions
 from goldfold.pipeline.job_graph import JobGraph
 root = Path({root!r})
 graph = JobGraph([train(root, "waits", fold) for fold in range(2)])
-Here(slots(root, 2), Manner(root / "logs"), Heard(), COMMAND).perform(graph, "train")
+LocalExecutor(slots(root, 2), JobOptions(root / "logs"), Heard(), COMMAND).perform(graph, "train")
 """
 
 
