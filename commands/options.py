@@ -35,7 +35,7 @@ Devices = Annotated[
     typer.Option(
         "--devices",
         metavar="LIST",
-        help="What trains and predicts, one fold each at a time: numbers of GPUs such as 0,1, or "
-        "cpu, or cpu,cpu for two folds that share the processor. All GPUs unless given.",
+        help="Devices to train and predict on, one fold per device: GPU numbers (0,1), cpu, or "
+        "cpu,cpu for two folds on one processor. Default: all GPUs.",
     ),
 ]

@@ -53,8 +53,16 @@ class RollCall:
                 if not (self._folder / self._name).exists():  # taken for one that has ended
                     self.leave()
                     self.join()
-                names |= {file.name for file in self._folder.glob("*-*.lock") if _is_held(file)}
+            for file in self._files():
+                with suppress(OSError):  # a file that cannot be opened tells nothing
+                    if _is_held(file):
+                        names.add(file.name)
         return [int(name.partition("-")[0]) for name in sorted(names)]
+
+    def _files(self) -> list[Path]:
+        with suppress(OSError):
+            return list(self._folder.glob("*-*.lock"))
+        return []
 
 
 def _is_held(file: Path) -> bool:

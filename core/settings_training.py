@@ -272,8 +272,8 @@ class TrainingSettings(Strict):
     """How the machine trains, whatever the model."""
 
     precision: Literal["auto", Precision] = "auto"
-    """Of matrix work; `auto` takes what is fast on the device. `float32` leaves PyTorch its TF32 in
-    convolutions, on NVIDIA's GPUs from Ampere on; `float32-strict` does not."""
+    """Of matrix work; `auto` takes what is fast on the device. With `float32`, PyTorch may
+    still use TF32 in convolutions, on NVIDIA's GPUs from Ampere on; with `float32-strict` never."""
     deterministic: bool = False
     """Give the same bits in every run on the same machine, in prediction, too: on a GPU by slower
     algorithms, on a CPU by as many threads throughout, whoever else computes."""

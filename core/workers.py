@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from goldfold.cpu_quota import quota_in_cores
+
 MOST_WORKERS = 8
 
 
 def cores() -> int:
-    """Return the cores this process may use, which a container can limit."""
+    """Return the cores whose time this process may use, which a container can limit."""
+    quota = quota_in_cores()
+    return processors() if quota is None else min(processors(), quota)
+
+
+def processors() -> int:
+    """Return the cores this process may run on, even if it may not use all of their time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

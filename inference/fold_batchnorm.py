@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from goldfold.inference.tf32 import full_float32
+from goldfold.training.tf32 import full_float32
 
 _TOLERANCE = 1e-3
 """Largest difference of logits, relative to their spread, between folded and plain network.

@@ -20,6 +20,9 @@ CPU = "cpu"
 THREADS = "OMP_NUM_THREADS"
 """Environment variable that says how many threads a process computes with on the CPU."""
 
+SHARES_OUT = os.name == "posix"
+"""Whether several devices can work at once: a worker is stopped by a signal, and saves."""
+
 Devices = str | Sequence[str | int] | None
 """As Python code gives them: "0,1", [0, 1], ["cpu", "cpu"]; None for all GPUs."""
 
@@ -34,7 +37,8 @@ def parse_devices(given: Devices, environment: Mapping[str, str] = os.environ) -
         environment: of this process.
 
     Raises:
-        InputError: there is no such device, one GPU is named twice, or torchrun started this.
+        InputError: there is no such device, one GPU is named twice, torchrun started this, or the
+            system is Windows and several devices are named.
 
     >>> parse_devices("0, 1"), parse_devices([1]), parse_devices("cpu,cpu")
     (('0', '1'), ('1',), ('cpu', 'cpu'))
@@ -59,13 +63,17 @@ def parse_devices(given: Devices, environment: Mapping[str, str] = os.environ) -
         raise InputError(
             "torchrun chooses the devices itself, with one process for each: leave --devices out."
         )
+    if len(names) > 1 and not SHARES_OUT:
+        raise InputError(
+            f"several devices at once need Linux or macOS: name one, such as --devices {names[0]}."
+        )
     return tuple(names)
 
 
 def present_devices(named: Sequence[str], environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the devices that are named, or all GPUs that this process sees; [] for none.
 
-    Under torchrun there are none to share out.
+    Under torchrun there are none to share out. On Windows it is the first GPU.
 
     Raises:
         InputError: there is no such GPU.
@@ -84,7 +92,7 @@ def present_devices(named: Sequence[str], environment: Mapping[str, str] = os.en
             f"there is no GPU {absent[0]}: this process sees "
             f"{plural(len(known), 'GPU', 'GPUs')}{', from 0 on' if known else ''}."
         )
-    return list(named) or known
+    return list(named) or (known if SHARES_OUT else known[:1])
 
 
 def tokens_of(kind: Accelerator, environment: Mapping[str, str] = os.environ) -> list[str]:

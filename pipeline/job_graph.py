@@ -69,11 +69,6 @@ class JobGraph:
         return len(self._done)
 
     @property
-    def is_finished(self) -> bool:
-        """Whether nothing is left to begin or to wait for."""
-        return not self._waiting and not self._running
-
-    @property
     def most_at_once(self) -> int:
         """How many of the jobs that have not begun could be in work at the same time."""
         trainings = {

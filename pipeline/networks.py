@@ -79,8 +79,8 @@ class Networks:
             _warm_up(predictor, example)
             if started.compiled[0].eager:
                 engine = "torch (torch.compile made no graph)"
-        told = [number, f"{engine} on {device.description}", started.words]
-        self.description = ", ".join(words for words in told if words)
+        parts = [number, f"{engine} on {device.description}", started.words]
+        self.description = ", ".join(words for words in parts if words)
         return predictor
 
 

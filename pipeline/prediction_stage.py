@@ -54,13 +54,13 @@ def predict_jobs(
     prints = {split: images_fingerprints(run, numbers, split) for split in splits}
     resolve_engine(run, ready, splits)
     caches: dict[CacheKey, ImageCache] = {}
-    told = False
+    has_warned = False
     for job in ready:
         networks = Networks(run, job)
         for split in splits:
             facts = store_facts(run, job, prints[split][job.fold], split)
-            if not told and not is_predicted(store_of(run, job, split), facts):
-                told = True
+            if not has_warned and not is_predicted(store_of(run, job, split), facts):
+                has_warned = True
                 _warn_of_device(run)
             _predict_one(run, networks, split, facts, caches, share)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from goldfold.errors import GoldfoldError, InputError, list_problems, plural
 from goldfold.pipeline.devices import CPU, device_label, environment_of, present_devices
-from goldfold.pipeline.executor_here import Here, Manner, Slot
 from goldfold.pipeline.job_graph import Failure, JobGraph
 from goldfold.pipeline.job_list import Wanted, build_caches, graph_of, waiting_stages
 from goldfold.pipeline.job_worker import Opening
+from goldfold.pipeline.local_executor import JobOptions, LocalExecutor, Slot
 from goldfold.pipeline.prediction_stage import predict_jobs
 from goldfold.pipeline.predictions import (
     ready_jobs,
@@ -59,7 +59,7 @@ def train_all(run: OpenRun, wanted: Wanted, machine: Machine | None = None) -> N
     Raises:
         InputError: images are missing, or a folder holds a training made from other input.
         GoldfoldError: several devices were at work, and jobs failed.
-        Stopped: a signal came or the time is up; what was in work is saved.
+        Stopped: a signal came or the time is up; work in progress is saved.
     """
     if made_side_by_side(run, wanted):
         return
@@ -99,7 +99,7 @@ def made_side_by_side(run: OpenRun, wanted: Wanted) -> bool:
     Raises:
         InputError: a device is not there or cannot compute; or all failures were of that kind.
         GoldfoldError: jobs failed; the others are done.
-        Stopped: a signal came or the time is up; what was in work is saved.
+        Stopped: a signal came or the time is up; work in progress is saved.
     """
     if not wanted.trains and not graph_of(run, wanted, []).left():
         return False  # without PyTorch, which takes seconds to load
@@ -142,35 +142,35 @@ def _perform(
     began: float,
     seconds: float | None,
 ) -> None:
-    manner = Manner(
+    options = JobOptions(
         run.directory.logs,
         None if seconds is None else began + seconds,
         wanted.extend_epochs,
         wanted.share,
     )
-    here = Here(slots, manner, run.progress)
+    executor = LocalExecutor(slots, options, run.progress)
     verbs = ["train"] * wanted.trains + ["predict"] * bool(wanted.splits)
-    here.perform(graph, f"{' and '.join(verbs)} on {plural(len(slots), 'device', 'devices')}")
-    _tell_of_failures(run, here, graph)
+    executor.perform(graph, f"{' and '.join(verbs)} on {plural(len(slots), 'device', 'devices')}")
+    _tell_of_failures(run, executor, graph)
 
 
-def _tell_of_failures(run: OpenRun, here: Here, graph: JobGraph) -> None:
+def _tell_of_failures(run: OpenRun, executor: LocalExecutor, graph: JobGraph) -> None:
     """Raise an error that names all jobs that failed, and devices without which nothing is done."""
-    if here.refusals and graph.left():
+    if executor.refusals and graph.left():
         raise InputError(
-            list_problems("devices cannot be used:", here.refusals, "Choose others: --devices.")
+            list_problems("devices cannot be used:", executor.refusals, "Choose others: --devices.")
         )
-    for refusal in here.refusals:
+    for refusal in executor.refusals:
         run.progress.warn(f"{refusal} (left out)")
-    if here.failures:
-        raise failures_as_error(here.failures, graph)
+    if executor.failures:
+        raise failures_as_error(executor.failures, graph)
 
 
 def failures_as_error(failures: Sequence[Failure], graph: JobGraph) -> GoldfoldError:
     """Return one error for all jobs that failed: the user's mistake if all of them are."""
     title = f"{len(failures)} of {plural(len(graph), 'job', 'jobs')} failed"
     if graph.dropped:
-        title += f", and {len(graph.dropped)} that need them did not begin"
+        title += f", and {len(graph.dropped)} that depend on them were not started"
     lines = [f"{each.job}: {each.message}\n    log: {each.log}" for each in failures]
     remedy = "The others are done; the same command tries these again."
     text = list_problems(f"{title}:", lines, remedy)

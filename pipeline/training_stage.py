@@ -119,7 +119,7 @@ def prepare_trainings(
 
 def _say_device(run: OpenRun, waiting: Sequence[StageRun], machine: Machine) -> None:
     """Say where the stages are trained, and what that leaves to be desired."""
-    from goldfold.training.determinism import unsettled
+    from goldfold.training.determinism import without_deterministic_kernels
 
     run.progress.say(f"device: {machine.device.description}{machine.ranks.in_words}")
     if machine.device.note:
@@ -127,7 +127,7 @@ def _say_device(run: OpenRun, waiting: Sequence[StageRun], machine: Machine) -> 
     if not machine.settings.deterministic or not machine.device.is_gpu:
         return
     models = [stage.job.model for stage in waiting]
-    names = unsettled(models)
+    names = without_deterministic_kernels(models)
     if names:
         run.progress.warn(
             f"training.deterministic: {' and '.join(names)} has no deterministic algorithm on a "

@@ -17,14 +17,17 @@ from goldfold.pipeline.job_worker import Opening, Order
 
 # -P: the working directory's files are not taken for modules, as with the command `goldfold`.
 COMMAND = (sys.executable, "-P", "-m", "goldfold.pipeline.job_process")
+GRACE = 60.0
+"""Seconds within which a process has to end that has nothing left to do but save its training."""
 
 
 class WorkerProcess:
     """A process that does one job after the other.
 
     Its reports come into a queue shared by all workers, as (worker, report), and (worker, None)
-    when it has ended. It is in a session of its own, so that Ctrl-C reaches it through its starter
-    alone.
+    at least once when it has ended and its device is free. A process that has said that it failed,
+    or closed its reports, is killed after `GRACE`. It is in a session of its own, so that Ctrl-C
+    reaches it through its starter alone.
     """
 
     def __init__(
@@ -60,11 +63,6 @@ class WorkerProcess:
         threading.Thread(target=self._listen, daemon=True).start()
         self._write(opening.to_line())
 
-    @property
-    def process_id(self) -> int:
-        """Of the operating system."""
-        return self._process.pid
-
     def give(self, order: Order) -> None:
         """Give it a job."""
         self._write(order.to_line())
@@ -80,26 +78,32 @@ class WorkerProcess:
         with suppress(OSError):
             self._process.send_signal(number)
 
-    def wait(self, seconds: float) -> None:
-        """Wait until it has ended; kill it if that lasts longer."""
+    def end_soon(self) -> None:
+        """Let it be killed after `GRACE`, unless it ends by itself; return at once."""
+        threading.Thread(target=self._see_it_end, daemon=True).start()
+
+    def wait(self) -> None:
+        """Wait until it has ended; kill it after `GRACE`."""
         try:
-            self._process.wait(seconds)
+            self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-
-    def exit_code(self) -> int:
-        """Wait for its end; return what it ended with, minus the signal if it died of one."""
-        return self._process.wait()
+            with suppress(subprocess.TimeoutExpired):  # a driver that hangs can outlast a kill
+                self._process.wait(GRACE)
 
     def how_it_ended(self) -> str:
         """Return in words how a process ended that said nothing of its end."""
-        code = self.exit_code()
+        code = self._process.poll()
+        if code is None:
+            return "its process cannot be ended"
         if code >= 0:
             return f"its process ended with exit code {code}"
         name = signal.Signals(-code).name
-        hint = ", perhaps by the system, because memory ran out" if -code == signal.SIGKILL else ""
-        return f"its process was ended by {name}{hint}"
+        if -code == signal.SIGKILL:
+            return (
+                f"its process was killed ({name}), possibly because the machine ran out of memory"
+            )
+        return f"its process was ended by {name}"
 
     def _write(self, line: str) -> None:
         with suppress(OSError):  # it has ended, which its reader tells
@@ -110,5 +114,12 @@ class WorkerProcess:
     def _listen(self) -> None:
         if self._process.stdout is not None:
             for line in self._process.stdout:
-                self._reports.put((self, read_report(line)))
+                report = read_report(line)
+                self._reports.put((self, report))
+                if report["kind"] == "failed":
+                    self.end_soon()
+        self._see_it_end()
+
+    def _see_it_end(self) -> None:
+        self.wait()
         self._reports.put((self, None))

@@ -185,7 +185,7 @@ KILLS = {
         "goldfold.inference.store:write_json",
         {"when": "before"},
     ),
-    "a few test maps stand": ("goldfold.inference.store:MapWriter.append", {"call": 17}),
+    "a few test maps stand": ("goldfold.inference.store:MapWriter.append_record", {"call": 17}),
     "before ensemble.json": (
         "goldfold.files:write_json",
         {"when": "before", "argument": "killed/ensemble.json"},

@@ -14,6 +14,7 @@ from goldfold.training.accelerators import WORDS, Accelerator, usable_accelerato
 from goldfold.training.allocator import keep_freed_memory
 from goldfold.training.determinism import be_deterministic
 from goldfold.training.first_kernel import meaning_of, try_kernels
+from goldfold.training.tf32 import be_strict, convolutions_use_tf32
 
 STRICT = "float32-strict"
 """Precision without TF32."""
@@ -94,6 +95,9 @@ def choose_device(
     the device's `note` says why. It also says why a GPU that seems to be there is not used. On a
     processor the process also keeps memory that it frees (`keep_freed_memory`).
 
+    `float32-strict` and determinism are switches of the whole process. Each call sets them, and
+    puts them back where the last call had set them and this one does not ask for them.
+
     Args:
         precision: auto, bf16, fp16, float32 or float32-strict.
         channels_last: layout of images in memory.
@@ -107,9 +111,9 @@ def choose_device(
     asked = _asked(precision)
     kind = usable_accelerator() if use_gpu else None
     note = ""
+    be_deterministic(deterministic and kind is not None)
+    be_strict(precision == STRICT and kind is not None)
     if kind is not None:
-        if deterministic:
-            be_deterministic()
         try:
             return _gpu(kind, local_rank, precision, channels_last, deterministic)
         except _GivesWay as failure:
@@ -146,18 +150,15 @@ def _gpu(
             raise InputError(
                 f'{name} has no {precision}; set training.precision = "fp16" or "auto".'
             )
-        if precision == STRICT:
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
         try_kernels(place, dtype)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        told = (
+        message = (
             f"GPU {index}{f' ({name})' if name else ''} cannot be used with PyTorch "
             f"{torch.__version__} ({kind.build}): {meaning_of(error, kind)}"
         )
         if not kind.is_required:
-            raise _GivesWay(told) from error
-        raise InputError(f"{told}, or compute on the CPU: --devices cpu.") from error
+            raise _GivesWay(message) from error
+        raise InputError(f"{message}, or compute on the CPU: --devices cpu.") from error
     if kind.type == "cuda":
         # Batches have at most two sizes, so the search for the fastest kernels pays.
         torch.backends.cudnn.benchmark = not deterministic
@@ -171,7 +172,7 @@ def _has_tf32(kind: Accelerator, index: int) -> bool:
     """Return whether convolutions round float32 to TF32: NVIDIA's GPUs from Ampere on."""
     if kind.type != "cuda" or torch.version.hip is not None:
         return False
-    return torch.cuda.get_device_capability(index) >= (8, 0) and torch.backends.cudnn.allow_tf32
+    return torch.cuda.get_device_capability(index) >= (8, 0) and convolutions_use_tf32()
 
 
 def _asked(precision: str) -> torch.dtype | None:

@@ -21,7 +21,7 @@ import torch
 
 from goldfold.processor_load import ForeignLoad
 from goldfold.roll_call import RollCall
-from goldfold.workers import cores
+from goldfold.workers import cores, processors
 
 CHOICES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables by which a user says how many threads compute."""
@@ -99,7 +99,8 @@ class SharedCores:
         self._observe(self._load.measure(present))
         threads = fair_threads(
             self._most,
-            cores(),
+            processors(),
+            allowed=cores(),
             sharing=len(present),
             place=present.index(os.getpid()),
             foreign=self._foreign,
@@ -109,9 +110,9 @@ class SharedCores:
         self._threads = threads
         torch.set_num_threads(threads)
         self._say(
-            f"threads: {threads} of {self._most}, {_because(len(present), self._foreign, threads)}"
+            f"using {threads} of {self._most} threads{_because(len(present), self._foreign)}"
             if threads < self._most
-            else f"threads: all {threads} again"
+            else f"using all {threads} threads again"
         )
 
     def _observe(self, foreign: float | None) -> None:
@@ -138,32 +139,35 @@ def shares_cores(
     return device.type == "cpu" and processes == 1 and not chosen
 
 
-def fair_threads(most: int, cores: int, *, sharing: int, place: int, foreign: float) -> int:
+def fair_threads(
+    most: int, cores: int, *, allowed: int, sharing: int, place: int, foreign: float
+) -> int:
     """Return how many threads one of several trainings computes with, at least 1.
 
     Args:
         most: threads of a training that is alone.
-        cores: of the machine that it may use.
+        cores: it may run on.
+        allowed: of these, by how much of their time a container grants.
         sharing: trainings on these cores.
         place: of this one among them, from 0; the first get what does not divide evenly.
         foreign: cores that other programs keep busy.
 
-    >>> [fair_threads(16, 16, sharing=3, place=place, foreign=0.2) for place in range(3)]
+    >>> [fair_threads(16, 16, allowed=16, sharing=3, place=n, foreign=0.2) for n in range(3)]
     [6, 5, 5]
-    >>> fair_threads(2, 2, sharing=1, place=0, foreign=0.7)
+    >>> fair_threads(2, 2, allowed=2, sharing=1, place=0, foreign=0.7)
     1
-    >>> fair_threads(16, 16, sharing=1, place=0, foreign=16.0)
+    >>> fair_threads(16, 16, allowed=16, sharing=1, place=0, foreign=16.0)
     4
     """
-    free = min(most, max(cores - foreign, cores * LEAST_SHARE))
+    free = min(allowed, max(cores - foreign, cores * LEAST_SHARE))
     share, rest = divmod(int(free + 0.5), sharing)
-    return max(1, share + (place < rest))
+    return min(most, max(1, share + (place < rest)))
 
 
-def _because(sharing: int, foreign: float, threads: int) -> str:
+def _because(sharing: int, foreign: float) -> str:
     reasons = []
     if sharing > 1:
         reasons.append(f"{sharing} goldfold processes share the cores")
     if foreign > NOTEWORTHY:
         reasons.append(f"other programs keep {foreign:.1f} cores busy")
-    return "as " + " and ".join(reasons) if reasons else "as before"
+    return f": {' and '.join(reasons)}" if reasons else ""

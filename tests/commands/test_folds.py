@@ -21,12 +21,16 @@ def test_build_prints_the_folds(fresh, invoke):
 
 
 def test_build_as_json(built, invoke, contents):
-    before = contents(built)
+    def all_but_hashes():
+        """Leave out which hashes are remembered: that depends on how old the files are."""
+        return {name: kept for name, kept in contents(built).items() if "file-hashes" not in name}
+
+    before = all_but_hashes()
     rows = invoke("folds", "build", built, "--json").json
     assert sum(row["images"] for row in rows) == 23
     assert sum(row["non_empty"] for row in rows) == 6
     assert "groups" in rows[0]
-    assert contents(built) == before
+    assert all_but_hashes() == before
 
 
 def test_a_changed_setting_builds_anew(built, invoke):

@@ -55,6 +55,15 @@ def test_a_killed_process_is_gone_with_its_file(folder):
     assert len(list(folder.iterdir())) == 1
 
 
+def test_a_file_that_cannot_be_opened_hides_no_other(folder):
+    first, second = RollCall(folder), RollCall(folder)
+    first.join()
+    second.join()
+    for name in ("0-spoilt.lock", "99-spoilt.lock"):
+        (folder / name).mkdir()
+    assert first.present() == second.present() == [os.getpid()] * 2
+
+
 def test_who_was_taken_for_ended_joins_again(folder):
     own, other = RollCall(folder), RollCall(folder)
     own.join()

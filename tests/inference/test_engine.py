@@ -9,9 +9,9 @@ from goldfold.errors import InputError
 from goldfold.inference import engine as engine_module
 from goldfold.inference.engine import Started, choose_engine, start_engine
 from goldfold.inference.fold_batchnorm import count_batchnorms, fold_batchnorms
-from goldfold.inference.tf32 import full_float32
 from goldfold.training.device import Device
 from goldfold.training.networks.build import build_model
+from goldfold.training.tf32 import full_float32
 
 CPU = Device(torch.device("cpu"), None, "CPU")
 
@@ -265,12 +265,40 @@ class OldSwitch:
 
 
 def test_older_versions_of_pytorch_have_other_switches(monkeypatch: pytest.MonkeyPatch) -> None:
-    cudnn, matmul = OldSwitch(), OldSwitch()
+    cudnn = OldSwitch()
     monkeypatch.setattr(torch.backends, "cudnn", cudnn)
-    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
     with full_float32():
-        assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
-    assert (cudnn.allow_tf32, matmul.allow_tf32) == (True, True)
+        assert not cudnn.allow_tf32
+    assert cudnn.allow_tf32
+
+
+def test_networks_may_read_the_switches_of_cudnn_while_tf32_is_off() -> None:
+    cudnn, precision = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with full_float32():
+            assert not cudnn.allow_tf32
+            assert not torch.backends.cuda.matmul.allow_tf32
+            with cudnn.flags(deterministic=True, allow_tf32=False):
+                assert not cudnn.allow_tf32
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="PyTorch before 2.9")
+def test_switches_that_contradict_each_other_are_put_back() -> None:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.conv.fp32_precision, matmul.fp32_precision = "ieee", "tf32"
+    try:
+        with full_float32():
+            assert (cudnn.rnn.fp32_precision, matmul.fp32_precision) == ("ieee", "ieee")
+        switches = (cudnn.conv, cudnn.rnn, matmul)
+        assert [each.fp32_precision for each in switches] == ["ieee", "tf32", "tf32"]
+    finally:
+        cudnn.conv.fp32_precision, matmul.fp32_precision = "tf32", "ieee"
 
 
 class Melanoma(nn.Module):

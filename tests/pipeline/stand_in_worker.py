@@ -6,6 +6,7 @@ It leaves a file `NAME.begun` and `NAME.done` for each job in the run's folder.
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def open_worker(opening, reports):
     if (root / f"refuse-{number}").exists():
         (root / f"refused-{number}").touch()
         raise InputError("this device is broken")
+    for other in root.glob("lives-*"):
+        if Path(f"/proc/{other.name.removeprefix('lives-')}").exists():
+            (root / "side-by-side").touch()
     here = root / f"starting-{os.getpid()}"
     here.write_text(f"{opening.device} {number} {opening.workers}")
     here.rename(root / f"worker-{os.getpid()}")  # whole, or not there
@@ -40,8 +44,16 @@ def open_worker(opening, reports):
         progress.say(f"{job['model']} fold-{job['fold']} stage-{job['part']}: said")
         progress.say("device: told already")
         progress.warn("the same for all")
+        progress.say("out of memory: continuing with less")
         with progress.task("work", 4) as task:
             task.advance(2, epoch="1/2", loss=0.5)
+            if job["model"] in ("lingers", "deaf", "mute"):
+                (root / f"lives-{os.getpid()}").touch()
+                threading.Thread(target=outlive, args=(root,)).start()
+            if job["model"] == "mute":
+                reports._stream.close()
+            if job["model"] == "lingers":
+                raise InputError("a fault")
             if job["model"] == "fails":
                 raise ValueError("a fault\nin two lines")
             if job["model"] == "mistake":
@@ -58,6 +70,12 @@ def open_worker(opening, reports):
         (root / f"{name}.done").write_text("")
 
     return perform
+
+
+def outlive(root):
+    """Keep the process from ending, and leave a file if nobody minds."""
+    time.sleep(10)
+    (root / "outlived").touch()
 
 
 def meet(root):

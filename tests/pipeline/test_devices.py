@@ -147,3 +147,12 @@ def test_one_process_takes_the_first_device(machine, monkeypatch, named, use_gpu
     device_of("fp16", False, deterministic=True, named=named)
     how = {"local_rank": number, "use_gpu": use_gpu, "deterministic": True}
     assert asked == [(("fp16", False), how)]
+
+
+def test_windows_computes_on_one_device(machine, monkeypatch):
+    monkeypatch.setattr(devices, "SHARES_OUT", False)
+    machine(2)
+    assert present_devices((), {}) == ["0"]
+    assert present_devices(parse_devices("1", {}), {}) == ["1"]
+    with pytest.raises(InputError, match=r"need Linux or macOS: name one, such as --devices 1\."):
+        parse_devices("1,0", {})

@@ -8,11 +8,17 @@ import pytest
 
 from goldfold.competitions.preset import load_preset, read_recipe
 from goldfold.pipeline import expected_time as module
-from goldfold.pipeline import time_process
+from goldfold.pipeline import step_time, time_process
 from goldfold.pipeline.expected_time import ExpectedTime
+from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.pipeline.time_process import BETTER_ESTIMATE, expected_line, measured_apart
 from goldfold.pipeline.training_plan import validations
+from goldfold.settings import TrainingSettings
 from goldfold.settings_file import override, validate_settings
+from goldfold.tasks.registry import task_of
+from goldfold.training import assembly
+from goldfold.training.device import Device
+from goldfold.training.runtime import Machine
 
 
 @pytest.fixture
@@ -60,6 +66,30 @@ def test_it_is_really_measured(settings_of, monkeypatch):
     line = expected_line(settings_of("models.0.options.filters=8", "models.0.options.depth=2"), 50)
     assert line.startswith("about ")
     assert "2,720 images seen in each; measured on CPU, 1 thread, float32" in line
+
+
+def test_the_first_pass_of_validation_warms_up_and_is_not_counted(settings_of, monkeypatch):
+    now, build = [0.0], assembly.build_network
+
+    def slow_at_first(*values, **words):
+        network, passes = build(*values, **words), []
+
+        def take_time(module, *_):
+            if not module.training:
+                now[0] += 2.0 if passes else 100.0  # a GPU searches for its fastest kernels
+                passes.append(module)
+
+        network.register_forward_hook(take_time)
+        return network
+
+    monkeypatch.setattr(assembly, "build_network", slow_at_first)
+    monkeypatch.setattr(step_time, "perf_counter", lambda: now[0])
+    settings = settings_of("models.0.options.filters=8", "models.0.options.depth=2")
+    (model, *_), competition = settings.models, settings.competition
+    stage = model.stages[0].model_copy(update={"image_size": 32, "crop_size": None})
+    machine = Machine(Device(torch.device("cpu"), None, "CPU"), 1, TrainingSettings())
+    timed = {"count": 4, "size": (32, 32), "steps": 2}
+    assert seconds_an_image(model, stage, machine, task_of(competition), **timed) == (0.0, 0.5)
 
 
 def test_several_folds_are_summed_up():

@@ -44,10 +44,10 @@ def test_stages_wait_for_each_other_and_predictions_for_all():
     assert everything(graph) == [predict(1)]
     graph.finish(train(0, 2))
     assert everything(graph) == [predict(0)]
-    assert not graph.is_finished
+    assert graph.left() == []
     graph.finish(predict(0))
     graph.finish(predict(1))
-    assert (graph.is_finished, graph.done, len(graph)) == (True, 7, 7)
+    assert (graph.done, len(graph)) == (7, 7)
 
 
 def test_what_is_not_in_the_graph_is_done():
@@ -71,7 +71,7 @@ def test_what_needs_a_failed_job_is_given_up_and_nothing_else():
     graph.finish(engine)
     assert everything(graph) == [predict(1)]
     graph.finish(predict(1))
-    assert (graph.is_finished, graph.done, len(graph)) == (True, 3, 6)
+    assert (graph.done, graph.left(), len(graph)) == (3, [], 6)
 
 
 def test_the_engine_is_given_up_with_the_last_fold_that_it_could_be_chosen_on():
@@ -81,7 +81,7 @@ def test_the_engine_is_given_up_with_the_last_fold_that_it_could_be_chosen_on():
     assert graph.dropped == [predict(1)]
     graph.fail(train(0, 1))
     assert set(graph.dropped) == {ENGINE, predict(0), predict(1)}
-    assert graph.is_finished
+    assert graph.left() == []
 
 
 def test_an_engine_that_cannot_be_chosen_takes_all_predictions_with_it():
@@ -121,7 +121,7 @@ def test_in_any_order_every_job_is_done_once_and_after_what_it_needs(seed):
     jobs += [ENGINE, *[predict(fold, split) for fold in folds for split in ("test", "out-of-fold")]]
     draw.shuffle(jobs)
     graph, running, ended = JobGraph(jobs), [], []
-    while not graph.is_finished:
+    while graph.done < len(graph):
         running += [job for job in [graph.take() for _ in range(2 - len(running))] if job]
         ended.append(running.pop(draw.randrange(len(running))))
         graph.finish(ended[-1])

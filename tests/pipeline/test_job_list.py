@@ -53,20 +53,20 @@ def test_an_engine_that_is_set_needs_no_choice(tabled):
 class Executor:
     """Remembers what it was to do."""
 
-    def __init__(self, slots, manner, progress):
-        self.slots, self.manner = slots, manner
+    def __init__(self, slots, options, progress):
+        self.slots, self.options = slots, options
         self.failures, self.refusals = [], []
         type(self).last = self
 
     def perform(self, graph, description):
-        self.description, self.order = description, self.manner.order(graph.left()[0])
+        self.description, self.order = description, self.options.order(graph.left()[0])
         while job := graph.take():
             graph.finish(job)
 
 
 @pytest.fixture
 def executor(monkeypatch, caches):
-    monkeypatch.setattr(side_by_side, "Here", Executor)
+    monkeypatch.setattr(side_by_side, "LocalExecutor", Executor)
     monkeypatch.setattr(side_by_side, "prepare_trainings", lambda run, *_, **how: waiting_stages(
         run, Wanted(choose_trainings(run))))  # fmt: skip
     return Executor

@@ -16,13 +16,6 @@ from goldfold.training.state import read_progressed
 from goldfold.training.validation import ValidationImages
 
 pretend = pytest.importorskip("pretend_gpu")
-backend = pytest.importorskip("pretend_gpu.backend")
-if pretend.is_supported():
-    from pretend_gpu.tensor import kernels
-
-    backend.register(
-        kernels()
-    )  # before the first backward pass: autograd then makes a queue per device
 EVERYTHING = {
     "base": "siim-1st-place", "distort": 0.8, "tone": 0.6, "vertical_flip": 0.5, "blur": 0.5,
     "cutout": 0.5,

@@ -115,10 +115,12 @@ def test_a_full_disk_ends_a_block_that_asked_for_nothing_more(tmp_path, monkeypa
 
 def test_another_error_is_not_hidden_by_that_of_the_thread(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_module, "save_file", full_disk)
+    before = set(threading.enumerate())
     with pytest.raises(GoldfoldError, match="not finite"), files_of(tmp_path) as files:
         files.save_state(trained(), Progressed(1, []))
         raise GoldfoldError("the loss is not finite")
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("writer")]
+    started = set(threading.enumerate()) - before
+    assert not [thread for thread in started if thread.name.startswith("writer")]
 
 
 def test_nothing_is_removed_for_a_state_that_was_not_written(tmp_path, monkeypatch):

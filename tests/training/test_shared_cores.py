@@ -42,6 +42,7 @@ def others(monkeypatch):
     threads = [4]
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(shared_cores, "processors", lambda: 4)
     monkeypatch.setattr(shared_cores, "cores", lambda: 4)
     others = Others()
     others.threads = threads
@@ -78,8 +79,8 @@ def test_two_trainings_have_half_the_cores_each_while_there_are_two(others):
         others.after = []
         assert look(cores, others) == 4
     assert said == [
-        "threads: 2 of 4, as 2 goldfold processes share the cores",
-        "threads: all 4 again",
+        "using 2 of 4 threads: 2 goldfold processes share the cores",
+        "using all 4 threads again",
     ]
 
 
@@ -102,7 +103,7 @@ def test_a_load_of_other_programs_counts_once_it_lasts(others):
         assert [look(cores, others) for _ in range(2)] == [2, 2]
         others.foreign = 0.0
         assert [look(cores, others) for _ in range(2)] == [2, 4]
-    assert said[0] == "threads: 2 of 4, as other programs keep 2.0 cores busy"
+    assert said[0] == "using 2 of 4 threads: other programs keep 2.0 cores busy"
 
 
 def test_a_load_that_is_there_before_counts_at_once(others):
@@ -138,11 +139,28 @@ def test_one_thread_is_no_matter_of_sharing(others):
         (8, 8, 2, 0, 4.0, 2),
         (8, 8, 1, 0, 8.0, 2),  # a quarter is claimed in any case
         (4, 8, 1, 0, 3.0, 4),  # threads on half of the cores find room
+        (4, 16, 2, 1, 0.0, 4),  # set by the user: two times four find room as well
+        (4, 16, 2, 1, 10.0, 3),
     ],
 )
 def test_shares(most, cores, sharing, place, foreign, expected):
-    threads = fair_threads(most, cores, sharing=sharing, place=place, foreign=foreign)
-    assert threads == expected
+    shared = {"sharing": sharing, "place": place, "foreign": foreign}
+    assert fair_threads(most, cores, allowed=cores, **shared) == expected
+
+
+def test_what_a_container_grants_is_shared_and_others_may_keep_the_rest_busy():
+    def threads(sharing, foreign):
+        return fair_threads(16, 16, allowed=4, sharing=sharing, place=0, foreign=foreign)
+
+    assert [threads(1, 0.0), threads(2, 0.0), threads(1, 12.0), threads(1, 13.0)] == [4, 2, 4, 4]
+
+
+def test_a_training_in_a_container_says_how_many_threads_it_uses(others, monkeypatch):
+    monkeypatch.setattr(shared_cores, "cores", lambda: 2)
+    said = []
+    with cores_among(others).active(said.append):
+        assert torch.get_num_threads() == 2
+    assert said == ["using 2 of 4 threads"]
 
 
 @pytest.mark.parametrize(

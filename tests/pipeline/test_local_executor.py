@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from goldfold.errors import GoldfoldError, InputError, Stopped
-from goldfold.pipeline.executor_here import Here, Manner, Slot
+from goldfold.pipeline import worker_process
 from goldfold.pipeline.job import Job
 from goldfold.pipeline.job_graph import JobGraph
 from goldfold.pipeline.job_worker import Opening
+from goldfold.pipeline.local_executor import JobOptions, LocalExecutor, Slot
 from goldfold.pipeline.side_by_side import failures_as_error
 
 WORKER = Path(__file__).with_name("stand_in_worker.py")
@@ -78,9 +79,9 @@ def here(tmp_path):
 
     def perform(jobs, devices=2, *, required=True, deadline=None):
         heard, graph = Heard(), JobGraph(jobs)
-        executor = Here(
+        executor = LocalExecutor(
             slots(tmp_path, devices, required=required),
-            Manner(tmp_path / "logs", deadline),
+            JobOptions(tmp_path / "logs", deadline),
             heard,
             COMMAND,
         )
@@ -110,6 +111,7 @@ def test_all_jobs_are_done_and_each_process_has_one_device(here, tmp_path):
     assert "train meets seed-0 fold-2 stage-2: said" in heard.said
     assert not any("told already" in line for line in heard.said)
     assert len(heard.warned) == 1  # what all say is passed on once
+    assert sum("out of memory" in line for line in heard.said) == 6  # which happened to each
     assert (heard.steps, heard.total) == (1000, 1000)
     assert any("epoch 1/2" in str(fields) for fields in heard.fields)
     assert heard.fields[-1]["jobs"] == "6/6"
@@ -127,10 +129,10 @@ def test_a_failing_job_stops_no_other_and_all_failures_are_told_together(here, t
     error = failures_as_error(executor.failures, graph)
     assert type(error) is GoldfoldError
     told = str(error)
-    assert told.startswith("3 of 6 jobs failed, and 1 that need them did not begin:")
+    assert told.startswith("3 of 6 jobs failed, and 1 that depend on them were not started:")
     assert "train fails seed-0 fold-0 stage-1: ValueError: a fault" in told
     assert "train mistake seed-0 fold-0 stage-1: a mistake" in told
-    assert "ended by SIGKILL, perhaps by the system, because memory ran out" in told
+    assert "was killed (SIGKILL), possibly because the machine ran out of memory" in told
     logs = [Path(line) for line in re.findall(r"log: (.*)", told)]
     assert len(logs) == 3
     assert all(log.is_file() for log in logs)
@@ -218,16 +220,28 @@ def test_a_killed_worker_costs_its_job_alone(here, tmp_path):
     assert (failure.job, failure.exit_code) == ("train waits seed-0 fold-0 stage-1", 1)
 
 
+@pytest.mark.parametrize("model", ["lingers", "deaf", "mute"])
+def test_a_process_that_does_not_end_is_killed_before_the_next_begins(
+    here, tmp_path, monkeypatch, model
+):
+    """`lingers` said that it failed, `deaf` gets no more jobs, `mute` closed its reports."""
+    monkeypatch.setattr(worker_process, "GRACE", 0.2, raising=False)
+    executor, graph, _ = here([train(tmp_path, model), train(tmp_path, "ok")], devices=1)
+    failed = model != "deaf"
+    assert (graph.done, len(executor.failures)) == (2 - failed, failed)
+    assert [name for name in ("outlived", "side-by-side") if (tmp_path / name).exists()] == []
+
+
 PARENT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_executor_here import COMMAND, Heard, slots, train
-from goldfold.pipeline.executor_here import Here, Manner
+from test_local_executor import COMMAND, Heard, slots, train
+from goldfold.pipeline.local_executor import LocalExecutor, JobOptions
 from goldfold.pipeline.job_graph import JobGraph
 root = Path({root!r})
 graph = JobGraph([train(root, "waits", fold) for fold in range(2)])
-Here(slots(root, 2), Manner(root / "logs"), Heard(), COMMAND).perform(graph, "train")
+LocalExecutor(slots(root, 2), JobOptions(root / "logs"), Heard(), COMMAND).perform(graph, "train")
 """
 
 

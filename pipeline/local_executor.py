@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from goldfold.progress import Progress
 
 _SAID_BEFORE = ("device: ", "image cache ")
-"""Beginnings of lines that tell nothing new: devices and caches are told before jobs begin."""
-_GRACE = 60.0
-"""Seconds that a worker may take to save its training when this process gives up."""
+"""Beginnings of lines that say nothing new: devices and caches are named before jobs begin."""
+_OF_ONE_JOB = ("out of memory", "continuing ")
+"""Words of lines that tell what happened to a job, though others may say the same."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Manner:
+class JobOptions:
     """How jobs are done: when to stop, and what their orders say."""
 
     logs: Path
@@ -72,11 +72,11 @@ class _Worker:
         self.slot = slot
         self.process: WorkerProcess | None = None
         self.job: Job | None = None
-        self.ready = self.refused = self.told = self.dismissed = False
+        self.ready = self.refused = self.introduced = self.dismissed = False
         self.failure: dict[str, Any] | None = None
 
 
-class Here:
+class LocalExecutor:
     """Carries out a graph of jobs on the devices of this machine.
 
     Attributes:
@@ -87,13 +87,13 @@ class Here:
     def __init__(
         self,
         slots: Sequence[Slot],
-        manner: Manner,
+        options: JobOptions,
         progress: Progress,
         command: Sequence[str] = COMMAND,
     ) -> None:
         """Take the devices; nothing is started yet."""
         self._workers = [_Worker(slot) for slot in slots]
-        self._manner, self._progress, self._command = manner, progress, command
+        self._options, self._progress, self._command = options, progress, command
         self._reports: queue.Queue[tuple[WorkerProcess, dict[str, Any] | None]] = queue.Queue()
         self._said: set[str] = set()
         self._signal, self._time_is_up = 0, False
@@ -104,9 +104,9 @@ class Here:
         """Do the jobs until none is left that could be done.
 
         Raises:
-            Stopped: a signal came or the time is up; what was in work is saved.
+            Stopped: a signal came or the time is up; work in progress is saved.
         """
-        self._manner.logs.mkdir(parents=True, exist_ok=True)
+        self._options.logs.mkdir(parents=True, exist_ok=True)
         with (
             self._signals_forwarded(),
             self._workers_ended(),
@@ -120,7 +120,7 @@ class Here:
         by_signal = f"stopped by {signal.Signals(self._signal).name}" if self._signal else ""
         raise Stopped(
             f"{by_signal or 'stopped because the time is up'}; {graph.done} of {len(graph)} jobs "
-            "are done, and what was in work is saved. The same command resumes from there.",
+            "are done, and work in progress is saved. The same command resumes from there.",
             128 + self._signal if self._signal else TIME_IS_UP,
         )
 
@@ -149,22 +149,24 @@ class Here:
                 if graph.left() and not self._is_stopping(graph):
                     self._start(worker)
             elif self._is_stopping(graph) or not graph.left():
-                worker.dismissed = True
-                worker.process.close()
+                if not worker.dismissed:
+                    worker.dismissed = True
+                    worker.process.close()
+                    worker.process.end_soon()
             elif worker.ready and (job := graph.take()):
                 worker.job = job
-                worker.process.give(self._manner.order(job))
+                worker.process.give(self._options.order(job))
 
     def _start(self, worker: _Worker) -> None:
         slot = worker.slot
-        log = self._manner.logs / f"{slot.label.lower().replace(' ', '-')}.log"
+        log = self._options.logs / f"{slot.label.lower().replace(' ', '-')}.log"
         worker.ready, worker.dismissed, worker.failure = False, False, None
         worker.process = WorkerProcess(
             slot.opening, slot.environment, log, self._reports, self._command
         )
 
     def _is_stopping(self, graph: JobGraph) -> bool:
-        deadline = self._manner.deadline
+        deadline = self._options.deadline
         if deadline is not None and graph.left() and monotonic() + LEAST_MARGIN >= deadline:
             self._time_is_up = True
         return bool(self._signal) or self._time_is_up or self._required_refused()
@@ -179,8 +181,8 @@ class Here:
         kind, job, label = report["kind"], worker.job, worker.slot.label
         if kind == "ready":
             worker.ready = True
-            if not worker.told:
-                worker.told = True
+            if not worker.introduced:
+                worker.introduced = True
                 self._progress.say(f"{label}: {report['device']}")
                 if report["note"]:
                     self._progress.warn(f"{label}: {report['note']}")
@@ -196,11 +198,12 @@ class Here:
             overall.end(job, label)
 
     def _pass_on(self, job: Job | None, label: str, kind: str, text: str) -> None:
-        """Show a line of a job, unless another has said the same."""
-        if text in self._said or text.startswith(_SAID_BEFORE):
-            return
-        self._said.add(text)
+        """Show a line of a job, unless another has said the same of the machine or the run."""
         name = job.name if job is not None else label
+        said = f"{name}: {text}" if any(words in text for words in _OF_ONE_JOB) else text
+        if said in self._said or text.startswith(_SAID_BEFORE):
+            return
+        self._said.add(said)
         bare = text.removeprefix(job.prefix) if job is not None else text
         show = self._progress.say if kind == "say" else self._progress.warn
         show(f"{name}: {bare}")
@@ -214,7 +217,7 @@ class Here:
         message = str(failure["message"]) if failure is not None else process.how_it_ended()
         if job is None:
             asked = worker.dismissed or self._signal or self._required_refused()
-            if not worker.ready and not asked:
+            if not worker.ready and (not asked or failure is not None):
                 self._refuse(worker, message)
             return
         if self._was_stopped(failure):
@@ -224,7 +227,7 @@ class Here:
         graph.fail(job)
         overall.end(job, worker.slot.label)
         code = int(failure["exit_code"]) if failure is not None else 1
-        log = Path(self._manner.order(job).log)
+        log = Path(self._options.order(job).log)
         self.failures.append(Failure(job.name, message, code, log))
         self._progress.warn(f"{job.name} failed: {message.splitlines()[0]}")
         for dropped in graph.dropped:
@@ -285,4 +288,4 @@ class Here:
             for process in processes:
                 process.close()
             for process in processes:
-                process.wait(_GRACE)
+                process.wait()
