@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from goldfold.competitions.preset import load_preset, read_recipe
 from goldfold.pipeline import expected_time as module
