@@ -135,12 +135,12 @@ class Recorder:
         from goldfold.tasks.grades import Numbers
         from goldfold.tasks.masks import Masks
         from goldfold.tasks.semantic import Semantic
-        from goldfold.training import averages, trainer
+        from goldfold.training import averages, stage_validation, trainer
 
         self._during(
             trainer.Trainer, "run_all", "training", lambda self, *_: fold_in(self.run.folder)
         )
-        self._during(trainer, "score_held_out", "validation")
+        self._during(stage_validation, "score_held_out", "validation")
         self._during(averages, "reestimate_batchnorm", "statistics")
         self._during(FoldAverages, "compare", "averages", lambda self: self.job.fold)
         self._during_iteration(FoldAverages, "_statistics", "statistics of averages")
