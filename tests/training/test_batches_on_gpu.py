@@ -16,6 +16,7 @@ from goldfold.training.state import read_progressed
 from goldfold.training.validation import ValidationImages
 
 pretend = pytest.importorskip("pretend_gpu")
+backend = pytest.importorskip("pretend_gpu.backend")
 EVERYTHING = {
     "base": "siim-1st-place", "distort": 0.8, "tone": 0.6, "vertical_flip": 0.5, "blur": 0.5,
     "cutout": 0.5,
