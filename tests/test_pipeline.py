@@ -204,7 +204,7 @@ KILLS = {
         {"argument": "killed/submission.json"},
     ),
     "submission.csv stands, its record not": (
-        "goldfold.files:write_json",
+        "goldfold.rundirectory:write_json",
         {"when": "before", "argument": "killed/stages/submission.json"},
     ),
 }
