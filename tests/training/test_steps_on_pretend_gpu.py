@@ -27,7 +27,7 @@ from goldfold.training.validation import ValidationImages
 UNET = {"encoder": "tu-test_resnet", "options": {"decoder_channels": [16, 8, 8, 8, 8]}}
 CLASSIFIER = {"architecture": "Classifier", "encoder": "test_resnet"}
 BATCH = 4
-OUTSIDE = 96
+OUTSIDE = 100
 """Launches of a pass beside the network's: input, loss, clipping, optimizer, scaler."""
 AVERAGE = 6
 """Launches that a moving average adds to a step, however many BatchNorms there are."""
