@@ -39,7 +39,7 @@ PLANS = (
     Plan("reload", "recovery", "check_reload", 90, False),
     Plan("speed-large", "speed", "check_speed_large", 150, True),
     Plan("prediction", "inference_speed", "check_prediction", 80, True),
-    Plan("tgs", "whole_runs", "check_tgs", 240, False),
+    Plan("tgs", "whole_runs", "check_tgs", 270, True),
     Plan("memory", "memory", "check_memory", 80, False),
     Plan("resume", "recovery", "check_resume", 80, False),
     Plan("gpus", "processes", "check_gpus", 90, False),

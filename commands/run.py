@@ -33,10 +33,13 @@ def run(
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
     from goldfold.commands.submit import tell_what_next
+    from goldfold.pipeline.devices import present_devices
     from goldfold.pipeline.plan import plan_run
 
     opened = open_run(run_folder, assignments, devices)
     if dry_run:
+        if devices:
+            present_devices(opened.devices)  # refuses a GPU that is not there
         for line in plan_run(opened, overwrite):
             show.out(line)
         return

@@ -48,6 +48,7 @@ def run_command(
     """
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
+    from goldfold.errors import InputError
     from goldfold.pipeline.fold_trainings import choose_trainings, stage_numbers
     from goldfold.pipeline.group_questions import refuse_open_groups
     from goldfold.pipeline.images_stage import peek_images
@@ -59,6 +60,10 @@ def run_command(
     from goldfold.progress import SILENT
     from goldfold.training.ranks import Ranks
 
+    if overwrite and extend_epochs:
+        raise InputError(
+            "--overwrite deletes the training that --extend-epochs would continue: choose one."
+        )
     run = open_run(run_folder, assignments, devices)
     jobs = choose_trainings(run, fold, model, seed)
     stage_numbers(jobs, stage)  # refuses a stage that there is not

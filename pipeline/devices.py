@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from goldfold.errors import InputError, plural
@@ -20,10 +21,12 @@ CPU = "cpu"
 THREADS = "OMP_NUM_THREADS"
 """Environment variable that says how many threads a process computes with on the CPU."""
 
+_MOST_DIGITS = 6
+
 SHARES_OUT = os.name == "posix"
 """Whether several devices can work at once: a worker is stopped by a signal, and saves."""
 
-Devices = str | Sequence[str | int] | None
+Devices = str | int | Sequence[str | int] | None
 """As Python code gives them: "0,1", [0, 1], ["cpu", "cpu"]; None for all GPUs."""
 
 
@@ -45,12 +48,11 @@ def parse_devices(given: Devices, environment: Mapping[str, str] = os.environ) -
     """
     if given is None:
         return ()
-    parts = given.split(",") if isinstance(given, str) else given
-    names = [str(part).strip().lower() for part in parts]
-    bad = [name for name in names if name != CPU and not name.isdecimal()]
-    if bad or not names:
+    names = _names(given)
+    if not names or not all(name == CPU or _is_number(name) for name in names):
         raise InputError(
-            f"expected devices such as 0,1 (numbers of GPUs), cpu, or cpu,cpu, found {given!r}."
+            "expected devices such as 0,1 (numbers of GPUs), cpu, or cpu,cpu, found "
+            f"{shorten(repr(given), 80)}."
         )
     names = [name if name == CPU else str(int(name)) for name in names]
     twice = [name for name in names if name != CPU and names.count(name) > 1]
@@ -68,6 +70,21 @@ def parse_devices(given: Devices, environment: Mapping[str, str] = os.environ) -
             f"several devices at once need Linux or macOS: name one, such as --devices {names[0]}."
         )
     return tuple(names)
+
+
+def _names(given: object) -> list[str]:
+    """Return what each device is called; [] for what names none."""
+    if isinstance(given, str):
+        return [part.strip().lower() for part in given.split(",")]
+    parts = [given] if isinstance(given, int) else given
+    if not isinstance(parts, list | tuple) or any(type(part) not in (str, int) for part in parts):
+        return []
+    return [str(part).strip().lower() for part in parts]
+
+
+def _is_number(name: str) -> bool:
+    """Return whether a name may be that of a GPU; no machine has a million."""
+    return name.isdecimal() and len(name) <= _MOST_DIGITS
 
 
 def present_devices(named: Sequence[str], environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -90,7 +107,8 @@ def present_devices(named: Sequence[str], environment: Mapping[str, str] = os.en
     if absent:
         raise InputError(
             f"there is no GPU {absent[0]}: this process sees "
-            f"{plural(len(known), 'GPU', 'GPUs')}{', from 0 on' if known else ''}."
+            f"{plural(len(known), 'GPU', 'GPUs')}{', from 0 on' if known else ''}. Choose others, "
+            "or leave --devices out."
         )
     return list(named) or (known if SHARES_OUT else known[:1])
 

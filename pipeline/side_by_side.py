@@ -114,6 +114,7 @@ def made_side_by_side(run: OpenRun, wanted: Wanted) -> bool:
             first = device_label(devices[0], 0, devices)
             run.progress.say(f"devices: {first}; only one job is left, so {words} nothing to do")
         return False
+    _refuse_other_logs(run)
     waiting: list[StageRun] = []
     if wanted.trains:
         waiting = prepare_trainings(
@@ -128,10 +129,20 @@ def made_side_by_side(run: OpenRun, wanted: Wanted) -> bool:
     labels = [device_label(name, slot, chosen) for slot, name in enumerate(chosen)]
     left_over = len(devices) - len(chosen)
     tail = f"; {plural(left_over, 'device has', 'devices have')} nothing to do" * (left_over > 0)
-    run.progress.say(f"devices: {', '.join(labels)}; one job each at a time{tail}")
+    run.progress.say(
+        f"devices: {', '.join(labels)}; one job each at a time{tail}; each job's lines are in "
+        f"{run.directory.logs}"
+    )
     seconds = None if wanted.stop_after is None else parse_duration(wanted.stop_after)
     _perform(run, wanted, graph, _slots(run, chosen, labels), began, seconds)
     return True
+
+
+def _refuse_other_logs(run: OpenRun) -> None:
+    """Raise InputError if something else is where the jobs' logs belong."""
+    logs = run.directory.logs
+    if logs.exists() and not logs.is_dir():
+        raise InputError(f"{logs} is a file where the folder of the logs belongs: move it away.")
 
 
 def _perform(
@@ -172,7 +183,8 @@ def failures_as_error(failures: Sequence[Failure], graph: JobGraph) -> GoldfoldE
     if graph.dropped:
         title += f", and {len(graph.dropped)} that depend on them were not started"
     lines = [f"{each.job}: {each.message}\n    log: {each.log}" for each in failures]
-    remedy = "The others are done; the same command tries these again."
+    others = "The others are done; the" if graph.done else "The"
+    remedy = f"{others} same command tries these again."
     text = list_problems(f"{title}:", lines, remedy)
     mistakes = all(failure.exit_code == InputError.exit_code for failure in failures)
     return InputError(text) if mistakes else GoldfoldError(text)

@@ -257,3 +257,10 @@ def test_tensorboard_is_an_extra(fresh, invoke, monkeypatch):
     done = invoke("train", "run", fresh, "--fold", "0", "--set", "training.tensorboard=true")
     assert done.code == 2
     assert 'needs the package tensorboard: pip install "goldfold[tensorboard]"' in done.err
+
+
+def test_a_training_is_not_deleted_and_extended_at_once(copied, invoke, contents):
+    before = contents(copied / "models")
+    done = invoke("train", "run", copied, "--overwrite", "--extend-epochs", 1)
+    assert (done.code, "choose one" in done.err) == (2, True)
+    assert contents(copied / "models") == before

@@ -41,13 +41,18 @@ def machine(monkeypatch):
         ([0, "1"], ("0", "1")),
         ("cpu,cpu", ("cpu", "cpu")),
         ("00", ("0",)),
+        (1, ("1",)),
     ],
 )
 def test_devices_are_numbers_of_gpus_or_the_processor(given, names):
     assert parse_devices(given, {}) == names
 
 
-@pytest.mark.parametrize("given", ["", "gpu", "0;1", "-1", "0,", [], "cuda:0"])
+@pytest.mark.parametrize(
+    "given",
+    ["", "gpu", "0;1", "-1", "0,", [], "cuda:0", "9" * 5000, -1, 1.5, True, b"cpu",
+     {"cpu": 1}, ["cpu,cpu"], [None], object()],
+)  # fmt: skip
 def test_anything_else_is_refused_with_examples(given):
     with pytest.raises(
         InputError, match=r"such as 0,1 \(numbers of GPUs\), cpu, or cpu,cpu, found"
