@@ -114,10 +114,17 @@ def test_a_full_disk_ends_a_block_that_asked_for_nothing_more(tmp_path, monkeypa
 
 
 def test_another_error_is_not_hidden_by_that_of_the_thread(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint_module, "save_file", full_disk)
+    written = threading.Event()
+
+    def full_disk_later(*words, **named):
+        written.wait(60)
+        full_disk(*words, **named)
+
+    monkeypatch.setattr(checkpoint_module, "save_file", full_disk_later)
     before = set(threading.enumerate())
     with pytest.raises(GoldfoldError, match="not finite"), files_of(tmp_path) as files:
         files.save_state(trained(), Progressed(1, []))
+        written.set()
         raise GoldfoldError("the loss is not finite")
     started = set(threading.enumerate()) - before
     assert not [thread for thread in started if thread.name.startswith("writer")]
