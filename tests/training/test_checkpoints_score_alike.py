@@ -9,20 +9,18 @@ import math
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from covering_array import pairs_that_may_meet
 from every_setting import EXEMPT, FACTORS, Turns, allowed, rows, settings_of, shown_in
 from pydantic import BaseModel
 from score_again import scores_of
 from small_competitions import TASKS, fold_data
 
-from goldfold.training import assembly
+from goldfold.training import assembly, compiled_graphs
 from goldfold.training.checkpoint import list_checkpoints
 from goldfold.training.device import choose_device
 from goldfold.training.fold_run import FoldRun, train_fold
@@ -167,7 +165,7 @@ def test_the_law_finds_averages_that_run_the_blocks_of_another_network(tmp_path,
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_compiled_networks_score_alike(tmp_path, monkeypatch, checkpointed):
     # Dynamo without a compiler behind it, which would take seconds.
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(compiled_graphs, "GRAPHS", compiled_graphs.GraphRuns("eager"))
     row = next(row for row in ROWS if row["network"] == "plain-cnn" and row["ema"])
     row = {**row, "gradient_checkpointing": checkpointed, "batch_size": 4, "resumed": False}
     settings = settings_of(row)
