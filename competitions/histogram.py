@@ -126,8 +126,8 @@ def _calc_histogram(
     for start in range(0, pixels.size, _EXACT):
         part = slice(start, start + _EXACT)
         where = None if mask is None else mask[None, part]
-        found = cv2.calcHist([pixels[None, part]], [0], where, [LEVELS], [0, LEVELS])
-        counts += found.reshape(-1).astype(np.int64)
+        of_part = cv2.calcHist([pixels[None, part]], [0], where, [LEVELS], [0, LEVELS])
+        counts += of_part.reshape(-1).astype(np.int64)
     return counts
 
 
