@@ -21,7 +21,9 @@ os.environ.setdefault("GOLDFOLD_BF16", "off")
 
 SIZE = 96
 
-hypothesis.settings.register_profile("goldfold", deadline=None)  # machines are shared
+# No deadline, because machines are shared. GOLDFOLD_EXAMPLES=1000 searches longer.
+EXAMPLES = int(os.environ.get("GOLDFOLD_EXAMPLES", "60"))
+hypothesis.settings.register_profile("goldfold", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("goldfold")
 PRESET = "siim-acr-pneumothorax"
 TINY = [

@@ -264,6 +264,7 @@ def test_the_folds_of_the_run_pass_their_audit(finished_run, invoke):
     assert (done.code, "no leakage found" in done.out) == (0, True), done.out
 
 
+@pytest.mark.parametrize("finished_run", [STEEL, SHIPS], indirect=True, scope="module")
 def test_a_second_run_does_nothing_and_another_has_the_same_bytes(finished_run, invoke, tmp_path):
     before = (finished_run.run / "submission.csv").read_bytes()
     again = invoke("run", finished_run.run)
