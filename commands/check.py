@@ -35,6 +35,7 @@ def check(
     from goldfold.errors import plural
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew
+    from goldfold.pipeline.open_questions import how_to_answer, question_problems
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
@@ -50,6 +51,7 @@ def check(
             images.loc[images["path"].isin(flat), "image_id"],
             "image has", "images have", "the same level in all pixels, so nothing can be seen",
         )  # fmt: skip
+    report.problems += (questions := question_problems(run))
     if as_json:
         show.out_json(
             {"problems": report.problems, "notices": report.notices, "facts": report.facts}
@@ -61,6 +63,8 @@ def check(
             show.out(f"notice: {notice}")
         for problem in report.shown_problems():
             show.out(f"PROBLEM: {problem}")
+        if questions:
+            show.out(how_to_answer(run))
         many = len(report.problems)
         show.out(plural(many, "problem", "problems") if many else "no problems")
         if report.causes:

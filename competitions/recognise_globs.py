@@ -1,0 +1,121 @@
+"""Globs that match some files of a folder and no others."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from glob import escape
+from pathlib import PurePosixPath
+
+_MOST = 8
+"""Globs of one split, above which one with `**` says it better."""
+
+
+def globs_of(names: Collection[str], others: Collection[str] = ()) -> list[str]:
+    """Return globs that match all of the names, few of them, and none of the others if possible.
+
+    Folders that differ, as those of patients do, become one `*`.
+
+    >>> globs_of(["a/p1/x.png", "a/p2/y.png"], ["a/p1/x_mask.gif"])
+    ['a/p*/*.png']
+
+    Args:
+        names: paths below the data folder, with `/`.
+        others: paths of the same kind that should not be matched.
+    """
+    alike: dict[tuple[str, int, str], list[PurePosixPath]] = defaultdict(list)
+    for name in names:
+        path = PurePosixPath(name)
+        alike[_top(path), len(path.parts), path.suffix].append(path)
+    globs = [glob for paths in alike.values() for glob in _of_folders(paths, others)]
+    globs = _joined_tops(globs, names, others)
+    if len(globs) > _MOST:
+        deep = {(_top(path), path.suffix) for paths in alike.values() for path in paths}
+        globs = [f"{escape(top)}/" * bool(top) + f"**/*{escape(ending)}" for top, ending in deep]
+    return sorted(dict.fromkeys(globs))
+
+
+def _top(path: PurePosixPath) -> str:
+    """Return the top folder of a path, "" if there is none."""
+    return path.parts[0] if len(path.parts) > 1 else ""
+
+
+def matching(glob: str, names: Collection[str]) -> list[str]:
+    """Return the names that a glob matches, with `*`, `?`, `[...]` and `**/` as in pathlib."""
+    expression = glob_expression(glob)
+    return [name for name in names if expression.fullmatch(name)]
+
+
+def glob_expression(glob: str) -> re.Pattern[str]:
+    """Return a glob as a regular expression of whole paths."""
+    parts = re.split(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])", glob)
+    means = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(means.get(part) or _literal(part) for part in parts))
+
+
+def _literal(part: str) -> str:
+    if not (len(part) > 2 and part.startswith("[") and part.endswith("]")):
+        return re.escape(part)
+    inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[")
+    return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+
+
+def generalised(names: Sequence[str]) -> str:
+    """Return a glob for names of folders or files: what they begin with, then `*`.
+
+    >>> generalised(["patient0001", "patient0002"]), generalised(["a", "a"]), generalised(["x", "y"])
+    ('patient*', 'a', '*')
+    """
+    different = {*names}
+    if len(different) == 1:
+        return escape(names[0])
+    common = os.path.commonprefix(sorted(different))
+    # A part of a number or of a word that some names share by chance says nothing.
+    head = re.match(r"(.*[_\-. ])?", common)
+    letters = re.match(r"[A-Za-z]*", common)
+    assert head is not None
+    assert letters is not None
+    begun = all(re.match(r"[^A-Za-z]|$", name[letters.end() :]) for name in different)
+    prefix = head.group(0) or (letters.group(0) if begun else "")
+    return f"{escape(prefix)}*"
+
+
+def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list[str]:
+    """Return globs for files of one top folder, depth and ending."""
+    folders = [path.parts[:-1] for path in paths]
+    ending = escape(paths[0].suffix)
+    depth = len(folders[0])
+    general = [generalised([parts[level] for parts in folders]) for level in range(depth)]
+    for name in ("*", _last_sign(paths)):
+        glob = "/".join([*general, f"{name}{ending}"]) if name else ""
+        if glob and not matching(glob, others):
+            return [glob]
+    inner = sorted({*folders})
+    if len(inner) > _MOST:
+        return ["/".join([*general, f"*{ending}"])]
+    return ["/".join([*map(escape, parts), f"*{ending}"]) for parts in inner]
+
+
+def _last_sign(paths: Sequence[PurePosixPath]) -> str:
+    """Return a glob of names that end with a digit, "" if some do not."""
+    digits = all(path.stem[-1:].isdigit() and path.stem[-1].isascii() for path in paths)
+    return "*[0-9]" if digits else ""
+
+
+def _joined_tops(globs: list[str], names: Collection[str], others: Collection[str]) -> list[str]:
+    """Return one glob for all top folders of one form, such as images_001 and images_002."""
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for glob in globs:
+        top, *rest = glob.split("/")
+        alike[tuple(rest)].append(top)
+    joined = []
+    for rest, tops in alike.items():
+        several = len(tops) > 2 and len({re.sub(r"\d+", "0", top) for top in tops}) == 1
+        one = "/".join([generalised(tops), *rest])
+        if several and rest and not matching(one, others):
+            joined.append(one)
+        else:
+            joined += ["/".join([top, *rest]) for top in tops]
+    return joined
