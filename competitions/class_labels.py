@@ -66,7 +66,7 @@ def read_class_labels(
     """
     labels, classes = settings.labels, settings.classes
     if labels.kind == "folders":
-        return _from_folders(images, classes)
+        return _from_folders(images, classes, labels.class_folder)
     path = require_table(data, labels.files, "label table", "competition.labels.files")
     if labels.kind == "column":
         return _from_column(path, labels, classes)
@@ -87,8 +87,9 @@ def read_class_labels(
     )  # fmt: skip
 
 
-def _from_folders(images: pd.DataFrame, classes: Sequence[str]) -> ClassLabels:
-    names = [PurePosixPath(path).parent.name for path in images["path"]]
+def _from_folders(images: pd.DataFrame, classes: Sequence[str], level: int) -> ClassLabels:
+    folders = [PurePosixPath(path).parts[:-1] for path in images["path"]]
+    names = [parts[-level] if level <= len(parts) else "" for parts in folders]
     bad = sorted({name for name in names if name not in classes})
     problems = [
         f"folder {name} is not a class; the classes are {', '.join(classes)}."

@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose instead of leaving it to the data; None = not chosen.
+
+    Attributes:
+        task: competition.task.
+        labels: name of the label table below the data folder.
+        id_column: its column with the ids.
+        class_column: its column with the label.
+        class_folder: which folder above an image is named after its class, 1 = the innermost.
+        test: globs of the test images.
+    """
+
+    task: str | None = None
+    labels: str | None = None
+    id_column: str | None = None
+    class_column: str | None = None
+    class_folder: int | None = None
+    test: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -15,12 +37,25 @@ class CompetitionDraft:
         seen: what the files show, one line each.
         questions: what the files cannot decide: dotted setting -> question.
         groups: columns that look like groups: name -> value of each training image, "" = unknown.
+        layout: what was recognised, in words.
+        score: share of the training images that have a label, 0 to 1.
+        refused: why the layout cannot be described, "" if it can.
+        mask_files: the mask files of training images.
     """
 
     competition: dict[str, Any]
     seen: list[str] = field(default_factory=list)
     questions: dict[str, str] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    layout: str = ""
+    score: float = 0.0
+    refused: str = ""
+    mask_files: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, title: str, layout: str) -> CompetitionDraft:
+        """Return a draft without any content."""
+        return cls({"title": title, "images": {}, "labels": {}, "submission": {}}, layout=layout)
 
     def say(self, evidence: str) -> None:
         """Add a line about what the files show, or what was chosen and why."""
@@ -38,3 +73,21 @@ class CompetitionDraft:
         """
         before = self.questions.get(setting)
         self.questions[setting] = question if before is None else f"{before} {question}"
+
+    def refuse(self, reason: str) -> None:
+        """Say why the layout cannot be described although it was recognised."""
+        self.refused = reason
+
+    def ask_grades(self, classes: list[str]) -> None:
+        """Ask whether classes that are numbers have an order.
+
+        Args:
+            classes: names of the classes, in the order of their numbers.
+        """
+        self.competition["classes"] = classes
+        self.ask(
+            "competition.task",
+            f"are the classes {classes[0]} to {classes[-1]} ordered grades, or numbers of classes "
+            "without an order? For grades, write the settings anew: goldfold init --from ... "
+            "--set competition.task=grades --overwrite",
+        )

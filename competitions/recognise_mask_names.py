@@ -17,7 +17,6 @@ MASK_WORDS = frozenset(
     }
 )
 _SEPARATORS = "_-. ("
-_NUMBERED = re.compile(r"[\s_\-.(]*\d*\)?")
 
 
 def names_masks(words: str) -> bool:
@@ -40,12 +39,14 @@ class MaskName:
         folders: folders of the mask with `{id}` for one that is named after the image.
         tail: what stands behind the image's name in the file's name; the whole name of the file
             if a folder is named after the image.
+        before: what stands before the image's name in the file's name.
     """
 
     path: str
     image: str
     folders: tuple[str, ...]
     tail: str
+    before: str = ""
 
     @property
     def in_own_folder(self) -> bool:
@@ -53,7 +54,7 @@ class MaskName:
         return "{id}" in self.folders
 
 
-def mask_name(path: str, images: Collection[str]) -> MaskName | None:
+def mask_name(path: str, images: Collection[str], depth: int = 1) -> MaskName | None:
     """Return how a mask file is named after an image; None if it is not.
 
     >>> mask_name("masks/a1_mask.png", {"a1"}).tail
@@ -64,11 +65,15 @@ def mask_name(path: str, images: Collection[str]) -> MaskName | None:
     Args:
         path: path below the data folder.
         images: names of images without their endings.
+        depth: parts of a path that such a name has, more than 1 if folders belong to it.
     """
     pure = PurePosixPath(path)
     folders, name = pure.parts[:-1], pure.name
-    if image := owner(pure.stem, images):
-        return MaskName(path, image, folders, name[len(image) :])
+    last = "/".join(pure.parts[-depth:])
+    if image := owner(last.removesuffix(pure.suffix), images):
+        return MaskName(path, image, pure.parts[:-depth], last[len(image) :])
+    if depth > 1:
+        return None
     for level in reversed(range(len(folders))):
         if folders[level] in images:
             named = (*folders[:level], "{id}", *folders[level + 1 :])

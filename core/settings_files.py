@@ -130,6 +130,8 @@ class LabelTable(Strict):
     is no class_column."""
     value_column: str = "Label"
     """`long`: column with 0 or 1."""
+    class_folder: Annotated[int, Field(ge=1)] = 1
+    """`folders`: which folder above an image is named after its class: 1 = the innermost."""
 
     @model_validator(mode="after")
     def _column_is_named(self) -> LabelTable:
