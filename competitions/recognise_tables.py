@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.competitions.csv_text import read_csv_text
+from goldfold.competitions.csv_text import read_whole_table
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.image import read_header
 from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
@@ -35,11 +35,10 @@ class Table:
 def open_table(path: Path) -> Table | None:
     """Return a table, None if it cannot be read."""
     try:
-        header = path.open(encoding="utf-8-sig").readline().strip()
-        columns = [cell.strip().strip('"') for cell in header.split(",")]
-        return Table(path, read_csv_text(path, columns))
-    except (InputError, OSError, UnicodeDecodeError):
+        rows = read_whole_table(path)
+    except InputError:
         return None
+    return Table(path, rows) if len(rows.columns) else None
 
 
 def label_table(tables: Sequence[Table]) -> Table | None:
