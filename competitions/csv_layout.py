@@ -76,9 +76,7 @@ class CsvTable:
                 f"{plural(len(short), 'row', 'rows')} of {name} with fewer than {width} cells, "
                 f"the missing ones taken as empty: row {first_few(short)}"
             )
-        broken = [
-            str(line) for line, cells in numbered if any("\n" in cell for cell in cells)
-        ]
+        broken = [str(line) for line, cells in numbered if any("\n" in cell for cell in cells)]
         if broken:
             notes.append(
                 f"{plural(len(broken), 'row', 'rows')} of {name} with line breaks in quoted "

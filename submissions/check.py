@@ -32,9 +32,9 @@ class Problem:
     image_id: str
     """Key of the row at fault: the image, and the class if rows have one; otherwise empty."""
     kind: str
-    """Short identifier: separator, encoding, header, width, blank-row, missing-id, extra-id, doubled-id, id-spaces,
-    empty-cell, nan, empty-token, not-a-number, out-of-range, unknown-label, empty-beside, overlap,
-    or a `Fault` of the run-length encoding."""
+    """Short identifier: separator, encoding, header, width, blank-row, missing-id, extra-id,
+    doubled-id, id-spaces, empty-cell, nan, empty-token, not-a-number, out-of-range, unknown-label,
+    empty-beside, overlap, or a `Fault` of the run-length encoding."""
     message: str
     """What was expected, and what was found."""
 
