@@ -120,7 +120,5 @@ def _is_western(content: bytes) -> bool:
         return False
     beyond = [place for place, byte in enumerate(content) if byte > 127]
     neighbours = set(beyond)
-    alone = sum(
-        place - 1 not in neighbours and place + 1 not in neighbours for place in beyond
-    )
+    alone = sum(place - 1 not in neighbours and place + 1 not in neighbours for place in beyond)
     return alone > _ALONE * len(beyond)

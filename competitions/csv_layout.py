@@ -76,9 +76,7 @@ class CsvTable:
                 f"{plural(len(short), 'row', 'rows')} of {name} with fewer than {width} cells, "
                 f"the missing ones taken as empty: row {first_few(short)}"
             )
-        broken = [
-            str(line) for line, cells in numbered if any("\n" in cell for cell in cells)
-        ]
+        broken = [str(line) for line, cells in numbered if any("\n" in cell for cell in cells)]
         if broken:
             notes.append(
                 f"{plural(len(broken), 'row', 'rows')} of {name} with line breaks in quoted "
@@ -104,22 +102,39 @@ def read_csv(path: Path) -> CsvTable:
         InputError: the file is missing, is no text, or a quotation mark is never closed.
     """
     text, encoding = decode_table(path)
-    hint = _HINT.match(text)
-    skipped = 1 if hint else 0
-    text = text[hint.end() :] if hint else text
-    best: CsvTable | None = None
-    most = 0.0
-    for separator, spaces in _candidates(text):
-        header, lines, rows = _cells(path, text, separator, spaces)
-        lines = [line + skipped for line in lines]
-        table = CsvTable(path, header, lines, rows, separator, encoding)
-        share = _fitting(table)
-        if best is None or share > most:
-            best, most = table, share
+    separator, spaces, skipped = tell_layout(path, text)
+    header, lines, rows = _cells(path, text, separator, spaces, skipped)
+    if '"' in text:
+        _refuse_open_quote(path, text, separator, lines[-1] if lines else 1)
+    return CsvTable(path, header, lines, rows, separator, encoding)
+
+
+def tell_layout(path: Path, text: str) -> tuple[str, bool, int]:
+    """Return the separator, whether spaces behind it are dropped, and how many lines are no rows.
+
+    The separators that occur in the header are tried on all rows; the one that most rows agree with
+    is taken, of several the first in `SEPARATORS`.
+
+    Args:
+        path: path of the file, for messages.
+        text: its content.
+
+    Raises:
+        InputError: the text is no CSV.
+    """
+    skipped = 1 if _HINT.match(text) else 0
+    candidates = _candidates(text, skipped)
+    if len(candidates) == 1:
+        return (*candidates[0], skipped)
+    best, most = candidates[0], -1.0
+    for separator, spaces in candidates:
+        header, _, rows = _cells(path, text, separator, spaces, skipped)
+        share = _fitting(header, rows)
+        if share > most:
+            best, most = (separator, spaces), share
         if share == 1:
             break
-    assert best is not None
-    return best
+    return (*best, skipped)
 
 
 def explain_long_rows(table: CsvTable) -> str:
@@ -150,12 +165,13 @@ def has_decimal_comma(cell: str) -> bool:
     return _DECIMAL_COMMA.fullmatch(cell.strip()) is not None
 
 
-def _candidates(text: str) -> list[tuple[str, bool]]:
+def _candidates(text: str, skipped: int) -> list[tuple[str, bool]]:
     """Return the separators that occur in the header, and whether spaces behind them are dropped.
 
     The plain reading comes first; spaces matter only before quotation marks.
     """
-    header = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+    lines = islice(io.StringIO(text, newline=""), skipped, None)
+    header = next((line for line in lines if line.strip()), "")
     there = [separator for separator in SEPARATORS if separator in header] or [","]
     plain = [(separator, False) for separator in there]
     quoted = [(separator, True) for separator in there if f'{separator} "' in text]
@@ -163,7 +179,7 @@ def _candidates(text: str) -> list[tuple[str, bool]]:
 
 
 def _cells(
-    path: Path, text: str, separator: str, spaces: bool
+    path: Path, text: str, separator: str, spaces: bool, skipped: int
 ) -> tuple[list[str], list[int], list[list[str]]]:
     """Return the header, and the line numbers and cells of the rows that are not empty."""
     before = csv.field_size_limit(_CELL_LIMIT)
@@ -171,23 +187,20 @@ def _cells(
     lines: list[int] = []
     rows: list[list[str]] = []
     try:
-        reader = csv.reader(
-            io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=spaces
-        )
-        end = 0
+        kept = islice(io.StringIO(text, newline=""), skipped, None)
+        reader = csv.reader(kept, delimiter=separator, skipinitialspace=spaces)
+        end = skipped
         for cells in reader:
             if cells and not header:
                 header = [column.strip() for column in cells]
             elif cells:
                 lines.append(end + 1)  # a quoted cell may span several lines
                 rows.append(cells)
-            end = reader.line_num
+            end = reader.line_num + skipped
     except csv.Error as error:
         raise InputError(f"cannot read {path} as a CSV table: {error}.") from error
     finally:
         csv.field_size_limit(before)
-    if '"' in text:
-        _refuse_open_quote(path, text, separator, lines[-1] if lines else 1)
     return header, lines, rows
 
 
@@ -212,15 +225,14 @@ def _refuse_open_quote(path: Path, text: str, separator: str, last: int) -> None
             ) from None
 
 
-def _fitting(table: CsvTable) -> float:
+def _fitting(header: list[str], rows: list[list[str]]) -> float:
     """Return the share of the rows with as many cells as the header; 0 with a single column."""
-    width = len(table.header)
-    if not table.rows:
+    width = len(header)
+    if not rows:
         return 1.0
     if width < 2:
         return 0.0
     fitting = sum(
-        len(cells) == width or (len(cells) > width and not any(cells[width:]))
-        for cells in table.rows
+        len(cells) == width or (len(cells) > width and not any(cells[width:])) for cells in rows
     )
-    return fitting / len(table.rows)
+    return fitting / len(rows)

@@ -90,7 +90,9 @@ def _frame(table: CsvTable, places: dict[str, int]) -> pd.DataFrame:
     if too_long := table.too_long:
         width = len(table.header)
         title = f"{table.path} has {plural(len(too_long), 'row', 'rows')} with too many cells:"
-        problems = [f"row {line}: {count} cells, the header has {width}" for line, count in too_long]
+        problems = [
+            f"row {line}: {count} cells, the header has {width}" for line, count in too_long
+        ]
         raise InputError(list_problems(title, problems, explain_long_rows(table)))
     picked = {
         column: [cells[place] if place < len(cells) else "" for cells in table.rows]
