@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from goldfold.settings_file import override
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Choices:
         task: competition.task.
         labels: name of the label table below the data folder.
         id_column: its column with the ids.
-        class_column: its column with the label.
+        class_columns: its columns with the label.
         class_folder: which folder above an image is named after its class, 1 = the innermost.
         test: globs of the test images.
     """
@@ -23,9 +26,31 @@ class Choices:
     task: str | None = None
     labels: str | None = None
     id_column: str | None = None
-    class_column: str | None = None
+    class_columns: tuple[str, ...] | None = None
     class_folder: int | None = None
     test: tuple[str, ...] | None = None
+
+
+def choices_of(assignments: Sequence[str]) -> Choices:
+    """Return the choices among assignments `setting=value` that change what is looked for.
+
+    >>> choices_of(["competition.labels.class_column=dx", "folds.count=3"]).class_columns
+    ('dx',)
+    """
+    competition = override({}, assignments).get("competition", {})
+    labels, images = competition.get("labels", {}), competition.get("images", {})
+    files, folder = labels.get("files"), labels.get("class_folder")
+    column, classes = labels.get("class_column"), competition.get("classes")
+    columns = [column] if column is not None else classes
+    test = images.get("test")
+    return Choices(
+        task=competition.get("task"),
+        labels=files[0] if isinstance(files, list) and files else files or None,
+        id_column=labels.get("id_column"),
+        class_columns=None if columns is None else tuple(map(str, columns)),
+        class_folder=folder if isinstance(folder, int) else None,
+        test=None if test is None else tuple([test] if isinstance(test, str) else test),
+    )
 
 
 @dataclass
@@ -41,6 +66,10 @@ class CompetitionDraft:
         score: share of the training images that have a label, 0 to 1.
         refused: why the layout cannot be described, "" if it can.
         mask_files: the mask files of training images.
+        label_table: the table with the labels.
+        folds: group of [folds].
+        colour: whether images have colours.
+        problems: what of the data does not fit the draft, one line each.
     """
 
     competition: dict[str, Any]
@@ -51,6 +80,15 @@ class CompetitionDraft:
     score: float = 0.0
     refused: str = ""
     mask_files: list[Path] = field(default_factory=list)
+    label_table: Path | None = None
+    folds: dict[str, Any] = field(default_factory=dict)
+    colour: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_of_masks(self) -> bool:
+        """Whether pixels are predicted, not classes or numbers of whole images."""
+        return self.competition.get("task") in ("segmentation", "semantic-segmentation")
 
     @classmethod
     def empty(cls, title: str, layout: str) -> CompetitionDraft:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from goldfold.competitions.data_folder import path_in, require_folder
-from goldfold.competitions.recognise_tables import Table, is_sample_name, open_table
+import pandas as pd
+
+from goldfold.competitions.csv_text import read_whole_table
+from goldfold.competitions.data_folder import find_images, path_in, require_folder
 from goldfold.errors import InputError, first_few, plural
 
 IMAGES = frozenset(
@@ -21,6 +23,7 @@ TABLES = frozenset({".csv", ".tsv"})
 _TEST = frozenset({"test", "testing", "tst", "tests", "testset"})
 _TRAIN = frozenset({"train", "training", "trn", "trainset"})
 _VALIDATION = frozenset({"val", "valid", "validation", "dev"})
+_SAMPLE = re.compile(r"submission|(^|[^a-z])sample([^a-z]|$)", re.IGNORECASE)
 _PREVIEWS = re.compile(r"thumb(nail)?s?|previews?", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -49,6 +52,14 @@ def split_word(folders: Sequence[str]) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table and its rows as text."""
+
+    path: Path
+    rows: pd.DataFrame
+
+
 @dataclass
 class FoundFiles:
     """The files of a folder.
@@ -61,6 +72,7 @@ class FoundFiles:
         others: ending -> number of other files.
         left_out: lines about what was left out.
         unreadable: lines about tables that cannot be read.
+        test: globs of the test images, where the user says which they are.
     """
 
     data: Path
@@ -70,6 +82,7 @@ class FoundFiles:
     others: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    test: tuple[str, ...] | None = None
 
     def name(self, path: Path) -> str:
         """Return a path relative to the folder, with `/`."""
@@ -80,23 +93,36 @@ class FoundFiles:
         return path.relative_to(self.data).parts[:-1]
 
     def split(self, path: Path) -> str:
-        """Return "test", "val", "train" or "", as the folders of a file say."""
-        return split_word(self.folders(path))
+        """Return "test", "val", "train" or "", as the folders of a file say, or the user."""
+        word = split_word(self.folders(path))
+        if self.test is None:
+            return word
+        if path in self._chosen_tests:
+            return "test"
+        return "" if word == "test" else word
+
+    @cached_property
+    def _chosen_tests(self) -> frozenset[Path]:
+        return frozenset(find_images(self.data, self.test or ()))
 
     @cached_property
     def samples(self) -> list[Table]:
         """The tables that are called a sample or a submission."""
-        return [table for table in self.tables if is_sample_name(table.path.stem)]
+        return [table for table in self.tables if _SAMPLE.search(table.path.stem)]
 
 
-def find_files(data: Path) -> FoundFiles:
+def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
     """Return the files of a folder; hidden files, `__MACOSX` and previews are left out.
+
+    Args:
+        data: the folder.
+        test: globs of the test images; None = by the names of folders.
 
     Raises:
         InputError: the folder is missing, or holds no image.
     """
     require_folder(data)
-    found = FoundFiles(data)
+    found = FoundFiles(data, test=test)
     previews: list[str] = []
     tables: list[Path] = []
     for path in _walk(data):
@@ -116,11 +142,13 @@ def find_files(data: Path) -> FoundFiles:
         count = plural(len(previews), "image", "images")
         found.left_out.append(f"{count} in folders of previews left out: {first_few(previews, 2)}")
     for path in tables:
-        table = open_table(path)
-        if table is None:
-            found.unreadable.append(found.name(path))
-        else:
-            found.tables.append(table)
+        try:
+            rows = read_whole_table(path)
+        except InputError as error:
+            found.unreadable.append(" ".join(str(error).split()))
+            continue
+        if len(rows.columns):
+            found.tables.append(Table(path, rows))
     if not found.images:
         _refuse_bare(found)
     return found

@@ -14,20 +14,20 @@ from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_globs import generalised, globs_of, matching
 from goldfold.competitions.recognise_images import add_images
 from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
-from goldfold.competitions.recognise_mask_pairs import mask_files, shared_affixes
+from goldfold.competitions.recognise_mask_pairs import shared_affixes
 from goldfold.errors import first_few, plural
 
 _RECURS = 0.5
 """Share of the images in which a name of a mask must recur to be a kind of its own."""
 
 
-def recognise_masks(found: FoundFiles) -> CompetitionDraft | None:
+def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | None:
     """Return a draft for masks in files, None if no file is the mask of another.
 
     Args:
         found: the files of the folder.
+        masks: paths of the files that look like masks.
     """
-    masks = mask_files(found)
     if not masks:
         return None
     pictures = [path for path in found.images if found.name(path) not in masks]
