@@ -36,12 +36,18 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """The size that encoded pixels claim; `bits` per sample."""
+    """The size that encoded pixels claim.
+
+    `bits` are those of a sample. `pictures` counts pages or frames. An `orientation` other than 1
+    asks a viewer to turn the picture (EXIF, TIFF).
+    """
 
     height: int
     width: int
     channels: int
     bits: int
+    pictures: int = 1
+    orientation: int = 1
 
 
 def require_plausible_size(height: int, width: int) -> None:

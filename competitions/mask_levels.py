@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.image import read_header, read_stored
-from goldfold.competitions.raster import Stored
+from goldfold.competitions.stored import Stored
 from goldfold.errors import ImageError
 
 REWRITE = (
@@ -89,7 +89,7 @@ def read_mask(path: Path, below: Path | None = None) -> LevelMask:
     try:
         if stored.kind == "DICOM":
             _require_one_frame(path)
-        if stored.kind == "JPEG":
+        if stored.lossy:
             return _lossy_mask(stored.pixels)
         if stored.palette is not None:
             return _palette_mask(stored.pixels, stored.palette)

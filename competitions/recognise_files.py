@@ -14,11 +14,9 @@ import pandas as pd
 
 from goldfold.competitions.csv_text import read_whole_table
 from goldfold.competitions.data_folder import find_images, path_in, require_folder
+from goldfold.competitions.image_kind import IMAGE_ENDINGS
 from goldfold.errors import InputError, first_few, plural
 
-IMAGES = frozenset(
-    {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".webp"}
-)
 TABLES = frozenset({".csv", ".tsv"})
 _TEST = frozenset({"test", "testing", "tst", "tests", "testset"})
 _TRAIN = frozenset({"train", "training", "trn", "trainset"})
@@ -127,7 +125,7 @@ def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
     tables: list[Path] = []
     for path in _walk(data):
         ending = path.suffix.lower()
-        if ending in IMAGES:
+        if ending in IMAGE_ENDINGS:
             if any(_PREVIEWS.fullmatch(folder) for folder in found.folders(path)):
                 previews.append(found.name(path))
             else:
@@ -167,7 +165,7 @@ def _refuse_bare(found: FoundFiles) -> None:
     seen = ", ".join(
         f"{count:,} {ending}" for ending, count in found.others.most_common(5)
     ) or "nothing else"
-    endings = ", ".join(sorted(IMAGES))
+    endings = ", ".join(sorted(IMAGE_ENDINGS))
     raise InputError(
         f"{found.data} and its folders contain no image ({endings}); found: {seen}. Unpack "
         "archives, and convert volumes (.nii, .mha, .npy) to one file per slice."

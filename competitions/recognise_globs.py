@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from glob import escape
 from pathlib import PurePosixPath
 
+from goldfold.competitions.recognise_files import split_word
+
 _MOST = 8
 """Globs of one split, above which one with `**` says it better."""
 
@@ -25,21 +27,23 @@ def globs_of(names: Collection[str], others: Collection[str] = ()) -> list[str]:
         names: paths below the data folder, with `/`.
         others: paths of the same kind that should not be matched.
     """
-    alike: dict[tuple[str, int, str], list[PurePosixPath]] = defaultdict(list)
+    alike: dict[tuple[tuple[str, ...], int, str], list[PurePosixPath]] = defaultdict(list)
     for name in names:
         path = PurePosixPath(name)
-        alike[_top(path), len(path.parts), path.suffix].append(path)
+        alike[_fixed(path), len(path.parts), path.suffix.lower()].append(path)
     globs = [glob for paths in alike.values() for glob in _of_folders(paths, others)]
     globs = _joined_tops(globs, names, others)
     if len(globs) > _MOST:
-        deep = {(_top(path), path.suffix) for paths in alike.values() for path in paths}
-        globs = [f"{escape(top)}/" * bool(top) + f"**/*{escape(ending)}" for top, ending in deep]
+        deep = {(fixed[:1], ending) for fixed, _, ending in alike}
+        globs = ["/".join([*map(escape, top), f"**/*{escape(ending)}"]) for top, ending in deep]
     return sorted(dict.fromkeys(globs))
 
 
-def _top(path: PurePosixPath) -> str:
-    """Return the top folder of a path, "" if there is none."""
-    return path.parts[0] if len(path.parts) > 1 else ""
+def _fixed(path: PurePosixPath) -> tuple[str, ...]:
+    """Return the folders that no `*` may stand for: the top one, and down to train or test."""
+    folders = path.parts[:-1]
+    splits = [level for level, folder in enumerate(folders) if split_word([folder])]
+    return folders[: max([1, *(level + 1 for level in splits)])]
 
 
 def matching(glob: str, names: Collection[str]) -> list[str]:
@@ -49,10 +53,12 @@ def matching(glob: str, names: Collection[str]) -> list[str]:
 
 
 def glob_expression(glob: str) -> re.Pattern[str]:
-    """Return a glob as a regular expression of whole paths."""
-    parts = re.split(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])", glob)
+    """Return a glob as a regular expression of whole paths; the case of endings is ignored."""
+    start, dot, ending = glob.rpartition(".")
+    parts = re.split(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])", start if dot else glob)
     means = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(means.get(part) or _literal(part) for part in parts))
+    text = "".join(means.get(part) or _literal(part) for part in parts)
+    return re.compile(f"{text}(?i:\\.{re.escape(ending)})" if dot else text)
 
 
 def _literal(part: str) -> str:
@@ -85,7 +91,7 @@ def generalised(names: Sequence[str]) -> str:
 def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list[str]:
     """Return globs for files of one top folder, depth and ending."""
     folders = [path.parts[:-1] for path in paths]
-    ending = escape(paths[0].suffix)
+    ending = escape(paths[0].suffix.lower())
     depth = len(folders[0])
     general = [generalised([parts[level] for parts in folders]) for level in range(depth)]
     for name in ("*", _last_sign(paths)):
