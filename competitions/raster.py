@@ -32,13 +32,13 @@ class Stored:
     """Pixels as the file stores them.
 
     Attributes:
-        pixels: uint8 or uint16; (H, W) gray levels or palette indices, (H, W, 3) RGB or
-            (H, W, 4) RGBA.
-        kind: DICOM, PNG or JPEG.
+        pixels: uint8, uint16, int32 or float32; (H, W) gray levels or palette indices, (H, W, 3)
+            RGB or (H, W, 4) RGBA.
+        kind: DICOM, PNG, JPEG, TIFF, GIF, BMP or WEBP.
         palette: red, green and blue of each index, if the pixels are indices.
     """
 
-    pixels: NDArray[np.uint8 | np.uint16]
+    pixels: NDArray[Any]
     kind: str
     palette: tuple[tuple[int, int, int], ...] | None = None
 
