@@ -55,7 +55,7 @@ def test_all_files_that_do_not_fit_are_named_at_once(tmp_path):
     assert "c_levels.png is 1 x 2, its image 2 x 3" in text
     assert (
         "3 mask files have values that belong to no class: 99 in 2 (the first: a_levels.png), "
-        "#000000 in 1 (the first: d_levels.png), #010203 in 1 (the first: d_levels.png), 255 in 1"
+        "#000000 in 1 (the first: d_levels.png), #030201 in 1 (the first: d_levels.png), 255 in 1"
         in text
     )
     assert "ignored_values" in text
