@@ -17,6 +17,7 @@ _LISTED = 12  # values in a message
 _MOST = 300  # values of a file that are kept
 _FEW = 24  # more values than these are no classes that one would list
 _SOFT = 0.5  # pixels between the lowest and the highest level, as a share of those of the highest
+_STEPS = 4  # soft edges have more levels
 _IGNORED = 255
 _MEANINGS = "Say what the values mean with one of these lines in [competition.labels]:"
 
@@ -60,8 +61,10 @@ def _is_soft(shown: Any, codes: Any) -> bool:
     low, high = codes.min(), codes.max()
     if len(codes) < 3 or low < 0 or low > high / 4:
         return False
+    between = (codes > high / 8) & (codes < high - high / 8)
     edges = np.count_nonzero((shown > low) & (shown < high - high / 8))
-    return bool(edges <= _SOFT * np.count_nonzero(shown >= high - high / 8))
+    bright = np.count_nonzero(shown >= high - high / 8)
+    return bool(between.any() and len(codes) > _STEPS and edges <= _SOFT * bright)
 
 
 def counted_values(files: Iterable[FileValues]) -> str:

@@ -135,6 +135,20 @@ def note_merged(images: Sequence[MergedImage]) -> list[str]:
     return [f"{images_have} several mask files, {files:,} in all; they are merged"]
 
 
+def note_mixed_levels(levels: Sequence[LevelRead]) -> list[str]:
+    """Return a notice for each pattern whose files use different usual values for the mask."""
+    notices = []
+    for pattern in dict.fromkeys(read.pattern for read in levels):
+        counts = Counter(read.level for read in levels if read.pattern == pattern)
+        if len(counts) > 1:
+            named = ", ".join(f"{level} in {count:,}" for level, count in counts.most_common())
+            notices.append(
+                f"the mask files {pattern} use different values for the mask, each in files of its "
+                f"own: {named}. If one of them is not labelled, set labels.ignored_values"
+            )
+    return notices
+
+
 def note_background(images: Sequence[MergedImage]) -> list[str]:
     """Return a notice with the values that the settings leave out, if any."""
     files = [values for image in images for values in image.background]

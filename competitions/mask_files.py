@@ -15,6 +15,7 @@ from goldfold.competitions.mask_faults import (
     note_background,
     note_inverted,
     note_merged,
+    note_mixed_levels,
     refuse_absent,
     refuse_levels,
     refuse_unlike_levels,
@@ -108,7 +109,9 @@ def _problems(masks: Sequence[MergedMasks], meaning: Meaning) -> list[str]:
 def _notices(masks: Sequence[MergedMasks], meaning: Meaning, objects: bool) -> list[str]:
     merged = [] if objects else note_merged(masks)
     inverted = note_inverted(masks) if meaning.guessed else []
-    return [*merged, *note_background(masks), *inverted]
+    levels = [level for image in masks for level in image.levels]
+    mixed = [] if refuse_unlike_levels(levels) else note_mixed_levels(levels)
+    return [*merged, *mixed, *note_background(masks), *inverted]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from goldfold.competitions.mask_pixels import read_mask_pixels
 from goldfold.errors import ImageError, first_few, plural
 
 _OBJECTS, _MANY = 12, 40
-"""Numbers without gaps are objects if files have different ones and more than the first of these, or
-more than the second: classes are few, and mostly the same in all files."""
+"""Numbers without gaps are objects if there are more than the first of these and not as many in all
+files, or more than the second: classes are few, and mostly the same in all files."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def guess_mask_values(files: Sequence[Path], data: Path, *, most: int = 200) -> 
     unclear += [_two(level) for level, count in levels.items() for _ in range(count)]
     words = f"values in {of} mask files: {counted_values(unclear)}{broken}"
     if _numbers_objects(unclear):
-        return ValuesGuess("objects", [], f"{words}; they number objects, as they have no gaps and "
-                           "differ in number from file to file")  # fmt: skip
+        return ValuesGuess("objects", [], f"{words}; they number objects: many, without a gap")
     lines = "\n".join(f"    {line}" for line in advice_lines(unclear))
     question = (
         f"What do the values of the mask files mean ({counted_values(unclear)})? Set the line that "

@@ -143,6 +143,11 @@ class CompetitionSettings(Strict):
         return [*self.mask_classes, *([IGNORED] if self.labels.ignored_values else [])]
 
     @property
+    def masks_ignored(self) -> bool:
+        """Whether masks, not classes of pixels, have ignored pixels."""
+        return bool(self.labels.ignored_values) and not self.is_semantic
+
+    @property
     def mirror(self) -> tuple[int, ...]:
         """For each class the place of the one that a mirror makes of it; () where all stay."""
         other = {

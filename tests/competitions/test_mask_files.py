@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.mask_files import read_mask_files
-from goldfold.competitions.mask_levels import meaning_of
 from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.rle import decode, get_dialect
 
