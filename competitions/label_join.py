@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.class_files import read_class_files
 from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
-from goldfold.competitions.level_files import read_level_files
 from goldfold.competitions.mask_files import read_mask_files
+from goldfold.competitions.mask_levels import meaning_of
 from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.number_labels import read_number_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
@@ -21,6 +22,7 @@ from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
 from goldfold.settings_semantic import IGNORED
+from goldfold.settings_values import values_by_class
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
 _SUSPICIOUS = 0.2  # if a larger share of the masks does not fit, the dialect may be wrong ...
@@ -54,7 +56,7 @@ def add_labels(
     join = _Join(images, left_out, data, settings, report)
     if settings.labels.kind == "rle":
         joined = _add_table(join)
-    elif settings.labels.kind in ("masks", "levels"):
+    elif settings.labels.kind == "masks":
         joined = _add_mask_files(join, workers, progress)
     elif settings.number_range is not None:
         joined = _add_numbers(join)
@@ -128,20 +130,24 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
     read = (join.train, index, settings.labels.masks, dialect)
-    if settings.labels.levels:
-        labels = read_level_files(
+    ignored = IGNORED if settings.labels.ignored_values else ""
+    if settings.is_semantic:
+        labels = read_class_files(
             *read,
-            levels=settings.labels.levels,
+            values=values_by_class(settings.labels),
             background=settings.classes[0],
-            ignored_levels=settings.labels.ignored_levels,
-            ignored=IGNORED,
+            ignored_values=settings.labels.ignored_values,
+            ignored=ignored,
             workers=workers,
             progress=progress,
         )
     else:
         labels = read_mask_files(
             *read,
-            classes={name: named[name] for name in settings.mask_classes},
+            classes={name: named[name] for name in settings.mask_classes if name in named},
+            meaning=meaning_of(settings.labels.values, settings.labels.ignored_values),
+            ignored=ignored,
+            objects=settings.compares_objects,
             workers=workers,
             progress=progress,
         )
@@ -155,9 +161,9 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     report.notices += labels.notices
     overlaps = int((labels.table["overlap_px"] > 0).sum())
     if overlaps:
+        each = "each remains an object" if settings.compares_objects else "each pixel counts once"
         report.notices.append(
-            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; each pixel "
-            "counts once"
+            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; {each}"
         )
     report.problems += labels.problems
     joined = _join(join.images, labels.table, "the mask files", report)

@@ -18,6 +18,7 @@ from goldfold.settings_files import (
 )
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.settings_semantic import IGNORED, class_map_problem
+from goldfold.settings_values import class_values_problem
 from goldfold.vocabulary import (
     ClassLabels,
     ClassMetric,
@@ -143,7 +144,12 @@ class CompetitionSettings(Strict):
     @property
     def labelled_masks(self) -> list[str]:
         """Names of the masks in images.csv: those of the classes, and the ignored pixels."""
-        return [*self.mask_classes, *([IGNORED] if self.labels.ignored_levels else [])]
+        return [*self.mask_classes, *([IGNORED] if self.labels.ignored_values else [])]
+
+    @property
+    def masks_ignored(self) -> bool:
+        """Whether masks, not classes of pixels, have ignored pixels."""
+        return bool(self.labels.ignored_values) and not self.is_semantic
 
     @property
     def mirror(self) -> tuple[int, ...]:
@@ -242,22 +248,26 @@ class CompetitionSettings(Strict):
                 f"labels.class_masks names {', '.join(named)}; classes are "
                 f"{', '.join(classes) or 'none'}"
             )
-        if classes and self.labels.kind == "masks" and not named:
-            raise ValueError("several masks per image need labels.class_masks")
-        if len(classes) > MOST_MASKS and not self.is_semantic:
+        if problem := class_values_problem(self):
+            raise ValueError(problem)
+        if len(self.labelled_masks) > MOST_MASKS and not self.is_semantic:
+            ignored = ", and ignored pixels count as one" if self.labels.ignored_values else ""
             raise ValueError(
-                f"an image may have {MOST_MASKS} masks, found {len(classes)} classes. Where each "
-                'pixel has exactly one class, set task = "semantic-segmentation"'
+                f"an image may have {MOST_MASKS} masks{ignored}, found {len(classes)} classes. "
+                'Where each pixel has exactly one class, set task = "semantic-segmentation"'
             )
+        if self.labels.ignored_values and IGNORED in classes:
+            raise ValueError(f'with labels.ignored_values no class may be called "{IGNORED}"')
 
     def _check_objects(self) -> None:
         """Raise ValueError unless a metric of objects can know them."""
         if not self.compares_objects:
             return
-        if self.labels.kind != "rle":
+        if not self.labels.tells_objects:
             raise ValueError(
-                f'metric "{self.metric}" needs the objects of each image, which are the rows of a '
-                f'table: labels.kind "rle", found "{self.labels.kind}"'
+                f'metric "{self.metric}" needs the objects of each image: rows of a table '
+                '(labels.kind = "rle"), one mask file per object (labels.masks with *, such as '
+                '"masks/{id}/*.png"), or object numbers in one file (labels.values = "objects")'
             )
         if self.mask_classes:
             raise ValueError(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from goldfold.settings_semantic import levels_problem
+from goldfold.settings_values import MaskValues, Values, renamed_settings, values_problem
 from goldfold.vocabulary import Crop, DialectName, LabelKind, Pages, Stretch
 
 Side = Annotated[int, Field(ge=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
-Level = Annotated[int, Field(ge=0, le=65535)]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -112,10 +111,9 @@ class LabelTable(Strict):
     """The truth: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
-    """Masks: `rle` = one or several rows per image, merged; `masks` = files; `levels` = one file
-    per image whose gray levels are classes. Classes: `folders` = named by the image's folder;
-    `column` = one name, grade or number per row; `wide` = one 0/1 column per class; `long` = one
-    row per image and class."""
+    """Masks: `rle` = one or several rows per image, merged; `masks` = files. Classes: `folders` =
+    named by the image's folder; `column` = one name, grade or number per row; `wide` = one 0/1
+    column per class; `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -123,10 +121,12 @@ class LabelTable(Strict):
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
-    levels: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
-    """`levels`: the gray levels of each class in the files that `masks` names: liver = [21]."""
-    ignored_levels: list[Level] = []
-    """`levels`: gray levels of pixels that neither loss nor metric looks at: [255]."""
+    values: MaskValues = []
+    """`masks`: what is the mask in a file, where it is not 0 and one other value: gray levels or
+    palette indices [1, 2], colours ["#ff0000"], ranges ["128..255"]; "nonzero"; "objects" (each
+    number is an object). Several classes in one file: { liver = [21], tumor = [22] }."""
+    ignored_values: Values = []
+    """`masks`: values of pixels that neither loss nor metric looks at: [255]."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""
     id_column: str = "ImageId"
@@ -146,6 +146,17 @@ class LabelTable(Strict):
     class_folder: Annotated[int, Field(ge=1)] = 1
     """`folders`: which folder above an image is named after its class: 1 = the innermost."""
 
+    @property
+    def tells_objects(self) -> bool:
+        """Whether each object of an image has a row, a file or a number of its own."""
+        several = any(len(group) > 1 or "*" in pattern for group in self.masks for pattern in group)
+        return self.kind == "rle" or self.values == "objects" or several
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, given: Any) -> Any:
+        return renamed_settings(given)
+
     @model_validator(mode="after")
     def _column_is_named(self) -> LabelTable:
         if self.kind == "column" and self.class_column is None:
@@ -154,11 +165,11 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
-        if self.kind != "levels" and (self.kind == "masks") != bool(self.masks or self.class_masks):
+        if (self.kind == "masks") != bool(self.masks or self.class_masks):
             raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
         if self.masks and self.class_masks:
             raise ValueError("give masks, or class_masks for several masks per image, not both")
-        if problem := levels_problem(self):
+        if problem := values_problem(self):
             raise ValueError(problem)
         return self
 

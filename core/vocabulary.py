@@ -52,7 +52,7 @@ RuleChoice = Literal["centre", "peak"]
 
 # Files.
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
-MaskLabels = Literal["rle", "masks", "levels"]
+MaskLabels = Literal["rle", "masks"]
 ClassLabels = Literal["folders", "column", "wide", "long"]
 LabelKind = Literal[MaskLabels, ClassLabels]
 NumberTask = Literal["grades", "regression"]
