@@ -15,6 +15,7 @@ from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, 
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_levels import meaning_of
 from goldfold.competitions.mask_paths import index_masks, mask_globs
+from goldfold.competitions.mask_sizes import beyond_the_image, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
@@ -22,6 +23,7 @@ from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
 from goldfold.settings_semantic import IGNORED
+from goldfold.settings_text import to_value
 from goldfold.settings_values import values_by_class
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
@@ -127,7 +129,7 @@ def _add_numbers(join: _Join) -> pd.DataFrame:
 
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
     settings, report = join.settings, join.report
-    dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
+    dialect, named = get_dialect(settings.labels.dialect).plain(), settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
     read = (join.train, index, settings.labels.masks, dialect)
     ignored = IGNORED if settings.labels.ignored_values else ""
@@ -191,7 +193,8 @@ def _add_table(join: _Join) -> pd.DataFrame:
     joined = _without_labels(joined, settings, report)
     absent = labels.table[~labels.table["image_id"].isin(join.known)]
     joined = _without_images(joined, absent, settings, report)
-    beyond = _beyond_the_image(joined, path.name)
+    beyond = beyond_the_image(joined, path.name)
+    beyond += [line for line in other_sizes(joined, labels.stated, path.name) if line not in beyond]
     report.problems += [*labels.problems, *beyond]
     unfit = [*labels.malformed, *beyond]
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
@@ -311,22 +314,11 @@ def _without_images(
     return kept if images.empty else pd.concat([images, kept], ignore_index=True)
 
 
-def _beyond_the_image(images: pd.DataFrame, name: str) -> list[str]:
-    """Return a line for each mask that extends beyond its image."""
-    beyond = images[images["end_px"] > images["height"] * images["width"]]
-    columns = ("image_id", "end_row", "end_px", "height", "width")
-    return [
-        f"{name} row {row}: the mask of {image_id} ends at pixel {end:,}, but the image has "
-        f"{height} x {width} = {height * width:,}"
-        for image_id, row, end, height, width in zip(*(beyond[c] for c in columns), strict=True)
-    ]
-
-
 def _wrong_dialect(unfit: list[str], masks: int, dialect: Dialect, name: str) -> CommonCause:
     others = ", ".join(other for other in DIALECTS if other != dialect.name)
     return CommonCause(
-        f'is competition.labels.dialect = "{dialect.name}" right? {len(unfit):,} of '
+        f"is competition.labels.dialect = {to_value(dialect.setting())} right? {len(unfit):,} of "
         f"{plural(masks, 'row', 'rows')} with a mask in {name} do not fit (the other dialects "
-        f"are {others}):",
+        f"with names are {others}):",
         unfit,
     )

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from goldfold.settings_dialect import DialectSetting
 from goldfold.settings_values import MaskValues, Values, renamed_settings, values_problem
-from goldfold.vocabulary import Crop, DialectName, LabelKind, Pages, Stretch
+from goldfold.vocabulary import Crop, LabelKind, Pages, Stretch
 
 Side = Annotated[int, Field(ge=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -133,8 +134,8 @@ class LabelTable(Strict):
     """Column with the image id; spaces around a header do not matter."""
     rle_column: str = "EncodedPixels"
     """Column with the run-length encoding."""
-    dialect: DialectName = "siim"
-    """Dialect of the run-length encoding (docs/glossary.md)."""
+    dialect: DialectSetting = "siim"
+    """Dialect of the run-length encoding (docs/glossary.md): a name, or a table."""
     class_column: str | None = None
     """`column`: column with the class's name, the grade or the number. `long`, and `rle` with
     classes: column with the class's name, where it is not in the id."""
@@ -208,8 +209,8 @@ class SubmissionFormat(Strict):
     """Column with the image id."""
     rle_column: str = "EncodedPixels"
     """Column with the run-length encoding."""
-    dialect: DialectName = "siim"
-    """Dialect of the run-length encoding."""
+    dialect: DialectSetting = "siim"
+    """Dialect of the run-length encoding: a name, or a table."""
     class_column: str | None = None
     """Column with the class, if there is one row per image and class."""
     class_separator: str = ""

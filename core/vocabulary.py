@@ -51,7 +51,19 @@ STACKED_ON: dict[str, MemberMerge] = {"logistic": "logit", "ridge": "mean"}
 RuleChoice = Literal["centre", "peak"]
 
 # Files.
-DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
+DialectName = Literal[
+    "siim",
+    "kaggle",
+    "kaggle-dash",
+    "row-major",
+    "row-major-0",
+    "coco",
+    "coco-counts",
+    "coco-base64",
+]
+PixelOrder = Literal["column", "row"]
+RunForm = Literal["start-length", "gap-length", "start-last", "start-stop", "counts"]
+RunText = Literal["numbers", "coco", "coco-base64"]
 MaskLabels = Literal["rle", "masks"]
 ClassLabels = Literal["folders", "column", "wide", "long"]
 LabelKind = Literal[MaskLabels, ClassLabels]

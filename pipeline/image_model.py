@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.reading import PERCENTILES, Reading
+from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.window import Window
 from goldfold.errors import InputError
 from goldfold.image_size import ImageSize, size_name
@@ -174,7 +175,7 @@ class ImageModel:
 
     def describe(self, prediction: ImagePrediction) -> dict[str, Any]:
         """Return a prediction as JSON values."""
-        return self.decision.describe(prediction, self.facts["dialect"])
+        return self.decision.describe(prediction, get_dialect(self.facts["dialect"]))
 
     def _see(
         self, member: ModelMember, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]

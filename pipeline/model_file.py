@@ -20,11 +20,11 @@ from goldfold.inference.views import get_views
 from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
+from goldfold.settings_dialect import DialectSetting
 from goldfold.settings_files import Percent, Strict
 from goldfold.settings_training import MOST_NEIGHBOURS, Size, SizeSetting
 from goldfold.vocabulary import (
     Crop,
-    DialectName,
     Metric,
     Pages,
     Stretch,
@@ -144,7 +144,7 @@ class ModelFile(Strict):
     mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=1000)]
     metric: Metric | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
-    dialect: DialectName
+    dialect: DialectSetting
     reading: Reading
     inference: Inference
     scores: Scores

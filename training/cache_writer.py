@@ -87,7 +87,7 @@ class CachePlan:
             compact_size(self.image_size),
             self.channels,
             self.labelled,
-            str(self.dialect),
+            str(self.dialect and self.dialect.record()),
         ]
         if self.reading != PLAIN:
             how.append(str(self.reading))

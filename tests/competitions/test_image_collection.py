@@ -435,7 +435,8 @@ def test_many_bad_label_rows_ask_for_the_dialect_first(tmp_path):
     lines = first.splitlines()
     assert lines[0] == (
         'is competition.labels.dialect = "kaggle" right? 30 of 30 rows with a mask in train.csv '
-        "do not fit (the other dialects are siim, kaggle-dash, row-major, row-major-0):"
+        "do not fit (the other dialects with names are siim, kaggle-dash, row-major, row-major-0, "
+        "coco, coco-counts, coco-base64):"
     )
     assert len(lines) == 1 + 20 + 1
     assert lines[1].startswith("  train.csv row 2: i0: number 3 (1) starts a run")
