@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from goldfold.competitions.competition_draft import CompetitionDraft
     from goldfold.settings import Settings
 
+_SHOWN = 5
+"""Problems that are printed."""
+
 
 def init_from(
     data: Path,
@@ -50,8 +53,10 @@ def init_from(
     text = draft_text(draft, data, target, given)
     settings = resolve_settings(tomllib.loads(text), target)  # what is written can be read
     write_settings(target, text, overwrite=overwrite)
-    for problem in draft.problems:
+    for problem in draft.problems[:_SHOWN]:
         show.out(f"problem: {problem}")
+    if len(draft.problems) > _SHOWN:
+        show.out(f"... and {len(draft.problems) - _SHOWN:,} more problems; goldfold check lists them")
     for setting, question in settings.questions.items():
         show.out(f"open: {setting}: {question}")
     show.out(f"wrote {target}")

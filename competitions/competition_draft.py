@@ -65,7 +65,7 @@ class CompetitionDraft:
         layout: what was recognised, in words.
         score: share of the training images that have a label, 0 to 1.
         refused: why the layout cannot be described, "" if it can.
-        mask_files: the mask files of training images.
+        mask_files: name of each training image without its ending -> its mask files.
         label_table: the table with the labels.
         folds: group of [folds].
         colour: whether images have colours.
@@ -79,7 +79,7 @@ class CompetitionDraft:
     layout: str = ""
     score: float = 0.0
     refused: str = ""
-    mask_files: list[Path] = field(default_factory=list)
+    mask_files: dict[str, list[Path]] = field(default_factory=dict)
     label_table: Path | None = None
     folds: dict[str, Any] = field(default_factory=dict)
     colour: bool = False

@@ -17,6 +17,7 @@ from goldfold.competitions.recognise_files import FoundFiles, find_files
 from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_group
 from goldfold.competitions.recognise_mask_pairs import mask_files
 from goldfold.competitions.recognise_masks import recognise_masks
+from goldfold.competitions.recognise_rivals import add_dialect_of_files, choose
 from goldfold.competitions.recognise_sample import add_sample
 from goldfold.competitions.recognise_tables import recognise_table
 from goldfold.competitions.recognise_verify import say_verified, verify
@@ -99,49 +100,15 @@ def _best(found: FoundFiles, choices: Choices) -> CompetitionDraft:
         whole = [draft for draft in whole if _can_be(draft, choices.task)] or whole
     if choices.labels is not None or choices.class_columns is not None:
         whole = [draft for draft in whole if draft.label_table is not None] or whole
-    best = max(whole, key=lambda draft: draft.score)
-    rivals = [d for d in whole if d is not best and d.score > best.score - ALIKE]
-    best = _settled(best, rivals, found, choices)
+    most = max(draft.score for draft in whole)
+    whole.sort(key=lambda draft: -draft.score)
+    alike = [draft for draft in whole if draft.score > most - ALIKE]
+    best = choose(alike, found, task_is_chosen=choices.task is not None)
+    add_dialect_of_files(best, whole, found)
     for draft in drafts:
         if draft is not best:
             best.say(_not_taken(draft))
     return best
-
-
-def _settled(
-    best: CompetitionDraft, rivals: Sequence[CompetitionDraft], found: FoundFiles, choices: Choices
-) -> CompetitionDraft:
-    """Return the draft to take; a question is added where nothing tells which."""
-    alike = [best, *rivals]
-    of_masks = [draft for draft in alike if draft.is_of_masks]
-    if len(alike) == 1 or choices.task is not None:
-        return best
-    if 0 < len(of_masks) < len(alike):
-        wanted = _sample_wants_masks(found)
-        if wanted is not None:
-            return next(draft for draft in alike if draft.is_of_masks == wanted)
-        tasks = " or ".join(f"{d.competition['task']} ({d.layout})" for d in alike)
-        best = alike[0]
-        best.ask(
-            "competition.task",
-            f"what is predicted: {tasks}? For another task than {best.competition['task']}, write "
-            "the settings anew: goldfold init --from ... --set competition.task=TASK --overwrite",
-        )
-        return best
-    # Masks in files leave no doubt about the order of pixels; a table names its labels.
-    layouts = ("masks in files", "labels in a table")
-    return next((d for name in layouts for d in alike if d.layout == name), best)
-
-
-def _sample_wants_masks(found: FoundFiles) -> bool | None:
-    """Return whether the sample submission holds masks, None without a sample."""
-    from goldfold.competitions.dialect_guess import is_mask_column
-
-    for sample in found.samples:
-        columns = [str(name) for name in sample.rows.columns[1:]]
-        named = any("rle" in name.lower() or "pixels" in name.lower() for name in columns)
-        return named or any(is_mask_column(list(sample.rows[name])) for name in columns)
-    return None
 
 
 def _can_be(draft: CompetitionDraft, task: str) -> bool:

@@ -20,6 +20,10 @@ _FEWEST = 5
 """Folders or beginnings of names, below which they are no patients."""
 _SHARED = 0.8
 """Share of the images that must share their beginning of the name with another."""
+_ORIGINS = {
+    "folder": ", the folder that an image lies in, which may be a patient",
+    "name_start": ", what an image's name begins with, which may be a patient",
+}
 _BEGINNING = re.compile(r"(.*\d.*|[A-Za-z]{1,3}|.*[_-].+)[_-]\d{1,4}")
 _OF_PATHS = r"([^/]+)[_-]\d{1,4}\.[^./]+$"
 
@@ -47,7 +51,8 @@ def choose_group(draft: CompetitionDraft) -> dict[str, Any]:
     """Return group of [folds] as the draft's columns tell; ask where they do not decide."""
     tops = coarsest(draft.groups)
     for name in tops:
-        draft.say(f"images are kept together by {name}: {counted(draft.groups[name])}")
+        origin = _ORIGINS.get(name, "")
+        draft.say(f"images are kept together by {name}{origin}: {counted(draft.groups[name])}")
     if len(tops) > 1:
         draft.ask(
             "folds.group",
@@ -61,11 +66,12 @@ def counted(values: Sequence[str]) -> str:
     """Return how many values a column has, and how many of them have several images.
 
     >>> counted(["a", "a", "b"])
-    '2 values, 1 with several images'
+    '2 values, 1 with several images (a, b)'
     """
     images = Counter(value for value in values if value)
     repeated = sum(count > 1 for count in images.values())
-    return f"{plural(len(images), 'value', 'values')}, {repeated:,} with several images"
+    values_in_words = plural(len(images), "value", "values")
+    return f"{values_in_words}, {repeated:,} with several images ({first_few([*images], 2)})"
 
 
 def add_groups_of_paths(draft: CompetitionDraft, names: Sequence[str]) -> None:
@@ -82,7 +88,7 @@ def add_groups_of_paths(draft: CompetitionDraft, names: Sequence[str]) -> None:
         values = [PurePosixPath(name).parts[-1 - level] for name in names]
         if not {*values} <= {*classes}:
             pattern = f"([^/]+)/{'[^/]+/' * (level - 1)}[^/]+$"
-            _add(draft, "folder", pattern, values, "folders, which may be patients")
+            _add(draft, "folder", pattern, values)
             return
     matches = [re.search(_OF_PATHS, name) for name in names]
     stems = [PurePosixPath(name).stem for name in names]
@@ -92,17 +98,12 @@ def add_groups_of_paths(draft: CompetitionDraft, names: Sequence[str]) -> None:
     images = Counter(values)
     shared = sum(count for count in images.values() if count > 1)
     if len(images) >= _FEWEST and shared >= _SHARED * len(names):
-        what = "beginnings of names, which may be patients"
-        _add(draft, "name_start", _OF_PATHS, values, what)
+        _add(draft, "name_start", _OF_PATHS, values)
 
 
-def _add(
-    draft: CompetitionDraft, name: str, pattern: str, values: list[str], what: str
-) -> None:
+def _add(draft: CompetitionDraft, name: str, pattern: str, values: list[str]) -> None:
     draft.competition["images"].setdefault("facts", {})[name] = pattern
     draft.groups[name] = values
-    examples = first_few(list(dict.fromkeys(values)), 2)
-    draft.say(f"images are kept together by {what}: {counted(values)} ({examples})")
 
 
 def _patient_folders(names: Sequence[str]) -> list[int]:

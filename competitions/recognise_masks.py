@@ -15,6 +15,7 @@ from goldfold.competitions.recognise_globs import generalised, globs_of, matchin
 from goldfold.competitions.recognise_images import add_images
 from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
 from goldfold.competitions.recognise_mask_pairs import shared_affixes
+from goldfold.competitions.recognise_mask_values import guess_mask_values
 from goldfold.errors import first_few, plural
 
 _RECURS = 0.5
@@ -69,10 +70,24 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
         f"mask files {', '.join(dict.fromkeys(patterns))}: {len(owned):,} files of {len(images):,} "
         f"of {len(names):,} training images"
     )
+    for name in owned:
+        draft.mask_files.setdefault(name.image, []).append(found.data / name.path)
     _say_rest(draft, found, masks, owned)
     _ask_about_several(draft, kinds, owned)
-    draft.mask_files = [found.data / name.path for name in owned]
+    _add_values(draft, found)
     return draft
+
+
+def _add_values(draft: CompetitionDraft, found: FoundFiles) -> None:
+    """Add what the values of the mask files mean, or ask."""
+    files = [path for paths in draft.mask_files.values() for path in paths]
+    guess = guess_mask_values(files, found.data)
+    draft.say(guess.evidence)
+    labels = draft.competition["labels"]
+    labels |= {"values": guess.values} if guess.values else {}
+    labels |= {"ignored_values": guess.ignored_values} if guess.ignored_values else {}
+    if guess.question:
+        draft.ask("competition.labels.values", guess.question)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str])
             )
     if "dialect" in labels:
         form["dialect"] = labels["dialect"]
-    else:
+    elif "dialect" not in form:
         form["dialect"] = "kaggle"
         draft.ask(
             "competition.submission.dialect",
