@@ -135,6 +135,6 @@ def ask_for_ignores(
     named = ", ".join(f'"{form}"' for form in ignores)
     return [
         f"{plural(len(same), 'id', 'ids')} of {table} would name an image if {words} did not "
-        f"matter: {shown}. Set id_ignores = [{named}] in [competition.labels] of goldfold.toml if they "
-        "are the same, or id_ignores = [] if they are not."
+        f"matter: {shown}. Set id_ignores = [{named}] in [competition.labels] of goldfold.toml if "
+        "they are the same, or id_ignores = [] if they are not."
     ]

@@ -16,6 +16,7 @@ from goldfold.settings_files import (
     Strict,
     SubmissionFormat,
 )
+from goldfold.settings_labels import label_rules_problem
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.settings_semantic import IGNORED, class_map_problem
 from goldfold.settings_values import class_values_problem
@@ -92,6 +93,8 @@ class CompetitionSettings(Strict):
     """The submission's form."""
     unlabelled: Literal["drop", "empty", "error"] = "drop"
     """Training images without a label row: leave out, take as empty masks, or stop."""
+    most_unlabelled: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Stop if a larger share of the training images would be left out for want of a label row."""
     imageless: Literal["drop", "keep", "error"] = "drop"
     """Label rows without an image: leave out, keep for folds from the table alone, or stop."""
     unreadable: Unreadable = "error"
@@ -185,6 +188,12 @@ class CompetitionSettings(Strict):
         return names
 
     @model_validator(mode="after")
+    def _label_rules_fit(self) -> CompetitionSettings:
+        if problem := label_rules_problem(self):
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
         if self.of_numbers:
             check_numbers(self)
@@ -209,6 +218,8 @@ class CompetitionSettings(Strict):
         single = self.labels.kind in ("folders", "column")
         if single and not self.exclusive:
             raise ValueError(f'labels.kind = "{self.labels.kind}" needs exclusive = true')
+        if self.labels.kind == "lists" and self.exclusive:
+            raise ValueError('labels.kind = "lists" names any number of classes: exclusive = false')
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("there must be at least two exclusive classes")
         self._check_masks()
