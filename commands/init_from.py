@@ -43,10 +43,10 @@ def init_from(
     from goldfold.pipeline.drafted_settings import draft_text
     from goldfold.pipeline.new_run import write_settings
 
-    draft = draft_of(data, assignments)
+    draft = draft_of(data, target.parent, assignments)
     given = list(assignments)
     if interactive:
-        draft, given = ask_all(draft, data, given)
+        draft, given = ask_all(draft, data, target.parent, given)
     else:
         for line in draft.seen:
             show.out(f"  {line}")
@@ -63,7 +63,7 @@ def init_from(
     return settings
 
 
-def draft_of(data: Path, assignments: Sequence[str]) -> CompetitionDraft:
+def draft_of(data: Path, run: Path, assignments: Sequence[str]) -> CompetitionDraft:
     """Return the draft for a folder, checked against its files.
 
     Raises:
@@ -74,4 +74,10 @@ def draft_of(data: Path, assignments: Sequence[str]) -> CompetitionDraft:
     from goldfold.workers import workers_each
 
     workers = workers_each(None, 1)
-    return recognise(data.resolve(), assignments, workers=workers, progress=terminal_progress())
+    return recognise(
+        data.resolve(),
+        assignments,
+        made=run.resolve(),
+        workers=workers,
+        progress=terminal_progress(),
+    )

@@ -23,12 +23,14 @@ class Answers:
     Attributes:
         draft: the draft as the answers so far make it.
         data: the folder.
+        run: run directory.
         given: assignments `setting=value`.
         asked: settings that were asked about.
     """
 
     draft: CompetitionDraft
     data: Path
+    run: Path
     given: list[str]
     asked: set[str]
 
@@ -47,7 +49,7 @@ class Answers:
 
 
 def ask_all(
-    draft: CompetitionDraft, data: Path, given: list[str]
+    draft: CompetitionDraft, data: Path, run: Path, given: list[str]
 ) -> tuple[CompetitionDraft, list[str]]:
     """Return the draft and the assignments that the answers make of it.
 
@@ -57,6 +59,7 @@ def ask_all(
     Args:
         draft: what was recognised.
         data: the folder.
+        run: run directory.
         given: assignments of the command line, whose settings are not asked about.
 
     Raises:
@@ -70,7 +73,7 @@ def ask_all(
     for line in draft.seen:
         show.out(line)
     asked = {assignment.partition("=")[0].strip() for assignment in given}
-    answers = Answers(draft, data, list(given), asked)
+    answers = Answers(draft, data, run, list(given), asked)
     _ask(answers, "competition.title", "Title", str)
     tasks = names_of(TaskName)
     _ask(answers, "competition.task", f"Task ({', '.join(tasks)})", _one_of(tasks))
@@ -112,7 +115,7 @@ def _ask(answers: Answers, setting: str, what: str, read: Reader) -> Any:
     if value != guess or question is not None:
         answers.add(setting, value)
     if value != guess:
-        answers.draft = draft_of(answers.data, answers.given)
+        answers.draft = draft_of(answers.data, answers.run, answers.given)
     return value
 
 

@@ -67,6 +67,7 @@ class CompetitionDraft:
         refused: why the layout cannot be described, "" if it can.
         mask_files: name of each training image without its ending -> its mask files.
         label_table: the table with the labels.
+        made_table: a table of labels that was made of them, in the run directory.
         folds: group of [folds].
         colour: whether images have colours.
         problems: what of the data does not fit the draft, one line each.
@@ -81,6 +82,7 @@ class CompetitionDraft:
     refused: str = ""
     mask_files: dict[str, list[Path]] = field(default_factory=dict)
     label_table: Path | None = None
+    made_table: Path | None = None
     folds: dict[str, Any] = field(default_factory=dict)
     colour: bool = False
     problems: list[str] = field(default_factory=list)

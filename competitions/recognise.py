@@ -6,12 +6,13 @@ labels most images is taken. What the data cannot decide becomes a question that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft, choices_of
 from goldfold.competitions.image import read_header, read_image
 from goldfold.competitions.recognise_class_folders import recognise_class_folders
+from goldfold.competitions.recognise_coco import recognise_coco
 from goldfold.competitions.recognise_extra import add_extra_tables
 from goldfold.competitions.recognise_files import FoundFiles, find_files
 from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_group
@@ -40,6 +41,7 @@ def recognise(
     data: Path,
     assignments: Sequence[str] = (),
     *,
+    made: Path | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> CompetitionDraft:
@@ -48,6 +50,8 @@ def recognise(
     Args:
         data: the folder.
         assignments: what the user chose, `setting=value`; it changes what is looked for.
+        made: run directory, for a label table that has to be made of the labels; None = none is
+            made, and such labels are not recognised.
         workers: reading threads.
         progress: advances with the files that are read.
 
@@ -56,7 +60,7 @@ def recognise(
     """
     choices = choices_of(assignments)
     found = find_files(data, choices.test)
-    draft = _best(found, choices)
+    draft = _best(found, choices, made)
     _apply_task(draft, choices)
     _add_metric(draft)
     add_extra_tables(draft, found)
@@ -73,11 +77,16 @@ def recognise(
         add_groups_of_paths(draft, verified.names)
     draft.folds = choose_group(draft)
     draft.questions = unanswered(draft.questions, assignments)
-    draft.problems = verified.problems
+    draft.problems = [text for text in verified.problems if not _is_asked(text, draft.questions)]
     return draft
 
 
-def _best(found: FoundFiles, choices: Choices) -> CompetitionDraft:
+def _is_asked(problem: str, questions: Mapping[str, str]) -> bool:
+    """Return whether a problem names the setting of an open question as its remedy."""
+    return any(f"{setting.rpartition('.')[2]} = " in problem for setting in questions)
+
+
+def _best(found: FoundFiles, choices: Choices, made: Path | None) -> CompetitionDraft:
     """Return the draft that labels most images; ask where drafts of other tasks label as many.
 
     Raises:
@@ -90,6 +99,7 @@ def _best(found: FoundFiles, choices: Choices) -> CompetitionDraft:
             recognise_masks(found, masks),
             recognise_table(found, masks, choices),
             recognise_class_folders(found, masks, choices),
+            recognise_coco(found, masks, made),
         )
         if draft is not None
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from goldfold.competitions.recognise_runs import add_runs
 from goldfold.competitions.table_ids import IdMatch, match_columns
 from goldfold.errors import InputError, did_you_mean, first_few
 
+_ORDERED = re.compile("diagnos", re.IGNORECASE)
+"""Names of columns whose numbers are grades, as in APTOS 2019."""
 ALIKE = 0.1
 """Difference of weights below which two columns are equally likely to be the label."""
 _LEAST_SHARE = 0.05
@@ -63,9 +66,11 @@ def recognise_table(
         return None
     best = tables[0]
     draft = CompetitionDraft.empty(found.data.name, "labels in a table")
-    draft.score = best.share
     draft.label_table = best.table.path
     train = _add_images(draft, found, pictures, {*masks}, best)
+    match = _match(best.table, train, found.data, choices)  # without unlabelled validation images
+    best = best if match is None else replace(best, match=match)
+    draft.score = best.share
     draft.competition["labels"] = {"files": [found.name(best.table.path)], **best.match.settings()}
     if best.match.pattern is not None:
         draft.competition["images"]["id_pattern"] = best.match.pattern
@@ -111,7 +116,7 @@ def label_tables(
         if match is None or match.images < _LEAST_SHARE * len(train):
             continue
         groups = group_names(table.rows, match.column)
-        candidates = label_candidates(table.rows, match, groups)
+        candidates = label_candidates(table.rows, match, groups, _sample_columns(found))
         if candidates:
             labelled.append(LabelTableFound(table, match, candidates))
     if choices.labels is not None and not labelled:
@@ -214,8 +219,9 @@ def _choose(
             "--overwrite",
         )
     elif len(candidates) > 1:
-        rest = [name for c in candidates[1:] for name in c.columns]
-        draft.say(f"not taken for labels: {first_few(rest, 8)}")
+        rest = [name for c in candidates for name in c.columns if name not in best.columns]
+        if rest:
+            draft.say(f"not taken for labels: {first_few(list(dict.fromkeys(rest)), 8)}")
     return best
 
 
@@ -240,10 +246,15 @@ def _add_classes(draft: CompetitionDraft, found: FoundFiles, candidate: LabelCan
     """Add classes, grades or a number to a draft, with what the data cannot decide about them."""
     draft.competition |= candidate.competition
     draft.competition["labels"] |= candidate.labels
-    draft.say(candidate.evidence)
+    draft.say(f"label: {candidate.evidence}")
     names = names_of_numbers(found, candidate.competition.get("classes", []))
+    ordered = any(_ORDERED.search(name) for name in candidate.columns)
     for setting, question in candidate.questions:
-        if not (names and setting == "competition.task"):
+        if setting == "competition.task" and not (names or ordered):
+            draft.ask_grades(draft.competition["classes"])
+        elif setting == "competition.number_range":
+            draft.say("competition.number_range is that of the labels")
+        elif setting != "competition.task":
             draft.ask(setting, question)
     if names:
         draft.competition |= {"task": "classification", "exclusive": True}

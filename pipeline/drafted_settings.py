@@ -42,6 +42,8 @@ def draft_text(
         key: value for key, value in draft.competition.items() if value not in ({}, [], None)
     }
     competition["data"] = portable(data, target.parent)
+    if draft.made_table is not None:  # beside the settings, so it is found from the data folder
+        competition["labels"]["files"] = [portable(draft.made_table, data)]
     questions = unanswered(draft.questions, assignments)
     head: dict[str, Any] = {"questions": questions} if questions else {}
     recipe = _recipe(draft)
