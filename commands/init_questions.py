@@ -12,6 +12,16 @@ import typer
 if TYPE_CHECKING:
     from goldfold.competitions.competition_draft import CompetitionDraft
 
+LOOKED_FOR = frozenset(
+    {
+        "competition.task",
+        "competition.labels.files",
+        "competition.labels.id_column",
+        "competition.labels.class_column",
+        "competition.images.test",
+    }
+)
+"""Settings that change what is looked for in the files."""
 Reader = Callable[[str], Any]
 """Turns what is typed in into a value, or raises ValueError with what was expected."""
 
@@ -66,7 +76,6 @@ def ask_all(
         InputError: an answer does not fit the files.
     """
     from goldfold.commands import show
-    from goldfold.competitions.rle import DIALECTS
     from goldfold.settings_competition import CLASS_METRICS, MASK_METRICS, OBJECT_METRICS
     from goldfold.vocabulary import GradeMetric, NumberMetric, TaskName, names_of
 
@@ -90,11 +99,7 @@ def ask_all(
     metric = _ask(answers, "competition.metric", f"Metric ({', '.join(metrics)})", _one_of(metrics))
     if metric in OBJECT_METRICS and answers.draft.competition["submission"].get("sample"):
         answers.add("competition.submission.objects", True)
-    for part in ("labels", "submission"):
-        setting = f"competition.{part}.dialect"
-        if isinstance(answers.value(setting), str):
-            what = f"Run-length dialect of the {part} ({', '.join(DIALECTS)})"
-            _ask(answers, setting, what, _one_of(tuple(DIALECTS)))
+    _ask_for_dialect(answers)
     _ask_for_group(answers)
     _ask_rest(answers)
     return answers.draft, answers.given
@@ -114,7 +119,7 @@ def _ask(answers: Answers, setting: str, what: str, read: Reader) -> Any:
     value = _prompt(what, guess, read)
     if value != guess or question is not None:
         answers.add(setting, value)
-    if value != guess:
+    if value != guess and setting in LOOKED_FOR:
         answers.draft = draft_of(answers.data, answers.run, answers.given)
     return value
 
@@ -145,6 +150,22 @@ def _one_of(known: tuple[str, ...]) -> Reader:
 
 def _list(said: str) -> list[str]:
     return [] if said == "none" else said.split()
+
+
+def _ask_for_dialect(answers: Answers) -> None:
+    """Ask for the dialect of the masks in the label table, or else in the submission."""
+    from goldfold.competitions.rle import DIALECTS
+
+    both = ("competition.labels.dialect", "competition.submission.dialect")
+    there = [setting for setting in both if isinstance(answers.value(setting), str)]
+    if not there:
+        return
+    what = f"Run-length dialect ({', '.join(DIALECTS)})"
+    value = _ask(answers, there[0], what, _one_of(tuple(DIALECTS)))
+    for setting in there[1:]:
+        if answers.value(setting) != value and setting not in answers.asked:
+            answers.add(setting, value)
+        answers.asked.add(setting)
 
 
 def _ask_for_group(answers: Answers) -> None:

@@ -66,6 +66,7 @@ class CompetitionDraft:
         score: share of the training images that have a label, 0 to 1.
         refused: why the layout cannot be described, "" if it can.
         mask_files: name of each training image without its ending -> its mask files.
+        objects: whether an image has several masks, which may be its objects.
         label_table: the table with the labels.
         made_table: a table of labels that was made of them, in the run directory.
         folds: group of [folds].
@@ -81,6 +82,7 @@ class CompetitionDraft:
     score: float = 0.0
     refused: str = ""
     mask_files: dict[str, list[Path]] = field(default_factory=dict)
+    objects: bool = False
     label_table: Path | None = None
     made_table: Path | None = None
     folds: dict[str, Any] = field(default_factory=dict)

@@ -113,9 +113,11 @@ def _is_code(folder: str) -> bool:
 
 
 def _last_sign(paths: Sequence[PurePosixPath]) -> str:
-    """Return a glob of names that end with a digit, "" if some do not."""
-    digits = all(path.stem[-1:].isdigit() and path.stem[-1].isascii() for path in paths)
-    return "*[0-9]" if digits else ""
+    """Return a glob of names that end alike, with a digit or one sign; "" if they do not."""
+    last = {path.stem[-1:] for path in paths}
+    if all(sign.isdigit() and sign.isascii() for sign in last):
+        return "*[0-9]"
+    return f"*{escape(last.pop())}" if len(last) == 1 else ""
 
 
 def _joined_tops(globs: list[str], names: Collection[str], others: Collection[str]) -> list[str]:

@@ -34,12 +34,15 @@ def masks_by_name(names: Sequence[str]) -> set[str]:
     shared = len(commonprefix([PurePosixPath(name).parts[:-1] for name in names]))
     masks = {name for name in names if any(map(names_masks, _folders(name)[shared:]))}
     stems = {PurePosixPath(name).stem for name in names}
-    for name in names:
-        stem = PurePosixPath(name).stem
-        whose = owner(stem, stems - {stem}) if names_masks(stem) else ""
-        if whose and names_masks(stem[len(whose) :]):
-            masks.add(name)
+    masks |= {name for name in names if _is_mask_of_another(PurePosixPath(name).stem, stems)}
     return masks if len(masks) < len(names) else set()
+
+
+def _is_mask_of_another(stem: str, stems: Collection[str]) -> bool:
+    """Return whether a name is that of another file and a word for masks behind it."""
+    if not names_masks(stem):
+        return False
+    return any(stem[:end] in stems and names_masks(stem[end:]) for end in range(1, len(stem)))
 
 
 def _folders(name: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
+from os.path import commonprefix
 from pathlib import PurePosixPath
 
 from goldfold.competitions.competition_draft import CompetitionDraft
@@ -33,7 +34,7 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
         return None
     pictures = [path for path in found.images if found.name(path) not in masks]
     draft = CompetitionDraft.empty(found.data.name, "masks in files")
-    train, _ = add_images(draft, found, pictures, others=masks)
+    train, test = add_images(draft, found, pictures, others=masks)
     names = [found.name(path) for path in train]
     ids = _Ids.of(names)
     if ids is None:
@@ -44,10 +45,12 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
         return draft
     named = [mask_name(mask, ids.names, ids.depth) for mask in sorted(masks)]
     owned = [name for name in named if name is not None]
-    if not owned and (affixes := shared_affixes(ids.names, _stems(masks))):
+    of_tests = {path.stem for path in test}
+    free = sorted(mask for mask in masks if mask_name(mask, of_tests) is None)
+    if not owned and (affixes := shared_affixes(ids.names, _stems(free))):
         pattern, tail = affixes
         draft.competition["images"]["id_pattern"] = pattern
-        owned = _by_affixes(sorted(masks), ids.names, pattern, tail)
+        owned = _by_affixes(free, ids.names, pattern, tail)
     elif ids.pattern:
         draft.competition["images"]["id_pattern"] = ids.pattern
     if not owned:
@@ -58,16 +61,16 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
         )
         return draft
     kinds = _kinds(owned)
-    patterns = [_pattern(kind, names) for kind in kinds.values()]
-    draft.competition |= {
-        "task": "segmentation",
-        "labels": {"kind": "masks", "masks": [list(dict.fromkeys(patterns))]},
-    }
+    patterns = list(dict.fromkeys(_pattern(kind) for kind in kinds.values()))
+    owners = [name.image for kind in kinds.values() for name in {n.image: n for n in kind}.values()]
+    alternatives = len(owners) == len({*owners})  # no image has masks of two kinds
+    lists = [[pattern] for pattern in patterns] if alternatives else [patterns]
+    draft.competition |= {"task": "segmentation", "labels": {"kind": "masks", "masks": lists}}
     _exclude_masks(draft, found, pictures, masks)
     images = {name.image for name in owned}
     draft.score = len(images) / len(names)
     draft.say(
-        f"mask files {', '.join(dict.fromkeys(patterns))}: {len(owned):,} files of {len(images):,} "
+        f"mask files {', '.join(patterns)}: {len(owned):,} files of {len(images):,} "
         f"of {len(names):,} training images"
     )
     for name in owned:
@@ -153,12 +156,12 @@ def _kinds(named: Sequence[MaskName]) -> dict[tuple[str, ...], list[MaskName]]:
     kinds: dict[tuple[str, ...], list[MaskName]] = defaultdict(list)
     for name in named:
         of_levels = [name.folders[level] for level in sorted(levels) if level < len(name.folders)]
-        ending = PurePosixPath(name.tail).suffix
+        ending = PurePosixPath(name.path).suffix
         kinds[(str(len(name.folders)), ending, *of_levels)].append(name)
     return dict(sorted(kinds.items()))
 
 
-def _pattern(masks: Sequence[MaskName], images: Sequence[str]) -> str:
+def _pattern(masks: Sequence[MaskName]) -> str:
     """Return the pattern with `{id}` that matches the masks of one kind."""
     depth = len(masks[0].folders)
     folders = [
@@ -169,16 +172,15 @@ def _pattern(masks: Sequence[MaskName], images: Sequence[str]) -> str:
     ]
     before = escape(masks[0].before)
     tails = sorted({mask.tail for mask in masks})
-    ending = escape(PurePosixPath(tails[0]).suffix or tails[0])
+    ending = escape(PurePosixPath(masks[0].path).suffix)
     if len(tails) == 1:
         tail = escape(tails[0])
     elif masks[0].in_own_folder:
         tail = f"*{ending}"
     else:
-        first = {tail[0] for tail in tails}
+        common = commonprefix([PurePosixPath(tail).stem for tail in tails]).rstrip("0123456789")
         # {id}.*.png would not match {id}.png
-        tail = f"{escape(first.pop())}*{ending}" if len(first) == 1 else f"*{ending}"
-        tail = f"*{ending}" if tail.startswith(".") else tail
+        tail = f"{'' if common.startswith('.') else escape(common)}*{ending}"
     name = tail if masks[0].in_own_folder else f"{before}{{id}}{tail}"
     return "/".join([*folders, name])
 
@@ -232,6 +234,7 @@ def _ask_about_several(
     several = sum(count > 1 for count in per_image.values())
     count = f"{plural(several, 'image has', 'images have')} several mask files, up to {most:,}"
     named = _named_kinds(kinds, owned, len(per_image))
+    draft.objects = not named
     if not named:
         draft.say(f"{count}; they are merged into one mask per image")
         return
@@ -248,7 +251,7 @@ def _named_kinds(
 ) -> list[str]:
     """Return what distinguishes the masks of an image if it recurs from image to image."""
     if len(kinds) > 1:
-        return [_pattern(masks, []) for masks in kinds.values()]
+        return [_pattern(masks) for masks in kinds.values()]
     tails = Counter(name.tail for name in owned)
     if is_numbering([*tails]):
         return []

@@ -70,7 +70,7 @@ def _sample_share(draft: CompetitionDraft, found: FoundFiles) -> float:
     ids = {image_id_of(found.data, path, images.get("id_pattern")) for path in paths}
     for sample in found.samples:
         named = sample.rows.iloc[:, 0].str.strip()
-        known = {*named, *named.str.rpartition("_")[0]}
+        known = {*named, *(name.rpartition("_")[0] for name in named)}
         return len(ids & known) / len(ids) if ids else 0.0
     return 0.0
 

@@ -58,7 +58,7 @@ def add_runs(
     if names:
         _add_classes(draft, of_class, names)
     elif int(images.duplicated().sum()):
-        _ask_about_objects(draft, images, bool(found.samples))
+        _say_objects(draft, images)
     _ask_about_rest(draft, found, table, match, column, train)
 
 
@@ -154,19 +154,14 @@ def _add_classes(draft: CompetitionDraft, of_class: str | None, names: list[str]
         draft.competition["labels"]["class_column"] = of_class
 
 
-def _ask_about_objects(draft: CompetitionDraft, images: pd.Series, sampled: bool) -> None:
+def _say_objects(draft: CompetitionDraft, images: pd.Series) -> None:
     counts = images.value_counts()
     several = int((counts > 1).sum())
-    words = (
-        f"{plural(several, 'image has', 'images have')} several rows, up to {int(counts.max()):,}"
+    draft.objects = True
+    draft.say(
+        f"{plural(several, 'image has', 'images have')} several rows, up to {int(counts.max()):,}; "
+        "they are merged into one mask per image"
     )
-    draft.say(f"{words}; they are merged into one mask per image")
-    if sampled:
-        draft.ask(
-            "competition.submission.objects",
-            f"{words}. Does the submission have one row per object, too (true), or one per image "
-            "(false)?",
-        )
 
 
 def _ask_about_rest(

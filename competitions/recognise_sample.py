@@ -83,6 +83,12 @@ def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str])
                 "competition.submission.rle_column",
                 f"which column of {sample.path.name} holds the masks: {', '.join(rest)}?",
             )
+    if draft.objects:
+        draft.ask(
+            "competition.submission.objects",
+            "images have several masks. Has the submission one row per object (true), or one per "
+            "image (false)?",
+        )
     if "dialect" in labels:
         form["dialect"] = labels["dialect"]
     elif "dialect" not in form:

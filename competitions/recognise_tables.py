@@ -81,7 +81,7 @@ def recognise_table(
             "as patients, not images. Write a table with one row per image."
         )
         return draft
-    others = [table for table in tables[1:] if table.share >= best.share - ALIKE]
+    others = [table for table in tables[1:] if _is_rival(table, best)]
     if others and choices.labels is None:
         named = ", ".join(found.name(table.table.path) for table in (best, *others))
         draft.ask(
@@ -136,6 +136,12 @@ def label_tables(
         labels for labels in labelled
         if not wanted or likelihood(labels)[0] == likelihood(labelled[0])[0]
     ]  # fmt: skip
+
+
+def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:
+    """Return whether another table labels as many images as likely."""
+    weights = [labels.candidates[0].weight for labels in (other, best)]
+    return other.share >= best.share - ALIKE and weights[0] >= weights[1] - ALIKE
 
 
 def _match(
@@ -201,6 +207,9 @@ def _choose(
             )
         return fitting[0]
     wanted = _sample_columns(found)
+    masks = [candidate for candidate in candidates if candidate.kind == "rle"]
+    if masks and choices.task is None:
+        candidates = masks
     in_sample = [_restricted(c, [n for n in c.columns if n in wanted]) for c in candidates]
     decided = [c for c in in_sample if c is not None]
     if decided:
