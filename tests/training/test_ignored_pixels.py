@@ -186,9 +186,13 @@ def test_validation_does_not_look_at_ignored_pixels(cache):
     ignored = np.zeros_like(whole)
     ignored[:, 24:] = 1
     images = ValidationImages(
-        rows=np.arange(4), sizes=[(SIDE, SIDE)] * 4,
-        masks=[encode(whole, KAGGLE)] * 4 * cache.classes, dialect=KAGGLE, classes=cache.classes, ignored=[encode(ignored, KAGGLE)] * 4,
-    )  # fmt: skip
+        rows=np.arange(4),
+        sizes=[(SIDE, SIDE)] * 4,
+        masks=[encode(whole, KAGGLE)] * 4 * cache.classes,
+        dialect=KAGGLE,
+        classes=cache.classes,
+        ignored=[encode(ignored, KAGGLE)] * 4,
+    )
     device = Device(torch.device("cpu"), None, "CPU")
     how = {"metric": "dice", "batch_size": 4, "device": device}
     assert validate(Right(cache.classes), cache, images, **how).score_at_half == 1.0
