@@ -18,6 +18,7 @@ from PIL import Image
 from goldfold.competitions.codestream import (
     LEAVE_OUT,
     Claim,
+    UndecidedError,
     UnreadableError,
     jpeg_claim,
     png_claim,
@@ -85,7 +86,7 @@ def require_one_picture(pictures: int, pages: Pages) -> None:
         UnreadableError: it has several pages or frames.
     """
     if pictures > 1 and pages != "first":
-        raise UnreadableError(
+        raise UndecidedError(
             f"it has {pictures:,} pages or frames, and an image is one picture",
             'Set competition.images.pages = "first" to read the first of each file, write one file '
             f"per page, or {LEAVE_OUT}.",
