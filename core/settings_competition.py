@@ -28,6 +28,7 @@ from goldfold.vocabulary import (
     ObjectMetric,
     PixelMetric,
     TaskName,
+    Unreadable,
     names_of,
 )
 
@@ -93,6 +94,9 @@ class CompetitionSettings(Strict):
     """Training images without a label row: leave out, take as empty masks, or stop."""
     imageless: Literal["drop", "keep", "error"] = "drop"
     """Label rows without an image: leave out, keep for folds from the table alone, or stop."""
+    unreadable: Unreadable = "error"
+    """Damaged images: stop, or leave out, which decodes every image when images.csv is made. A test
+    image that is left out is submitted as an empty mask; other tasks stop."""
 
     @property
     def is_classification(self) -> bool:

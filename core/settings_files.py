@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldfold.settings_values import MaskValues, Values, renamed_settings, values_problem
-from goldfold.vocabulary import Crop, DialectName, LabelKind
+from goldfold.vocabulary import Crop, DialectName, LabelKind, Pages, Stretch
 
 Side = Annotated[int, Field(ge=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -68,11 +69,19 @@ class ImageFiles(Strict):
     order = "slice" }. With metadata = "dicom", series, position_mm (of a slice, along its normal)
     and instance_number are read from the headers where they are named here."""
     windows: list[str] = []
-    """Windows of CT to see gray DICOM through instead of its own: names (brain, subdural, bone,
-    stroke, soft-tissue, lung) or CENTER:WIDTH; three become the three channels."""
-    stretch: Literal["none", "image"] = "none"
-    """`image`: spread the levels of each PNG or JPEG, lowest to highest, over black to white; for
-    files of 16 bits with low levels, which look black otherwise."""
+    """Windows to see gray images of more than 8 bits through instead of their own: names (brain,
+    subdural, bone, stroke, soft-tissue, lung) or CENTER:WIDTH, in Hounsfield units of CT, in levels
+    of PNG and TIFF; three become the three channels."""
+    stretch: Stretch = "auto"
+    """Which levels become black and white. `percentile`: those at `stretch_percentiles` of each
+    image; `image`: its lowest and highest. `none`: the lowest and highest that its bits can hold.
+    `auto`: the window in the header; else bits as they are in files of 8 bits and in PNG and TIFF
+    of 16, percentiles in other DICOM and in TIFF of floats. CT without a window is refused."""
+    stretch_percentiles: tuple[Percent, Percent] = (0.5, 99.5)
+    """Shares of an image's pixels, in percent, at which a stretch begins and ends."""
+    pages: Pages = "error"
+    """A TIFF, GIF or WEBP of several pictures: stop, or read the first. Smaller copies of the first
+    do not count. Of several DICOM frames the middle one is read."""
     repair: Literal["none", "ct-intercept"] = "none"
     """`ct-intercept`: 12-bit unsigned CT whose intercept is above -100 was stored 1000 too low and
     wrapped around; it is shifted back."""
@@ -91,6 +100,10 @@ class ImageFiles(Strict):
             raise ValueError(f"windows must be one or three, found {len(self.windows)}")
         if self.least_in_window is not None and not self.windows:
             raise ValueError("least_in_window needs windows")
+        if self.windows and self.stretch in ("image", "percentile"):
+            raise ValueError(f'windows and stretch = "{self.stretch}" exclude each other')
+        if self.stretch_percentiles[0] >= self.stretch_percentiles[1]:
+            raise ValueError("stretch_percentiles begin below where they end, as in [0.5, 99.5]")
         return self
 
 

@@ -58,6 +58,9 @@ LabelKind = Literal[MaskLabels, ClassLabels]
 NumberTask = Literal["grades", "regression"]
 TaskName = Literal["segmentation", "classification", "semantic-segmentation", NumberTask]
 Crop = Literal["none", "head"]
+Stretch = Literal["auto", "none", "image", "percentile"]
+Pages = Literal["error", "first"]
+Unreadable = Literal["error", "drop"]
 
 
 def names_of(literal: Any) -> tuple[str, ...]:

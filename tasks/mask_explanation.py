@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
-    from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.image import picture_reading, read_image
     from goldfold.submissions.overlay import draw_overlay
 
     image_id = str(row["image_id"])
@@ -45,7 +45,7 @@ def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) 
     if name:
         facts = {"class": name, **facts}
     competition = run.settings.competition
-    reading = Reading(stretch=competition.images.stretch == "image")
+    reading = picture_reading(competition.images)
     picture = read_image(competition.data / row["path"], reading=reading)
     return Explanation(facts, draw_overlay(picture, levels, mask, true), explanation_lines(facts))
 

@@ -85,11 +85,11 @@ def test_signed_and_soft_levels_are_named_and_ranges_take_them(tmp_path):
     assert (read_mask(tmp_path / "s.tif", None, meaning_of([4], [-1])).mask == MASK).all()
 
 
-@pytest.mark.parametrize(("name", "words"), [("m.tif", "3 pages"), ("m.gif", "3 frames")])
-def test_files_of_several_pages_are_refused(tmp_path, name, words):
+@pytest.mark.parametrize("name", ["m.tif", "m.gif"])
+def test_files_of_several_pages_are_refused(tmp_path, name):
     pages = [Image.fromarray(np.uint8(MASK * level)) for level in (50, 100, 150)]
     pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
-    with pytest.raises(ImageError, match=rf"cannot read {name}: it has {words}"):
+    with pytest.raises(ImageError, match=f"{name} has several pages or frames, but a mask"):
         read_mask(tmp_path / name, tmp_path)
 
 
