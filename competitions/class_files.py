@@ -77,10 +77,18 @@ def read_class_files(
             task.advance()
     masks = [*named, *([ignored] if ignored_values else [])]
     own = [CLASSES, *(column for name in masks for column in mask_columns(name))]
-    rows = [image.row for image in read if image.row]
+    # A file that does not fit is no missing one: its image has a row, with empty cells.
+    blank = ("", 0, 1, 0, 0, 0, "", *(cell for _ in masks for cell in ("", 0)))
+    rows = [
+        image.row or (image_id, *blank)
+        for (image_id, _), image in zip(wanted, read, strict=True)
+        if image.row or image.problems or image.unknown
+    ]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *own])
     problems = [*index.shared, *(problem for image in read for problem in image.problems)]
-    return Labels(table, [*problems, *_unknown_values(read)], [], len(rows))
+    problems += _unknown_values(read)
+    notices = [] if problems or table.empty else note_absent(table, named)
+    return Labels(table, problems, [], len(rows), notices)
 
 
 _LIST = (
@@ -91,6 +99,12 @@ _LOSSY = (
     "These files are JPEG or the like, which do not keep values exactly: save the classes as PNG, "
     'or list ranges in competition.labels.values, such as liver = ["120..140"].'
 )
+
+
+def note_absent(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Return a notice with the classes that no mask file contains, if any."""
+    absent = [name for name in classes if not table[mask_columns(name)[1]].any()]
+    return [f"no mask file contains the values of {', '.join(absent)}"] if absent else []
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ class UnreadableError(Exception):
         super().__init__(f"{' '.join(reason.split())}. {remedy}")
 
 
+class UndecidedError(UnreadableError):
+    """An image is whole, but a setting has to say how it is read."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """The size that encoded pixels claim.

@@ -58,7 +58,8 @@ def compare_with_sample(
         unique[unique.isin(excluded)],
         "id of",
         "ids of",
-        f"{path.name} excluded (competition.images.exclude), so submitted as an empty mask",
+        f"{path.name} left out (competition.images.exclude, or unreadable), so submitted as an "
+        "empty mask",
     )
     unique = unique[~unique.isin(excluded)]
     if len(tests):

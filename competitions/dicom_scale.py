@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 
-from goldfold.competitions.codestream import LEAVE_OUT, UnreadableError
+from goldfold.competitions.codestream import LEAVE_OUT, UndecidedError, UnreadableError
 from goldfold.competitions.dicom_elements import Elements
 from goldfold.competitions.raster_levels import CHOOSE
 from goldfold.competitions.reading import Reading
@@ -159,7 +159,7 @@ def displayed(display: Display, stored: NDArray[Any], reading: Reading) -> GrayS
         if scale.voi is not None or scale.windows or scale.bits <= 8:
             return scale
         if display.hounsfield and reading.ask:
-            raise UnreadableError(
+            raise UndecidedError(
                 "it is CT, whose values mean something, but its header has no window, so nothing "
                 "says which of them become black and white",
                 CHOOSE,

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.codestream import MAX_PIXELS, UnreadableError
+from goldfold.competitions.codestream import MAX_PIXELS, UndecidedError, UnreadableError
 from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
@@ -46,6 +46,7 @@ __all__ = [
     "PLAIN",
     "ImageHeader",
     "Reading",
+    "UndecidedImageError",
     "picture_reading",
     "read_header",
     "read_image",
@@ -53,6 +54,10 @@ __all__ = [
     "read_stored",
     "reading_of",
 ]
+
+
+class UndecidedImageError(ImageError):
+    """An image is whole, but a setting has to say how it is read."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,8 @@ def _naming(path: Path, below: Path | None) -> Iterator[None]:
     name = path_in(below, path) if below is not None else path
     try:
         yield
+    except UndecidedError as error:
+        raise UndecidedImageError(f"cannot read {name}: {error}") from error
     except UnreadableError as error:
         raise ImageError(f"cannot read {name}: {error}") from error
     except FileNotFoundError:

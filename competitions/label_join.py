@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.competitions.class_files import read_class_files
 from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import find_table, require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
@@ -20,8 +19,7 @@ from goldfold.competitions.images_table import (
     mask_columns,
 )
 from goldfold.competitions.label_ids import judge_labelled, settle_ids
-from goldfold.competitions.mask_files import read_mask_files
-from goldfold.competitions.mask_levels import meaning_of
+from goldfold.competitions.mask_labels import read_mask_labels
 from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.mask_sizes import beyond_the_image, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
@@ -30,9 +28,7 @@ from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks,
 from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
-from goldfold.settings_semantic import IGNORED
 from goldfold.settings_text import to_value
-from goldfold.settings_values import values_by_class
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
 _SUSPICIOUS = 0.2  # if a larger share of the masks does not fit, the dialect may be wrong ...
@@ -148,31 +144,9 @@ def _add_numbers(join: _Join) -> pd.DataFrame:
 
 
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
-    settings, report = join.settings, join.report
-    dialect, named = get_dialect(settings.labels.dialect).plain(), settings.labels.class_masks
+    settings, report, named = join.settings, join.report, join.settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
-    read = (join.train, index, settings.labels.masks, dialect)
-    ignored = IGNORED if settings.labels.ignored_values else ""
-    if settings.is_semantic:
-        labels = read_class_files(
-            *read,
-            values=values_by_class(settings.labels),
-            background=settings.classes[0],
-            ignored_values=settings.labels.ignored_values,
-            ignored=ignored,
-            workers=workers,
-            progress=progress,
-        )
-    else:
-        labels = read_mask_files(
-            *read,
-            classes={name: named[name] for name in settings.mask_classes if name in named},
-            meaning=meaning_of(settings.labels.values, settings.labels.ignored_values),
-            ignored=ignored,
-            objects=settings.compares_objects,
-            workers=workers,
-            progress=progress,
-        )
+    labels = read_mask_labels(join.train, index, settings, workers=workers, progress=progress)
     report.facts["mask files"] = int(labels.table["rows"].sum())
     if labels.table.empty and len(join.train):
         globs = mask_globs([*settings.labels.masks, *named.values()])

@@ -70,7 +70,7 @@ def _is_soft(shown: Any, codes: Any) -> bool:
 def counted_values(files: Iterable[FileValues]) -> str:
     """Return in how many files each value occurs, the most common first."""
     counts = Counter(token for file in files for token in file.tokens)
-    order = sorted(counts.items(), key=lambda item: (-item[1], str(type(item[0])), item[0]))
+    order = sorted(counts.items(), key=lambda item: (-item[1], _order(item[0])))
     listed = [f"{token} in {count:,}" for token, count in order[:_LISTED]]
     more = len(order) - _LISTED
     if more > 0:

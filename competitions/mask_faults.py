@@ -168,17 +168,35 @@ def _counted(files: Sequence[tuple[str, ...]]) -> str:
 
 
 def refuse_absent(images: Sequence[MergedImage], meaning: Meaning) -> list[str]:
-    """Return a problem for each mask whose values, which settings list, occur in no file."""
-    if meaning.guessed:
-        return []
-    names = dict.fromkeys(name for image in images for name in image.shares)
+    """Return a problem with the masks whose values, which settings list, occur in no file.
+
+    It is none where files have no values that are not listed: `note_absent` tells of it.
+    """
     files = [values for image in images for values in image.background]
-    other = f"Other values than 0: {_counted(files)}." if files else "All pixels are 0 or ignored."
+    absent = _absent(images, meaning)
+    if not absent or not files:
+        return []
     return [
-        f"no mask file contains a value of labels.values{f' of {name}' if name else ''}. {other}"
-        for name in names
-        if not any(image.shares[name] for image in images)
+        f"no mask file contains {absent}, but there are values that labels.values does not list: "
+        f"{_counted(files)}"
     ]
+
+
+def note_absent(images: Sequence[MergedImage], meaning: Meaning) -> list[str]:
+    """Return a notice with the masks whose values, which settings list, occur in no file."""
+    absent = _absent(images, meaning)
+    unlisted = any(image.background for image in images)
+    return [] if unlisted or not absent else [f"no mask file contains {absent}"]
+
+
+def _absent(images: Sequence[MergedImage], meaning: Meaning) -> str:
+    """Return in words which masks have no pixel in any file, "" if all have one."""
+    if meaning.guessed or not images:
+        return ""
+    names = dict.fromkeys(name for image in images for name in image.shares)
+    absent = [name for name in names if not any(image.shares[name] for image in images)]
+    of_classes = ", ".join(name for name in absent if name)
+    return f"the values of {of_classes or 'the mask'}" if absent else ""
 
 
 def note_inverted(images: Sequence[MergedImage]) -> list[str]:

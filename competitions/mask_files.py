@@ -12,6 +12,7 @@ import pandas as pd
 from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.images_table import CLASSES, OBJECTS, mask_columns
 from goldfold.competitions.mask_faults import (
+    note_absent,
     note_background,
     note_inverted,
     note_merged,
@@ -102,7 +103,7 @@ def _problems(masks: Sequence[MergedMasks], meaning: Meaning) -> list[str]:
     return [
         *refuse_levels(refused, total),
         *refuse_unlike_levels([level for image in masks for level in image.levels]),
-        *([] if refused else refuse_absent([image for image in masks if image.files], meaning)),
+        *([] if refused else refuse_absent(_with_files(masks), meaning)),
     ]
 
 
@@ -111,7 +112,12 @@ def _notices(masks: Sequence[MergedMasks], meaning: Meaning, objects: bool) -> l
     inverted = note_inverted(masks) if meaning.guessed else []
     levels = [level for image in masks for level in image.levels]
     mixed = [] if refuse_unlike_levels(levels) else note_mixed_levels(levels)
-    return [*merged, *mixed, *note_background(masks), *inverted]
+    absent = note_absent(_with_files(masks), meaning)
+    return [*merged, *mixed, *note_background(masks), *absent, *inverted]
+
+
+def _with_files(masks: Sequence[MergedMasks]) -> list[MergedMasks]:
+    return [image for image in masks if image.files]
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.data_folder import path_in
-from goldfold.competitions.image import read_header
+from goldfold.competitions.image import UndecidedImageError, read_header, read_stored
+from goldfold.competitions.raster import palette_colours
 from goldfold.competitions.stored import Stored
-from goldfold.competitions.stored_pixels import read_stored_pixels
 from goldfold.errors import ImageError
 from goldfold.settings_values import ValueSet
 
 Colour = tuple[int, int, int]
 _COLOUR = 1 << 48
 """Lowest code of a colour that is not gray; below are levels."""
-LOSSY_COLOURS = 32
+_COLOURS_COUNT = ("GIF", "BMP")  # their encoders number colours as they like
+_PAGES = "has several pages or frames, but a mask file belongs to one image. Write one file each."
+_LOSSY_COLOURS = 32
 """Most that channels of a gray JPEG differ."""
 
 
@@ -83,24 +85,29 @@ def read_mask_pixels(path: Path, below: Path | None = None) -> MaskPixels:
     Raises:
         ImageError: the file cannot be read, or has several pages or frames.
     """
-    stored, lossy = read_stored_pixels(path, below)
+    name = path_in(below, path) if below is not None else path
+    try:
+        stored = read_stored(path, below)
+    except UndecidedImageError as error:
+        raise ImageError(f"{name} {_PAGES}") from error
     if stored.kind == "DICOM":
         frames = read_header(path).facts.get("frames", "")
         if frames not in ("", "0", "1"):
-            name = path_in(below, path) if below is not None else path
-            raise ImageError(f"{name} contains {frames} frames. Write one file per frame.")
-    return mask_pixels(stored, lossy=lossy)
+            raise ImageError(f"{name} {_PAGES}")
+    return mask_pixels(stored)
 
 
-def mask_pixels(stored: Stored, *, lossy: bool) -> MaskPixels:
+def mask_pixels(stored: Stored) -> MaskPixels:
     """Return the values of a decoded file."""
-    pixels = stored.pixels
-    if stored.palette is not None:
+    pixels, lossy = stored.pixels, stored.lossy
+    if stored.palette is not None and stored.kind not in _COLOURS_COUNT:
         return MaskPixels(pixels, "palette indices", dict(enumerate(stored.palette)))
+    if stored.palette is not None:
+        pixels = palette_colours(pixels, stored.palette)
     if pixels.ndim == 2:
         return MaskPixels(_whole(pixels), lossy=lossy)
     colours, alpha = pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None
-    if lossy and _channel_spread(colours) <= LOSSY_COLOURS:
+    if lossy and _channel_spread(colours) <= _LOSSY_COLOURS:
         codes = colours[..., 1]
     else:
         codes = _colour_codes(colours)

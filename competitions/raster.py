@@ -18,6 +18,7 @@ from PIL import Image
 from goldfold.competitions.codestream import (
     LEAVE_OUT,
     Claim,
+    UndecidedError,
     UnreadableError,
     jpeg_claim,
     png_claim,
@@ -85,7 +86,7 @@ def require_one_picture(pictures: int, pages: Pages) -> None:
         UnreadableError: it has several pages or frames.
     """
     if pictures > 1 and pages != "first":
-        raise UnreadableError(
+        raise UndecidedError(
             f"it has {pictures:,} pages or frames, and an image is one picture",
             'Set competition.images.pages = "first" to read the first of each file, write one file '
             f"per page, or {LEAVE_OUT}.",
@@ -112,7 +113,7 @@ def decode_raster(
     stored = _decoded(data, kind, reading.pages)
     pixels, depth = stored.pixels, stored.bits
     if stored.palette is not None:
-        pixels, depth = _colours(stored.pixels, stored.palette), 8
+        pixels, depth = palette_colours(stored.pixels, stored.palette), 8
     elif depth < 8:
         pixels, depth = pixels * np.uint8(255 // (2**depth - 1)), 8
     return raster_levels(pixels, depth, reading, bits)
@@ -157,7 +158,9 @@ def _palette_indices(data: bytes) -> Stored:
     return Stored(indices, "PNG", tuple((red, green, blue) for red, green, blue in colours))
 
 
-def _colours(indices: NDArray[Any], palette: tuple[tuple[int, int, int], ...]) -> NDArray[np.uint8]:
+def palette_colours(
+    indices: NDArray[Any], palette: tuple[tuple[int, int, int], ...]
+) -> NDArray[np.uint8]:
     """Return the colours of palette indices, (H, W, 3); black beyond the end of the palette."""
     table = np.zeros((max(len(palette), int(indices.max()) + 1), 3), np.uint8)
     table[: len(palette)] = palette

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.codestream import UnreadableError
+from goldfold.competitions.codestream import UndecidedError
 from goldfold.competitions.reading import Reading
 from goldfold.competitions.stretch import (
     count_patterns,
@@ -50,9 +50,11 @@ def raster_levels(
     if whole and reading.stretch in ("auto", "none"):
         return _of_bits(pixels, depth, most)
     if reading.stretch == "none":
-        raise UnreadableError(f"its levels are {pixels.dtype}, which have no lowest and highest")
+        raise UndecidedError(
+            f"its levels are {pixels.dtype}, which have no lowest and highest", CHOOSE
+        )
     if reading.stretch == "auto" and reading.ask and (lowest := pixels.min()) < 0:
-        raise UnreadableError(
+        raise UndecidedError(
             f"its levels go from {lowest:g} to {pixels.max():g}, so they mean something, as those "
             "of CT do, and nothing says which become black and white",
             CHOOSE,

@@ -27,11 +27,10 @@ def _as_lists(given: Any) -> Any:
     """Return a single value as a list, here and in a table of classes."""
     if isinstance(given, Mapping):
         return {name: _as_lists(values) for name, values in given.items()}
-    single = isinstance(given, int | float) or (isinstance(given, str) and given not in _WORDS)
-    return [given] if single else given
+    is_value = isinstance(given, str) and re.match(VALUE_PATTERN, given)
+    return [given] if is_value or isinstance(given, int | float) else given
 
 
-_WORDS = ("nonzero", "objects")
 Values = Annotated[list[Value], BeforeValidator(_as_lists)]
 MaskValues = Annotated[
     Literal["nonzero", "objects"]

@@ -81,10 +81,10 @@ def _require_rows(
     run: RunView, decided: DecidedClassMaps, sample: Sample, layout: Layout
 ) -> set[str]:
     """Return the excluded test images; raise InputError where rows of the sample have no answer."""
-    from goldfold.competitions.image_collection import excluded_test_ids
+    from goldfold.competitions.image_collection import left_out_test_ids
 
     predicted = set(decided.blend.image_ids)
-    left_out = excluded_test_ids(run.settings.competition) - predicted
+    left_out = left_out_test_ids(run.settings.competition, run.images) - predicted
     images = {layout.image_of(key) for key in sample.image_ids}
     missing = sorted(images - predicted - left_out)
     unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided.classes]

@@ -116,10 +116,10 @@ def test_each_file_is_decoded_once(tmp_path, monkeypatch):
     from goldfold.competitions import mask_pixels
 
     write(tmp_path / "l/a_1.png", [[0, 1, 0], [0, 0, 0]])
-    seen, really = [], mask_pixels.read_stored_pixels
+    seen, really = [], mask_pixels.read_stored
     monkeypatch.setattr(
         mask_pixels,
-        "read_stored_pixels",
+        "read_stored",
         lambda path, below: seen.append(path.name) or really(path, below),
     )
     classes = {"l": ["l/{id}_*.png"], "any": ["?/{id}_*.png"]}
