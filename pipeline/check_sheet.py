@@ -31,6 +31,8 @@ _SHARES = 16  # numbers are dealt into so many ranges, each shown once
 _MASK = (255, 176, 0)
 _GRAY = (128, 128, 128)
 _ONE = ""
+_EMPTY, _EMPTY_TURNS = "without a mask", 3
+"""Label of empty masks, and how many others are shown for each of them."""
 
 
 def write_check_sheet(
@@ -122,7 +124,7 @@ def label_words(row: Mapping[str, Any]) -> str:
         return f"{float(row[NUMBER]):g}"
     if CLASSES in row:
         return str(row[CLASSES]).replace(JOINT, ", ") or "none of the classes"
-    return "with a mask" if row["area_px"] else "without a mask"
+    return "with a mask" if row["area_px"] else _EMPTY
 
 
 def label_masks(run: OpenRun, row: pd.DataFrame) -> dict[str, NDArray[np.uint8]]:
@@ -174,8 +176,8 @@ def choose(
         strata[words[place]].append(place)
     piles = sorted(strata.items(), key=lambda item: (-len(item[1]), item[0]))
     dealt = [
-        (turn, number, place)
-        for number, (_, pile) in enumerate(piles)
+        (turn * (_EMPTY_TURNS if name == _EMPTY else 1), number, place)
+        for number, (name, pile) in enumerate(piles)
         for turn, place in enumerate(pile[:count])
     ]
     return [place for _, _, place in sorted(dealt)[:count]]
