@@ -36,6 +36,47 @@ def show_command(
         show.out(to_toml(content).strip())
 
 
+@app.command("answer")
+def answer_command(
+    run_folder: RunFolder,
+    answers: Annotated[
+        list[str],
+        typer.Argument(help="SETTING=VALUE, or SETTING alone if its present value is right."),
+    ],
+) -> None:
+    """Answer open questions of goldfold.toml: set their settings and delete the questions.
+
+    Example:
+    goldfold config answer runs/first competition.labels.dialect=row-major
+
+    Next: goldfold check runs/first
+    """
+    import shlex
+    import tomllib
+
+    from goldfold.commands import show
+    from goldfold.competitions.preset import resolve_settings
+    from goldfold.errors import plural
+    from goldfold.files import write_text
+    from goldfold.open_questions import answer
+    from goldfold.rundirectory import RunDirectory
+    from goldfold.settings_file import read_toml
+
+    path = RunDirectory(run_folder).settings
+    read_toml(path)  # names what is wrong with the file
+    text, answered = answer(path.read_text(encoding="utf-8"), answers, str(path))
+    settings = resolve_settings(tomllib.loads(text), path)
+    write_text(path, text)
+    for setting in answered:
+        show.out(f"answered: {setting}")
+    left = settings.questions
+    for setting, question in left.items():
+        show.out(f"open: {setting}: {question}")
+    show.out(plural(len(left), "open question", "open questions") if left else "no open questions")
+    if not left:
+        show.out(f"next: goldfold check {shlex.quote(str(run_folder))}")
+
+
 @app.command("schema")
 def schema(
     presets: Annotated[

@@ -13,8 +13,6 @@ from goldfold.commands.options import Assignments, Overwrite
 if TYPE_CHECKING:
     from goldfold.settings import Settings
 
-    pass
-
 _OWN_OPTIONS = {
     "competition": "--data",
     "competition.data": "--data",
@@ -38,7 +36,7 @@ def init(
     ] = None,
     interactive: Annotated[
         bool,
-        typer.Option("--interactive", help="Ask for the folder and what its files do not tell."),
+        typer.Option("--interactive", help="Ask about every choice; each guess can be changed."),
     ] = False,
     recipe: Annotated[str, typer.Option(help="Recipe of the preset.")] = "default",
     assignments: Assignments = None,
@@ -49,9 +47,9 @@ def init(
 ) -> None:
     """Write goldfold.toml for a competition and say what was found in its folder.
 
-    With --from instead of a preset it looks at the files: label tables, mask folders, class
-    folders, sample submissions. What they do not tell becomes a question in goldfold.toml, or is
-    asked with --interactive.
+    With --from instead of a preset it looks at the files: label tables, masks, class folders,
+    sample submissions. It prints the evidence for each guess. What they do not tell becomes a
+    question in goldfold.toml, which stops the run until it is answered.
 
     Example:
     goldfold init siim-acr-pneumothorax --data data/siim -o runs/first
@@ -59,6 +57,7 @@ def init(
     Next: goldfold check runs/first
     """
     from goldfold.commands import show
+    from goldfold.commands.init_from import init_from
     from goldfold.errors import InputError
     from goldfold.rundirectory import RunDirectory
 
@@ -68,13 +67,17 @@ def init(
                 "--from and --interactive look at a folder of files instead of a preset and "
                 "--data: `goldfold init --from DATA -o RUN`."
             )
-        _refuse_assignments(assignments)
+        _refuse_own_options(assignments or [])
         if interactive:
             from_data = from_data or _ask_for_folder("Folder with the competition's files")
             output = output or _ask_for_folder("Run directory to make", Path("runs/first"))
         target = RunDirectory(_required(output)).settings
         assert from_data is not None
-        _init_from(from_data, target, interactive=interactive, measure=measure, overwrite=overwrite)
+        settings = init_from(
+            from_data, target, assignments or [], interactive=interactive, overwrite=overwrite
+        )
+        if measure:
+            _say_time(settings)
     else:
         if preset is None or data is None:
             raise InputError(
@@ -112,13 +115,6 @@ def _known_presets() -> str:
     return ", ".join(preset_names())
 
 
-def _refuse_assignments(assignments: list[str] | None) -> None:
-    from goldfold.errors import InputError
-
-    if assignments:
-        raise InputError("--set changes a preset; with --from, edit the goldfold.toml it writes.")
-
-
 def _init_preset(
     preset: str,
     data: Path,
@@ -151,34 +147,6 @@ def _init_preset(
         show.out(f"  {line}")
     show.out(f"wrote {target}")
     warn_without_images(settings.competition)
-    if measure:
-        _say_time(settings)
-
-
-def _init_from(
-    data: Path, target: Path, *, interactive: bool, measure: bool, overwrite: bool
-) -> None:
-    """Write the settings of unknown files, and say what was seen and what is open.
-
-    Raises:
-        InputError: nothing was recognised, or another goldfold.toml is there.
-    """
-    import tomllib
-
-    from goldfold.commands import show
-    from goldfold.commands.init_from import settings_of_folder
-    from goldfold.competitions.preset import resolve_settings
-    from goldfold.pipeline.new_run import write_settings
-
-    text, draft = settings_of_folder(data, target, interactive=interactive)
-    settings = resolve_settings(tomllib.loads(text), target)  # what is written can be read
-    write_settings(target, text, overwrite=overwrite)
-    if not interactive:
-        for line in draft.seen:
-            show.out(f"  {line}")
-    for line in draft.questions:
-        show.out(f"open: {line}")
-    show.out(f"wrote {target}")
     if measure:
         _say_time(settings)
 

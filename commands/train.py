@@ -53,6 +53,7 @@ def run_command(
     from goldfold.pipeline.group_questions import refuse_open_groups
     from goldfold.pipeline.images_stage import peek_images
     from goldfold.pipeline.job_list import Wanted
+    from goldfold.pipeline.open_questions import refuse_open_questions
     from goldfold.pipeline.plan import plan_training
     from goldfold.pipeline.side_by_side import machine_of_one_device, train_all
     from goldfold.pipeline.training_stage import writer_first
@@ -65,6 +66,7 @@ def run_command(
             "--overwrite deletes the training that --extend-epochs would continue: choose one."
         )
     run = open_run(run_folder, assignments, devices)
+    refuse_open_questions(run)
     jobs = choose_trainings(run, fold, model, seed)
     stage_numbers(jobs, stage)  # refuses a stage that there is not
     if dry_run:

@@ -34,14 +34,24 @@ class UnreadableError(Exception):
         super().__init__(f"{' '.join(reason.split())}. {remedy}")
 
 
+class UndecidedError(UnreadableError):
+    """An image is whole, but a setting has to say how it is read."""
+
+
 @dataclass(frozen=True)
 class Claim:
-    """The size that encoded pixels claim; `bits` per sample."""
+    """The size that encoded pixels claim.
+
+    `bits` are those of a sample. `pictures` counts pages or frames. An `orientation` other than 1
+    asks a viewer to turn the picture (EXIF, TIFF).
+    """
 
     height: int
     width: int
     channels: int
     bits: int
+    pictures: int = 1
+    orientation: int = 1
 
 
 def require_plausible_size(height: int, width: int) -> None:

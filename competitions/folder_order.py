@@ -30,7 +30,7 @@ def images_in_order(folder: Path) -> tuple[list[Path], str]:
         key=lambda path: name_key(path.name),
     )
     if not paths:
-        raise InputError(f"{folder} holds no DICOM, PNG or JPEG file.")
+        raise InputError(f"{folder} holds no image file.")
     headers = read_headers(paths)
     places = [
         "" if isinstance(header, ImageError) else header.facts["position_mm"] for header in headers

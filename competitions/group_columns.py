@@ -176,6 +176,7 @@ def _used_columns(labels: LabelTable, classes: Sequence[str]) -> set[str]:
     used: dict[str, set[str | None]] = {
         "rle": {labels.rle_column, labels.class_column},
         "column": {labels.class_column},
+        "lists": {labels.class_column},
         "wide": {*classes},
         "long": {labels.value_column, labels.class_column},
     }

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.ignored_pixels import outside_ignored
 from goldfold.competitions.metric import ONE, SCORED_BY_LEVEL, image_scores
 from goldfold.competitions.objects import TrueObjects, scores_above
 from goldfold.competitions.pixels import LEVELS as _LEVELS
@@ -49,6 +50,7 @@ def level_histograms(
     mask: NDArray[Any] | None = None,
     objects: TrueObjects | None = None,
     judged: Iterable[int] = JUDGED,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Return the number of pixels at each level, int64 (2, 256): all, and those of the true mask.
 
@@ -61,6 +63,7 @@ def level_histograms(
         objects: the true objects, if the metric compares objects.
         judged: levels at which the score is evaluated; 255, above which nothing is, is always
             included.
+        ignored: (H, W) pixels that do not count: neither as predicted nor as true; None = all do.
 
     Raises:
         InputError: the map is not uint8 (H, W), or the mask has another shape or holds floats.
@@ -73,6 +76,7 @@ def level_histograms(
             f"expected a map of 8-bit levels, uint8 (H, W), found {levels.dtype} {levels.shape}. "
             "goldfold.competitions.as_levels makes one of probabilities."
         )
+    levels = outside_ignored(levels, ignored)
     histograms = np.zeros((PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
     histograms[0] = _count_levels(levels)
     if mask is not None:
@@ -85,7 +89,10 @@ def level_histograms(
                 f"expected a mask of booleans or whole numbers, found {mask.dtype}. Threshold "
                 "probabilities first, for example mask > 0.5."
             )
-        histograms[1] = _count_inside(levels, mask.astype(bool, copy=False))
+        inside = mask.astype(bool, copy=False)
+        histograms[1] = _count_inside(levels, inside if ignored is None else inside & ~ignored)
+    if ignored is not None:
+        histograms[0, 0] -= np.count_nonzero(ignored)
     if objects is not None:
         scores = scores_above(levels, objects, {*judged, LEVELS - 1})
         histograms[2] = UNJUDGED

@@ -8,19 +8,27 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.class_labels import read_class_labels
-from goldfold.competitions.data_folder import require_table
+from goldfold.competitions.data_folder import find_table, require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
-from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
-from goldfold.competitions.level_files import read_level_files
-from goldfold.competitions.mask_files import read_mask_files
+from goldfold.competitions.images_table import (
+    CLASSES,
+    FIXED,
+    NUMBER,
+    OBJECTS,
+    SHARES,
+    mask_columns,
+)
+from goldfold.competitions.label_ids import judge_labelled, settle_ids
+from goldfold.competitions.mask_labels import read_mask_labels
 from goldfold.competitions.mask_paths import index_masks, mask_globs
+from goldfold.competitions.mask_sizes import beyond_the_image, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
-from goldfold.settings_semantic import IGNORED
+from goldfold.settings_text import to_value
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
 _SUSPICIOUS = 0.2  # if a larger share of the masks does not fit, the dialect may be wrong ...
@@ -54,7 +62,7 @@ def add_labels(
     join = _Join(images, left_out, data, settings, report)
     if settings.labels.kind == "rle":
         joined = _add_table(join)
-    elif settings.labels.kind in ("masks", "levels"):
+    elif settings.labels.kind == "masks":
         joined = _add_mask_files(join, workers, progress)
     elif settings.number_range is not None:
         joined = _add_numbers(join)
@@ -63,6 +71,7 @@ def add_labels(
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     own = [NUMBER] if settings.number_range is not None else own
+    own += [SHARES] if SHARES in joined.columns else []
     masks = [column for name in settings.labelled_masks for column in mask_columns(name)]
     return joined[[*FIXED, *own, *masks, *extra]]
 
@@ -83,6 +92,14 @@ class _Join:
         return self.images[self.images["split"] == "train"]
 
     @property
+    def table_path(self) -> Path | None:
+        """The label table; None without one."""
+        labels = self.settings.labels
+        if labels.masks or labels.class_masks or labels.kind == "folders":
+            return None
+        return find_table(self.data, labels.files)
+
+    @property
     def known(self) -> set[str]:
         """Ids of all existing images, including those left out."""
         return {*self.images["image_id"], *self.left_out}
@@ -98,6 +115,8 @@ def _add_classes(join: _Join) -> pd.DataFrame:
     report.facts["label rows"] = int(labels.table["rows"].sum())
     table = labels.table.assign(mask_rle="", area_px=0, overlap_px=0, end_px=0, end_row=0)
     name = "the folders" if folders else "the label table"
+    if not folders:
+        table = settle_ids(table, sorted(join.known), settings, report, name)
     joined = _join(images, table.drop(columns=CLASSES), name, report, hidden=folders)
     known = dict(zip(table["image_id"], table[CLASSES], strict=True))
     seen = joined["labelled"] | folders
@@ -105,7 +124,7 @@ def _add_classes(join: _Join) -> pd.DataFrame:
         known.get(image_id, "") if use else ""
         for image_id, use in zip(joined["image_id"], seen, strict=True)
     ]
-    joined = _without_labels(joined, settings, report)
+    joined = _without_labels(joined, join)
     absent = table[~table["image_id"].isin(join.known)]
     return _without_images(joined, absent, settings, report)
 
@@ -117,34 +136,17 @@ def _add_numbers(join: _Join) -> pd.DataFrame:
     report.notices += notices
     report.facts["label rows"] = len(numbers)
     table = numbers.assign(mask_rle="", area_px=0, overlap_px=0, end_px=0, end_row=0)
+    table = settle_ids(table, sorted(join.known), join.settings, report, "the label table")
     joined = _join(join.images, table, "the label table", report)
-    joined = _without_labels(joined, join.settings, report)
+    joined = _without_labels(joined, join)
     absent = table[~table["image_id"].isin(join.known)]
     return _without_images(joined, absent, join.settings, report)
 
 
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
-    settings, report = join.settings, join.report
-    dialect, named = get_dialect(settings.labels.dialect), settings.labels.class_masks
+    settings, report, named = join.settings, join.report, join.settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
-    read = (join.train, index, settings.labels.masks, dialect)
-    if settings.labels.levels:
-        labels = read_level_files(
-            *read,
-            levels=settings.labels.levels,
-            background=settings.classes[0],
-            ignored_levels=settings.labels.ignored_levels,
-            ignored=IGNORED,
-            workers=workers,
-            progress=progress,
-        )
-    else:
-        labels = read_mask_files(
-            *read,
-            classes={name: named[name] for name in settings.mask_classes},
-            workers=workers,
-            progress=progress,
-        )
+    labels = read_mask_labels(join.train, index, settings, workers=workers, progress=progress)
     report.facts["mask files"] = int(labels.table["rows"].sum())
     if labels.table.empty and len(join.train):
         globs = mask_globs([*settings.labels.masks, *named.values()])
@@ -155,13 +157,13 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     report.notices += labels.notices
     overlaps = int((labels.table["overlap_px"] > 0).sum())
     if overlaps:
+        each = "each remains an object" if settings.compares_objects else "each pixel counts once"
         report.notices.append(
-            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; each pixel "
-            "counts once"
+            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; {each}"
         )
     report.problems += labels.problems
     joined = _join(join.images, labels.table, "the mask files", report)
-    joined = _without_labels(joined, settings, report, "mask file")
+    joined = _without_labels(joined, join, "mask file")
     lines = count_ids(index.lost, "mask has", "masks have", "no image")
     (report.notices if settings.imageless == "drop" else report.problems).extend(lines)
     return joined
@@ -181,11 +183,13 @@ def _add_table(join: _Join) -> pd.DataFrame:
         labels = read_labels(path, *columns, dialect, objects=settings.compares_objects)
     _count_rows(labels, report)
     report.notices += labels.notices
-    joined = _join(join.images, labels.table, path.name, report)
-    joined = _without_labels(joined, settings, report)
-    absent = labels.table[~labels.table["image_id"].isin(join.known)]
+    table = settle_ids(labels.table, sorted(join.known), settings, report, path.name)
+    joined = _join(join.images, table, path.name, report)
+    joined = _without_labels(joined, join)
+    absent = table[~table["image_id"].isin(join.known)]
     joined = _without_images(joined, absent, settings, report)
-    beyond = _beyond_the_image(joined, path.name)
+    beyond = beyond_the_image(joined, path.name)
+    beyond += [line for line in other_sizes(joined, labels.stated, path.name) if line not in beyond]
     report.problems += [*labels.problems, *beyond]
     unfit = [*labels.malformed, *beyond]
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
@@ -253,7 +257,7 @@ def _join(
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
     own = [column for column in table.columns if column.startswith(("mask_rle:", "area_px:"))]
     texts = [name for name in own if not name.startswith("area_px:")]
-    texts += [name for name in (CLASSES, NUMBER, OBJECTS) if name in table]
+    texts += [name for name in (CLASSES, SHARES, NUMBER, OBJECTS) if name in table]
     for column in ("mask_rle", *texts):
         joined[column] = joined[column].fillna("").where(joined["labelled"], "")
     for column in (*_NUMBERS, *(name for name in own if name not in texts)):
@@ -261,14 +265,13 @@ def _join(
     return joined
 
 
-def _without_labels(
-    images: pd.DataFrame,
-    settings: CompetitionSettings,
-    report: DataReport,
-    what: str = "label row",
-) -> pd.DataFrame:
+def _without_labels(images: pd.DataFrame, join: _Join, what: str = "label row") -> pd.DataFrame:
     """Handle training images without labels, according to `unlabelled`."""
-    bare = (images["split"] == "train") & ~images["labelled"]
+    settings, report = join.settings, join.report
+    is_train = images["split"] == "train"
+    bare = is_train & ~images["labelled"]
+    train = images[is_train]
+    judge_labelled(train, train["labelled"], join.data, join.table_path, settings, report)
     means = {"drop": "dropped", "empty": "taken as empty", "error": "an error"}
     lines = count_ids(
         images.loc[bare, "image_id"],
@@ -305,22 +308,11 @@ def _without_images(
     return kept if images.empty else pd.concat([images, kept], ignore_index=True)
 
 
-def _beyond_the_image(images: pd.DataFrame, name: str) -> list[str]:
-    """Return a line for each mask that extends beyond its image."""
-    beyond = images[images["end_px"] > images["height"] * images["width"]]
-    columns = ("image_id", "end_row", "end_px", "height", "width")
-    return [
-        f"{name} row {row}: the mask of {image_id} ends at pixel {end:,}, but the image has "
-        f"{height} x {width} = {height * width:,}"
-        for image_id, row, end, height, width in zip(*(beyond[c] for c in columns), strict=True)
-    ]
-
-
 def _wrong_dialect(unfit: list[str], masks: int, dialect: Dialect, name: str) -> CommonCause:
     others = ", ".join(other for other in DIALECTS if other != dialect.name)
     return CommonCause(
-        f'is competition.labels.dialect = "{dialect.name}" right? {len(unfit):,} of '
+        f"is competition.labels.dialect = {to_value(dialect.setting())} right? {len(unfit):,} of "
         f"{plural(masks, 'row', 'rows')} with a mask in {name} do not fit (the other dialects "
-        f"are {others}):",
+        f"with names are {others}):",
         unfit,
     )

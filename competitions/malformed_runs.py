@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.pixel_runs import Runs
 from goldfold.errors import RunLengthError, plural
+from goldfold.vocabulary import RunForm
 
 Fault = Literal[
-    "not-a-number", "float", "odd-count", "bad-length", "out-of-bounds", "overlap", "order"
-]
+    "not-a-number", "float", "odd-count", "bad-length", "out-of-bounds", "overlap", "order",
+    "form", "other-size",
+]  # fmt: skip
 """What can be wrong with a run-length encoding."""
 
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -44,17 +46,21 @@ def check_token(token: str, position: int, name: str) -> None:
     )
 
 
-def check_lengths(numbers: NDArray[np.int64], name: str) -> None:
+def check_lengths(
+    runs: Runs, numbers: NDArray[np.int64], form: RunForm = "start-length", name: str = ""
+) -> None:
     """Raise an error if a run is shorter than 1 pixel."""
-    bad = np.flatnonzero(numbers[1::2] < 1)
-    if bad.size:
-        position = 2 * int(bad[0]) + 2
-        raise MalformedRunsError(
-            "bad-length",
-            f"number {position} ({numbers[position - 1]}) is the length of a run; "
-            "expected 1 or more",
-            name,
-        )
+    bad = np.flatnonzero(runs.lengths < 1)
+    if not bad.size:
+        return
+    first, second = 2 * int(bad[0]), 2 * int(bad[0]) + 1
+    number = f"number {second + 1} ({numbers[second]})"
+    if form in ("start-last", "start-stop"):
+        what = "last pixel" if form == "start-last" else "pixel after the last"
+        rest = f"is the {what} of a run that starts at {numbers[first]}; expected runs of 1 or more"
+    else:
+        rest = "is the length of a run; expected 1 or more"
+    raise MalformedRunsError("bad-length", f"{number} {rest}", name)
 
 
 def check_order(runs: Runs, numbers: NDArray[np.int64], name: str) -> None:

@@ -105,8 +105,12 @@ class _PatternFits:
     def __init__(self, pattern: str, known: Collection[str]) -> None:
         before, _, after = PurePosixPath(pattern).as_posix().partition(ID)
         self._before = re.compile(_expression(before))
-        self._after = re.compile(_expression(after))
-        self._any = re.compile(f"{_expression(before)}(.+?){_expression(after)}")
+        ending = _expression(after)
+        if after.rpartition(".")[2].isalnum():  # `find_images` takes endings in any case
+            start, _, last = ending.rpartition(r"\.")
+            ending = rf"{start}\.(?i:{last})" if last else ending
+        self._after = re.compile(ending)
+        self._any = re.compile(f"{_expression(before)}(.+?){ending}")
         self._known = frozenset(known)
         self._lengths = sorted({len(image_id) for image_id in known})
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError
+from goldfold.vocabulary import PixelOrder
 
-Order = Literal["column", "row"]
+Order = PixelOrder
 """How pixels are counted: `column` = down the first column, then the next; `row` = along rows."""
 
 _WORD = np.dtype(np.uint64)

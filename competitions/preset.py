@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.errors import InputError, did_you_mean
+from goldfold.open_questions import unanswered
 from goldfold.settings import Settings
 from goldfold.settings_file import merge, override, read_toml, validate_settings
 
@@ -113,6 +114,8 @@ def resolve_settings(
             load_preset(name) if isinstance(name, str) else {}, competition
         )
     settings = override(settings, assignments)
+    if isinstance(settings.get("questions"), dict):
+        settings["questions"] = unanswered(settings["questions"], assignments)
     competition = settings.get("competition", {})
     if isinstance(competition, dict):
         data = competition.get("data", "data")

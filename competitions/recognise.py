@@ -1,287 +1,206 @@
-"""Recognises a competition in a folder of unknown files: images, masks, classes, label tables.
+"""Recognises a competition in a folder of unknown files.
 
-Whatever is uncertain becomes a question to the user.
+One recogniser for each family of layouts returns a draft with its evidence, or None. The draft that
+labels most images is taken. What the data cannot decide becomes a question that stops the run.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from glob import escape
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from goldfold.competitions.competition_draft import CompetitionDraft
-from goldfold.competitions.data_folder import image_id_of, path_in, require_folder
-from goldfold.competitions.group_columns import path_groups
-from goldfold.competitions.group_rule import is_group
-from goldfold.competitions.image import read_header
-from goldfold.competitions.recognise_groups import add_groups_of_tables, without_groups
-from goldfold.competitions.recognise_masks import is_mask_folder, mask_pattern
+from goldfold.competitions.competition_draft import Choices, CompetitionDraft, choices_of
+from goldfold.competitions.image import read_header, read_image
+from goldfold.competitions.recognise_class_folders import recognise_class_folders
+from goldfold.competitions.recognise_coco import recognise_coco
+from goldfold.competitions.recognise_extra import add_extra_tables
+from goldfold.competitions.recognise_files import FoundFiles, find_files
+from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_group
+from goldfold.competitions.recognise_mask_pairs import mask_files
+from goldfold.competitions.recognise_masks import recognise_masks
+from goldfold.competitions.recognise_rivals import add_dialect_of_files, choose
 from goldfold.competitions.recognise_sample import add_sample
-from goldfold.competitions.recognise_tables import (
-    Ids,
-    Table,
-    best_dialect,
-    flag_columns,
-    label_table,
-    mask_classes,
-    match_ids,
-    names_column,
-    open_table,
-    rle_column,
-    sample_table,
-)
-from goldfold.errors import ImageError, InputError, plural
+from goldfold.competitions.recognise_tables import recognise_table
+from goldfold.competitions.recognise_verify import say_verified, verify
+from goldfold.errors import ImageError, InputError, first_few
+from goldfold.open_questions import unanswered
+from goldfold.progress import SILENT, Progress
+from goldfold.settings_file import override
 
-IMAGES = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
-_TEST, _TRAIN = re.compile(r"test", re.IGNORECASE), re.compile(r"train|val", re.IGNORECASE)
-_SPLITS = re.compile(r"(train|test|val|valid|validation)([_-].*)?", re.IGNORECASE)
+ALIKE = 0.1
+"""Difference of scores below which two layouts label equally many images."""
+_METRICS = {
+    "segmentation": "dice",
+    "semantic-segmentation": "dice",
+    "grades": "quadratic-weighted-kappa",
+    "regression": "mae",
+}
 
 
-def recognise(data: Path) -> CompetitionDraft:
-    """Return a draft of the [competition] table for the files of a folder.
+def recognise(
+    data: Path,
+    assignments: Sequence[str] = (),
+    *,
+    made: Path | None = None,
+    workers: int = 1,
+    progress: Progress = SILENT,
+) -> CompetitionDraft:
+    """Return a draft of the [competition] table for the files of a folder, checked against them.
+
+    Args:
+        data: the folder.
+        assignments: what the user chose, `setting=value`; it changes what is looked for.
+        made: run directory, for a label table that has to be made of the labels; None = none is
+            made, and such labels are not recognised.
+        workers: reading threads.
+        progress: advances with the files that are read.
 
     Raises:
-        InputError: there are no images, or no labels.
+        InputError: there are no images, or nothing labels them; or a choice does not fit.
     """
-    require_folder(data)
-    images = sorted(
-        path
-        for path in data.rglob("*")
-        if path.suffix.lower() in IMAGES and not path.name.startswith(".")
-    )
-    if not images:
-        raise InputError(f"{data} and its folders contain no .dcm, .png, .jpg or .jpeg file.")
-    tables = [
-        open_table(path) for path in sorted(data.rglob("*.csv")) + sorted(data.rglob("*.tsv"))
-    ]
-    known = [table for table in tables if table is not None]
-    folders: dict[Path, list[Path]] = defaultdict(list)
-    for path in images:
-        folders[path.parent].append(path)
-    draft = CompetitionDraft({"title": data.name, "images": {}, "labels": {}, "submission": {}})
-    masks = {folder for folder in folders if is_mask_folder(folder, data, folders)}
-    pictures = {folder: paths for folder, paths in folders.items() if folder not in masks}
-    labels = label_table([without_groups(table) for table in known])
-    sample = sample_table(known, labels)
-    if labels is not None:
-        _from_table(draft, labels, pictures, data, known)
-    elif masks:
-        _from_masks(draft, masks, pictures, data)
-    elif classes := _class_folders(pictures, data):
-        _from_folders(draft, classes, pictures, data)
-    else:
-        raise InputError(
-            f"{data} contains images but no labels: no CSV table with their names as ids, no "
-            "folder of masks, no folders named after classes. Add the labels, or start from a "
-            "preset."
-        )
-    if not draft.groups and draft.competition["images"].get("metadata") != "dicom":
-        draft.questions.append(
-            "Which images are of the same patient? If paths contain it, set images.facts, e.g. "
-            '{ patient = "/(p\\\\d+)_" }, and folds.group = "patient"; otherwise folds may leak.'
-        )
-    add_sample(draft, sample)
-    _add_shape(draft, images[:1] if labels is None else next(iter(pictures.values())), data)
+    choices = choices_of(assignments)
+    found = find_files(data, choices.test)
+    draft = _best(found, choices, made)
+    _apply_task(draft, choices)
+    _add_metric(draft)
+    add_extra_tables(draft, found)
+    add_sample(draft, found)
+    own = [text for text in assignments if text.strip().startswith("competition.")]
+    draft.competition = override({"competition": draft.competition}, own)["competition"]
+    draft.questions = unanswered(draft.questions, assignments)
+    _add_sizes(draft, found)
+    for line in [*found.left_out, *found.unreadable]:
+        draft.say(line)
+    verified = verify(draft, found.data, workers=workers, progress=progress)
+    say_verified(draft, verified)
+    if not draft.groups and verified.names:
+        add_groups_of_paths(draft, verified.names)
+    draft.folds = choose_group(draft)
+    draft.questions = unanswered(draft.questions, assignments)
+    draft.problems = [text for text in verified.problems if not _is_asked(text, draft.questions)]
     return draft
 
 
-def _globs(folders: Sequence[Path], pictures: dict[Path, list[Path]], data: Path) -> list[str]:
-    """Return globs for the images in the folders; deeply nested ones are `TOP/**/*.dcm`."""
-    image_globs = []
-    for folder in folders:
-        inner = escape(folder.relative_to(data).as_posix())
-        for ending in sorted({path.suffix for path in pictures[folder]}):
-            parts = inner.split("/")
-            nested = len(pictures[folder]) <= 2 and len(parts) > 1
-            image_globs.append(f"{parts[0]}/**/*{ending}" if nested else f"{inner}/*{ending}")
-    return [glob.removeprefix("./") for glob in dict.fromkeys(image_globs)]
+def _is_asked(problem: str, questions: Mapping[str, str]) -> bool:
+    """Return whether a problem names the setting of an open question as its remedy."""
+    return any(f"{setting.rpartition('.')[2]} = " in problem for setting in questions)
 
 
-def _split(pictures: dict[Path, list[Path]], data: Path) -> tuple[list[Path], list[Path]]:
-    """Return the folders of training images and those of test images, judged by their names."""
-    test = [folder for folder in pictures if _TEST.search(folder.relative_to(data).as_posix())]
-    return [folder for folder in pictures if folder not in test], test
+def _best(found: FoundFiles, choices: Choices, made: Path | None) -> CompetitionDraft:
+    """Return the draft that labels most images; ask where drafts of other tasks label as many.
+
+    Raises:
+        InputError: no layout was recognised, or none can be described.
+    """
+    masks = mask_files(found)
+    drafts = [
+        draft
+        for draft in (
+            recognise_masks(found, masks),
+            recognise_table(found, masks, choices),
+            recognise_class_folders(found, masks, choices),
+            recognise_coco(found, masks, made),
+        )
+        if draft is not None
+    ]
+    whole = [draft for draft in drafts if not draft.refused]
+    if not whole:
+        raise InputError(_nothing(found, drafts))
+    if choices.task is not None:
+        whole = [draft for draft in whole if _can_be(draft, choices.task)] or whole
+    if choices.labels is not None or choices.class_columns is not None:
+        whole = [draft for draft in whole if draft.label_table is not None] or whole
+    most = max(draft.score for draft in whole)
+    whole.sort(key=lambda draft: -draft.score)
+    alike = [draft for draft in whole if draft.score > most - ALIKE]
+    best = choose(alike, found, task_is_chosen=choices.task is not None)
+    add_dialect_of_files(best, whole, found)
+    for draft in drafts:
+        if draft is not best:
+            best.say(_not_taken(draft))
+    return best
 
 
-def _add_images(
-    draft: CompetitionDraft, pictures: dict[Path, list[Path]], data: Path
-) -> list[Path]:
-    train, test = _split(pictures, data)
-    images = draft.competition["images"]
-    images["train"], images["test"] = (_globs(folders, pictures, data) for folders in (train, test))
-    counts = [sum(len(pictures[folder]) for folder in part) for part in (train, test)]
-    draft.seen.append(f"{counts[0]:,} training and {counts[1]:,} test images, by folder names")
-    if not test:
-        draft.questions.append("Are some of the images test images? images.test is empty.")
-    if any(path.suffix.lower() == ".dcm" for paths in pictures.values() for path in paths):
-        images["metadata"] = "dicom"
-    paths = [path for folder in train for path in pictures[folder]]
-    of_paths = path_groups([path_in(data, path) for path in paths])
-    draft.groups |= {name: values for name, values in of_paths.items() if is_group(name, values)}
-    return paths
+def _can_be(draft: CompetitionDraft, task: str) -> bool:
+    return draft.is_of_masks == (task in ("segmentation", "semantic-segmentation"))
 
 
-def _from_table(
-    draft: CompetitionDraft,
-    table: Table,
-    pictures: dict[Path, list[Path]],
-    data: Path,
-    tables: Sequence[Table],
-) -> None:
-    train = _add_images(draft, pictures, data)
-    labels, id_column = draft.competition["labels"], str(table.rows.columns[0])
-    labels |= {"files": [table.path.relative_to(data).as_posix()], "id_column": id_column}
-    ids = match_ids(table.rows[id_column].str.strip(), train, data)
-    if ids.pattern is not None:
-        draft.competition["images"]["id_pattern"] = ids.pattern
-    draft.seen.append(
-        f"{table.path.name}: {len(table.rows):,} rows, {ids.share:.0%} of them for these images"
+def _not_taken(draft: CompetitionDraft) -> str:
+    if draft.refused:
+        return f"{draft.layout}, not taken: {draft.refused}"
+    return f"{draft.layout}, not taken: {draft.score:.0%} of the training images have a label there"
+
+
+def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
+    if drafts:
+        reasons = " ".join(f"{draft.layout}: {draft.refused}" for draft in drafts)
+        return f"the labels in {found.data} cannot be read. {reasons}"
+    tables = ", ".join(found.name(table.path) for table in found.tables) or "none"
+    others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
+    others += [f"{len(found.documents):,} .json"] if found.documents else []
+    return (
+        f"{found.data} contains {len(found.images):,} images but no labels that goldfold reads: no "
+        f"table with a column of their names and one of labels (tables: {tables}), no files of "
+        f"masks, no folders named after classes. Other files: {first_few(others) or 'none'}. "
+        "goldfold predicts masks, classes, grades and numbers; boxes in .txt or .xml files and "
+        "outlines in .json files have to be converted: one mask file per image, or a table with one "
+        "row per image."
     )
-    images = [image_id_of(data, path, ids.pattern) for path in train]
-    extras = add_groups_of_tables(draft.groups, tables, labels=table, images=images, ids=ids)
-    if extras:
-        draft.competition["tables"] = [
-            {
-                "file": path_in(data, extra.path),
-                "id_column": extra.id_column,
-                "columns": extra.columns,
-            }
-            for extra in extras
-        ]
-        draft.seen += [f"{extra.path.name}: further facts about the images" for extra in extras]
-    column = rle_column(table)
-    if column is not None:
-        _rle_labels(draft, table, column, train, ids)
+
+
+def _apply_task(draft: CompetitionDraft, choices: Choices) -> None:
+    """Make grades of numbered classes, or classes of grades, where the user says so."""
+    competition = draft.competition
+    if choices.task is None:
         return
-    draft.competition["task"] = "classification"
-    flags, names = flag_columns(table), names_column(table)
-    if ids.joined and len(flags) == 1:
-        parts = table.rows[id_column].str.strip().str.rsplit("_", n=1)
-        classes = list(dict.fromkeys(parts.str[1]))
-        labels |= {"kind": "long", "value_column": flags[0]}
-        _class_questions(draft, classes, exclusive=False)
-    elif flags:
-        labels["kind"] = "wide"
-        _class_questions(draft, flags, exclusive=False)
-        if (table.rows[flags].astype(float).sum(axis=1) == 1).all():
-            draft.questions.append("Each row has exactly one class. Should exclusive be true?")
-    elif names is not None:
-        labels |= {"kind": "column", "class_column": names}
-        _class_questions(draft, sorted(set(table.rows[names].str.strip())), exclusive=True)
-
-
-def _rle_labels(
-    draft: CompetitionDraft, table: Table, column: str, train: Sequence[Path], ids: Ids
-) -> None:
-    labels = draft.competition["labels"]
-    labels |= {"kind": "rle", "rle_column": column}
-    draft.competition |= {"task": "segmentation", "metric": "dice"}
-    dialect, words = best_dialect(table, column, train)
-    labels["dialect"] = dialect
-    draft.seen.append(words)
-    draft.questions.append(
-        "Are pixels counted down the columns (siim, kaggle) or along the rows (row-major)? The "
-        "numbers do not tell. Check with `goldfold train preview RUN`, which outlines the masks."
-    )
-    draft.questions.append("Is the metric dice, or another one? docs/glossary.md lists them all.")
-    of_class, names = mask_classes(table, ids, column)
-    images = len(set(table.rows.iloc[:, 0].str.strip()))
-    if names:
-        where = "after _ in the id" if of_class is None else f"in the column {of_class}"
-        draft.seen.append(f"several masks per image: {', '.join(names)} {where}")
-        draft.competition["classes"] = names
-        labels |= {} if of_class is None else {"class_column": of_class}
-        draft.questions.append(
-            'Is an image without a row empty (unlabelled = "empty"), or should it not be used for '
-            "training (drop)? If only masks have rows, it is empty."
-        )
-    elif images < len(table.rows):
-        again = plural(len(table.rows) - images, "row", "rows")
-        draft.questions.append(
-            f"{again} more than images: several masks of an image are merged. Is each row an "
-            "object, and does the submission have one row per object, too? Then set "
-            "submission.objects = true."
-        )
-
-
-def _from_masks(
-    draft: CompetitionDraft, masks: set[Path], pictures: dict[Path, list[Path]], data: Path
-) -> None:
-    train = _add_images(draft, pictures, data)
-    stems = {path.stem for path in train}
-    named = [mask_pattern(folder, data, stems) for folder in sorted(masks)]
-    patterns = list(dict.fromkeys(pattern.text for pattern in named if pattern is not None))
-    if not patterns:
-        raise InputError(
-            f"the mask files in {data} are not named after training images (in folders other than "
-            "those of test images). Name each mask after its image, or start from a preset."
-        )
-    draft.competition |= {"task": "segmentation", "metric": "dice"}
-    draft.competition["labels"] = {"kind": "masks", "masks": [patterns]}
-    draft.seen.append(f"mask files: {', '.join(patterns)}")
-    if any(pattern is not None and pattern.several for pattern in named):
-        draft.questions.append(
-            "Images have several mask files, which are merged. Is each file a separate class? Then "
-            "set competition.classes and labels.class_masks instead of labels.masks."
-        )
-    if len(patterns) > 1:
-        draft.questions.append(
-            "The mask files of an image are merged. Are they alternatives instead? Then write "
-            "labels.masks = [[first], [second]]. Or is each folder a separate class? Then set "
-            "competition.classes and labels.class_masks instead of labels.masks."
-        )
-
-
-def _class_folders(pictures: dict[Path, list[Path]], data: Path) -> list[str]:
-    """Return the names of the innermost folders if they look like classes, otherwise none."""
-    names = Counter(
-        folder.name
-        for folder in pictures
-        if folder != data and not _SPLITS.fullmatch(folder.name) and len(pictures[folder]) > 2
-    )
-    return sorted(names) if 2 <= len(names) <= 50 else []
-
-
-def _from_folders(
-    draft: CompetitionDraft, classes: list[str], pictures: dict[Path, list[Path]], data: Path
-) -> None:
-    own = {folder: paths for folder, paths in pictures.items() if folder.name in classes}
-    _add_images(draft, own, data)
-    images = draft.competition["images"]
-    for split in ("train", "test"):
-        images[split] = list(
-            dict.fromkeys(re.sub(r"[^/]+/(\*\.\w+)$", r"*/\1", glob) for glob in images[split])
-        )
-    draft.competition["task"] = "classification"
-    draft.competition["labels"] = {"kind": "folders"}
-    _class_questions(draft, classes, exclusive=True)
-    if any(re.match(r"val", part, re.IGNORECASE) for folder in own for part in folder.parts):
-        draft.questions.append("`val` is merged with the training images. Is that right?")
-
-
-def _class_questions(draft: CompetitionDraft, classes: list[str], *, exclusive: bool) -> None:
-    draft.competition |= {
-        "classes": classes,
-        "exclusive": exclusive,
-        "metric": "accuracy" if exclusive else "neg-log-loss",
-    }
-    draft.seen.append(f"classes: {', '.join(classes)}")
-    draft.questions.append(
-        "What is the metric: accuracy, f1, auroc or neg-log-loss? Of two exclusive classes, the "
-        "second is the positive one."
+    draft.questions.pop("competition.task", None)
+    if choices.task == competition["task"]:
+        return
+    if {choices.task, competition["task"]} == {"grades", "classification"}:
+        competition["task"] = choices.task
+        if choices.task == "grades":
+            competition.pop("exclusive", None)
+        else:
+            competition["exclusive"] = True
+        return
+    raise InputError(
+        f"competition.task = {choices.task!r} does not fit the labels: {draft.layout} give "
+        f"{competition['task']}."
     )
 
 
-def _add_shape(draft: CompetitionDraft, some: Sequence[Path], data: Path) -> None:
+def _add_metric(draft: CompetitionDraft) -> None:
+    competition = draft.competition
+    of_classes = "accuracy" if competition.get("exclusive") else "neg-log-loss"
+    competition["metric"] = _METRICS.get(competition["task"], of_classes)
+    draft.say(
+        f"task: {competition['task']}; metric: {competition['metric']}, the usual one of this task "
+        "(competition.metric)"
+    )
+
+
+def _add_sizes(draft: CompetitionDraft, found: FoundFiles) -> None:
+    from goldfold.competitions.data_folder import find_images
+
+    paths = find_images(found.data, draft.competition["images"]["train"])
     sizes = set()
-    for path in some[:20]:
+    for path in paths[:: max(1, len(paths) // 20)]:
         try:
-            header = read_header(path, data)
+            header = read_header(path, found.data)
         except ImageError:
             continue
         sizes.add((header.height, header.width))
+        draft.colour = draft.colour or _has_colour(path)
     if sizes:
         words = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:4])
-        draft.seen.append(f"image sizes: {words}" + (", ..." if len(sizes) > 4 else ""))
+        more = ", ..." if len(sizes) > 4 else ""
+        draft.say(f"image sizes: {words}{more}; {'colour' if draft.colour else 'gray'}")
+
+
+def _has_colour(path: Path) -> bool:
+    """Return whether the channels of an image differ."""
+    try:
+        pixels = read_image(path, channels=3)
+    except ImageError:
+        return False
+    return bool((pixels != pixels[..., :1]).any())

@@ -1,89 +1,122 @@
-"""Recognises columns of unknown tables that look like groups, such as patients."""
+"""Finds what keeps images together in unknown files: columns, folders and names of patients."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
 
-from goldfold.competitions.group_columns import free_name, values_by_image
-from goldfold.competitions.group_rule import FLAGS, is_group, naming
-from goldfold.competitions.recognise_tables import Ids, Table
+import pandas as pd
+
+from goldfold.competitions.competition_draft import CompetitionDraft
+from goldfold.competitions.group_columns import values_by_image
+from goldfold.competitions.group_rule import FLAGS, coarsest, is_group, naming
+from goldfold.competitions.recognise_class_folders import named_like_patients
+from goldfold.errors import first_few, plural
+
+_FEWEST = 5
+"""Folders or beginnings of names, below which they are no patients."""
+_SHARED = 0.8
+"""Share of the images that must share their beginning of the name with another."""
+_ORIGINS = {
+    "folder": ", the folder that an image lies in, which may be a patient",
+    "name_start": ", what an image's name begins with, which may be a patient",
+}
+_BEGINNING = re.compile(r"(.*\d.*|[A-Za-z]{1,3}|.*[_-].+)[_-]\d{1,4}")
+_OF_PATHS = r"([^/]+)[_-]\d{1,4}\.[^./]+$"
 
 
-@dataclass(frozen=True)
-class GroupTable:
-    """A table other than the labels with columns that look like groups.
+def group_names(rows: pd.DataFrame, id_column: str) -> list[str]:
+    """Return the columns of a table that look like groups, which are never labels.
 
-    Attributes:
-        path: path of the table.
-        id_column: its column with the image ids.
-        columns: name in images.csv -> column of the table.
+    Args:
+        rows: a table as text.
+        id_column: its column with the ids of images.
     """
-
-    path: Path
-    id_column: str
-    columns: dict[str, str]
-
-
-def without_groups(table: Table) -> Table:
-    """Return the table without columns that look like groups, as these are never labels."""
-    first = table.rows.iloc[:, 0].str.strip()
+    ids = rows[id_column].str.strip()
     groups = []
-    for name in map(str, table.rows.columns[1:]):
-        values = list(values_by_image(first, table.rows[name]).values())
+    for name in map(str, rows.columns):
+        if name == id_column:
+            continue
+        values = list(values_by_image(ids, rows[name]).values())
         flags = {value.lower() for value in values} <= FLAGS
         if is_group(name, values) or (naming(name) == "certain" and not flags):
             groups.append(name)
-    return Table(table.path, table.rows.drop(columns=groups))
+    return groups
 
 
-def table_groups(table: Table, images: Sequence[str], *, joined: bool) -> dict[str, list[str]]:
-    """Return the columns that look like groups: name -> value of each image, "" = unknown.
+def choose_group(draft: CompetitionDraft) -> dict[str, Any]:
+    """Return group of [folds] as the draft's columns tell; ask where they do not decide."""
+    tops = coarsest(draft.groups)
+    for name in tops:
+        origin = _ORIGINS.get(name, "")
+        draft.say(f"images are kept together by {name}{origin}: {counted(draft.groups[name])}")
+    if len(tops) > 1:
+        draft.ask(
+            "folds.group",
+            f"which column keeps images together: {' or '.join(tops)}? List each other one in "
+            "folds.not_groups.",
+        )
+    return {"group": next(iter(tops)) if tops else "none"}
+
+
+def counted(values: Sequence[str]) -> str:
+    """Return how many values a column has, and how many of them have several images.
+
+    >>> counted(["a", "a", "b"])
+    '2 values, 1 with several images (a, b)'
+    """
+    images = Counter(value for value in values if value)
+    repeated = sum(count > 1 for count in images.values())
+    values_in_words = plural(len(images), "value", "values")
+    return f"{values_in_words}, {repeated:,} with several images ({first_few([*images], 2)})"
+
+
+def add_groups_of_paths(draft: CompetitionDraft, names: Sequence[str]) -> None:
+    """Add folders or beginnings of names that look like patients, where nothing else is known.
 
     Args:
-        table: a table with ids in its first column.
-        images: ids of the images.
-        joined: whether a class follows the last "_" of the table's ids.
+        draft: receives images.facts, the group and the evidence.
+        names: paths of the training images below the data folder.
     """
-    ids = table.rows.iloc[:, 0].str.strip()
-    if joined:
-        ids = ids.str.rsplit("_", n=1).str[0]
-    groups_of_table = {}
-    for name in table.rows.columns[1:]:
-        known = values_by_image(ids, table.rows[name])
-        values = [known.get(image, "") for image in images]
-        if is_group(str(name), values):
-            groups_of_table[str(name)] = values
-    return groups_of_table
+    levels = _patient_folders(names)
+    classes = draft.competition.get("classes", [])
+    if levels:
+        level = levels[0]
+        values = [PurePosixPath(name).parts[-1 - level] for name in names]
+        if not {*values} <= {*classes}:
+            pattern = f"([^/]+)/{'[^/]+/' * (level - 1)}[^/]+$"
+            _add(draft, "folder", pattern, values)
+            return
+    matches = [re.search(_OF_PATHS, name) for name in names]
+    stems = [PurePosixPath(name).stem for name in names]
+    if not all(_BEGINNING.fullmatch(stem) for stem in stems):
+        return
+    values = [match.group(1) if match else "" for match in matches]
+    images = Counter(values)
+    shared = sum(count for count in images.values() if count > 1)
+    if len(images) >= _FEWEST and shared >= _SHARED * len(names):
+        _add(draft, "name_start", _OF_PATHS, values)
 
 
-def add_groups_of_tables(
-    groups: dict[str, list[str]],
-    tables: Sequence[Table],
-    *,
-    labels: Table,
-    images: Sequence[str],
-    ids: Ids,
-) -> list[GroupTable]:
-    """Add the columns that look like groups; return the tables other than the labels with some.
+def _add(draft: CompetitionDraft, name: str, pattern: str, values: list[str]) -> None:
+    draft.competition["images"].setdefault("facts", {})[name] = pattern
+    draft.groups[name] = values
 
-    Args:
-        groups: name -> value of each image, "" = unknown; columns of tables are added in place.
-        tables: all tables.
-        labels: the table with the labels.
-        images: ids of the training images.
-        ids: how the label table refers to them.
-    """
-    group_tables = []
-    for table in tables:
-        is_labels = table.path == labels.path
-        id_column = str(table.rows.columns[0])
-        if not is_labels and table.rows[id_column].str.strip().duplicated().any():
-            continue  # its rows are not images
-        columns = table_groups(table, images, joined=ids.joined and is_labels)
-        own = {free_name(groups, name, values, "table"): name for name, values in columns.items()}
-        groups |= {name: columns[old] for name, old in own.items()}
-        if own and not is_labels:
-            group_tables.append(GroupTable(table.path, id_column, own))
-    return group_tables
+
+def _patient_folders(names: Sequence[str]) -> list[int]:
+    """Return the levels of folders that look like patients, 1 = the innermost, outermost first."""
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    levels = []
+    for level in range(1, min(map(len, folders), default=0) + 1):
+        counts = Counter(parts[-level] for parts in folders)
+        several = sum(count for count in counts.values() if count > 1)
+        if (
+            len(counts) >= _FEWEST
+            and several >= _SHARED * len(names)
+            and named_like_patients([*counts])
+        ):
+            levels.append(level)
+    return levels[::-1]

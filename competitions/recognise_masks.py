@@ -1,90 +1,268 @@
-"""Recognises folders of mask files, and the pattern that finds the files of an image."""
+"""Recognises masks in files: beside the images, in folders of masks, in a folder per image."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
-from pathlib import Path
+from os.path import commonprefix
+from pathlib import PurePosixPath
 
-_MASKS = re.compile(r"mask|annotation|segmentation|label", re.IGNORECASE)
-_ENDING = re.compile(r"[_-]?(mask|label|seg|annotation)$", re.IGNORECASE)
-_SEPARATORS = "_-. "
+from goldfold.competitions.competition_draft import CompetitionDraft
+from goldfold.competitions.recognise_files import FoundFiles
+from goldfold.competitions.recognise_globs import generalised, globs_of, matching
+from goldfold.competitions.recognise_images import add_images
+from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
+from goldfold.competitions.recognise_mask_pairs import shared_affixes
+from goldfold.competitions.recognise_mask_values import guess_mask_values
+from goldfold.errors import first_few, plural
+
+_RECURS = 0.5
+"""Share of the images in which a name of a mask must recur to be a kind of its own."""
+
+
+def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | None:
+    """Return a draft for masks in files, None if no file is the mask of another.
+
+    Args:
+        found: the files of the folder.
+        masks: paths of the files that look like masks.
+    """
+    if not masks:
+        return None
+    pictures = [path for path in found.images if found.name(path) not in masks]
+    draft = CompetitionDraft.empty(found.data.name, "masks in files")
+    train, test = add_images(draft, found, pictures, others=masks)
+    names = [found.name(path) for path in train]
+    ids = _Ids.of(names)
+    if ids is None:
+        draft.refuse(
+            "images of different folders have the same name, and so do their masks. Rename the "
+            "files so that each name occurs once."
+        )
+        return draft
+    named = [mask_name(mask, ids.names, ids.depth) for mask in sorted(masks)]
+    owned = [name for name in named if name is not None]
+    of_tests = {path.stem for path in test}
+    free = sorted(mask for mask in masks if mask_name(mask, of_tests) is None)
+    if not owned and (affixes := shared_affixes(ids.names, _stems(free))):
+        pattern, tail = affixes
+        draft.competition["images"]["id_pattern"] = pattern
+        owned = _by_affixes(free, ids.names, pattern, tail)
+    elif ids.pattern:
+        draft.competition["images"]["id_pattern"] = ids.pattern
+    if not owned:
+        draft.refuse(
+            f"{plural(len(masks), 'file looks like a mask', 'files look like masks')} "
+            f"({first_few(sorted(masks), 2)}), but their names are not those of training images. "
+            "Name each mask after its image."
+        )
+        return draft
+    kinds = _kinds(owned)
+    patterns = list(dict.fromkeys(_pattern(kind) for kind in kinds.values()))
+    owners = [name.image for kind in kinds.values() for name in {n.image: n for n in kind}.values()]
+    alternatives = len(owners) == len({*owners})  # no image has masks of two kinds
+    lists = [[pattern] for pattern in patterns] if alternatives else [patterns]
+    draft.competition |= {"task": "segmentation", "labels": {"kind": "masks", "masks": lists}}
+    _exclude_masks(draft, found, pictures, masks)
+    images = {name.image for name in owned}
+    draft.score = len(images) / len(names)
+    draft.say(
+        f"mask files {', '.join(patterns)}: {len(owned):,} files of {len(images):,} "
+        f"of {len(names):,} training images"
+    )
+    for name in owned:
+        draft.mask_files.setdefault(name.image, []).append(found.data / name.path)
+    _say_rest(draft, found, masks, owned)
+    _ask_about_several(draft, kinds, owned)
+    _add_values(draft, found)
+    return draft
+
+
+def _add_values(draft: CompetitionDraft, found: FoundFiles) -> None:
+    """Add what the values of the mask files mean, or ask."""
+    files = [path for paths in draft.mask_files.values() for path in paths]
+    guess = guess_mask_values(files, found.data)
+    draft.say(guess.evidence)
+    labels = draft.competition["labels"]
+    labels |= {"values": guess.values} if guess.values else {}
+    labels |= {"ignored_values": guess.ignored_values} if guess.ignored_values else {}
+    if guess.question:
+        draft.ask("competition.labels.values", guess.question)
 
 
 @dataclass(frozen=True)
-class MaskPattern:
-    """How the mask files of a folder are named.
+class _Ids:
+    """The ids of images: the last parts of their paths, without the ending."""
 
-    Attributes:
-        text: pattern with `{id}`.
-        several: whether an image has several files.
-    """
+    names: frozenset[str]
+    depth: int
 
-    text: str
-    several: bool
-
-
-def is_mask_folder(folder: Path, data: Path, folders: Mapping[Path, Sequence[Path]]) -> bool:
-    """Return whether a folder is named like masks, and it or most of its files like an image."""
-    if not _names_masks(folder, data):
-        return False
-    others = [other for other in folders if other != folder]
-    images = [other for other in others if not _names_masks(other, data)] or others
-    names = {path.stem for other in images for path in folders[other]}
-    if folder.name in names:
-        return _names_masks(folder.parent, data)
-    owners = [owner(path.stem, names) for path in folders[folder]]
-    return sum(name != "" for name in owners) > len(owners) / 2
-
-
-def _names_masks(folder: Path, data: Path) -> bool:
-    return _MASKS.search(folder.relative_to(data).as_posix()) is not None
-
-
-def owner(stem: str, names: Collection[str]) -> str:
-    """Return the name of the image that a mask file belongs to, "" for none.
-
-    >>> owner("a1_mask", {"a1"}), owner("a1_left", {"a", "a1"}), owner("a10", {"a1"})
-    ('a1', 'a1', '')
-    """
-    for name in (stem, _ENDING.sub("", stem)):
-        if name in names:
-            return name
-    ends = [end for end in range(len(stem) - 1, 0, -1) if stem[end] in _SEPARATORS]
-    return next((stem[:end] for end in ends if stem[:end] in names), "")
-
-
-def mask_pattern(folder: Path, data: Path, names: Collection[str]) -> MaskPattern | None:
-    """Return how the mask files of a folder are named, None if none is named after an image.
-
-    Args:
-        folder: a folder of mask files.
-        data: folder to which the pattern is relative.
-        names: names of the training images without extensions.
-    """
-    if folder.name in names:  # each image has a folder of masks
-        ending = Counter(path.suffix for path in folder.iterdir()).most_common(1)[0][0]
-        inner = escape(folder.parent.relative_to(data).as_posix())
-        return MaskPattern(f"{inner}/{{id}}/*{escape(ending)}", several=True)
-    tails: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if name := owner(path.stem, names):
-            tails[name].append(path.name.removeprefix(name))
-    every = Counter(tail for of_image in tails.values() for tail in of_image)
-    if not every:
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> _Ids | None:
+        """Return the shortest ids that differ, None if only whole paths do."""
+        for depth in (1, 2, 3):
+            ids = ["/".join(_parts(path)[-depth:]) for path in paths]
+            if len({*ids}) == len(ids):
+                return cls(frozenset(ids), depth)
         return None
-    common = every.most_common(1)[0][0]
-    ending = Path(f"x{common}").suffix
-    alike = [[tail for tail in of_image if tail.endswith(ending)] for of_image in tails.values()]
-    several = any(len(of_image) > 1 for of_image in alike)
-    if several:
-        first = {tail[0] for of_image in alike if len(of_image) > 1 for tail in of_image}
-        inner = f"{escape(first.pop()) if len(first) == 1 else ''}*{escape(ending)}"
-        # {id}.*.png would not match {id}.png
-        inner = f"*{escape(ending)}" if inner.startswith(".") else inner
+
+    @property
+    def pattern(self) -> str:
+        """The setting images.id_pattern, "" for names of files."""
+        return "" if self.depth == 1 else f"((?:[^/]+/){{{self.depth - 1}}}[^/]+)\\.[^./]+$"
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).with_suffix("").parts
+
+
+def _stems(paths: Sequence[str] | set[str]) -> list[str]:
+    return [PurePosixPath(path).stem for path in paths]
+
+
+def _by_affixes(
+    masks: Sequence[str], images: frozenset[str], pattern: str, tail: str
+) -> list[MaskName]:
+    """Return the names of masks that share a number, not a name, with their images."""
+    before, _, behind = tail.partition("{id}")
+    cores = {re.search(pattern, f"{name}.x")[1]: name for name in images}  # type: ignore[index]
+    named = []
+    for mask in masks:
+        path = PurePosixPath(mask)
+        core = path.stem[len(before) : len(path.stem) - len(behind)]
+        if core in cores:
+            tail = f"{behind}{path.suffix}"
+            named.append(MaskName(mask, cores[core], path.parts[:-1], tail, before))
+    return named
+
+
+def _kinds(named: Sequence[MaskName]) -> dict[tuple[str, ...], list[MaskName]]:
+    """Return the masks by kind: by those folders that differ among the masks of one image."""
+    levels: set[int] = set()
+    of_image: dict[str, list[MaskName]] = defaultdict(list)
+    for name in named:
+        of_image[name.image].append(name)
+    for masks in of_image.values():
+        first = masks[0].folders
+        for other in masks[1:]:
+            levels |= {
+                level
+                for level, (mine, its) in enumerate(zip(first, other.folders, strict=False))
+                if mine != its
+            }
+    kinds: dict[tuple[str, ...], list[MaskName]] = defaultdict(list)
+    for name in named:
+        of_levels = [name.folders[level] for level in sorted(levels) if level < len(name.folders)]
+        ending = PurePosixPath(name.path).suffix
+        kinds[(str(len(name.folders)), ending, *of_levels)].append(name)
+    return dict(sorted(kinds.items()))
+
+
+def _pattern(masks: Sequence[MaskName]) -> str:
+    """Return the pattern with `{id}` that matches the masks of one kind."""
+    depth = len(masks[0].folders)
+    folders = [
+        "{id}"
+        if all(mask.folders[level] == "{id}" for mask in masks)
+        else generalised([mask.folders[level] for mask in masks])
+        for level in range(depth)
+    ]
+    before = escape(masks[0].before)
+    tails = sorted({mask.tail for mask in masks})
+    ending = escape(PurePosixPath(masks[0].path).suffix)
+    if len(tails) == 1:
+        tail = escape(tails[0])
+    elif masks[0].in_own_folder:
+        tail = f"*{ending}"
     else:
-        inner = escape(common)
-    return MaskPattern(f"{escape(folder.relative_to(data).as_posix())}/{{id}}{inner}", several)
+        common = commonprefix([PurePosixPath(tail).stem for tail in tails]).rstrip("0123456789")
+        # {id}.*.png would not match {id}.png
+        tail = f"{'' if common.startswith('.') else escape(common)}*{ending}"
+    name = tail if masks[0].in_own_folder else f"{before}{{id}}{tail}"
+    return "/".join([*folders, name])
+
+
+def _exclude_masks(
+    draft: CompetitionDraft, found: FoundFiles, pictures: Sequence[object], masks: set[str]
+) -> None:
+    """Exclude the masks that the globs of the images match, which lie beside the images."""
+    images = draft.competition["images"]
+    beside = {mask for split in ("train", "test") for glob in images[split]
+              for mask in matching(glob, masks)}  # fmt: skip
+    if not beside:
+        return
+    tails: dict[str, list[str]] = defaultdict(list)
+    stems = {PurePosixPath(found.name(path)).stem for path in found.images} - {*_stems(beside)}
+    for mask in sorted(beside):
+        name = mask_name(mask, stems)
+        tails[name.tail if name else PurePosixPath(mask).name].append(mask)
+    excluded = []
+    for tail, files in tails.items():
+        for glob in globs_of(files):
+            excluded.append(glob.rpartition("/")[0] + "/" * ("/" in glob) + f"*{escape(tail)}")
+    images["exclude"] = sorted(dict.fromkeys(excluded))
+
+
+def _say_rest(
+    draft: CompetitionDraft, found: FoundFiles, masks: set[str], owned: Sequence[MaskName]
+) -> None:
+    """Count the masks that are of no training image."""
+    rest = sorted(masks - {name.path for name in owned})
+    tests = [mask for mask in rest if found.split(found.data / mask) == "test"]
+    if tests:
+        count = plural(len(tests), "mask file", "mask files")
+        draft.say(f"{count} of test images are not used: {first_few(tests, 2)}")
+    lost = [mask for mask in rest if mask not in {*tests}]
+    if lost:
+        count = plural(len(lost), "mask file belongs", "mask files belong")
+        draft.say(f"{count} to no training image: {first_few(lost, 2)}")
+
+
+def _ask_about_several(
+    draft: CompetitionDraft,
+    kinds: Mapping[tuple[str, ...], Sequence[MaskName]],
+    owned: Sequence[MaskName],
+) -> None:
+    """Ask about several masks of an image, unless their names show that they are its objects."""
+    per_image = Counter(name.image for name in owned)
+    most = max(per_image.values())
+    if most == 1:
+        return
+    several = sum(count > 1 for count in per_image.values())
+    count = f"{plural(several, 'image has', 'images have')} several mask files, up to {most:,}"
+    named = _named_kinds(kinds, owned, len(per_image))
+    draft.objects = not named
+    if not named:
+        draft.say(f"{count}; they are merged into one mask per image")
+        return
+    draft.ask(
+        "competition.labels.masks",
+        f"{count} ({', '.join(named)}), which are merged into one mask. Is each a separate class? "
+        "Then set competition.classes and competition.labels.class_masks (class = [pattern]) "
+        "instead of competition.labels.masks.",
+    )
+
+
+def _named_kinds(
+    kinds: Mapping[tuple[str, ...], Sequence[MaskName]], owned: Sequence[MaskName], images: int
+) -> list[str]:
+    """Return what distinguishes the masks of an image if it recurs from image to image."""
+    if len(kinds) > 1:
+        return [_pattern(masks) for masks in kinds.values()]
+    tails = Counter(name.tail for name in owned)
+    if is_numbering([*tails]):
+        return []
+    often = [tail for tail, count in tails.most_common() if count >= max(2, _RECURS * images)]
+    return [escape_free(tail) for tail in sorted(often)] if len(often) > 1 else []
+
+
+def escape_free(tail: str) -> str:
+    """Return the tail of a name without its ending.
+
+    >>> escape_free("_left.png")
+    '_left'
+    """
+    return PurePosixPath(f"x{tail}").stem[1:] or tail

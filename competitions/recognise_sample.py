@@ -1,4 +1,4 @@
-"""The columns of an unknown sample submission."""
+"""The sample submission of unknown files: which columns hold what."""
 
 from __future__ import annotations
 
@@ -6,60 +6,124 @@ from collections.abc import Sequence
 from glob import escape
 
 from goldfold.competitions.competition_draft import CompetitionDraft
-from goldfold.competitions.recognise_tables import Table
+from goldfold.competitions.dialect_guess import is_mask_column
+from goldfold.competitions.recognise_files import FoundFiles, Table
+
+_NUMBERS = ("grades", "regression")
 
 
-def add_sample(draft: CompetitionDraft, sample: Table | None) -> None:
-    """Add the columns of the sample submission, if there is any, to the draft."""
-    form = draft.competition["submission"]
+def add_sample(draft: CompetitionDraft, found: FoundFiles) -> None:
+    """Add the columns of the sample submission, if there is any, to a draft."""
+    sample = _largest(found, draft)
     if sample is None:
         if draft.competition["images"]["test"]:
-            draft.questions.append("Where is the sample submission? submission.sample is empty.")
+            draft.say("no sample submission, so the submission is a plain table")
         return
+    form = draft.competition["submission"]
     columns = [str(name) for name in sample.rows.columns]
-    form |= {"sample": [f"**/{escape(sample.path.name)}"], "id_column": columns[0]}
-    draft.seen.append(f"sample submission: {sample.path.name}, columns {', '.join(columns)}")
-    classes = draft.competition.get("classes", [])
-    if draft.competition["task"] == "segmentation":
-        _add_mask_sample(draft, sample, classes)
-        return
-    if set(columns[1:]) <= set(classes):
-        form["probability_columns"] = columns[1:]
-    elif sample.rows.iloc[:, 0].str.rsplit("_", n=1).str[-1].isin(classes).all():
-        form |= {"class_separator": "_", "probability_columns": columns[1:]}
-    elif sample.rows[columns[1]].isin(classes).all():
+    name = found.name(sample.path)
+    form |= {"sample": [escape(name)], "id_column": columns[0]}
+    others = [found.name(table.path) for table in found.samples if table is not sample]
+    unused = f"; not used: {', '.join(others)}" if others else ""
+    draft.say(f"sample submission: {name}, columns {', '.join(columns)}{unused}")
+    if len(columns) < 2:
+        del form["sample"]
+        draft.say(f"{name} has no column for predictions and is not used")
+    elif draft.competition["task"] in _NUMBERS:
         form["label_column"] = columns[1]
+    elif draft.competition["task"] == "classification":
+        _add_class_sample(draft, sample, columns)
     else:
-        form["probability_columns"] = columns[1:]
-        draft.questions.append(
-            f"What does the column {columns[1]} of the sample contain: a probability or a name?"
+        _add_mask_sample(draft, sample, columns)
+
+
+def _largest(found: FoundFiles, draft: CompetitionDraft) -> Table | None:
+    """Return the largest sample submission that is not the label table."""
+    samples = [table for table in found.samples if table.path != draft.label_table]
+    return max(samples, key=lambda table: len(table.rows), default=None)
+
+
+def _add_class_sample(draft: CompetitionDraft, sample: Table, columns: list[str]) -> None:
+    """Add the columns of probabilities, or the one with the name of the class."""
+    form, classes = draft.competition["submission"], draft.competition.get("classes", [])
+    first, rest = sample.rows.iloc[:, 0].str.strip(), columns[1:]
+    in_classes = [name for name in rest if name in classes]
+    if in_classes:
+        form["probability_columns"] = in_classes
+    elif not sample.rows.empty and first.str.rsplit("_", n=1).str[-1].isin(classes).all():
+        form |= {"class_separator": "_", "probability_columns": rest[:1]}
+    elif not sample.rows.empty and sample.rows[rest[0]].str.strip().isin(classes).all():
+        form["label_column"] = rest[0]
+    elif rest[0] == draft.competition["labels"].get("class_column"):
+        form["label_column"] = rest[0]
+    else:
+        form["probability_columns"] = rest[:1]
+        draft.ask(
+            "competition.submission.probability_columns",
+            f"what does the column `{rest[0]}` of {sample.path.name} hold: a probability "
+            "(probability_columns), or the name of a class (then set "
+            "competition.submission.label_column instead)?",
         )
 
 
-def _add_mask_sample(draft: CompetitionDraft, sample: Table, classes: Sequence[str]) -> None:
-    """Add the columns with the class and the masks to the draft."""
-    form, columns = draft.competition["submission"], [str(name) for name in sample.rows.columns]
-    form["dialect"] = draft.competition["labels"].get("dialect", "kaggle")
-    rest = columns[1:]
-    of_labels = draft.competition["labels"].get("class_column")
+def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str]) -> None:
+    """Add the columns with class and mask, and the dialect of the masks."""
+    form, labels = draft.competition["submission"], draft.competition["labels"]
+    classes = draft.competition.get("classes", [])
+    rest = _add_class_of_row(draft, sample, columns[1:], classes)
+    written = labels.get("rle_column")
+    masks = [name for name in rest if is_mask_column(list(sample.rows[name]))]
+    if written in rest:
+        form["rle_column"] = written
+    else:
+        form["rle_column"] = masks[0] if masks else rest[-1] if rest else columns[-1]
+        unclear = [name for name in rest if name != form["rle_column"]]
+        if unclear and not masks:
+            draft.ask(
+                "competition.submission.rle_column",
+                f"which column of {sample.path.name} holds the masks: {', '.join(rest)}?",
+            )
+    if draft.objects:
+        draft.ask(
+            "competition.submission.objects",
+            "images have several masks. Has the submission one row per object (true), or one per "
+            "image (false)?",
+        )
+    if "dialect" in labels:
+        form["dialect"] = labels["dialect"]
+    elif "dialect" not in form:
+        form["dialect"] = "kaggle"
+        draft.ask(
+            "competition.submission.dialect",
+            "masks are read from files, so nothing shows how the submission counts their pixels: "
+            "down the columns from 1 (kaggle), along the rows from 1 (row-major), or as another "
+            "dialect of docs/glossary.md? The competition's page says it.",
+        )
+
+
+def _add_class_of_row(
+    draft: CompetitionDraft, sample: Table, rest: list[str], classes: Sequence[str]
+) -> list[str]:
+    """Add where a row names its class; return the columns that are left."""
+    if not classes:
+        return rest
+    form, of_labels = draft.competition["submission"], draft.competition["labels"].get("class_column")
     joined = sample.rows.iloc[:, 0].str.strip().str.rsplit("_", n=1).str[-1].isin(classes)
     bare = sample.rows.empty  # only a header, as for a hidden test set
-    if classes and (of_labels is None if bare else joined.all()):
+    if of_labels is None if bare else joined.all():
         form["class_separator"] = "_"
-    elif classes:
-        class_columns = [
-            column for column in rest if sample.rows[column].str.strip().isin(classes).all()
-        ]
-        named = (
-            [column for column in class_columns if column == of_labels] if bare else class_columns
+        return rest
+    named = [
+        column
+        for column in rest
+        if (column == of_labels if bare else sample.rows[column].str.strip().isin(classes).all())
+    ]
+    if not named:
+        draft.ask(
+            "competition.submission.class_column",
+            f"where does a row of {sample.path.name} name its class: in which column, or in the id "
+            "(then set competition.submission.class_separator)?",
         )
-        form |= {"class_column": named[0]} if named else {}
-        rest = [column for column in rest if column not in named[:1]]
-        if not named:
-            draft.questions.append("Where does the sample contain the class of a row?")
-    written = draft.competition["labels"].get("rle_column")
-    form["rle_column"] = written if written in rest else rest[-1] if rest else columns[-1]
-    if len(rest) > 1:
-        draft.questions.append(
-            f"The sample has the columns {', '.join(columns)}: what does each contain?"
-        )
+        return rest
+    form["class_column"] = named[0]
+    return [column for column in rest if column != named[0]]

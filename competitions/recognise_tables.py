@@ -1,166 +1,290 @@
-"""Recognises CSV tables of unknown competitions: labels or sample, content of columns, ids."""
+"""Recognises a table of labels: which table, which column names the images, which is the label."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from goldfold.competitions.csv_text import read_csv_text
+from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
-from goldfold.competitions.image import read_header
-from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
-from goldfold.errors import ImageError, InputError, RunLengthError
-from goldfold.settings_competition import MOST_MASKS
+from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
+from goldfold.competitions.recognise_files import FoundFiles, Table
+from goldfold.competitions.recognise_groups import group_names
+from goldfold.competitions.recognise_images import add_images
+from goldfold.competitions.recognise_runs import add_runs
+from goldfold.competitions.table_ids import IdMatch, match_columns
+from goldfold.errors import InputError, did_you_mean, first_few
 
-LOOKED_AT = 300  # rows of a table that are examined
-NAME_WITH_ENDING = "([^/]+)$"
-"""The id pattern of competitions whose ids end with `.jpg`."""
-_RUNS = re.compile(r"\s*-?\d+(\s+\d+)+\s*")
-_SAMPLE = re.compile(r"sample|submission", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A CSV file and its rows as text."""
-
-    path: Path
-    rows: pd.DataFrame
-
-
-def open_table(path: Path) -> Table | None:
-    """Return a table, None if it cannot be read."""
-    try:
-        header = path.open(encoding="utf-8-sig").readline().strip()
-        columns = [cell.strip().strip('"') for cell in header.split(",")]
-        return Table(path, read_csv_text(path, columns))
-    except (InputError, OSError, UnicodeDecodeError):
-        return None
-
-
-def label_table(tables: Sequence[Table]) -> Table | None:
-    """Return the largest table with labels that is not a sample."""
-    named = [table for table in tables if not _SAMPLE.search(table.path.stem)]
-    labelled = [
-        table for table in named if rle_column(table) or flag_columns(table) or names_column(table)
-    ]
-    return max(labelled, key=lambda table: len(table.rows), default=None)
-
-
-def sample_table(tables: Sequence[Table], labels: Table | None) -> Table | None:
-    """Return the largest table that is called a sample or a submission."""
-    named = [table for table in tables if _SAMPLE.search(table.path.stem) and table is not labels]
-    return max(named, key=lambda table: len(table.rows), default=None)
-
-
-def rle_column(table: Table) -> str | None:
-    """Return the column that holds run-length encodings."""
-    for name in table.rows.columns[1:]:
-        cells = table.rows[name].head(LOOKED_AT)
-        filled = [cell for cell in cells if not is_empty(cell)]
-        if filled and all(_RUNS.fullmatch(cell) for cell in filled):
-            return str(name)
-    return None
-
-
-def flag_columns(table: Table) -> list[str]:
-    """Return the columns that contain only 0 and 1; none if each is constant."""
-    flags = {"0", "1", "0.0", "1.0"}
-    values = {
-        str(name): set(table.rows[name].head(LOOKED_AT).str.strip())
-        for name in table.rows.columns[1:]
-    }
-    flag_names = [name for name, cells in values.items() if cells and cells <= flags]
-    return flag_names if any(len(set(map(float, values[name]))) > 1 for name in flag_names) else []
-
-
-def names_column(table: Table) -> str | None:
-    """Return the column with a few recurring names, which are classes."""
-    for name in table.rows.columns[1:]:
-        cells = table.rows[name].str.strip()
-        kinds = cells.nunique()
-        if 2 <= kinds <= min(50, len(cells) // 3) and not cells.str.fullmatch(r"[\d. ]*").any():
-            return str(name)
-    return None
-
-
-def best_dialect(table: Table, column: str, train: Sequence[Path]) -> tuple[str, str]:
-    """Return the dialect that fits most cells, and a line that says how many."""
-    cells = [cell for cell in table.rows[column] if not is_empty(cell)][:LOOKED_AT]
-    pixels = None
-    try:
-        header = read_header(train[0])
-        pixels = header.height * header.width
-    except (ImageError, IndexError):
-        pass
-    fits = Counter[str]()
-    for name in DIALECTS:
-        for cell in cells:
-            try:
-                parse(cell, get_dialect(name), pixels=pixels)
-            except RunLengthError:
-                continue
-            fits[name] += 1
-    starts = {int(cell.split()[0]) for cell in cells}
-    order = ["kaggle", "siim", "row-major", "row-major-0", "kaggle-dash"]
-    if 0 in starts or (table.rows[column].str.strip() == "-1").any():
-        order = ["siim", "row-major-0", "kaggle", "row-major", "kaggle-dash"]
-    best = max(order, key=lambda name: (fits[name], -order.index(name)))
-    return best, f"run-length dialect {best}: fits {fits[best]} of {len(cells)} masks examined"
+_ORDERED = re.compile("diagnos", re.IGNORECASE)
+"""Names of columns whose numbers are grades, as in APTOS 2019."""
+ALIKE = 0.1
+"""Difference of weights below which two columns are equally likely to be the label."""
+_LEAST_SHARE = 0.05
+"""Share of the images that a table must name to be one of labels."""
 
 
 @dataclass(frozen=True)
-class Ids:
-    """How the ids of a table refer to images.
+class LabelTableFound:
+    """A table whose rows are about images, and the columns that may be the label.
 
     Attributes:
-        pattern: pattern of the id in the image's path; None = its name without extension.
-        joined: whether a class follows the last "_".
-        share: share of the rows whose image exists, 0 to 1.
+        table: the table.
+        match: how it names the images.
+        candidates: what may be the label, the likeliest first.
     """
 
-    pattern: str | None
-    joined: bool
-    share: float
+    table: Table
+    match: IdMatch
+    candidates: list[LabelCandidate]
+
+    @property
+    def share(self) -> float:
+        """Share of the training images that have a row."""
+        return self.match.images / max(1, self.match.of_images)
 
 
-def match_ids(ids: pd.Series, images: Sequence[Path], data: Path) -> Ids:
-    """Return the interpretation of ids with which most rows have an image; ties: the simplest.
+def recognise_table(
+    found: FoundFiles, masks: Collection[str], choices: Choices
+) -> CompetitionDraft | None:
+    """Return a draft for labels in a table, None if no table has any.
 
     Args:
-        ids: cells of the id column.
-        images: training images.
-        data: folder to which paths are relative.
+        found: the files of the folder.
+        masks: paths of masks, which are no images.
+        choices: what the user chose.
+
+    Raises:
+        InputError: a choice names no table or column.
     """
-    readings = []
-    for pattern in (None, NAME_WITH_ENDING):
-        known = {image_id_of(data, path, pattern) for path in images}
-        readings.append(Ids(pattern, False, float(ids.isin(known).mean())))
-        front = ids.str.rsplit("_", n=1).str[0]
-        readings.append(Ids(pattern, True, float((front.isin(known) & ~ids.isin(known)).mean())))
-    return max(readings, key=lambda reading: reading.share)
+    pictures = [path for path in found.images if found.name(path) not in masks]
+    tables = label_tables(found, pictures, choices)
+    if not tables:
+        return None
+    best = tables[0]
+    draft = CompetitionDraft.empty(found.data.name, "labels in a table")
+    draft.label_table = best.table.path
+    train = _add_images(draft, found, pictures, {*masks}, best)
+    match = _match(best.table, train, found.data, choices)  # without unlabelled validation images
+    best = best if match is None else replace(best, match=match)
+    draft.score = best.share
+    draft.competition["labels"] = {"files": [found.name(best.table.path)], **best.match.settings()}
+    if best.match.pattern is not None:
+        draft.competition["images"]["id_pattern"] = best.match.pattern
+    draft.say(f"{found.name(best.table.path)}: {best.match.evidence}")
+    if best.match.folders:
+        draft.refuse(
+            f"the ids of {found.name(best.table.path)} name folders of several images each, such "
+            "as patients, not images. Write a table with one row per image."
+        )
+        return draft
+    others = [table for table in tables[1:] if _is_rival(table, best)]
+    if others and choices.labels is None:
+        named = ", ".join(found.name(table.table.path) for table in (best, *others))
+        draft.ask(
+            "competition.labels.files",
+            f"which table has the labels: {named}? For another one than the first, write the "
+            "settings anew: goldfold init --from ... --set 'competition.labels.files=[\"NAME\"]' "
+            "--overwrite",
+        )
+    candidate = _choose(draft, found, best, choices)
+    if candidate.kind == "rle":
+        add_runs(draft, found, best.table, best.match, candidate.columns[0], train)
+    else:
+        _add_classes(draft, found, candidate)
+    return draft
 
 
-def mask_classes(table: Table, ids: Ids, rle: str) -> tuple[str | None, list[str]]:
-    """Return the column with the classes of the masks, None without, and the sorted class names.
+def label_tables(
+    found: FoundFiles, pictures: Sequence[Path], choices: Choices
+) -> list[LabelTableFound]:
+    """Return the tables that label training images, the likeliest first.
 
-    Args:
-        table: a table whose rows are masks.
-        ids: the result of `match_ids`.
-        rle: its column of run-length encodings.
+    Raises:
+        InputError: a choice names no table or column.
     """
-    first = str(table.rows.columns[0])
-    if ids.joined:
-        names = table.rows[first].str.strip().str.rsplit("_", n=1).str[1]
-        return None, sorted(set(names.dropna()))
-    several = table.rows[first].str.strip().duplicated().any()
-    for column in table.rows.columns[1:]:
-        cells = table.rows[column].str.strip()
-        few = 2 <= cells.nunique() <= min(MOST_MASKS, max(2, len(cells) // 3))
-        if column != rle and several and few and not (cells == "").any():
-            return str(column), sorted(set(cells))
-    return None, []
+    train = [path for path in pictures if found.split(path) != "test"] or list(pictures)
+    labelled = []
+    tables = [table for table in found.tables if table not in found.samples] or found.tables
+    if choices.labels is not None:
+        tables = [table for table in found.tables if found.name(table.path) == choices.labels]
+    for table in tables:
+        match = _match(table, train, found.data, choices)
+        if match is None or match.images < _LEAST_SHARE * len(train):
+            continue
+        groups = group_names(table.rows, match.column)
+        candidates = label_candidates(table.rows, match, groups, _sample_columns(found))
+        if candidates:
+            labelled.append(LabelTableFound(table, match, candidates))
+    if choices.labels is not None and not labelled:
+        known = [found.name(table.path) for table in found.tables]
+        raise InputError(
+            f"competition.labels.files: {choices.labels!r} is no table of labels; the tables are "
+            f"{', '.join(known) or 'none'}.{did_you_mean(choices.labels, known)}"
+        )
+    wanted = _sample_columns(found)
+
+    def likelihood(labels: LabelTableFound) -> tuple[float, ...]:
+        asked = any(wanted & {*candidate.columns} for candidate in labels.candidates)
+        return (asked, round(labels.share, 1), labels.candidates[0].weight, labels.match.of_rows)
+
+    labelled.sort(key=likelihood, reverse=True)
+    return [
+        labels for labels in labelled
+        if not wanted or likelihood(labels)[0] == likelihood(labelled[0])[0]
+    ]  # fmt: skip
+
+
+def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:
+    """Return whether another table labels as many images as likely."""
+    weights = [labels.candidates[0].weight for labels in (other, best)]
+    return other.share >= best.share - ALIKE and weights[0] >= weights[1] - ALIKE
+
+
+def _match(
+    table: Table, train: Sequence[Path], data: Path, choices: Choices
+) -> IdMatch | None:
+    """Return how a table names the images, as the user chose or as most are named."""
+    rows = table.rows
+    if choices.id_column is not None and choices.id_column in rows.columns:
+        rows = rows[[choices.id_column]]
+    return next(iter(match_columns(rows, train, data)), None)
+
+
+def _sample_columns(found: FoundFiles) -> set[str]:
+    """Return the columns of the sample submissions, without those of ids."""
+    return {str(name) for table in found.samples for name in table.rows.columns[1:]}
+
+
+def _add_images(
+    draft: CompetitionDraft,
+    found: FoundFiles,
+    pictures: Sequence[Path],
+    masks: set[str],
+    labels: LabelTableFound,
+) -> list[Path]:
+    """Add the images; validation images without a label are left out; return training images."""
+    ids = named_images(labels.table, labels.match)
+    unlabelled = [
+        path
+        for path in pictures
+        if found.split(path) == "val"
+        and image_id_of(found.data, path, labels.match.pattern) not in ids
+    ]
+    validation = [path for path in pictures if found.split(path) == "val"]
+    labelled = len(validation) > len(unlabelled) or bool(labels.match.ignores)
+    if validation and not labelled:
+        draft.say(
+            f"{len(validation):,} validation images have no row in {labels.table.path.name} and "
+            f"are left out: {first_few([found.name(path) for path in validation], 2)}"
+        )
+    return add_images(draft, found, pictures, masks, validation=labelled)[0]
+
+
+def named_images(table: Table, match: IdMatch) -> set[str]:
+    """Return the ids of images in a table, without the class that may follow them."""
+    ids = {*table.rows[match.column].str.strip()}
+    return {name.rpartition(match.separator)[0] for name in ids} if match.joined else ids
+
+
+def _choose(
+    draft: CompetitionDraft, found: FoundFiles, labels: LabelTableFound, choices: Choices
+) -> LabelCandidate:
+    """Return the label as the user, the sample submission or the likelihood decides; else ask."""
+    candidates = labels.candidates
+    if choices.class_columns is not None:
+        chosen = [_restricted(c, choices.class_columns) for c in candidates]
+        fitting = [c for c in chosen if c is not None]
+        if not fitting:
+            known = [name for c in candidates for name in c.columns]
+            named = ", ".join(choices.class_columns)
+            raise InputError(
+                f"{named} of {labels.table.path.name} cannot be the label; columns that can: "
+                f"{', '.join(known)}.{did_you_mean(named, known)}"
+            )
+        return fitting[0]
+    wanted = _sample_columns(found)
+    masks = [candidate for candidate in candidates if candidate.kind == "rle"]
+    if masks and choices.task is None:
+        candidates = masks
+    in_sample = [_restricted(c, [n for n in c.columns if n in wanted]) for c in candidates]
+    decided = [c for c in in_sample if c is not None]
+    if decided:
+        names = " and ".join(f"`{name}`" for name in decided[0].columns[:3])
+        draft.say(f"{names} of {labels.table.path.name} is the label: the sample submission has it")
+        return decided[0]
+    best = candidates[0]
+    alike = [c for c in candidates[1:] if best.weight - c.weight < ALIKE]
+    if alike:
+        setting = "competition.classes" if best.kind == "wide" else "competition.labels.class_column"
+        named = "; ".join(f"{', '.join(c.columns)} ({c.evidence})" for c in (best, *alike))
+        draft.ask(
+            setting,
+            f"which column is the label: {named}? For another one than the first, write the "
+            "settings anew: goldfold init --from ... --set competition.labels.class_column=NAME "
+            "--overwrite",
+        )
+    elif len(candidates) > 1:
+        rest = [name for c in candidates for name in c.columns if name not in best.columns]
+        if rest:
+            draft.say(f"not taken for labels: {first_few(list(dict.fromkeys(rest)), 8)}")
+    return best
+
+
+def _restricted(candidate: LabelCandidate, names: Sequence[str]) -> LabelCandidate | None:
+    """Return a candidate with only the named columns, None if it has none of them."""
+    columns = tuple(name for name in candidate.columns if name in names)
+    if not columns or (columns != candidate.columns and candidate.kind not in SEVERAL_COLUMNS):
+        return None
+    if columns == candidate.columns:
+        return candidate
+    competition = {**candidate.competition, "classes": [*columns]}
+    if competition.get("exclusive"):
+        competition["exclusive"] = False
+    return replace(candidate, columns=columns, competition=competition)
+
+
+SEVERAL_COLUMNS = ("wide", "chexpert", "soft")
+"""Kinds of labels with one column per class, of which some may be meant."""
+
+
+def _add_classes(draft: CompetitionDraft, found: FoundFiles, candidate: LabelCandidate) -> None:
+    """Add classes, grades or a number to a draft, with what the data cannot decide about them."""
+    draft.competition |= candidate.competition
+    draft.competition["labels"] |= candidate.labels
+    draft.say(f"label: {candidate.evidence}")
+    names = names_of_numbers(found, candidate.competition.get("classes", []))
+    ordered = any(_ORDERED.search(name) for name in candidate.columns)
+    for setting, question in candidate.questions:
+        if setting == "competition.task" and not (names or ordered):
+            draft.ask_grades(draft.competition["classes"])
+        elif setting == "competition.number_range":
+            draft.say("competition.number_range is that of the labels")
+        elif setting != "competition.task":
+            draft.ask(setting, question)
+    if names:
+        draft.competition |= {"task": "classification", "exclusive": True}
+        file, of_numbers = names
+        listed = first_few([f"{number} = {name}" for number, name in of_numbers.items()], 6)
+        draft.say(f"{file} names the classes, which are therefore no grades: {listed}")
+
+
+def names_of_numbers(
+    found: FoundFiles, classes: Sequence[str]
+) -> tuple[str, Mapping[str, str]] | None:
+    """Return the JSON file that names numbered classes, and the names; None if there is none."""
+    for path in found.documents:
+        try:
+            content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError):
+            continue
+        if not isinstance(content, dict):
+            continue
+        texts = {str(key): str(value) for key, value in content.items()}
+        for named in (texts, {value: key for key, value in texts.items()}):
+            if classes and {*named} == {*classes}:
+                return found.name(path), {number: named[number] for number in classes}
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from goldfold.competitions.class_maps import overlapping_classes
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.images_table import CLASSES, JOINT, OBJECT_JOINT, OBJECTS, mask_columns
+from goldfold.competitions.mask_sizes import StatedSize
 from goldfold.competitions.pixel_runs import without_repeats
 from goldfold.competitions.rle import (
     Dialect,
@@ -23,7 +25,8 @@ from goldfold.competitions.rle import (
     merge_runs,
     parse,
 )
-from goldfold.errors import RunLengthError, did_you_mean
+from goldfold.competitions.run_counts import parse_counts
+from goldfold.errors import RunLengthError, did_you_mean, plural
 from goldfold.settings import LabelTable
 from goldfold.settings_competition import MOST_MASKS
 
@@ -44,6 +47,7 @@ class Labels:
         malformed: the problems that are malformed masks.
         masks: number of rows that are not empty, malformed ones included.
         notices: irregularities that were handled, one line each.
+        stated: what rows say of the size of their image, where the dialect does.
     """
 
     table: pd.DataFrame
@@ -51,6 +55,7 @@ class Labels:
     malformed: list[str]
     masks: int
     notices: list[str] = field(default_factory=list)
+    stated: list[StatedSize] = field(default_factory=list)
 
 
 def read_labels(
@@ -77,12 +82,13 @@ def read_labels(
     cells = zip(table.index, table[id_column].str.strip(), table[rle_column], strict=True)
     for row, image_id, text in cells:
         rows.add(int(row), image_id, text)
+    stored = dialect.plain()
     repeated = [parts.drop_repeats() for parts in rows.images.values()] if objects else []
-    merged_rows = [(image_id, *parts.merged(dialect)) for image_id, parts in rows.images.items()]
+    merged_rows = [(image_id, *parts.merged(stored)) for image_id, parts in rows.images.items()]
     label_table = pd.DataFrame(merged_rows, columns=list(COLUMNS))
     if objects:
         masks = (
-            [format_runs(runs, dialect) for runs in parts.runs] for parts in rows.images.values()
+            [format_runs(runs, stored) for runs in parts.runs] for parts in rows.images.values()
         )
         label_table[OBJECTS] = [OBJECT_JOINT.join(texts) for texts in masks]
         label_table[REPEATED] = repeated
@@ -126,8 +132,9 @@ def read_class_masks(
     cells = zip(table.index, *(table[name] for name in names), strict=True)
     for row, image_id, name, text in cells:
         rows.add(int(row), image_id, text, name if name in classes else None)
+    stored = dialect.plain()
     merged_rows = [
-        (image_id, *parts.merged(dialect), *parts.of_classes(classes, dialect))
+        (image_id, *parts.merged(stored), *parts.of_classes(classes, stored))
         for image_id, parts in rows.images.items()
     ]
     own = [column for name in classes for column in mask_columns(name)]
@@ -136,8 +143,9 @@ def read_class_masks(
     if background is None:
         notices += _overlapping_classes(label_table, classes)
     else:
-        problems += _shared_pixels(label_table, classes, dialect)
-    return replace(rows.labels(label_table, problems), notices=notices)
+        problems += _shared_pixels(label_table, classes, stored)
+    labels = rows.labels(label_table, problems)
+    return replace(labels, notices=[*labels.notices, *notices])
 
 
 def _uneven_rows(table: pd.DataFrame, classes: Sequence[str], path: Path) -> list[str]:
@@ -195,6 +203,8 @@ class _Rows:
         self.problems: list[str] = []
         self.malformed: list[str] = []
         self.masks = 0
+        self.empties: Counter[str] = Counter()
+        self.stated: list[StatedSize] = []
 
     def add(self, row: int, image_id: str, text: str, name: str | None = "") -> None:
         """Add a row; a row of an unknown class (None) is only counted."""
@@ -203,17 +213,41 @@ class _Rows:
             return
         of_image = self.images.setdefault(image_id, _Parts())
         of_image.rows += 1
-        if name is None or is_empty(text):
+        if name is None:
+            return
+        if is_empty(text) or text.strip() == self.dialect.empty:
+            self.empties[text.strip()] += 1
             return
         self.masks += 1
         try:
-            of_image.add(parse(text, self.dialect, name=image_id), row, name)
+            of_image.add(self._runs(text, row, image_id), row, name)
         except RunLengthError as error:
             self.malformed.append(f"{self.path.name} row {row}: {error}")
             self.problems.append(self.malformed[-1])
 
+    def _runs(self, text: str, row: int, image_id: str) -> Runs:
+        if self.dialect.runs != "counts":
+            return parse(text, self.dialect, name=image_id)
+        counts = parse_counts(text, self.dialect, name=image_id)
+        if counts.pixels is not None:
+            self.stated.append(StatedSize(row, image_id, counts.pixels, counts.size))
+        return counts.runs()
+
     def labels(self, table: pd.DataFrame, problems: Sequence[str] = ()) -> Labels:
-        return Labels(table, [*problems, *self.problems], self.malformed, self.masks)
+        problems = [*problems, *self.problems]
+        notices = _ways_to_be_empty(self.empties, self.path)
+        return Labels(table, problems, self.malformed, self.masks, notices, self.stated)
+
+
+def _ways_to_be_empty(empties: Counter[str], path: Path) -> list[str]:
+    """Return a notice if empty masks are written in several ways, which may differ in meaning."""
+    if len(empties) < 2:
+        return []
+    named = ", ".join(
+        f"{plural(count, 'row', 'rows')} with {repr(token) if token else 'an empty cell'}"
+        for token, count in sorted(empties.items())
+    )
+    return [f"{path.name} has empty masks of {len(empties)} kinds, all read as empty: {named}"]
 
 
 @dataclass

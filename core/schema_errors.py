@@ -13,7 +13,9 @@ from goldfold.errors import did_you_mean, plural
 from goldfold.own_code import IN_WORDS
 from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings import VIEW_PATTERN
+from goldfold.settings_dialect import EMPTY_PATTERN, SEPARATOR_PATTERN
 from goldfold.settings_files import MASK_PATTERN
+from goldfold.settings_values import VALUE_PATTERN
 
 _LONG = 60  # characters of a found value that are shown
 _EXPECTED = {
@@ -41,8 +43,11 @@ _NAME = "text of letters, digits, '.', '_' and '-' that begins with a letter or 
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": _NAME,
     r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$": f"{_NAME} and ends with .csv",
+    EMPTY_PATTERN: "text of at most 20 characters without spaces at either end",
+    SEPARATOR_PATTERN: "one to three of space, tab and , ; : | / _",
     MASK_PATTERN: "a path with {id} for the image's name, once",
     OWN_PATTERN: IN_WORDS,
+    VALUE_PATTERN: 'a colour "#ff0000" or a range "128..255"',
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""

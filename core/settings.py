@@ -21,6 +21,7 @@ from goldfold.settings_files import (
 )
 from goldfold.settings_loss import Loss
 from goldfold.settings_numbers import check_number_loss
+from goldfold.settings_questions import Questions
 from goldfold.settings_semantic import semantic_conflicts, semantic_problem
 from goldfold.settings_training import (
     ModelSettings,
@@ -219,6 +220,10 @@ class Settings(Strict):
     """The submission."""
     workers: Annotated[int, Field(ge=0)] | None = None
     """Threads that decode images and make batches; None = the processor's cores, at most 8."""
+    questions: Questions = Field({}, exclude=True)
+    """What the data cannot decide: setting = question. `check`, `folds build`, `train run` and
+    `run` stop while there are any. Set each setting and delete its line, or use `goldfold config
+    answer`."""
 
     @field_validator("models")
     @classmethod

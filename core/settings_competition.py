@@ -16,8 +16,10 @@ from goldfold.settings_files import (
     Strict,
     SubmissionFormat,
 )
+from goldfold.settings_labels import label_rules_problem
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.settings_semantic import IGNORED, class_map_problem
+from goldfold.settings_values import class_values_problem
 from goldfold.vocabulary import (
     ClassLabels,
     ClassMetric,
@@ -27,6 +29,7 @@ from goldfold.vocabulary import (
     ObjectMetric,
     PixelMetric,
     TaskName,
+    Unreadable,
     names_of,
 )
 
@@ -90,8 +93,13 @@ class CompetitionSettings(Strict):
     """The submission's form."""
     unlabelled: Literal["drop", "empty", "error"] = "drop"
     """Training images without a label row: leave out, take as empty masks, or stop."""
+    most_unlabelled: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Stop if a larger share of the training images would be left out for want of a label row."""
     imageless: Literal["drop", "keep", "error"] = "drop"
     """Label rows without an image: leave out, keep for folds from the table alone, or stop."""
+    unreadable: Unreadable = "error"
+    """Damaged images: stop, or leave out, which decodes every image when images.csv is made. A test
+    image that is left out is submitted as an empty mask; other tasks stop."""
 
     @property
     def is_classification(self) -> bool:
@@ -139,7 +147,12 @@ class CompetitionSettings(Strict):
     @property
     def labelled_masks(self) -> list[str]:
         """Names of the masks in images.csv: those of the classes, and the ignored pixels."""
-        return [*self.mask_classes, *([IGNORED] if self.labels.ignored_levels else [])]
+        return [*self.mask_classes, *([IGNORED] if self.labels.ignored_values else [])]
+
+    @property
+    def masks_ignored(self) -> bool:
+        """Whether masks, not classes of pixels, have ignored pixels."""
+        return bool(self.labels.ignored_values) and not self.is_semantic
 
     @property
     def mirror(self) -> tuple[int, ...]:
@@ -175,6 +188,12 @@ class CompetitionSettings(Strict):
         return names
 
     @model_validator(mode="after")
+    def _label_rules_fit(self) -> CompetitionSettings:
+        if problem := label_rules_problem(self):
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
         if self.of_numbers:
             check_numbers(self)
@@ -199,6 +218,8 @@ class CompetitionSettings(Strict):
         single = self.labels.kind in ("folders", "column")
         if single and not self.exclusive:
             raise ValueError(f'labels.kind = "{self.labels.kind}" needs exclusive = true')
+        if self.labels.kind == "lists" and self.exclusive:
+            raise ValueError('labels.kind = "lists" names any number of classes: exclusive = false')
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("there must be at least two exclusive classes")
         self._check_masks()
@@ -238,22 +259,26 @@ class CompetitionSettings(Strict):
                 f"labels.class_masks names {', '.join(named)}; classes are "
                 f"{', '.join(classes) or 'none'}"
             )
-        if classes and self.labels.kind == "masks" and not named:
-            raise ValueError("several masks per image need labels.class_masks")
-        if len(classes) > MOST_MASKS and not self.is_semantic:
+        if problem := class_values_problem(self):
+            raise ValueError(problem)
+        if len(self.labelled_masks) > MOST_MASKS and not self.is_semantic:
+            ignored = ", and ignored pixels count as one" if self.labels.ignored_values else ""
             raise ValueError(
-                f"an image may have {MOST_MASKS} masks, found {len(classes)} classes. Where each "
-                'pixel has exactly one class, set task = "semantic-segmentation"'
+                f"an image may have {MOST_MASKS} masks{ignored}, found {len(classes)} classes. "
+                'Where each pixel has exactly one class, set task = "semantic-segmentation"'
             )
+        if self.labels.ignored_values and IGNORED in classes:
+            raise ValueError(f'with labels.ignored_values no class may be called "{IGNORED}"')
 
     def _check_objects(self) -> None:
         """Raise ValueError unless a metric of objects can know them."""
         if not self.compares_objects:
             return
-        if self.labels.kind != "rle":
+        if not self.labels.tells_objects:
             raise ValueError(
-                f'metric "{self.metric}" needs the objects of each image, which are the rows of a '
-                f'table: labels.kind "rle", found "{self.labels.kind}"'
+                f'metric "{self.metric}" needs the objects of each image: rows of a table '
+                '(labels.kind = "rle"), one mask file per object (labels.masks with *, such as '
+                '"masks/{id}/*.png"), or object numbers in one file (labels.values = "objects")'
             )
         if self.mask_classes:
             raise ValueError(

@@ -51,13 +51,31 @@ STACKED_ON: dict[str, MemberMerge] = {"logistic": "logit", "ridge": "mean"}
 RuleChoice = Literal["centre", "peak"]
 
 # Files.
-DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
-MaskLabels = Literal["rle", "masks", "levels"]
-ClassLabels = Literal["folders", "column", "wide", "long"]
+DialectName = Literal[
+    "siim",
+    "kaggle",
+    "kaggle-dash",
+    "row-major",
+    "row-major-0",
+    "coco",
+    "coco-counts",
+    "coco-base64",
+]
+PixelOrder = Literal["column", "row"]
+RunForm = Literal["start-length", "gap-length", "start-last", "start-stop", "counts"]
+RunText = Literal["numbers", "coco", "coco-base64"]
+MaskLabels = Literal["rle", "masks"]
+ClassLabels = Literal["folders", "column", "wide", "long", "lists"]
 LabelKind = Literal[MaskLabels, ClassLabels]
+IdForm = Literal["ending", "folders", "root", "decimals", "zeros", "case"]
+ClassSpelling = Literal["exact", "loose"]
+Combining = Literal["any", "mean", "majority"]
 NumberTask = Literal["grades", "regression"]
 TaskName = Literal["segmentation", "classification", "semantic-segmentation", NumberTask]
 Crop = Literal["none", "head"]
+Stretch = Literal["auto", "none", "image", "percentile"]
+Pages = Literal["error", "first"]
+Unreadable = Literal["error", "drop"]
 
 
 def names_of(literal: Any) -> tuple[str, ...]:

@@ -288,6 +288,7 @@ def blend_histograms(
     mask_of: Callable[[str], NDArray[Any] | None],
     *,
     objects_of: Callable[[str], TrueObjects] | None = None,
+    ignored_of: Callable[[str], NDArray[np.bool_] | None] = lambda _: None,
     judged: Sequence[int] = JUDGED,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -303,6 +304,7 @@ def blend_histograms(
         image_ids: which images.
         mask_of: true mask of an image, (H, W), or None where it is empty; called from threads.
         objects_of: true objects of an image, where the metric compares objects.
+        ignored_of: pixels of an image that do not count, (H, W), None where all do.
         judged: levels at which objects are judged.
         workers: threads.
         progress: counts images.
@@ -318,7 +320,9 @@ def blend_histograms(
         levels = blend.read(name)
         try:
             objects = None if objects_of is None else objects_of(name)
-            histograms[place] = level_histograms(levels, mask_of(name), objects, judged)
+            histograms[place] = level_histograms(
+                levels, mask_of(name), objects, judged, ignored_of(name)
+            )
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
 

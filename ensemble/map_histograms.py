@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.histogram import JUDGED, LEVELS, UNJUDGED, level_histograms
 from goldfold.competitions.metric import GIVEN_SCORES, METRICS, OBJECT_METRICS, ONE
 from goldfold.competitions.pixels import as_levels, as_mask
-from goldfold.competitions.rle import Dialect, decode, is_empty
+from goldfold.competitions.rle import DialectLike, decode, is_empty
 from goldfold.errors import InputError, did_you_mean
 
 MaskMetric = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
@@ -48,7 +48,7 @@ def map_histograms(
     masks: Iterable[Any],
     metric: str | MaskMetric,
     *,
-    dialect: str | Dialect | None = None,
+    dialect: DialectLike | None = None,
     greater_is_better: bool = True,
 ) -> MapHistograms:
     """Return the histograms of maps, taken one at a time.
@@ -120,7 +120,7 @@ def _pairs(probabilities: Any, masks: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _true_mask(
-    given: Any, shape: tuple[int, ...], dialect: str | Dialect | None, name: str
+    given: Any, shape: tuple[int, ...], dialect: DialectLike | None, name: str
 ) -> NDArray[Any]:
     """Return a true mask of the map's shape."""
     cell = given is None or isinstance(given, str | float) or type(given).__name__ == "NAType"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 from goldfold.competitions.pixels import as_array
-from goldfold.competitions.rle import Dialect
+from goldfold.competitions.rle import DialectLike
 from goldfold.ensemble.class_score import ClassScore, Takes, make_judge, score_classes
 from goldfold.ensemble.class_targets import class_targets
 from goldfold.ensemble.cross_fitted import make_parts
@@ -25,7 +25,7 @@ def honest_score(
     takes: Takes | None = None,
     greater_is_better: bool = True,
     classes: Any = None,
-    dialect: str | Dialect | None = None,
+    dialect: DialectLike | None = None,
     choice: RuleName = "centre",
     samples: int = 1000,
     seed: int = 0,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.ignored_pixels import outside_ignored
 from goldfold.competitions.metric import image_scores
 from goldfold.competitions.objects import TrueObjects, mask_score
 from goldfold.ensemble.post_processing import (
@@ -67,6 +68,7 @@ def search_steps(
     *,
     largest_px: int,
     objects_of: Callable[[int], TrueObjects] | None = None,
+    ignored_of: Callable[[int], NDArray[np.bool_] | None] = lambda _: None,
     image_ids: Sequence[str] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -83,6 +85,7 @@ def search_steps(
         metric: name of a metric of masks.
         largest_px: pixels of the largest image.
         objects_of: place -> true objects, where the metric compares objects.
+        ignored_of: place -> pixels that do not count, (H, W), None where all do.
         image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
         workers: threads.
         progress: counts images.
@@ -102,7 +105,11 @@ def search_steps(
         ) -> list[float]:
             base = mask_of(place)
             done = before[int(folds[place])]
-            masks = (post_process(base, combine(done, candidate)) for candidate in tried)
+            ignored = ignored_of(place)
+            masks = (
+                outside_ignored(post_process(base, combine(done, candidate)), ignored)
+                for candidate in tried
+            )
             if objects_of is not None:
                 objects = objects_of(place)
                 return [mask_score(mask, objects) for mask in masks]

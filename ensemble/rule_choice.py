@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.rle import Dialect
+from goldfold.competitions.rle import DialectLike
 from goldfold.ensemble.cross_fitted import HonestScore, make_parts
 from goldfold.ensemble.honest import Assessment, Interval, assess
 from goldfold.ensemble.map_histograms import MapHistograms, MaskMetric, map_histograms
@@ -62,7 +62,7 @@ def choose_rule(
     *,
     folds: Any = None,
     groups: Iterable[Any] | None = None,
-    dialect: str | Dialect | None = None,
+    dialect: DialectLike | None = None,
     choice: RuleName = "centre",
     greater_is_better: bool = True,
     samples: int = 2000,

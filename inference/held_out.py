@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, OBJECT_ROWS, PIXEL_ROWS, level_histograms
+from goldfold.competitions.ignored_pixels import decode_truth, split_truth
 from goldfold.competitions.objects import read_objects
-from goldfold.competitions.rle import Dialect, decode
+from goldfold.competitions.rle import Dialect
 from goldfold.inference.predictor import Predictor, Seen
 from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import Pixels
@@ -34,6 +35,7 @@ def held_out_histograms(
     masks: Sequence[str],
     dialect: Dialect,
     objects: Sequence[str] | None = None,
+    ignored: Sequence[str] | None = None,
     batch_size: int = 16,
     progress: Progress = SILENT,
 ) -> IntArray:
@@ -51,6 +53,7 @@ def held_out_histograms(
         masks: N C encoded masks, "" for an empty one.
         dialect: of the masks.
         objects: where the metric compares objects, cells of the column `objects` of images.csv.
+        ignored: N encoded masks of the pixels that do not count; None = all count.
         batch_size: images in a forward pass.
         progress: counts images.
     """
@@ -62,14 +65,14 @@ def held_out_histograms(
         for places, pixels in batches:
             ids = [image_ids[place] for place in places]
             if objects is None and counts_on(predictor.device):
-                true = _true_masks(places, sizes, masks, dialect)
+                true = _true_masks(places, sizes, masks, dialect, ignored)
                 chosen = [sizes[place] for place in places]
                 wanted = _masks_of(places, sizes, masks)
                 counts = _counted_on_device(predictor, pixels, ids, chosen, true)
                 histograms[wanted.start : wanted.stop] = counts
             else:
                 seen = predictor.probability(pixels, ids)
-                count_levels(histograms, places, seen, sizes, masks, dialect, objects)
+                count_levels(histograms, places, seen, sizes, masks, dialect, objects, ignored)
             task.advance(len(places))
     return histograms
 
@@ -88,6 +91,7 @@ def count_levels(
     masks: Sequence[str],
     dialect: Dialect,
     objects: Sequence[str] | None = None,
+    ignored: Sequence[str] | None = None,
 ) -> None:
     """Fill in the histograms of a batch.
 
@@ -99,8 +103,10 @@ def count_levels(
         masks: N C encoded masks of all.
         dialect: of the masks.
         objects: of all, as in `held_out_histograms`.
+        ignored: of all, as in `held_out_histograms`.
     """
-    wanted, true = _masks_of(places, sizes, masks), _true_masks(places, sizes, masks, dialect)
+    wanted = _masks_of(places, sizes, masks)
+    true = _true_masks(places, sizes, masks, dialect, ignored)
     chosen = [sizes[place] for place in places]
     device = Device(seen[0].device, None, str(seen[0].device))
     if objects is None and counts_on(device):
@@ -116,7 +122,8 @@ def count_levels(
         height, width = sizes[place // classes]
         cell = None if objects is None else objects[place]
         lesions = None if cell is None else read_objects(cell, height, width, dialect)
-        histograms[place] = level_histograms(levels, mask, lesions)
+        plain, left_out = split_truth(mask)
+        histograms[place] = level_histograms(levels, plain, lesions, ignored=left_out)
 
 
 def _counted_on_device(
@@ -154,11 +161,16 @@ def _masks_of(places: range, sizes: Sequence[tuple[int, int]], masks: Sequence[s
 
 
 def _true_masks(
-    places: range, sizes: Sequence[tuple[int, int]], masks: Sequence[str], dialect: Dialect
+    places: range,
+    sizes: Sequence[tuple[int, int]],
+    masks: Sequence[str],
+    dialect: Dialect,
+    ignored: Sequence[str] | None,
 ) -> list[NDArray[np.uint8] | None]:
-    """Return the masks of a batch's images, None for an empty one."""
+    """Return the masks of a batch's images as `decode_truth` does, None for an empty one."""
     classes = len(masks) // len(sizes)
+    left_out = ignored or [""] * len(sizes)
     return [
-        decode(masks[place], *sizes[place // classes], dialect) if masks[place] else None
+        decode_truth(masks[place], left_out[place // classes], *sizes[place // classes], dialect)
         for place in _masks_of(places, sizes, masks)
     ]

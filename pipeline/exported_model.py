@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldfold import __version__
+from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.files import read_json
 from goldfold.pipeline.checkpoint_choice import predicting_checkpoints
@@ -52,12 +53,14 @@ def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
         "task": form.task,
         "mirror": form.mirror,
         "metric": form.metric,
-        "dialect": form.submission.dialect,
+        "dialect": get_dialect(form.submission.dialect).setting(),
         "reading": {
             "windows": [[cut.center, cut.width, cut.function] for cut in reading.windows],
             "repair": reading.repair,
             "crop": reading.crop,
             "stretch": reading.stretch,
+            "percentiles": reading.percentiles,
+            "pages": reading.pages,
         },
         "inference": {
             "views": inference.views,

@@ -11,6 +11,7 @@ from goldfold.files import file_hash, fingerprint
 from goldfold.folds.fold_view import FoldView
 from goldfold.folds.table import read_folds, write_folds
 from goldfold.pipeline.group_questions import refuse_open_groups
+from goldfold.pipeline.open_questions import refuse_open_questions
 from goldfold.pipeline.sequences import refuse_split_sequences
 from goldfold.pipeline.split import split_images
 from goldfold.rundirectory import recorded
@@ -43,8 +44,8 @@ def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -
         retrain: replace a table of ours although trainings used it: they are made again.
 
     Raises:
-        InputError: a column looks like a group and is neither used nor declined, the split is
-            impossible or splits a sequence whose images are neighbours for a model, folds.csv was
+        InputError: goldfold.toml has open questions, a column looks like a group and is neither
+            used nor declined, the split is impossible or splits a sequence whose images are neighbours for a model, folds.csv was
             put there or changed by hand, or trainings were made with it.
     """
     folds, current = plan_folds(run, overwrite, retrain)
@@ -74,6 +75,7 @@ def plan_folds(
 
 def _planned(run: OpenRun, overwrite: bool, retrain: bool) -> tuple[pd.DataFrame, bool]:
     """Return the fold table, and whether folds.csv is up to date."""
+    refuse_open_questions(run)
     made_from = folds_made_from(run)
     refuse_open_groups(run)
     path = run.directory.folds

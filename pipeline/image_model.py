@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.image import Reading
+from goldfold.competitions.reading import PERCENTILES, Reading
+from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.window import Window
 from goldfold.errors import InputError
 from goldfold.image_size import ImageSize, size_name
@@ -99,7 +100,12 @@ class ImageModel:
         """How images are read."""
         how = self.facts["reading"]
         windows = tuple(Window(*values) for values in how["windows"])
-        return Reading(windows, how["repair"], how["crop"], how.get("stretch", False))
+        stretch = how.get("stretch", False)
+        if isinstance(stretch, bool):  # models of earlier versions
+            stretch = "image" if stretch else "none"
+        limits = tuple(how.get("percentiles", PERCENTILES))
+        pages = how.get("pages", "error")
+        return Reading(windows, how["repair"], how["crop"], stretch, limits, pages)
 
     @property
     def views(self) -> list[View]:
@@ -169,7 +175,7 @@ class ImageModel:
 
     def describe(self, prediction: ImagePrediction) -> dict[str, Any]:
         """Return a prediction as JSON values."""
-        return self.decision.describe(prediction, self.facts["dialect"])
+        return self.decision.describe(prediction, get_dialect(self.facts["dialect"]))
 
     def _see(
         self, member: ModelMember, pixels: NDArray[np.uint8], image_id: str, size: tuple[int, int]

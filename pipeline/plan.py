@@ -14,6 +14,7 @@ from goldfold.pipeline.ensemble_stage import ensemble_made_from
 from goldfold.pipeline.fold_trainings import choose_trainings
 from goldfold.pipeline.folds_stage import plan_folds
 from goldfold.pipeline.images_stage import peek_images
+from goldfold.pipeline.open_questions import refuse_open_questions
 from goldfold.pipeline.predictions import (
     discarded_because,
     images_fingerprints,
@@ -41,6 +42,7 @@ def plan_run(run: OpenRun, overwrite: bool = False) -> list[str]:
     Raises:
         InputError: the data has problems, or a stage would refuse what is there.
     """
+    refuse_open_questions(run)
     directory = run.directory
     images, images_stand = peek_images(run)
     run.take_tables(images)

@@ -18,6 +18,7 @@ from goldfold.pipeline.folds_words import fold_lines
 from goldfold.pipeline.images_stage import images_are_current, images_made_from
 from goldfold.pipeline.job import Job
 from goldfold.pipeline.job_list import Wanted, job_of
+from goldfold.pipeline.open_questions import refuse_open_questions
 from goldfold.pipeline.predictions import (
     images_fingerprints,
     is_predicted,
@@ -282,8 +283,9 @@ def stages_of(
         stop_after: a duration after which trainings on several devices are saved and stopped.
 
     Raises:
-        InputError: the data has problems.
+        InputError: goldfold.toml has open questions, or the data has problems.
     """
+    refuse_open_questions(run)
     stages: list[Stage] = [
         Images(run),
         Folds(run, retrain=overwrite),

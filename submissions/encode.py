@@ -42,10 +42,12 @@ def encode_masks(
 
     def encoded(image_id: str) -> str | list[str]:
         mask = mask_of(image_id)
-        if objects:
-            parts = [] if mask is None else runs_of_objects(mask, dialect.order)
-            return [format_runs(runs, dialect) for runs in parts]
-        return dialect.empty if mask is None else encode(mask, dialect)
+        if mask is None:
+            return [] if objects else dialect.empty
+        if not objects:
+            return encode(mask, dialect)
+        parts = runs_of_objects(mask, dialect.order)
+        return [format_runs(runs, dialect, pixels=mask.size) for runs in parts]
 
     with (
         progress.task("encode", len(image_ids)) as task,

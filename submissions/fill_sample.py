@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from goldfold.competitions.pixels import as_array
-from goldfold.competitions.rle import Dialect, encode, get_dialect, is_empty
+from goldfold.competitions.rle import DialectLike, encode, get_dialect, is_empty
 from goldfold.errors import InputError, first_few, list_problems, plural
 from goldfold.folds.group_keys import label_text
 from goldfold.submissions.layout import KEY_JOINT, Content, Layout, format_probability
@@ -26,7 +26,7 @@ def write_submission(
     sample: str | Path,
     path: str | Path,
     *,
-    dialect: str | Dialect | None = None,
+    dialect: DialectLike | None = None,
     content: Content | None = None,
     objects: bool = False,
     shape: tuple[int, int] | None = None,

@@ -176,7 +176,7 @@ def mask_fault(token: str, dialect: Dialect, pixels: int | None) -> Fault | None
     if token in ("-1", "-"):
         return "empty-token", f"found {token!r}; an empty mask is written as {blank}"
     try:
-        parse(token, dialect, pixels=pixels)
+        parse(token, dialect, pixels=pixels, strict=True)
     except MalformedRunsError as error:
         return error.fault, str(error)
     return None

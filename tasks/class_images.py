@@ -16,6 +16,7 @@ from goldfold.tasks.image_decision import ImagePrediction
 from goldfold.tasks.row_images import RowImages
 
 if TYPE_CHECKING:
+    from goldfold.competitions.rle import Dialect
     from goldfold.ensemble.class_choice import ClassChoice
     from goldfold.tasks.run_view import MemberSource, RunView
 
@@ -70,7 +71,7 @@ class ClassImages(RowImages):
 
         return describe_class_choice(self.choice)
 
-    def describe(self, prediction: ImagePrediction, dialect: str) -> dict[str, Any]:
+    def describe(self, prediction: ImagePrediction, dialect: Dialect) -> dict[str, Any]:
         """Return the probability of each class, and those that are predicted."""
         classes = self.choice.classes
         return {

@@ -15,6 +15,7 @@ from goldfold.tasks.image_decision import ImagePrediction
 from goldfold.tasks.row_images import RowImages
 
 if TYPE_CHECKING:
+    from goldfold.competitions.rle import Dialect
     from goldfold.ensemble.number_choice import NumberChoice
     from goldfold.tasks.run_view import MemberSource, RunView
 
@@ -98,7 +99,7 @@ class NumberImages(RowImages):
             "exclusive": self._sums_to_one,
         }
 
-    def describe(self, prediction: ImagePrediction, dialect: str) -> dict[str, Any]:
+    def describe(self, prediction: ImagePrediction, dialect: Dialect) -> dict[str, Any]:
         """Return the number, and the grade if there are grades."""
         assert prediction.number is not None
         grade = {"grade": prediction.grade} if prediction.grade else {}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+    from goldfold.competitions.rle import Dialect
     from goldfold.inference.network import Activation
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.views import View
@@ -126,7 +127,7 @@ class ImageDecision(ABC):
     # --- for people ----------------------------------------------------------------------------
 
     @abstractmethod
-    def describe(self, prediction: ImagePrediction, dialect: str) -> dict[str, Any]:
+    def describe(self, prediction: ImagePrediction, dialect: Dialect) -> dict[str, Any]:
         """Return a prediction as JSON values.
 
         Args:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.ignored_pixels import decode_truth, outside_ignored, split_truth
 from goldfold.competitions.images_table import OBJECTS, training_images
-from goldfold.competitions.rle import decode, get_dialect
+from goldfold.competitions.rle import get_dialect
+from goldfold.tasks.mask_held_out import ignored_masks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,7 @@ MOST_IMAGES = 2000
 """Images on which weights and ways to blend are searched; of more, a random sample."""
 
 TrueMask = Callable[[str], "NDArray[np.uint8] | None"]
+IgnoredPixels = Callable[[str], "NDArray[np.bool_] | None"]
 
 
 class Blender:
@@ -48,7 +51,7 @@ class Blender:
             of_class: its name.
         """
         self.run, self.members, self.of_class = run, list(members), of_class
-        self.true_mask = true_masks(run, images)
+        self.true_mask, self.ignored = true_masks(run, images)
         self.true_objects = true_objects(run, images)
         self.level_counts: dict[str, list[int]] = {}
         self.image_ids = self.blend(self.members).image_ids
@@ -129,8 +132,13 @@ class Blender:
         tried = [self.scale_list("mean"), *scales]
         single = [self.blend([_alone(member)], "mean") for member in self.members]
         ids = [self.image_ids[place] for place in sample]
+
+        def maps_of(place: int) -> list[NDArray[np.uint8]]:
+            ignored = self.ignored(ids[place])
+            return [outside_ignored(reader.read(ids[place]), ignored) for reader in single]
+
         return pack(
-            lambda place: [reader.read(ids[place]) for reader in single],
+            maps_of,
             lambda place: self.true_mask(ids[place]),
             len(ids),
             image_ids=ids,
@@ -161,6 +169,7 @@ class Blender:
             self.image_ids,
             self.true_mask,
             objects_of=self.true_objects,
+            ignored_of=self.ignored,
             judged=judged,
             workers=self.run.workers,
             progress=self.run.progress,
@@ -244,7 +253,8 @@ class Blender:
             part = int(self.parts[place])
             rule, blend = rules[part], blends.get(part, whole)
             presence = blend.presence(ids[place]) if rule.gate else None
-            return apply_rule(blend.read(ids[place]), rule, presence)
+            levels = outside_ignored(blend.read(ids[place]), self.ignored(ids[place]))
+            return apply_rule(levels, rule, presence)
 
         readers = [reader for member in members for seed in member.seeds for reader in seed]
         sizes = [reader.size(name) for reader in readers for name in reader.image_ids]
@@ -255,6 +265,7 @@ class Blender:
             self.run.settings.competition.metric,
             largest_px=max(height * width for height, width in sizes),
             objects_of=None if objects_of is None else lambda place: objects_of(ids[place]),
+            ignored_of=lambda place: self.ignored(ids[place]),
             image_ids=ids,
             workers=self.run.workers,
             progress=self.run.progress,
@@ -308,20 +319,29 @@ class Blender:
         return by_member
 
 
-def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
-    """Return a function image id -> true mask, uint8 (H, W), None where it is empty."""
-    dialect = get_dialect(run.settings.competition.labels.dialect)
-    train = training_images(images)
+def true_masks(run: RunView, images: pd.DataFrame) -> tuple[TrueMask, IgnoredPixels]:
+    """Return functions of an image id: the true mask, uint8 (H, W), and the ignored pixels, bool.
+
+    They return None where there is no such pixel.
+    """
+    form, train = run.settings.competition, training_images(images)
+    dialect = get_dialect(form.labels.dialect)
+    left_out = ignored_masks(form, train) or [""] * len(train)
     columns = (train[name].tolist() for name in ("image_id", "mask_rle", "height", "width"))
-    masks = {
-        name: (text, height, width) for name, text, height, width in zip(*columns, strict=True)
+    cells = {
+        name: (text, ignored, height, width)
+        for name, text, height, width, ignored in zip(*columns, left_out, strict=True)
     }
 
     def true_mask(image_id: str) -> NDArray[np.uint8] | None:
-        text, height, width = masks[image_id]
-        return decode(text, height, width, dialect) if text else None
+        text, _, height, width = cells[image_id]
+        return decode_truth(text, "", height, width, dialect)
 
-    return true_mask
+    def ignored_pixels(image_id: str) -> NDArray[np.bool_] | None:
+        _, ignored, height, width = cells[image_id]
+        return split_truth(decode_truth("", ignored, height, width, dialect))[1]
+
+    return true_mask, ignored_pixels
 
 
 def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import mask_columns, object_cells
 from goldfold.competitions.rle import get_dialect
+from goldfold.settings_semantic import IGNORED
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.view_sets import timed_views
 from goldfold.training.read_ahead import batches_ahead
@@ -35,6 +36,11 @@ def encoded_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[tuple
     return list(zip(*(images[column].tolist() for column in columns), strict=True))
 
 
+def ignored_masks(form: CompetitionSettings, images: pd.DataFrame) -> list[str] | None:
+    """Return the encoded ignored pixels of each image; None where all pixels count."""
+    return images[mask_columns(IGNORED)[0]].tolist() if form.masks_ignored else None
+
+
 class HeldOutMasks:
     """Held-out images with their true masks, as the histograms need them.
 
@@ -44,6 +50,7 @@ class HeldOutMasks:
         masks: N C encoded masks, those of one image beside each other.
         dialect: of the masks.
         objects: N cells of the column `objects` where the metric compares objects, else None.
+        ignored: N encoded masks of the pixels that do not count, None where all do.
     """
 
     def __init__(self, form: CompetitionSettings, held_out: pd.DataFrame) -> None:
@@ -55,6 +62,7 @@ class HeldOutMasks:
         self.masks = [text for texts in encoded_masks(form, held_out) for text in texts]
         self.dialect: Dialect = get_dialect(form.labels.dialect)
         self.objects = object_cells(held_out)
+        self.ignored = ignored_masks(form, held_out)
 
 
 def see_masks(
@@ -72,6 +80,7 @@ def see_masks(
         masks=true.masks,
         dialect=true.dialect,
         objects=true.objects,
+        ignored=true.ignored,
         batch_size=run.settings.inference.batch_size,
         progress=run.progress,
     )
@@ -121,6 +130,7 @@ def see_mask_sets(
                     true.masks,
                     true.dialect,
                     true.objects,
+                    true.ignored,
                 )
             task.advance(len(places))
     return histograms, seconds

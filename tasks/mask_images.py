@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.rle import encode, get_dialect
+from goldfold.competitions.rle import Dialect, encode, get_dialect
 from goldfold.errors import InputError
 from goldfold.settings_competition import MOST_MASKS
 from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
@@ -149,7 +149,7 @@ class MaskImages(ImageDecision):
             "classes": {name: describe_choice(choice) for name, choice in self.choices.items()},
         }
 
-    def describe(self, prediction: ImagePrediction, dialect: str) -> dict[str, Any]:
+    def describe(self, prediction: ImagePrediction, dialect: Dialect) -> dict[str, Any]:
         """Return area, highest probability and encoding of a mask, or of each."""
         if prediction.masks:
             return {
@@ -167,8 +167,8 @@ class MaskImages(ImageDecision):
             "mask_px": int(np.count_nonzero(prediction.mask)),
             "highest_probability": (int(prediction.levels.max()) + 0.5) / 256,
             "presence": None if prediction.presence is None else (prediction.presence + 0.5) / 256,
-            "rle": encode(prediction.mask, get_dialect(dialect)),
-            "dialect": dialect,
+            "rle": encode(prediction.mask, dialect),
+            "dialect": dialect.setting(),
         }
 
     def lines(self, facts: Mapping[str, Any]) -> list[str]:
@@ -185,7 +185,9 @@ class MaskImages(ImageDecision):
         share = area / (facts["height"] * facts["width"])
         what = f"mask of {area:,} px ({share:.1%})" if area else "empty mask"
         lines = [f"{what}, highest probability {facts['highest_probability']:.3f}{told}"]
-        return [*lines, f"  {facts['dialect']}: {facts['rle']}"] if area else lines
+        return (
+            [*lines, f"  {get_dialect(facts['dialect']).name}: {facts['rle']}"] if area else lines
+        )
 
     def panels(self, prediction: ImagePrediction) -> list[NDArray[np.uint8]]:
         """Return image, probability and outline of each mask, one below the other."""

@@ -81,10 +81,10 @@ def _require_rows(
     run: RunView, decided: DecidedClassMaps, sample: Sample, layout: Layout
 ) -> set[str]:
     """Return the excluded test images; raise InputError where rows of the sample have no answer."""
-    from goldfold.competitions.image_collection import excluded_test_ids
+    from goldfold.competitions.image_collection import left_out_test_ids
 
     predicted = set(decided.blend.image_ids)
-    left_out = excluded_test_ids(run.settings.competition) - predicted
+    left_out = left_out_test_ids(run.settings.competition, run.images) - predicted
     images = {layout.image_of(key) for key in sample.image_ids}
     missing = sorted(images - predicted - left_out)
     unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided.classes]
@@ -131,7 +131,7 @@ def _mask_reader(
 
 def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
     """Return why the pixels of an image of images.csv got their classes."""
-    from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.image import picture_reading, read_image
     from goldfold.submissions.class_map_picture import draw_class_maps
 
     form, image_id = run.settings.competition, str(row["image_id"])
@@ -146,7 +146,7 @@ def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Exp
     if labelled:
         true = TrueClasses(form, training_images(run.images)).read(image_id)
         facts |= _against_truth(form.metric, class_map, true, form.classes, facts)
-    reading = Reading(stretch=form.images.stretch == "image")
+    reading = picture_reading(form.images)
     picture = read_image(form.data / row["path"], 3, reading=reading)
     panels = draw_class_maps(picture, class_map, form.classes, true)
     return Explanation(facts, panels, explanation_lines(facts))

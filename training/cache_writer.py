@@ -25,7 +25,12 @@ from goldfold.files import atomic_path, fingerprint, write_json
 from goldfold.image_size import ImageSize, compact_size
 from goldfold.progress import Progress
 from goldfold.training.opencv_threads import one_opencv_thread
-from goldfold.training.resize import resize_class_map, resize_image, resize_mask
+from goldfold.training.resize import (
+    resize_class_map,
+    resize_ignored,
+    resize_image,
+    resize_mask,
+)
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -60,6 +65,7 @@ class CachePlan:
     """All that a cache is made from.
 
     With `numbers`, a pixel has exactly one class, and each mask paints its pixels with one of them.
+    With `ignores` the last of an image's masks is that of its ignored pixels.
     """
 
     name: str
@@ -71,6 +77,7 @@ class CachePlan:
     reading: Reading = PLAIN
     classes: int = 1
     numbers: tuple[int, ...] = ()
+    ignores: bool = False
 
     def fingerprint(self) -> str:
         """Return what changes with any input; of a file its content counts, not place or time."""
@@ -80,7 +87,7 @@ class CachePlan:
             compact_size(self.image_size),
             self.channels,
             self.labelled,
-            str(self.dialect),
+            str(self.dialect and self.dialect.record()),
         ]
         if self.reading != PLAIN:
             how.append(str(self.reading))
@@ -88,6 +95,8 @@ class CachePlan:
             how.append(self.classes)
         if self.numbers:
             how.append(list(self.numbers))
+        if self.ignores:
+            how.append("ignored pixels")
         return fingerprint([*how, rows])
 
     def mask_rows(self) -> list[int]:
@@ -140,12 +149,14 @@ def write_cache(
         "size": compact_size(plan.image_size),
         "channels": plan.channels,
         "labelled": plan.labelled,
-        "classes": plan.classes,
+        "classes": plan.classes - plan.ignores,
         "sizes": [[row.height, row.width] for row in plan.rows],
         "mask_rows": mask_rows,
     }
     if plan.numbers:
         facts["numbers"] = list(plan.numbers)
+    if plan.ignores:
+        facts["ignores"] = True
     write_json(facts_path, facts)
 
 
@@ -212,7 +223,8 @@ def _prepare(
 def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint8]:
     """Return an image's masks at the cache's size, uint8 (H, W).
 
-    The c-th is in the bit 2 ** c; where a pixel has one class, it is that class's number.
+    The c-th is in the bit 2 ** c, that of ignored pixels behind the others; where a pixel has one
+    class, it is that class's number.
     """
     if plan.numbers:
         class_map = paint(row.masks, plan.numbers, row.height, row.width, dialect)
@@ -221,7 +233,9 @@ def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint
     for place, text in enumerate(row.masks):
         if text:
             full = decode(text, row.height, row.width, dialect, name="mask")
-            packed |= resize_mask(full, *plan.image_size) << np.uint8(place)
+            ignored = plan.ignores and place == len(row.masks) - 1
+            resize = resize_ignored if ignored else resize_mask
+            packed |= resize(full, *plan.image_size) << np.uint8(place)
     return packed
 
 

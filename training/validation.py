@@ -22,8 +22,9 @@ from goldfold.competitions.histogram import (
     level_histograms,
     scores_by_level,
 )
+from goldfold.competitions.ignored_pixels import decode_truth, split_truth
 from goldfold.competitions.objects import read_objects
-from goldfold.competitions.rle import Dialect, decode
+from goldfold.competitions.rle import Dialect
 from goldfold.errors import InputError
 from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
@@ -58,7 +59,8 @@ class ValidationImages:
     """Images of the validation fold: cache rows, original (height, width) and true masks.
 
     Of `classes` masks per image, those of one image stand beside each other. Where the metric
-    compares objects, they are cells of the column `objects` of images.csv.
+    compares objects, they are cells of the column `objects` of images.csv. `ignored` are the
+    encoded masks of the pixels that do not count, one an image.
     """
 
     rows: NDArray[np.int64]
@@ -67,6 +69,7 @@ class ValidationImages:
     dialect: Dialect
     classes: int = 1
     objects: Sequence[str] | None = None
+    ignored: Sequence[str] | None = None
 
     def score(self, model: nn.Module, cache: ImageCache, **how: Any) -> ValidationScore:
         """Return what a network scores on these images, as `validate`."""
@@ -257,19 +260,21 @@ def _masks_of(images: ValidationImages, batch: Sequence[int]) -> list[int]:
 
 
 def _mask_of(images: ValidationImages, place: int) -> NDArray[np.uint8] | None:
-    """Return a true mask, None for an empty one."""
-    text, (height, width) = images.masks[place], images.sizes[place // images.classes]
-    return decode(text, height, width, images.dialect) if text else None
+    """Return a true mask as `decode_truth` does, None for an empty one."""
+    image = place // images.classes
+    ignored = "" if images.ignored is None else images.ignored[image]
+    return decode_truth(images.masks[place], ignored, *images.sizes[image], images.dialect)
 
 
 def _count(
     histograms: NDArray[np.int64], images: ValidationImages, place: int, levels: NDArray[np.uint8]
 ) -> None:
     """Put the histograms of a map, int64 (2 or 3, 256), in their place."""
-    mask, (height, width) = _mask_of(images, place), images.sizes[place // images.classes]
+    mask, ignored = split_truth(_mask_of(images, place))
+    height, width = images.sizes[place // images.classes]
     cell = None if images.objects is None else images.objects[place]
     objects = None if cell is None else read_objects(cell, height, width, images.dialect)
-    histograms[place] = level_histograms(levels, mask, objects, JUDGED)
+    histograms[place] = level_histograms(levels, mask, objects, JUDGED, ignored)
 
 
 def _score(histograms: NDArray[np.int64], metric: str) -> ValidationScore:

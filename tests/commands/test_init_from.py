@@ -26,6 +26,12 @@ def made(invoke, data, run):
     return done, tomllib.loads(text)["competition"], text
 
 
+def settled(invoke, run, done):
+    """Confirm every open question; return whether none is left."""
+    asked = [line.split(":")[0].strip() for line in done.out.split("open: ")[1:]]
+    return not asked or "no open questions" in invoke("config", "answer", run, *asked).out
+
+
 @pytest.fixture
 def one_class(tmp_path):
     data = tmp_path / "data"
@@ -49,11 +55,10 @@ def test_a_table_of_masks_runs_as_it_was_recognised(one_class, invoke, tmp_path)
     assert competition["images"] == {"train": ["train_images/*.png"], "test": ["test_images/*.png"]}
     assert competition["labels"]["rle_column"] == "rle"
     assert competition["labels"]["dialect"] == "kaggle"
-    assert competition["submission"]["sample"] == ["**/sample_submission.csv"]
-    assert "open: Are pixels counted down the columns" in done.out
-    assert "# Open questions:" in text
-    assert "fits 8 of 8 masks" in text
+    assert competition["submission"]["sample"] == ["sample_submission.csv"]
+    assert "column `id` matches 12 of 12 files" in text
     assert 'group = "none"' in text
+    assert settled(invoke, tmp_path / "run", done)
     tiny = (
         'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
         " stages=[{epochs=1, image_size=32, batch_size=4, learning_rate=1e-3}]}]"
@@ -68,42 +73,55 @@ def test_a_table_of_masks_runs_as_it_was_recognised(one_class, invoke, tmp_path)
     assert checked.code == 0, checked.out
 
 
-def test_mask_files(tmp_path, invoke):
+def write_masks(folder, names):
+    for number, name in enumerate(names):
+        pixels = np.zeros((40, 50), np.uint8)
+        pixels[4:9, 4 : 9 + number] = 255
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), pixels)
+
+
+def test_mask_files_pass_the_check_that_follows(tmp_path, invoke):
     data, names = tmp_path / "data", [f"x{n}" for n in range(6)]
     write_images(data / "images", names)
-    write_images(data / "masks", [f"{name}_mask" for name in names])
+    write_masks(data / "masks", [f"{name}_mask" for name in names])
     _, competition, _ = made(invoke, data, tmp_path / "run")
     assert competition["labels"] == {"kind": "masks", "masks": [["masks/{id}_mask.png"]]}
     assert competition["images"]["train"] == ["images/*.png"]
+    assert invoke("check", tmp_path / "run").code == 0
 
 
 @pytest.mark.parametrize(
-    ("tails", "pattern"),
+    ("tails", "pattern", "asked"),
     [
-        (["_left", "_right"], "masks/{id}_*.png"),
-        (["", "_2"], "masks/{id}*.png"),
-        (["-1", "-2"], "masks/{id}-*.png"),
-        (["/m1", "/m2", "/m3", "/m4"], "masks/{id}/*.png"),
+        (["_left", "_right"], "masks/{id}_*.png", True),
+        (["", "_2"], "masks/{id}*.png", False),
+        (["-1", "-2"], "masks/{id}-*.png", False),
+        (["/m1", "/m2", "/m3", "/m4"], "masks/{id}/*.png", False),
     ],
 )
-def test_several_mask_files_of_an_image_are_no_class(tmp_path, invoke, tails, pattern):
-    data, names = tmp_path / "data", [f"x{n}" for n in range(6)]
+def test_several_mask_files_of_an_image_are_no_class(tmp_path, invoke, tails, pattern, asked):
+    data, run, names = tmp_path / "data", tmp_path / "run", [f"x{n}" for n in range(6)]
     write_images(data / "images", names)
-    write_images(data / "masks", [f"{name}{tail}" for name in names for tail in tails])
-    done, competition, _ = made(invoke, data, tmp_path / "run")
+    write_masks(data / "masks", [f"{name}{tail}" for name in names for tail in tails])
+    done, competition, _ = made(invoke, data, run)
     assert competition["labels"] == {"kind": "masks", "masks": [[pattern]]}
     assert competition["images"]["train"] == ["images/*.png"]
-    assert "several mask files, which are merged" in done.out
+    assert ("open: competition.labels.masks: " in done.out) == asked
+    assert invoke("check", run).code == (2 if asked else 0)
+    assert invoke("config", "answer", run, "competition.labels.masks").code == (0 if asked else 2)
+    assert invoke("check", run).code == 0
 
 
 def test_masks_of_test_images_alone_are_refused(tmp_path, invoke):
     data = tmp_path / "data"
     write_images(data / "train", [f"x{n}" for n in range(6)])
     write_images(data / "test", [f"y{n}" for n in range(6)])
-    write_images(data / "masks", [f"y{n}_mask" for n in range(6)])
+    write_masks(data / "masks", [f"y{n}_mask" for n in range(6)])
     done = invoke("init", "--from", data, "-o", tmp_path / "run")
     assert done.code == 2
-    assert "are not named after training images" in done.err
+    assert "their names are not those of training images" in done.err
 
 
 def test_signs_of_a_glob_in_names_of_folders(tmp_path, invoke):
@@ -131,8 +149,8 @@ def test_class_folders(tmp_path, invoke):
     assert competition["images"] == {"train": ["train/*/*.jpg"], "test": ["test/*/*.jpg"]}
     assert competition["labels"] == {"kind": "folders"}
     assert 'architecture = "Classifier"' in text
-    assert invoke("check", tmp_path / "run").code in (0, 2)
-    assert "Where is the sample submission?" in done.out
+    assert invoke("check", tmp_path / "run", "--set", "folds.count=2").code == 0
+    assert "no sample submission" in done.out
 
 
 def test_tables_of_classes(tmp_path, invoke):
@@ -143,7 +161,7 @@ def test_tables_of_classes(tmp_path, invoke):
     done, competition, _ = made(invoke, data, tmp_path / "wide")
     assert competition["classes"] == ["red", "blue"]
     assert competition["labels"]["kind"] == "wide"
-    assert "Should exclusive be true?" in done.out
+    assert competition["exclusive"] is True
     rows = [f"{name},{'red' if n % 2 else 'blue'}" for n, name in enumerate(names)]
     (data / "labels.csv").write_text("\n".join(["image,colour", *rows]) + "\n")
     _, competition, _ = made(invoke, data, tmp_path / "column")
@@ -199,8 +217,8 @@ def test_a_mask_of_each_class_runs_as_it_was_recognised(
     assert competition["images"]["id_pattern"] == "([^/]+)$"
     assert labels.items() <= competition["labels"].items()
     assert submission.items() <= competition["submission"].items()
-    assert "several masks per image: dent, hole, scratch" in text
-    assert "Is an image without a row empty" in done.out
+    assert "one mask for each of 3 classes" in text
+    assert settled(invoke, run, done)
     tiny = (
         'models=[{name="tiny", encoder="tu-test_resnet", options={decoder_channels=[16,8,8,8,8]},'
         " stages=[{epochs=1, image_size=32, batch_size=4, learning_rate=1e-3}]}]"
@@ -232,7 +250,7 @@ def test_rows_that_are_objects_are_asked_about(one_class, invoke, tmp_path):
     table.write_text(table.read_text() + "i01,1991 3\n")
     done, competition, _ = made(invoke, one_class, tmp_path / "run")
     assert "classes" not in competition
-    assert "submission.objects = true" in done.out
+    assert "open: competition.submission.objects: images have several masks" in done.out
 
 
 @pytest.mark.parametrize("dialect", ["siim", "kaggle"])
@@ -248,28 +266,53 @@ def test_the_dialect_is_told_from_the_numbers(one_class, invoke, tmp_path, diale
     assert competition["labels"]["dialect"] == dialect
 
 
-def test_questions_are_asked(one_class, invoke, tmp_path, monkeypatch):
-    answers = "Rocks\nmean-iuo\nmean-iou-thresholds\nrow-major\n/(i\\d)\n"
-    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
-    done = invoke("init", "--from", one_class, "-o", tmp_path / "run", "--interactive")
+def answered(invoke, monkeypatch, answers, *words):
+    """Return the outcome of `init --interactive`, and how many answers were left."""
+    stdin = io.StringIO("".join(f"{answer}\n" for answer in answers))
+    monkeypatch.setattr("sys.stdin", stdin)
+    done = invoke("init", *words, "--interactive")
     assert done.code == 0, done.err
-    text = (tmp_path / "run/goldfold.toml").read_text()
+    return done, len(stdin.read())
+
+
+def test_every_choice_is_asked_about_and_can_be_changed(one_class, invoke, tmp_path, monkeypatch):
+    # Title, task, table, ids, test images, metric (misspelled once), dialect, patients.
+    answers = ["Rocks", "", "", "", "", "mean-iuo", "mean-iou-thresholds", "row-major", "/(i\\d)"]
+    run = tmp_path / "run"
+    _, left = answered(invoke, monkeypatch, answers, "--from", one_class, "-o", run)
+    assert left == 0
+    text = (run / "goldfold.toml").read_text()
     competition = tomllib.loads(text)["competition"]
     assert competition["title"] == "Rocks"
     assert competition["metric"] == "mean-iou-thresholds"
-    assert competition["labels"]["dialect"] == competition["submission"]["dialect"] == "row-major"
+    assert competition["labels"]["dialect"] == "row-major"
     assert competition["images"]["facts"] == {"patient": "/(i\\d)"}
     assert 'group = "patient"' in text
+    assert "questions" not in tomllib.loads(text)
 
 
 def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    answers = f"{one_class}\n{run}\nRocks\ndice\nkaggle\n\n"
-    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
-    done = invoke("init", "--interactive")
-    assert done.code == 0, done.err
+    answers = [one_class, run, "Rocks", "", "", "", "none", "", "", ""]
+    done, _ = answered(invoke, monkeypatch, answers)
     assert "Folder with the competition's files" in done.err
-    assert 'title = "Rocks"' in (run / "goldfold.toml").read_text()
+    content = tomllib.loads((run / "goldfold.toml").read_text())
+    assert content["competition"]["title"] == "Rocks"
+    assert "test" not in content["competition"]["images"]
+    assert invoke("check", run).code == 0
+
+
+def test_an_assignment_changes_what_is_looked_for_and_answers(tmp_path, invoke):
+    data, run = tmp_path / "data", tmp_path / "run"
+    with_people(data, "image,kind,sort", lambda n, name: f"{name},{'ab'[n % 2]},{'cd'[n // 2 % 2]}")
+    done, _, text = made(invoke, data, run)
+    assert "open: competition.labels.class_column: which column is the label" in done.out
+    words = ["--set", "competition.labels.class_column=sort", "--set", "folds.count=2", "--overwrite"]
+    done = invoke("init", "--from", data, "-o", run, *words)
+    assert (done.code, "open:" in done.out) == (0, False)
+    content = tomllib.loads((run / "goldfold.toml").read_text())
+    assert content["competition"]["classes"] == ["c", "d"]
+    assert (content["folds"]["count"], "questions" in content) == (2, False)
     assert invoke("check", run).code == 0
 
 
@@ -282,9 +325,10 @@ def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
         (["siim-acr-pneumothorax", "-o", "RUN"], "name a preset and its files"),
         (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--interactive", "--data", "DATA", "-o", "RUN"], "instead of a preset"),
-        (["--from", "DATA", "-o", "RUN", "--set", "folds.count=3"], "--set changes a preset"),
-        (["--from", "EMPTY", "-o", "RUN"], "contain no .dcm, .png, .jpg or .jpeg file"),
-        (["--from", "BARE", "-o", "RUN"], "contains images but no labels"),
+        (["--from", "DATA", "-o", "RUN", "--set", "folds.count=1"], "expected at least 2"),
+        (["--from", "DATA", "-o", "RUN", "--set", "competition.data=x"], "use --data"),
+        (["--from", "EMPTY", "-o", "RUN"], "contain no image (.bmp"),
+        (["--from", "BARE", "-o", "RUN"], "contains 2 images but no labels"),
     ],
 )
 def test_what_init_refuses(one_class, invoke, tmp_path, words, message):
@@ -318,8 +362,7 @@ def test_a_patient_column_is_the_group_and_never_the_class(tmp_path, invoke):
     done, competition, text = made(invoke, data, run)
     assert competition["labels"]["class_column"] == "Finding Labels"
     assert folds_of(text)["group"] == "Patient ID"
-    assert "Patient ID looks like a group: 6 values, 6 with several images" in done.out
-    assert "Which images are of the same patient?" not in done.out
+    assert "kept together by Patient ID: 6 values, 6 with several images" in done.out
     two = ["--set", "folds.count=2"]
     assert invoke("check", run, *two).code == 0
     assert invoke("folds", "build", run, *two).code == 0
@@ -368,10 +411,12 @@ def test_columns_that_nest_need_one_answer_and_others_are_asked_about(tmp_path, 
         lambda n, name: f"{name},l{(n + 1) // 2},p{n // 2},{n % 2}",
     )  # fmt: skip
     done, _, text = made(invoke, data, tmp_path / "crossed")
-    assert folds_of(text)["group"] == "none"
-    assert "open: Which column keeps images together: lesion_id, patient_id?" in done.out
+    assert "open: folds.group: which column keeps images together: lesion_id or" in done.out
     done = invoke("check", tmp_path / "crossed", "--set", "folds.count=2", "--headers-only")
-    assert (done.code, done.out.splitlines()[-1]) == (2, "2 problems")
+    assert (done.code, "PROBLEM: open question: folds.group" in done.out) == (2, True)
+    lesions = ["--set", "folds.group=lesion_id", "--set", "folds.count=2"]
+    done = invoke("check", tmp_path / "crossed", *lesions, "--headers-only")
+    assert (done.code, done.out.splitlines()[-1]) == (2, "1 problem")
 
 
 def test_a_table_beside_the_labels_tells_the_patients(tmp_path, invoke):
@@ -390,9 +435,9 @@ def test_a_table_beside_the_labels_tells_the_patients(tmp_path, invoke):
 @pytest.mark.parametrize(
     ("answers", "folds"),
     [
-        ("Skin\nauroc\npatient_id\ny\n", ("patient_id", ["lesion_id"])),
-        ("Skin\nauroc\npatint\nlesion_id\nn\n", ("lesion_id", None)),
-        ("Skin\nauroc\nnone\n", ("none", ["lesion_id", "patient_id"])),
+        (["patient_id", "y"], ("patient_id", ["lesion_id"])),
+        (["patint", "lesion_id", "n"], ("lesion_id", None)),
+        (["none"], ("none", ["lesion_id", "patient_id"])),
     ],
 )
 def test_groups_are_asked_for(tmp_path, invoke, monkeypatch, answers, folds):
@@ -401,8 +446,8 @@ def test_groups_are_asked_for(tmp_path, invoke, monkeypatch, answers, folds):
         data, "image,lesion_id,patient_id,target",
         lambda n, name: f"{name},l{(n + 1) // 2},p{n // 2},{n % 2}",
     )  # fmt: skip
-    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
-    done = invoke("init", "--from", data, "-o", tmp_path / "run", "--interactive")
-    assert done.code == 0, done.err
-    written = folds_of((tmp_path / "run/goldfold.toml").read_text())
+    before = ["Skin", "", "", "", "", "auroc"]  # title, task, table, ids, test images, metric
+    run = tmp_path / "run"
+    answered(invoke, monkeypatch, [*before, *answers], "--from", data, "-o", run)
+    written = folds_of((run / "goldfold.toml").read_text())
     assert (written["group"], written.get("not_groups")) == folds

@@ -78,15 +78,15 @@ def test_files_that_are_no_masks_are_refused_all_at_once(cells, invoke):
     assert done.code == 2
     refused, unlike = [line for line in done.out.splitlines() if line.startswith("PROBLEM")]
     assert refused == (
-        "PROBLEM: 4 of 6 mask files do not contain a mask of two levels: 4 levels (0, 1, 2, 3) "
+        "PROBLEM: 4 of 6 mask files do not contain 0 and one other value: 4 levels (0, 1, 2, 3) "
         "in 2 files (masks/c.png, masks/d.png); 3 levels (0, 254, 255) in masks/b.png; 3 colours "
-        "(#000000, #0000ff, #00ff00) in masks/e.png. Expected 0 and one other level, of any "
-        "value. If the levels number objects or smooth edges, write the mask as 255 and everything "
-        "else as 0. If they are classes, write one file per class and set labels.class_masks."
+        "(#000000, #0000ff, #00ff00) in masks/e.png. Files by value: 0 in 3, 1 in 2, 2 in 2, 3 in "
+        "2, 254 in 1, 255 in 1, #000000 in 1, #0000ff in 1, #00ff00 in 1. Say what the values mean "
+        "with one of these lines in [competition.labels]:"
     )
     assert unlike.startswith(
-        "PROBLEM: the mask files masks/{id}.png use 2 different levels for the mask: 255 in "
-        "masks/a.png; 7 in masks/f.png. Expected 0"
+        "PROBLEM: the mask files masks/{id}.png use 2 different values for the mask: 255 in "
+        "masks/a.png; 7 in masks/f.png. Say what"
     )
     assert "2 problems" in done.out
 

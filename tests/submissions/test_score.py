@@ -178,7 +178,7 @@ MASKS = hnp.arrays(np.uint8, (2, 5, 6, 4), elements=st.integers(0, 1))
 def test_agrees_with_pixels(tmp_path_factory, masks, metric, name):
     folder, dialect = tmp_path_factory.mktemp("score"), DIALECTS[name]
     for file, images in zip(("p.csv", "t.csv"), masks, strict=True):
-        rows = [f"{i},{encode(mask, dialect)}" for i, mask in enumerate(images)]
+        rows = [f'{i},"{encode(mask, dialect)}"' for i, mask in enumerate(images)]
         (folder / file).write_text("\n".join(["id,rle", *rows]))
     scores = score_submission(
         folder / "p.csv",

@@ -1,0 +1,339 @@
+"""Which columns of an unknown table could be the labels, and of which kind: with the evidence.
+
+Names only order the candidates; what a column can be follows from its cells. What cells cannot
+tell is a question beside the candidate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from goldfold.competitions.label_columns import ColumnContent, content_of
+from goldfold.competitions.rle import is_empty
+from goldfold.competitions.table_ids import IdMatch
+from goldfold.errors import first_few, plural
+
+LIKELY = re.compile(
+    r"label|target|class|diagnos|finding|categor|grade|(^|[^a-z])dx($|[^a-z])|cancer|malignan|"
+    r"disease|patholog|lesion_type|tumou?r|outcome|score|severity|stage|level",
+    re.IGNORECASE,
+)
+UNLIKELY = re.compile(
+    r"(^|[^a-z])(sex|gender|age|view|width|height|spacing|follow|position|site|laterality|side|"
+    r"manufacturer|machine|date|time|split|fold|usage|source|weight|ethnicity|race|frontal|ap|"
+    r"dx_type|male|female|implant|rows|columns|index|unnamed|count|number|fitzpatrick|localization|dataset|"
+    r"instance|slice|frame|kvp|thickness|modality|confidence|annotator|rad)",
+    re.IGNORECASE,
+)
+ORDERED = re.compile(r"grade|stage|level|severity|score|isup|gleason|birads|density", re.IGNORECASE)
+_RUNS = re.compile(r"\s*\[?\s*-?\d+([\s,]+\d+)+\s*\]?\s*")
+_CORNERS = {
+    "xmin": "x", "ymin": "y", "xmax": "x", "ymax": "y", "x1": "x", "y1": "y", "x2": "x",
+    "y2": "y", "x": "x", "y": "y", "width": "x", "height": "y", "w": "x", "h": "y",
+}  # fmt: skip
+_BOX = frozenset({"bbox", "box", "bndbox", "boundingbox"})
+_WEIGHTS = {"likely": 1.0, "neutral": 0.6, "unlikely": 0.1}
+
+
+@dataclass(frozen=True)
+class LabelCandidate:
+    """Columns that could be the labels.
+
+    Attributes:
+        kind: `rle`, `boxes`, `long`, `wide`, `chexpert`, `soft`, `lists`, `column`, `grades`,
+            `number`.
+        columns: names of the columns.
+        competition: entries of [competition] that follow, without a metric.
+        labels: entries of [competition.labels] that follow.
+        evidence: what was counted.
+        questions: dotted setting and question of what the cells cannot tell.
+        weight: how likely the columns are the labels, for the order only.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    competition: dict[str, Any]
+    labels: dict[str, Any]
+    evidence: str
+    questions: tuple[tuple[str, str], ...] = ()
+    weight: float = 0.0
+
+
+def label_candidates(
+    table: pd.DataFrame,
+    match: IdMatch,
+    groups: Collection[str] = (),
+    sample: Collection[str] = (),
+) -> list[LabelCandidate]:
+    """Return what could be the labels, the likeliest first; [] if nothing could.
+
+    Args:
+        table: rows as text.
+        match: which column names the images, and how.
+        groups: columns of groups, which are no labels.
+        sample: the value columns of the sample submission, which labels often share.
+    """
+    columns = [str(name) for name in table.columns if name != match.column and name not in groups]
+    ids = table[match.column].str.strip()
+    boxes = _box_columns(table, columns)
+    if len(boxes) >= 4 or any(_flat(name) in _BOX for name in boxes):
+        columns = [name for name in columns if name not in boxes]
+    else:
+        boxes = []
+    runs = [name for name in columns if _is_runs(table[name])]
+    contents = [content_of(name, list(table[name])) for name in columns if name not in runs]
+    candidates = [_rle(name, table[name]) for name in runs]
+    candidates += _sets(contents, table)
+    several = bool(ids.duplicated().any())
+    for column in contents:
+        candidates += _single(column, several=several)
+    if match.joined:
+        candidates += _joined(match, contents, ids)
+    if boxes and several:
+        candidates = [_of_boxes(candidate, boxes) for candidate in candidates]
+    sets = {
+        name
+        for candidate in candidates
+        for name in candidate.columns
+        if candidate.kind in ("chexpert", "soft") or candidate.competition.get("exclusive")
+        if len(candidate.columns) > 1
+    }
+    candidates = [_weighed(candidate, sample, sets) for candidate in candidates]
+    return sorted(candidates, key=lambda candidate: -candidate.weight)
+
+
+def _flat(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _box_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return the columns with corners or sides of boxes."""
+    return [
+        name
+        for name in columns
+        if _flat(name) in _BOX
+        or (_flat(name) in _CORNERS and content_of(name, list(table[name])).content != "names")
+    ]
+
+
+def _is_runs(cells: pd.Series) -> bool:
+    filled = [cell for cell in cells if not is_empty(cell) and cell.strip().lower() != "nan"]
+    long = sum(len(re.findall(r"\d+", cell)) >= 4 for cell in filled)
+    return bool(filled) and all(_RUNS.fullmatch(cell) for cell in filled) and long > len(filled) / 2
+
+
+def _rle(name: str, cells: pd.Series) -> LabelCandidate:
+    filled = sum(not is_empty(cell) for cell in cells)
+    return LabelCandidate(
+        "rle",
+        (name,),
+        {"task": "segmentation"},
+        {"kind": "rle", "rle_column": name},
+        f'column "{name}": run-length encodings in {filled:,} of {len(cells):,} rows',
+    )
+
+
+def _sets(contents: Sequence[ColumnContent], table: pd.DataFrame) -> list[LabelCandidate]:
+    """Return the sets of columns that say yes or no of a class each."""
+    likely = [column for column in contents if not UNLIKELY.search(column.name)]
+    flags = [column for column in likely if column.content in ("flags", "uncertain")]
+    shares = [column for column in likely if column.content == "shares"]
+    candidates = []
+    if any(column.content == "uncertain" for column in flags):
+        candidates.append(_chexpert(flags))
+    elif len(flags) > 1:
+        candidates.append(_wide(flags, table))
+    if len(shares) > 1:
+        names = tuple(column.name for column in (*flags, *shares))
+        candidates.append(
+            LabelCandidate(
+                "soft",
+                names,
+                {"task": "classification", "classes": list(names), "exclusive": False},
+                {"kind": "wide", "soft": True},
+                f"{len(names)} columns of numbers from 0 to 1: {first_few(names)}",
+            )
+        )
+    return candidates
+
+
+def _wide(flags: Sequence[ColumnContent], table: pd.DataFrame) -> LabelCandidate:
+    names = tuple(column.name for column in flags)
+    as_text = table[list(names)].apply(lambda cells: cells.str.strip().str.lower())
+    yes = as_text.isin(["1", "1.0", "true"]).sum(axis=1)
+    exclusive = len(names) > 1 and bool((yes == 1).all())
+    how = "exactly one is 1 in every row" if exclusive else "any number is 1 in a row"
+    return LabelCandidate(
+        "wide",
+        names,
+        {"task": "classification", "classes": list(names), "exclusive": exclusive},
+        {"kind": "wide"},
+        f"{plural(len(names), 'column', 'columns')} of 0 and 1 ({first_few(names)}), {how}",
+    )
+
+
+def _chexpert(flags: Sequence[ColumnContent]) -> LabelCandidate:
+    names = tuple(column.name for column in flags)
+    blanks, unsure = (sum(getattr(c, of) for c in flags) for of in ("blanks", "unsure"))
+    questions = []
+    if unsure:
+        questions.append(
+            (
+                "competition.labels.uncertain",
+                f'{unsure:,} cells are -1 (uncertain). Do they count as "ones", "zeros" or a share '
+                "such as 0.5? A table decides it for each class.",
+            )
+        )
+    if blanks:
+        text = f'{blanks:,} cells are empty. Do they mean that the class is absent ("zeros")?'
+        questions.append(("competition.labels.blank", text))
+    return LabelCandidate(
+        "chexpert",
+        names,
+        {"task": "classification", "classes": list(names), "exclusive": False},
+        {"kind": "wide"},
+        f"{plural(len(names), 'column', 'columns')} of 0 and 1 ({first_few(names)}), with "
+        f"{blanks:,} empty cells and {unsure:,} of -1",
+        tuple(questions),
+    )
+
+
+def _single(column: ColumnContent, *, several: bool) -> list[LabelCandidate]:
+    """Return what a column on its own could be."""
+    name, values = column.name, list(column.values)
+    common = {"kind": "column", "class_column": name}
+    counted = f'column "{name}": '
+    if column.content in ("flags", "uncertain") and len(values) == 2:
+        text = f"{counted}0 and 1" + (f", {column.blanks:,} empty" if column.blanks else "")
+        classes = {"task": "classification", "classes": [name], "exclusive": False}
+        return [LabelCandidate("wide", (name,), classes, {"kind": "wide"}, text)]
+    if column.content == "whole":
+        text = f"{counted}whole numbers {values[0]} to {values[-1]}, the rarest in "
+        text += plural(column.least, "row", "rows")
+        question = (
+            "competition.task",
+            f'Are the numbers {values[0]} to {values[-1]} of "{name}" ordered grades (task = '
+            '"grades") or kinds (task = "classification", exclusive = true)?',
+        )
+        asked = () if ORDERED.search(name) else (question,)
+        form = {"task": "grades", "classes": values}
+        grades = LabelCandidate("grades", (name,), form, common, text, asked)
+        return [grades, *([_lists(column)] if several else [])]
+    if column.content in ("number", "shares"):
+        low, high = float(values[0]), float(values[-1])
+        text = f"{counted}{len(values):,} different numbers from {low:g} to {high:g}"
+        question = ("competition.number_range", f'Which numbers can "{name}" have at all?')
+        form = {"task": "regression", "number_range": [low, high]}
+        return [LabelCandidate("number", (name,), form, common, text, (question,))]
+    if column.content == "lists" or (column.content == "names" and several):
+        return [_lists(column)]
+    if column.content == "names":
+        text = f"{counted}{plural(len(values), 'name', 'names')} ({first_few(values)}), the rarest "
+        text += f"in {plural(column.least, 'row', 'rows')}"
+        classes = {"task": "classification", "classes": values, "exclusive": True}
+        return [LabelCandidate("column", (name,), classes, common, text, _spellings(values))]
+    return []
+
+
+def _spellings(values: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the question about names that differ in case or spaces only."""
+    plain: dict[str, list[str]] = {}
+    for value in values:
+        plain.setdefault(re.sub(r"[\s_]+", " ", value).strip().casefold(), []).append(value)
+    same = [" and ".join(names) for names in plain.values() if len(names) > 1]
+    if not same:
+        return ()
+    return (
+        (
+            "competition.labels.class_spelling",
+            f'{first_few(same)} differ in case or spaces only. Are they the same class ("loose", '
+            'and name each once in classes) or not ("exact")?',
+        ),
+    )
+
+
+def _lists(column: ColumnContent) -> LabelCandidate:
+    values = [value for value in column.values if value != column.none_name]
+    labels: dict[str, Any] = {"kind": "lists", "class_column": column.name}
+    text = f'column "{column.name}": {plural(len(values), "name", "names")} ({first_few(values)})'
+    if column.content == "lists":
+        labels["list_separator"] = column.separator
+        text += f", several in a cell, separated by {column.separator!r}"
+    else:
+        labels["combine"] = "any"
+        text += ", one in a row, several rows per image"
+    if column.none_name is not None:
+        labels["none_name"] = column.none_name
+        text += f'; "{column.none_name}" never with others'
+    questions: tuple[tuple[str, str], ...] = ()
+    if column.blanks:
+        ask = f'{column.blanks:,} cells are empty. Do they mean none of the classes ("zeros")?'
+        questions = (("competition.labels.blank", ask),)
+    form = {"task": "classification", "classes": values, "exclusive": False}
+    return LabelCandidate("lists", (column.name,), form, labels, text, questions)
+
+
+def _joined(
+    match: IdMatch, contents: Sequence[ColumnContent], ids: pd.Series
+) -> list[LabelCandidate]:
+    """Return the columns of a table with one row per image and class, joined in its ids."""
+    parts = ids.str.rsplit(match.separator, n=1)
+    classes = [str(name) for name in dict.fromkeys(parts.str[1].dropna())]
+    candidates = []
+    for column in contents:
+        if column.content in ("flags", "uncertain", "shares") and len(column.values) > 1:
+            labels: dict[str, Any] = {"kind": "long", "value_column": column.name}
+            labels |= {"soft": True} if column.content == "shares" else {}
+            candidates.append(
+                LabelCandidate(
+                    "long",
+                    (column.name,),
+                    {"task": "classification", "classes": classes, "exclusive": False},
+                    labels,
+                    f'column "{column.name}": one row per image and class, '
+                    f"{plural(len(classes), 'class', 'classes')} after {match.separator!r} "
+                    f"({first_few(classes)})",
+                )
+            )
+    return candidates
+
+
+def _of_boxes(candidate: LabelCandidate, boxes: Sequence[str]) -> LabelCandidate:
+    """Return classes of images where the rows are boxes."""
+    if candidate.kind != "lists":
+        return candidate
+    text = f"{candidate.evidence}; rows are boxes ({first_few(boxes)}), which are not used: an "
+    text += "image has the classes of its boxes"
+    return replace(candidate, kind="boxes", evidence=text)
+
+
+def _weighed(
+    candidate: LabelCandidate, sample: Collection[str], sets: Collection[str]
+) -> LabelCandidate:
+    """Return the candidate with its weight, which rises if the sample submission agrees.
+
+    Args:
+        candidate: without a weight.
+        sample: the value columns of the sample submission.
+        sets: columns of sets, whose members are hardly labels on their own.
+    """
+    name = candidate.columns[0]
+    members = sets if len(candidate.columns) == 1 else ()
+    how = "unlikely" if UNLIKELY.search(name) else "likely" if LIKELY.search(name) else "neutral"
+    fixed = {"rle": 1.5, "boxes": 1.3, "long": 1.4, "chexpert": 1.1, "wide": 1.0, "soft": 0.9}
+    weight = _WEIGHTS[how]
+    if candidate.kind in fixed and (len(candidate.columns) > 1 or candidate.kind != "wide"):
+        weight = fixed[candidate.kind] * (weight if candidate.kind == "boxes" else 1)
+    if candidate.kind == "number" or name in members:
+        weight *= 0.3
+    wanted = {*sample}
+    named = {*candidate.columns, *candidate.competition.get("classes", ())}
+    if wanted and wanted <= named and (candidate.kind != "wide" or len(named) == len(wanted)):
+        text = f"{candidate.evidence}; the sample submission names the same"
+        return replace(candidate, weight=weight + 1, evidence=text)
+    return replace(candidate, weight=weight)

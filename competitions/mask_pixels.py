@@ -1,0 +1,180 @@
+"""The values in a mask file: one number per pixel, whatever the form of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.competitions.data_folder import path_in
+from goldfold.competitions.image import UndecidedImageError, read_header, read_stored
+from goldfold.competitions.raster import palette_colours
+from goldfold.competitions.stored import Stored
+from goldfold.errors import ImageError
+from goldfold.settings_values import ValueSet
+
+Colour = tuple[int, int, int]
+_COLOUR = 1 << 48
+"""Lowest code of a colour that is not gray; below are levels."""
+_COLOURS_COUNT = ("GIF", "BMP")  # their encoders number colours as they like
+_PAGES = "has several pages or frames, but a mask file belongs to one image. Write one file each."
+_LOSSY_COLOURS = 32
+"""Most that channels of a gray JPEG differ."""
+
+
+@dataclass(frozen=True)
+class MaskPixels:
+    """The values of a file's pixels.
+
+    Attributes:
+        codes: (H, W) integers, or floats that are not whole: gray levels, palette indices, levels
+            of transparency, or numbers that stand for colours.
+        what: levels, palette indices, colours or levels of transparency.
+        palette: colour of each palette index.
+        hidden: (H, W) where pixels are transparent; None where none is, or transparency is what
+            the codes are.
+        lossy: whether the compression of the file changes values.
+    """
+
+    codes: NDArray[Any]
+    what: str = "levels"
+    palette: Mapping[int, Colour] = field(default_factory=dict)
+    hidden: NDArray[np.bool_] | None = None
+    lossy: bool = False
+
+    @property
+    def shown(self) -> NDArray[Any]:
+        """The codes, 0 where pixels are transparent."""
+        return self.codes if self.hidden is None else np.where(self.hidden, 0, self.codes)
+
+    def name(self, code: float) -> str:
+        """Return a value for messages: 255, #ff0000, or 1 #800000 of a palette."""
+        if self.what == "palette indices":
+            colour = self.palette.get(int(code))
+            return f"{int(code)} {hex_colour(colour) if colour else 'without colour'}"
+        return str(self.token(code))
+
+    def token(self, code: float) -> int | str:
+        """Return a value as settings write it."""
+        if self.what == "colours":
+            return hex_colour(_colour_of(int(code)))
+        return int(code) if float(code).is_integer() else f"{code:g}"
+
+    def has(self, values: ValueSet, code: float) -> bool:
+        """Return whether a value is one of those that settings list."""
+        if self.what == "palette indices":
+            return values.has_level(code) or self.palette.get(int(code)) in values.colours
+        if not values.colours:
+            return code < _COLOUR and values.has_level(code)
+        is_level = code < _COLOUR and values.has_level(code)
+        whole = float(code).is_integer() and code >= 0
+        return is_level or (whole and _colour_of(int(code)) in values.colours)
+
+
+def read_mask_pixels(path: Path, below: Path | None = None) -> MaskPixels:
+    """Return the values in a mask file.
+
+    Args:
+        path: a PNG, JPEG, TIFF, GIF, BMP, WEBP or DICOM file.
+        below: folder relative to which messages name the file; None = full path.
+
+    Raises:
+        ImageError: the file cannot be read, or has several pages or frames.
+    """
+    name = path_in(below, path) if below is not None else path
+    try:
+        stored = read_stored(path, below)
+    except UndecidedImageError as error:
+        raise ImageError(f"{name} {_PAGES}") from error
+    if stored.kind == "DICOM":
+        frames = read_header(path).facts.get("frames", "")
+        if frames not in ("", "0", "1"):
+            raise ImageError(f"{name} {_PAGES}")
+    return mask_pixels(stored)
+
+
+def mask_pixels(stored: Stored) -> MaskPixels:
+    """Return the values of a decoded file."""
+    pixels, lossy = stored.pixels, stored.lossy
+    if stored.palette is not None and stored.kind not in _COLOURS_COUNT:
+        return MaskPixels(pixels, "palette indices", dict(enumerate(stored.palette)))
+    if stored.palette is not None:
+        pixels = palette_colours(pixels, stored.palette)
+    if pixels.ndim == 2:
+        return MaskPixels(_whole(pixels), lossy=lossy)
+    colours, alpha = pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None
+    if lossy and _channel_spread(colours) <= _LOSSY_COLOURS:
+        codes = colours[..., 1]
+    else:
+        codes = _colour_codes(colours)
+    what = "colours" if int(codes.max()) >= _COLOUR else "levels"
+    if alpha is None or int(alpha.min()) == int(alpha.max()) > 0:
+        return MaskPixels(codes, what, lossy=lossy)
+    if (codes == codes[:1, :1]).all() and int(alpha.max()) > 0:
+        return MaskPixels(alpha, "levels of transparency", lossy=lossy)
+    return MaskPixels(codes, what, hidden=alpha == 0, lossy=lossy)
+
+
+def _whole(levels: NDArray[Any]) -> NDArray[Any]:
+    """Return floats as integers if all are whole; NaN is 0."""
+    if not np.issubdtype(levels.dtype, np.floating):
+        return levels
+    known = np.nan_to_num(levels, nan=0.0, posinf=2.0**31, neginf=-(2.0**31))
+    return known.astype(np.int64) if (known == np.rint(known)).all() else known
+
+
+def _channel_spread(colours: NDArray[Any]) -> int:
+    return int((colours.max(axis=2).astype(np.int32) - colours.min(axis=2)).max())
+
+
+def _colour_codes(colours: NDArray[Any]) -> NDArray[Any]:
+    """Return one number per colour, (H, W); gray is its level."""
+    first = colours[..., 0]
+    gray = (colours == colours[..., :1]).all(axis=2)
+    if gray.all():
+        return first
+    wide = colours.astype(np.int64)
+    packed = _COLOUR | (wide[..., 0] << 32) | (wide[..., 1] << 16) | wide[..., 2]
+    return np.where(gray, first, packed)
+
+
+def _colour_of(code: int) -> Colour:
+    if code < _COLOUR:
+        return code, code, code
+    return code >> 32 & 0xFFFF, code >> 16 & 0xFFFF, code & 0xFFFF
+
+
+def hex_colour(colour: Colour) -> str:
+    """Return a colour as web pages write it.
+
+    >>> hex_colour((255, 128, 0))
+    '#ff8000'
+    """
+    digits = 2 if max(colour) < 256 else 4
+    return "#" + "".join(f"{part:0{digits}x}" for part in colour)
+
+
+def values_in(codes: NDArray[Any]) -> NDArray[Any]:
+    """Return the sorted different codes of (H, W); long runs of one code cost little."""
+    flat = codes.reshape(-1)
+    if flat.dtype == np.uint8:
+        return np.flatnonzero(np.bincount(flat, minlength=256))
+    starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return np.unique(np.concatenate([flat[:1], flat[starts]]))
+
+
+def where_any(codes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a code is one of the chosen ones, (H, W)."""
+    if len(chosen) == 0:
+        return np.zeros(codes.shape, bool)
+    if len(chosen) == 1:
+        return np.asarray(codes == chosen[0])
+    if codes.dtype in (np.uint8, np.uint16):
+        table = np.zeros(1 << (8 * codes.dtype.itemsize), bool)
+        table[chosen.astype(np.int64)] = True
+        return table[codes]
+    return np.isin(codes, chosen)

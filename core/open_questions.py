@@ -1,0 +1,56 @@
+"""Answers the open questions of goldfold.toml, which are what the data cannot decide."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from goldfold.errors import SettingsError, did_you_mean
+from goldfold.settings_edit import edit_toml
+from goldfold.settings_file import override
+
+
+def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the questions that no assignment `setting=value` answers.
+
+    An assignment to a table answers the questions about all settings in it.
+
+    >>> unanswered({"folds.group": "Patients?", "folds.seed": "Which?"}, ["folds.group=none"])
+    {'folds.seed': 'Which?'}
+    """
+    given = [assignment.partition("=")[0].strip() for assignment in assignments]
+    return {
+        setting: text
+        for setting, text in questions.items()
+        if not any(f"{setting}.".startswith(f"{key}.") for key in given)
+    }
+
+
+def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[str]]:
+    """Return the text of goldfold.toml with answers in it, and the settings that were answered.
+
+    Args:
+        text: valid TOML.
+        answers: `setting=value`, or `setting` alone if the value there is right.
+        source: what messages call the text.
+
+    Raises:
+        SettingsError: `setting` alone is no open question, or an assignment is malformed.
+    """
+    content = tomllib.loads(text)
+    questions = content.pop("questions", {})
+    confirmed = [entry.strip() for entry in answers if "=" not in entry]
+    for setting in confirmed:
+        if setting not in questions:
+            known = ", ".join(questions) or "none"
+            raise SettingsError(
+                f"{source} has no open question about {setting!r}; open: {known}."
+                f"{did_you_mean(setting, questions)} To change a setting: {setting}=VALUE."
+            )
+    assignments = [entry for entry in answers if "=" in entry]
+    content = override(content, assignments)
+    left = unanswered(questions, [*assignments, *confirmed])
+    if left:
+        content["questions"] = left
+    return edit_toml(text, content), [setting for setting in questions if setting not in left]

@@ -1,0 +1,224 @@
+"""Layouts of real competitions: recognised, or asked about; what is written passes the collection."""
+
+import json
+
+import numpy as np
+import pytest
+from layouts import LAYOUTS, image, mask, table, write_layout
+
+from goldfold.competitions.coco_outlines import polygon_mask
+from goldfold.competitions.recognise import recognise
+from goldfold.errors import InputError
+
+FOLDER, NAME_START = "([^/]+)/[^/]+$", r"([^/]+)[_-]\d{1,4}\.[^./]+$"
+# Layout -> images.train, labels that must be there, task, group, settings asked about.
+RIGHT = {
+    "beside": (["*[0-9].png"], {"masks": [["{id}_mask.png"]]}, "segmentation", "none", set()),
+    "nerve": (
+        ["train/*[0-9].tif"], {"masks": [["train/{id}_mask.tif"]]}, "segmentation", "name_start",
+        {"competition.submission.dialect"},
+    ),
+    "dsb2018": (
+        ["stage1_train/*/images/*.png"], {"masks": [["stage1_train/{id}/masks/*.png"]]},
+        "segmentation", "none",
+        {"competition.submission.dialect", "competition.submission.objects"},
+    ),
+    "isic2018": (
+        ["ISIC2018_Task1-2_Training_Input/*.jpg"],
+        {"masks": [["ISIC2018_Task1_Training_GroundTruth/{id}_segmentation.png"]]},
+        "segmentation", "none", set(),
+    ),
+    "lgg": (
+        ["kaggle_3m/TCGA_CS_*/*[0-9].tif"], {"masks": [["kaggle_3m/TCGA_CS_*/{id}_mask.tif"]]},
+        "segmentation", "folder", set(),
+    ),
+    "carvana": (
+        ["train/*.jpg"],
+        {"kind": "rle", "files": ["train_masks.csv"], "id_column": "img", "dialect": "row-major"},
+        "segmentation", "name_start", set(),
+    ),
+    "hubmap": (
+        ["train/*.tiff"], {"kind": "rle", "rle_column": "encoding"}, "segmentation", "none", set(),
+    ),
+    "clouds": (
+        ["train_images/*.jpg"],
+        {"kind": "rle", "id_column": "Image_Label", "class_separator": "_"},
+        "segmentation", "none", set(),
+    ),
+    "ham10000": (
+        ["HAM10000_images_part_1/*.jpg", "HAM10000_images_part_2/*.jpg"],
+        {"kind": "column", "id_column": "image_id", "class_column": "dx"},
+        "classification", "lesion_id", set(),
+    ),
+    "rsna_breast": (
+        ["train_images/*/*.dcm"], {"kind": "wide", "id_column": "image_id"},
+        "classification", "patient_id", set(),
+    ),
+    "nih": (
+        ["images_*/images/*.png"],
+        {"kind": "lists", "class_column": "Finding Labels", "none_name": "No Finding"},
+        "classification", "Patient ID", set(),
+    ),
+    "aptos": (
+        ["train_images/*.png"], {"kind": "column", "class_column": "diagnosis"}, "grades", "none",
+        set(),
+    ),
+    "chexpert": (
+        ["CheXpert-v1.0-small/train/patient*/study1/*.jpg"], {"kind": "wide", "id_column": "Path"},
+        "classification", "patient",
+        {"competition.labels.blank", "competition.labels.uncertain"},
+    ),
+    "panda": (
+        ["train_images/*.tiff"], {"kind": "column", "class_column": "isup_grade"}, "grades", "none",
+        set(),
+    ),
+    "vinbigdata": (
+        ["train/*.png"], {"kind": "lists", "class_column": "class_name", "combine": "any"},
+        "classification", "none", set(),
+    ),
+    "cassava": (
+        ["train_images/*.jpg"], {"kind": "column", "class_column": "label"}, "classification",
+        "none", set(),
+    ),
+    "imagefolder": (
+        ["train/*.png"], {"kind": "column", "id_column": "file_name", "class_column": "label"},
+        "classification", "none", set(),
+    ),
+    "class_folders": (
+        ["chest_xray/train/*/*.jpeg", "chest_xray/val/*/*.jpeg"], {"kind": "folders"},
+        "classification", "none", {"competition.images.train"},
+    ),
+    "nested_folders": (
+        ["breast/*/*/SOB_*/*/*.png"], {"kind": "folders"}, "classification", "folder",
+        {"competition.labels.class_folder"},
+    ),
+    "coco": (
+        ["images/*.jpg"], {"kind": "rle", "class_column": "Class", "dialect": "kaggle"},
+        "segmentation", "none", set(),
+    ),
+}  # fmt: skip
+PROBLEMS = {"rsna_breast": ["1 id of sample_submission.csv without a test image: 9999_L"]}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_layouts_are_recognised_and_fit_the_data(name, tmp_path):
+    draft = recognise(write_layout(name, tmp_path / "data"), made=tmp_path / "run")
+    train, labels, task, group, asked = RIGHT[name]
+    assert draft.competition["images"]["train"] == train
+    assert labels.items() <= draft.competition["labels"].items()
+    assert draft.competition["task"] == task
+    assert draft.folds["group"] == group
+    assert {*draft.questions} == asked
+    assert draft.problems == PROBLEMS.get(name, [])
+
+
+def test_every_layout_is_tried():
+    assert {*LAYOUTS} == {*RIGHT, "yolo"}
+
+
+def test_labels_that_are_not_read_are_refused_with_what_was_seen(tmp_path):
+    with pytest.raises(InputError, match=r"6 images but no labels .* 6 \.txt.* converted"):
+        recognise(write_layout("yolo", tmp_path / "data"))
+    only_boxes = write_layout("coco", tmp_path / "boxes")
+    content = json.loads((only_boxes / "annotations.json").read_text())
+    for entry in content["annotations"]:
+        del entry["segmentation"]
+    (only_boxes / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="12 annotations are boxes"):
+        recognise(only_boxes, made=tmp_path / "run")
+
+
+def test_what_the_user_chooses_changes_what_is_looked_for(tmp_path):
+    nested = write_layout("nested_folders", tmp_path / "nested")
+    draft = recognise(nested, ["competition.labels.class_folder=4"])
+    assert draft.competition["classes"] == ["benign", "malignant"]
+    assert draft.questions == {}
+    assert draft.problems == []
+    breast = write_layout("ham10000", tmp_path / "ham")
+    draft = recognise(breast, ["competition.labels.class_column=localization"])
+    assert draft.competition["classes"] == ["back", "ear", "face", "scalp"]
+    with pytest.raises(InputError, match="dy of HAM10000_metadata.csv cannot be the label; .*dx"):
+        recognise(breast, ["competition.labels.class_column=dy"])
+    aptos = write_layout("aptos", tmp_path / "aptos")
+    draft = recognise(aptos, ["competition.task=classification", "competition.images.test=[]"])
+    assert draft.competition["exclusive"] is True
+    assert draft.competition["metric"] == "accuracy"
+    assert draft.competition["images"]["test"] == []
+    with pytest.raises(InputError, match="competition.task = 'segmentation' does not fit"):
+        recognise(aptos, ["competition.task=segmentation"])
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "patterns"),
+    [
+        (["im/{n}.png"], ["im/{n}_L.png"], ["im/{id}_L.png"]),
+        (["a/{n}.jpg"], ["a/{n}.png"], ["a/{id}.png"]),
+        (["x/{n}.png"], ["y/{n}.png"], ["y/{id}.png"]),
+        (["images/img_{n}.png"], ["masks/mask_{n}.png"], ["masks/mask_{id}.png"]),
+        (["p{n}/scan.png"], ["p{n}/scan_mask.png"], ["{id}_mask.png"]),
+        (["c/s ({n}).png"], ["c/s ({n})_mask.png", "c/s ({n})_mask_1.png"], ["c/{id}_mask*.png"]),
+        (["i/{n}.png"], ["GroundTruth/{n}.PNG"], ["GroundTruth/{id}.PNG"]),
+    ],
+)
+def test_masks_are_found_by_name_or_by_content(tmp_path, images, masks, patterns):
+    for n in range(10, 18):
+        for name in images:
+            image(tmp_path / name.format(n=n))
+        for name in masks:
+            mask(tmp_path / name.format(n=n), n)
+    draft = recognise(tmp_path)
+    assert draft.competition["labels"]["masks"] == [patterns]
+    assert draft.questions == {}
+    assert draft.problems == []
+
+
+def test_masks_of_kinds_are_asked_about(tmp_path):
+    for n in range(8):
+        image(tmp_path / f"images/{n}.png")
+        for side in ("left", "right"):
+            mask(tmp_path / f"{side}Mask/{n}.png", n)
+    draft = recognise(tmp_path)
+    assert draft.competition["labels"]["masks"] == [["leftMask/{id}.png", "rightMask/{id}.png"]]
+    assert "separate class" in draft.questions["competition.labels.masks"]
+    assert draft.problems == []
+
+
+def test_files_of_classes_and_masks_leave_the_task_open_unless_the_sample_tells(tmp_path):
+    for n in range(12):
+        image(tmp_path / f"train/i{n:02d}.png")
+        mask(tmp_path / f"masks/i{n:02d}.png", n)
+    table(tmp_path / "labels.csv", "image,kind", [(f"i{n:02d}", "ab"[n % 2]) for n in range(12)])
+    assert "competition.task" in recognise(tmp_path).questions
+    draft = recognise(tmp_path, ["competition.task=classification"])
+    assert (draft.competition["labels"]["kind"], draft.questions) == ("column", {})
+    table(tmp_path / "sample_submission.csv", "image,rle", [("t1", "1 1")])
+    draft = recognise(tmp_path)
+    assert draft.competition["labels"]["kind"] == "masks"
+    assert {*draft.questions} == {"competition.submission.dialect"}
+
+
+def test_nothing_that_was_found_is_dropped_without_a_word(tmp_path):
+    data = write_layout("isic2018", tmp_path / "data")
+    mask(data / "ISIC2018_Task1_Training_GroundTruth/ISIC_0009999_segmentation.png")
+    image(data / "thumbnails/ISIC_0000001.jpg")
+    (data / "broken.csv").write_bytes(b"\x00\x01\x02")
+    table(data / "depths.csv", "id,z", [("ISIC_0000001", 5)])
+    said = "\n".join(recognise(data).seen)
+    for words in ("1 mask file belongs to no training image", "1 image in folders of previews",
+                  "depths.csv", "broken.csv"):  # fmt: skip
+        assert words in said
+
+
+def test_polygons_cover_the_pixels_whose_centres_are_inside():
+    square = polygon_mask(np.array([[1, 1], [4, 1], [4, 3], [1, 3]], float), 5, 6)
+    assert square.sum() == 6
+    assert square[1:3, 1:4].all()
+    masks = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        turn = np.sort(rng.uniform(0, 2 * np.pi, 9))
+        corners = np.stack([30 + 20 * np.cos(turn), 25 + 15 * np.sin(turn)], axis=1)
+        theirs = masks.decode(masks.merge(masks.frPyObjects([corners.ravel().tolist()], 50, 60)))
+        ours = polygon_mask(corners, 50, 60)
+        border = np.count_nonzero(theirs != ours)
+        assert border <= 0.1 * theirs.sum() + 8
