@@ -31,7 +31,11 @@ def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
     problems = _misspelled(settings.not_groups, train)
     notices: list[str] = []
     if settings.group != "none":
-        bad, notices = unknown_values(settings.group, list(train[settings.group]))
+        bad, notices = unknown_values(
+            settings.group,
+            list(train[settings.group]),
+            declared=settings.ungrouped == "single",
+        )
         problems += bad
     candidates = group_candidates(train)
     groups = list(group_column(train, settings.group))
