@@ -14,7 +14,7 @@ import pandas as pd
 
 from goldfold.competitions.csv_text import read_other_columns
 from goldfold.competitions.data_folder import find_table
-from goldfold.competitions.group_rule import WORDS, is_group, naming
+from goldfold.competitions.group_rule import WORDS, fronts, is_group, is_site, naming
 from goldfold.competitions.id_forms import same_ids
 from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, SHARES
 from goldfold.settings import CompetitionSettings, LabelTable
@@ -43,6 +43,20 @@ def group_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
         if name not in other and not str(name).startswith(("mask_rle:", "area_px:"))
     }
     return {name: values for name, values in columns.items() if is_group(name, values)}
+
+
+def site_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of images.csv with the places where images were taken.
+
+    Args:
+        train: labelled training images.
+    """
+    columns = {
+        str(name): [str(value) for value in train[name]]
+        for name in train.columns
+        if name not in FIXED
+    }
+    return {name: values for name, values in columns.items() if is_site(name, values)}
 
 
 def path_groups(paths: Sequence[str]) -> dict[str, list[str]]:
@@ -108,8 +122,15 @@ def add_group_columns(
             renamed = {same[old]: value for old, value in known.items() if old in same}
             of_image = {**known, **renamed}
             values = [of_image.get(image_id, "") for image_id in images["image_id"]]
-            if naming(name) == "certain" or is_group(name, _of_training(values, images)):
+            of_training = _of_training(values, images)
+            front = fronts(of_training)
+            if naming(name) == "certain" or is_group(name, of_training):
                 columns[free_name(columns, name, values, "table")] = values
+            elif is_site(name, of_training):
+                columns[free_name(columns, name, values, "table")] = values
+            elif is_group(f"{name}_front", front):
+                values = fronts(values)
+                columns[free_name(columns, f"{name}_front", values, "table")] = values
     new = {name: values for name, values in columns.items() if name not in images.columns}
     return images.join(pd.DataFrame(new, index=images.index, dtype=str))
 
