@@ -50,6 +50,9 @@ STACKED_ON: dict[str, MemberMerge] = {"logistic": "logit", "ridge": "mean"}
 """What each stacking is a regression on, by the merge that averages it."""
 RuleChoice = Literal["centre", "peak"]
 
+# Folds.
+FoldKind = Literal["balanced", "leave-one-out", "ordered", "file"]
+
 # Files.
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
 MaskLabels = Literal["rle", "masks", "levels"]

@@ -46,7 +46,7 @@ def build_folds(
         df: one row per image.
         group: column whose equal values stay together, such as the patient. Rows without a value
             become groups of their own, with a `MissingGroupWarning`.
-        strata: column to spread evenly, or a list of columns whose combinations are spread:
+        strata: column to spread evenly, or a list of columns of which each value is spread:
             booleans, classes, or mask areas in pixels.
         count: number of folds, 2 to 20.
         seed: draws among equally good splits.
@@ -68,13 +68,23 @@ def build_folds(
     keys = _group_keys(df, group)
     ids = _ids(df, id_column, needed="" in keys)
     kinds = {column: _kind(df[column], column, strata_kind) for column in columns}
-    areas, classes = np.zeros(len(df), np.int64), None
+    areas, classes, labels = np.zeros(len(df), np.int64), None, None
     if list(kinds.values()) == ["areas"]:
         areas = _whole_areas(df[columns[0]], columns[0])
     elif columns:
-        classes = _combinations(df, kinds, count, area_bins)
+        values = _values(df, kinds, count, area_bins)
+        classes = [", ".join(row) for row in zip(*values, strict=True)]
+        if len(columns) > 1:
+            labels = {name: _equal(own, name) for own in values for name in sorted(set(own))}
     table = build_fold_table(
-        ids, keys, areas, count=count, seed=seed, area_bins=area_bins, classes=classes
+        ids,
+        keys,
+        areas,
+        count=count,
+        seed=seed,
+        area_bins=area_bins,
+        classes=classes,
+        labels=labels,
     )
     placed = table.set_index("image_id").loc[ids]
     known = np.array([bool(key) for key in keys])
@@ -82,7 +92,7 @@ def build_folds(
         {
             "fold": placed["fold"].to_numpy(np.int64),
             "group": None if group is None else df[group].where(known).array,
-            "stratum": placed["stratum"].to_numpy(),
+            "stratum": placed["stratum"].to_numpy() if labels is None else classes,
         },
         index=df.index,
     )
@@ -214,10 +224,10 @@ def _whole_areas(values: pd.Series, column: Hashable) -> IntArray:
     return whole
 
 
-def _combinations(
+def _values(
     df: pd.DataFrame, kinds: dict[Hashable, str], count: int, area_bins: int
-) -> list[str]:
-    """Return what is spread evenly: the class of each row, or its combination over columns."""
+) -> list[list[str]]:
+    """Return the values to be spread, per column, each with its column's name if several are."""
     texts = []
     for column, kind in kinds.items():
         if kind == "areas":
@@ -227,4 +237,8 @@ def _combinations(
         else:
             values = [label_text(value) for value in df[column]]
         texts.append(values if len(kinds) == 1 else [f"{column}={value}" for value in values])
-    return [", ".join(row) for row in zip(*texts, strict=True)]
+    return texts
+
+
+def _equal(values: list[str], name: str) -> NDArray[np.bool_]:
+    return np.array([value == name for value in values], np.bool_)
