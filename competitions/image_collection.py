@@ -30,6 +30,7 @@ from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
+from goldfold.competitions.prediction_rows import report_rows
 from goldfold.errors import ImageError
 from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
@@ -84,6 +85,7 @@ def collect_images(
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
     images = add_group_columns(images, data, settings)
+    report_rows(images, settings, report)
     compare_with_sample(images, splits[1].excluded, data, settings, report)
     count_images(images, settings, report)
     note_hidden_patients(training_images(images), report)

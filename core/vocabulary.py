@@ -53,6 +53,10 @@ RuleChoice = Literal["centre", "peak"]
 # Folds.
 FoldKind = Literal["balanced", "leave-one-out", "ordered", "file"]
 
+# Rows of a submission that are groups of images.
+RowAggregate = Literal["mean", "max", "noisy-or"]
+RowTruth = Literal["same", "any", "mean"]
+
 # Files.
 DialectName = Literal["siim", "kaggle", "kaggle-dash", "row-major", "row-major-0"]
 MaskLabels = Literal["rle", "masks", "levels"]

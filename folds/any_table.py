@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def fold_any_table(
             separator=split_at,
         )
     notices += [str(warning.message) for warning in caught]
-    kinds = dict.fromkeys(strata, "classes")
+    kinds: dict[Hashable, str] = dict.fromkeys(strata, "classes")
     labels = label_flags(stratum_values(typed, kinds, count, 1, split_at)) if strata else {}
     ids = images[id_column]
     groups = ids if group in (None, "none") else _own_groups(images[str(group)], ids)

@@ -61,8 +61,10 @@ def count_labels(
         columns.append(present[label])
         shares.append(1.0)
         bins = usable_bins(int(present[label].sum()), folds, area_bins)
-        strata = area_strata(values, bins) if values.dtype != np.bool_ else np.zeros(images)
-        quantiles = [strata == number for number in range(1, int(strata.max(initial=0)) + 1)]
+        quantiles = []
+        if values.dtype != np.bool_:
+            strata = area_strata(values.astype(np.int64), bins)
+            quantiles = [strata == number for number in range(1, int(strata.max(initial=0)) + 1)]
         columns += quantiles
         shares += [1 / max(1, len(quantiles))] * len(quantiles)
     counts = np.stack(columns, axis=1).astype(np.int64)
@@ -109,8 +111,11 @@ def split_labels(strata: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     return dict(sorted(flags.items(), key=lambda item: -int(item[1].sum())))
 
 
-def _checked(labels: Mapping[str, ArrayLike], images: int) -> dict[str, NDArray[np.generic]]:
-    problems, arrays = [], {}
+def _checked(
+    labels: Mapping[str, ArrayLike], images: int
+) -> dict[str, IntArray | NDArray[np.bool_]]:
+    problems: list[str] = []
+    arrays: dict[str, IntArray | NDArray[np.bool_]] = {}
     for label, given in labels.items():
         values = np.asarray(given)
         if values.shape != (images,):

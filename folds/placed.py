@@ -118,9 +118,9 @@ def given_folds(
     folds: dict[str, str] = {}
     expected = set(image_ids)
     differing = []
-    for image_id, fold in fold_of:
-        if folds.setdefault(image_id, fold) != fold:
-            differing.append(f"{image_id} (folds {folds[image_id]} and {fold})")
+    for image_id, name in fold_of:
+        if folds.setdefault(image_id, name) != name:
+            differing.append(f"{image_id} (folds {folds[image_id]} and {name})")
     missing = [image_id for image_id in image_ids if image_id not in folds]
     other = [image_id for image_id in folds if image_id not in expected]
     unknown = [image_id for image_id in other if image_id not in known]

@@ -41,7 +41,9 @@ def spread_groups(counts: IntArray, folds: int, shares: FloatArray | None = None
         folds: number of folds, at most G.
         shares: (F,) importance of an even spread of each count; all equal unless given.
     """
-    weights = _weights(counts, folds, np.ones(counts.shape[1]) if shares is None else shares)
+    weights: FloatArray = _weights(
+        counts, folds, np.ones(counts.shape[1]) if shares is None else shares
+    )
     best, lowest = None, (np.inf, np.inf)
     for start in range(_STARTS_LACKING):
         state = _State.placed(np.roll(np.arange(len(counts)), start), counts, weights, folds)
@@ -79,7 +81,8 @@ def _weights(counts: IntArray, folds: int, shares: FloatArray) -> FloatArray:
     """Return whole weights (F,) with which a relative deviation costs the same in each count."""
     totals = np.maximum(counts.sum(axis=0), 1).astype(np.float64)
     scale = _EXACT / (4 * folds**2 * max(shares.sum(), 1))
-    return np.maximum(np.floor(scale * shares / totals**2), 1)
+    weights: FloatArray = np.maximum(np.floor(scale * shares / totals**2), 1)
+    return weights
 
 
 @dataclass

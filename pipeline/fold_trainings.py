@@ -55,9 +55,9 @@ def choose_trainings(
         raise InputError(f"no model is trained with seed {seed}; the seeds are {known}.")
     folds = trained_folds(run)
     if fold is not None and fold not in folds:
-        known = fold_numbers(run)
-        if fold not in known:
-            raise InputError(f"there is no fold {fold}: {_folds_in_words(run, known)}.")
+        numbers = fold_numbers(run)
+        if fold not in numbers:
+            raise InputError(f"there is no fold {fold}: {_folds_in_words(run, numbers)}.")
         raise InputError(
             f"fold {fold} is not trained in this run: folds.train = {folds}. Name one of these, "
             "or add it to folds.train."

@@ -11,6 +11,7 @@ from goldfold.files import file_hash, fingerprint
 from goldfold.folds.fold_view import FoldView
 from goldfold.folds.table import read_folds, write_folds
 from goldfold.pipeline.group_questions import refuse_open_groups
+from goldfold.pipeline.prediction_rows import refuse_split_rows
 from goldfold.pipeline.sequences import refuse_split_sequences
 from goldfold.pipeline.split import placing_facts, split_images, view_of
 from goldfold.rundirectory import recorded
@@ -74,6 +75,7 @@ def plan_folds(
     """
     folds, current = _planned(run, overwrite, retrain)
     refuse_split_sequences(run, view_of(run, folds))
+    refuse_split_rows(run, folds)
     return folds, current
 
 
@@ -109,6 +111,7 @@ def require_folds(run: OpenRun) -> pd.DataFrame:
     if run.directory.stage("folds").is_current({**made_from, "sha256": file_hash(path)}):
         folds = read_folds(path)
         refuse_split_sequences(run, view_of(run, folds))
+        refuse_split_rows(run, folds)
         return folds
     _refuse_foreign(run, file_hash(path), unrecorded=True)
     raise InputError(
