@@ -12,6 +12,7 @@ from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
+from goldfold.competitions.prediction_rows import tested_ids
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
@@ -53,7 +54,7 @@ def compare_with_sample(
             f"{plural(repeats, 'row', 'rows')} of {path.name} "
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
-    tests = images.loc[images["split"] == "test", "image_id"]
+    tests = tested_ids(images, settings)
     whole = settings.of_whole_images
     end = "but its row needs a prediction" if whole else "so submitted as an empty mask"
     lines = report.problems if whole else report.notices
@@ -68,9 +69,9 @@ def compare_with_sample(
         report.problems += count_ids(
             unique[~unique.isin(tests)], "id of", "ids of", f"{path.name} without a test image"
         )
-        report.notices += count_ids(
-            tests[~tests.isin(unique)], "test image is", "test images are", f"not in {path.name}"
-        )
+        what = ("test row is", "test rows are") if settings.rows else (
+            "test image is", "test images are")  # fmt: skip
+        report.notices += count_ids(tests[~tests.isin(unique)], *what, f"not in {path.name}")
 
 
 def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:

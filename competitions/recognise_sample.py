@@ -52,9 +52,9 @@ def _add_class_sample(draft: CompetitionDraft, sample: Table, columns: list[str]
         form["probability_columns"] = in_classes
     elif not sample.rows.empty and first.str.rsplit("_", n=1).str[-1].isin(classes).all():
         form |= {"class_separator": "_", "probability_columns": rest[:1]}
-    elif not sample.rows.empty and sample.rows[rest[0]].str.strip().isin(classes).all():
-        form["label_column"] = rest[0]
-    elif rest[0] == draft.competition["labels"].get("class_column"):
+    elif (not sample.rows.empty and sample.rows[rest[0]].str.strip().isin(classes).all()) or rest[
+        0
+    ] == draft.competition["labels"].get("class_column"):
         form["label_column"] = rest[0]
     else:
         form["probability_columns"] = rest[:1]
@@ -107,7 +107,10 @@ def _add_class_of_row(
     """Add where a row names its class; return the columns that are left."""
     if not classes:
         return rest
-    form, of_labels = draft.competition["submission"], draft.competition["labels"].get("class_column")
+    form, of_labels = (
+        draft.competition["submission"],
+        draft.competition["labels"].get("class_column"),
+    )
     joined = sample.rows.iloc[:, 0].str.strip().str.rsplit("_", n=1).str[-1].isin(classes)
     bare = sample.rows.empty  # only a header, as for a hidden test set
     if of_labels is None if bare else joined.all():

@@ -144,9 +144,7 @@ def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:
     return other.share >= best.share - ALIKE and weights[0] >= weights[1] - ALIKE
 
 
-def _match(
-    table: Table, train: Sequence[Path], data: Path, choices: Choices
-) -> IdMatch | None:
+def _match(table: Table, train: Sequence[Path], data: Path, choices: Choices) -> IdMatch | None:
     """Return how a table names the images, as the user chose or as most are named."""
     rows = table.rows
     if choices.id_column is not None and choices.id_column in rows.columns:
@@ -219,7 +217,9 @@ def _choose(
     best = candidates[0]
     alike = [c for c in candidates[1:] if best.weight - c.weight < ALIKE]
     if alike:
-        setting = "competition.classes" if best.kind == "wide" else "competition.labels.class_column"
+        setting = (
+            "competition.classes" if best.kind == "wide" else "competition.labels.class_column"
+        )
         named = "; ".join(f"{', '.join(c.columns)} ({c.evidence})" for c in (best, *alike))
         draft.ask(
             setting,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,23 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from goldfold.errors import InputError, first_few, list_problems
+from goldfold.folds.labels import ENOUGH, LabelCounts, count_labels
 from goldfold.folds.split import balance_weights, group_order, split_groups
-from goldfold.folds.strata import area_strata, class_strata, stratum_names, usable_bins
+from goldfold.folds.spread import spread_groups
+from goldfold.folds.strata import (
+    NO_CLASS,
+    RARE,
+    area_strata,
+    class_strata,
+    stratum_names,
+    usable_bins,
+)
 
 IntArray = NDArray[np.int64]
 
 FEWEST_FOLDS, MOST_FOLDS = 2, 20
 MOST_BINS = 20
+COLUMNS = ["image_id", "fold", "group", "stratum", "area_px"]
 
 
 def build_fold_table(
@@ -29,17 +39,20 @@ def build_fold_table(
     seed: int = 0,
     area_bins: int = 4,
     classes: Sequence[str] | None = None,
+    labels: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """Return the fold table, one row per image, sorted by image_id.
 
     Groups stay whole; images, non-empty masks and each quantile of the mask area are spread evenly.
     With `classes`, the classes are spread evenly instead of the quantiles, and every fold gets
     images of each class (except the most frequent one) that has at least as many images as there
-    are folds. The table depends on the set of rows and the seed, never on the order of the rows.
+    are folds. With `labels`, of which an image may have several, the count of each label is spread
+    evenly (`goldfold.folds.spread`). The table depends on the set of rows and the seed, never on
+    the order of the rows.
 
     Columns: image_id (str), fold (int, from 0), group (str; an image without a group is its own
-    group, named after its id), stratum (`empty`, `area-1` ... from small to large, or the classes),
-    area_px (int).
+    group, named after its id), stratum (`empty`, `area-1` ... from small to large, the class, or
+    the labels joined by `;`), area_px (int).
 
     Args:
         image_ids: (N,) unique ids.
@@ -50,7 +63,10 @@ def build_fold_table(
         area_bins: number of quantiles of the area, 1 to 20; fewer are used if there are too few
             images to put one of each quantile into every fold.
         classes: (N,) class or combination of classes of each image, spread evenly instead of the
-            areas; rare ones are treated as one.
+            areas; rare ones are treated as one, except where one of them has 100 images: then each
+            class is spread as a label.
+        labels: label -> (N,) bool, or (N,) areas of its mask in pixels, of which the quantiles are
+            spread, too; instead of the classes.
 
     Raises:
         InputError: the table is empty or inconsistent, or cannot be split so that groups stay
@@ -59,14 +75,109 @@ def build_fold_table(
     areas = _check(image_ids, groups, area_px, count, area_bins)
     table = pd.DataFrame({"image_id": list(image_ids), "group": _named(image_ids, groups)})
     table["area_px"] = areas
-    table["stratum"] = "" if classes is None else list(classes)
-    table = table.sort_values("image_id", ignore_index=True)
+    order = np.argsort(table["image_id"].to_numpy(dtype=object), kind="stable")
+    table = table.iloc[order].reset_index(drop=True)
+    in_order = None if classes is None else [classes[place] for place in order]
+    if labels is None and in_order is not None and _merges_frequent(in_order, count):
+        labels = {
+            name or NO_CLASS: np.array([own == name for own in classes or ()])
+            for name in sorted(set(in_order))
+        }
+    if labels is not None:
+        counted = count_labels(labels, len(order), count, area_bins)
+        return _spread_labels(table, counted, order, count, seed)
+    return _spread_strata(table, in_order, count, seed, area_bins)
+
+
+def describe_folds(
+    image_ids: Sequence[str],
+    groups: Sequence[str],
+    area_px: ArrayLike,
+    fold: ArrayLike,
+    *,
+    area_bins: int = 4,
+    classes: Sequence[str] | None = None,
+    labels: Mapping[str, ArrayLike] | None = None,
+) -> pd.DataFrame:
+    """Return the table of `build_fold_table` for folds that are known.
+
+    Args:
+        image_ids: (N,) unique ids.
+        groups: (N,) group of each image; "" = the image is its own group.
+        area_px: (N,) area of the mask in pixels, 0 = empty.
+        fold: (N,) fold of each image, from 0.
+        area_bins: number of quantiles of the area that name the strata.
+        classes: (N,) class of each image, which names its stratum instead.
+        labels: label -> (N,) whether an image has it, or its area; they name the strata instead.
+
+    Raises:
+        InputError: the table is empty or inconsistent.
+    """
+    numbers = np.asarray(fold, np.int64)
+    count = int(np.clip(np.unique(numbers).size, FEWEST_FOLDS, MOST_FOLDS))
+    areas = _check(image_ids, groups, area_px, count, area_bins)
+    if labels is not None:
+        strata = count_labels(labels, len(areas), count, area_bins).strata
+    elif classes is not None:
+        strata = [name or NO_CLASS for name in classes]
+    else:
+        bins = usable_bins(int((areas > 0).sum()), count, area_bins)
+        strata = stratum_names(area_strata(areas, bins))
+    table = pd.DataFrame({"image_id": list(image_ids), "fold": numbers})
+    table = table.assign(group=_named(image_ids, groups), stratum=strata, area_px=areas)
+    return table.sort_values("image_id", ignore_index=True)[COLUMNS]
+
+
+def _merges_frequent(classes: Sequence[str], count: int) -> bool:
+    """Return whether a class of many images would be treated as one with others."""
+    _, names = class_strata(classes, count)
+    images = Counter(own for own, name in zip(classes, names, strict=True) if name == RARE)
+    return any(number >= ENOUGH for number in images.values())
+
+
+def _spread_labels(
+    table: pd.DataFrame, labels: LabelCounts, order: IntArray, count: int, seed: int
+) -> pd.DataFrame:
+    """Return the table with folds in which each label is spread evenly.
+
+    Args:
+        table: image_id, group and area_px, in order of the ids.
+        labels: counts of each image, in the order that was given.
+        order: (N,) place of each row of the table in what was given.
+        count: number of folds.
+        seed: of the split.
+    """
+    keys, group_of = np.unique(table["group"].to_numpy(dtype=np.str_), return_inverse=True)
+    counts = np.zeros((len(keys), labels.counts.shape[1]), np.int64)
+    np.add.at(counts, group_of, labels.counts[order])
+    _check_possible(counts, count, "an image that has a label")
+    by_seed = group_order(keys.tolist(), seed)
+    numbers = group_order([f"fold {number}" for number in range(count)], seed)
+    fold_of_group = np.empty(len(keys), dtype=np.int64)
+    fold_of_group[by_seed] = numbers[spread_groups(counts[by_seed], count, labels.shares)]
+    table["fold"] = fold_of_group[group_of]
+    table["stratum"] = [labels.strata[place] for place in order]
+    return table[COLUMNS]
+
+
+def _spread_strata(
+    table: pd.DataFrame, classes: Sequence[str] | None, count: int, seed: int, area_bins: int
+) -> pd.DataFrame:
+    """Return the table with folds in which each stratum is spread evenly.
+
+    Args:
+        table: image_id, group and area_px, in order of the ids.
+        classes: (N,) class of each image in that order; None for strata of areas.
+        count: number of folds.
+        seed: of the split.
+        area_bins: number of area quantiles.
+    """
     areas = table["area_px"].to_numpy(dtype=np.int64)
     if classes is None:
         strata = area_strata(areas, usable_bins(int((areas > 0).sum()), count, area_bins))
         table["stratum"] = stratum_names(strata)
     else:
-        strata, table["stratum"] = class_strata(table["stratum"].tolist(), count)
+        strata, table["stratum"] = class_strata(classes, count)
 
     keys, group_of = np.unique(table["group"].to_numpy(dtype=np.str_), return_inverse=True)
     counts = _group_counts(group_of, len(keys), strata)
@@ -79,7 +190,7 @@ def build_fold_table(
     required = 1 if counts[:, 1].any() else 0
     fold_of_group[order] = numbers[split_groups(counts[order], _weights(counts), count, required)]
     table["fold"] = fold_of_group[group_of]
-    return table[["image_id", "fold", "group", "stratum", "area_px"]]
+    return table[COLUMNS]
 
 
 def _named(image_ids: Sequence[str], groups: Sequence[str]) -> list[str]:

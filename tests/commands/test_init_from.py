@@ -307,7 +307,13 @@ def test_an_assignment_changes_what_is_looked_for_and_answers(tmp_path, invoke):
     with_people(data, "image,kind,sort", lambda n, name: f"{name},{'ab'[n % 2]},{'cd'[n // 2 % 2]}")
     done, _, text = made(invoke, data, run)
     assert "open: competition.labels.class_column: which column is the label" in done.out
-    words = ["--set", "competition.labels.class_column=sort", "--set", "folds.count=2", "--overwrite"]
+    words = [
+        "--set",
+        "competition.labels.class_column=sort",
+        "--set",
+        "folds.count=2",
+        "--overwrite",
+    ]
     done = invoke("init", "--from", data, "-o", run, *words)
     assert (done.code, "open:" in done.out) == (0, False)
     content = tomllib.loads((run / "goldfold.toml").read_text())
