@@ -35,6 +35,7 @@ def check(
     from goldfold.errors import plural
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew
+    from goldfold.pipeline.network_problems import network_problems
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
@@ -43,6 +44,7 @@ def check(
         problems, notices = group_problems(run)
         report.problems += [*problems, *_impossible_folds(run)]
         report.notices += notices
+        report.problems += network_problems(run)[0]
     if not headers_only:
         unreadable, flat = _decoded(run, list(images.loc[images["path"] != "", "path"]))
         report.problems += unreadable
