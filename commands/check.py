@@ -41,6 +41,7 @@ def check(
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew
     from goldfold.pipeline.open_questions import how_to_answer, question_problems
+    from goldfold.pipeline.network_problems import network_problems
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
@@ -49,6 +50,7 @@ def check(
         problems, notices = group_problems(run)
         report.problems += [*problems, *_impossible_folds(run)]
         report.notices += notices
+        report.problems += network_problems(run)[0]
     sheet = None if headers_only else _look_at_pixels(run, images, report)
     report.problems += (questions := question_problems(run))
     if as_json:

@@ -10,6 +10,7 @@ from goldfold.pipeline.checkpoint_choice import averages_folder, best_checkpoint
 from goldfold.pipeline.engine_choice import predicting_device
 from goldfold.pipeline.image_caches import training_cache
 from goldfold.pipeline.predictions import image_size, images_to_predict
+from goldfold.training.stage_plan import split_batches
 
 if TYPE_CHECKING:
     import torch
@@ -112,9 +113,9 @@ class FoldAverages:
 
         rows = self.cache.rows(self._statistics_images())
         self.fold.refuse_held_out(self.cache.ids_read(rows), "taking BatchNorm statistics")
-        size = self.job.model.stages[-1].batch_size
-        for start in range(0, len(rows), size):
-            pixels = self.cache.images(rows[start : start + size])
+        # Of equal size, as in training: a single left-over image has no statistics of its own.
+        for batch in split_batches(rows, self.job.model.stages[-1].batch_size):
+            pixels = self.cache.images(batch)
             yield network_input(pixels, self.device.device, channels_last=self.device.channels_last)
 
     def _predict(self, models: Sequence[torch.nn.Module], names: Sequence[str]) -> Seen:

@@ -83,10 +83,15 @@ def _timed(
     settings: Settings, model: ModelSettings, stage: StageSettings, machine: Machine
 ) -> tuple[float, float]:
     """Return the seconds of an image, on a GPU with whole batches, as small ones leave it idle."""
+    from goldfold.training.network_trial import Pass, Trial
+
+    task = task_of(settings.competition)
     size, count = height_and_width(stage.crop_size or stage.image_size), stage.batch_size
     if machine.device.device.type == "cpu":
-        size, count = tried_size(size), min(TRIED_IMAGES, count)
-    task = task_of(settings.competition)
+        count = min(TRIED_IMAGES, count)
+        small = Pass(tried_size(size), images=count, trains=True, frozen=tuple(stage.frozen))
+        trial = Trial(model, task.form.outputs, per_image=bool(task.row_columns))
+        size = size if trial.failure(small, confirm=False) else small.size
     return seconds_an_image(model, stage, machine, task, count=count, size=size, steps=2)
 
 

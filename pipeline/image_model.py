@@ -204,19 +204,31 @@ class ImageModel:
     def _network(self, member: ModelMember, checkpoint: Checkpoint) -> Network:
         how, layout = self.facts["inference"], self.device.channels_last
         model = load_model(checkpoint, self.device.device, channels_last=layout)
-        network = start_engine(model, self.device, self._example(member), "torch")
+        network = self._started(model, member)
         if how["tile"] is None:
             return network
         return TiledNetwork(network, how["tile"], overlap=how["tile_overlap"], batch_size=8)
 
-    def _example(self, member: ModelMember) -> torch.Tensor:
-        """Return an input by which BatchNorms are folded, as they were for the thresholds.
+    def _started(self, model: torch.nn.Module, member: ModelMember) -> Network:
+        """Return a network with its BatchNorms folded, as they were for the thresholds.
 
-        Which can be folded does not depend on the size; only transformers want theirs.
+        Which can be folded does not depend on the size, so a small image tells unless the network
+        takes others only.
         """
         height, width = member.image_size
-        if not self.decision.whole_image:
-            height, width = min(height, _FOLDED_AT), min(width, _FOLDED_AT)
+        most = self.facts["inference"]["tile"] or max(height, width)
+        height, width = min(height, most), min(width, most)
+        small = min(height, _FOLDED_AT), min(width, _FOLDED_AT)
+        if not self.decision.whole_image and small != (height, width):
+            try:
+                return start_engine(model, self.device, self._example(member, *small), "torch")
+            except (RuntimeError, ValueError, AssertionError) as error:
+                if is_out_of_memory(error):
+                    raise
+        return start_engine(model, self.device, self._example(member, height, width), "torch")
+
+    def _example(self, member: ModelMember, height: int, width: int) -> torch.Tensor:
+        """Return an empty image as a member's networks see it."""
         shape = (1, height, width) if member.inputs == 1 else (1, height, width, member.inputs)
         return network_input(
             np.zeros(shape, np.uint8), self.device.device, channels_last=self.device.channels_last

@@ -80,6 +80,28 @@ def is_predicted(path: Path, facts: Mapping[str, Any]) -> bool:
     return path.is_file() and recorded(path.with_suffix(".json"), "facts") == facts
 
 
+def missing_jobs(
+    run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[Split]
+) -> list[FoldTraining]:
+    """Return those of some finished jobs whose predictions are not all there.
+
+    Raises:
+        InputError: there are no images to predict.
+    """
+    missing = []
+    for split in splits:
+        prints = images_fingerprints(run, [job.fold for job in jobs], split)
+        missing += [
+            job
+            for job in jobs
+            if job not in missing
+            and not is_predicted(
+                store_of(run, job, split), store_facts(run, job, prints[job.fold], split)
+            )
+        ]
+    return missing
+
+
 def discarded_because(path: Path, facts: Mapping[str, Any]) -> str:
     """Return in words why the maps of a store cannot be kept; "" if they can, or there are none."""
     from goldfold.inference.record import HEADER_BYTES, pack_header

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldfold.files import atomic_path, write_text
+from goldfold.pipeline.network_problems import refuse_misfits
 from goldfold.pipeline.training_data import fold_data
 from goldfold.pipeline.training_stage import choose_machine
 from goldfold.training.stage_plan import StagePlan
@@ -24,6 +25,9 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
     Args:
         run: the run.
         stage_run: the stage of a fold's training.
+
+    Raises:
+        InputError: the network does not take the sizes of the images.
     """
     import torch
 
@@ -36,6 +40,7 @@ def rate_stepper(run: OpenRun, stage_run: StageRun) -> Callable[[float], float]:
     from goldfold.training.batches import EpochBatches
     from goldfold.training.networks.freezing import set_training_mode
 
+    refuse_misfits(run, [stage_run.job.model], trains=True)
     data = fold_data(run, stage_run, {})
     machine = choose_machine(run)
     settings, seed = stage_run.job.model, stage_run.job.seed

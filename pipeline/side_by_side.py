@@ -13,10 +13,9 @@ from goldfold.pipeline.job_graph import Failure, JobGraph
 from goldfold.pipeline.job_list import Wanted, build_caches, graph_of, waiting_stages
 from goldfold.pipeline.job_worker import Opening
 from goldfold.pipeline.local_executor import JobOptions, LocalExecutor, Slot
+from goldfold.pipeline.network_problems import refuse_misfits
 from goldfold.pipeline.prediction_stage import predict_jobs
-from goldfold.pipeline.predictions import (
-    ready_jobs,
-)
+from goldfold.pipeline.predictions import missing_jobs, ready_jobs
 from goldfold.pipeline.training_stage import (
     choose_machine,
     prepare_trainings,
@@ -26,6 +25,7 @@ from goldfold.training.stopping import parse_duration
 from goldfold.workers import workers_each
 
 if TYPE_CHECKING:
+    from goldfold.pipeline.fold_trainings import FoldTraining
     from goldfold.pipeline.open_run import OpenRun
     from goldfold.pipeline.predictions import Split
     from goldfold.pipeline.stage_runs import StageRun
@@ -82,13 +82,21 @@ def predict_all(run: OpenRun, splits: Sequence[Split], share: tuple[int, int] = 
         share: (k, n): only every n-th batch from the k-th; the other processes do the others.
 
     Raises:
-        InputError: a fold has no finished training, or one made from other settings, or there
-            are no images to predict.
+        InputError: a fold has no finished training, or one made from other settings, there are no
+            images to predict, or a network does not take them at their size.
         GoldfoldError: several devices were at work, and jobs failed.
     """
     ready = ready_jobs(run)
+    _refuse_misfits(run, ready, splits)
     if not made_side_by_side(run, Wanted(ready, trains=False, splits=splits, share=share)):
         predict_jobs(run, ready, splits, share)
+
+
+def _refuse_misfits(run: OpenRun, jobs: Sequence[FoldTraining], splits: Sequence[Split]) -> None:
+    """Raise InputError where networks do not take what they would be shown, before any decoding."""
+    missing = {job.model.name: job.model for job in missing_jobs(run, jobs, splits)}
+    if missing:
+        refuse_misfits(run, list(missing.values()), trains=False)
 
 
 def made_side_by_side(run: OpenRun, wanted: Wanted) -> bool:

@@ -83,8 +83,9 @@ def main() -> None:
     try:
         settings = validate_settings(question["settings"], "settings")
         answer = asdict(expected_time(settings, question["images"]))
-    except (GoldfoldError, RuntimeError, MemoryError):
-        sys.exit(1)  # a network or precision that is not to be had here, or too little memory
+    except (GoldfoldError, RuntimeError, AssertionError, ValueError, MemoryError):
+        # A network or precision that is not to be had here, other sizes, or too little memory.
+        sys.exit(1)
     print(json.dumps(answer))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from goldfold.competitions.images_table import training_images
 from goldfold.image_size import height_and_width
+from goldfold.pipeline.network_problems import refuse_misfits
 from goldfold.pipeline.pseudo_labels import count_pseudo_labels
 from goldfold.pipeline.step_time import seconds_an_image
 from goldfold.pipeline.training_data import sampling_weights_of
@@ -50,7 +51,12 @@ def plan_stage(run: OpenRun, stage_run: StageRun, machine: Machine | None) -> li
         run: the run.
         stage_run: the stage of a fold's training.
         machine: where its steps are measured for the seconds, None to leave them out.
+
+    Raises:
+        InputError: the network is measured and does not take the sizes of the images.
     """
+    if machine is not None:
+        refuse_misfits(run, [stage_run.job.model], trains=True)
     plan, held_out = _stage_plan(run, stage_run)
     speed = _measured(stage_run, machine, run.task) if machine is not None else None
     rows = []

@@ -14,6 +14,7 @@ from goldfold.locks import locked_folder
 from goldfold.pipeline.changed_images import keep_contents, refuse_others
 from goldfold.pipeline.engine_choice import predicting_device
 from goldfold.pipeline.fold_trainings import stage_numbers
+from goldfold.pipeline.network_problems import refuse_misfits
 from goldfold.pipeline.stage_runs import data_facts, fold_run_of, stage_runs
 from goldfold.pipeline.training_data import fold_data
 from goldfold.progress import SILENT
@@ -100,11 +101,13 @@ def prepare_trainings(
         writes: whether this process writes files.
 
     Raises:
-        InputError: a folder holds a training made from other input, or a network cannot be built.
+        InputError: a folder holds a training made from other input, or a network cannot be built
+            or does not take the sizes of the images.
     """
     from goldfold.training.own_objects import load_own_objects
 
     if overwrite and writes:
+        _refuse_misfits(run, jobs)  # before anything is deleted
         for job, number in stage_numbers(jobs, stage):
             _remove_training(job.stage_folder(run, number))
     waiting = stages_to_train(run, jobs, stage, extend)
@@ -112,6 +115,7 @@ def prepare_trainings(
         _say_idle_schedules(run, waiting)
         if writes:
             keep_contents(run)
+    _refuse_misfits(run, [stage_run.job for stage_run in waiting])
     _try_networks(waiting, outputs(run))
     load_own_objects([stage.settings for stage in waiting], run.settings.competition)
     return waiting
@@ -202,6 +206,12 @@ def stages_to_train(
 def outputs(run: OpenRun) -> int:
     """Return the outputs of a run's networks: one mask, or one for each class, or its number."""
     return run.settings.competition.outputs
+
+
+def _refuse_misfits(run: OpenRun, jobs: Sequence[FoldTraining]) -> None:
+    """Raise InputError where networks cannot be trained, or could not predict afterwards."""
+    models = {job.model.name: job.model for job in jobs}
+    refuse_misfits(run, list(models.values()), trains=True)
 
 
 def _try_networks(waiting: Sequence[StageRun], classes: int) -> None:

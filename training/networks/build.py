@@ -25,6 +25,11 @@ from goldfold.training.networks.double_unet import DoubleUnet
 from goldfold.training.networks.own import build_own_network, require_encoder
 from goldfold.training.networks.vanilla_unet import VanillaUnet
 
+
+class CannotBuildError(InputError):
+    """The libraries know architecture, encoder and options, but not together."""
+
+
 OURS = {
     "VanillaUnet": VanillaUnet,
     "DoubleUnet": DoubleUnet,
@@ -72,7 +77,9 @@ def build_model(
         options: further arguments of the architecture, from `goldfold.network_options`.
 
     Raises:
-        InputError: unknown name or option, or weights that cannot be had.
+        CannotBuildError: architecture, encoder and options do not fit each other, or the weights
+            cannot be had.
+        InputError: unknown name or option.
     """
     if is_reference(architecture):
         return _own(architecture, encoder_weights, channels, classes, options or {})
@@ -102,7 +109,7 @@ def build_model(
     except InputError:
         raise
     except Exception as error:  # the libraries raise anything for arguments that do not fit
-        raise InputError(_cannot_build(architecture, encoder, published, error)) from error
+        raise CannotBuildError(_cannot_build(architecture, encoder, published, error)) from error
     if from_file:
         load_encoder(model, Path(encoder_weights))
     return model.to(memory_format=torch.channels_last)
@@ -226,4 +233,5 @@ def _cannot_build(architecture: str, encoder: str, weights: str | None, error: E
         else "Look at [[models]] options, architecture and encoder in goldfold.toml."
     )
     reason = str(error.args[0] if isinstance(error, KeyError) else error).rstrip(".")
+    reason = reason or f"the library gives no reason ({type(error).__name__})"
     return f"cannot build {architecture} with encoder {encoder}: {reason}. {remedy}"

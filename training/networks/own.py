@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -63,8 +63,10 @@ def check_own_network(
     classifies: bool,
     presence_head: bool,
     size: SizeLike,
+    images: int = 1,
+    mode: Callable[[], object] | None = None,
 ) -> None:
-    """Show the network one image, and accept logits of the right shape.
+    """Show the network images of zeros, and accept logits of the right shape.
 
     Args:
         network: of `build_own_network`.
@@ -74,30 +76,36 @@ def check_own_network(
         classifies: whether classes are predicted.
         presence_head: whether a presence logit is expected beside the mask's.
         size: of the training images, a side or (height, width).
+        images: how many it is shown.
+        mode: puts the network into the mode that it is shown them in; that of evaluation unless
+            given.
 
     Raises:
         InputError: it fails, or gives something else.
     """
     role = network_role({})
     height, width = height_and_width(size)
-    mode = network.training
-    network.eval()
+    before = network.training
+    if mode is None:
+        network.eval()
+    else:
+        mode()
     with torch.no_grad(), torch.random.fork_rng(devices=[]), running(reference, role, _memory):
-        output = network(torch.zeros(1, channels, height, width))
-    network.train(mode)
-    expected = (1, 1, 1, classes) if classifies else (1, classes, height, width)
+        output = network(torch.zeros(images, channels, height, width))
+    network.train(before)
+    expected = (images, 1, 1, classes) if classifies else (images, classes, height, width)
     if presence_head:
         fits = isinstance(output, tuple | list) and len(output) == 2
         if not fits or not all(isinstance(tensor, torch.Tensor) for tensor in output):
             returned = "a network that gives no pair of logits and presence logits (N, 1)"
             raise wrong_value(reference, role, returned)
         output, presence = split_output(output)
-        if tuple(presence.shape) != (1,):  # type: ignore[union-attr]
+        if tuple(presence.shape) != (images,):  # type: ignore[union-attr]
             raise wrong_value(reference, role, "a network whose presence logits are not (N, 1)")
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != expected:
         returned = (
-            f"a network that makes {shape} of an image ({channels}, {height}, {width}), "
+            f"a network that makes {shape} of images ({images}, {channels}, {height}, {width}), "
             f"not {expected}"
         )
         raise wrong_value(reference, role, returned)
