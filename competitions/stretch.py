@@ -81,4 +81,5 @@ def spread(levels: NDArray[Any], low: float, high: float, most: int) -> NDArray[
     kind = wide.dtype.type
     above = np.clip(wide, kind(low), kind(high)) - kind(low)
     factor = kind(most / (high - low if high > low else 1))
-    return np.rint(np.nan_to_num(above * factor)).astype(np.uint8 if most == 255 else np.uint16)
+    rounded = np.rint(np.nan_to_num(above * factor))
+    return np.asarray(rounded, np.uint8 if most == 255 else np.uint16)
