@@ -132,6 +132,6 @@ def _matches(data: Path, glob: str) -> list[Path]:
         if pattern.is_absolute():
             root = Path(pattern.anchor)
             return [path for path in root.glob(str(pattern.relative_to(root))) if path.is_file()]
-        return [path for path in data.glob(glob) if path.is_file()]
+        return [path for path in data.glob(str(pattern)) if path.is_file()]
     except (ValueError, NotImplementedError, IndexError) as error:
         raise InputError(f"{glob!r} is not a glob: {error}. Example: train/**/*.png") from None

@@ -16,7 +16,9 @@ ONE, TWO = 1, 2  # 1 failed, 2 wrong use or bad input
 
 
 def files_of(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    """Return the files of a run; hashes are remembered or not, depending on the files' age."""
+    paths = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    return sorted(paths - {"stages/file-hashes.txt"})
 
 
 def first_dicom(data, split="train"):
