@@ -75,7 +75,7 @@ def combine_rows(
         )
         problems += count_ids(
             [image for image, is_tied in zip(where, tied, strict=True) if is_tied],
-            "image has", "images have", f'no majority among their rows in {name} (combine)',
+            "image has", "images have", f"no majority among the rows in {name} (combine)",
         )  # fmt: skip
     return ClassRows(named, own, np.ones(len(named), np.int64), problems, notices)
 

@@ -28,6 +28,10 @@ class IdForm:
 
 
 FORMS: Mapping[str, IdForm] = {
+    "spaces": IdForm(
+        "spaces and invisible signs",
+        lambda name: "".join(sign for sign in name if sign.isprintable() and sign != " "),
+    ),
     "ending": IdForm("endings such as .png", lambda name: _ENDING.sub("", name)),
     "folders": IdForm("folders", lambda name: re.split(r"[/\\]", name)[-1]),
     "root": IdForm("folders in front of the path", lambda name: name),
