@@ -112,7 +112,7 @@ def _labelled(rows: ClassRows, classes: Sequence[str], *, exclusive: bool) -> Cl
             "rows": rows.rows,
         }
     )
-    soft = ((rows.shares > 0) & (rows.shares < 1)).any(axis=1)
+    soft = np.asarray(((rows.shares > 0) & (rows.shares < 1)).any(axis=1))
     if soft.any():
         table[SHARES] = written_shares(rows.shares)
         notices += count_ids(

@@ -74,8 +74,8 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
     for mark, codec, name in _MARKS:
         if content.startswith(mark):
             return _strict(path, content, codec, name), name
-    if (codec := _utf16_without_mark(content)) is not None:
-        return _strict(path, content, codec, "UTF-16"), "UTF-16"
+    if (unmarked := _utf16_without_mark(content)) is not None:
+        return _strict(path, content, unmarked, "UTF-16"), "UTF-16"
     try:
         return content.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError as error:

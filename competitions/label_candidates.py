@@ -167,40 +167,68 @@ def _chexpert(flags: Sequence[ColumnContent]) -> LabelCandidate:
 
 
 def _single(column: ColumnContent, *, several: bool) -> list[LabelCandidate]:
-    """Return what a column on its own could be."""
-    name, values = column.name, list(column.values)
-    common = {"kind": "column", "class_column": name}
-    counted = f'column "{name}": '
-    if column.content in ("flags", "uncertain") and len(values) == 2:
-        text = f"{counted}0 and 1" + (f", {column.blanks:,} empty" if column.blanks else "")
-        classes = {"task": "classification", "classes": [name], "exclusive": False}
-        return [LabelCandidate("wide", (name,), classes, {"kind": "wide"}, text)]
+    """Return what a column on its own could be; `several` = images have several rows."""
+    if column.content in ("flags", "uncertain") and len(column.values) > 1:
+        return [_flag(column)]
     if column.content == "whole":
-        text = f"{counted}whole numbers {values[0]} to {values[-1]}, the rarest in "
-        text += plural(column.least, "row", "rows")
-        question = (
-            "competition.task",
-            f'Are the numbers {values[0]} to {values[-1]} of "{name}" ordered grades (task = '
-            '"grades") or kinds (task = "classification", exclusive = true)?',
-        )
-        asked = () if ORDERED.search(name) else (question,)
-        form = {"task": "grades", "classes": values}
-        grades = LabelCandidate("grades", (name,), form, common, text, asked)
-        return [grades, *([_lists(column)] if several else [])]
+        return [_grades(column), *([_lists(column)] if several else [])]
     if column.content in ("number", "shares"):
-        low, high = float(values[0]), float(values[-1])
-        text = f"{counted}{len(values):,} different numbers from {low:g} to {high:g}"
-        question = ("competition.number_range", f'Which numbers can "{name}" have at all?')
-        form = {"task": "regression", "number_range": [low, high]}
-        return [LabelCandidate("number", (name,), form, common, text, (question,))]
+        return [_number(column)]
     if column.content == "lists" or (column.content == "names" and several):
         return [_lists(column)]
-    if column.content == "names":
-        text = f"{counted}{plural(len(values), 'name', 'names')} ({first_few(values)}), the rarest "
-        text += f"in {plural(column.least, 'row', 'rows')}"
-        classes = {"task": "classification", "classes": values, "exclusive": True}
-        return [LabelCandidate("column", (name,), classes, common, text, _spellings(values))]
-    return []
+    return [_names(column)] if column.content == "names" else []
+
+
+def _flag(column: ColumnContent) -> LabelCandidate:
+    text = f'column "{column.name}": 0 and 1'
+    text += f", {column.blanks:,} empty" if column.blanks else ""
+    form = {"task": "classification", "classes": [column.name], "exclusive": False}
+    return LabelCandidate("wide", (column.name,), form, {"kind": "wide"}, text)
+
+
+def _grades(column: ColumnContent) -> LabelCandidate:
+    name, values = column.name, list(column.values)
+    question = (
+        "competition.task",
+        f'Are the numbers {values[0]} to {values[-1]} of "{name}" ordered grades (task = '
+        '"grades") or kinds (task = "classification", exclusive = true)?',
+    )
+    return LabelCandidate(
+        "grades",
+        (name,),
+        {"task": "grades", "classes": values},
+        {"kind": "column", "class_column": name},
+        f'column "{name}": whole numbers {values[0]} to {values[-1]}, the rarest in '
+        f"{plural(column.least, 'row', 'rows')}",
+        () if ORDERED.search(name) else (question,),
+    )
+
+
+def _number(column: ColumnContent) -> LabelCandidate:
+    low, high = float(column.values[0]), float(column.values[-1])
+    question = f'Which numbers can "{column.name}" have at all?'
+    return LabelCandidate(
+        "number",
+        (column.name,),
+        {"task": "regression", "number_range": [low, high]},
+        {"kind": "column", "class_column": column.name},
+        f'column "{column.name}": {len(column.values):,} different numbers from {low:g} to '
+        f"{high:g}",
+        (("competition.number_range", question),),
+    )
+
+
+def _names(column: ColumnContent) -> LabelCandidate:
+    values = list(column.values)
+    return LabelCandidate(
+        "column",
+        (column.name,),
+        {"task": "classification", "classes": values, "exclusive": True},
+        {"kind": "column", "class_column": column.name},
+        f'column "{column.name}": {plural(len(values), "name", "names")} ({first_few(values)}), '
+        f"the rarest in {plural(column.least, 'row', 'rows')}",
+        _spellings(values),
+    )
 
 
 def _spellings(values: Sequence[str]) -> tuple[tuple[str, str], ...]:
