@@ -77,6 +77,7 @@ def same_ids(
     best: dict[str, str] = {}
     chosen: tuple[str, ...] = ()
     active = [form for form in FORMS if _changes(form, rest) or _changes(form, known)]
+    rest, known = _alike(rest, known, active)
     for count in (1, 2, 3):
         for forms in combinations(active, count):
             same = _matched(rest, known, free, forms)
@@ -85,6 +86,22 @@ def same_ids(
         if len(best) in (len(rest), len(free)):
             break
     return best, chosen
+
+
+def _alike(
+    ids: Sequence[str], known: Sequence[str], ignores: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Return the ids and known ids that are equal if everything is ignored; no others can be."""
+    plain_known = [plain_id(name, ignores) for name in known]
+    forms = set(plain_known)
+    plain_ids = [plain_id(name, ignores) for name in ids]
+    if "root" in ignores:
+        plain_ids = [_below(name, forms) for name in plain_ids]
+    wanted = set(plain_ids)
+    return (
+        [name for name, plain in zip(ids, plain_ids, strict=True) if plain in forms],
+        [name for name, plain in zip(known, plain_known, strict=True) if plain in wanted],
+    )
 
 
 def _changes(form: str, names: Sequence[str]) -> bool:
