@@ -81,6 +81,13 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         where = f"byte 0x{content[error.start]:02x} in line {line:,} is not UTF-8"
+    damaged = content.decode("utf-8", errors="replace")
+    lost = damaged.count("\ufffd")
+    if lost < sum(not sign.isascii() for sign in damaged) - lost:
+        raise InputError(
+            f"cannot read {path} as a CSV table: {where}, although the rest is ({lost:,} such "
+            "bytes in all). The file is damaged; download it again, or correct these bytes."
+        )
     if not _is_western(content):
         raise InputError(
             f"cannot read {path} as a CSV table: {where}, and the text is of no western language "
