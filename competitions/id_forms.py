@@ -13,7 +13,7 @@ from goldfold.errors import first_few, plural
 _ENDING = re.compile(
     r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz|nii|nii\.gz|mha|svs)$", re.IGNORECASE
 )
-_ZEROS = re.compile(r"(?<![0-9A-Za-z.])0+(?=[0-9])")
+_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 _POINT_ZERO = re.compile(r"(?<=\d)\.0+$")
 
 
