@@ -59,16 +59,14 @@ class Flags:
         return [
             *self._wrong,
             *self._question(
-                self._blank, "are empty", 'blank = "zeros" if they mean that the class is absent'
+                self._blank, "empty", 'blank = "zeros" if they mean that the class is absent'
             ),
             *self._question(
                 self._uncertain,
-                "are -1",
+                "-1",
                 'uncertain = "ones", "zeros" or a share such as 0.5, for all or for each class',
             ),
-            *self._question(
-                self._fractions, "lie between 0 and 1", "soft = true if they are shares"
-            ),
+            *self._question(self._fractions, "between 0 and 1", "soft = true if they are shares"),
         ]
 
     def _share(self, word: str, name: str) -> float:
@@ -107,7 +105,8 @@ class Flags:
         rows = sorted({row for of_class in cells.values() for row in of_class})
         total = sum(map(len, cells.values()))
         return [
-            f"{plural(total, 'cell', 'cells')} of {self.path.name} {what} ({counts}; row "
+            f"{plural(total, 'cell', 'cells')} of {self.path.name} {'is' if total == 1 else 'are'} "
+            f"{what} ({counts}; row "
             f"{first_few([str(row) for row in rows], limit=3)}): set {setting}, in "
             "[competition.labels] of goldfold.toml"
         ]
@@ -172,7 +171,7 @@ class ClassNames:
         others = {name: rows for name, rows in self._unknown.items() if name not in loose}
         shown = first_few(list(self.classes), limit=_SHOWN)
         for name, rows in list(others.items())[:_SHOWN]:
-            more = f" ({len(rows) - 1:,} more such rows)" if len(rows) > 1 else ""
+            more = f" (in {len(rows):,} rows)" if len(rows) > 1 else ""
             lines.append(
                 f"{self.path.name} row {rows[0]}: {name!r} is not a class; the classes are "
                 f"{shown}.{did_you_mean(name, self.classes)}{advice}{more}"

@@ -60,13 +60,17 @@ def label_targets(classes_of: Sequence[str], classes: Sequence[str]) -> NDArray[
     return targets
 
 
-def share_targets(cells: Sequence[str]) -> NDArray[np.float32]:
+def share_targets(cells: Sequence[str], count: int) -> NDArray[np.float32]:
     """Return targets of 0 to 1, float32 (N, C), from the column `SHARES` of images.csv.
 
-    >>> share_targets(["0.5;1"]).tolist()
-    [[0.5, 1.0]]
+    An image without a row in the label table, which has none of the C classes, has an empty cell.
+
+    >>> share_targets(["0.5;1", ""], 2).tolist()
+    [[0.5, 1.0], [0.0, 0.0]]
     """
-    return np.array([[float(share) for share in text.split(JOINT)] for text in cells], np.float32)
+    nothing = JOINT.join("0" * count)
+    rows = [[float(share) for share in (text or nothing).split(JOINT)] for text in cells]
+    return np.array(rows, np.float32).reshape(len(rows), count)
 
 
 def read_class_labels(
@@ -108,7 +112,7 @@ def _labelled(rows: ClassRows, classes: Sequence[str], *, exclusive: bool) -> Cl
             "rows": rows.rows,
         }
     )
-    soft = ((rows.shares > 0) & (rows.shares < 1)).any(axis=1)
+    soft = np.asarray(((rows.shares > 0) & (rows.shares < 1)).any(axis=1))
     if soft.any():
         table[SHARES] = written_shares(rows.shares)
         notices += count_ids(

@@ -58,7 +58,7 @@ def read_lists(
     problems = names.problems(_advice(cells, labels, classes))
     if empty and labels.share_of("", "") is None:
         problems.append(
-            f"{plural(len(empty), 'cell', 'cells')} of {path.name} name no class (row "
+            f"{plural(len(empty), 'cell names', 'cells name')} no class in {path.name} (row "
             f'{first_few(empty, limit=3)}): set blank = "zeros" in [competition.labels] of '
             "goldfold.toml if that means none of the classes"
         )

@@ -48,7 +48,7 @@ def combine_pairs(
     differs = (count > 0) & (high > low)
     where = [
         f"{named[pair // shape[1]]} ({classes[pair % shape[1]]})"
-        for pair in np.flatnonzero(differs)
+        for pair in np.flatnonzero(differs).tolist()
     ]
     problems, notices = _said(where, how, int((count - 1)[count > 0].sum()), name)
     if how == "any":

@@ -75,7 +75,7 @@ def combine_rows(
         )
         problems += count_ids(
             [image for image, is_tied in zip(where, tied, strict=True) if is_tied],
-            "image has", "images have", f'no majority among their rows in {name} (combine)',
+            "image has", "images have", f"no majority among the rows in {name} (combine)",
         )  # fmt: skip
     return ClassRows(named, own, np.ones(len(named), np.int64), problems, notices)
 
@@ -90,17 +90,17 @@ def _combined(
     means: FloatArray, how: Combining, *, exclusive: bool
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Return the targets of images whose rows disagree, (D, C), and which are undecided, (D,)."""
-    undecided = np.zeros(len(means), bool)
+    undecided: NDArray[np.bool_] = np.zeros(len(means), bool)
     if how == "mean":
         return means, undecided
     if how == "any":
         return (means > 0).astype(np.float64), undecided
     if not exclusive:
-        undecided = (np.abs(means - HALF) < _TOLERANCE).any(axis=1)
+        undecided = np.asarray((np.abs(means - HALF) < _TOLERANCE).any(axis=1))
         return (means > HALF).astype(np.float64), undecided
     most = means.max(axis=1, keepdims=True)
     best = means > most - _TOLERANCE
-    undecided = best.sum(axis=1) > 1
+    undecided = np.asarray(best.sum(axis=1) > 1)
     return (np.arange(means.shape[1]) == best.argmax(axis=1)[:, None]).astype(float), undecided
 
 

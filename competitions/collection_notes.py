@@ -11,6 +11,7 @@ from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.id_forms import FORMS, same_ids
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
 from goldfold.competitions.prediction_rows import tested_ids
 from goldfold.errors import plural
@@ -66,12 +67,26 @@ def compare_with_sample(
     )
     unique = unique[~unique.isin(excluded)]
     if len(tests):
-        report.problems += count_ids(
-            unique[~unique.isin(tests)], "id of", "ids of", f"{path.name} without a test image"
-        )
+        lost = unique[~unique.isin(tests)]
+        report.problems += [
+            line + _form_of_ids(list(lost), list(tests))
+            for line in count_ids(lost, "id of", "ids of", f"{path.name} without a test image")
+        ]
         what = ("test row is", "test rows are") if settings.rows else (
             "test image is", "test images are")  # fmt: skip
         report.notices += count_ids(tests[~tests.isin(unique)], *what, f"not in {path.name}")
+
+
+def _form_of_ids(ids: list[str], tests: list[str]) -> str:
+    """Return what ids of the sample and of test images differ in, "" if they are others."""
+    same, forms = same_ids(ids, tests)
+    if not same:
+        return ""
+    words = " and ".join(FORMS[form].words for form in forms)
+    return (
+        f". {len(same):,} of them would be one if {words} did not matter; a submission needs the "
+        "ids of the sample, so set images.id_pattern to give the images these ids"
+    )
 
 
 def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:

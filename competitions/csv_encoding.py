@@ -74,13 +74,20 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
     for mark, codec, name in _MARKS:
         if content.startswith(mark):
             return _strict(path, content, codec, name), name
-    if (codec := _utf16_without_mark(content)) is not None:
-        return _strict(path, content, codec, "UTF-16"), "UTF-16"
+    if (unmarked := _utf16_without_mark(content)) is not None:
+        return _strict(path, content, unmarked, "UTF-16"), "UTF-16"
     try:
         return content.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         where = f"byte 0x{content[error.start]:02x} in line {line:,} is not UTF-8"
+    damaged = content.decode("utf-8", errors="replace")
+    lost = damaged.count("\ufffd")
+    if lost < sum(not sign.isascii() for sign in damaged) - lost:
+        raise InputError(
+            f"cannot read {path} as a CSV table: {where}, although the rest is ({lost:,} such "
+            "bytes in all). The file is damaged; download it again, or correct these bytes."
+        )
     if not _is_western(content):
         raise InputError(
             f"cannot read {path} as a CSV table: {where}, and the text is of no western language "

@@ -104,6 +104,7 @@ def read_csv(path: Path) -> CsvTable:
     text, encoding = decode_table(path)
     separator, spaces, skipped = tell_layout(path, text)
     header, lines, rows = _cells(path, text, separator, spaces, skipped)
+    _refuse_other_separator(path, header, rows, separator)
     if '"' in text:
         _refuse_open_quote(path, text, separator, lines[-1] if lines else 1)
     return CsvTable(path, header, lines, rows, separator, encoding)
@@ -144,8 +145,9 @@ def explain_long_rows(table: CsvTable) -> str:
     long = [by_line[line] for line, _ in table.too_long]
     if len(long) == len(table.rows) and all(len(cells) == width + 1 for cells in long):
         return (
-            "All rows have one cell more than the header, which lacks the name of the first "
-            "column (as R writes it): put one in front of the header."
+            "All rows have one cell more than the header. Either it lacks the name of the first "
+            "column (as R writes it): put one in front. Or numbers have a comma: write 0.5, not "
+            "0,5."
         )
     seen = SEPARATORS[table.separator]
     if table.separator == ",":
@@ -202,6 +204,20 @@ def _cells(
     finally:
         csv.field_size_limit(before)
     return header, lines, rows
+
+
+def _refuse_other_separator(
+    path: Path, header: list[str], rows: list[list[str]], separator: str
+) -> None:
+    """Raise InputError if rows are separated by something else than the header."""
+    if len(header) < 2 or not rows or any(len(cells) > 1 for cells in rows):
+        return
+    for other, name in SEPARATORS.items():
+        if other != separator and all(other in cells[0] for cells in rows):
+            raise InputError(
+                f"cannot read {path} as a CSV table: the header is separated by "
+                f"{SEPARATORS[separator]}, the rows by {name}. Correct the header."
+            )
 
 
 def _refuse_open_quote(path: Path, text: str, separator: str, last: int) -> None:

@@ -122,19 +122,23 @@ def add_group_columns(
             renamed = {same[old]: value for old, value in known.items() if old in same}
             of_image = {**known, **renamed}
             values = [of_image.get(image_id, "") for image_id in images["image_id"]]
-            of_training = _of_training(values, images)
-            front = fronts(of_training)
-            if (
-                naming(name) == "certain"
-                or is_group(name, of_training)
-                or is_site(name, of_training)
-            ):
-                columns[free_name(columns, name, values, "table")] = values
-            elif is_group(f"{name}_front", front):
-                values = fronts(values)
-                columns[free_name(columns, f"{name}_front", values, "table")] = values
+            own = _as_group(name, values, images)
+            if own is not None:
+                columns[free_name(columns, *own, "table")] = own[1]
     new = {name: values for name, values in columns.items() if name not in images.columns}
     return images.join(pd.DataFrame(new, index=images.index, dtype=str))
+
+
+def _as_group(name: str, values: list[str], images: pd.DataFrame) -> tuple[str, list[str]] | None:
+    """Return name and values of a table's column if it may be a group, None if not.
+
+    Of values such as `00028864_007.png` it is the part before the number of the image.
+    """
+    of_training = _of_training(values, images)
+    if naming(name) == "certain" or is_group(name, of_training) or is_site(name, of_training):
+        return name, values
+    front = f"{name}_front"
+    return (front, fronts(values)) if is_group(front, fronts(of_training)) else None
 
 
 def _same(

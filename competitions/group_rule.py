@@ -2,12 +2,12 @@
 
 A column is a group column because of its name and its values in the training images:
 
-1.  **Certain names** contain patient, subject, person, donor or the like, or a group word (also study,
-    case, lesion, scan, volume, series, exam) followed by an identifier: `patient_id`, `SubjectID`,
-    `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Case and separators do not matter.
-    Other words after the group word make it an attribute (`Patient Age`, `study_date`,
-    `lesion_location`), and so do words of counting before it (`number_of_lesion`). Whatever follows
-    an identifier is ignored (`patient_id_x`, as in merged tables, or `Patient ID (anon.)`). There
+1.  **Certain names** contain patient, subject, person, donor or the like, or a group word (also
+    study, case, lesion, scan, volume, series, exam) followed by an identifier: `patient_id`,
+    `SubjectID`, `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Case and separators do
+    not matter. Other words after the group word make it an attribute (`Patient Age`, `study_date`,
+    `lesion_location`), and so do words of counting before it (`number_of_lesion`). What follows an
+    identifier is ignored (`patient_id_x`, as in merged tables, or `Patient ID (anon.)`). There
     must be at least two values, one of them with several images, and the values must be neither
     flags nor fractions.
 2.  **Possible names** are the other group words, alone or with a number, name or code (`case`,

@@ -13,7 +13,7 @@ from goldfold.errors import first_few, plural
 _ENDING = re.compile(
     r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz|nii|nii\.gz|mha|svs)$", re.IGNORECASE
 )
-_ZEROS = re.compile(r"(?<![0-9A-Za-z.])0+(?=[0-9])")
+_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 _POINT_ZERO = re.compile(r"(?<=\d)\.0+$")
 
 
@@ -28,6 +28,10 @@ class IdForm:
 
 
 FORMS: Mapping[str, IdForm] = {
+    "spaces": IdForm(
+        "spaces and invisible signs",
+        lambda name: "".join(sign for sign in name if sign.isprintable() and sign != " "),
+    ),
     "ending": IdForm("endings such as .png", lambda name: _ENDING.sub("", name)),
     "folders": IdForm("folders", lambda name: re.split(r"[/\\]", name)[-1]),
     "root": IdForm("folders in front of the path", lambda name: name),
@@ -73,6 +77,7 @@ def same_ids(
     best: dict[str, str] = {}
     chosen: tuple[str, ...] = ()
     active = [form for form in FORMS if _changes(form, rest) or _changes(form, known)]
+    rest, known = _alike(rest, known, active)
     for count in (1, 2, 3):
         for forms in combinations(active, count):
             same = _matched(rest, known, free, forms)
@@ -81,6 +86,22 @@ def same_ids(
         if len(best) in (len(rest), len(free)):
             break
     return best, chosen
+
+
+def _alike(
+    ids: Sequence[str], known: Sequence[str], ignores: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Return the ids and known ids that are equal if everything is ignored; no others can be."""
+    plain_known = [plain_id(name, ignores) for name in known]
+    forms = set(plain_known)
+    plain_ids = [plain_id(name, ignores) for name in ids]
+    if "root" in ignores:
+        plain_ids = [_below(name, forms) for name in plain_ids]
+    wanted = set(plain_ids)
+    return (
+        [name for name, plain in zip(ids, plain_ids, strict=True) if plain in forms],
+        [name for name, plain in zip(known, plain_known, strict=True) if plain in wanted],
+    )
 
 
 def _changes(form: str, names: Sequence[str]) -> bool:

@@ -8,60 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from goldfold.competitions.label_candidate import ORDERED, LabelCandidate, is_attribute, weighed
 from goldfold.competitions.label_columns import ColumnContent, content_of
 from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import first_few, plural
 
-LIKELY = re.compile(
-    r"label|target|class|diagnos|finding|categor|grade|(^|[^a-z])dx($|[^a-z])|cancer|malignan|"
-    r"disease|patholog|lesion_type|tumou?r|outcome|score|severity|stage|level",
-    re.IGNORECASE,
-)
-UNLIKELY = re.compile(
-    r"(^|[^a-z])(sex|gender|age|view|width|height|spacing|follow|position|site|laterality|side|"
-    r"manufacturer|machine|date|time|split|fold|usage|source|weight|ethnicity|race|frontal|ap|"
-    r"dx_type|male|female|implant|rows|columns|index|unnamed|count|number|fitzpatrick|localization|dataset|"
-    r"instance|slice|frame|kvp|thickness|modality|confidence|annotator|rad)",
-    re.IGNORECASE,
-)
-ORDERED = re.compile(r"grade|stage|level|severity|score|isup|gleason|birads|density", re.IGNORECASE)
 _RUNS = re.compile(r"\s*\[?\s*-?\d+([\s,]+\d+)+\s*\]?\s*")
 _CORNERS = {
     "xmin": "x", "ymin": "y", "xmax": "x", "ymax": "y", "x1": "x", "y1": "y", "x2": "x",
     "y2": "y", "x": "x", "y": "y", "width": "x", "height": "y", "w": "x", "h": "y",
 }  # fmt: skip
 _BOX = frozenset({"bbox", "box", "bndbox", "boundingbox"})
-_WEIGHTS = {"likely": 1.0, "neutral": 0.6, "unlikely": 0.1}
-
-
-@dataclass(frozen=True)
-class LabelCandidate:
-    """Columns that could be the labels.
-
-    Attributes:
-        kind: `rle`, `boxes`, `long`, `wide`, `chexpert`, `soft`, `lists`, `column`, `grades`,
-            `number`.
-        columns: names of the columns.
-        competition: entries of [competition] that follow, without a metric.
-        labels: entries of [competition.labels] that follow.
-        evidence: what was counted.
-        questions: dotted setting and question of what the cells cannot tell.
-        weight: how likely the columns are the labels, for the order only.
-    """
-
-    kind: str
-    columns: tuple[str, ...]
-    competition: dict[str, Any]
-    labels: dict[str, Any]
-    evidence: str
-    questions: tuple[tuple[str, str], ...] = ()
-    weight: float = 0.0
 
 
 def label_candidates(
@@ -103,7 +66,7 @@ def label_candidates(
         if candidate.kind in ("chexpert", "soft") or candidate.competition.get("exclusive")
         if len(candidate.columns) > 1
     }
-    candidates = [_weighed(candidate, sample, sets) for candidate in candidates]
+    candidates = [weighed(candidate, sample, sets) for candidate in candidates]
     return sorted(candidates, key=lambda candidate: -candidate.weight)
 
 
@@ -140,7 +103,7 @@ def _rle(name: str, cells: pd.Series) -> LabelCandidate:
 
 def _sets(contents: Sequence[ColumnContent], table: pd.DataFrame) -> list[LabelCandidate]:
     """Return the sets of columns that say yes or no of a class each."""
-    likely = [column for column in contents if not UNLIKELY.search(column.name)]
+    likely = [column for column in contents if not is_attribute(column.name)]
     flags = [column for column in likely if column.content in ("flags", "uncertain")]
     shares = [column for column in likely if column.content == "shares"]
     candidates = []
@@ -204,40 +167,68 @@ def _chexpert(flags: Sequence[ColumnContent]) -> LabelCandidate:
 
 
 def _single(column: ColumnContent, *, several: bool) -> list[LabelCandidate]:
-    """Return what a column on its own could be."""
-    name, values = column.name, list(column.values)
-    common = {"kind": "column", "class_column": name}
-    counted = f'column "{name}": '
-    if column.content in ("flags", "uncertain") and len(values) == 2:
-        text = f"{counted}0 and 1" + (f", {column.blanks:,} empty" if column.blanks else "")
-        classes = {"task": "classification", "classes": [name], "exclusive": False}
-        return [LabelCandidate("wide", (name,), classes, {"kind": "wide"}, text)]
+    """Return what a column on its own could be; `several` = images have several rows."""
+    if column.content in ("flags", "uncertain") and len(column.values) > 1:
+        return [_flag(column)]
     if column.content == "whole":
-        text = f"{counted}whole numbers {values[0]} to {values[-1]}, the rarest in "
-        text += plural(column.least, "row", "rows")
-        question = (
-            "competition.task",
-            f'Are the numbers {values[0]} to {values[-1]} of "{name}" ordered grades (task = '
-            '"grades") or kinds (task = "classification", exclusive = true)?',
-        )
-        asked = () if ORDERED.search(name) else (question,)
-        form = {"task": "grades", "classes": values}
-        grades = LabelCandidate("grades", (name,), form, common, text, asked)
-        return [grades, *([_lists(column)] if several else [])]
+        return [_grades(column), *([_lists(column)] if several else [])]
     if column.content in ("number", "shares"):
-        low, high = float(values[0]), float(values[-1])
-        text = f"{counted}{len(values):,} different numbers from {low:g} to {high:g}"
-        question = ("competition.number_range", f'Which numbers can "{name}" have at all?')
-        form = {"task": "regression", "number_range": [low, high]}
-        return [LabelCandidate("number", (name,), form, common, text, (question,))]
+        return [_number(column)]
     if column.content == "lists" or (column.content == "names" and several):
         return [_lists(column)]
-    if column.content == "names":
-        text = f"{counted}{plural(len(values), 'name', 'names')} ({first_few(values)}), the rarest "
-        text += f"in {plural(column.least, 'row', 'rows')}"
-        classes = {"task": "classification", "classes": values, "exclusive": True}
-        return [LabelCandidate("column", (name,), classes, common, text, _spellings(values))]
-    return []
+    return [_names(column)] if column.content == "names" else []
+
+
+def _flag(column: ColumnContent) -> LabelCandidate:
+    text = f'column "{column.name}": 0 and 1'
+    text += f", {column.blanks:,} empty" if column.blanks else ""
+    form = {"task": "classification", "classes": [column.name], "exclusive": False}
+    return LabelCandidate("wide", (column.name,), form, {"kind": "wide"}, text)
+
+
+def _grades(column: ColumnContent) -> LabelCandidate:
+    name, values = column.name, list(column.values)
+    question = (
+        "competition.task",
+        f'Are the numbers {values[0]} to {values[-1]} of "{name}" ordered grades (task = '
+        '"grades") or kinds (task = "classification", exclusive = true)?',
+    )
+    return LabelCandidate(
+        "grades",
+        (name,),
+        {"task": "grades", "classes": values},
+        {"kind": "column", "class_column": name},
+        f'column "{name}": whole numbers {values[0]} to {values[-1]}, the rarest in '
+        f"{plural(column.least, 'row', 'rows')}",
+        () if ORDERED.search(name) else (question,),
+    )
+
+
+def _number(column: ColumnContent) -> LabelCandidate:
+    low, high = float(column.values[0]), float(column.values[-1])
+    question = f'Which numbers can "{column.name}" have at all?'
+    return LabelCandidate(
+        "number",
+        (column.name,),
+        {"task": "regression", "number_range": [low, high]},
+        {"kind": "column", "class_column": column.name},
+        f'column "{column.name}": {len(column.values):,} different numbers from {low:g} to '
+        f"{high:g}",
+        (("competition.number_range", question),),
+    )
+
+
+def _names(column: ColumnContent) -> LabelCandidate:
+    values = list(column.values)
+    return LabelCandidate(
+        "column",
+        (column.name,),
+        {"task": "classification", "classes": values, "exclusive": True},
+        {"kind": "column", "class_column": column.name},
+        f'column "{column.name}": {plural(len(values), "name", "names")} ({first_few(values)}), '
+        f"the rarest in {plural(column.least, 'row', 'rows')}",
+        _spellings(values),
+    )
 
 
 def _spellings(values: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -310,30 +301,3 @@ def _of_boxes(candidate: LabelCandidate, boxes: Sequence[str]) -> LabelCandidate
     text = f"{candidate.evidence}; rows are boxes ({first_few(boxes)}), which are not used: an "
     text += "image has the classes of its boxes"
     return replace(candidate, kind="boxes", evidence=text)
-
-
-def _weighed(
-    candidate: LabelCandidate, sample: Collection[str], sets: Collection[str]
-) -> LabelCandidate:
-    """Return the candidate with its weight, which rises if the sample submission agrees.
-
-    Args:
-        candidate: without a weight.
-        sample: the value columns of the sample submission.
-        sets: columns of sets, whose members are hardly labels on their own.
-    """
-    name = candidate.columns[0]
-    members = sets if len(candidate.columns) == 1 else ()
-    how = "unlikely" if UNLIKELY.search(name) else "likely" if LIKELY.search(name) else "neutral"
-    fixed = {"rle": 1.5, "boxes": 1.3, "long": 1.4, "chexpert": 1.1, "wide": 1.0, "soft": 0.9}
-    weight = _WEIGHTS[how]
-    if candidate.kind in fixed and (len(candidate.columns) > 1 or candidate.kind != "wide"):
-        weight = fixed[candidate.kind] * (weight if candidate.kind == "boxes" else 1)
-    if candidate.kind == "number" or name in members:
-        weight *= 0.3
-    wanted = {*sample}
-    named = {*candidate.columns, *candidate.competition.get("classes", ())}
-    if wanted and wanted <= named and (candidate.kind != "wide" or len(named) == len(wanted)):
-        text = f"{candidate.evidence}; the sample submission names the same"
-        return replace(candidate, weight=weight + 1, evidence=text)
-    return replace(candidate, weight=weight)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import csv_notes
-from goldfold.competitions.data_folder import find_table
+from goldfold.competitions.data_folder import find_tables, path_in
 from goldfold.competitions.data_report import DataReport
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns
 from goldfold.errors import first_few, plural
@@ -29,8 +29,17 @@ def note_tables(data: Path, settings: CompetitionSettings, report: DataReport) -
     labels = settings.labels
     used = [] if labels.masks or labels.class_masks or labels.kind == "folders" else [labels.files]
     used += [settings.submission.sample, *([extra.file] for extra in settings.tables)]
-    paths = [find_table(data, names) for names in used]
-    for path in dict.fromkeys(path for path in paths if path is not None):
+    read: list[Path] = []
+    for names in used:
+        paths = find_tables(data, names)
+        if len(paths) > 1:
+            others = first_few([path_in(data, path) for path in paths[1:]])
+            report.notices.append(
+                f"{' or '.join(names)} matches {len(paths):,} tables; {path_in(data, paths[0])} is "
+                f"read, not {others}"
+            )
+        read += paths[:1]
+    for path in dict.fromkeys(read):
         report.notices += csv_notes(path)
 
 

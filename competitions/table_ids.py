@@ -100,13 +100,29 @@ def match_columns(table: pd.DataFrame, images: Sequence[Path], data: Path) -> li
         data: folder to which paths are relative.
     """
     readings = list(_readings(images, data))
+    ids = {
+        str(column): [cell for cell in dict.fromkeys(table[column].str.strip()) if cell]
+        for column in table.columns
+    }
     matches = [
         match
-        for column in table.columns
-        if (match := _best(str(column), table[column], readings)) is not None
+        for column, names in ids.items()
+        for reading in readings
+        for match in _plain(column, names, reading)
     ]
-    order = {str(name): place for place, name in enumerate(table.columns)}
-    return sorted(matches, key=lambda match: (*_rank(match), order[match.column]))
+    if not any(match.images == match.of_images and not match.folders for match in matches):
+        matches += [
+            match
+            for column, names in ids.items()
+            for reading in _loosely_read(readings)
+            for match in _loose(column, names, reading)
+        ]
+    order = {column: place for place, column in enumerate(ids)}
+    matches.sort(key=lambda match: (*_rank(match), order[match.column]))
+    best: dict[str, IdMatch] = {}
+    for match in matches:
+        best.setdefault(match.column, match)
+    return list(best.values())
 
 
 @dataclass(frozen=True)
@@ -119,6 +135,7 @@ class _Reading:
 
     @property
     def folders(self) -> bool:
+        """Whether an id stands for several images."""
         return len(self.known) < len(self.ids)
 
 
@@ -145,16 +162,10 @@ def _id_in(path: str, pattern: str | None) -> str:
     return match.group(1) if match else path
 
 
-def _best(column: str, cells: pd.Series, readings: Sequence[_Reading]) -> IdMatch | None:
-    ids = [cell for cell in dict.fromkeys(cells.str.strip()) if cell]
-    if not ids:
-        return None
-    matches = [match for reading in readings for match in _plain(column, ids, reading)]
-    if not any(match.images == match.of_images and not match.folders for match in matches):
-        named = [reading for reading in readings if not reading.folders]
-        tried = [named[0], named[-1]] if len(named) > 1 else named
-        matches += [match for reading in tried for match in _loose(column, ids, reading)]
-    return min(matches, key=_rank, default=None)
+def _loosely_read(readings: Sequence[_Reading]) -> list[_Reading]:
+    """Return the plainest reading and that of the whole path, as far as they name single images."""
+    named = [reading for reading in readings if not reading.folders]
+    return [named[0], named[-1]] if len(named) > 1 else named
 
 
 def _rank(match: IdMatch) -> tuple[float, ...]:
@@ -181,8 +192,10 @@ def _plain(column: str, ids: Sequence[str], reading: _Reading) -> Iterator[IdMat
 def _loose(column: str, ids: Sequence[str], reading: _Reading) -> Iterator[IdMatch]:
     """Yield the match of ids that differ from names in form only."""
     same, ignores = same_ids(ids, sorted(reading.known))
-    if same and ignores:
-        yield _match(column, ids, set(same), set(same.values()), reading, ignores=ignores)
+    if same:
+        exact = reading.known.intersection(ids)
+        images = exact.union(same.values())
+        yield _match(column, ids, exact.union(same), images, reading, ignores=ignores)
 
 
 def _match(

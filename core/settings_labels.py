@@ -25,8 +25,8 @@ class LabelRules(BaseModel):
 
     id_ignores: list[IdForm] | None = None
     """What may differ between ids of tables and of images that are the same: ["zeros"] (leading
-    zeros), "decimals" (12.0 = 12), "case", "ending" (.png), "folders" (a/b/x = x), "root" (folders
-    in front of the path). Applies to the label table and `tables`. [] = nothing."""
+    zeros), "decimals" (12.0 = 12), "case", "spaces", "ending" (.png), "folders" (a/b/x = x), "root"
+    (folders in front of the path). Applies to the label table and `tables`. [] = nothing."""
     list_separator: Annotated[str, Field(min_length=1, max_length=3)] = "|"
     """`lists`: what separates the classes of a cell."""
     none_name: str | None = None

@@ -28,7 +28,7 @@ def taught_targets(
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """Return what networks are taught, (N, C): classes as 0 and 1, or shares where there are."""
     if SHARES in train.columns:
-        return share_targets(train[SHARES].tolist())
+        return share_targets(train[SHARES].tolist(), len(form.classes))
     return class_targets(form, train)
 
 

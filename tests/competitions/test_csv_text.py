@@ -62,10 +62,12 @@ def test_cells_stand_as_they_are_with_their_line(tmp_path, content, expected):
         ("a,b\n日本,语言\n".encode("gb18030"), r"byte 0xc8 in line 2 is not UTF-8, .* `iconv"),
         ("a,b\n1,2\n".encode("utf-16")[:-1], r"begins like UTF-16, but byte 16 does not fit"),
         (b"a,b\n1,2\n\x00\x00,3\n", r"line 3 contains zero bytes \(1 such line"),
+        ("id,a,b\n1;2;3\n4;5;6\n", r"the header is separated by commas, the rows by semicolons"),
+        ("a,b\né,ö\n".encode() + b"\xff,1\n", r"line 3 is not UTF-8, although the rest is \(1"),
         (b"PK\x03\x04\x14\x00", r"it is an Excel file or a ZIP archive; save the sheet as CSV"),
         ("\n<!DOCTYPE html>\n<p>", r"it is a web page, such as a login page"),
         ('a,b\n1,"2\n3,4\n', r"a quotation mark in row 2 is never closed"),
-        ("a,b\n0,1,2\n1,3,4\n", r"one cell more than the header, which lacks the name of the"),
+        ("a,b\n0,1,2\n1,3,4\n", r"one cell more than the header\. Either it lacks the name"),
         ("a,b\n1,0,5\n2,3\n", r"(?s)row 2: 3 cells.*with a point \(0\.5, not 0,5\)"),
         (
             "a,b\n1,2,3\n4,5\n6,7,8,9\n",

@@ -218,6 +218,23 @@ def test_another_column_that_names_the_images_is_proposed(data):
     )
 
 
+def test_ids_of_the_sample_in_another_form_are_explained(data):
+    (data / "sample.csv").write_text("id,rle\nX.png,\ny,\n")
+    _, report = collect(data)
+    assert report.problems == [
+        "1 id of sample.csv without a test image: X.png. 1 of them would be one if endings such as "
+        ".png and the case of letters did not matter; a submission needs the ids of the sample, so "
+        "set images.id_pattern to give the images these ids"
+    ]
+
+
+def test_further_tables_that_a_glob_matches_are_named(data):
+    (data / "train2.csv").write_text("id,rle\n")
+    _, report = collect(data, labels={**SETTINGS["labels"], "files": ["train*.csv"]})
+    line = "train*.csv matches 2 tables; train.csv is read, not train2.csv"
+    assert line in report.notices
+
+
 def test_masks_that_are_all_empty_are_a_problem_unless_declared(data):
     (data / "train.csv").write_text("id,rle\na,\nb,\nc,\n")
     _, report = collect(data)

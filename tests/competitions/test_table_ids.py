@@ -41,6 +41,12 @@ def best(paths, **columns):
         ),
         (["12.png"], {"k": ["12.0"]}, {"id_column": "k", "id_ignores": ["decimals"]}, "12"),
         (["A1.png"], {"k": ["a1"]}, {"id_column": "k", "id_ignores": ["case"]}, "A1"),
+        (
+            ["007.png", "107.png"],
+            {"k": ["7", "107"]},
+            {"id_column": "k", "id_ignores": ["zeros"]},
+            "007",
+        ),
         (["007.png"], {"k": ["7"]}, {"id_column": "k", "id_ignores": ["zeros"]}, "007"),
         (
             ["5/100.dcm", "5/101.dcm", "6/200.dcm"],
