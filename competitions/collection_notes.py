@@ -12,7 +12,7 @@ from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
-from goldfold.competitions.prediction_rows import tested_ids
+from goldfold.competitions.prediction_rows import submitted_ids
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
@@ -54,7 +54,7 @@ def compare_with_sample(
             f"{plural(repeats, 'row', 'rows')} of {path.name} "
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
-    tests = tested_ids(images, settings)
+    tests = submitted_ids(images, settings)
     report.notices += count_ids(
         unique[unique.isin(excluded)],
         "id of",
