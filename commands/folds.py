@@ -61,6 +61,13 @@ def build(
     count: Annotated[int, typer.Option(help="Number of folds of a table.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the split of a table.")] = 0,
     not_groups: NotGroups = None,
+    kind: Annotated[
+        str, typer.Option(help="Of a table: balanced, leave-one-out or ordered, by --column.")
+    ] = "balanced",
+    column: Annotated[
+        str | None,
+        typer.Option(help="Its column whose values are left out in turn, or that gives the order."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="CSV file to write, of a table.")
     ] = None,
@@ -80,7 +87,7 @@ def build(
     """
     from goldfold.commands import show
 
-    of_table = id_column, group, strata, separator, not_groups, output
+    of_table = id_column, group, strata, separator, not_groups, column, output
     if run_folder is None or table is not None:
         from goldfold.commands.folds_table import build_of_table, require_table_alone
 
@@ -93,6 +100,8 @@ def build(
             seed=seed,
             separator=separator,
             not_groups=not_groups or [],
+            kind=kind,
+            column=column,
             output=output,
             overwrite=overwrite,
             as_json=as_json,
@@ -102,7 +111,8 @@ def build(
         from goldfold.errors import InputError
 
         raise InputError(
-            "--id, --group, --strata, --separator, --not-group and --output belong to --table; "
+            "--id, --group, --strata, --separator, --not-group, --column and --output belong to "
+            "--table; "
             "what splits a run is [folds] of its goldfold.toml."
         )
     from goldfold.commands.opening import open_run

@@ -36,6 +36,8 @@ def build_of_table(
     seed: int,
     separator: str | None,
     not_groups: Sequence[str],
+    kind: str,
+    column: str | None,
     output: Path | None,
     overwrite: bool,
     as_json: bool,
@@ -51,6 +53,8 @@ def build_of_table(
         seed: of the split.
         separator: what separates the labels of a cell.
         not_groups: columns that look like groups but are none.
+        kind: of folds: balanced, leave-one-out or ordered.
+        column: whose values are left out in turn, or that orders the images.
         output: CSV to write; None only prints.
         overwrite: replace a file that is there.
         as_json: print the balance as JSON.
@@ -77,6 +81,8 @@ def build_of_table(
         seed=seed,
         separator=separator,
         not_groups=not_groups,
+        kind=kind,  # type: ignore[arg-type]  # checked there
+        column=column,
     )
     if output is not None:
         write_text(output, folds.table.to_csv(index=False, lineterminator="\n"))

@@ -13,7 +13,7 @@ from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.id_forms import FORMS, same_ids
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
-from goldfold.competitions.prediction_rows import tested_ids
+from goldfold.competitions.prediction_rows import submitted_ids
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
@@ -55,7 +55,7 @@ def compare_with_sample(
             f"{plural(repeats, 'row', 'rows')} of {path.name} "
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
-    tests = tested_ids(images, settings)
+    tests = submitted_ids(images, settings)
     whole = settings.predicts_every_row
     end = "but its row needs a prediction" if whole else "so submitted as an empty mask"
     lines = report.problems if whole else report.notices

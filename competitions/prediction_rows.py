@@ -100,7 +100,8 @@ def join_rows(images: pd.DataFrame, form: CompetitionSettings) -> pd.DataFrame:
     for name in images.columns:
         if name not in ("image_id", CLASSES, NUMBER):
             first, different = grouped[name].first(), grouped[name].nunique()
-            shared = first if first.dtype != object else first.where(different <= 1, "")
+            is_text = pd.api.types.is_string_dtype(images[name])
+            shared = first.where(different <= 1, "") if is_text else first
             table[name] = shared.to_numpy()
     table["images"] = grouped.size().to_numpy()
     for name in (CLASSES, NUMBER):
@@ -184,7 +185,7 @@ def report_rows(images: pd.DataFrame, form: CompetitionSettings, report: DataRep
         )
 
 
-def tested_ids(images: pd.DataFrame, form: CompetitionSettings) -> pd.Series:
+def submitted_ids(images: pd.DataFrame, form: CompetitionSettings) -> pd.Series:
     """Return the ids that a sample submission should have: of the test images, or of their rows."""
     tests = images[images["split"] == "test"]
     if form.rows is None or tests.empty:

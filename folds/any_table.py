@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.csv_text import read_other_columns
 from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole
-from goldfold.errors import InputError, did_you_mean, first_few, list_problems
+from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
 from goldfold.folds.audit import AuditReport, audit_folds
-from goldfold.folds.frame import MissingGroupWarning, build_folds
+from goldfold.folds.frame import FrameKind, MissingGroupWarning, build_folds
 from goldfold.folds.frame_strata import label_flags, stratum_values
 from goldfold.folds.group_keys import group_keys
 from goldfold.folds.strata import MOST_STRATA, NO_CLASS, number_strata
@@ -48,6 +48,8 @@ def fold_any_table(
     seed: int = 0,
     separator: str | None = None,
     not_groups: Collection[str] = (),
+    kind: FrameKind = "balanced",
+    column: str | None = None,
 ) -> TableFolds:
     """Return folds of the images of a CSV table.
 
@@ -64,41 +66,57 @@ def fold_any_table(
         seed: draws among equally good splits.
         separator: what separates the labels of a cell, such as "|".
         not_groups: columns that look like groups but are none.
+        kind: of folds, as `build_folds` has them.
+        column: whose values are left out in turn, or that orders the images.
 
     Raises:
         InputError: the table is unreadable, a column does not exist, an image is of several groups,
             it is not clear what keeps images together, or whole groups cannot fill the folds.
     """
-    rows = _read(path, [id_column, *([group] if group and group != "none" else []), *strata])
-    rows = rows[rows[id_column].str.strip() != ""]
-    if rows.empty:
+    own_group = None if group in (None, "none") else group
+    placed_by = None if column in strata else column
+    single = [name for name in dict.fromkeys([own_group, placed_by]) if name]
+    rows = _read(path, [id_column, *single, *strata])
+    filled = rows[rows[id_column].str.strip() != ""]
+    if filled.empty:
         raise InputError(f"{path} has no row with a value in column {id_column!r}.")
-    images, notices = _images(rows, path, id_column, group, strata, separator)
-    _refuse_open_groups(rows, path, id_column, group, strata, not_groups)
-    columns = {name: _typed(images[name], count, separator) for name in strata}
-    typed = images.assign(**columns)
-    several = len(images) < len(rows)
-    split_at = _UNIT if several and strata else separator
+    notices = []
+    if left_out := len(rows) - len(filled):
+        notices.append(
+            f"{plural(left_out, 'row has', 'rows have')} no value in column {id_column!r} and "
+            f"{'is' if left_out == 1 else 'are'} left out"
+        )
+    images = _images(filled, path, id_column, single, strata, separator)
+    if len(images) < len(filled):
+        notices.append(
+            f"{len(filled):,} rows are {len(images):,} images (column {id_column!r}); an image has "
+            "the labels of all its rows"
+        )
+    _refuse_open_groups(filled, path, {id_column, *strata, *not_groups}, id_column, own_group)
+    typed = images.assign(**{name: _typed(images[name], count, separator) for name in strata})
+    split_at = _UNIT if len(images) < len(filled) and strata else separator
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MissingGroupWarning)
         folds = build_folds(
             typed,
-            None if group in (None, "none") else group,
+            own_group,
             list(strata) or None,
             count=count,
             seed=seed,
             strata_kind="classes",
             id_column=id_column,
             separator=split_at,
+            kind=kind,
+            column=column,
         )
     notices += [str(warning.message) for warning in caught]
     kinds: dict[Hashable, str] = dict.fromkeys(strata, "classes")
     labels = label_flags(stratum_values(typed, kinds, count, 1, split_at)) if strata else {}
     ids = images[id_column]
-    groups = ids if group in (None, "none") else _own_groups(images[str(group)], ids)
+    groups = list(ids) if own_group is None else _own_groups(images[own_group], ids)
     shown = images.replace(_UNIT, separator or ";", regex=True)
     shown.insert(1, "fold", folds["fold"].to_numpy())
-    placed = pd.DataFrame({"fold": folds["fold"].to_numpy(), "group": list(groups)})
+    placed = pd.DataFrame({"fold": folds["fold"].to_numpy(), "group": groups})
     return TableFolds(shown, placed, labels, tuple(notices))
 
 
@@ -148,16 +166,25 @@ def _images(
     rows: pd.DataFrame,
     path: Path,
     id_column: str,
-    group: str | None,
+    single: Sequence[str],
     strata: Sequence[str],
     separator: str | None,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return one row per image with the labels of all its rows, and a notice if rows were merged.
+) -> pd.DataFrame:
+    """Return one row per image, in order of appearance, with the labels of all its rows.
+
+    Args:
+        rows: the table.
+        path: where it is, for messages.
+        id_column: column with the image id.
+        single: columns of which an image must have one value, such as the group.
+        strata: columns of which it may have several.
+        separator: what separates the labels of a cell.
 
     Raises:
-        InputError: rows of an image have different groups, or columns share a name with others.
+        InputError: rows of an image have different values in a column of `single`, or a column is
+            used twice or called fold.
     """
-    kept = [id_column, *([group] if group and group != "none" else []), *strata]
+    kept = [id_column, *single, *strata]
     if len(set(kept)) < len(kept) or "fold" in kept:
         raise InputError(
             f"{path}: id, group and strata must be different columns, none of them called fold; "
@@ -165,27 +192,25 @@ def _images(
         )
     rows = rows[kept]
     if not rows[id_column].duplicated().any():
-        return rows.reset_index(drop=True), []
-    if group and group != "none":
-        own = rows[rows[group].str.strip() != ""].groupby(id_column)[group].unique()
-        wrong = [f"{image_id} ({', '.join(names)})" for image_id, names in own.items()
-                 if len(names) > 1]  # fmt: skip
+        return rows.reset_index(drop=True)
+    problems = []
+    for name in single:
+        known = rows[rows[name].str.strip() != ""].groupby(id_column)[name].unique()
+        wrong = [f"{image} ({', '.join(own)})" for image, own in known.items() if len(own) > 1]
         if wrong:
-            raise InputError(
-                f"{path}: {len(wrong):,} images have rows with different values in column "
-                f"{group!r}: {first_few(wrong)}. Mend them, or name another column with --group."
+            problems.append(
+                f"{len(wrong):,} images have rows with different values in column {name!r}: "
+                f"{first_few(wrong)}"
             )
-
+    if problems:
+        remedy = "Mend them, or name another column (--group, --column)."
+        raise InputError(list_problems(f"{path}:", problems, remedy))
     by_image = rows.groupby(id_column, sort=False)
     images = pd.DataFrame({id_column: list(by_image.groups)})
     for name in kept[1:]:
         joint = separator if name in strata else None
         images[name] = [_merged(cells, joint, name in strata) for _, cells in by_image[name]]
-    notice = (
-        f"{len(rows):,} rows are {len(images):,} images (column {id_column!r}); an image has the "
-        "labels of all its rows"
-    )
-    return images, [notice]
+    return images
 
 
 def _merged(cells: pd.Series, separator: str | None, several: bool) -> str:
@@ -196,27 +221,33 @@ def _merged(cells: pd.Series, separator: str | None, several: bool) -> str:
 
 
 def _refuse_open_groups(
-    rows: pd.DataFrame,
-    path: Path,
-    id_column: str,
-    group: str | None,
-    strata: Sequence[str],
-    not_groups: Collection[str],
+    rows: pd.DataFrame, path: Path, known: Collection[str], id_column: str, group: str | None
 ) -> None:
-    """Raise InputError where a column looks like a group that nothing was said about."""
-    chosen = [""] * len(rows) if group in (None, "none") else list(rows[str(group)])
-    used = {id_column, group, *strata, *not_groups}
-    candidates = {str(name): group_keys(rows[name]) for name in rows.columns if name not in used}
+    """Raise InputError where a column looks like a group that nothing was said about.
+
+    Args:
+        rows: the table.
+        path: where it is, for messages.
+        known: columns that are no groups.
+        id_column: column with the image id.
+        group: column that is kept together.
+    """
     images = [f"image {image_id}" for image_id in rows[id_column]]
-    open_columns = {
-        name: values
-        for name, values in candidates.items()
-        if is_group(name, values)
-        and not keeps_whole(
-            [own or image for own, image in zip(chosen, images, strict=True)], values
-        )
+    chosen = images if group is None else _own_groups(rows[group], pd.Series(images))
+    candidates = {
+        str(name): group_keys(rows[name])
+        for name in rows.columns
+        if name not in known and name != group
     }
-    names = list(coarsest(open_columns))
+    names = list(
+        coarsest(
+            {
+                name: values
+                for name, values in candidates.items()
+                if is_group(name, values) and not keeps_whole(chosen, values)
+            }
+        )
+    )
     if names:
         raise InputError(
             f"{path}: {first_few([repr(name) for name in names])} may say which images belong "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
-from goldfold.folds.build import build_fold_table
+from goldfold.folds.build import build_fold_table, describe_folds
 from goldfold.folds.frame_strata import (
     StrataKind,
     label_flags,
@@ -19,6 +20,9 @@ from goldfold.folds.frame_strata import (
     whole_areas,
 )
 from goldfold.folds.group_keys import group_keys, label_text
+from goldfold.folds.placed import leave_one_out, ordered_folds
+
+FrameKind = Literal["balanced", "leave-one-out", "ordered"]
 
 
 class MissingGroupWarning(UserWarning):
@@ -36,6 +40,8 @@ def build_folds(
     area_bins: int = 4,
     id_column: Hashable | None = None,
     separator: str | None = None,
+    kind: FrameKind = "balanced",
+    column: Hashable | None = None,
 ) -> pd.DataFrame:
     """Return a table of folds with the index and the order of `df`.
 
@@ -59,6 +65,9 @@ def build_folds(
         id_column: column that tells the rows apart; the index unless given.
         separator: what separates the classes of a cell, such as "|" in "Mass|Nodule": each class is
             spread evenly.
+        kind: `balanced`; `leave-one-out`, a fold for each value of `column`; or `ordered`, folds
+            that rise with it: train fold K on the folds before it alone.
+        column: of sites and the like, or of numbers or dates in order.
 
     Raises:
         InputError: a column is missing, ids repeat, most rows have no group, strata have missing
@@ -69,7 +78,9 @@ def build_folds(
     [0, 0, 1, 1]
     """
     columns = _strata_columns(df, strata)
-    _check_frame(df, [*([group] if group is not None else []), *columns])
+    _check_kind(kind, column)
+    used = [name for name in (group, column) if name is not None]
+    _check_frame(df, [*used, *columns])
     keys = _group_keys(df, group)
     ids = _ids(df, id_column, needed="" in keys)
     kinds = {column: strata_kind_of(df[column], column, strata_kind) for column in columns}
@@ -82,16 +93,29 @@ def build_folds(
         classes = [", ".join(name for cell in row for name in cell) for row in rows]
         if len(columns) > 1 or separator is not None:
             labels = label_flags(values)
-    table = build_fold_table(
-        ids,
-        keys,
-        areas,
-        count=count,
-        seed=seed,
-        area_bins=area_bins,
-        classes=classes,
-        labels=labels,
-    )
+    if kind == "balanced":
+        table = build_fold_table(
+            ids,
+            keys,
+            areas,
+            count=count,
+            seed=seed,
+            area_bins=area_bins,
+            classes=classes,
+            labels=labels,
+        )
+    else:
+        fold = _placed(df, ids, keys, kind, column, count)
+        bins, named = area_bins, labels is None
+        table = describe_folds(
+            ids,
+            keys,
+            areas,
+            fold,
+            area_bins=bins,
+            classes=classes if named else None,
+            labels=labels,
+        )
     placed = table.set_index("image_id").loc[ids]
     known = np.array([bool(key) for key in keys])
     return pd.DataFrame(
@@ -102,6 +126,31 @@ def build_folds(
         },
         index=df.index,
     )
+
+
+def _check_kind(kind: str, column: Hashable | None) -> None:
+    """Raise an InputError for an unknown kind of folds, or a column that it lacks or cannot use."""
+    if kind not in get_args(FrameKind):
+        known = ", ".join(map(repr, get_args(FrameKind)))
+        raise InputError(f"unknown kind of folds {kind!r}; there are {known}.")
+    if (kind == "balanced") != (column is None):
+        how = "needs column" if column is None else "has no use for column"
+        raise InputError(f"kind={kind!r} {how}; leave-one-out and ordered have one.")
+
+
+def _placed(
+    df: pd.DataFrame,
+    ids: list[str],
+    keys: list[str],
+    kind: FrameKind,
+    column: Hashable | None,
+    count: int,
+) -> NDArray[np.int64]:
+    """Return the fold of each row by the values of a column, (N,)."""
+    values = ["" if pd.isna(value) else label_text(value) for value in df[column]]
+    if kind == "ordered":
+        return ordered_folds(ids, keys, values, str(column), count)
+    return leave_one_out(ids, keys, values, str(column))
 
 
 def _strata_columns(df: pd.DataFrame, strata: Any) -> list[Hashable]:

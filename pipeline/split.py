@@ -98,9 +98,10 @@ def _placed(run: OpenRun, train: pd.DataFrame, groups: list[str]) -> Any:
     if settings.kind == "file":
         path = _fold_file(run)
         images = run.images
-        table = read_fold_table(
-            path, settings.id_column, settings.fold_column, list(images["image_id"])
-        )
+        names = ("folds.id_column", "folds.fold_column")
+        ids_of_all = list(images["image_id"])
+        columns = settings.id_column, settings.fold_column
+        table = read_fold_table(path, *columns, known=ids_of_all, options=names)
         known = {
             image_id: "a test image" if split == "test" else "not labelled"
             for image_id, split in zip(images["image_id"], images["split"], strict=True)

@@ -120,3 +120,27 @@ def test_the_audit_of_a_table_finds_groups_in_several_folds(labels, invoke, tmp_
     asked = invoke("folds", "audit", "--table", tmp_path / "f.csv", "--not-group", "patient_id",
                    "--group", "age")  # fmt: skip
     assert (asked.code, 'column "age" in more than one fold' in asked.out) == (1, True)
+
+
+def test_sites_are_left_out_and_days_are_ordered(labels, build, tmp_path):
+    labels.assign(site=labels.index // 60, day=labels.index % 10).to_csv(
+        tmp_path / "labels.csv", index=False
+    )
+    words = (*WORDS, "-o", tmp_path / "f.csv", "--overwrite", "--column")
+    assert build(*words, "site", "--kind", "leave-one-out").code == 0
+    folds = pd.read_csv(tmp_path / "f.csv")
+    assert (folds["fold"] == folds["site"]).all()
+    assert list(folds.columns) == ["image_id", "fold", "patient_id", "site"]
+    assert build(*words, "day", "--kind", "ordered", "--count", "2").code == 0
+    folds = pd.read_csv(tmp_path / "f.csv")
+    latest = folds.groupby("patient_id")["day"].transform("max")
+    assert latest[folds["fold"] == 0].max() < latest[folds["fold"] == 1].min()
+    assert "unknown kind of folds 'loo'" in build(*words, "day", "--kind", "loo").err
+    assert "needs column" in build(*WORDS, "--kind", "ordered").err
+
+
+def test_rows_without_an_id_are_counted(labels, build, tmp_path):
+    labels.loc[[3, 4], "image_id"] = ""
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    done = build(*WORDS)
+    assert "notice: 2 rows have no value in column 'image_id' and are left out" in done.out
