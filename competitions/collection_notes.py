@@ -82,10 +82,6 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
         targets = label_targets(train[CLASSES].tolist(), settings.image_classes)
         for name, count in zip(settings.image_classes, targets.sum(axis=0).tolist(), strict=True):
             report.facts[f"of class {name}"] = count
-            if not count or count == len(train):
-                how = "no" if not count else "every"
-                lines = report.problems if settings.exclusive else report.notices
-                lines.append(f"{how} training image has the class {name}")
     elif settings.number_range is not None:
         _note_numbers(train, report)
     else:
@@ -100,13 +96,11 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
 
 
 def _note_numbers(train: pd.DataFrame, report: DataReport) -> None:
-    """Report the range of the numbers; it is a problem where they are all the same."""
+    """Report the range of the numbers."""
     numbers = train[NUMBER].astype(float)
     if len(train):
         low, median, high = numbers.min(), numbers.median(), numbers.max()
         report.notices.append(f"numbers from {low:g} to {high:g}, median {median:g}")
-    if len(train) and numbers.nunique() == 1:
-        report.problems.append(f"every training image has the number {numbers.iloc[0]:g}")
 
 
 def _unpaired(settings: CompetitionSettings) -> list[str]:

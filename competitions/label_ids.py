@@ -70,9 +70,10 @@ def judge_labelled(
     what = f"{known:,} of {plural(images, 'training image', 'training images')}"
     share = f" ({100 * known / images:.3g} %)"
     if known == 0 and path is not None:
-        report.problems.append(_no_id_matches(train, data, path, settings))
+        if not any("id_ignores" in problem for problem in report.problems):
+            report.problems.append(_no_id_matches(train, data, path, settings))
         return
-    if path is not None:
+    if path is not None and settings.unlabelled != "empty":
         column = settings.labels.id_column
         report.notices.append(f"column {column} of {path.name} names {what}{share}")
     limit = settings.most_unlabelled

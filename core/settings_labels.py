@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from goldfold.vocabulary import ClassSpelling, Combining, IdForm
+from goldfold.vocabulary import ClassLabels, ClassSpelling, Combining, IdForm, names_of
 
 if TYPE_CHECKING:
     from goldfold.settings_competition import CompetitionSettings
@@ -103,7 +103,7 @@ def _combine_problem(form: CompetitionSettings) -> str:
     how, kind = form.labels.combine, form.labels.kind
     if how is None:
         return ""
-    if kind not in ("column", "wide", "long", "lists"):
+    if kind == "folders" or kind not in names_of(ClassLabels):
         return f'labels.combine is for tables of classes or numbers, not for labels.kind "{kind}"'
     if form.task == "regression" and how != "mean":
         return 'labels.combine = "mean" is the only rule for numbers'

@@ -29,7 +29,9 @@ def folds_made_from(run: OpenRun) -> dict[str, Any]:
     rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
     rows += [list(train[column]) for column in (CLASSES, NUMBER) if column in train.columns]
     # What is declined changes no fold.
-    settings = run.settings.folds.model_dump(mode="json", exclude={"train", "not_groups"})
+    settings = run.settings.folds.model_dump(
+        mode="json", exclude={"train", "not_groups", "ungrouped"}
+    )
     return {"images": fingerprint(rows), "settings": settings}
 
 
