@@ -56,7 +56,7 @@ def init_from(
     for problem in draft.problems[:_SHOWN]:
         show.out(f"problem: {problem}")
     if len(draft.problems) > _SHOWN:
-        show.out(f"... and {len(draft.problems) - _SHOWN:,} more problems; goldfold check lists them")
+        show.out(f"... and {len(draft.problems) - _SHOWN:,} more, which goldfold check lists")
     for setting, question in settings.questions.items():
         show.out(f"open: {setting}: {question}")
     show.out(f"wrote {target}")

@@ -1,10 +1,13 @@
 """INTERIM"""
 from __future__ import annotations
+
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
 from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
 from goldfold.errors import RunLengthError
-import re
+
 _RUNS = re.compile(r"\s*-?\d+(\s+\d+)+\s*")
 
 @dataclass(frozen=True)

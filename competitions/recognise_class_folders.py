@@ -19,7 +19,8 @@ _CHUNK = re.compile(
     r"(images?|img|data|part|batch|chunk|set|fold|folder|archive|dir|split)s?[\W_]*\d*", re.I
 )
 _CLASS = re.compile(
-    r"(class|cls|grade|stage|type|label|category|level|score|kl|bi-?rads|isup|kind|c)[\W_]*\d+", re.I
+    r"(class|cls|grade|stage|type|label|category|level|score|kl|bi-?rads|isup|kind|c)[\W_]*\d+",
+    re.I,
 )
 _NUMBER = re.compile(r"\d{1,2}")
 

@@ -46,14 +46,18 @@ def recognise_coco(
         content.boxes += of_file.boxes
         content.faults += of_file.faults
         masked = sum(bool(row[2]) for row in of_file.rows)
-        draft.say(f"{found.name(path)}: {masked:,} outlines of {len(of_file.categories)} categories")
+        draft.say(
+            f"{found.name(path)}: {masked:,} outlines of {len(of_file.categories)} categories"
+        )
     rows = [
         (PurePosixPath(name).stem, category, mask)
         for name, category, mask in content.rows
         if PurePosixPath(name).name in by_name
     ]
     if not any(mask for _, _, mask in rows):
-        boxes = f"{content.boxes:,} annotations are boxes" if content.boxes else "none has an outline"
+        boxes = (
+            f"{content.boxes:,} annotations are boxes" if content.boxes else "none has an outline"
+        )
         draft.refuse(f"{boxes}; goldfold predicts no boxes")
         return draft
     _add_competition(draft, found, pictures, rows, content, made)
@@ -76,7 +80,12 @@ def _add_competition(
     draft.score = sum(path.stem in named for path in train) / max(1, len(train) + bare)
     classes = content.categories if len(content.categories) > 1 else []
     draft.competition |= {"task": "segmentation"}
-    labels = {"kind": "rle", "id_column": "ImageId", "rle_column": "EncodedPixels", "dialect": DIALECT}
+    labels = {
+        "kind": "rle",
+        "id_column": "ImageId",
+        "rle_column": "EncodedPixels",
+        "dialect": DIALECT,
+    }
     if classes:
         labels["class_column"] = "Class"
         every = sorted(named)
@@ -86,15 +95,17 @@ def _add_competition(
         draft.competition["classes"] = classes
     if len(classes) > MOST_MASKS:
         draft.refuse(
-            f"{len(classes)} categories are more than the {MOST_MASKS} masks that an image may have "
-            "(where each pixel has exactly one class, write one file of levels per image)"
+            f"{len(classes)} categories are more than the {MOST_MASKS} masks that an image may "
+            "have (where each pixel has exactly one class, write one file of levels per image)"
         )
         return
     draft.made_table = draft.label_table = made / TABLE
     made.mkdir(parents=True, exist_ok=True)
     write_masks(draft.made_table, sorted(rows), with_class=bool(classes))
     draft.competition["labels"] = {**labels, "files": [str(draft.made_table)]}
-    draft.say(f"their masks are written to {draft.made_table} ({len(rows):,} rows), dialect {DIALECT}")
+    draft.say(
+        f"their masks are written to {draft.made_table} ({len(rows):,} rows), dialect {DIALECT}"
+    )
     left = {"annotations are boxes without an outline": content.boxes,
             "images are in no file of annotations": bare}  # fmt: skip
     for what, count in left.items():

@@ -50,7 +50,7 @@ def split_word(folders: Sequence[str]) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table and its rows as text."""
 
@@ -162,9 +162,10 @@ def _walk(data: Path) -> Iterator[Path]:
 
 
 def _refuse_bare(found: FoundFiles) -> None:
-    seen = ", ".join(
-        f"{count:,} {ending}" for ending, count in found.others.most_common(5)
-    ) or "nothing else"
+    seen = (
+        ", ".join(f"{count:,} {ending}" for ending, count in found.others.most_common(5))
+        or "nothing else"
+    )
     endings = ", ".join(sorted(IMAGE_ENDINGS))
     raise InputError(
         f"{found.data} and its folders contain no image ({endings}); found: {seen}. Unpack "

@@ -1,4 +1,4 @@
-"""Chooses among layouts that label equally many images: by the sample submission, else by asking."""
+"""Chooses among layouts that label equally many images: by the sample submission, or asks."""
 
 from __future__ import annotations
 

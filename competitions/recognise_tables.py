@@ -11,11 +11,12 @@ from typing import Any
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
+from goldfold.competitions.dialect_guess import is_mask_column
 from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
 from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.recognise_groups import group_names
 from goldfold.competitions.recognise_images import add_images
-from goldfold.competitions.recognise_runs import add_runs
+from goldfold.competitions.recognise_runs import add_runs, named_runs
 from goldfold.competitions.table_ids import IdMatch, match_columns
 from goldfold.errors import InputError, did_you_mean, first_few
 
@@ -117,6 +118,9 @@ def label_tables(
             continue
         groups = group_names(table.rows, match.column)
         candidates = label_candidates(table.rows, match, groups, _sample_columns(found))
+        if not any(candidate.kind == "rle" for candidate in candidates):
+            runs = named_runs(table.rows, match, _sample_runs(found))
+            candidates = [*runs, *candidates]
         if candidates:
             labelled.append(LabelTableFound(table, match, candidates))
     if choices.labels is not None and not labelled:
@@ -138,15 +142,23 @@ def label_tables(
     ]  # fmt: skip
 
 
+def _sample_runs(found: FoundFiles) -> set[str]:
+    """Return the columns of the sample submissions that hold masks."""
+    return {
+        str(name)
+        for table in found.samples
+        for name in table.rows.columns[1:]
+        if is_mask_column(list(table.rows[name]))
+    }
+
+
 def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:
     """Return whether another table labels as many images as likely."""
     weights = [labels.candidates[0].weight for labels in (other, best)]
     return other.share >= best.share - ALIKE and weights[0] >= weights[1] - ALIKE
 
 
-def _match(
-    table: Table, train: Sequence[Path], data: Path, choices: Choices
-) -> IdMatch | None:
+def _match(table: Table, train: Sequence[Path], data: Path, choices: Choices) -> IdMatch | None:
     """Return how a table names the images, as the user chose or as most are named."""
     rows = table.rows
     if choices.id_column is not None and choices.id_column in rows.columns:
@@ -219,7 +231,9 @@ def _choose(
     best = candidates[0]
     alike = [c for c in candidates[1:] if best.weight - c.weight < ALIKE]
     if alike:
-        setting = "competition.classes" if best.kind == "wide" else "competition.labels.class_column"
+        setting = (
+            "competition.classes" if best.kind == "wide" else "competition.labels.class_column"
+        )
         named = "; ".join(f"{', '.join(c.columns)} ({c.evidence})" for c in (best, *alike))
         draft.ask(
             setting,

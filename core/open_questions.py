@@ -27,6 +27,16 @@ def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict
     }
 
 
+def not_asked(problems: Sequence[str], questions: Mapping[str, Any]) -> list[str]:
+    """Return the problems without those whose remedy is to set what a question asks about.
+
+    >>> not_asked(["cells are empty: set blank = ...", "b"], {"competition.labels.blank": "?"})
+    ['b']
+    """
+    names = [setting.rpartition(".")[2] for setting in questions]
+    return [text for text in problems if not any(f"{name} = " in text for name in names)]
+
+
 def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[str]]:
     """Return the text of goldfold.toml with answers in it, and the settings that were answered.
 

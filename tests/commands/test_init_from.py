@@ -305,9 +305,15 @@ def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
 def test_an_assignment_changes_what_is_looked_for_and_answers(tmp_path, invoke):
     data, run = tmp_path / "data", tmp_path / "run"
     with_people(data, "image,kind,sort", lambda n, name: f"{name},{'ab'[n % 2]},{'cd'[n // 2 % 2]}")
-    done, _, text = made(invoke, data, run)
+    done, _, _ = made(invoke, data, run)
     assert "open: competition.labels.class_column: which column is the label" in done.out
-    words = ["--set", "competition.labels.class_column=sort", "--set", "folds.count=2", "--overwrite"]
+    words = [
+        "--set",
+        "competition.labels.class_column=sort",
+        "--set",
+        "folds.count=2",
+        "--overwrite",
+    ]
     done = invoke("init", "--from", data, "-o", run, *words)
     assert (done.code, "open:" in done.out) == (0, False)
     content = tomllib.loads((run / "goldfold.toml").read_text())

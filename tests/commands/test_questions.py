@@ -6,7 +6,9 @@ from goldfold.competitions.preset import load_settings
 from goldfold.errors import SettingsError
 from goldfold.open_questions import answer, unanswered
 
-QUESTIONS = '\n[questions]\n"competition.labels.dialect" = "Down or along?"\n"folds.group" = "Who?"\n'
+QUESTIONS = (
+    '\n[questions]\n"competition.labels.dialect" = "Down or along?"\n"folds.group" = "Who?"\n'
+)
 
 
 @pytest.fixture

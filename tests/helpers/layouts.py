@@ -152,7 +152,11 @@ def carvana(data):
     table(data / "train_masks.csv", "img,rle_mask", rows)
     tests = [(f"ff{view}b5a3373f_{view:02d}.jpg", "1 1") for view in range(1, 4)]
     table(data / "sample_submission.csv", "img,rle_mask", tests)
-    table(data / "metadata.csv", "id,year,make", [(f"{c:02x}fb5a3373f", 2010 + c, "A") for c in range(6)])
+    table(
+        data / "metadata.csv",
+        "id,year,make",
+        [(f"{c:02x}fb5a3373f", 2010 + c, "A") for c in range(6)],
+    )
 
 
 def hubmap(data):
@@ -209,7 +213,9 @@ def rsna_breast(data, sample=True):
                  int(n == 0 or cancer), cancer, int(patient % 4 == 1), ("A", "B", "C")[patient % 3])
             )  # fmt: skip
     image(data / "test_images/9999/77.dcm")
-    header = "site_id,patient_id,image_id,laterality,view,age,cancer,biopsy,invasive,implant,density"
+    header = (
+        "site_id,patient_id,image_id,laterality,view,age,cancer,biopsy,invasive,implant,density"
+    )
     table(data / "train.csv", header, rows)
     if sample:
         table(data / "sample_submission.csv", "prediction_id,cancer", [("9999_L", 0.02)])
@@ -223,7 +229,9 @@ def nih(data):
         name = f"{n // 2 + 1:08d}_{n % 2:03d}.png"
         image(data / f"images_{1 + n % 3:03d}/images/{name}")
         rows.append((name, findings[n % 5], n % 2, n // 2 + 1, 58 + n // 2, "MF"[n // 2 % 2], "PA"))
-    header = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
+    header = (
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
+    )
     table(data / "Data_Entry_2017.csv", header, rows)
 
 
@@ -247,7 +255,9 @@ def chexpert(data):
             for n in (1, 2):
                 path = f"{split}/patient{patient:05d}/study1/view{n}_frontal.jpg"
                 image(top / path)
-                found = [cells[(patient + n + k) % (4 if split == "train" else 1)] for k in range(3)]
+                found = [
+                    cells[(patient + n + k) % (4 if split == "train" else 1)] for k in range(3)
+                ]
                 rows.append((f"CheXpert-v1.0-small/{path}", "Female", 60, "Frontal", "AP", *found))
         header = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Edema,Pleural Effusion"
         table(top / f"{split}.csv", header, rows)
@@ -273,7 +283,9 @@ def vinbigdata(data):
         for reader in range(3):
             kind = n % 4
             box = ("", "", "", "") if kind == 0 else (3, 4, 12 + reader, 15)
-            rows.append((f"{n:04x}e72d94", names[kind], 14 if kind == 0 else kind, f"R{reader}", *box))
+            rows.append(
+                (f"{n:04x}e72d94", names[kind], 14 if kind == 0 else kind, f"R{reader}", *box)
+            )
     header = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
     table(data / "train.csv", header, rows)
 
@@ -309,7 +321,10 @@ def class_folders(data):
 
 def nested_folders(data):
     """BreakHis: a class, a subtype, a patient and a magnification above each image."""
-    for kind, subtypes in (("benign", ("adenosis", "fibroadenoma")), ("malignant", ("ductal", "lobular"))):
+    for kind, subtypes in (
+        ("benign", ("adenosis", "fibroadenoma")),
+        ("malignant", ("ductal", "lobular")),
+    ):
         for subtype in subtypes:
             for patient in range(2):
                 for zoom in ("40X", "100X"):
