@@ -10,6 +10,7 @@ import pandas as pd
 from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import find_table, require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
+from goldfold.competitions.guess_order import order_problems
 from goldfold.competitions.images_table import (
     CLASSES,
     FIXED,
@@ -191,6 +192,9 @@ def _add_table(join: _Join) -> pd.DataFrame:
     beyond = beyond_the_image(joined, path.name)
     beyond += [line for line in other_sizes(joined, labels.stated, path.name) if line not in beyond]
     report.problems += [*labels.problems, *beyond]
+    report.problems += order_problems(
+        joined, dialect, path.name, get_dialect(settings.submission.dialect)
+    )
     unfit = [*labels.malformed, *beyond]
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
         report.causes.append(_wrong_dialect(unfit, labels.masks, dialect, path.name))

@@ -158,7 +158,7 @@ def test_tables_of_classes(tmp_path, invoke):
     write_images(data / "pictures", names)
     rows = [f"{name},{n % 2},{(n + 1) % 2}" for n, name in enumerate(names)]
     (data / "labels.csv").write_text("\n".join(["image,red,blue", *rows]) + "\n")
-    done, competition, _ = made(invoke, data, tmp_path / "wide")
+    _, competition, _ = made(invoke, data, tmp_path / "wide")
     assert competition["classes"] == ["red", "blue"]
     assert competition["labels"]["kind"] == "wide"
     assert competition["exclusive"] is True
