@@ -23,7 +23,7 @@ from goldfold.competitions.recognise_sample import add_sample
 from goldfold.competitions.recognise_tables import recognise_table
 from goldfold.competitions.recognise_verify import say_verified, verify
 from goldfold.errors import ImageError, InputError, first_few
-from goldfold.open_questions import not_asked, unanswered
+from goldfold.open_questions import not_asked, unanswered, with_twins
 from goldfold.progress import SILENT, Progress
 from goldfold.settings_file import override
 
@@ -58,6 +58,7 @@ def recognise(
     Raises:
         InputError: there are no images, or nothing labels them; or a choice does not fit.
     """
+    assignments = with_twins(assignments)
     choices = choices_of(assignments)
     found = find_files(data, choices.test)
     draft = _best(found, choices, made)

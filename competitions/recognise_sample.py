@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from glob import escape
 
 from goldfold.competitions.competition_draft import CompetitionDraft
-from goldfold.competitions.dialect_guess import is_mask_column
+from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table
 
 _NUMBERS = ("grades", "regression")
@@ -97,6 +97,13 @@ def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str])
         )
     if "dialect" in labels:
         form["dialect"] = labels["dialect"]
+        form |= {"size": labels["size"]} if "size" in labels else {}
+        if "competition.labels.dialect" in draft.questions:
+            draft.ask(
+                "competition.submission.dialect",
+                "the dialect of the labels is open, and that of the submission with it; "
+                "`goldfold config answer` sets both.",
+            )
     elif "dialect" not in form:
         form["dialect"] = "kaggle"
         draft.ask(

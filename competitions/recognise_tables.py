@@ -11,8 +11,8 @@ from typing import Any
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
-from goldfold.competitions.dialect_guess import is_mask_column
 from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
+from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.recognise_groups import group_names
 from goldfold.competitions.recognise_images import add_images

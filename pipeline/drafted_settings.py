@@ -9,7 +9,7 @@ from typing import Any
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.preset import read_recipe
-from goldfold.open_questions import unanswered
+from goldfold.open_questions import unanswered, with_twins
 from goldfold.pipeline.new_run import portable
 from goldfold.settings_edit import edit_toml
 from goldfold.settings_file import override
@@ -44,6 +44,7 @@ def draft_text(
     competition["data"] = portable(data, target.parent)
     if draft.made_table is not None:  # beside the settings, so it is found from the data folder
         competition["labels"]["files"] = [portable(draft.made_table, data)]
+    assignments = with_twins(assignments)
     questions = unanswered(draft.questions, assignments)
     head: dict[str, Any] = {"questions": questions} if questions else {}
     recipe = _recipe(draft)
