@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft, choices_of
+from goldfold.competitions.data_folder import find_images
 from goldfold.competitions.image import read_header, read_image
 from goldfold.competitions.recognise_class_folders import recognise_class_folders
 from goldfold.competitions.recognise_coco import recognise_coco
@@ -176,8 +177,6 @@ def _add_metric(draft: CompetitionDraft) -> None:
 
 
 def _add_sizes(draft: CompetitionDraft, found: FoundFiles) -> None:
-    from goldfold.competitions.data_folder import find_images
-
     paths = find_images(found.data, draft.competition["images"]["train"])
     sizes = set()
     for path in paths[:: max(1, len(paths) // 20)]:

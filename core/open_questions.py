@@ -10,7 +10,6 @@ from goldfold.errors import SettingsError, did_you_mean
 from goldfold.settings_edit import edit_toml
 from goldfold.settings_file import override
 
-
 TWINS = {
     "competition.labels.dialect": "competition.submission.dialect",
     "competition.labels.size": "competition.submission.size",

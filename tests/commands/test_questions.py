@@ -76,7 +76,8 @@ def test_a_table_that_is_set_answers_for_the_settings_in_it():
 
 def test_the_dialect_of_labels_is_that_of_the_submission_unless_it_is_said_otherwise():
     asked = "".join(f'"competition.{part}.dialect" = "?"\n' for part in ("labels", "submission"))
-    text = f'[competition.labels]\ndialect = "a"\n[competition.submission]\ndialect = "a"\n[questions]\n{asked}'
+    parts = "".join(f'[competition.{part}]\ndialect = "a"\n' for part in ("labels", "submission"))
+    text = f"{parts}[questions]\n{asked}"
     both, answered = answer(text, ["competition.labels.dialect=b"], "it")
     assert (both.count('"b"'), len(answered)) == (2, 2)
     first = text.replace('"competition.submission.dialect" = "?"\n', "")
