@@ -38,6 +38,7 @@ def check(
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
     from goldfold.errors import plural
+    from goldfold.open_questions import not_asked
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew
     from goldfold.pipeline.open_questions import how_to_answer, question_problems
@@ -52,7 +53,8 @@ def check(
         report.notices += notices
         report.problems += network_problems(run)[0]
     sheet = None if headers_only else _look_at_pixels(run, images, report)
-    report.problems += (questions := question_problems(run))
+    asked = question_problems(run)
+    report.problems = [*not_asked(report.problems, run.settings.questions), *asked]
     if as_json:
         show.out_json(
             {
@@ -69,7 +71,7 @@ def check(
             show.out(f"notice: {notice}")
         for problem in report.shown_problems():
             show.out(f"PROBLEM: {problem}")
-        if questions:
+        if asked:
             show.out(how_to_answer(run))
         many = len(report.problems)
         if sheet is not None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from goldfold.competitions.competition_draft import CompetitionDraft
     from goldfold.settings import Settings
 
 _SHOWN = 5
@@ -38,9 +37,9 @@ def init_from(
     import tomllib
 
     from goldfold.commands import show
-    from goldfold.commands.init_questions import ask_all
+    from goldfold.commands.init_questions import ask_all, draft_of
     from goldfold.competitions.preset import resolve_settings
-    from goldfold.pipeline.drafted_settings import draft_text
+    from goldfold.pipeline.drafted_settings import draft_text, possible_folds
     from goldfold.pipeline.new_run import write_settings
 
     draft = draft_of(data, target.parent, assignments)
@@ -52,34 +51,18 @@ def init_from(
             show.out(f"  {line}")
     text = draft_text(draft, data, target, given)
     settings = resolve_settings(tomllib.loads(text), target)  # what is written can be read
+    chosen = any(text.startswith("folds.count") for text in given)
+    if not chosen and (count := possible_folds(draft, settings, target)) != settings.folds.count:
+        show.out(f"  folds.count = {count}: too few groups for {settings.folds.count} folds")
+        given = [*given, f"folds.count={count}"]
+        text = draft_text(draft, data, target, given)
+        settings = resolve_settings(tomllib.loads(text), target)
     write_settings(target, text, overwrite=overwrite)
     for problem in draft.problems[:_SHOWN]:
         show.out(f"problem: {problem}")
     if len(draft.problems) > _SHOWN:
-        show.out(
-            f"... and {len(draft.problems) - _SHOWN:,} more problems; goldfold check lists them"
-        )
+        show.out(f"... and {len(draft.problems) - _SHOWN:,} more, which goldfold check lists")
     for setting, question in settings.questions.items():
         show.out(f"open: {setting}: {question}")
     show.out(f"wrote {target}")
     return settings
-
-
-def draft_of(data: Path, run: Path, assignments: Sequence[str]) -> CompetitionDraft:
-    """Return the draft for a folder, checked against its files.
-
-    Raises:
-        InputError: as `init_from`.
-    """
-    from goldfold.commands.show import terminal_progress
-    from goldfold.competitions.recognise import recognise
-    from goldfold.workers import workers_each
-
-    workers = workers_each(None, 1)
-    return recognise(
-        data.resolve(),
-        assignments,
-        made=run.resolve(),
-        workers=workers,
-        progress=terminal_progress(),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,8 +107,6 @@ def ask_all(
 
 def _ask(answers: Answers, setting: str, what: str, read: Reader) -> Any:
     """Return the value of a setting as typed in; make the draft anew if it is another one."""
-    from goldfold.commands.init_from import draft_of
-
     if setting in answers.asked:
         return answers.value(setting)
     answers.asked.add(setting)
@@ -222,3 +220,23 @@ def _shown(value: Any) -> str:
     from goldfold.settings_text import to_value
 
     return "?" if value is None else to_value(value)
+
+
+def draft_of(data: Path, run: Path, assignments: Sequence[str]) -> CompetitionDraft:
+    """Return the draft for a folder, checked against its files.
+
+    Raises:
+        InputError: there are no images, nothing labels them, or an assignment does not fit.
+    """
+    from goldfold.commands.show import terminal_progress
+    from goldfold.competitions.recognise import recognise
+    from goldfold.workers import workers_each
+
+    workers = workers_each(None, 1)
+    return recognise(
+        data.resolve(),
+        assignments,
+        made=run.resolve(),
+        workers=workers,
+        progress=terminal_progress(),
+    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goldfold.settings_file import override
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class CompetitionDraft:
         made_table: a table of labels that was made of them, in the run directory.
         folds: group of [folds].
         colour: whether images have colours.
+        images: the table of images as `check` will read it, None if it was not read in whole.
         problems: what of the data does not fit the draft, one line each.
     """
 
@@ -87,6 +91,7 @@ class CompetitionDraft:
     made_table: Path | None = None
     folds: dict[str, Any] = field(default_factory=dict)
     colour: bool = False
+    images: pd.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
 
     @property

@@ -6,10 +6,11 @@ labels most images is taken. What the data cannot decide becomes a question that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft, choices_of
+from goldfold.competitions.data_folder import find_images
 from goldfold.competitions.image import read_header, read_image
 from goldfold.competitions.recognise_class_folders import recognise_class_folders
 from goldfold.competitions.recognise_coco import recognise_coco
@@ -23,7 +24,7 @@ from goldfold.competitions.recognise_sample import add_sample
 from goldfold.competitions.recognise_tables import recognise_table
 from goldfold.competitions.recognise_verify import say_verified, verify
 from goldfold.errors import ImageError, InputError, first_few
-from goldfold.open_questions import unanswered
+from goldfold.open_questions import not_asked, unanswered, with_twins
 from goldfold.progress import SILENT, Progress
 from goldfold.settings_file import override
 
@@ -58,6 +59,7 @@ def recognise(
     Raises:
         InputError: there are no images, or nothing labels them; or a choice does not fit.
     """
+    assignments = with_twins(assignments)
     choices = choices_of(assignments)
     found = find_files(data, choices.test)
     draft = _best(found, choices, made)
@@ -77,13 +79,8 @@ def recognise(
         add_groups_of_paths(draft, verified.names)
     draft.folds = choose_group(draft)
     draft.questions = unanswered(draft.questions, assignments)
-    draft.problems = [text for text in verified.problems if not _is_asked(text, draft.questions)]
+    draft.problems = not_asked(verified.problems, draft.questions)
     return draft
-
-
-def _is_asked(problem: str, questions: Mapping[str, str]) -> bool:
-    """Return whether a problem names the setting of an open question as its remedy."""
-    return any(f"{setting.rpartition('.')[2]} = " in problem for setting in questions)
 
 
 def _best(found: FoundFiles, choices: Choices, made: Path | None) -> CompetitionDraft:
@@ -143,8 +140,8 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
         f"table with a column of their names and one of labels (tables: {tables}), no files of "
         f"masks, no folders named after classes. Other files: {first_few(others) or 'none'}. "
         "goldfold predicts masks, classes, grades and numbers; boxes in .txt or .xml files and "
-        "outlines in .json files have to be converted: one mask file per image, or a table with one "
-        "row per image."
+        "outlines in .json files have to be converted: to one mask file per image, or to a table "
+        "with one row per image."
     )
 
 
@@ -180,8 +177,6 @@ def _add_metric(draft: CompetitionDraft) -> None:
 
 
 def _add_sizes(draft: CompetitionDraft, found: FoundFiles) -> None:
-    from goldfold.competitions.data_folder import find_images
-
     paths = find_images(found.data, draft.competition["images"]["train"])
     sizes = set()
     for path in paths[:: max(1, len(paths) // 20)]:

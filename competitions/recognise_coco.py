@@ -95,8 +95,8 @@ def _add_competition(
         draft.competition["classes"] = classes
     if len(classes) > MOST_MASKS:
         draft.refuse(
-            f"{len(classes)} categories are more than the {MOST_MASKS} masks that an image may have "
-            "(where each pixel has exactly one class, write one file of levels per image)"
+            f"{len(classes)} categories are more than the {MOST_MASKS} masks that an image may "
+            "have (where each pixel has exactly one class, write one file of levels per image)"
         )
         return
     draft.made_table = draft.label_table = made / TABLE

@@ -50,7 +50,7 @@ def split_word(folders: Sequence[str]) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table and its rows as text."""
 

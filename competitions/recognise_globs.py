@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from glob import escape
 from pathlib import PurePosixPath
 
@@ -71,13 +70,13 @@ def _literal(part: str) -> str:
 def generalised(names: Sequence[str]) -> str:
     """Return a glob for names of folders or files: what they begin with, then `*`.
 
-    >>> generalised(["patient0001", "patient0002"]), generalised(["a", "a"]), generalised(["x", "y"])
-    ('patient*', 'a', '*')
+    >>> generalised(["patient0001", "patient0002"]), generalised(["x", "y"])
+    ('patient*', '*')
     """
     different = {*names}
     if len(different) == 1:
         return escape(names[0])
-    common = os.path.commonprefix(sorted(different))
+    common = common_start(names)
     # A part of a number or of a word that some names share by chance says nothing.
     head = re.match(r"(.*[_\-. ])?", common)
     letters = re.match(r"[A-Za-z]*", common)
@@ -86,6 +85,18 @@ def generalised(names: Sequence[str]) -> str:
     begun = all(re.match(r"[^A-Za-z]|$", name[letters.end() :]) for name in different)
     prefix = head.group(0) or (letters.group(0) if begun and letters.end() > 2 else "")
     return f"{escape(prefix)}*"
+
+
+def common_start(names: Iterable[str]) -> str:
+    """Return what all names begin with.
+
+    >>> common_start(["mask_1", "mask_2"])
+    'mask_'
+    """
+    ordered = sorted(names)
+    first, last = ordered[0], ordered[-1]
+    same = (place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return first[: next(same, min(len(first), len(last)))]
 
 
 def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list[str]:

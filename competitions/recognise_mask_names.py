@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from goldfold.competitions.recognise_files import words_of
@@ -26,7 +27,7 @@ def names_masks(words: str) -> bool:
     (True, True, False)
     """
     said = words_of(words)
-    return bool({*said, *map("".join, zip(said, said[1:], strict=False))} & MASK_WORDS)
+    return bool({*said, *map("".join, pairwise(said))} & MASK_WORDS)
 
 
 @dataclass(frozen=True)

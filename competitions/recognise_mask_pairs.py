@@ -1,15 +1,15 @@
-"""Which image files of an unknown folder are masks of the others: by their names, else by content."""
+"""Which image files of an unknown folder are masks of others: by their names, else by content."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from os.path import commonprefix
 from pathlib import PurePosixPath
 
 from goldfold.competitions.mask_levels import read_mask
 from goldfold.competitions.recognise_files import FoundFiles
+from goldfold.competitions.recognise_globs import common_start
 from goldfold.competitions.recognise_mask_names import names_masks, owner
 from goldfold.errors import ImageError
 
@@ -31,7 +31,11 @@ def masks_by_name(names: Sequence[str]) -> set[str]:
     >>> sorted(masks_by_name(["a/x.png", "a/x_mask.png", "b/y.png"]))
     ['a/x_mask.png']
     """
-    shared = len(commonprefix([PurePosixPath(name).parts[:-1] for name in names]))
+    folders = [_folders(name) for name in names]
+    shared = next(
+        (level for level, at in enumerate(zip(*folders, strict=False)) if len({*at}) > 1),
+        min(map(len, folders), default=0),
+    )
     masks = {name for name in names if any(map(names_masks, _folders(name)[shared:]))}
     stems = {PurePosixPath(name).stem for name in names}
     masks |= {name for name in names if _is_mask_of_another(PurePosixPath(name).stem, stems)}
@@ -109,10 +113,10 @@ def _look_like_masks(found: FoundFiles, names: Sequence[str]) -> bool:
 
 
 def shared_affixes(images: Collection[str], masks: Collection[str]) -> tuple[str, str] | None:
-    """Return a pattern of ids and the name of a mask for files such as img_1.png and mask_1.png.
+    r"""Return a pattern of ids and the name of a mask for files such as img_1.png and mask_1.png.
 
     >>> shared_affixes(["img_1", "img_2"], ["seg-1", "seg-2"])
-    ('img_([^/]+)\\\\.[^./]+$', 'seg-{id}')
+    ('img_([^/]+)\\.[^./]+$', 'seg-{id}')
 
     Args:
         images: names without endings.
@@ -131,8 +135,8 @@ def shared_affixes(images: Collection[str], masks: Collection[str]) -> tuple[str
 
 def _affixes(names: Collection[str]) -> tuple[str, str]:
     """Return what all names begin and end with, without digits next to the part that differs."""
-    before = commonprefix(sorted(names)).rstrip("0123456789")
-    behind = commonprefix([name[::-1] for name in names])[::-1].lstrip("0123456789")
+    before = common_start(names).rstrip("0123456789")
+    behind = common_start(name[::-1] for name in names)[::-1].lstrip("0123456789")
     return before, behind
 
 

@@ -7,12 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
-from os.path import commonprefix
 from pathlib import PurePosixPath
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.recognise_files import FoundFiles
-from goldfold.competitions.recognise_globs import generalised, globs_of, matching
+from goldfold.competitions.recognise_globs import common_start, generalised, globs_of, matching
 from goldfold.competitions.recognise_images import add_images
 from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
 from goldfold.competitions.recognise_mask_pairs import shared_affixes
@@ -178,7 +177,7 @@ def _pattern(masks: Sequence[MaskName]) -> str:
     elif masks[0].in_own_folder:
         tail = f"*{ending}"
     else:
-        common = commonprefix([PurePosixPath(tail).stem for tail in tails]).rstrip("0123456789")
+        common = common_start(PurePosixPath(tail).stem for tail in tails).rstrip("0123456789")
         # {id}.*.png would not match {id}.png
         tail = f"{'' if common.startswith('.') else escape(common)}*{ending}"
     name = tail if masks[0].in_own_folder else f"{before}{{id}}{tail}"

@@ -1,4 +1,4 @@
-"""Chooses among layouts that label equally many images: by the sample submission, else by asking."""
+"""Chooses among layouts that label equally many images: by the sample submission, or asks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.data_folder import find_images, image_id_of
-from goldfold.competitions.dialect_guess import is_mask_column
 from goldfold.competitions.mask_levels import read_mask
+from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.rle import DIALECTS, encode, get_dialect, is_empty
 from goldfold.errors import ImageError

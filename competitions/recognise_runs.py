@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.dialect_guess import DialectGuess, guess_dialect
 from goldfold.competitions.image import read_header, read_image
+from goldfold.competitions.label_candidates import LabelCandidate
+from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import ImageError, first_few, plural
+from goldfold.settings import LabelTable
 from goldfold.settings_competition import MOST_MASKS
 
+_NAMES_RUNS = re.compile(r"rle|encod|pixels|mask|segmentation|annotation", re.IGNORECASE)
 _MOST_CELLS = 1_000
 """Cells with a mask whose images are looked at."""
 
@@ -47,7 +52,7 @@ def add_runs(
     draft.competition["labels"] |= {"kind": "rle", "rle_column": column}
     guess = guess_of(found, table, match, column, train)
     draft.competition["labels"]["dialect"] = guess.dialect
-    if guess.size is not None:
+    if guess.size is not None and "size" in LabelTable.model_fields:
         draft.competition["labels"]["size"] = [*guess.size]
     for line in guess.evidence:
         draft.say(line)
@@ -60,6 +65,32 @@ def add_runs(
     elif int(images.duplicated().sum()):
         _say_objects(draft, images)
     _ask_about_rest(draft, found, table, match, column, train)
+
+
+def named_runs(
+    rows: pd.DataFrame, match: IdMatch, of_sample: Collection[str]
+) -> list[LabelCandidate]:
+    """Return the columns whose name says that they hold masks, if their cells can be.
+
+    Their cells alone may not tell: all are empty, or each mask is a single run.
+
+    Args:
+        rows: a table as text.
+        match: how it names the images.
+        of_sample: columns of the sample submission that hold masks.
+    """
+    candidates = []
+    for name in map(str, rows.columns):
+        cells = list(rows[name])
+        said = name in of_sample or (_NAMES_RUNS.search(name) and any(map(bool, cells)))
+        fits = all(map(is_empty, cells)) or is_mask_column(cells)
+        if name != match.column and said and fits:
+            filled = sum(not is_empty(cell) for cell in cells)
+            text = f"column `{name}`: masks in {filled:,} of {len(cells):,} rows"
+            form = {"kind": "rle", "rle_column": name}
+            task = {"task": "segmentation"}
+            candidates.append(LabelCandidate("rle", (name,), task, form, text, (), 1.5))
+    return candidates
 
 
 def guess_of(
@@ -145,8 +176,8 @@ def _add_classes(draft: CompetitionDraft, of_class: str | None, names: list[str]
         draft.competition |= {"task": "semantic-segmentation", "classes": ["background", *names]}
         draft.ask(
             "competition.task",
-            f"{len(names)} classes are more than the {MOST_MASKS} masks that an image may have. Does "
-            "each pixel have at most one class?",
+            f"{len(names)} classes are more than the {MOST_MASKS} masks that an image may have. "
+            "Does each pixel have at most one class?",
         )
     else:
         draft.competition["classes"] = names

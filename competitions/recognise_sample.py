@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from glob import escape
 
 from goldfold.competitions.competition_draft import CompetitionDraft
-from goldfold.competitions.dialect_guess import is_mask_column
+from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table
 
 _NUMBERS = ("grades", "regression")
@@ -46,15 +46,16 @@ def _largest(found: FoundFiles, draft: CompetitionDraft) -> Table | None:
 def _add_class_sample(draft: CompetitionDraft, sample: Table, columns: list[str]) -> None:
     """Add the columns of probabilities, or the one with the name of the class."""
     form, classes = draft.competition["submission"], draft.competition.get("classes", [])
-    first, rest = sample.rows.iloc[:, 0].str.strip(), columns[1:]
+    rest = columns[1:]
     in_classes = [name for name in rest if name in classes]
+    separator = draft.competition["labels"].get("class_separator", "_")
+    joined = not sample.rows.empty and _classes_of(sample, separator) <= {*classes}
+    named = not sample.rows.empty and {*sample.rows[rest[0]].str.strip()} <= {*classes}
     if in_classes:
         form["probability_columns"] = in_classes
-    elif not sample.rows.empty and first.str.rsplit("_", n=1).str[-1].isin(classes).all():
-        form |= {"class_separator": "_", "probability_columns": rest[:1]}
-    elif (not sample.rows.empty and sample.rows[rest[0]].str.strip().isin(classes).all()) or rest[
-        0
-    ] == draft.competition["labels"].get("class_column"):
+    elif joined:
+        form |= {"class_separator": separator, "probability_columns": rest[:1]}
+    elif named or rest[0] == draft.competition["labels"].get("class_column"):
         form["label_column"] = rest[0]
     else:
         form["probability_columns"] = rest[:1]
@@ -64,6 +65,11 @@ def _add_class_sample(draft: CompetitionDraft, sample: Table, columns: list[str]
             "(probability_columns), or the name of a class (then set "
             "competition.submission.label_column instead)?",
         )
+
+
+def _classes_of(sample: Table, separator: str) -> set[str]:
+    """Return what stands behind the last separator of the ids."""
+    return {name.rpartition(separator)[2] for name in sample.rows.iloc[:, 0].str.strip()}
 
 
 def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str]) -> None:
@@ -91,6 +97,13 @@ def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str])
         )
     if "dialect" in labels:
         form["dialect"] = labels["dialect"]
+        form |= {"size": labels["size"]} if "size" in labels else {}
+        if "competition.labels.dialect" in draft.questions:
+            draft.ask(
+                "competition.submission.dialect",
+                "the dialect of the labels is open, and that of the submission with it; "
+                "`goldfold config answer` sets both.",
+            )
     elif "dialect" not in form:
         form["dialect"] = "kaggle"
         draft.ask(
@@ -107,14 +120,12 @@ def _add_class_of_row(
     """Add where a row names its class; return the columns that are left."""
     if not classes:
         return rest
-    form, of_labels = (
-        draft.competition["submission"],
-        draft.competition["labels"].get("class_column"),
-    )
-    joined = sample.rows.iloc[:, 0].str.strip().str.rsplit("_", n=1).str[-1].isin(classes)
+    form, labels = draft.competition["submission"], draft.competition["labels"]
+    of_labels, separator = labels.get("class_column"), labels.get("class_separator", "_")
+    joined = _classes_of(sample, separator) <= {*classes}
     bare = sample.rows.empty  # only a header, as for a hidden test set
-    if of_labels is None if bare else joined.all():
-        form["class_separator"] = "_"
+    if of_labels is None if bare else joined:
+        form["class_separator"] = separator
         return rest
     named = [
         column

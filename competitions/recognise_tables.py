@@ -12,10 +12,11 @@ from typing import Any
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
+from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.recognise_groups import group_names
 from goldfold.competitions.recognise_images import add_images
-from goldfold.competitions.recognise_runs import add_runs
+from goldfold.competitions.recognise_runs import add_runs, named_runs
 from goldfold.competitions.table_ids import IdMatch, match_columns
 from goldfold.errors import InputError, did_you_mean, first_few
 
@@ -117,6 +118,9 @@ def label_tables(
             continue
         groups = group_names(table.rows, match.column)
         candidates = label_candidates(table.rows, match, groups, _sample_columns(found))
+        if not any(candidate.kind == "rle" for candidate in candidates):
+            runs = named_runs(table.rows, match, _sample_runs(found))
+            candidates = [*runs, *candidates]
         if candidates:
             labelled.append(LabelTableFound(table, match, candidates))
     if choices.labels is not None and not labelled:
@@ -136,6 +140,16 @@ def label_tables(
         labels for labels in labelled
         if not wanted or likelihood(labels)[0] == likelihood(labelled[0])[0]
     ]  # fmt: skip
+
+
+def _sample_runs(found: FoundFiles) -> set[str]:
+    """Return the columns of the sample submissions that hold masks."""
+    return {
+        str(name)
+        for table in found.samples
+        for name in table.rows.columns[1:]
+        if is_mask_column(list(table.rows[name]))
+    }
 
 
 def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:

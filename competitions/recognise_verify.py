@@ -37,7 +37,7 @@ class Verified:
 def verify(
     draft: CompetitionDraft, data: Path, *, workers: int = 1, progress: Progress = SILENT
 ) -> Verified:
-    """Return what the data says about a draft; its groups are filled in.
+    """Return what the data says about a draft; its groups and its images are filled in.
 
     Args:
         draft: the draft; its settings may be wrong.
@@ -59,6 +59,7 @@ def verify(
         return Verified([_first_line(error)], [], (0, len(paths)))
     train = training_images(images)
     draft.groups = group_candidates(train)
+    draft.images = images if len(sampled) == len(paths) else None
     return Verified(report.shown_problems(), list(train["path"]), (len(sampled), len(paths)))
 
 

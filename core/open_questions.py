@@ -10,6 +10,30 @@ from goldfold.errors import SettingsError, did_you_mean
 from goldfold.settings_edit import edit_toml
 from goldfold.settings_file import override
 
+TWINS = {
+    "competition.labels.dialect": "competition.submission.dialect",
+    "competition.labels.size": "competition.submission.size",
+}
+"""Setting -> another one that has the same value unless it is said otherwise."""
+
+
+def with_twins(assignments: Sequence[str]) -> list[str]:
+    """Return the assignments, and those that follow from them because settings are twins.
+
+    >>> with_twins(["competition.labels.dialect=kaggle"])
+    ['competition.labels.dialect=kaggle', 'competition.submission.dialect=kaggle']
+    """
+    given = {assignment.partition("=")[0].strip() for assignment in assignments}
+    twins = [
+        f"{TWINS[setting]}={value}" if equals else TWINS[setting]
+        for setting, equals, value in (
+            (key.strip(), equals, value)
+            for key, equals, value in (text.partition("=") for text in assignments)
+        )
+        if setting in TWINS and TWINS[setting] not in given
+    ]
+    return [*assignments, *twins]
+
 
 def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Return the questions that no assignment `setting=value` answers.
@@ -27,6 +51,16 @@ def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict
     }
 
 
+def not_asked(problems: Sequence[str], questions: Mapping[str, Any]) -> list[str]:
+    """Return the problems without those whose remedy is to set what a question asks about.
+
+    >>> not_asked(["cells are empty: set blank = ...", "b"], {"competition.labels.blank": "?"})
+    ['b']
+    """
+    names = [setting.rpartition(".")[2] for setting in questions]
+    return [text for text in problems if not any(f"{name} = " in text for name in names)]
+
+
 def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[str]]:
     """Return the text of goldfold.toml with answers in it, and the settings that were answered.
 
@@ -40,6 +74,8 @@ def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[st
     """
     content = tomllib.loads(text)
     questions = content.pop("questions", {})
+    linked = [entry for entry in with_twins(answers) if entry.partition("=")[0] in questions]
+    answers = [*answers, *(entry for entry in linked if entry not in answers)]
     confirmed = [entry.strip() for entry in answers if "=" not in entry]
     for setting in confirmed:
         if setting not in questions:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.preset import read_recipe
-from goldfold.open_questions import unanswered
+from goldfold.errors import InputError
+from goldfold.open_questions import unanswered, with_twins
 from goldfold.pipeline.new_run import portable
+from goldfold.pipeline.open_run import OpenRun
+from goldfold.pipeline.split import split_images
+from goldfold.rundirectory import RunDirectory
+from goldfold.settings import Settings
 from goldfold.settings_edit import edit_toml
 from goldfold.settings_file import override
 from goldfold.settings_text import to_toml
@@ -44,6 +50,7 @@ def draft_text(
     competition["data"] = portable(data, target.parent)
     if draft.made_table is not None:  # beside the settings, so it is found from the data folder
         competition["labels"]["files"] = [portable(draft.made_table, data)]
+    assignments = with_twins(assignments)
     questions = unanswered(draft.questions, assignments)
     head: dict[str, Any] = {"questions": questions} if questions else {}
     recipe = _recipe(draft)
@@ -61,6 +68,33 @@ def draft_text(
     ]
     text = "\n".join(lines)
     return edit_toml(text, override(tomllib.loads(text), assignments)) if assignments else text
+
+
+def possible_folds(draft: CompetitionDraft, settings: Settings, target: Path) -> int:
+    """Return into how many folds the images can be split: the number set, or the next smaller.
+
+    Args:
+        draft: the draft, whose images were read.
+        settings: as written, which say the number of folds.
+        target: path of goldfold.toml.
+    """
+    wanted = settings.folds.count
+    if draft.images is None or draft.problems:
+        return wanted
+    images = draft.images
+    for name in draft.competition["images"].get("facts", {}):
+        if name not in images:  # a group that was found in the paths afterwards
+            used = (images["split"] == "train") & images["labelled"]
+            images = images.assign(**{name: ""})
+            images.loc[used, name] = draft.groups[name]
+    for count in range(wanted, 1, -1):
+        folds = settings.folds.model_copy(update={"count": count})
+        run = OpenRun(RunDirectory(target.parent), settings.model_copy(update={"folds": folds}))
+        run.take_tables(images)
+        with suppress(InputError):
+            split_images(run)
+            return count
+    return wanted
 
 
 def _recipe(draft: CompetitionDraft) -> str:

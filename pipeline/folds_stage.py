@@ -51,8 +51,9 @@ def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -
 
     Raises:
         InputError: goldfold.toml has open questions, a column looks like a group and is neither
-            used nor declined, the split is impossible or splits a sequence whose images are neighbours for a model, folds.csv was
-            put there or changed by hand, or trainings were made with it.
+            used nor declined, the split is impossible or splits a sequence whose images are
+            neighbours for a model, folds.csv was put there or changed by hand, or trainings were
+            made with it.
     """
     folds, current = plan_folds(run, overwrite, retrain)
     run.take_tables(run.images, folds)

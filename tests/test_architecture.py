@@ -398,8 +398,12 @@ FORKS = re.compile(
 
 
 ASKERS = {
-    "commands/init_from.py": "drafts settings",
+    "commands/init_questions.py": "drafts settings",
+    "competitions/competition_draft.py": "drafts settings",
+    "competitions/recognise.py": "drafts settings",
     "competitions/recognise_sample.py": "drafts settings",
+    "competitions/recognise_tables.py": "drafts settings",
+    "pipeline/drafted_settings.py": "drafts settings",
     "pipeline/model_file.py": "is the schema of model.json",
 }
 

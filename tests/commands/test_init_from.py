@@ -158,7 +158,7 @@ def test_tables_of_classes(tmp_path, invoke):
     write_images(data / "pictures", names)
     rows = [f"{name},{n % 2},{(n + 1) % 2}" for n, name in enumerate(names)]
     (data / "labels.csv").write_text("\n".join(["image,red,blue", *rows]) + "\n")
-    done, competition, _ = made(invoke, data, tmp_path / "wide")
+    _, competition, _ = made(invoke, data, tmp_path / "wide")
     assert competition["classes"] == ["red", "blue"]
     assert competition["labels"]["kind"] == "wide"
     assert competition["exclusive"] is True
@@ -305,7 +305,7 @@ def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
 def test_an_assignment_changes_what_is_looked_for_and_answers(tmp_path, invoke):
     data, run = tmp_path / "data", tmp_path / "run"
     with_people(data, "image,kind,sort", lambda n, name: f"{name},{'ab'[n % 2]},{'cd'[n // 2 % 2]}")
-    done, _, text = made(invoke, data, run)
+    done, _, _ = made(invoke, data, run)
     assert "open: competition.labels.class_column: which column is the label" in done.out
     words = [
         "--set",

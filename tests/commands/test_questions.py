@@ -72,3 +72,16 @@ def test_a_table_that_is_set_answers_for_the_settings_in_it():
     assert (text, answered) == ("[a]\nb = 2  # kept\n", ["a.b"])
     with pytest.raises(SettingsError, match="open: none"):
         answer("[a]\nb = 1\n", ["a.b"], "it")
+
+
+def test_the_dialect_of_labels_is_that_of_the_submission_unless_it_is_said_otherwise():
+    asked = "".join(f'"competition.{part}.dialect" = "?"\n' for part in ("labels", "submission"))
+    parts = "".join(f'[competition.{part}]\ndialect = "a"\n' for part in ("labels", "submission"))
+    text = f"{parts}[questions]\n{asked}"
+    both, answered = answer(text, ["competition.labels.dialect=b"], "it")
+    assert (both.count('"b"'), len(answered)) == (2, 2)
+    first = text.replace('"competition.submission.dialect" = "?"\n', "")
+    assert answer(first, ["competition.labels.dialect=b"], "it")[0].count('"b"') == 1
+    words = ["competition.labels.dialect=b", "competition.submission.dialect=c"]
+    assert answer(text, words, "it")[0].count('"c"') == 1
+    assert answer(text, ["competition.labels.dialect"], "it")[0].count('"a"') == 2

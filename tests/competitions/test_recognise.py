@@ -1,4 +1,4 @@
-"""Layouts of real competitions: recognised, or asked about; what is written passes the collection."""
+"""Layouts of real competitions: recognised, or asked about; what is written fits the data."""
 
 import json
 
@@ -137,14 +137,14 @@ def test_what_the_user_chooses_changes_what_is_looked_for(tmp_path):
     breast = write_layout("ham10000", tmp_path / "ham")
     draft = recognise(breast, ["competition.labels.class_column=localization"])
     assert draft.competition["classes"] == ["back", "ear", "face", "scalp"]
-    with pytest.raises(InputError, match="dy of HAM10000_metadata.csv cannot be the label; .*dx"):
+    with pytest.raises(InputError, match=r"dy of HAM10000_metadata\.csv cannot be the label; .*dx"):
         recognise(breast, ["competition.labels.class_column=dy"])
     aptos = write_layout("aptos", tmp_path / "aptos")
     draft = recognise(aptos, ["competition.task=classification", "competition.images.test=[]"])
     assert draft.competition["exclusive"] is True
     assert draft.competition["metric"] == "accuracy"
     assert draft.competition["images"]["test"] == []
-    with pytest.raises(InputError, match="competition.task = 'segmentation' does not fit"):
+    with pytest.raises(InputError, match=r"competition\.task = 'segmentation' does not fit"):
         recognise(aptos, ["competition.task=segmentation"])
 
 
