@@ -94,26 +94,37 @@ def _problem(run: OpenRun, model: ModelSettings, reasons: Reasons) -> tuple[str,
 
     It is "" where the model can do everything.
     """
-    from goldfold.training.network_remedies import takes_two
     from goldfold.training.networks.build import CannotBuildError
 
     form = run.settings.competition
     trial = _trial(model.model_dump_json(), form.outputs, bool(run.task.row_columns))
     try:
-        counted = any(tried.trains and trial.failure(tried) for tried in reasons)
-        if counted:
-            reasons = _as_large_as_they_are(run, model, reasons)
-        failures = {tried: trial.failure(tried) for tried in reasons}
+        return _tried(run, model, trial, reasons)
     except CannotBuildError as error:
         return f"model {model.name}: {error}{_way_out(trial, list(reasons), None)}", False
     except InputError as error:
         return f"model {model.name}: {error}", False
-    failures = {tried: why for tried, why in failures.items() if why}
+    finally:
+        trial.release()
+
+
+def _tried(run: OpenRun, model: ModelSettings, trial: Trial, reasons: Reasons) -> tuple[str, bool]:
+    """Return what `_problem` does for a network that can be built.
+
+    Raises:
+        InputError: it cannot be built.
+    """
+    from goldfold.training.network_remedies import takes_two
+
+    counted = any(tried.trains and trial.failure(tried) for tried in reasons)
+    if counted:
+        reasons = _as_large_as_they_are(run, model, reasons)
+    failures = {tried: why for tried in reasons if (why := trial.failure(tried))}
+    if not failures:
+        return "", counted
     lonely = [tried for tried in failures if takes_two(trial, tried)]
     if len(lonely) < len(failures):
         return _misfit(model, trial, reasons, failures), counted
-    if not lonely:
-        return "", counted
     return _lonely(run, model, trial, lonely[0]), counted
 
 
