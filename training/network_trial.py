@@ -179,7 +179,7 @@ class Trial:
                 mode=lambda: _set_mode(network, tried),
             )
         except InputError as error:
-            return str(error)
+            return str(error).rstrip(".")
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
