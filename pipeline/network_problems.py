@@ -94,27 +94,38 @@ def _problem(run: OpenRun, model: ModelSettings, reasons: Reasons) -> tuple[str,
 
     It is "" where the model can do everything.
     """
-    from goldfold.training.network_remedies import takes_two
     from goldfold.training.networks.build import CannotBuildError
 
     form = run.settings.competition
     trial = _trial(model.model_dump_json(), form.outputs, bool(run.task.row_columns))
     try:
-        counted = any(tried.trains and trial.failure(tried) for tried in reasons)
-        if counted:
-            reasons = _as_large_as_they_are(run, model, reasons)
-        failures = {tried: trial.failure(tried) for tried in reasons}
+        return _tried(run, model, trial, reasons)
     except CannotBuildError as error:
         return f"model {model.name}: {error}{_way_out(trial, list(reasons), None)}", False
     except InputError as error:
         return f"model {model.name}: {error}", False
-    failures = {tried: why for tried, why in failures.items() if why}
+    finally:
+        trial.release()
+
+
+def _tried(run: OpenRun, model: ModelSettings, trial: Trial, reasons: Reasons) -> tuple[str, bool]:
+    """Return what `_problem` does for a network that can be built.
+
+    Raises:
+        InputError: it cannot be built.
+    """
+    from goldfold.training.network_remedies import takes_two
+
+    counted = any(tried.trains and trial.failure(tried) for tried in reasons)
+    if counted:
+        reasons = _as_large_as_they_are(run, model, reasons)
+    failures = {tried: why for tried in reasons if (why := trial.failure(tried))}
+    if not failures:
+        return "", counted
     lonely = [tried for tried in failures if takes_two(trial, tried)]
     if len(lonely) < len(failures):
         return _misfit(model, trial, reasons, failures), counted
-    if not lonely:
-        return "", counted
-    return _lonely(run, model, lonely[0], failures[lonely[0]]), counted
+    return _lonely(run, model, trial, lonely[0]), counted
 
 
 def _as_large_as_they_are(run: OpenRun, model: ModelSettings, reasons: Reasons) -> Reasons:
@@ -146,17 +157,20 @@ def _misfit(
     return f"model {model.name}: {_network(model)} fails on images of {where}: {reason}.{way_out}"
 
 
-def _lonely(run: OpenRun, model: ModelSettings, tried: Pass, reason: str) -> str:
-    """Return that BatchNorm would see a single image in training, and the batch size that fits."""
+def _lonely(run: OpenRun, model: ModelSettings, trial: Trial, tried: Pass) -> str:
+    """Return that BatchNorm would see a single image in training, and what fits."""
     stage = next(
         stage for stage in stages_that_train(model, tried) if least_images(run, model, stage) < 2
     )
     larger = fitting_batch_size(run, model, stage)
-    remedy = "more training images" if larger is None else f"batch_size = {larger}"
+    fits = ["more training images" if larger is None else f"batch_size = {larger}"]
+    if not trial.failure(replace(tried, frozen=("batchnorm",)), confirm=False):
+        fits.append('frozen = ["batchnorm"]')
     return (
         f"model {model.name}: {_network(model)} cannot train on a single image of "
         f"{size_name(tried.size)} px, which some passes have (batch_size = {stage.batch_size}, "
-        f"accumulation = {stage.accumulation}): {reason}. What fits: {remedy}."
+        f"accumulation = {stage.accumulation}): {trial.failure(tried)}. "
+        f"What fits: {' or '.join(fits)}."
     )
 
 

@@ -78,14 +78,17 @@ class Trial:
 
         Args:
             tried: the pass.
-            confirm: try with real images what fails on the meta device, unless it is known.
+            confirm: try with real images what fails on the meta device.
 
         Raises:
             InputError: as `build`.
         """
-        if tried not in self._known:
-            self._known[tried] = self._tried(tried, confirm)
-        return self._known[tried]
+        if tried in self._known:
+            return self._known[tried]
+        failure = self._tried(tried, confirm)
+        if confirm or not failure:
+            self._known[tried] = failure
+        return failure
 
     def _tried(self, tried: Pass, confirm: bool) -> str:
         self.build()
@@ -97,6 +100,10 @@ class Trial:
             if self._is_own:
                 return self._failure_of_own(tried)
             return self._failure_of(self._with_memory(), tried, "cpu", unknown=described)
+
+    def release(self) -> None:
+        """Let go of the networks; what was tried stays known."""
+        self._described = self._real = None
 
     @property
     def _is_own(self) -> bool:
@@ -147,7 +154,7 @@ class Trial:
             mask, presence = split_output(network(images))
             if tried.trains:
                 loss = mask.float().sum() + (0.0 if presence is None else presence.sum())
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
         whole = (tried.images, 1, 1, self.classes)
         expected = whole if self.per_image else (tried.images, self.classes, height, width)
         if tuple(mask.shape) != expected:
@@ -172,7 +179,7 @@ class Trial:
                 mode=lambda: _set_mode(network, tried),
             )
         except InputError as error:
-            return str(error)
+            return str(error).rstrip(".")
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -102,7 +102,13 @@ def test_the_message_names_the_setting_and_what_fits(tabled, assignments, expect
 @pytest.mark.parametrize(
     ("batch_size", "expected"),
     [
-        (1, ["cannot train on a single image of 64 px", "What fits: batch_size = 2."]),
+        (
+            1,
+            [
+                "cannot train on a single image of 64 px",
+                'What fits: batch_size = 2 or frozen = ["batchnorm"].',
+            ],
+        ),
         (2, []),
         (8, []),
     ],

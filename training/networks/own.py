@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from goldfold.errors import InputError
 from goldfold.image_size import SizeLike, height_and_width
@@ -50,6 +51,9 @@ def build_own_network(
         network = build(channels=channels, classes=classes, **options)
     if not isinstance(network, nn.Module):
         raise wrong_value(reference, role, type(network).__name__)
+    if any(isinstance(weights, UninitializedParameter) for weights in network.parameters()):
+        returned = "a network with lazy layers, whose weights have no shape before its first pass"
+        raise wrong_value(reference, role, returned)
     network.register_forward_hook(_as_pixels)
     return network
 
