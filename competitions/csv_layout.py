@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import string
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -17,6 +18,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars (|)"}
 """Separator -> its name in the plural; where several fit, the first is taken."""
 # Python's csv module refuses cells above 131,072 characters; a large mask has more.
 _CELL_LIMIT = 2**31 - 1
+_AROUND_NAMES = string.whitespace + "\u00a0\u200b\ufeff"
+"""Spaces and invisible signs that are no part of a column's name."""
 _HINT = re.compile(r"\s*\"?sep=(.)\"?\s*\r?\n", re.IGNORECASE)
 """First line by which Excel is told the separator."""
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
@@ -194,7 +197,7 @@ def _cells(
         end = skipped
         for cells in reader:
             if cells and not header:
-                header = [column.strip() for column in cells]
+                header = [column.strip(_AROUND_NAMES) for column in cells]
             elif cells:
                 lines.append(end + 1)  # a quoted cell may span several lines
                 rows.append(cells)

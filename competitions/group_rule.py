@@ -88,7 +88,11 @@ _NUMBERED_SITE = re.compile(r"\d+(\.0+)?|[A-Za-z]+[ _-]?\d+|[A-Z]")
 _FRONT = re.compile(r"(.*\d.*)[_-]\d{1,4}(\.[A-Za-z]+)?")
 _MEASURED = re.compile(
     r"age|width|height|size|year|month|day|date|time|weight|bmi|spacing|thickness|dose|length|"
-    r"area|count|position|rows|columns|index|frame|slice|number|level|score|z|y|x|kvp|follow",
+    r"area|count|position|rows|columns|index|frame|slice|number|level|score|z|y|x|kvp|follow|"
+    r"depth|distance|speed|intensity|mean|std|min|max|sum|percent|pct|price|temperature|pressure|"
+    r"angle|rotation|exposure|current|voltage|volume|mass|duration|resolution|dpi|quality|pixels|"
+    r"px|mm|cm|kg|ml|bytes|left|right|top|bottom|offset|zoom|hour|minute|second|timestamp|epoch|"
+    r"total|amount|value|measure|diameter|radius|perimeter|iteration|step|rank|row|column",
     re.IGNORECASE,
 )
 

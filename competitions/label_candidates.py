@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from goldfold.competitions.label_boxes import box_columns
 from goldfold.competitions.label_candidate import ORDERED, LabelCandidate, is_attribute, weighed
 from goldfold.competitions.label_columns import ColumnContent, content_of
 from goldfold.competitions.rle import is_empty
@@ -20,11 +21,6 @@ from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import first_few, plural
 
 _RUNS = re.compile(r"\s*\[?\s*-?\d+([\s,]+\d+)+\s*\]?\s*")
-_CORNERS = {
-    "xmin": "x", "ymin": "y", "xmax": "x", "ymax": "y", "x1": "x", "y1": "y", "x2": "x",
-    "y2": "y", "x": "x", "y": "y", "width": "x", "height": "y", "w": "x", "h": "y",
-}  # fmt: skip
-_BOX = frozenset({"bbox", "box", "bndbox", "boundingbox"})
 
 
 def label_candidates(
@@ -43,11 +39,8 @@ def label_candidates(
     """
     columns = [str(name) for name in table.columns if name != match.column and name not in groups]
     ids = table[match.column].str.strip()
-    boxes = _box_columns(table, columns)
-    if len(boxes) >= 4 or any(_flat(name) in _BOX for name in boxes):
-        columns = [name for name in columns if name not in boxes]
-    else:
-        boxes = []
+    boxes = box_columns(table, columns)
+    columns = [name for name in columns if name not in boxes]
     runs = [name for name in columns if _is_runs(table[name])]
     contents = [content_of(name, list(table[name])) for name in columns if name not in runs]
     candidates = [_rle(name, table[name]) for name in runs]
@@ -68,20 +61,6 @@ def label_candidates(
     }
     candidates = [weighed(candidate, sample, sets) for candidate in candidates]
     return sorted(candidates, key=lambda candidate: -candidate.weight)
-
-
-def _flat(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _box_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Return the columns with corners or sides of boxes."""
-    return [
-        name
-        for name in columns
-        if _flat(name) in _BOX
-        or (_flat(name) in _CORNERS and content_of(name, list(table[name])).content != "names")
-    ]
 
 
 def _is_runs(cells: pd.Series) -> bool:

@@ -1,4 +1,11 @@
+import csv
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from goldfold.competitions.csv_text import csv_notes, read_csv_text, read_whole_table
 from goldfold.errors import InputError
@@ -32,6 +39,7 @@ def cells(table):
         ("a|b\n1|2\n", {2: ["1", "2"]}),
         ("a;b;size [w,h]\n1;2;3\n", {2: ["1", "2"]}),
         ("a,b|c,b\n1,2|3,4\n", {2: ["1", "4"]}),
+        ("\ufeff\ufeffa,\u200bb\u00a0\n1,2\n", {2: ["1", "2"]}),
         ("sep=;\na;b\n1;2\n", {3: ["1", "2"]}),
         ("\n\na,b\n1,2\n", {4: ["1", "2"]}),
         ('a, b\n1, "2, 3"\n', {2: ["1", "2, 3"]}),
@@ -118,3 +126,17 @@ def test_the_nearest_column_is_asked_for(tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*no\.csv as a CSV table: No such file"):
         read_csv_text(tmp_path / "no.csv", ["a"])
+
+
+@given(
+    st.lists(st.tuples(*[st.text('aé,;|\t"\n 0', max_size=5)] * 3), max_size=5),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+)
+def test_what_a_writer_writes_is_read_back(rows, separator, encoding):
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator).writerows([("x", "y", "z"), *rows])
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        path.write_bytes(text.getvalue().encode(encoding))
+        assert read_csv_text(path, ["x", "y", "z"]).to_numpy().tolist() == [list(r) for r in rows]

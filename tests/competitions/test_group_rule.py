@@ -101,6 +101,7 @@ OTHERS = {
     "PANDA gleason_score": ("gleason_score", drawn(["3+4", "4+3", "0+0", "4+5"], 200)),
     "UW-Madison class": ("class", drawn(["stomach", "small_bowel", "large_bowel"], 200)),
     "UW-Madison day": ("day", drawn([f"day{n}" for n in range(40)], 200)),
+    "TGS depth by name": ("depth", drawn([str(n) for n in range(50, 950)], 2000)),
     "TGS depth": ("z", drawn([str(n) for n in range(50, 950)], 2000)),
     "RSNA breast site_id": ("site_id", drawn(["1", "2"], 200)),
     "RSNA breast machine_id": ("machine_id", drawn([str(n) for n in range(10)], 5000)),
