@@ -94,6 +94,11 @@ def read_mask_pixels(path: Path, below: Path | None = None) -> MaskPixels:
         frames = read_header(path).facts.get("frames", "")
         if frames not in ("", "0", "1"):
             raise ImageError(f"{name} {_PAGES}")
+    if np.issubdtype(stored.pixels.dtype, np.floating) and not np.isfinite(stored.pixels).all():
+        raise ImageError(
+            f"{name} contains pixels that are no number (NaN or infinite). Write a number that "
+            "labels.ignored_values lists, or 0 if they are background."
+        )
     return mask_pixels(stored)
 
 
@@ -120,11 +125,10 @@ def mask_pixels(stored: Stored) -> MaskPixels:
 
 
 def _whole(levels: NDArray[Any]) -> NDArray[Any]:
-    """Return floats as integers if all are whole; NaN is 0."""
+    """Return floats as integers if all are whole."""
     if not np.issubdtype(levels.dtype, np.floating):
         return levels
-    known = np.nan_to_num(levels, nan=0.0, posinf=2.0**31, neginf=-(2.0**31))
-    return known.astype(np.int64) if (known == np.rint(known)).all() else known
+    return levels.astype(np.int64) if (levels == np.rint(levels)).all() else levels
 
 
 def _channel_spread(colours: NDArray[Any]) -> int:
@@ -137,9 +141,11 @@ def _colour_codes(colours: NDArray[Any]) -> NDArray[Any]:
     gray = (colours == colours[..., :1]).all(axis=2)
     if gray.all():
         return first
-    wide = colours.astype(np.int64)
-    packed = _COLOUR | (wide[..., 0] << 32) | (wide[..., 1] << 16) | wide[..., 2]
-    return np.where(gray, first, packed)
+    packed = np.full(first.shape, _COLOUR, np.int64)
+    for channel, shift in enumerate((32, 16, 0)):
+        packed |= colours[..., channel].astype(np.int64) << shift
+    packed[gray] = first[gray]
+    return packed
 
 
 def _colour_of(code: int) -> Colour:
@@ -176,5 +182,5 @@ def where_any(codes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[np.bool_]:
     if codes.dtype in (np.uint8, np.uint16):
         table = np.zeros(1 << (8 * codes.dtype.itemsize), bool)
         table[chosen.astype(np.int64)] = True
-        return table[codes]
+        return np.asarray(table[codes])
     return np.isin(codes, chosen)

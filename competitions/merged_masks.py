@@ -159,11 +159,8 @@ class _Merging:
 
     def shares(self) -> dict[str, float]:
         """Return mask -> share of the pixels that it covers."""
-        known = max(1, self._ignored.size - np.count_nonzero(self._ignored))
-        return {
-            name: np.count_nonzero(mask & ~self._ignored) / known
-            for name, mask in self._masks.items()
-        }
+        known = max(1, int(np.count_nonzero(~self._ignored)))
+        return {name: self._area(mask) / known for name, mask in self._masks.items()}
 
     def cells(self, files: int) -> tuple[Cell, ...]:
         """Return the cells of `MergedMasks`."""

@@ -199,3 +199,10 @@ def test_a_mask_that_is_split_over_files_comes_back(tmp_path_factory, seed, own)
         decode(row["mask_rle"], *mask.shape, KAGGLE) if row["area_px"] else np.zeros_like(mask)
     )
     assert np.array_equal(decoded, mask)
+
+
+def test_files_of_further_alternatives_are_told(tmp_path):
+    for name in ("left/a", "right/a", "mask/a_mask", "mask/b_mask"):
+        write(tmp_path / f"{name}.png", [[0, 255, 0], [0, 0, 0]])
+    (notice,) = [text for text in read(tmp_path, "a", "b").notices if "several lists" in text]
+    assert notice.startswith("1 image has mask files of several lists of labels.masks")
