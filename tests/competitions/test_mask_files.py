@@ -150,7 +150,7 @@ def test_other_levels_by_file_number_objects_or_classes(tmp_path):
         "the mask files m/{id}.png use 3 different values for the mask: 2 in 2 files (m/b.png, "
         "m/c.png); 1 in m/a.png; 3 in m/d.png. Say what the values mean"
     )
-    assert "\n    values = { class_1 = [1], class_2 = [2], class_3 = [3] }  # " in problem
+    assert "\n    values = { NAME_1 = [1], NAME_2 = [2], NAME_3 = [3] }  # " in problem
     assert len(levels_of(tmp_path, {"a": 255, "b": 38, "c": 38, "d": 38}).problems) == 1
 
 
