@@ -31,7 +31,7 @@ from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.competitions.unreadable import report_unreadable, without_damaged
+from goldfold.competitions.unreadable import report_unreadable, with_damage
 from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings, ImageFiles
@@ -75,7 +75,6 @@ def collect_images(
     contents = _content_hashes(everything, data, hashes, workers)
     everything[CONTENT] = pd.Series(contents, dtype=str)
     images = _add_headers(everything, data, settings, workers, progress, report)
-    images = without_damaged(images, data, settings, report, workers=workers, progress=progress)
     images = add_path_facts(images, settings.images.facts, report)
     images = add_window_share(images, data, settings.images, workers, progress, report)
     left_out = {*everything["image_id"], *splits[0].excluded, *splits[1].excluded}
@@ -207,6 +206,9 @@ def _add_headers(
     """Return the images with readable headers, with size and metadata."""
     headers = read_headers([data / path for path in images["path"]], workers, progress, data)
     headers = with_one_picture(headers, images["path"], settings.images.pages)
+    headers = with_damage(
+        headers, list(images["path"]), settings, workers=workers, progress=progress
+    )
     report_unreadable(images, headers, settings, report)
     good = [place for place, header in enumerate(headers) if isinstance(header, ImageHeader)]
     read = [header for header in headers if isinstance(header, ImageHeader)]

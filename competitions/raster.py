@@ -164,7 +164,8 @@ def palette_colours(
     """Return the colours of palette indices, (H, W, 3); black beyond the end of the palette."""
     table = np.zeros((max(len(palette), int(indices.max()) + 1), 3), np.uint8)
     table[: len(palette)] = palette
-    return table[indices]
+    coloured: NDArray[np.uint8] = table[indices]
+    return coloured
 
 
 def _decoded_png(data: bytes, claim: Claim) -> NDArray[np.uint8 | np.uint16]:

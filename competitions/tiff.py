@@ -15,6 +15,7 @@ from goldfold.competitions.codestream import (
     UnreadableError,
     require_plausible_size,
 )
+from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
 from goldfold.competitions.stored import Palette, Stored
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _opened(file: BinaryIO) -> Iterator[tifffile.TiffFile]:
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     try:
-        with tifffile.TiffFile(file) as tiff:
+        with PYDICOM_SILENCE, tifffile.TiffFile(file) as tiff:
             yield tiff
     except UnreadableError:
         raise

@@ -12,7 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.competitions.data_report import DataReport, count_ids
-from goldfold.competitions.image import UndecidedImageError, read_levels, reading_of
+from goldfold.competitions.image import (
+    ImageHeader,
+    UndecidedImageError,
+    read_levels,
+    reading_of,
+)
 from goldfold.competitions.reading import Reading
 from goldfold.errors import ImageError, plural
 from goldfold.progress import SILENT, Progress
@@ -65,35 +70,38 @@ def look_at_all(
         pool.shutdown(cancel_futures=True)  # an interrupt does not wait for thousands of images
 
 
-def without_damaged(
-    images: pd.DataFrame,
-    data: Path,
+def with_damage(
+    headers: Sequence[ImageHeader | ImageError],
+    paths: Sequence[str],
     settings: CompetitionSettings,
-    report: DataReport,
     *,
     workers: int = 1,
     progress: Progress = SILENT,
-) -> pd.DataFrame:
-    """Return the images that can be decoded, if competition.unreadable = "drop"; else all.
+) -> list[ImageHeader | ImageError]:
+    """Return the headers, with an error where the pixels cannot be decoded.
+
+    Pixels are decoded only if competition.unreadable = "drop"; `check` and the cache find the
+    others.
 
     Args:
-        images: image_id, split and path.
-        data: the data folder.
+        headers: of files, or why they cannot be read.
+        paths: of the same files, below the data folder.
         settings: of the competition.
-        report: receives what is left out.
         workers: number of decoding threads.
         progress: advances once per image.
     """
+    checked = list(headers)
     if settings.unreadable != "drop":
-        return images
-    found = look_at_all(
-        list(images["path"]), data, reading_of(settings.images), lambda path, levels: None,
-        workers=workers, progress=progress,
+        return checked
+    good = [place for place, header in enumerate(headers) if isinstance(header, ImageHeader)]
+    decoded = look_at_all(
+        [paths[place] for place in good], settings.data, reading_of(settings.images),
+        lambda path, levels: None, workers=workers, progress=progress,
     )  # fmt: skip
-    errors = list(found)
-    report_unreadable(images, errors, settings, report)
-    good = [not isinstance(error, ImageError) for error in errors]
-    return images[good].reset_index(drop=True)
+    for place, error in zip(good, decoded, strict=True):
+        if error is not None:
+            checked[place] = error
+    return checked
 
 
 def report_unreadable(
@@ -121,7 +129,7 @@ def report_unreadable(
         report.unreadable[image_id] = _short_reason(error)
         if settings.unreadable == "error" or isinstance(error, UndecidedImageError):
             report.problems.append(str(error))
-        elif split == "test" and settings.of_whole_images and settings.needs_sample:
+        elif split == "test" and settings.predicts_every_row:
             report.problems.append(
                 f"{error} It is a test image, and its row of the submission needs a prediction, so "
                 'competition.unreadable = "drop" does not leave it out: put a copy that can be '

@@ -134,6 +134,11 @@ class CompetitionSettings(Strict):
         return not self.of_whole_images or bool(self.submission.sample)
 
     @property
+    def predicts_every_row(self) -> bool:
+        """Whether a test image that is left out has a row for which no empty mask stands in."""
+        return self.of_whole_images and bool(self.submission.sample)
+
+    @property
     def mask_classes(self) -> list[str]:
         """Names of the masks where an image has several; none where it has one, or classes.
 

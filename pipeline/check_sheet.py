@@ -13,7 +13,7 @@ import pandas as pd
 
 from goldfold.competitions.images_table import CLASSES, JOINT, NUMBER, training_images
 from goldfold.competitions.rle import decode, get_dialect
-from goldfold.errors import ImageError, plural
+from goldfold.errors import ImageError, InputError, plural
 from goldfold.files import write_bytes
 from goldfold.settings_semantic import IGNORED
 from goldfold.submissions.class_map_picture import class_colour
@@ -31,6 +31,8 @@ _SHARES = 16  # numbers are dealt into so many ranges, each shown once
 _MASK = (255, 176, 0)
 _GRAY = (128, 128, 128)
 _ONE = ""
+_EMPTY, _EMPTY_TURNS = "without a mask", 3
+"""Label of empty masks, and how many others are shown for each of them."""
 
 
 def write_check_sheet(
@@ -68,7 +70,7 @@ def _labelled(run: OpenRun, images: pd.DataFrame, flagged: Mapping[str, str]) ->
 
     train = training_images(images)
     train = train[train["path"] != ""].reset_index(drop=True)
-    rows = train.to_dict("records")
+    rows = [{str(column): cell for column, cell in row.items()} for row in train.to_dict("records")]
     words = [label_words(row) for row in rows]
     legible = [place for place, row in enumerate(rows) if row["image_id"] not in flagged]
     chosen = [
@@ -111,7 +113,10 @@ def _tile(run: OpenRun, row: Mapping[str, Any], words: str, *, masks: bool = Tru
     except ImageError:
         return Tile(row["image_id"], words, None)
     colours = _colours(run)
-    drawn = label_masks(run, pd.DataFrame([row])) if masks else {}
+    try:
+        drawn = label_masks(run, pd.DataFrame([row])) if masks else {}
+    except InputError:  # a problem of the table, which has its own line
+        return Tile(row["image_id"], "its label cannot be read", image)
     coloured = [(mask, colours[name]) for name, mask in drawn.items()]
     return Tile(row["image_id"], words, image, coloured)
 
@@ -122,7 +127,7 @@ def label_words(row: Mapping[str, Any]) -> str:
         return f"{float(row[NUMBER]):g}"
     if CLASSES in row:
         return str(row[CLASSES]).replace(JOINT, ", ") or "none of the classes"
-    return "with a mask" if row["area_px"] else "without a mask"
+    return "with a mask" if row["area_px"] else _EMPTY
 
 
 def label_masks(run: OpenRun, row: pd.DataFrame) -> dict[str, NDArray[np.uint8]]:
@@ -174,8 +179,8 @@ def choose(
         strata[words[place]].append(place)
     piles = sorted(strata.items(), key=lambda item: (-len(item[1]), item[0]))
     dealt = [
-        (turn, number, place)
-        for number, (_, pile) in enumerate(piles)
+        (turn * (_EMPTY_TURNS if name == _EMPTY else 1), number, place)
+        for number, (name, pile) in enumerate(piles)
         for turn, place in enumerate(pile[:count])
     ]
     return [place for _, _, place in sorted(dealt)[:count]]

@@ -24,7 +24,8 @@ _TILE, _GAP, _MARGIN, _COLUMNS = 256, 14, 20, 4
 _LINE, _TITLE_LINE = 20, 30
 _TEXT_SIZE, _TITLE_SIZE = 14, 18
 _GROUND, _INK, _PALE, _EMPTY = (250, 250, 248), (30, 30, 30), (110, 110, 110), (225, 225, 222)
-_FILL = 0.25  # of a mask's colour inside its outline
+_LOWEST = 96  # pixels of a row of wide images
+_FILL, _FILLS = 0.12, 0.3  # of a mask's colour inside its outline, if it is alone or one of several
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,19 @@ def draw_sheet(sections: Sequence[Section]) -> Image.Image:
 def _height(section: Section, width: int) -> int:
     rows = -(-len(section.tiles) // _COLUMNS)
     legend = len(_legend_rows(section.legend, width)) * _LINE
-    return _TITLE_LINE + legend + rows * (_TILE + 2 * _LINE + _GAP)
+    return _TITLE_LINE + legend + rows * (_tile_height(section) + 2 * _LINE + _GAP)
+
+
+def _fitted(image: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return width and height of an image in its tile."""
+    scale = _TILE / max(image.shape[:2])
+    return max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+
+
+def _tile_height(section: Section) -> int:
+    """Return the height of the tiles, which is less where all images are wide."""
+    heights = [_fitted(tile.image)[1] for tile in section.tiles if tile.image is not None]
+    return max([_LOWEST, *heights])
 
 
 def _draw_section(sheet: Image.Image, section: Section, top: int) -> None:
@@ -81,10 +94,11 @@ def _draw_section(sheet: Image.Image, section: Section, top: int) -> None:
             draw.rectangle((left, top + 2, left + 12, top + 14), colour)
             draw.text((left + 18, top), name, _INK, _font(_TEXT_SIZE))
         top += _LINE
+    height = _tile_height(section)
     for place, tile in enumerate(section.tiles):
         left = _MARGIN + place % _COLUMNS * (_TILE + _GAP)
-        upper = top + place // _COLUMNS * (_TILE + 2 * _LINE + _GAP)
-        _draw_tile(sheet, tile, left, upper)
+        upper = top + place // _COLUMNS * (height + 2 * _LINE + _GAP)
+        _draw_tile(sheet, tile, (left, upper), height)
 
 
 def _legend_rows(
@@ -104,30 +118,33 @@ def _legend_rows(
     return rows
 
 
-def _draw_tile(sheet: Image.Image, tile: Tile, left: int, top: int) -> None:
+def _draw_tile(sheet: Image.Image, tile: Tile, corner: tuple[int, int], height: int) -> None:
     draw, font = ImageDraw.Draw(sheet), _font(_TEXT_SIZE)
+    left, top = corner
     if tile.image is None:
-        draw.rectangle((left, top, left + _TILE - 1, top + _TILE - 1), _EMPTY)
-        draw.text((left + _TILE // 2, top + _TILE // 2), "cannot be read", _PALE, font, anchor="mm")
+        draw.rectangle((left, top, left + _TILE - 1, top + height - 1), _EMPTY)
+        draw.text(
+            (left + _TILE // 2, top + height // 2), "cannot be read", _PALE, font, anchor="mm"
+        )
     else:
         picture = Image.fromarray(_outlined(tile.image, tile.masks))
-        inner = (_TILE - picture.width) // 2, (_TILE - picture.height) // 2
+        inner = (_TILE - picture.width) // 2, (height - picture.height) // 2
         sheet.paste(picture, (left + inner[0], top + inner[1]))
-    draw.text((left, top + _TILE + 3), _shortened(tile.name, font, _TILE), _INK, font)
-    draw.text((left, top + _TILE + 3 + _LINE), _shortened(tile.words, font, _TILE), _PALE, font)
+    draw.text((left, top + height + 3), _shortened(tile.name, font, _TILE), _INK, font)
+    draw.text((left, top + height + 3 + _LINE), _shortened(tile.words, font, _TILE), _PALE, font)
 
 
 def _outlined(
     image: NDArray[np.uint8], masks: Sequence[tuple[NDArray[np.uint8], Colour]]
 ) -> NDArray[np.uint8]:
     """Return the image fitted into a tile with its masks: filled thinly, and outlined."""
-    scale = _TILE / max(image.shape[:2])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    size = _fitted(image)
+    method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_NEAREST
+    share = _FILL if len(masks) == 1 else _FILLS
     picture = cv2.resize(image, size, interpolation=method)
     for mask, colour in masks:
         inside = fitted_mask(mask, size)
-        filled = picture[inside > 0] * (1 - _FILL) + np.array(colour) * _FILL
+        filled = picture[inside > 0] * (1 - share) + np.array(colour) * share
         picture[inside > 0] = filled.astype(np.uint8)
         contours, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, contours, -1, colour, 1)

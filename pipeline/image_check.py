@@ -48,6 +48,10 @@ def check_pixels(run: OpenRun, images: pd.DataFrame, report: DataReport) -> dict
     )
     report_unreadable(images, seen, form, report)
     _group_reasons(report)
+    if report.unreadable and form.unreadable == "error":
+        report.notices.append(
+            'competition.unreadable = "drop" leaves damaged images out, and names them'
+        )
     few = {
         image_id: what
         for image_id, what in zip(images["image_id"], seen, strict=True)

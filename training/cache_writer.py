@@ -35,7 +35,7 @@ from goldfold.training.resize import (
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_FORMAT = 1  # raise it when the same inputs would be cached differently
+_FORMAT = 2  # raise it when the same inputs would be cached differently
 _LEFTOVER_SECONDS = 60.0
 
 
