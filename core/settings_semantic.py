@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from goldfold.vocabulary import ObjectMetric, Stacking, names_of
+from goldfold.vocabulary import Stacking, names_of
 
 if TYPE_CHECKING:
     from goldfold.settings import EnsembleSettings
@@ -87,7 +87,6 @@ def class_map_problem(form: CompetitionSettings) -> str:
             f'none called "{IGNORED}"; found {len(classes)}'
         )
     problems = {
-        f'metric "{form.metric}" is not one of {form.task}': form.metric in names_of(ObjectMetric),
         "classes names a class twice": len(set(classes)) != len(classes),
         'semantic segmentation needs labels.kind "levels" (one file per image) or "rle" (one row '
         'per image and class), found "masks"': form.labels.kind == "masks",

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from goldfold.ensemble.decision_fields import Words
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
+from goldfold.metric_names import MetricText
 from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
@@ -130,7 +131,7 @@ class ModelFile(Strict):
     title: Words
     task: TaskName
     mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=1000)]
-    metric: Metric | OwnObject
+    metric: Metric | MetricText | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectName
     reading: Reading

@@ -136,17 +136,12 @@ def judge_class_maps(
     """
     import numpy as np
 
-    from goldfold.ensemble.honest import group_interval
+    from goldfold.ensemble.intervals import gain_interval
 
     settings, metric = run.settings.ensemble, run.settings.competition.metric
     ids = [image_id for table in held_out for image_id in table["image_id"]]
     groups = run.fold_view.group_numbers(ids)
     scores = [class_scores(metric, np.concatenate(list(pixels))) for pixels in ways]
-    gains = []
-    for score in scores:
-        gap = score - scores[base]
-        interval = group_interval(
-            gap, groups, samples=settings.bootstrap_samples, seed=settings.seed
-        )
-        gains.append({"mean": float(gap.mean()), "low": interval.low, "high": interval.high})
+    how = {"samples": settings.bootstrap_samples, "seed": settings.seed}
+    gains = [gain_interval(score, scores[base], groups, **how) for score in scores]
     return Judgement([float(score.mean()) for score in scores], gains, len(ids))
