@@ -21,7 +21,9 @@ from goldfold.vocabulary import GradeMetric, NumberMetric, names_of
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-KAPPA, BALANCED, MACRO_F1 = "quadratic-weighted-kappa", "balanced-accuracy", "macro-f1"
+KAPPA = "quadratic-weighted-kappa"
+BALANCED = "balanced-accuracy"
+MACRO_F1 = "macro-f1"
 METRICS = tuple(dict.fromkeys((*names_of(GradeMetric), *names_of(NumberMetric))))
 _LARGEST_COST = 1 << 40
 """Costs above it are rounded, so that their sums over images stay whole numbers."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import of_class
 from goldfold.ensemble.blend_ways import blend_ways
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.mask_blending import Blender
 from goldfold.tasks.mask_weighing import Calibrations
 from goldfold.vocabulary import WeightSearch, names_of
@@ -85,8 +86,6 @@ def _gain(
     scores: Scores, base: Scores, groups: NDArray[np.int64], run: RunView
 ) -> dict[str, float]:
     """Return the mean gain over the plain mean and its interval over groups."""
-    from goldfold.ensemble.intervals import gain_interval
-
     settings = run.settings.ensemble
     return gain_interval(
         scores, base, groups, samples=settings.bootstrap_samples, seed=settings.seed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import mask_columns, object_cells
 from goldfold.competitions.rle import get_dialect
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.view_sets import timed_views
 from goldfold.training.read_ahead import batches_ahead
@@ -154,7 +155,6 @@ def judge_masks(
     import numpy as np
 
     from goldfold.ensemble.class_masks import cross_fit_classes
-    from goldfold.ensemble.intervals import gain_interval
 
     settings, form = run.settings.ensemble, run.settings.competition
     ids = [image_id for table in held_out for image_id in table["image_id"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.semantic_ensemble import ClassBlender
 from goldfold.vocabulary import ViewMerge, WeightSearch, names_of
 
@@ -18,7 +19,6 @@ def compare_semantic_blends(run: RunView, source: MemberSource) -> dict[str, Any
     """Return what every merge with every way to weigh scores, as plain values."""
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.class_map_weights import ClassMapObjective, try_class_map_blends
-    from goldfold.ensemble.intervals import gain_interval
 
     settings, metric = run.settings.ensemble, run.settings.competition.metric
     members = source.open("out-of-fold")

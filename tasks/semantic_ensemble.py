@@ -15,6 +15,7 @@ from goldfold.ensemble.class_map_rule import (
     count_pixels,
     most_likely,
 )
+from goldfold.ensemble.intervals import group_interval
 from goldfold.files import write_text
 from goldfold.folds.parts import refuse_judging
 from goldfold.tasks.true_class_maps import TrueClasses
@@ -272,8 +273,6 @@ def _report(
     from dataclasses import asdict
 
     import numpy as np
-
-    from goldfold.ensemble.intervals import group_interval
 
     settings, form, ids = run.settings.ensemble, run.settings.competition, blender.image_ids
     one_fold = np.unique(run.fold_view.folds_of(ids)).size == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_metric import class_weight_list
 from goldfold.ensemble.class_map_rule import class_scores
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.true_class_maps import TrueClasses
 from goldfold.tasks.view_sets import timed_views
@@ -135,8 +136,6 @@ def judge_class_maps(
     The most likely class counts, without least areas: nothing is chosen, so that all are honest.
     """
     import numpy as np
-
-    from goldfold.ensemble.intervals import gain_interval
 
     settings, metric = run.settings.ensemble, run.settings.competition.metric
     ids = [image_id for table in held_out for image_id in table["image_id"]]
