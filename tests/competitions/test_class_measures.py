@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold.competitions.class_measures import class_measures, reported_score
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import class_metric_score
 
 METRICS = ["accuracy", "f1", "auroc", "neg-log-loss"]
 

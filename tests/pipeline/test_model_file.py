@@ -15,12 +15,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from goldfold.competitions.class_threshold import best_threshold
 from goldfold.ensemble.class_choice import (
     ClassChoice,
     check_class_choice,
     describe_class_choice,
 )
-from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
 from goldfold.pipeline.model_folder import read_model
 from goldfold.training.batch import network_input

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import class_metric_score
 from goldfold.competitions.metric import image_scores
 from goldfold.errors import InputError
 from goldfold.own_code import bind
