@@ -70,7 +70,7 @@ def _is_soft(shown: NDArray[Any], codes: NDArray[Any]) -> bool:
         return False
     inner = between[1:, 1:]
     flat = (shown[1:, 1:] == shown[:-1, 1:]) & (shown[1:, 1:] == shown[1:, :-1]) & inner
-    return bool(np.count_nonzero(flat) <= _FLAT * max(1, np.count_nonzero(inner)))
+    return bool(np.count_nonzero(flat) <= _FLAT * max(1, int(np.count_nonzero(inner))))
 
 
 def counted_values(files: Iterable[FileValues]) -> str:
