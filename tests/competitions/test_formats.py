@@ -8,7 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from goldfold.competitions.data_folder import find_images
+from goldfold.competitions.convert import plan_conversion
+from goldfold.competitions.data_folder import find_images, image_id_of
 from goldfold.competitions.image import (
     PLAIN,
     Reading,
@@ -268,3 +269,11 @@ def test_endings_match_in_any_case(tmp_path):
     assert [path.name for path in find_images(tmp_path, ["*.png"])] == ["a.PNG", "b.png", "c.Png"]
     assert [path.name for path in find_images(tmp_path, ["a.Png"])] == ["a.PNG"]
     assert len(find_images(tmp_path, [f"{tmp_path}/*.PNG"])) == 3
+
+
+def test_the_digits_of_a_uid_are_no_ending(tmp_path):
+    paths = [saved(tmp_path / f"1.2.840.{number}", GRAY, "PNG") for number in (113, 114)]
+    assert [image_id_of(tmp_path, path) for path in paths] == ["1.2.840.113", "1.2.840.114"]
+    plan = plan_conversion([tmp_path], tmp_path / "out")
+    assert [path.name for path in plan.values()] == ["1.2.840.113.png", "1.2.840.114.png"]
+    assert image_id_of(tmp_path, tmp_path / "a.b.PNG") == "a.b"
