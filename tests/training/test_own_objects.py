@@ -206,12 +206,20 @@ def graded(targets, probability): return -float(abs(targets - probability).mean(
 def numbers(truth, predicted): return -float(abs(truth - predicted).mean())
 def both(one, other): return one.sum() / other.sum()
 """
-GRADED = {"task": "grades", "classes": ["0", "1", "2"], "labels": {"kind": "column"}}
-AGES = {"task": "regression", "number_range": [0, 9], "labels": {"kind": "column"}}
+GRADED = {
+    "task": "grades",
+    "classes": ["0", "1", "2"],
+    "labels": {"kind": "column", "class_column": "c"},
+}
+AGES = {
+    "task": "regression",
+    "number_range": [0, 9],
+    "labels": {"kind": "column", "class_column": "c"},
+}
 LABELLED = {"task": "classification", "classes": ["a", "b"], "labels": {"kind": "wide"}}
 SEMANTIC = {
     "task": "semantic-segmentation", "classes": ["none", "a"],
-    "labels": {"kind": "levels", "masks": ["*"], "levels": {"none": [0], "a": [1]}},
+    "labels": {"kind": "levels", "masks": [["{id}.png"]], "levels": {"none": [0], "a": [1]}},
 }  # fmt: skip
 
 
@@ -220,7 +228,7 @@ SEMANTIC = {
     [
         ({}, "masks", None),
         ({}, "counts", None),
-        ({}, "both", "mine:both.* returned nan for 0 true and 0 predicted"),
+        ({}, "both", "mine:both.* returned inf for 8 true and 0 predicted"),
         ({}, "numbers", "returned -0.125 for 8 true and 0 predicted pixels"),
         (SEMANTIC, "counts", None),
         (SEMANTIC, "masks", r"is a function of pixel counts: score\(intersection"),
