@@ -20,7 +20,7 @@ from goldfold.competitions.images_table import (
     mask_columns,
 )
 from goldfold.competitions.label_ids import judge_labelled, settle_ids
-from goldfold.competitions.mask_labels import read_mask_labels
+from goldfold.competitions.mask_labels import images_as_masks, read_mask_labels
 from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.mask_sizes import beyond_the_image, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
@@ -148,6 +148,7 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     settings, report, named = join.settings, join.report, join.settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
     labels = read_mask_labels(join.train, index, settings, workers=workers, progress=progress)
+    report.problems += images_as_masks(join.images, index)
     report.facts["mask files"] = int(labels.table["rows"].sum())
     if labels.table.empty and len(join.train):
         globs = mask_globs([*settings.labels.masks, *named.values()])

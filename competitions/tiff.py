@@ -107,6 +107,8 @@ def _require_known_pixels(page: Any) -> None:
             "transparency",
             f"Write the channels that matter to a file of one or three, or {LEAVE_OUT}.",
         )
+    if kind == _INVERTED and page.dtype is not None and page.dtype.kind not in "bu":
+        raise UnreadableError("its white is 0, and its numbers have no highest", _CONVERT)
     if page.imagedepth > 1 or page.dtype is None or page.dtype.kind not in "buif":
         raise UnreadableError("its pixels are not numbers in a plane", _CONVERT)
 

@@ -17,6 +17,7 @@ from goldfold.competitions.reading import PERCENTILES
 from goldfold.ensemble.decision_fields import Words
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
+from goldfold.metric_names import MetricText
 from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
@@ -142,7 +143,7 @@ class ModelFile(Strict):
     title: Words
     task: TaskName
     mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=1000)]
-    metric: Metric | OwnObject
+    metric: Metric | MetricText | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectSetting
     reading: Reading

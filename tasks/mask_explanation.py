@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from goldfold.competitions.ignored_pixels import outside_ignored
 from goldfold.competitions.images_table import of_class
 from goldfold.competitions.metric import image_scores
-from goldfold.tasks.mask_blending import true_masks, true_objects
+from goldfold.tasks.mask_blending import level_truths, true_masks
 from goldfold.tasks.mask_submission import open_masks
 from goldfold.tasks.mask_words import explanation_lines
 from goldfold.tasks.results import Explanation
@@ -117,13 +117,13 @@ def _against_truth(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from goldfold.competitions.objects import mask_score
+    from goldfold.competitions.level_truth import truth_score
 
-    metric, objects_of = run.settings.competition.metric, true_objects(run, images)
+    metric, truth_of = run.settings.competition.metric, level_truths(run, images)
     truth = np.zeros_like(mask) if true is None else true
     area = int(np.count_nonzero(truth))
-    if objects_of is not None:
-        score = mask_score(mask, objects_of(image_id))
+    if truth_of is not None:
+        score = truth_score(truth_of(image_id), mask)
     else:
         intersection = int(np.count_nonzero(mask[truth > 0]))
         score = float(image_scores(metric, intersection, int(np.count_nonzero(mask)), area))

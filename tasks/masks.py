@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import test_images
+from goldfold.competitions.metric import scored_by_level
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.files import fingerprint
@@ -175,10 +176,10 @@ class Masks(Task):
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend, class by class where an image has several masks."""
-        if self.form.compares_objects:
+        if scored_by_level(self.form.metric):
             raise InputError(
                 "`ensemble blend` compares blends on some pixels of each image, which do not tell "
-                f'the objects that competition.metric = "{self.form.metric}" compares. '
+                f'what competition.metric = "{self.form.metric}" compares. '
                 "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
                 f"`{run.command('ensemble run')}`."
             )

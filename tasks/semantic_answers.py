@@ -195,7 +195,7 @@ def _against_truth(
         name: {**facts["classes"][name], "true_px": int(pixels[2, place])}
         for place, name in enumerate(classes)
     }
-    score = float(class_scores(metric, pixels[None])[0])
+    score = float(class_scores(metric, pixels[None]).mean())
     return {"classes": named, "score": score, "metric": metric}
 
 

@@ -2,13 +2,16 @@
 
 import io
 import random
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from goldfold.competitions.data_folder import find_images
+from goldfold.competitions.convert import plan_conversion
+from goldfold.competitions.data_folder import find_images, image_id_of
 from goldfold.competitions.image import (
     PLAIN,
     Reading,
@@ -268,3 +271,38 @@ def test_endings_match_in_any_case(tmp_path):
     assert [path.name for path in find_images(tmp_path, ["*.png"])] == ["a.PNG", "b.png", "c.Png"]
     assert [path.name for path in find_images(tmp_path, ["a.Png"])] == ["a.PNG"]
     assert len(find_images(tmp_path, [f"{tmp_path}/*.PNG"])) == 3
+
+
+def test_the_digits_of_a_uid_are_no_ending(tmp_path):
+    paths = [saved(tmp_path / f"1.2.840.{number}", GRAY, "PNG") for number in (113, 114)]
+    assert [image_id_of(tmp_path, path) for path in paths] == ["1.2.840.113", "1.2.840.114"]
+    plan = plan_conversion([tmp_path], tmp_path / "out")
+    assert [path.name for path in plan.values()] == ["1.2.840.113.png", "1.2.840.114.png"]
+    assert image_id_of(tmp_path, tmp_path / "a.b.PNG") == "a.b"
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(
+        ">I", zlib.crc32(kind + content)
+    )  # fmt: skip
+
+
+def test_libpng_says_nothing_to_the_terminal(tmp_path, capfd):
+    path = tmp_path / "a.png"
+    lines = b"".join(b"\0" + line.tobytes() for line in GRAY)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(
+        b"IHDR", struct.pack(">IIBBBBB", *GRAY.shape[::-1], 8, 0, 0, 0, 0)
+    )
+    for packed in (
+        zlib.compress(lines)[:-9],
+        b"\x78\x9c" + b"\xff" * 40,
+        zlib.compress(lines[:99]),
+    ):
+        path.write_bytes(
+            start + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+        )  # checksums are right
+        assert "the PNG is damaged and cannot be decoded" in refused(path)
+    odd = chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(bytes(200)))  # libpng would warn of it
+    path.write_bytes(start + odd + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+    assert np.array_equal(read_image(path), GRAY)
+    assert capfd.readouterr() == ("", "")
