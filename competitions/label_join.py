@@ -10,13 +10,13 @@ import pandas as pd
 from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
-from goldfold.competitions.guess_order import order_problems
 from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
 from goldfold.competitions.level_files import read_level_files
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_paths import index_masks, mask_globs
-from goldfold.competitions.mask_sizes import beyond_the_image, other_sizes
+from goldfold.competitions.mask_sizes import beyond_the_image, doubtful_form, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
+from goldfold.competitions.resized_labels import resize_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.errors import plural
@@ -63,6 +63,9 @@ def add_labels(
         joined = _add_numbers(join)
     else:
         joined = _add_classes(join)
+    if not settings.of_whole_images:
+        stored = get_dialect(settings.labels.dialect).plain()
+        joined = resize_labels(joined, settings, stored, workers=workers, progress=progress)
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     own = [NUMBER] if settings.number_range is not None else own
@@ -130,7 +133,9 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     settings, report = join.settings, join.report
     dialect, named = get_dialect(settings.labels.dialect).plain(), settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
-    read = (join.train, index, settings.labels.masks, dialect)
+    train, size = join.train, settings.labels.size
+    train = train if size is None else train.assign(height=size[0], width=size[1])
+    read = (train, index, settings.labels.masks, dialect)
     if settings.labels.levels:
         labels = read_level_files(
             *read,
@@ -188,12 +193,15 @@ def _add_table(join: _Join) -> pd.DataFrame:
     joined = _without_labels(joined, settings, report)
     absent = labels.table[~labels.table["image_id"].isin(join.known)]
     joined = _without_images(joined, absent, settings, report)
-    beyond = beyond_the_image(joined, path.name)
-    beyond += [line for line in other_sizes(joined, labels.stated, path.name) if line not in beyond]
+    size = settings.labels.size
+    beyond = beyond_the_image(joined, path.name, size)
+    beyond += [
+        line
+        for line in other_sizes(joined, labels.stated, path.name, size)
+        if line.partition(":")[0] not in {known.partition(":")[0] for known in beyond}
+    ]
     report.problems += [*labels.problems, *beyond]
-    report.problems += order_problems(
-        joined, dialect, path.name, get_dialect(settings.submission.dialect)
-    )
+    report.problems += doubtful_form(joined, dialect, path.name, settings)
     unfit = [*labels.malformed, *beyond]
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
         report.causes.append(_wrong_dialect(unfit, labels.masks, dialect, path.name))

@@ -229,8 +229,7 @@ class _Rows:
         if self.dialect.runs != "counts":
             return parse(text, self.dialect, name=image_id)
         counts = parse_counts(text, self.dialect, name=image_id)
-        if counts.pixels is not None:
-            self.stated.append(StatedSize(row, image_id, counts.pixels, counts.size))
+        self.stated.append(StatedSize(row, image_id, counts.pixels, counts.size))
         return counts.runs()
 
     def labels(self, table: pd.DataFrame, problems: Sequence[str] = ()) -> Labels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.images_table import OBJECTS, training_images
+from goldfold.competitions.images_table import OBJECTS, mask_sizes, training_images
 from goldfold.competitions.rle import decode, get_dialect
 
 if TYPE_CHECKING:
@@ -312,14 +312,13 @@ def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
     """Return a function image id -> true mask, uint8 (H, W), None where it is empty."""
     dialect = get_dialect(run.settings.competition.labels.dialect)
     train = training_images(images)
-    columns = (train[name].tolist() for name in ("image_id", "mask_rle", "height", "width"))
-    masks = {
-        name: (text, height, width) for name, text, height, width in zip(*columns, strict=True)
-    }
+    sizes = mask_sizes(train, run.settings.competition.mask_size)
+    cells = zip(train["mask_rle"].tolist(), sizes, strict=True)
+    masks = dict(zip(train["image_id"].tolist(), cells, strict=True))
 
     def true_mask(image_id: str) -> NDArray[np.uint8] | None:
-        text, height, width = masks[image_id]
-        return decode(text, height, width, dialect) if text else None
+        text, size = masks[image_id]
+        return decode(text, *size, dialect) if text else None
 
     return true_mask
 
@@ -331,12 +330,13 @@ def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObje
     if not run.settings.competition.compares_objects:
         return None
     dialect = get_dialect(run.settings.competition.labels.dialect)
-    rows = training_images(images).set_index("image_id")[[OBJECTS, "height", "width"]]
-    cells = dict(zip(rows.index, rows.itertuples(index=False, name=None), strict=True))
+    train = training_images(images)
+    texts = zip(train[OBJECTS], mask_sizes(train, run.settings.competition.mask_size), strict=True)
+    cells = dict(zip(train["image_id"], texts, strict=True))
 
     def objects_of(image_id: str) -> TrueObjects:
-        text, height, width = cells[image_id]
-        return read_objects(text, height, width, dialect)
+        text, size = cells[image_id]
+        return read_objects(text, *size, dialect)
 
     return objects_of
 

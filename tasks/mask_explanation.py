@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
     from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.resize import resize_image
     from goldfold.submissions.overlay import draw_overlay
 
     image_id = str(row["image_id"])
@@ -42,6 +43,8 @@ def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) 
     competition = run.settings.competition
     reading = Reading(stretch=competition.images.stretch == "image")
     picture = read_image(competition.data / row["path"], reading=reading)
+    if competition.mask_size is not None:
+        picture = resize_image(picture, *competition.mask_size)
     return Explanation(facts, draw_overlay(picture, levels, mask, true), explanation_lines(facts))
 
 

@@ -43,6 +43,7 @@ def build_cache(
     contents: Sequence[str] | None = None,
     channels: int = 1,
     numbers: Sequence[int] = (),
+    mask_size: tuple[int, int] | None = None,
     reading: Reading = PLAIN,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -57,7 +58,7 @@ def build_cache(
         split: first part of the cache's name, e.g. "train" or "test".
         image_ids: unique ids, in the order of the rows.
         paths: files of the images.
-        sizes: (height, width) of the originals, as the run-length encodings count them.
+        sizes: (height, width) of the originals.
         masks: run-length encodings, or of each image one for each class; None for images without
             labels.
         dialect: their dialect; needed with `masks`.
@@ -65,6 +66,7 @@ def build_cache(
         contents: hashes of the files; of the present files unless given.
         channels: 1 or 3.
         numbers: where a pixel has exactly one class: the number of each of an image's masks.
+        mask_size: (height, width) to which the run-length encodings refer, None = their original's.
         reading: windows and the like.
         workers: threads that decode.
         progress: told of every image and of whether the cache was reused.
@@ -91,6 +93,7 @@ def build_cache(
         reading,
         classes,
         tuple(numbers) if masks is not None else (),
+        mask_size if masks is not None else None,
     )
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)

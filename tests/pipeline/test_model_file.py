@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from goldfold.competitions.resize import resize_image
 from goldfold.ensemble.class_choice import (
     ClassChoice,
     check_class_choice,
@@ -27,7 +28,6 @@ from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
 from goldfold.training.host_copy import HostCopy
 from goldfold.training.networks.build import build_model
-from goldfold.training.resize import resize_image
 
 WEIGHTS = "tiny-seed-0-fold-0-epoch-0001"
 NETWORK = {
