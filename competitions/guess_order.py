@@ -178,7 +178,7 @@ def _images_of(
         pixels = image(mask.place)
         if pixels is None or pixels.shape[:2] != mask.size:
             continue
-        digest = hashlib.sha256(np.ascontiguousarray(pixels)).digest()
+        digest = hashlib.sha256(pixels.tobytes()).digest()
         if digest not in seen:
             seen.add(digest)
             yield mask, pixels

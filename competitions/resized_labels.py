@@ -72,8 +72,10 @@ def resize_labels(
             task.advance()
     table = images.copy()
     for column in columns:
-        place = table.columns.get_loc(column)
-        table.iloc[changed, place] = [cells[column] for cells in resized]
+        cells_of_column = table[column].tolist()
+        for place, cells in zip(changed, resized, strict=True):
+            cells_of_column[place] = cells[column]
+        table[column] = pd.Series(cells_of_column, index=table.index, dtype=images[column].dtype)
     return table
 
 

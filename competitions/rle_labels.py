@@ -144,8 +144,8 @@ def read_class_masks(
         notices += _overlapping_classes(label_table, classes)
     else:
         problems += _shared_pixels(label_table, classes, stored)
-    labels = rows.labels(label_table, problems)
-    return replace(labels, notices=[*labels.notices, *notices])
+    read = rows.labels(label_table, problems)
+    return replace(read, notices=[*read.notices, *notices])
 
 
 def _uneven_rows(table: pd.DataFrame, classes: Sequence[str], path: Path) -> list[str]:

@@ -314,11 +314,13 @@ def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
     train = training_images(images)
     sizes = mask_sizes(train, run.settings.competition.mask_size)
     cells = zip(train["mask_rle"].tolist(), sizes, strict=True)
-    masks = dict(zip(train["image_id"].tolist(), cells, strict=True))
+    masks: dict[str, tuple[str, tuple[int, int]]] = dict(
+        zip(train["image_id"].tolist(), cells, strict=True)
+    )
 
     def true_mask(image_id: str) -> NDArray[np.uint8] | None:
-        text, size = masks[image_id]
-        return decode(text, *size, dialect) if text else None
+        text, (height, width) = masks[image_id]
+        return decode(text, height, width, dialect) if text else None
 
     return true_mask
 
@@ -335,8 +337,8 @@ def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObje
     cells = dict(zip(train["image_id"], texts, strict=True))
 
     def objects_of(image_id: str) -> TrueObjects:
-        text, size = cells[image_id]
-        return read_objects(text, *size, dialect)
+        text, (height, width) = cells[image_id]
+        return read_objects(text, height, width, dialect)
 
     return objects_of
 

@@ -91,7 +91,7 @@ class CachePlan:
         if self.numbers:
             how.append(list(self.numbers))
         if self.mask_size is not None:
-            how.append({"mask_size": list(self.mask_size)})
+            how.append(f"mask_size {self.mask_size}")
         return fingerprint([*how, rows])
 
     def mask_rows(self) -> list[int]:
