@@ -41,8 +41,8 @@ def check(
     from goldfold.open_questions import not_asked
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew
-    from goldfold.pipeline.open_questions import how_to_answer, question_problems
     from goldfold.pipeline.network_problems import network_problems
+    from goldfold.pipeline.open_questions import how_to_answer, question_problems
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)

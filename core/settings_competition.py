@@ -135,6 +135,11 @@ class CompetitionSettings(Strict):
         return self.task == "semantic-segmentation"
 
     @property
+    def mask_size(self) -> tuple[int, int] | None:
+        """Height and width at which all masks are predicted and scored; None = of their image."""
+        return self.submission.size
+
+    @property
     def background(self) -> str | None:
         """Name of the class that has no mask of its own, where each pixel has exactly one class."""
         return self.classes[0] if self.is_semantic else None
@@ -278,6 +283,8 @@ class CompetitionSettings(Strict):
 
     def _check_masks(self) -> None:
         """Raise ValueError unless the masks of each class can be found."""
+        if self.is_classification and (self.labels.size or self.submission.size):
+            raise ValueError("labels.size and submission.size are sizes of masks")
         named, classes = self.labels.class_masks, self.mask_classes
         if len(set(classes)) != len(classes):
             raise ValueError("classes names a class twice")

@@ -45,6 +45,7 @@ MOST_NETWORKS = 10_000
 REMEDY = "Export the run again, or ask whoever sent the model for a whole copy."
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+MaskSide = Annotated[int, Field(ge=1, le=1 << 14)]
 Table = Annotated[list[dict[str, JsonValue]], Field(max_length=100_000)]
 
 
@@ -146,6 +147,8 @@ class ModelFile(Strict):
     metric: Metric | MetricText | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectSetting
+    mask_size: tuple[MaskSide, MaskSide] | None = None
+    """Height and width of all masks; None = of their image."""
     reading: Reading
     inference: Inference
     scores: Scores

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from goldfold.competitions.ignored_pixels import decode_truth, outside_ignored, split_truth
-from goldfold.competitions.images_table import object_cells, training_images
+from goldfold.competitions.images_table import mask_sizes, object_cells, training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.tasks.mask_held_out import ignored_masks
 
@@ -327,10 +327,11 @@ def true_masks(run: RunView, images: pd.DataFrame) -> tuple[TrueMask, IgnoredPix
     form, train = run.settings.competition, training_images(images)
     dialect = get_dialect(form.labels.dialect)
     left_out = ignored_masks(form, train) or [""] * len(train)
-    columns = (train[name].tolist() for name in ("image_id", "mask_rle", "height", "width"))
+    columns = (train[name].tolist() for name in ("image_id", "mask_rle"))
+    sizes = mask_sizes(train, form.mask_size)
     cells = {
         name: (text, ignored, height, width)
-        for name, text, height, width, ignored in zip(*columns, left_out, strict=True)
+        for name, text, (height, width), ignored in zip(*columns, sizes, left_out, strict=True)
     }
 
     def true_mask(image_id: str) -> NDArray[np.uint8] | None:
@@ -360,8 +361,7 @@ def level_truths(run: RunView, images: pd.DataFrame) -> Callable[[str], LevelTru
         return None
     dialect, (mask_of, _) = get_dialect(form.labels.dialect), true_masks(run, images)
     names = train["image_id"].tolist()
-    rows = zip(train["height"].tolist(), train["width"].tolist(), strict=True)
-    sizes = dict(zip(names, rows, strict=True))
+    sizes = dict(zip(names, mask_sizes(train, form.mask_size), strict=True))
     objects = {} if cells is None else dict(zip(names, cells, strict=True))
 
     def truth_of(image_id: str) -> LevelTruth:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
     from goldfold.competitions.image import picture_reading, read_image
+    from goldfold.competitions.resize import resize_image
     from goldfold.submissions.overlay import draw_overlay
 
     image_id = str(row["image_id"])
@@ -47,6 +48,8 @@ def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) 
     competition = run.settings.competition
     reading = picture_reading(competition.images)
     picture = read_image(competition.data / row["path"], reading=reading)
+    if competition.mask_size is not None:
+        picture = resize_image(picture, *competition.mask_size)
     return Explanation(facts, draw_overlay(picture, levels, mask, true), explanation_lines(facts))
 
 

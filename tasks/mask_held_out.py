@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from goldfold.competitions.images_table import mask_columns, object_cells
+from goldfold.competitions.images_table import mask_columns, mask_sizes, object_cells
 from goldfold.competitions.rle import get_dialect
 from goldfold.ensemble.intervals import gain_interval
 from goldfold.settings_semantic import IGNORED
@@ -47,7 +47,7 @@ class HeldOutMasks:
 
     Attributes:
         image_ids: N ids.
-        sizes: N original (height, width).
+        sizes: N (height, width) of the masks.
         masks: N C encoded masks, those of one image beside each other.
         dialect: of the masks.
         objects: N cells of the column `objects` where the metric compares objects, else None.
@@ -58,9 +58,7 @@ class HeldOutMasks:
     def __init__(self, form: CompetitionSettings, held_out: pd.DataFrame) -> None:
         """Take rows of images.csv."""
         self.image_ids: list[str] = list(held_out["image_id"])
-        self.sizes: list[tuple[int, int]] = list(
-            zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True)
-        )
+        self.sizes = mask_sizes(held_out, form.mask_size)
         self.masks = [text for texts in encoded_masks(form, held_out) for text in texts]
         self.dialect: Dialect = get_dialect(form.labels.dialect)
         self.objects = object_cells(held_out)

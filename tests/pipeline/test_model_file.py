@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.class_threshold import best_threshold
+from goldfold.competitions.resize import resize_image
 from goldfold.ensemble.class_choice import (
     ClassChoice,
     check_class_choice,
@@ -30,7 +31,6 @@ from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
 from goldfold.training.host_copy import HostCopy
 from goldfold.training.networks.build import build_model
-from goldfold.training.resize import resize_image
 
 WEIGHTS = "tiny-seed-0-fold-0-epoch-0001"
 NETWORK = {

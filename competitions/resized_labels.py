@@ -1,0 +1,143 @@
+"""Brings true masks to the size at which masks are predicted, scored and submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.competitions.class_maps import paint
+from goldfold.competitions.images_table import (
+    CLASSES,
+    JOINT,
+    OBJECT_JOINT,
+    OBJECTS,
+    mask_columns,
+    mask_sizes,
+)
+from goldfold.competitions.resize import resize_class_map, resize_mask
+from goldfold.competitions.rle import Dialect, decode, encode
+from goldfold.errors import RunLengthError
+from goldfold.progress import SILENT, Progress
+from goldfold.settings import CompetitionSettings
+
+Mask = NDArray[np.uint8]
+
+
+def resize_labels(
+    images: pd.DataFrame,
+    settings: CompetitionSettings,
+    dialect: Dialect,
+    *,
+    workers: int = 1,
+    progress: Progress = SILENT,
+) -> pd.DataFrame:
+    """Return the table with masks of `submission.size`, or of their image's size without it.
+
+    A pixel belongs to a mask that covers at least half of it (`resize_mask`); of classes that
+    exclude each other it gets the one that covers most of it (`resize_class_map`). Masks that do
+    not fit the size that they are said to have stay as they are; they are problems already.
+
+    Args:
+        images: columns of images.csv, with masks of `labels.size`, or of their image's size.
+        settings: of the competition.
+        dialect: of the masks in the table.
+        workers: number of threads.
+        progress: advances once per image with masks of another size.
+    """
+    sources = mask_sizes(images, settings.labels.size)
+    targets = mask_sizes(images, settings.submission.size)
+    changed = [
+        place
+        for place, (source, target) in enumerate(zip(sources, targets, strict=True))
+        if source != target and images["mask_rle"].iat[place]
+    ]
+    if not changed:
+        return images
+    resizer = _Resizer(settings, dialect)
+    columns = [name for name in images.columns if name in resizer.columns]
+    rows = images.iloc[changed][columns].to_dict("records")
+    resized = []
+    with (
+        progress.task("resizing masks", len(changed)) as task,
+        ThreadPoolExecutor(max(1, workers)) as pool,
+    ):
+        jobs = (rows, [sources[place] for place in changed], [targets[place] for place in changed])
+        for cells in pool.map(resizer.resize, *jobs):
+            resized.append(cells)
+            task.advance()
+    table = images.copy()
+    for column in columns:
+        cells_of_column = table[column].tolist()
+        for place, cells in zip(changed, resized, strict=True):
+            cells_of_column[place] = cells[column]
+        table[column] = pd.Series(cells_of_column, index=table.index, dtype=images[column].dtype)
+    return table
+
+
+class _Resizer:
+    """Resizes the masks of one row of images.csv after the other."""
+
+    def __init__(self, settings: CompetitionSettings, dialect: Dialect) -> None:
+        self.names = settings.labelled_masks
+        self.exclusive = settings.is_semantic
+        self.classes, self.dialect = settings.mask_classes, dialect
+        own = [column for name in self.names for column in mask_columns(name)]
+        self.columns = {"mask_rle", "area_px", CLASSES, OBJECTS, *own}
+
+    def resize(
+        self, row: dict[Any, Any], source: tuple[int, int], target: tuple[int, int]
+    ) -> dict[Any, Any]:
+        """Return a row with masks of another size."""
+        try:
+            return self._resized(row, source, target)
+        except RunLengthError:
+            return row
+
+    def _resized(
+        self, row: dict[Any, Any], source: tuple[int, int], target: tuple[int, int]
+    ) -> dict[Any, Any]:
+        row = dict(row)
+        if not self.names:
+            merged = resize_mask(decode(row["mask_rle"], *source, self.dialect), *target)
+        else:
+            cells = [row[mask_columns(name)[0]] for name in self.names]
+            masks = self._masks(cells, source, target)
+            for name, mask in zip(self.names, masks, strict=True):
+                text, area = mask_columns(name)
+                row[text], row[area] = self._encoded(mask)
+            own = masks[: len(self.classes)]
+            merged = np.bitwise_or.reduce(own)
+            filled = zip(self.classes, own, strict=True)
+            row[CLASSES] = JOINT.join(name for name, mask in filled if mask.any())
+        row["mask_rle"], row["area_px"] = self._encoded(merged)
+        if OBJECTS in row:
+            texts = [text for text in row[OBJECTS].split(OBJECT_JOINT) if text]
+            objects = [decode(text, *source, self.dialect) for text in texts]
+            resized = [self._encoded(resize_mask(mask, *target))[0] for mask in objects]
+            row[OBJECTS] = OBJECT_JOINT.join(resized)
+        return row
+
+    def _masks(
+        self, cells: Sequence[str], source: tuple[int, int], target: tuple[int, int]
+    ) -> list[Mask]:
+        """Return the masks of the classes, and of ignored pixels, at another size."""
+        if not self.exclusive:
+            return [
+                resize_mask(decode(text, *source, self.dialect), *target)
+                if text
+                else np.zeros(target, np.uint8)
+                for text in cells
+            ]
+        numbers = list(range(1, len(cells) + 1))
+        class_map = resize_class_map(paint(cells, numbers, *source, self.dialect), *target)
+        return [(class_map == number).astype(np.uint8) for number in numbers]
+
+    def _encoded(self, mask: Mask) -> tuple[str, int]:
+        """Return a mask as images.csv holds it, "" where it is empty, and its area in pixels."""
+        area = int(np.count_nonzero(mask))
+        return (encode(mask, self.dialect) if area else ""), area
