@@ -133,6 +133,7 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
         reasons = " ".join(f"{draft.layout}: {draft.refused}" for draft in drafts)
         return f"the labels in {found.data} cannot be read. {reasons}"
     tables = ", ".join(found.name(table.path) for table in found.tables) or "none"
+    tables = "; ".join([tables, *found.unreadable])
     others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
     others += [f"{len(found.documents):,} .json"] if found.documents else []
     return (

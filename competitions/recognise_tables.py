@@ -13,15 +13,19 @@ from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
 from goldfold.competitions.mask_text import is_mask_column
-from goldfold.competitions.recognise_files import FoundFiles, Table
+from goldfold.competitions.recognise_files import FoundFiles, Table, words_of
 from goldfold.competitions.recognise_groups import group_names
-from goldfold.competitions.recognise_images import add_images
+from goldfold.competitions.recognise_images import add_images, add_tests_of_samples
 from goldfold.competitions.recognise_runs import add_runs, named_runs
 from goldfold.competitions.table_ids import IdMatch, match_columns
 from goldfold.errors import InputError, did_you_mean, first_few
 
 _ORDERED = re.compile("diagnos", re.IGNORECASE)
 """Names of columns whose numbers are grades, as in APTOS 2019."""
+ANEW = "For another one than the first, write the settings anew: goldfold init --from ... --set"
+_FILES = frozenset(
+    {"image", "images", "img", "file", "filename", "filepath", "path", "picture", "scan", "slice"}
+)
 ALIKE = 0.1
 """Difference of weights below which two columns are equally likely to be the label."""
 _LEAST_SHARE = 0.05
@@ -66,16 +70,25 @@ def recognise_table(
     if not tables:
         return None
     best = tables[0]
+    add_tests_of_samples(found, pictures, _labelled(found, pictures, best))
     draft = CompetitionDraft.empty(found.data.name, "labels in a table")
     draft.label_table = best.table.path
     train = _add_images(draft, found, pictures, {*masks}, best)
-    match = _match(best.table, train, found.data, choices)  # without unlabelled validation images
+    # Without the test images and the unlabelled validation images that were found meanwhile.
+    match, rivals = _match(best.table, train, found.data, choices)
     best = best if match is None else replace(best, match=match)
     draft.score = best.share
     draft.competition["labels"] = {"files": [found.name(best.table.path)], **best.match.settings()}
     if best.match.pattern is not None:
         draft.competition["images"]["id_pattern"] = best.match.pattern
     draft.say(f"{found.name(best.table.path)}: {best.match.evidence}")
+    if rivals:
+        named = " or ".join(f"`{rival.column}`" for rival in (best.match, *rivals))
+        draft.ask(
+            "competition.labels.id_column",
+            f"which column names the images: {named}? {ANEW} "
+            "competition.labels.id_column=NAME --overwrite",
+        )
     if best.match.folders:
         draft.refuse(
             f"the ids of {found.name(best.table.path)} name folders of several images each, such "
@@ -87,9 +100,8 @@ def recognise_table(
         named = ", ".join(found.name(table.table.path) for table in (best, *others))
         draft.ask(
             "competition.labels.files",
-            f"which table has the labels: {named}? For another one than the first, write the "
-            "settings anew: goldfold init --from ... --set 'competition.labels.files=[\"NAME\"]' "
-            "--overwrite",
+            f"which table has the labels: {named}? {ANEW} "
+            "'competition.labels.files=[\"NAME\"]' --overwrite",
         )
     candidate = _choose(draft, found, best, choices)
     if candidate.kind == "rle":
@@ -107,13 +119,13 @@ def label_tables(
     Raises:
         InputError: a choice names no table or column.
     """
-    train = [path for path in pictures if found.split(path) != "test"] or list(pictures)
+    train = [path for path in pictures if found.is_train(path)] or list(pictures)
     labelled = []
     tables = [table for table in found.tables if table not in found.samples] or found.tables
     if choices.labels is not None:
         tables = [table for table in found.tables if found.name(table.path) == choices.labels]
     for table in tables:
-        match = _match(table, train, found.data, choices)
+        match, _ = _match(table, train, found.data, choices)
         if match is None or match.images < _LEAST_SHARE * len(train):
             continue
         groups = group_names(table.rows, match.column)
@@ -158,12 +170,37 @@ def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:
     return other.share >= best.share - ALIKE and weights[0] >= weights[1] - ALIKE
 
 
-def _match(table: Table, train: Sequence[Path], data: Path, choices: Choices) -> IdMatch | None:
-    """Return how a table names the images, as the user chose or as most are named."""
+def _match(
+    table: Table, train: Sequence[Path], data: Path, choices: Choices
+) -> tuple[IdMatch | None, list[IdMatch]]:
+    """Return how a table names the images, and other columns that name them as well.
+
+    Of several columns that name as many images, one that is called after images is taken.
+    """
     rows = table.rows
     if choices.id_column is not None and choices.id_column in rows.columns:
         rows = rows[[choices.id_column]]
-    return next(iter(match_columns(rows, train, data)), None)
+    matches = match_columns(rows, train, data)
+    if not matches:
+        return None, []
+    equal = [
+        match
+        for match in matches
+        if match.images >= (1 - ALIKE) * matches[0].images
+        and (match.folders, match.joined) == (matches[0].folders, matches[0].joined)
+    ]
+    likely = [_likeliness(match.column) for match in equal]
+    best = equal[likely.index(max(likely))]
+    same = [match for match, how in zip(equal, likely, strict=True) if how == max(likely)]
+    cells = rows[best.column].str.strip()
+    rivals = [match for match in same[1:] if not cells.equals(rows[match.column].str.strip())]
+    return best, rivals
+
+
+def _likeliness(column: str) -> int:
+    """Return 2 for a column called after images or files, 1 for one of ids, 0 for others."""
+    words = {*words_of(column)}
+    return 2 if words & _FILES else 1 if words & {"id", "ids", "name", "code", "key"} else 0
 
 
 def _sample_columns(found: FoundFiles) -> set[str]:
@@ -194,6 +231,14 @@ def _add_images(
             f"are left out: {first_few([found.name(path) for path in validation], 2)}"
         )
     return add_images(draft, found, pictures, masks, validation=labelled)[0]
+
+
+def _labelled(found: FoundFiles, pictures: Sequence[Path], labels: LabelTableFound) -> set[Path]:
+    """Return the images that have a row; all of them if ids differ from names in form."""
+    if labels.match.ignores:
+        return {*pictures}
+    ids, pattern = named_images(labels.table, labels.match), labels.match.pattern
+    return {path for path in pictures if image_id_of(found.data, path, pattern) in ids}
 
 
 def named_images(table: Table, match: IdMatch) -> set[str]:
@@ -237,9 +282,8 @@ def _choose(
         named = "; ".join(f"{', '.join(c.columns)} ({c.evidence})" for c in (best, *alike))
         draft.ask(
             setting,
-            f"which column is the label: {named}? For another one than the first, write the "
-            "settings anew: goldfold init --from ... --set competition.labels.class_column=NAME "
-            "--overwrite",
+            f"which column is the label: {named}? {ANEW} "
+            "competition.labels.class_column=NAME --overwrite",
         )
     elif len(candidates) > 1:
         rest = [name for c in candidates for name in c.columns if name not in best.columns]

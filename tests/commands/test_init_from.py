@@ -298,7 +298,7 @@ def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
     assert "Folder with the competition's files" in done.err
     content = tomllib.loads((run / "goldfold.toml").read_text())
     assert content["competition"]["title"] == "Rocks"
-    assert "test" not in content["competition"]["images"]
+    assert content["competition"]["images"] == {"train": ["train_images/*.png"], "test": []}
     assert invoke("check", run).code == 0
 
 
