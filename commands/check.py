@@ -86,10 +86,11 @@ def check(
 def _impossible_folds(run: OpenRun) -> list[str]:
     """Return why the images cannot be split as the settings ask for."""
     from goldfold.errors import InputError
+    from goldfold.pipeline.prediction_rows import refuse_split_rows
     from goldfold.pipeline.split import split_images
 
     try:
-        split_images(run)
+        refuse_split_rows(run, split_images(run))
     except InputError as error:
         return [" ".join(line.strip() for line in str(error).splitlines())]
     return []

@@ -34,7 +34,7 @@ def export(
 
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.pipeline.exported_files import write_model
+    from goldfold.pipeline.exported_files import single_images_only, write_model
     from goldfold.pipeline.exported_model import model_of_run
 
     run = open_run(run_folder, assignments)
@@ -42,4 +42,6 @@ def export(
     written = write_model(run, model, output, onnx=onnx, overwrite=overwrite)
     size = sum(path.stat().st_size for path in written) / 1e6
     show.out(f"model: {output}, {len(written)} files, {size:.1f} MB")
+    if limits := single_images_only(run.settings.competition.rows):
+        show.out(f"notice: {limits}")
     show.out(f"next: goldfold predict image {shlex.quote(str(output))} IMAGE...")

@@ -11,7 +11,9 @@ from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.guessed_rows import guess_rows
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
+from goldfold.competitions.prediction_rows import submitted_ids
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
 
@@ -53,7 +55,7 @@ def compare_with_sample(
             f"{plural(repeats, 'row', 'rows')} of {path.name} "
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
-    tests = images.loc[images["split"] == "test", "image_id"]
+    tests = submitted_ids(images, settings)
     whole = settings.of_whole_images
     end = "but its row needs a prediction" if whole else "so submitted as an empty mask"
     lines = report.problems if whole else report.notices
@@ -65,12 +67,27 @@ def compare_with_sample(
     )
     unique = unique[~unique.isin(excluded)]
     if len(tests):
+        strange = unique[~unique.isin(tests)]
         report.problems += count_ids(
-            unique[~unique.isin(tests)], "id of", "ids of", f"{path.name} without a test image"
+            strange, "id of", "ids of", f"{path.name} without a test image{_hint(images, strange)}"
         )
-        report.notices += count_ids(
-            tests[~tests.isin(unique)], "test image is", "test images are", f"not in {path.name}"
-        )
+        what = ("test row is", "test rows are") if settings.rows else (
+            "test image is", "test images are")  # fmt: skip
+        report.notices += count_ids(tests[~tests.isin(unique)], *what, f"not in {path.name}")
+
+
+def _hint(images: pd.DataFrame, strange: pd.Series) -> str:
+    """Return the line of settings that explains ids of a sample as groups of test images."""
+    tests = images[images["split"] == "test"]
+    text = tests[[name for name in tests.columns if pd.api.types.is_string_dtype(tests[name])]]
+    guessed = guess_rows(text, set(strange))
+    if guessed is None:
+        return ""
+    columns = ", ".join(f'"{name}"' for name in guessed.columns)
+    return (
+        f" ({guessed.evidence}: set competition.rows = {{ columns = [{columns}], "
+        f'id = "{guessed.id}" }})'
+    )
 
 
 def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:

@@ -124,9 +124,7 @@ def add_group_columns(
             values = [of_image.get(image_id, "") for image_id in images["image_id"]]
             of_training = _of_training(values, images)
             front = fronts(of_training)
-            if naming(name) == "certain" or is_group(name, of_training):
-                columns[free_name(columns, name, values, "table")] = values
-            elif is_site(name, of_training):
+            if naming(name) == "certain" or is_group(name, of_training) or is_site(name, of_training):
                 columns[free_name(columns, name, values, "table")] = values
             elif is_group(f"{name}_front", front):
                 values = fronts(values)

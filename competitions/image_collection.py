@@ -32,6 +32,7 @@ from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
 from goldfold.competitions.label_notes import note_constant_labels, note_tables
+from goldfold.competitions.prediction_rows import report_rows
 from goldfold.competitions.unreadable import report_unreadable, with_damage
 from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
@@ -88,6 +89,7 @@ def collect_images(
     images = add_group_columns(images, data, settings)
     unread = set(splits[1].images["image_id"]) - set(images["image_id"])
     lost = [*splits[1].excluded, *unread] if settings.unreadable == "drop" else splits[1].excluded
+    report_rows(images, settings, report)
     compare_with_sample(images, lost, data, settings, report)
     count_images(images, settings, report)
     note_tables(data, settings, report)

@@ -19,6 +19,7 @@ from goldfold.settings_files import (
     Strict,
     SubmissionFormat,
 )
+from goldfold.settings_folds import FoldSettings
 from goldfold.settings_loss import Loss
 from goldfold.settings_numbers import check_number_loss
 from goldfold.settings_questions import Questions
@@ -28,7 +29,6 @@ from goldfold.settings_training import (
     PseudoLabelled,
     RateSchedule,
     Sampling,
-    Seed,
     Size,
     SizeSetting,
     StageSettings,
@@ -124,44 +124,6 @@ def _check_stage(name: str, stage: StageSettings, competition: CompetitionSettin
         bad := [class_name for class_name in weights if class_name not in classes]
     ):
         raise ValueError(f"{name}: loss.class_weights names {bad[0]!r}, which is no class")
-
-
-class FoldSettings(Strict):
-    """How the training images are split."""
-
-    count: Annotated[int, Field(ge=2, le=20)] = 5
-    """Number of folds."""
-    seed: Seed = 0
-    """Seed of the split."""
-    group: str = "patient"
-    """Column of images.csv whose equal values stay together; `none` for no groups."""
-    not_groups: list[str] = Field([])
-    """Columns of images.csv that look like groups but whose images are independent of each other:
-    images with equal values may be in different folds."""
-    ungrouped: Literal["error", "single"] = "error"
-    """Images without a value in the group column: stop, or take each as a group of its own
-    (`single`, where they are at most half)."""
-    area_bins: Annotated[int, Field(ge=1, le=20)] = 4
-    """Quantiles of the mask area, or of a number, that are spread evenly, beside presence."""
-    train: list[int] | None = None
-    """Folds to train and to score; all unless given. The others are only ever trained on."""
-
-    @model_validator(mode="after")
-    def _group_is_not_declined(self) -> FoldSettings:
-        if self.group in self.not_groups:
-            raise ValueError(f"group and not_groups both name {self.group!r}")
-        return self
-
-    @model_validator(mode="after")
-    def _train_exists(self) -> FoldSettings:
-        if self.train is None:
-            return self
-        bad = [fold for fold in self.train if not 0 <= fold < self.count]
-        if bad or not self.train or len(set(self.train)) != len(self.train):
-            raise ValueError(
-                f"train = {self.train} must name different folds between 0 and {self.count - 1}"
-            )
-        return self
 
 
 class InferenceSettings(Strict):

@@ -18,6 +18,7 @@ from goldfold.settings_files import (
 )
 from goldfold.settings_labels import label_rules_problem
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
+from goldfold.settings_rows import PredictionRows, rows_problem
 from goldfold.settings_semantic import IGNORED, class_map_problem
 from goldfold.settings_values import class_values_problem
 from goldfold.vocabulary import (
@@ -91,6 +92,8 @@ class CompetitionSettings(Strict):
     """Further facts: patient tables, depths, views."""
     submission: SubmissionFormat = SubmissionFormat()
     """The submission's form."""
+    rows: PredictionRows | None = None
+    """Which images make a row of the submission, where predictions are not made per image."""
     unlabelled: Literal["drop", "empty", "error"] = "drop"
     """Training images without a label row: leave out, take as empty masks, or stop."""
     most_unlabelled: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -195,6 +198,8 @@ class CompetitionSettings(Strict):
 
     @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
+        if problem := rows_problem(self):
+            raise ValueError(problem)
         if self.of_numbers:
             check_numbers(self)
             return self

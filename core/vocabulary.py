@@ -50,6 +50,13 @@ STACKED_ON: dict[str, MemberMerge] = {"logistic": "logit", "ridge": "mean"}
 """What each stacking is a regression on, by the merge that averages it."""
 RuleChoice = Literal["centre", "peak"]
 
+# Folds.
+FoldKind = Literal["balanced", "leave-one-out", "ordered", "file"]
+
+# Rows of a submission that are groups of images.
+RowAggregate = Literal["mean", "max", "noisy-or"]
+RowTruth = Literal["same", "any", "mean"]
+
 # Files.
 DialectName = Literal[
     "siim",

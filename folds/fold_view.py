@@ -22,19 +22,23 @@ class FoldView:
     """The one owner of a fold table: every question of who may see which image is put to it.
 
     The models of fold K are trained on the images of all other folds and judged on those of fold K.
+    Where folds are ordered (by time), they are trained on the folds before K alone: nothing later
+    than what they are judged on may be seen, so fold 0 is only ever trained on.
     Whole groups (a patient, a scene) lie in one fold.
     """
 
-    def __init__(self, table: pd.DataFrame) -> None:
+    def __init__(self, table: pd.DataFrame, *, ordered: bool = False) -> None:
         """Take a fold table.
 
         Args:
             table: one row per labelled image: image_id (str), fold (int) and group (str; "" or a
                 missing value for an image that is a group of its own).
+            ordered: whether models must not see later folds than their own.
 
         Raises:
             InputError: an image has several rows.
         """
+        self.ordered = ordered
         ids = table["image_id"].tolist()
         self._fold_of: dict[str, int] = dict(zip(ids, map(int, table["fold"]), strict=True))
         groups = table["group"].fillna("").astype(str)
@@ -58,15 +62,18 @@ class FoldView:
 
     def training(self, fold: int) -> list[str]:
         """Return the ids of the images that the models of a fold are trained on, sorted."""
-        return sorted(image_id for image_id, own in self._fold_of.items() if own != fold)
+        return sorted(
+            image_id for image_id, own in self._fold_of.items() if not self._is_kept(own, fold)
+        )
 
     def held_out(self, fold: int) -> list[str]:
         """Return the ids of the images that a fold holds out, sorted."""
         return sorted(image_id for image_id, own in self._fold_of.items() if own == fold)
 
     def fingerprint(self, fold: int) -> str:
-        """Return what changes when a fold holds out other images."""
-        return fingerprint(self.held_out(fold))
+        """Return what changes when a fold holds out other images, or is trained on others."""
+        held_out = self.held_out(fold)
+        return fingerprint([held_out, self.training(fold)] if self.ordered else held_out)
 
     def folds_of(self, image_ids: Sequence[str]) -> IntArray:
         """Return the fold of each image, int64 (N,).
@@ -168,15 +175,19 @@ class FoldView:
         """
         held_out, related = [], []
         for image_id in image_ids:
-            if self._fold_of.get(image_id, fold) == fold:
+            if self._is_kept(self._fold_of.get(image_id, fold), fold):
                 held_out.append(image_id)
-            elif fold in self._folds_of_group.get(self._group_of[image_id], ()):
+            elif self.is_held_out_group(fold, self._group_of[image_id]):
                 related.append(image_id)
         return held_out, related
 
     def is_held_out_group(self, fold: int, group: str) -> bool:
-        """Return whether a fold holds out images of a group."""
-        return fold in self._folds_of_group.get(group, ())
+        """Return whether a fold keeps images of a group from its models."""
+        return any(self._is_kept(own, fold) for own in self._folds_of_group.get(group, ()))
+
+    def _is_kept(self, own: int, fold: int) -> bool:
+        """Return whether images of fold `own` are kept from the models of a fold."""
+        return own >= fold if self.ordered else own == fold
 
     def _require_known(self, image_ids: Sequence[str]) -> None:
         unknown = [image_id for image_id in image_ids if image_id not in self._fold_of]
@@ -224,7 +235,10 @@ class Fold:
             LeakInputError: the fold holds out another image of its group.
         """
         held_out, related = self.view.kept_from_models(self.number, image_ids)
-        self._refuse(held_out, related, f"{purpose} was about to use", "the fold holds out")
+        whose = "the fold holds out"
+        if self.view.ordered:
+            whose += ", or that come after those it holds out"
+        self._refuse(held_out, related, f"{purpose} was about to use", whose)
 
     def require_held_out(self, image_ids: Iterable[str], purpose: str) -> None:
         """Accept images that the fold's models have not seen.

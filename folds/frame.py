@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
-from goldfold.folds.build import build_fold_table
+from goldfold.folds.build import build_fold_table, describe_folds
+from goldfold.folds.frame_strata import (
+    StrataKind,
+    label_flags,
+    strata_kind_of,
+    stratum_values,
+    whole_areas,
+)
 from goldfold.folds.group_keys import group_keys, label_text
-from goldfold.folds.strata import MOST_STRATA, area_strata, stratum_names, usable_bins
-
-IntArray = NDArray[np.int64]
-StrataKind = Literal["auto", "classes", "areas"]
+from goldfold.folds.placed import leave_one_out, ordered_folds
+from goldfold.vocabulary import FoldKind, names_of
 
 
 class MissingGroupWarning(UserWarning):
@@ -33,6 +38,9 @@ def build_folds(
     strata_kind: StrataKind = "auto",
     area_bins: int = 4,
     id_column: Hashable | None = None,
+    separator: str | None = None,
+    kind: FoldKind = "balanced",
+    column: Hashable | None = None,
 ) -> pd.DataFrame:
     """Return a table of folds with the index and the order of `df`.
 
@@ -46,7 +54,7 @@ def build_folds(
         df: one row per image.
         group: column whose equal values stay together, such as the patient. Rows without a value
             become groups of their own, with a `MissingGroupWarning`.
-        strata: column to spread evenly, or a list of columns whose combinations are spread:
+        strata: column to spread evenly, or a list of columns of which each value is spread:
             booleans, classes, or mask areas in pixels.
         count: number of folds, 2 to 20.
         seed: draws among equally good splits.
@@ -54,6 +62,11 @@ def build_folds(
             different whole numbers for classes, and any other numbers for areas.
         area_bins: areas are cut into this many quantiles, beside the empty masks.
         id_column: column that tells the rows apart; the index unless given.
+        separator: what separates the classes of a cell, such as "|" in "Mass|Nodule": each class is
+            spread evenly.
+        kind: `balanced`; `leave-one-out`, a fold for each value of `column`; or `ordered`, folds
+            that rise with it: train fold K on the folds before it alone.
+        column: of sites and the like, or of numbers or dates in order.
 
     Raises:
         InputError: a column is missing, ids repeat, most rows have no group, strata have missing
@@ -64,28 +77,81 @@ def build_folds(
     [0, 0, 1, 1]
     """
     columns = _strata_columns(df, strata)
-    _check_frame(df, [*([group] if group is not None else []), *columns])
+    _check_kind(kind, column)
+    used = [name for name in (group, column) if name is not None]
+    _check_frame(df, [*used, *columns])
     keys = _group_keys(df, group)
     ids = _ids(df, id_column, needed="" in keys)
-    kinds = {column: _kind(df[column], column, strata_kind) for column in columns}
-    areas, classes = np.zeros(len(df), np.int64), None
+    kinds = {column: strata_kind_of(df[column], column, strata_kind) for column in columns}
+    areas, classes, labels = np.zeros(len(df), np.int64), None, None
     if list(kinds.values()) == ["areas"]:
-        areas = _whole_areas(df[columns[0]], columns[0])
+        areas = whole_areas(df[columns[0]], columns[0])
     elif columns:
-        classes = _combinations(df, kinds, count, area_bins)
-    table = build_fold_table(
-        ids, keys, areas, count=count, seed=seed, area_bins=area_bins, classes=classes
-    )
+        values = stratum_values(df, kinds, count, area_bins, separator)
+        rows = zip(*values, strict=True)
+        classes = [", ".join(name for cell in row for name in cell) for row in rows]
+        if len(columns) > 1 or separator is not None:
+            labels = label_flags(values)
+    if kind == "balanced":
+        table = build_fold_table(
+            ids,
+            keys,
+            areas,
+            count=count,
+            seed=seed,
+            area_bins=area_bins,
+            classes=classes,
+            labels=labels,
+        )
+    else:
+        fold = _placed(df, ids, keys, kind, column, count)
+        bins, named = area_bins, labels is None
+        table = describe_folds(
+            ids,
+            keys,
+            areas,
+            fold,
+            area_bins=bins,
+            classes=classes if named else None,
+            labels=labels,
+        )
     placed = table.set_index("image_id").loc[ids]
     known = np.array([bool(key) for key in keys])
     return pd.DataFrame(
         {
             "fold": placed["fold"].to_numpy(np.int64),
             "group": None if group is None else df[group].where(known).array,
-            "stratum": placed["stratum"].to_numpy(),
+            "stratum": placed["stratum"].to_numpy() if labels is None else classes,
         },
         index=df.index,
     )
+
+
+def _check_kind(kind: str, column: Hashable | None) -> None:
+    """Raise an InputError for an unknown kind of folds, or a column that it lacks or cannot use."""
+    known = [name for name in names_of(FoldKind) if name != "file"]
+    if kind not in known:
+        raise InputError(
+            f"unknown kind of folds {kind!r}; there are {', '.join(map(repr, known))}."
+        )
+    if (kind == "balanced") != (column is None):
+        how = "needs column" if column is None else "has no use for column"
+        raise InputError(f"kind={kind!r} {how}; leave-one-out and ordered have one.")
+
+
+def _placed(
+    df: pd.DataFrame,
+    ids: list[str],
+    keys: list[str],
+    kind: FoldKind,
+    column: Hashable | None,
+    count: int,
+) -> NDArray[np.int64]:
+    """Return the fold of each row by the values of a column, (N,)."""
+    values = ["" if pd.isna(value) else label_text(value) for value in df[column]]
+    if kind == "ordered":
+        return ordered_folds(ids, keys, values, str(column), count)
+    return leave_one_out(ids, keys, values, str(column))
 
 
 def _strata_columns(df: pd.DataFrame, strata: Any) -> list[Hashable]:
@@ -164,67 +230,3 @@ def _group_keys(df: pd.DataFrame, group: Hashable | None) -> list[str]:
             stacklevel=3,
         )
     return keys
-
-
-def _kind(values: pd.Series, column: Hashable, asked: StrataKind) -> str:
-    """Return whether a column holds classes or areas.
-
-    Raises:
-        InputError: values are missing, or there is no such kind.
-    """
-    if asked not in get_args(StrataKind):
-        known = ", ".join(map(repr, get_args(StrataKind)))
-        raise InputError(f"unknown strata_kind {asked!r}; there are {known}.")
-    gone = values.isna().to_numpy()
-    if gone.any():
-        rows = [str(values.index[place]) for place in np.flatnonzero(gone).tolist()]
-        raise InputError(
-            f"column {column!r} has no value in {plural(len(rows), 'row', 'rows')} "
-            f"({first_few(rows)}). Fill it in, or leave these rows out."
-        )
-    if asked != "auto":
-        return asked
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        return "classes"
-    whole = (values == np.floor(values)).all()
-    return "classes" if whole and values.nunique() <= MOST_STRATA else "areas"
-
-
-def _whole_areas(values: pd.Series, column: Hashable) -> IntArray:
-    """Return a column of areas as whole pixels.
-
-    Raises:
-        InputError: the values are no numbers, negative, or fractions.
-    """
-    try:
-        numbers = values.to_numpy(np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f'column {column!r} holds no numbers; strata_kind="classes" spreads its values.'
-        ) from None
-    bad = np.flatnonzero((numbers < 0) | (numbers != np.floor(numbers)))
-    if bad.size:
-        raise InputError(
-            f"expected column {column!r} to hold areas in whole pixels, found "
-            f"{numbers[bad[0]]:g} in row {values.index[int(bad[0])]} ({bad.size:,} such values in "
-            "all). Multiply shares by the pixels of the image, cut other numbers into classes "
-            '(pandas.qcut), or pass strata_kind="classes".'
-        )
-    whole: IntArray = numbers.astype(np.int64)
-    return whole
-
-
-def _combinations(
-    df: pd.DataFrame, kinds: dict[Hashable, str], count: int, area_bins: int
-) -> list[str]:
-    """Return what is spread evenly: the class of each row, or its combination over columns."""
-    texts = []
-    for column, kind in kinds.items():
-        if kind == "areas":
-            areas = _whole_areas(df[column], column)
-            bins = usable_bins(int((areas > 0).sum()), count, area_bins)
-            values = stratum_names(area_strata(areas, bins))
-        else:
-            values = [label_text(value) for value in df[column]]
-        texts.append(values if len(kinds) == 1 else [f"{column}={value}" for value in values])
-    return [", ".join(row) for row in zip(*texts, strict=True)]

@@ -63,6 +63,7 @@ def read_fold_table(
     id_column: str | None = None,
     fold_column: str | None = None,
     known: Collection[str] = (),
+    options: tuple[str, str] = ("--id-column", "--fold-column"),
 ) -> pd.DataFrame:
     """Return image_id and fold of any fold table, both as text, in the order of the file.
 
@@ -75,17 +76,18 @@ def read_fold_table(
         id_column: column with the image id; None = the first with a usual name.
         fold_column: column with the fold; None = the first with a usual name.
         known: known image ids.
+        options: what names the two columns, for messages.
 
     Raises:
         InputError: the file is missing or is not a CSV, or it is not clear which column is which.
     """
     table = _read_csv(path)
-    ids = _choose(table, path, id_column, usual=ID_NAMES, what="image id", option="--id-column")
-    folds = _choose(table, path, fold_column, usual=FOLD_NAMES, what="fold", option="--fold-column")
+    ids = _choose(table, path, id_column, usual=ID_NAMES, what="image id", option=options[0])
+    folds = _choose(table, path, fold_column, usual=FOLD_NAMES, what="fold", option=options[1])
     if ids == folds:
         raise InputError(
             f"{path}: column {ids!r} cannot be both the image id and the fold. "
-            "Name two different columns with --id-column and --fold-column."
+            f"Name two different columns with {options[0]} and {options[1]}."
         )
     return pd.DataFrame(
         {

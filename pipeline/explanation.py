@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.prediction_rows import row_ids
 from goldfold.errors import InputError, did_you_mean
 from goldfold.pipeline.ensemble_stage import require_ensemble
 from goldfold.pipeline.members import Members
@@ -24,12 +25,30 @@ def explain(run: OpenRun, image_id: str) -> list[Explanation]:
     A test image is explained by the submission's predictions, a training image by those out of
     fold, held against the truth.
 
+    Args:
+        run: the run.
+        image_id: of an image, or of a row of the submission, which stands for its first image.
+
     Raises:
         InputError: there is no such image, or predictions or ensemble are missing or outdated.
     """
-    row = image_row(run, image_id)
+    row = image_row(run, first_of_row(run, image_id))
     require_ensemble(run)
     return run.task.explain(run, Members(run), row)
+
+
+def first_of_row(run: OpenRun, name: str) -> str:
+    """Return the first image of a row of the submission; the name itself where it is none.
+
+    Raises:
+        InputError: it is not clear which images make a row.
+    """
+    rows = run.settings.competition.rows
+    if rows is None or (run.images["image_id"] == name).any():
+        return name
+    ids = run.images["image_id"].tolist()
+    return next((own for own, row in zip(ids, row_ids(run.images, rows), strict=True)
+                 if row == name), name)  # fmt: skip
 
 
 def image_row(run: OpenRun, image_id: str) -> pd.Series:

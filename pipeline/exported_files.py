@@ -15,6 +15,7 @@ from goldfold.vocabulary import score_name
 if TYPE_CHECKING:
     from goldfold.pipeline.image_model import ImageModel
     from goldfold.pipeline.open_run import OpenRun
+    from goldfold.settings_rows import PredictionRows
     from goldfold.tasks.image_decision import ImageDecision
 
 CARD_FILE = "README.md"
@@ -83,7 +84,8 @@ def _write_files(run: OpenRun, model: ImageModel, folder: Path, *, onnx: bool) -
     if code:
         facts["code"] = code
     written += modules
-    write_text(folder / CARD_FILE, model_card(facts, model.decision))
+    rows = run.settings.competition.rows
+    write_text(folder / CARD_FILE, model_card(facts, model.decision, single_images_only(rows)))
     written += [folder / SETTINGS_FILE, folder / CARD_FILE]
     if onnx:
         written += write_onnx(run, model, folder)
@@ -113,8 +115,25 @@ def _refuse_others(folder: Path, overwrite: bool) -> None:
         raise InputError(f"{folder} holds {content}. {hint} another folder.")
 
 
-def model_card(facts: dict[str, Any], decision: ImageDecision) -> str:
-    """Return the text of the model card: what the model is, its scores, how to use it."""
+def single_images_only(rows: PredictionRows | None) -> str:
+    """Return that a model speaks of images where its scores are of rows; "" where both are one."""
+    if rows is None:
+        return ""
+    return (
+        f"Scores and thresholds are of groups of images (equal {', '.join(rows.columns)}), each "
+        f"predicted as the {rows.aggregate} of its images. The exported model speaks of single "
+        f"images: take the {rows.aggregate} over a group and hold it against the thresholds."
+    )
+
+
+def model_card(facts: dict[str, Any], decision: ImageDecision, limits: str = "") -> str:
+    """Return the text of the model card: what the model is, its scores, how to use it.
+
+    Args:
+        facts: content of model.json.
+        decision: blend and thresholds.
+        limits: what else is to be known before it is used.
+    """
     honest = facts["scores"]["honest"]
     interval = honest["interval"]
     code = [f"code/{module['module']}.py" for module in facts.get("code", [])]
@@ -129,7 +148,8 @@ def model_card(facts: dict[str, Any], decision: ImageDecision) -> str:
         "",
         "## Scores",
         "",
-        f"Out of fold, on {count:,} training images: {score_name(facts['metric'])} "
+        f"Out of fold, on {count:,} {'groups of ' if limits else ''}training images: "
+        f"{score_name(facts['metric'])} "
         f"**{honest['score']:.4f}** "
         f"({interval['level']:.0%} interval {interval['low']:.4f} to {interval['high']:.4f}); "
         f"blend and thresholds were chosen on {honest['chosen_on']}. The networks here are those "
@@ -150,6 +170,7 @@ def model_card(facts: dict[str, Any], decision: ImageDecision) -> str:
         'prediction = model.predict("IMAGE.dcm")',
         "```",
         "",
+        *([limits, ""] if limits else []),
         *([f"This runs {', '.join(code)}: read it first.", ""] if code else []),
         "## Limits",
         "",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldfold.errors import InputError
+from goldfold.pipeline.split import fold_numbers
 
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
@@ -54,11 +55,9 @@ def choose_trainings(
         raise InputError(f"no model is trained with seed {seed}; the seeds are {known}.")
     folds = trained_folds(run)
     if fold is not None and fold not in folds:
-        count = run.settings.folds.count
-        if not 0 <= fold < count:
-            raise InputError(
-                f"there is no fold {fold}: folds.count = {count} makes the folds 0 to {count - 1}."
-            )
+        numbers = fold_numbers(run)
+        if fold not in numbers:
+            raise InputError(f"there is no fold {fold}: {_folds_in_words(run, numbers)}.")
         raise InputError(
             f"fold {fold} is not trained in this run: folds.train = {folds}. Name one of these, "
             "or add it to folds.train."
@@ -74,8 +73,23 @@ def choose_trainings(
 
 
 def trained_folds(run: OpenRun) -> list[int]:
-    """Return the folds that are trained: all, or those of folds.train."""
-    return sorted(run.settings.folds.train or range(run.settings.folds.count))
+    """Return the folds that are trained: all, or those of folds.train.
+
+    Raises:
+        InputError: folds.train names a fold that the data does not have.
+    """
+    known, wanted = fold_numbers(run), run.settings.folds.train
+    if wanted and (strange := sorted(set(wanted) - set(known))):
+        raise InputError(f"folds.train names fold {strange[0]}, but {_folds_in_words(run, known)}.")
+    return sorted(wanted or known)
+
+
+def _folds_in_words(run: OpenRun, known: Sequence[int]) -> str:
+    settings = run.settings.folds
+    if settings.kind == "balanced":
+        return f"folds.count = {settings.count} makes the folds 0 to {settings.count - 1}"
+    alone = "; fold 0 is only trained on" if settings.kind == "ordered" else ""
+    return f'folds.kind = "{settings.kind}" makes the folds {", ".join(map(str, known))}{alone}'
 
 
 def stage_numbers(

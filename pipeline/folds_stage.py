@@ -12,14 +12,18 @@ from goldfold.folds.fold_view import FoldView
 from goldfold.folds.table import read_folds, write_folds
 from goldfold.pipeline.group_questions import refuse_open_groups
 from goldfold.pipeline.open_questions import refuse_open_questions
+from goldfold.pipeline.prediction_rows import refuse_split_rows
 from goldfold.pipeline.sequences import refuse_split_sequences
-from goldfold.pipeline.split import split_images
+from goldfold.pipeline.split import placing_facts, split_images, view_of
 from goldfold.rundirectory import recorded
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.pipeline.open_run import OpenRun
+
+_PLACING = ("kind", "column", "file", "id_column", "fold_column")
+"""Settings of folds that are not searched for; folds from before they existed stay up to date."""
 
 
 def folds_made_from(run: OpenRun) -> dict[str, Any]:
@@ -28,11 +32,12 @@ def folds_made_from(run: OpenRun) -> dict[str, Any]:
     groups = group_column(train, run.settings.folds.group)
     rows = [list(train["image_id"]), list(groups), [int(area) for area in train["area_px"]]]
     rows += [list(train[column]) for column in (CLASSES, NUMBER) if column in train.columns]
+    own, facts = run.settings.folds, placing_facts(run)
     # What is declined changes no fold.
-    settings = run.settings.folds.model_dump(
-        mode="json", exclude={"train", "not_groups", "ungrouped"}
-    )
-    return {"images": fingerprint(rows), "settings": settings}
+    unused = {"train", "not_groups", "ungrouped"}
+    unused |= {*(_PLACING if own.kind == "balanced" else ())}
+    settings = own.model_dump(mode="json", exclude=unused)
+    return {"images": fingerprint([*rows, facts] if facts else rows), "settings": settings}
 
 
 def ensure_folds(run: OpenRun, overwrite: bool = False, retrain: bool = False) -> pd.DataFrame:
@@ -72,7 +77,8 @@ def plan_folds(
         InputError: as `ensure_folds`.
     """
     folds, current = _planned(run, overwrite, retrain)
-    refuse_split_sequences(run, FoldView(folds))
+    refuse_split_sequences(run, view_of(run, folds))
+    refuse_split_rows(run, folds)
     return folds, current
 
 
@@ -108,7 +114,8 @@ def require_folds(run: OpenRun) -> pd.DataFrame:
     made_from = folds_made_from(run)
     if run.directory.stage("folds").is_current({**made_from, "sha256": file_hash(path)}):
         folds = read_folds(path)
-        refuse_split_sequences(run, FoldView(folds))
+        refuse_split_sequences(run, view_of(run, folds))
+        refuse_split_rows(run, folds)
         return folds
     _refuse_foreign(run, file_hash(path), unrecorded=True)
     raise InputError(
@@ -150,7 +157,7 @@ def _refuse_foreign(run: OpenRun, there: str, unrecorded: bool = False) -> None:
 
 def _refuse_used(run: OpenRun, made_from: dict[str, Any]) -> None:
     """Raise InputError if trainings of this run held out the folds of the present folds.csv."""
-    view = FoldView(read_folds(run.directory.folds))
+    view = _view_at_training(run)
     held_out = {view.fingerprint(fold) for fold in view.folds}
     used = [
         folder
@@ -166,6 +173,12 @@ def _refuse_used(run: OpenRun, made_from: dict[str, Any]) -> None:
             f"run directory, or add --overwrite to `{run.command('folds build')}` and then to "
             f"`{run.command('train run')}`."
         )
+
+
+def _view_at_training(run: OpenRun) -> FoldView:
+    """Return who may see which image by the present folds.csv, ordered if it was made so."""
+    kind = recorded(run.directory.stage("folds").path, "made_from", "settings", "kind")
+    return FoldView(read_folds(run.directory.folds), ordered=kind == "ordered")
 
 
 def _hash_of(folds: pd.DataFrame) -> str:

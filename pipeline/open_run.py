@@ -13,6 +13,7 @@ from goldfold.folds.fold_view import FoldView
 from goldfold.pipeline.devices import Devices, parse_devices
 from goldfold.pipeline.folds_stage import require_folds
 from goldfold.pipeline.images_stage import ensure_images
+from goldfold.pipeline.split import view_of
 from goldfold.progress import SILENT, Progress
 from goldfold.progress_lines import WARNINGS_ONLY
 from goldfold.rundirectory import RunDirectory
@@ -130,7 +131,7 @@ class OpenRun:
             InputError: as `folds`.
         """
         if self._fold_view is None:
-            self._fold_view = FoldView(self.folds)
+            self._fold_view = view_of(self, self.folds)
         return self._fold_view
 
     def fold(self, number: int) -> Fold:

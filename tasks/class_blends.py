@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from goldfold.ensemble.blend_ways import blend_ways
 from goldfold.ensemble.class_merge import MERGES
 from goldfold.tasks.class_held_out import ClassJudgement
-from goldfold.tasks.class_members import class_members
+from goldfold.tasks.class_members import class_members, row_members
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.vocabulary import WeightSearch, names_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def compare_class_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     """Return the report on members that predict classes."""
     from goldfold.ensemble.class_trials import leave_one_class_member_out, try_class_blends
 
-    members = class_members(source, "out-of-fold")
+    members = row_members(class_members(source, "out-of-fold"), Rows(run), "out-of-fold")
     judgement = ClassJudgement(run, members.image_ids)
     names, truth, merge = members.names, judgement.truth, run.settings.ensemble.merge
     run.progress.say(f"blend: {len(members.image_ids):,} images, {len(names)} members")

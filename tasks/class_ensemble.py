@@ -10,7 +10,8 @@ from goldfold.competitions.class_metric import class_weight_list
 from goldfold.competitions.images_table import CLASSES
 from goldfold.ensemble.blend_ways import require_several
 from goldfold.files import fingerprint, write_text
-from goldfold.tasks.class_members import class_members
+from goldfold.tasks.class_members import class_members, row_members
+from goldfold.tasks.prediction_rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,17 @@ def judged_classes(run: RunView) -> dict[str, Any]:
         "metric": [form.metric, form.metric_weights, form.classes, form.exclusive],
         "folds": fingerprint(run.folds.to_dict(orient="list")),
         "labels": fingerprint([list(run.images["image_id"]), list(run.images[CLASSES])]),
+        **row_facts(run),
     }
+
+
+def row_facts(run: RunView) -> dict[str, Any]:
+    """Return which images make which row of the submission; {} where each is one."""
+    rows = run.settings.competition.rows
+    if rows is None:
+        return {}
+    columns = [list(run.images[name]) for name in rows.columns if name in run.images.columns]
+    return {"rows": [rows.model_dump(mode="json"), fingerprint(columns)]}
 
 
 def assess_classes(
@@ -69,10 +80,10 @@ def assess_classes(
     from goldfold.ensemble.class_blend import assess_class_probabilities
     from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
 
-    settings = run.settings.ensemble
-    members = class_members(source, "out-of-fold")
-    view = run.fold_view
-    truth = truth_of(run, run.images, members.image_ids)
+    settings, rows_view = run.settings.ensemble, Rows(run)
+    members = row_members(class_members(source, "out-of-fold"), rows_view, "out-of-fold")
+    view = rows_view.fold_view
+    truth = truth_of(run, rows_view.images, members.image_ids)
     parts = view.parts(members.image_ids, settings.seed)
     require_several(settings.weights, members.names)
     assessment = assess_class_probabilities(
@@ -196,5 +207,6 @@ def _report(
         "constant": plain(assessment.constant),
         "measures": measures,
         "images": len(members.image_ids),
+        **Rows(run).named(),
         "made_from": dict(made_from),
     }

@@ -9,6 +9,7 @@ from goldfold.errors import InputError
 from goldfold.tasks.class_ensemble import truth_of
 from goldfold.tasks.class_submission import decide_classes
 from goldfold.tasks.class_words import explanation_lines
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.results import Explanation
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from goldfold.settings import CompetitionSettings
     from goldfold.tasks.class_submission import DecidedClasses
-    from goldfold.tasks.run_view import MemberSource, RunView
+    from goldfold.tasks.run_view import MemberSource, RunView, Split
 
 
 def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
@@ -39,11 +40,15 @@ def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Expla
     from goldfold.submissions.class_picture import draw_classes
 
     labelled = bool(row["split"] == "train" and row["labelled"])
-    decided = decide_classes(run, source, "out-of-fold" if labelled else "test")
-    form = run.settings.competition
-    facts = _facts(form, decided, str(row["image_id"]))
+    split: Split = "out-of-fold" if labelled else "test"
+    decided = decide_classes(run, source, split)
+    form, rows, image_id = run.settings.competition, Rows(run), str(row["image_id"])
+    row_id = rows.row_of(image_id, split)
+    facts = _facts(form, decided, row_id)
     if labelled:
-        facts |= _against_truth(run, decided, facts)
+        facts |= _against_truth(rows, decided, facts)
+    if form.rows is not None:
+        facts |= {"image_id": image_id, "row": row_id, "row_by": form.rows.aggregate}
     reading = picture_reading(form.images)
     picture = draw_classes(
         read_image(form.data / row["path"], reading=reading),
@@ -122,10 +127,10 @@ def _verdict(blend: dict[str, float], thresholds: dict[str, float], predicted: l
     return f"{', '.join(predicted) or 'no class'}: {told}"
 
 
-def _against_truth(run: RunView, decided: DecidedClasses, facts: dict[str, Any]) -> dict[str, Any]:
+def _against_truth(rows: Rows, decided: DecidedClasses, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the true classes of a training image and how far it is right."""
     place = decided.members.image_ids.index(facts["image_id"])
-    truth = truth_of(run, run.images, [facts["image_id"]])
+    truth = truth_of(rows, rows.images, [facts["image_id"]])
     here = decided.probability[place : place + 1]
     flags = truth.targets[0] > 0
     true = [name for name, yes in zip(truth.classes, flags.tolist(), strict=True) if yes]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from goldfold.tasks.class_ensemble import plain, truth_of
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.row_views import see_row_sets
 
@@ -53,11 +54,12 @@ class ClassJudgement:
     """Judges ways to predict the classes of training images, out of fold."""
 
     def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
-        """Take the images that all ways predict."""
+        """Take the images, or rows of the submission, that all ways predict."""
         self.settings = run.settings.ensemble
-        self.truth: Truth = truth_of(run, run.images, image_ids)
-        self.parts = run.fold_view.parts(image_ids, self.settings.seed)
-        self.groups = run.fold_view.group_numbers(image_ids)
+        rows = Rows(run)
+        self.truth: Truth = truth_of(run, rows.images, image_ids)
+        self.parts = rows.fold_view.parts(image_ids, self.settings.seed)
+        self.groups = rows.fold_view.group_numbers(image_ids)
 
     def judge(self, probability: FloatArray) -> JudgedClasses:
         """Return probabilities (N, C) with thresholds that were chosen on the other folds."""
@@ -121,20 +123,24 @@ def judge_classes(
 
     ids = [list(table["image_id"]) for table in held_out]
     image_ids, seen = mean_by_image(ids, [np.stack(of_job) for of_job in zip(*ways, strict=True)])
-    judgement = ClassJudgement(run, image_ids)
-    judged = [judgement.judge(probability) for probability in seen]
+    row_names, of_rows = Rows(run).join(image_ids, list(seen), "out-of-fold")
+    judgement = ClassJudgement(run, row_names)
+    judged = [judgement.judge(probability) for probability in of_rows]
     gains = judgement.gains(judged[base], judged)
-    return Judgement([way.honest for way in judged], gains, len(image_ids))
+    return Judgement([way.honest for way in judged], gains, len(row_names))
 
 
 def class_score(run: RunView, held_out: pd.DataFrame) -> Callable[[Any, NDArray[np.bool_]], float]:
     """Return what scores probabilities of held-out images at their best thresholds."""
+    import numpy as np
+
     from goldfold.ensemble.class_blend import best_thresholds
 
-    truth = truth_of(run, held_out, list(held_out["image_id"]))
+    rows, ids = Rows(run), np.array(held_out["image_id"], dtype=object)
 
     def score(probability: Any, chosen: NDArray[np.bool_]) -> float:
-        own = truth.of(chosen)
-        return own.score(probability[chosen], best_thresholds(own, probability[chosen]))
+        names, (of_rows,) = rows.join(list(ids[chosen]), [probability[chosen]], "out-of-fold")
+        own = truth_of(run, rows.images, names)
+        return own.score(of_rows, best_thresholds(own, of_rows))
 
     return score

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.ensemble.class_merge import rank_reference
-from goldfold.tasks.class_members import class_members
+from goldfold.tasks.class_members import class_members, row_members
 from goldfold.tasks.class_submission import class_choice_of
 from goldfold.tasks.image_decision import ImagePrediction
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.row_images import RowImages
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def class_images_of(run: RunView, source: MemberSource) -> ClassImages:
 
     choice = class_choice_of(run)
     if choice.merge == "rank":
-        known = class_members(source, "out-of-fold")
+        known = row_members(class_members(source, "out-of-fold"), Rows(run), "out-of-fold")
         require_members(run.directory.ensemble, choice.weights, known.names)
         choice = replace(
             choice,

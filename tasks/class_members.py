@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.inference.reader import MapReader
+    from goldfold.tasks.prediction_rows import Rows
     from goldfold.tasks.run_view import MemberSource, Split
 
 
@@ -48,6 +49,12 @@ def class_members(source: MemberSource, split: Split) -> ClassMembers:
     _require_same_images(means)
     ids = list(next(iter(means.values())).index)
     return ClassMembers(list(means), ids, [table.loc[ids].to_numpy() for table in means.values()])
+
+
+def row_members(members: ClassMembers, rows: Rows, split: Split) -> ClassMembers:
+    """Return what the members say of the rows of the submission, which may be the images."""
+    ids, tables = rows.join(members.image_ids, members.probability, split)
+    return ClassMembers(members.names, ids, tables)
 
 
 def _require_same_images(means: Mapping[str, pd.DataFrame]) -> None:

@@ -13,7 +13,8 @@ from goldfold.files import write_text
 from goldfold.folds.parts import number_groups
 from goldfold.submissions.layout import format_probability
 from goldfold.tasks.class_ensemble import truth_of, with_bounds
-from goldfold.tasks.class_members import class_members
+from goldfold.tasks.class_members import class_members, row_members
+from goldfold.tasks.prediction_rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,11 +113,13 @@ def decide_classes(run: RunView, source: MemberSource, split: Split) -> DecidedC
     from goldfold.ensemble.decision_fields import require_members
 
     choice = class_choice_of(run)
-    members = class_members(source, split)
+    rows = Rows(run)
+    members = row_members(class_members(source, split), rows, split)
     require_members(run.directory.ensemble, choice.weights, members.names)
     references = None
     if choice.merge == "rank" and split == "test":
-        references = class_members(source, "out-of-fold").probability
+        known = row_members(class_members(source, "out-of-fold"), rows, "out-of-fold")
+        references = known.probability
     probability = choice.blend(members.names, members.probability, references)
     return DecidedClasses(members, choice, probability, choice.decide(probability))
 
@@ -197,7 +200,7 @@ def judge_test_classes(run: RunView, source: MemberSource) -> dict[str, Any] | N
     from goldfold.ensemble.class_blend import honest_score
     from goldfold.ensemble.class_intervals import bootstrap_classes, measures_of_classes
 
-    test = test_images(run.images)
+    test = test_images(Rows(run).images)
     if run.settings.competition.labels.kind != "folders" or (test[CLASSES] == "").any():
         return None
     ids, probability, predicted = test_classes(run, source)

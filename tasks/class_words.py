@@ -33,7 +33,9 @@ def ensemble_lines(report: Mapping[str, Any]) -> list[Line]:
     ]
     lines: list[Line] = [Table(["score", report["metric"], ""], scores)]
     for fold in honest.get("folds", []):
-        lines.append(f"  fold {fold['fold']}: {fold['score']:.4f} on {fold['images']} images")
+        lines.append(
+            f"  fold {fold['fold']}: {fold['score']:.4f} on {fold['images']} {unit_of(report)}"
+        )
     lines += _blend_lines(report)
     lines.append(measure_table(report["measures"]))
     if report["exclusive"] and len(report["classes"]) > 2:
@@ -83,6 +85,20 @@ def measure_table(measures: Sequence[Mapping[str, Any]]) -> Table:
     return Table(headers, rows)
 
 
+def subject_of(facts: Mapping[str, Any]) -> str:
+    """Return what an explanation is about: an image, or the row that it belongs to."""
+    if "row" not in facts:
+        return str(facts["image_id"])
+    return f"{facts['row']} ({facts['row_by']} of the images of the row, among them " + (
+        f"{facts['image_id']})"
+    )
+
+
+def unit_of(report: Mapping[str, Any]) -> str:
+    """Return what an ensemble.json counts: images, or rows of several images."""
+    return "rows" if "rows" in report else "images"
+
+
 def explanation_lines(facts: Mapping[str, Any]) -> list[Line]:
     """Return why an image got its classes."""
     classes = list(facts["blend"])
@@ -98,7 +114,7 @@ def explanation_lines(facts: Mapping[str, Any]) -> list[Line]:
         rows.append(["threshold", "", *shown])
     lines: list[Line] = [
         Table(["", "weight", *classes], rows),
-        f"{facts['image_id']}: {facts['verdict']}",
+        f"{subject_of(facts)}: {facts['verdict']}",
     ]
     if "true" in facts:
         verdict = "right" if facts["right"] else "wrong"

@@ -11,6 +11,7 @@ from goldfold.ensemble.class_merge import MERGES, merge_probabilities
 from goldfold.ensemble.numbers import cross_fit_numbers
 from goldfold.tasks.grade_ensemble import NumberJudgement, number_members
 from goldfold.tasks.grade_training import scale_of
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.vocabulary import WeightSearch, names_of, score_name
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ WAYS = names_of(WeightSearch)
 
 def compare_number_blends(run: RunView, source: MemberSource) -> dict[str, Any]:
     """Return the score of every merge with every search of weights."""
-    members = number_members(source, "out-of-fold", scale_of(run.settings.competition))
+    scale = scale_of(run.settings.competition)
+    members = number_members(source, "out-of-fold", scale, Rows(run))
     judgement = NumberJudgement(run, members.image_ids)
     truth, names = judgement.truth, members.names
     several = len(names) > 1

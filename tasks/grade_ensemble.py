@@ -26,8 +26,10 @@ from goldfold.ensemble.numbers import (
 from goldfold.errors import InputError
 from goldfold.files import fingerprint, write_text
 from goldfold.tasks import class_members
+from goldfold.tasks.class_ensemble import row_facts
 from goldfold.tasks.class_held_out import mean_by_image
 from goldfold.tasks.grade_training import scale_of, truth_of
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.results import Judgement
 
 if TYPE_CHECKING:
@@ -54,26 +56,31 @@ class NumberMembers:
     place: list[FloatArray]
 
 
-def number_members(source: MemberSource, split: Split, scale: NumberScale) -> NumberMembers:
+def number_members(
+    source: MemberSource, split: Split, scale: NumberScale, rows: Rows
+) -> NumberMembers:
     """Return the members, among them networks with other outputs than this run's.
+
+    They speak of the rows of the submission where these are groups of images.
 
     Raises:
         InputError: as `class_members`.
     """
     members = class_members.class_members(source, split)
     places = [scale.place_of_rows(rows)[:, None] for rows in members.probability]
-    return NumberMembers(members.names, members.image_ids, places)
+    ids, of_rows = rows.join(members.image_ids, places, split)
+    return NumberMembers(members.names, ids, of_rows)
 
 
 class NumberJudgement:
     """Judges ways to predict the numbers of training images, out of fold."""
 
     def __init__(self, run: RunView, image_ids: Sequence[str]) -> None:
-        """Take the images that every way predicts."""
-        self.settings = run.settings.ensemble
-        self.truth: NumberTruth = truth_of(run.settings.competition, run.images, image_ids)
-        self.parts = run.fold_view.parts(image_ids, self.settings.seed)
-        self.groups = run.fold_view.group_numbers(image_ids)
+        """Take the images, or rows of the submission, that every way predicts."""
+        self.settings, rows = run.settings.ensemble, Rows(run)
+        self.truth: NumberTruth = truth_of(run.settings.competition, rows.images, image_ids)
+        self.parts = rows.fold_view.parts(image_ids, self.settings.seed)
+        self.groups = rows.fold_view.group_numbers(image_ids)
 
     def judge(self, place: FloatArray) -> JudgedNumbers:
         """Return places (N, 1) with cut points that were chosen on the other folds."""
@@ -97,10 +104,11 @@ def judge_numbers(
     """Return the cross-fitted scores of ways to predict the same numbers, as `Task.judge`."""
     ids = [list(table["image_id"]) for table in held_out]
     image_ids, seen = mean_by_image(ids, [np.stack(of_job) for of_job in zip(*ways, strict=True)])
-    judgement = NumberJudgement(run, image_ids)
-    judged = [judgement.judge(place) for place in seen]
+    row_names, of_rows = Rows(run).join(image_ids, list(seen), "out-of-fold")
+    judgement = NumberJudgement(run, row_names)
+    judged = [judgement.judge(place) for place in of_rows]
     gains = judgement.gains(judged[base], judged)
-    return Judgement([way.honest for way in judged], gains, len(image_ids))
+    return Judgement([way.honest for way in judged], gains, len(row_names))
 
 
 def judged_facts(run: RunView) -> dict[str, Any]:
@@ -113,6 +121,7 @@ def judged_facts(run: RunView) -> dict[str, Any]:
         "metric": [form.metric, truth.scale.to_json()],
         "folds": fingerprint(run.folds.to_dict(orient="list")),
         "labels": fingerprint([list(truth.names), truth.numbers.tolist()]),
+        **row_facts(run),
     }
 
 
@@ -125,7 +134,7 @@ def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any])
     import pandas as pd
 
     settings, scale = run.settings.ensemble, scale_of(run.settings.competition)
-    members = number_members(source, "out-of-fold", scale)
+    members = number_members(source, "out-of-fold", scale, Rows(run))
     judgement = NumberJudgement(run, members.image_ids)
     truth, parts = judgement.truth, judgement.parts
     assessed = assess_numbers(
@@ -151,7 +160,7 @@ def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any])
     ]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
     write_text(run.directory.metrics, text)
-    one_fold = np.unique(run.fold_view.folds_of(members.image_ids)).size == 1
+    one_fold = np.unique(Rows(run).fold_view.folds_of(members.image_ids)).size == 1
     interval = known_bounds(scores[:, 0], INTERVAL_LEVEL)
     return {
         "task": run.settings.competition.task,
@@ -169,6 +178,7 @@ def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any])
         "measures": {name: plain(value) for name, value in rows[-1].items() if name != "fold"},
         "confusion": _confusion(truth, predicted),
         "images": len(members.image_ids),
+        **Rows(run).named(),
         "made_from": dict(made_from),
     }
 
@@ -256,10 +266,11 @@ def decide_run(run: RunView, source: MemberSource, split: Split) -> DecidedNumbe
     from goldfold.ensemble.decision_fields import require_members
 
     choice = number_choice_of(run)
-    members = number_members(source, split, choice.scale)
+    rows = Rows(run)
+    members = number_members(source, split, choice.scale, rows)
     require_members(run.directory.ensemble, choice.weights, members.names)
     references = None
     if choice.merge == "rank" and split == "test":
-        references = number_members(source, "out-of-fold", choice.scale).place
+        references = number_members(source, "out-of-fold", choice.scale, rows).place
     place = choice.blend(members.names, members.place, references)
     return DecidedNumbers(members, choice, place, choice.decide(place))

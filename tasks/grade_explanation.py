@@ -8,12 +8,13 @@ import numpy as np
 
 from goldfold.errors import InputError
 from goldfold.tasks.grade_words import explanation_lines
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.results import Explanation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.tasks.run_view import MemberSource, RunView
+    from goldfold.tasks.run_view import MemberSource, RunView, Split
 
 
 def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
@@ -29,10 +30,12 @@ def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explan
 
     image_id, form = str(row["image_id"]), run.settings.competition
     labelled = bool(row["split"] == "train" and row["labelled"])
-    decided = decide_run(run, source, "out-of-fold" if labelled else "test")
-    if image_id not in decided.members.image_ids:
-        raise InputError(f"{image_id} has no prediction: the trained folds do not hold it out.")
-    at = decided.members.image_ids.index(image_id)
+    split: Split = "out-of-fold" if labelled else "test"
+    decided, rows = decide_run(run, source, split), Rows(run)
+    row_id = rows.row_of(image_id, split)
+    if row_id not in decided.members.image_ids:
+        raise InputError(f"{row_id} has no prediction: the trained folds do not hold it out.")
+    at = decided.members.image_ids.index(row_id)
     scale = decided.choice.scale
     named = zip(
         decided.members.names,
@@ -52,9 +55,11 @@ def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explan
         "predicted": decided.words(float(decided.predicted[at])),
     }
     if labelled:
-        truth = truth_of(form, run.images, [image_id])
+        truth = truth_of(form, rows.images, [row_id])
         facts["true"] = decided.words(float(truth.numbers[0]))
         facts["error"] = float(decided.predicted[at] - truth.numbers[0])
+    if form.rows is not None:
+        facts |= {"row": row_id, "row_by": form.rows.aggregate}
     steps = [f"at least {name}" for name in scale.grades[1:]] or ["number"]
     limits = dict(zip(steps, list(decided.choice.cuts), strict=False))
     picture = draw_classes(

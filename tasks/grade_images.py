@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from goldfold.ensemble.class_merge import rank_reference
 from goldfold.errors import InputError
 from goldfold.tasks.image_decision import ImagePrediction
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.row_images import RowImages
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def number_images_of(run: RunView, source: MemberSource) -> NumberImages:
 
     form, choice = run.settings.competition, number_choice_of(run)
     if choice.merge == "rank":
-        known = number_members(source, "out-of-fold", choice.scale)
+        known = number_members(source, "out-of-fold", choice.scale, Rows(run))
         require_members(run.directory.ensemble, choice.weights, known.names)
         choice = replace(
             choice,

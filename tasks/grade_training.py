@@ -14,6 +14,7 @@ from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import NumberTruth
 from goldfold.settings_numbers import output_of
 from goldfold.tasks.class_training import loss_weights
+from goldfold.tasks.prediction_rows import Rows
 from goldfold.tasks.row_views import see_row_sets
 
 if TYPE_CHECKING:
@@ -169,5 +170,10 @@ def number_score_of(
     run: RunView, held_out: pd.DataFrame
 ) -> Callable[[Any, NDArray[np.bool_]], float]:
     """Return what scores places of held-out images at their best cut points."""
-    truth = truth_of(run.settings.competition, held_out, list(held_out["image_id"]))
-    return lambda place, chosen: truth.of(chosen).score(place[chosen])
+    rows, ids = Rows(run), np.array(held_out["image_id"], dtype=object)
+
+    def score(place: Any, chosen: NDArray[np.bool_]) -> float:
+        names, (of_rows,) = rows.join(list(ids[chosen]), [place[chosen]], "out-of-fold")
+        return truth_of(run.settings.competition, rows.images, names).score(of_rows)
+
+    return score

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from goldfold.tasks.class_words import subject_of, unit_of
 from goldfold.text_table import Line, Table
 from goldfold.vocabulary import NumberMetric, names_of
 
@@ -63,7 +64,7 @@ def ensemble_lines(report: Mapping[str, Any]) -> list[Line]:
     lines: list[Line] = [Table(["score", in_words(metric), ""], scores)]
     for fold in honest.get("folds", []):
         score = shown(metric, fold["score"])
-        lines.append(f"  fold {fold['fold']}: {score} on {fold['images']} images")
+        lines.append(f"  fold {fold['fold']}: {score} on {fold['images']} {unit_of(report)}")
     lines.append(_measures(report["measures"]))
     if not grades:
         return lines
@@ -93,7 +94,7 @@ def explanation_lines(facts: Mapping[str, Any]) -> list[Line]:
     lines: list[Line] = [Table(["", "weight", "number"], rows)]
     cuts = ", ".join(f"{name} from {cut:.3f}" for name, cut in facts["cuts"].items())
     told = f"; cut points: {cuts}" if cuts else ""
-    lines.append(f"{facts['image_id']}: {facts['predicted']}{told}")
+    lines.append(f"{subject_of(facts)}: {facts['predicted']}{told}")
     if "true" in facts:
         verdict = "right" if not facts["error"] else f"off by {facts['error']:+.4g}"
         lines.append(f"true: {facts['true']}; {verdict}")

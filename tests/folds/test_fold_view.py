@@ -183,3 +183,41 @@ def test_what_was_chosen_on_an_image_does_not_judge_it():
     refuse_judging("thresholds", 1, ["a", "b"], ["c"])
     with pytest.raises(LeakError, match=r"part 1: thresholds .* 2 images on which .*: a, b"):
         refuse_judging("thresholds", 1, ["b", "a"], ["c", "a", "b"])
+
+
+ORDERED = FoldView(
+    pd.DataFrame(
+        [("a", 0, "p"), ("b", 1, "q"), ("c", 1, ""), ("d", 2, "r"), ("e", 2, "r")],
+        columns=["image_id", "fold", "group"],
+    ),
+    ordered=True,
+)
+
+
+def test_models_of_ordered_folds_see_earlier_folds_alone():
+    assert [ORDERED.training(fold) for fold in range(3)] == [[], ["a"], ["a", "b", "c"]]
+    assert ORDERED.held_out(1) == ["b", "c"]
+    ORDERED.fold(2).refuse_held_out(["a", "b", "c"], "training")
+    ORDERED.fold(1).require_held_out(["b", "c"], "validation")
+    ORDERED.require_out_of_fold([("store", 1, ["b", "c"])])
+
+
+def test_later_images_are_kept_from_models_of_ordered_folds():
+    with pytest.raises(LeakError, match=r"1 image that .* come after those it holds out: d"):
+        ORDERED.fold(1).refuse_held_out(["a", "d"], "training")
+    with pytest.raises(LeakError, match=r"validation was about to judge 1 image .*: d"):
+        ORDERED.fold(1).require_held_out(["b", "d"], "validation")
+    with pytest.raises(LeakInputError, match="whose group the fold holds out: x"):
+        ORDERED.fold(1).refuse_groups(["x"], ["r"], "training on pseudo-labels")
+    ORDERED.fold(1).refuse_groups(["x"], ["p"], "training on pseudo-labels")
+
+
+def test_an_ordered_fold_is_another_one_if_its_models_see_other_images():
+    rows = pd.DataFrame({"image_id": list("abc"), "fold": [0, 1, 2], "group": ""})
+    moved = rows.assign(fold=[1, 1, 2])
+    held_out_alike = [FoldView(table).fingerprint(2) for table in (rows, moved)]
+    assert held_out_alike[0] == held_out_alike[1]
+    dropped = rows[rows["image_id"] != "a"]
+    assert FoldView(rows, ordered=True).fingerprint(2) != FoldView(
+        dropped, ordered=True
+    ).fingerprint(2)
