@@ -97,7 +97,6 @@ RIGHT = {
         "segmentation", "none", set(),
     ),
 }  # fmt: skip
-PROBLEMS = {"rsna_breast": ["1 id of sample_submission.csv without a test image: 9999_L"]}
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -109,7 +108,7 @@ def test_layouts_are_recognised_and_fit_the_data(name, tmp_path):
     assert draft.competition["task"] == task
     assert draft.folds["group"] == group
     assert {*draft.questions} == asked
-    assert draft.problems == PROBLEMS.get(name, [])
+    assert draft.problems == []
 
 
 def test_every_layout_is_tried():
@@ -268,3 +267,17 @@ def test_many_masks_without_an_image_are_asked_about(tmp_path):
         mask(tmp_path / f"1st_manual/{n}_manual1.png", n)
     draft = recognise(tmp_path)
     assert "8 mask files belong to no image" in draft.questions["competition.labels.masks"]
+
+
+def test_rows_of_a_sample_may_be_groups_of_images(tmp_path):
+    draft = recognise(write_layout("rsna_breast", tmp_path / "data"))
+    assert draft.competition["rows"] == {
+        "columns": ["patient_id", "laterality"],
+        "id": "{patient_id}_{laterality}",
+        "aggregate": "mean",
+    }
+    columns = {"patient_id": "patient_id", "laterality": "laterality"}
+    assert draft.competition["tables"] == [
+        {"file": file, "id_column": "image_id", "columns": columns}
+        for file in ("train.csv", "test.csv")
+    ]
