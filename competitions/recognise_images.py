@@ -99,7 +99,8 @@ def add_tests_of_samples(
         pictures: images that are no masks.
         labelled: those that have a label.
     """
-    bare = [path for path in pictures if path not in {*labelled}]
+    known = frozenset(labelled)
+    bare = [path for path in pictures if path not in known]
     if found.test is not None or any(found.split(path) == "test" for path in pictures):
         return
     for sample in found.samples:

@@ -10,7 +10,6 @@ from goldfold.competitions.coco_outlines import polygon_mask
 from goldfold.competitions.recognise import recognise
 from goldfold.errors import InputError
 
-FOLDER, NAME_START = "([^/]+)/[^/]+$", r"([^/]+)[_-]\d{1,4}\.[^./]+$"
 # Layout -> images.train, labels that must be there, task, group, settings asked about.
 RIGHT = {
     "beside": (["*[0-9].png"], {"masks": [["{id}_mask.png"]]}, "segmentation", "none", set()),
@@ -281,3 +280,16 @@ def test_rows_of_a_sample_may_be_groups_of_images(tmp_path):
         {"file": file, "id_column": "image_id", "columns": columns}
         for file in ("train.csv", "test.csv")
     ]
+
+
+def test_what_names_begin_with_is_a_patient_unless_it_is_the_class(tmp_path):
+    kinds = ("bud-a", "fly-a", "ivy-a", "oak-a", "yew-a")
+    for n in range(25):
+        image(tmp_path / f"eyes/{10 + n // 2}_{('left', 'right')[n % 2]}.png")
+        image(tmp_path / f"plants/{kinds[n % 5]}_{n:02d}.png")
+    rows = [(f"{10 + n // 2}_{('left', 'right')[n % 2]}", "xy"[n % 3 == 0]) for n in range(25)]
+    table(tmp_path / "eyes/t.csv", "image,kind", rows)
+    rows = [(f"{kinds[n % 5]}_{n:02d}", kinds[n % 5][:3]) for n in range(25)]
+    table(tmp_path / "plants/t.csv", "image,kind", rows)
+    assert recognise(tmp_path / "eyes").folds["group"] == "name_start"
+    assert recognise(tmp_path / "plants").folds["group"] == "none"
