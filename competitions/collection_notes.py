@@ -11,6 +11,7 @@ from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.guessed_rows import guess_rows
 from goldfold.competitions.id_forms import FORMS, same_ids
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
 from goldfold.competitions.prediction_rows import submitted_ids
@@ -69,7 +70,7 @@ def compare_with_sample(
     if len(tests):
         lost = unique[~unique.isin(tests)]
         report.problems += [
-            line + _form_of_ids(list(lost), list(tests))
+            line + _form_of_ids(list(lost), list(tests)) + _hint(images, lost)
             for line in count_ids(lost, "id of", "ids of", f"{path.name} without a test image")
         ]
         what = ("test row is", "test rows are") if settings.rows else (
@@ -86,6 +87,20 @@ def _form_of_ids(ids: list[str], tests: list[str]) -> str:
     return (
         f". {len(same):,} of them would be one if {words} did not matter; a submission needs the "
         "ids of the sample, so set images.id_pattern to give the images these ids"
+    )
+
+
+def _hint(images: pd.DataFrame, strange: pd.Series) -> str:
+    """Return the line of settings that explains ids of a sample as groups of test images."""
+    tests = images[images["split"] == "test"]
+    text = tests[[name for name in tests.columns if pd.api.types.is_string_dtype(tests[name])]]
+    guessed = guess_rows(text, set(strange))
+    if guessed is None:
+        return ""
+    columns = ", ".join(f'"{name}"' for name in guessed.columns)
+    return (
+        f" ({guessed.evidence}: set competition.rows = {{ columns = [{columns}], "
+        f'id = "{guessed.id}" }})'
     )
 
 

@@ -72,6 +72,7 @@ class CompetitionDraft:
         objects: whether an image has several masks, which may be its objects.
         label_table: the table with the labels.
         made_table: a table of labels that was made of them, in the run directory.
+        unused: tables that are not used.
         folds: group of [folds].
         colour: whether images have colours.
         images: the table of images as `check` will read it, None if it was not read in whole.
@@ -89,6 +90,7 @@ class CompetitionDraft:
     objects: bool = False
     label_table: Path | None = None
     made_table: Path | None = None
+    unused: list[str] = field(default_factory=list)
     folds: dict[str, Any] = field(default_factory=dict)
     colour: bool = False
     images: pd.DataFrame | None = None

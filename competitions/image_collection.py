@@ -87,9 +87,9 @@ def collect_images(
     for extra in settings.tables:
         images = add_table(images, data, extra, report, settings.labels.id_ignores)
     images = add_group_columns(images, data, settings)
-    report_rows(images, settings, report)
     unread = set(splits[1].images["image_id"]) - set(images["image_id"])
     lost = [*splits[1].excluded, *unread] if settings.unreadable == "drop" else splits[1].excluded
+    report_rows(images, settings, report)
     compare_with_sample(images, lost, data, settings, report)
     count_images(images, settings, report)
     note_tables(data, settings, report)

@@ -17,6 +17,7 @@ from goldfold.competitions.images_table import (
     training_images,
 )
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
+from goldfold.settings_rows import has_one_class
 
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
@@ -128,7 +129,7 @@ def _truths(cells: Mapping[str, Sequence[str]], name: str, form: CompetitionSett
             if len(set(own)) > 1
         ]
         if differing:
-            choices = '"any" or "mean"' if form.task == "regression" else '"any"'
+            choices = '"any" or "mean"' if form.number_range is not None else '"any"'
             raise InputError(
                 list_problems(
                     f"images of {len(differing):,} of {len(cells):,} rows of the submission have "
@@ -151,8 +152,7 @@ def _truths(cells: Mapping[str, Sequence[str]], name: str, form: CompetitionSett
     for own in cells.values():
         named = {label for cell in own for label in cell.split(JOINT)} - {""}
         ordered = sorted(named, key=lambda label: place.get(label, -1))
-        single = form.exclusive or form.of_numbers
-        truths.append(JOINT.join(ordered[-1:] if single else ordered))
+        truths.append(JOINT.join(ordered[-1:] if has_one_class(form) else ordered))
     return truths
 
 

@@ -20,6 +20,7 @@ from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_g
 from goldfold.competitions.recognise_mask_pairs import mask_files
 from goldfold.competitions.recognise_masks import recognise_masks
 from goldfold.competitions.recognise_rivals import add_dialect_of_files, choose
+from goldfold.competitions.recognise_rows import add_rows
 from goldfold.competitions.recognise_sample import add_sample
 from goldfold.competitions.recognise_tables import recognise_table
 from goldfold.competitions.recognise_verify import say_verified, verify
@@ -67,10 +68,14 @@ def recognise(
     _add_metric(draft)
     add_extra_tables(draft, found)
     add_sample(draft, found)
+    add_rows(draft, found)
     own = [text for text in assignments if text.strip().startswith("competition.")]
     draft.competition = override({"competition": draft.competition}, own)["competition"]
     draft.questions = unanswered(draft.questions, assignments)
     _add_sizes(draft, found)
+    files = {entry["file"] for entry in draft.competition.get("tables", [])}
+    if unused := [name for name in draft.unused if name not in files]:
+        draft.say(f"tables that are not used: {first_few(unused)}")
     for line in [*found.left_out, *found.unreadable]:
         draft.say(line)
     verified = verify(draft, found.data, workers=workers, progress=progress)
@@ -133,6 +138,7 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
         reasons = " ".join(f"{draft.layout}: {draft.refused}" for draft in drafts)
         return f"the labels in {found.data} cannot be read. {reasons}"
     tables = ", ".join(found.name(table.path) for table in found.tables) or "none"
+    tables = "; ".join([tables, *found.unreadable])
     others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
     others += [f"{len(found.documents):,} .json"] if found.documents else []
     return (

@@ -52,7 +52,7 @@ def recognise_class_folders(
     draft.competition["labels"] = {"kind": "folders"}
     if level > 1:
         draft.competition["labels"]["class_folder"] = level
-    draft.score = len(train) / max(1, sum(found.split(path) != "test" for path in pictures))
+    draft.score = len(train) / max(1, sum(map(found.is_train, pictures)))
     listed = first_few([f"{name} ({counts[name]:,})" for name in classes], 10)
     draft.say(f"folders named after {len(classes)} classes: {listed}")
     if len(levels) > 1 and choices.class_folder is None:

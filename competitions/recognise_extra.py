@@ -8,14 +8,13 @@ from goldfold.competitions.group_columns import free_name
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_groups import group_names
 from goldfold.competitions.table_ids import match_columns
-from goldfold.errors import first_few
 
 _LEAST_SHARE = 0.5
 """Share of the training images that a further table must name."""
 
 
 def add_extra_tables(draft: CompetitionDraft, found: FoundFiles) -> None:
-    """Add tables with columns that look like groups; say which tables are not used."""
+    """Add tables with columns that look like groups; keep the names of the other ones."""
     paths = find_images(found.data, draft.competition["images"]["train"])
     pattern = draft.competition["images"].get("id_pattern")
     joined = []
@@ -47,5 +46,4 @@ def add_extra_tables(draft: CompetitionDraft, found: FoundFiles) -> None:
         draft.say(f"{found.name(table.path)}: {', '.join(groups)}; {match.evidence}")
     if joined:
         draft.competition["tables"] = joined
-    if unused:
-        draft.say(f"tables that are not used: {first_few(unused)}")
+    draft.unused = unused

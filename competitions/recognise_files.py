@@ -71,6 +71,7 @@ class FoundFiles:
         left_out: lines about what was left out.
         unreadable: lines about tables that cannot be read.
         test: globs of the test images, where the user says which they are.
+        sampled: images without a label that a sample submission names, which are test images.
     """
 
     data: Path
@@ -81,6 +82,7 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     test: tuple[str, ...] | None = None
+    sampled: frozenset[Path] = frozenset()
 
     def name(self, path: Path) -> str:
         """Return a path relative to the folder, with `/`."""
@@ -91,13 +93,20 @@ class FoundFiles:
         return path.relative_to(self.data).parts[:-1]
 
     def split(self, path: Path) -> str:
-        """Return "test", "val", "train" or "", as the folders of a file say, or the user."""
-        word = split_word(self.folders(path))
+        """Return "test", "val", "train" or "", as the folders of a file say, or the user.
+
+        "unused" are images in folders of test images that are none as the user says.
+        """
+        word = "test" if path in self.sampled else split_word(self.folders(path))
         if self.test is None:
             return word
         if path in self._chosen_tests:
             return "test"
-        return "" if word == "test" else word
+        return "unused" if word == "test" else word
+
+    def is_train(self, path: Path) -> bool:
+        """Return whether an image may be one of training."""
+        return self.split(path) not in ("test", "unused")
 
     @cached_property
     def _chosen_tests(self) -> frozenset[Path]:

@@ -109,8 +109,8 @@ def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list
     general = [
         "*" if level >= fixed and _is_code(glob) else glob for level, glob in enumerate(general)
     ]  # the test set that is handed out often has one patient of many
-    for name in ("*", _last_sign(paths)):
-        glob = "/".join([*general, f"{name}{ending}"]) if name else ""
+    for name in ("*", _last_sign(paths), generalised([path.stem for path in paths])):
+        glob = "/".join([*general, f"{name}{ending}"]) if "*" in name else ""
         if glob and not matching(glob, others):
             return [glob]
     inner = sorted({*folders})

@@ -13,6 +13,7 @@ import pandas as pd
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.group_columns import values_by_image
 from goldfold.competitions.group_rule import FLAGS, coarsest, is_group, naming
+from goldfold.competitions.images_table import CLASSES, training_images
 from goldfold.competitions.recognise_class_folders import named_like_patients
 from goldfold.errors import first_few, plural
 
@@ -24,8 +25,9 @@ _ORIGINS = {
     "folder": ", the folder that an image lies in, which may be a patient",
     "name_start": ", what an image's name begins with, which may be a patient",
 }
-_BEGINNING = re.compile(r"(.*\d.*|[A-Za-z]{1,3}|.*[_-].+)[_-]\d{1,4}")
-_OF_PATHS = r"([^/]+)[_-]\d{1,4}\.[^./]+$"
+_PART = r"(?:\d{1,4}|left|right|[lr]|[LR]|os|od|OS|OD)"
+_BEGINNING = re.compile(rf"(.*\d.*|[A-Za-z]{{1,3}}|.*[_-].+)[_-]{_PART}")
+_OF_PATHS = rf"([^/]+)[_-]{_PART}\.[^./]+$"
 
 
 def group_names(rows: pd.DataFrame, id_column: str) -> list[str]:
@@ -97,8 +99,17 @@ def add_groups_of_paths(draft: CompetitionDraft, names: Sequence[str]) -> None:
     values = [match.group(1) if match else "" for match in matches]
     images = Counter(values)
     shared = sum(count for count in images.values() if count > 1)
-    if len(images) >= _FEWEST and shared >= _SHARED * len(names):
+    many = len(images) >= _FEWEST and shared >= _SHARED * len(names)
+    if many and not _are_labels(draft, values):
         _add(draft, "name_start", _OF_PATHS, values)
+
+
+def _are_labels(draft: CompetitionDraft, values: Sequence[str]) -> bool:
+    """Return whether values and classes of the images tell the same: they are no patients."""
+    if draft.images is None or CLASSES not in draft.images:
+        return False
+    labels = list(training_images(draft.images)[CLASSES])
+    return len({*zip(values, labels, strict=True)}) == len({*values}) == len({*labels})
 
 
 def _add(draft: CompetitionDraft, name: str, pattern: str, values: list[str]) -> None:

@@ -56,6 +56,7 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
         draft.refuse(
             f"{plural(len(masks), 'file looks like a mask', 'files look like masks')} "
             f"({first_few(sorted(masks), 2)}), but their names are not those of training images. "
+            f"{'' if ids.depth == 1 else 'Images of different folders have the same name. '}"
             "Name each mask after its image."
         )
         return draft
@@ -75,7 +76,8 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
     for name in owned:
         draft.mask_files.setdefault(name.image, []).append(found.data / name.path)
     _say_rest(draft, found, masks, owned)
-    _ask_about_several(draft, kinds, owned)
+    if "competition.labels.masks" not in draft.questions:
+        _ask_about_several(draft, kinds, owned)
     _add_values(draft, found)
     return draft
 
@@ -218,6 +220,12 @@ def _say_rest(
     if lost:
         count = plural(len(lost), "mask file belongs", "mask files belong")
         draft.say(f"{count} to no training image: {first_few(lost, 2)}")
+    if len(lost) >= _RECURS * len(draft.mask_files):
+        draft.ask(
+            "competition.labels.masks",
+            f"{count} to no image by name ({first_few(lost, 2)}). Are the masks those "
+            "files? Then rename them after their images, or set the pattern with {id}.",
+        )
 
 
 def _ask_about_several(
@@ -241,7 +249,7 @@ def _ask_about_several(
         "competition.labels.masks",
         f"{count} ({', '.join(named)}), which are merged into one mask. Is each a separate class? "
         "Then set competition.classes and competition.labels.class_masks (class = [pattern]) "
-        "instead of competition.labels.masks.",
+        "instead of competition.labels.masks. Is one of them the truth? Then name only that one.",
     )
 
 

@@ -5,47 +5,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
-from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
-from goldfold.competitions.mask_text import is_mask_column
-from goldfold.competitions.recognise_files import FoundFiles, Table
-from goldfold.competitions.recognise_groups import group_names
-from goldfold.competitions.recognise_images import add_images
-from goldfold.competitions.recognise_runs import add_runs, named_runs
-from goldfold.competitions.table_ids import IdMatch, match_columns
+from goldfold.competitions.label_candidates import LabelCandidate
+from goldfold.competitions.recognise_files import FoundFiles
+from goldfold.competitions.recognise_images import add_images, add_tests_of_samples
+from goldfold.competitions.recognise_label_tables import (
+    ALIKE,
+    LabelTableFound,
+    id_match,
+    is_rival,
+    label_tables,
+    labelled_images,
+    named_images,
+    sample_columns,
+)
+from goldfold.competitions.recognise_runs import add_runs
 from goldfold.errors import InputError, did_you_mean, first_few
 
 _ORDERED = re.compile("diagnos", re.IGNORECASE)
 """Names of columns whose numbers are grades, as in APTOS 2019."""
-ALIKE = 0.1
-"""Difference of weights below which two columns are equally likely to be the label."""
-_LEAST_SHARE = 0.05
-"""Share of the images that a table must name to be one of labels."""
-
-
-@dataclass(frozen=True)
-class LabelTableFound:
-    """A table whose rows are about images, and the columns that may be the label.
-
-    Attributes:
-        table: the table.
-        match: how it names the images.
-        candidates: what may be the label, the likeliest first.
-    """
-
-    table: Table
-    match: IdMatch
-    candidates: list[LabelCandidate]
-
-    @property
-    def share(self) -> float:
-        """Share of the training images that have a row."""
-        return self.match.images / max(1, self.match.of_images)
+ANEW = "For another one than the first, write the settings anew: goldfold init --from ... --set"
 
 
 def recognise_table(
@@ -66,30 +50,38 @@ def recognise_table(
     if not tables:
         return None
     best = tables[0]
+    add_tests_of_samples(found, pictures, labelled_images(found, pictures, best))
     draft = CompetitionDraft.empty(found.data.name, "labels in a table")
     draft.label_table = best.table.path
     train = _add_images(draft, found, pictures, {*masks}, best)
-    match = _match(best.table, train, found.data, choices)  # without unlabelled validation images
+    # Without the test images and the unlabelled validation images that were found meanwhile.
+    match, rivals = id_match(best.table, train, found.data, choices)
     best = best if match is None else replace(best, match=match)
     draft.score = best.share
     draft.competition["labels"] = {"files": [found.name(best.table.path)], **best.match.settings()}
     if best.match.pattern is not None:
         draft.competition["images"]["id_pattern"] = best.match.pattern
     draft.say(f"{found.name(best.table.path)}: {best.match.evidence}")
+    if rivals:
+        named = " or ".join(f"`{rival.column}`" for rival in (best.match, *rivals))
+        draft.ask(
+            "competition.labels.id_column",
+            f"which column names the images: {named}? {ANEW} "
+            "competition.labels.id_column=NAME --overwrite",
+        )
     if best.match.folders:
         draft.refuse(
             f"the ids of {found.name(best.table.path)} name folders of several images each, such "
             "as patients, not images. Write a table with one row per image."
         )
         return draft
-    others = [table for table in tables[1:] if _is_rival(table, best)]
+    others = [table for table in tables[1:] if is_rival(table, best)]
     if others and choices.labels is None:
         named = ", ".join(found.name(table.table.path) for table in (best, *others))
         draft.ask(
             "competition.labels.files",
-            f"which table has the labels: {named}? For another one than the first, write the "
-            "settings anew: goldfold init --from ... --set 'competition.labels.files=[\"NAME\"]' "
-            "--overwrite",
+            f"which table has the labels: {named}? {ANEW} "
+            "'competition.labels.files=[\"NAME\"]' --overwrite",
         )
     candidate = _choose(draft, found, best, choices)
     if candidate.kind == "rle":
@@ -97,78 +89,6 @@ def recognise_table(
     else:
         _add_classes(draft, found, candidate)
     return draft
-
-
-def label_tables(
-    found: FoundFiles, pictures: Sequence[Path], choices: Choices
-) -> list[LabelTableFound]:
-    """Return the tables that label training images, the likeliest first.
-
-    Raises:
-        InputError: a choice names no table or column.
-    """
-    train = [path for path in pictures if found.split(path) != "test"] or list(pictures)
-    labelled = []
-    tables = [table for table in found.tables if table not in found.samples] or found.tables
-    if choices.labels is not None:
-        tables = [table for table in found.tables if found.name(table.path) == choices.labels]
-    for table in tables:
-        match = _match(table, train, found.data, choices)
-        if match is None or match.images < _LEAST_SHARE * len(train):
-            continue
-        groups = group_names(table.rows, match.column)
-        candidates = label_candidates(table.rows, match, groups, _sample_columns(found))
-        if not any(candidate.kind == "rle" for candidate in candidates):
-            runs = named_runs(table.rows, match, _sample_runs(found))
-            candidates = [*runs, *candidates]
-        if candidates:
-            labelled.append(LabelTableFound(table, match, candidates))
-    if choices.labels is not None and not labelled:
-        known = [found.name(table.path) for table in found.tables]
-        raise InputError(
-            f"competition.labels.files: {choices.labels!r} is no table of labels; the tables are "
-            f"{', '.join(known) or 'none'}.{did_you_mean(choices.labels, known)}"
-        )
-    wanted = _sample_columns(found)
-
-    def likelihood(labels: LabelTableFound) -> tuple[float, ...]:
-        asked = any(wanted & {*candidate.columns} for candidate in labels.candidates)
-        return (asked, round(labels.share, 1), labels.candidates[0].weight, labels.match.of_rows)
-
-    labelled.sort(key=likelihood, reverse=True)
-    return [
-        labels for labels in labelled
-        if not wanted or likelihood(labels)[0] == likelihood(labelled[0])[0]
-    ]  # fmt: skip
-
-
-def _sample_runs(found: FoundFiles) -> set[str]:
-    """Return the columns of the sample submissions that hold masks."""
-    return {
-        str(name)
-        for table in found.samples
-        for name in table.rows.columns[1:]
-        if is_mask_column(list(table.rows[name]))
-    }
-
-
-def _is_rival(other: LabelTableFound, best: LabelTableFound) -> bool:
-    """Return whether another table labels as many images as likely."""
-    weights = [labels.candidates[0].weight for labels in (other, best)]
-    return other.share >= best.share - ALIKE and weights[0] >= weights[1] - ALIKE
-
-
-def _match(table: Table, train: Sequence[Path], data: Path, choices: Choices) -> IdMatch | None:
-    """Return how a table names the images, as the user chose or as most are named."""
-    rows = table.rows
-    if choices.id_column is not None and choices.id_column in rows.columns:
-        rows = rows[[choices.id_column]]
-    return next(iter(match_columns(rows, train, data)), None)
-
-
-def _sample_columns(found: FoundFiles) -> set[str]:
-    """Return the columns of the sample submissions, without those of ids."""
-    return {str(name) for table in found.samples for name in table.rows.columns[1:]}
 
 
 def _add_images(
@@ -196,12 +116,6 @@ def _add_images(
     return add_images(draft, found, pictures, masks, validation=labelled)[0]
 
 
-def named_images(table: Table, match: IdMatch) -> set[str]:
-    """Return the ids of images in a table, without the class that may follow them."""
-    ids = {*table.rows[match.column].str.strip()}
-    return {name.rpartition(match.separator)[0] for name in ids} if match.joined else ids
-
-
 def _choose(
     draft: CompetitionDraft, found: FoundFiles, labels: LabelTableFound, choices: Choices
 ) -> LabelCandidate:
@@ -218,7 +132,7 @@ def _choose(
                 f"{', '.join(known)}.{did_you_mean(named, known)}"
             )
         return fitting[0]
-    wanted = _sample_columns(found)
+    wanted = sample_columns(found)
     masks = [candidate for candidate in candidates if candidate.kind == "rle"]
     if masks and choices.task is None:
         candidates = masks
@@ -237,9 +151,8 @@ def _choose(
         named = "; ".join(f"{', '.join(c.columns)} ({c.evidence})" for c in (best, *alike))
         draft.ask(
             setting,
-            f"which column is the label: {named}? For another one than the first, write the "
-            "settings anew: goldfold init --from ... --set competition.labels.class_column=NAME "
-            "--overwrite",
+            f"which column is the label: {named}? {ANEW} "
+            "competition.labels.class_column=NAME --overwrite",
         )
     elif len(candidates) > 1:
         rest = [name for c in candidates for name in c.columns if name not in best.columns]

@@ -19,11 +19,12 @@ from goldfold.competitions.images_table import (
     mask_columns,
     mask_sizes,
 )
-from goldfold.competitions.resize import resize_class_map, resize_mask
+from goldfold.competitions.resize import resize_class_map, resize_ignored, resize_mask
 from goldfold.competitions.rle import Dialect, decode, encode
 from goldfold.errors import RunLengthError
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
+from goldfold.settings_semantic import IGNORED
 
 Mask = NDArray[np.uint8]
 
@@ -102,14 +103,15 @@ class _Resizer:
         self, row: dict[Any, Any], source: tuple[int, int], target: tuple[int, int]
     ) -> dict[Any, Any]:
         row = dict(row)
-        if not self.names:
+        if not self.classes:
             merged = resize_mask(decode(row["mask_rle"], *source, self.dialect), *target)
-        else:
+        if self.names:
             cells = [row[mask_columns(name)[0]] for name in self.names]
             masks = self._masks(cells, source, target)
             for name, mask in zip(self.names, masks, strict=True):
                 text, area = mask_columns(name)
                 row[text], row[area] = self._encoded(mask)
+        if self.classes:
             own = masks[: len(self.classes)]
             merged = np.bitwise_or.reduce(own)
             filled = zip(self.classes, own, strict=True)
@@ -128,10 +130,12 @@ class _Resizer:
         """Return the masks of the classes, and of ignored pixels, at another size."""
         if not self.exclusive:
             return [
-                resize_mask(decode(text, *source, self.dialect), *target)
+                (resize_ignored if name == IGNORED else resize_mask)(
+                    decode(text, *source, self.dialect), *target
+                )
                 if text
                 else np.zeros(target, np.uint8)
-                for text in cells
+                for name, text in zip(self.names, cells, strict=True)
             ]
         numbers = list(range(1, len(cells) + 1))
         class_map = resize_class_map(paint(cells, numbers, *source, self.dialect), *target)

@@ -53,6 +53,11 @@ class PredictionRows(Strict):
         return self
 
 
+def has_one_class(form: CompetitionSettings) -> bool:
+    """Return whether an image has exactly one class, or grade."""
+    return form.exclusive or form.of_numbers
+
+
 def rows_problem(form: CompetitionSettings) -> str:
     """Return why predictions cannot be made per group of images, "" if they can."""
     rows = form.rows

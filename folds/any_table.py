@@ -15,11 +15,12 @@ from goldfold.competitions.csv_text import read_other_columns
 from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
 from goldfold.folds.audit import AuditReport, audit_folds
-from goldfold.folds.frame import FrameKind, MissingGroupWarning, build_folds
+from goldfold.folds.frame import MissingGroupWarning, build_folds
 from goldfold.folds.frame_strata import label_flags, stratum_values
 from goldfold.folds.group_keys import group_keys
 from goldfold.folds.strata import MOST_STRATA, NO_CLASS, number_strata
 from goldfold.folds.table import read_fold_table
+from goldfold.vocabulary import FoldKind
 
 _UNIT = "\x1f"  # ASCII's separator of units; it occurs in no cell
 
@@ -48,7 +49,7 @@ def fold_any_table(
     seed: int = 0,
     separator: str | None = None,
     not_groups: Collection[str] = (),
-    kind: FrameKind = "balanced",
+    kind: FoldKind = "balanced",
     column: str | None = None,
 ) -> TableFolds:
     """Return folds of the images of a CSV table.

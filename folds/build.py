@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from goldfold.errors import InputError, first_few, list_problems
+from goldfold.folds.build_checks import FEWEST_FOLDS, MOST_FOLDS, check_possible, check_rows
 from goldfold.folds.labels import ENOUGH, LabelCounts, count_labels
 from goldfold.folds.split import balance_weights, group_order, split_groups
 from goldfold.folds.spread import spread_groups
 from goldfold.folds.strata import (
     NO_CLASS,
-    RARE,
     area_strata,
     class_strata,
     stratum_names,
@@ -25,8 +22,9 @@ from goldfold.folds.strata import (
 
 IntArray = NDArray[np.int64]
 
-FEWEST_FOLDS, MOST_FOLDS = 2, 20
-MOST_BINS = 20
+TOLERATED = 0.03
+"""A class is even if no fold's share of it is off by more than this fraction."""
+EVEN = (0, TOLERATED)
 COLUMNS = ["image_id", "fold", "group", "stratum", "area_px"]
 
 
@@ -63,8 +61,9 @@ def build_fold_table(
         area_bins: number of quantiles of the area, 1 to 20; fewer are used if there are too few
             images to put one of each quantile into every fold.
         classes: (N,) class or combination of classes of each image, spread evenly instead of the
-            areas; rare ones are treated as one, except where one of them has 100 images: then each
-            class is spread as a label.
+            areas; rare ones are treated as one. If a fold is then without a class that it could
+            have, or a class of 100 images is off by more than 3 %, each class is spread as a label
+            where that is more even.
         labels: label -> (N,) bool, or (N,) areas of its mask in pixels, of which the quantiles are
             spread, too; instead of the classes.
 
@@ -72,21 +71,25 @@ def build_fold_table(
         InputError: the table is empty or inconsistent, or cannot be split so that groups stay
             whole and every fold has non-empty masks.
     """
-    areas = _check(image_ids, groups, area_px, count, area_bins)
+    areas = check_rows(image_ids, groups, area_px, count, area_bins)
     table = pd.DataFrame({"image_id": list(image_ids), "group": _named(image_ids, groups)})
     table["area_px"] = areas
     order = np.argsort(table["image_id"].to_numpy(dtype=object), kind="stable")
     table = table.iloc[order].reset_index(drop=True)
-    in_order = None if classes is None else [classes[place] for place in order]
-    if labels is None and in_order is not None and _merges_frequent(in_order, count):
-        labels = {
-            name or NO_CLASS: np.array([own == name for own in classes or ()])
-            for name in sorted(set(in_order))
-        }
     if labels is not None:
         counted = count_labels(labels, len(order), count, area_bins)
         return _spread_labels(table, counted, order, count, seed)
-    return _spread_strata(table, in_order, count, seed, area_bins)
+    if classes is None:
+        return _spread_strata(table, None, count, seed, area_bins)
+    in_order = [classes[place] or NO_CLASS for place in order]
+    folds = _spread_strata(table, [classes[place] for place in order], count, seed, area_bins)
+    before = _unevenness(in_order, folds, count)
+    if before == EVEN:
+        return folds
+    flags = {name: np.array([own == name for own in in_order]) for name in sorted(set(in_order))}
+    counted = count_labels(flags, len(order), count, area_bins)
+    other = _spread_labels(table, counted, np.arange(len(order)), count, seed)
+    return other if _unevenness(in_order, other, count) < before else folds
 
 
 def describe_folds(
@@ -115,7 +118,7 @@ def describe_folds(
     """
     numbers = np.asarray(fold, np.int64)
     count = int(np.clip(np.unique(numbers).size, FEWEST_FOLDS, MOST_FOLDS))
-    areas = _check(image_ids, groups, area_px, count, area_bins)
+    areas = check_rows(image_ids, groups, area_px, count, area_bins)
     if labels is not None:
         strata = count_labels(labels, len(areas), count, area_bins).strata
     elif classes is not None:
@@ -128,11 +131,25 @@ def describe_folds(
     return table.sort_values("image_id", ignore_index=True)[COLUMNS]
 
 
-def _merges_frequent(classes: Sequence[str], count: int) -> bool:
-    """Return whether a class of many images would be treated as one with others."""
-    _, names = class_strata(classes, count)
-    images = Counter(own for own, name in zip(classes, names, strict=True) if name == RARE)
-    return any(number >= ENOUGH for number in images.values())
+def _unevenness(classes: Sequence[str], folds: pd.DataFrame, count: int) -> tuple[int, float]:
+    """Return the folds without a class that could be there, and how far frequent classes are off.
+
+    Classes of at least `ENOUGH` images are frequent; up to `TOLERATED` counts as not off at all.
+
+    Args:
+        classes: (N,) class of each image.
+        folds: fold and group of each.
+        count: number of folds.
+    """
+    table = pd.DataFrame({"class": classes, "fold": folds["fold"], "group": folds["group"]})
+    images = table.groupby(["class", "fold"]).size().unstack(fill_value=0)
+    images = images.reindex(columns=range(count), fill_value=0)
+    groups = table.groupby("class")["group"].nunique()
+    lacking = int((images[groups >= count] == 0).to_numpy().sum())
+    frequent = images[images.sum(axis=1) >= ENOUGH]
+    share = frequent.mean(axis=1)
+    away = frequent.sub(share, axis=0).abs().div(share, axis=0).to_numpy(np.float64)
+    return lacking, max(float(np.max(away, initial=0.0)), TOLERATED)
 
 
 def _spread_labels(
@@ -150,14 +167,13 @@ def _spread_labels(
     keys, group_of = np.unique(table["group"].to_numpy(dtype=np.str_), return_inverse=True)
     counts = np.zeros((len(keys), labels.counts.shape[1]), np.int64)
     np.add.at(counts, group_of, labels.counts[order])
-    _check_possible(counts, count, "an image that has a label")
+    check_possible(counts, count, "an image that has a label")
     by_seed = group_order(keys.tolist(), seed)
     numbers = group_order([f"fold {number}" for number in range(count)], seed)
     fold_of_group = np.empty(len(keys), dtype=np.int64)
     fold_of_group[by_seed] = numbers[spread_groups(counts[by_seed], count, labels.shares)]
-    table["fold"] = fold_of_group[group_of]
-    table["stratum"] = [labels.strata[place] for place in order]
-    return table[COLUMNS]
+    strata = [labels.strata[place] for place in order]
+    return table.assign(fold=fold_of_group[group_of], stratum=strata)[COLUMNS]
 
 
 def _spread_strata(
@@ -175,22 +191,21 @@ def _spread_strata(
     areas = table["area_px"].to_numpy(dtype=np.int64)
     if classes is None:
         strata = area_strata(areas, usable_bins(int((areas > 0).sum()), count, area_bins))
-        table["stratum"] = stratum_names(strata)
+        names = stratum_names(strata)
     else:
-        strata, table["stratum"] = class_strata(classes, count)
+        strata, names = class_strata(classes, count)
 
     keys, group_of = np.unique(table["group"].to_numpy(dtype=np.str_), return_inverse=True)
     counts = _group_counts(group_of, len(keys), strata)
     what = "a non-empty mask" if classes is None else "an image of a rarer class"
-    _check_possible(counts, count, what)
+    check_possible(counts, count, what)
     order = group_order(keys.tolist(), seed)
     # Folds are numbered at random: otherwise fold 0 would always hold the heaviest group.
     numbers = group_order([f"fold {number}" for number in range(count)], seed)
     fold_of_group = np.empty(len(keys), dtype=np.int64)
     required = 1 if counts[:, 1].any() else 0
     fold_of_group[order] = numbers[split_groups(counts[order], _weights(counts), count, required)]
-    table["fold"] = fold_of_group[group_of]
-    return table[COLUMNS]
+    return table.assign(fold=fold_of_group[group_of], stratum=names)[COLUMNS]
 
 
 def _named(image_ids: Sequence[str], groups: Sequence[str]) -> list[str]:
@@ -209,85 +224,3 @@ def _weights(counts: IntArray) -> IntArray:
     """Return the weight of each count; the strata together weigh as much as the images."""
     strata = counts.shape[1] - 2
     return balance_weights(counts.sum(axis=0), np.array([1, 1] + [strata] * strata, dtype=np.int64))
-
-
-def _check(
-    image_ids: Sequence[str], groups: Sequence[str], area_px: ArrayLike, count: int, bins: int
-) -> IntArray:
-    """Return the areas as whole numbers, or raise one error that lists everything wrong."""
-    areas = np.asarray(area_px)
-    problems = [*_number_problems(count, bins), *_row_problems(image_ids, groups, areas)]
-    if problems:
-        raise InputError(list_problems("cannot build folds:", problems))
-    whole_areas: IntArray = areas.astype(np.int64)
-    return whole_areas
-
-
-def _number_problems(count: int, bins: int) -> list[str]:
-    problems = []
-    if not FEWEST_FOLDS <= count <= MOST_FOLDS:
-        problems.append(
-            f"the number of folds must be {FEWEST_FOLDS} to {MOST_FOLDS}, found {count}; "
-            "set the folds' `count`"
-        )
-    if not 1 <= bins <= MOST_BINS:
-        problems.append(
-            f"the number of area quantiles must be 1 to {MOST_BINS}, found {bins}; "
-            "set the folds' `area_bins`"
-        )
-    return problems
-
-
-def _row_problems(
-    image_ids: Sequence[str], groups: Sequence[str], areas: NDArray[Any]
-) -> list[str]:
-    if len(image_ids) == 0:
-        return ["expected at least one labelled image, found none; run `goldfold check`"]
-    if areas.shape != (len(image_ids),) or len(groups) != len(image_ids):
-        return [
-            "expected one group and one area per image, found "
-            f"{len(image_ids)} images, {len(groups)} groups and areas of shape {areas.shape}"
-        ]
-    problems = [
-        f"expected {what} as text, found {value!r} (a {type(value).__name__}) in row {row}"
-        for what, values in (("image ids", image_ids), ("groups", groups))
-        for row, value in enumerate(values)
-        if not isinstance(value, str)
-    ]
-    twice = [image_id for image_id, rows in Counter(image_ids).items() if rows > 1]
-    if twice:
-        problems.append(
-            f"expected one row per image, found {len(twice)} ids more than once: "
-            f"{first_few([str(name) for name in twice])}; merge their rows"
-        )
-    if not np.issubdtype(areas.dtype, np.number) or not np.all(np.isfinite(areas)):
-        problems.append("expected areas in pixels, found values that are not finite numbers")
-    elif np.any(areas < 0):
-        bad = [image_ids[row] for row in np.flatnonzero(areas < 0).tolist()]
-        problems.append(f"expected areas of 0 or more, found {len(bad)} below 0: {first_few(bad)}")
-    return problems
-
-
-def _check_possible(counts: IntArray, folds: int, what: str) -> None:
-    """Raise an error if there are fewer groups, or groups with `what`, than folds."""
-    groups, with_mask = len(counts), int((counts[:, 1] > 0).sum())
-    images, non_empty = (int(total) for total in counts[:, :2].sum(axis=0))
-    if groups < folds:
-        raise InputError(
-            f"{folds} folds need at least {folds} groups, found {groups} in {images} images. "
-            + _way_out(groups, images)
-        )
-    if 0 < with_mask < folds:
-        raise InputError(
-            f"{folds} folds need at least {folds} groups with {what}, so that each fold "
-            f"can be scored; found {with_mask} among {groups} groups "
-            f"({non_empty} of {images} images). " + _way_out(with_mask, non_empty)
-        )
-
-
-def _way_out(largest: int, ungrouped: int) -> str:
-    fewer = f"Set the folds' `count` to {largest} or less" if largest >= FEWEST_FOLDS else ""
-    loose = "if the images are independent of each other, set their `group` to none"
-    if ungrouped <= max(largest, FEWEST_FOLDS - 1):
-        return f"{fewer}." if fewer else "Add images: there are too few to split."
-    return f"{fewer}, or {loose}." if fewer else f"Add images, or {loose}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,7 @@ from goldfold.folds.frame_strata import (
 )
 from goldfold.folds.group_keys import group_keys, label_text
 from goldfold.folds.placed import leave_one_out, ordered_folds
-
-FrameKind = Literal["balanced", "leave-one-out", "ordered"]
+from goldfold.vocabulary import FoldKind, names_of
 
 
 class MissingGroupWarning(UserWarning):
@@ -40,7 +39,7 @@ def build_folds(
     area_bins: int = 4,
     id_column: Hashable | None = None,
     separator: str | None = None,
-    kind: FrameKind = "balanced",
+    kind: FoldKind = "balanced",
     column: Hashable | None = None,
 ) -> pd.DataFrame:
     """Return a table of folds with the index and the order of `df`.
@@ -130,9 +129,11 @@ def build_folds(
 
 def _check_kind(kind: str, column: Hashable | None) -> None:
     """Raise an InputError for an unknown kind of folds, or a column that it lacks or cannot use."""
-    if kind not in get_args(FrameKind):
-        known = ", ".join(map(repr, get_args(FrameKind)))
-        raise InputError(f"unknown kind of folds {kind!r}; there are {known}.")
+    known = [name for name in names_of(FoldKind) if name != "file"]
+    if kind not in known:
+        raise InputError(
+            f"unknown kind of folds {kind!r}; there are {', '.join(map(repr, known))}."
+        )
     if (kind == "balanced") != (column is None):
         how = "needs column" if column is None else "has no use for column"
         raise InputError(f"kind={kind!r} {how}; leave-one-out and ordered have one.")
@@ -142,7 +143,7 @@ def _placed(
     df: pd.DataFrame,
     ids: list[str],
     keys: list[str],
-    kind: FrameKind,
+    kind: FoldKind,
     column: Hashable | None,
     count: int,
 ) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from goldfold.competitions.data_report import DataReport
+from goldfold.competitions.guessed_rows import guess_rows
 from goldfold.competitions.prediction_rows import join_rows, report_rows, row_ids, submitted_ids
 from goldfold.errors import InputError
 from goldfold.settings import CompetitionSettings
@@ -116,3 +117,25 @@ def test_check_counts_rows_and_reports_what_is_wrong():
     report_rows(table.assign(side=""), form(TWO), report)
     assert len(report.problems) == 2
     assert submitted_ids(table.assign(side=""), form(TWO)).empty
+
+
+@pytest.mark.parametrize(
+    ("ids", "columns", "pattern"),
+    [
+        (["p_L", "q_L", "q_R"], ("patient_id", "side"), "{patient_id}_{side}"),
+        (["L-p", "L-q", "R-q"], ("side", "patient_id"), "{side}-{patient_id}"),
+        (["p", "q"], ("patient_id",), "{patient_id}"),
+    ],
+)
+def test_columns_that_make_the_ids_of_a_sample_are_found(ids, columns, pattern):
+    guessed = guess_rows(images().drop(columns="labelled"), ids)
+    assert (guessed.columns, guessed.id) == (columns, pattern)
+    assert guessed.evidence == (
+        f"the {len(ids)} ids of the sample submission are {pattern}, groups of 4 images"
+    )
+    assert PredictionRows(**guessed.settings).columns == list(columns)
+
+
+@pytest.mark.parametrize("ids", [["i0", "i1", "i2", "i3"], ["p_L", "q_L"], ["x"], []])
+def test_ids_that_are_no_groups_are_not_guessed(ids):
+    assert guess_rows(images().drop(columns="labelled"), ids) is None

@@ -10,7 +10,6 @@ from goldfold.competitions.coco_outlines import polygon_mask
 from goldfold.competitions.recognise import recognise
 from goldfold.errors import InputError
 
-FOLDER, NAME_START = "([^/]+)/[^/]+$", r"([^/]+)[_-]\d{1,4}\.[^./]+$"
 # Layout -> images.train, labels that must be there, task, group, settings asked about.
 RIGHT = {
     "beside": (["*[0-9].png"], {"masks": [["{id}_mask.png"]]}, "segmentation", "none", set()),
@@ -97,7 +96,6 @@ RIGHT = {
         "segmentation", "none", set(),
     ),
 }  # fmt: skip
-PROBLEMS = {"rsna_breast": ["1 id of sample_submission.csv without a test image: 9999_L"]}
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -109,7 +107,7 @@ def test_layouts_are_recognised_and_fit_the_data(name, tmp_path):
     assert draft.competition["task"] == task
     assert draft.folds["group"] == group
     assert {*draft.questions} == asked
-    assert draft.problems == PROBLEMS.get(name, [])
+    assert draft.problems == []
 
 
 def test_every_layout_is_tried():
@@ -222,3 +220,76 @@ def test_polygons_cover_the_pixels_whose_centres_are_inside():
         ours = polygon_mask(corners, 50, 60)
         border = np.count_nonzero(theirs != ours)
         assert border <= 0.1 * theirs.sum() + 8
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "test"),
+    [
+        (
+            lambda n: f"{'Test' if n > 8 else 'Train'}_{n}",
+            "images/Train_*.png",
+            ["images/Test_*.png"],
+        ),
+        (lambda n: f"a{n * 919 % 100:02d}", "images/*.png", 3),
+    ],
+)  # fmt: skip
+def test_images_that_only_the_sample_names_are_test_images(tmp_path, names, train, test):
+    ids = [names(n) for n in range(12)]
+    for name in ids:
+        image(tmp_path / f"images/{name}.png")
+    table(tmp_path / "train.csv", "image,kind", [(i, "xy"[n % 2]) for n, i in enumerate(ids[:9])])
+    table(tmp_path / "sample_submission.csv", "image,kind", [(i, "x") for i in ids[9:]])
+    draft = recognise(tmp_path)
+    images = draft.competition["images"]
+    assert images["train"] == [train]
+    assert images["test"] == test or len(images["test"]) == test
+    assert (draft.questions, draft.problems) == ({}, [])
+
+
+def test_of_several_columns_that_name_the_images_one_is_called_so_or_asked_for(tmp_path):
+    for n in range(1, 25):
+        image(tmp_path / f"{n}.png")
+    rows = [(n, 25 - n, "xy"[n % 2]) for n in range(1, 25)]
+    table(tmp_path / "t.csv", "row,image,kind", rows)
+    assert recognise(tmp_path).competition["labels"]["id_column"] == "image"
+    table(tmp_path / "t.csv", "row,other,kind", rows)
+    assert "`row` or `other`" in recognise(tmp_path).questions["competition.labels.id_column"]
+    draft = recognise(tmp_path, ["competition.labels.id_column=other"])
+    assert draft.competition["labels"]["id_column"] == "other"
+    assert "competition.labels.id_column" not in draft.questions
+
+
+def test_many_masks_without_an_image_are_asked_about(tmp_path):
+    for n in range(21, 29):
+        image(tmp_path / f"images/{n}_training.png")
+        mask(tmp_path / f"mask/{n}_training_mask.png", n)
+        mask(tmp_path / f"1st_manual/{n}_manual1.png", n)
+    draft = recognise(tmp_path)
+    assert "8 mask files belong to no image" in draft.questions["competition.labels.masks"]
+
+
+def test_rows_of_a_sample_may_be_groups_of_images(tmp_path):
+    draft = recognise(write_layout("rsna_breast", tmp_path / "data"))
+    assert draft.competition["rows"] == {
+        "columns": ["patient_id", "laterality"],
+        "id": "{patient_id}_{laterality}",
+        "aggregate": "mean",
+    }
+    columns = {"patient_id": "patient_id", "laterality": "laterality"}
+    assert draft.competition["tables"] == [
+        {"file": file, "id_column": "image_id", "columns": columns}
+        for file in ("train.csv", "test.csv")
+    ]
+
+
+def test_what_names_begin_with_is_a_patient_unless_it_is_the_class(tmp_path):
+    kinds = ("bud-a", "fly-a", "ivy-a", "oak-a", "yew-a")
+    for n in range(25):
+        image(tmp_path / f"eyes/{10 + n // 2}_{('left', 'right')[n % 2]}.png")
+        image(tmp_path / f"plants/{kinds[n % 5]}_{n:02d}.png")
+    rows = [(f"{10 + n // 2}_{('left', 'right')[n % 2]}", "xy"[n % 3 == 0]) for n in range(25)]
+    table(tmp_path / "eyes/t.csv", "image,kind", rows)
+    rows = [(f"{kinds[n % 5]}_{n:02d}", kinds[n % 5][:3]) for n in range(25)]
+    table(tmp_path / "plants/t.csv", "image,kind", rows)
+    assert recognise(tmp_path / "eyes").folds["group"] == "name_start"
+    assert recognise(tmp_path / "plants").folds["group"] == "none"

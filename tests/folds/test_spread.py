@@ -137,3 +137,14 @@ def test_labels_that_do_not_fit_the_images_are_all_named():
 def test_deviation_by_hand():
     counts = np.array([[1, 0, 0], [1, 3, 0], [1, 0, 0], [1, 1, 0]])
     assert largest_deviation(counts, np.array([0, 0, 1, 1]), 2).tolist() == [0.0, 0.5, 0.0]
+
+
+def test_a_class_that_every_fold_could_have_is_in_every_fold():
+    # As strata, 80 images against 40 + 40 are worth more than one rare class of 20.
+    sizes = {"p": ["d", *"a" * 39], "q": ["d", *"a" * 39], "r": ["a"] * 80}
+    sizes |= {f"{name}{n}": [name] for name in "bcefghijklmnoqstuv" for n in range(4)}
+    groups = [group for group, own in sizes.items() for _ in own]
+    classes = [name for own in sizes.values() for name in own]
+    ids = [f"i{n:03}" for n in range(len(groups))]
+    table = build_fold_table(ids, groups, [0] * len(ids), count=2, classes=classes)
+    assert sorted(table.loc[table["stratum"] == "d", "fold"]) == [0, 1]

@@ -212,7 +212,12 @@ def rsna_breast(data, sample=True):
                 (1 + patient % 2, patient + 500, name, side, view, 50.0 + patient, cancer,
                  int(n == 0 or cancer), cancer, int(patient % 4 == 1), ("A", "B", "C")[patient % 3])
             )  # fmt: skip
-    image(data / "test_images/9999/77.dcm")
+    tests = []
+    for name, view in ((77, "CC"), (78, "MLO")):
+        image(data / f"test_images/9999/{name}.dcm")
+        tests.append((1, 9999, name, "L", view, 61, 0, "9999_L"))
+    header = "site_id,patient_id,image_id,laterality,view,age,implant,prediction_id"
+    table(data / "test.csv", header, tests)
     header = (
         "site_id,patient_id,image_id,laterality,view,age,cancer,biopsy,invasive,implant,density"
     )

@@ -11,10 +11,11 @@ from sklearn.metrics import log_loss
 
 from goldfold.folds.fold_view import FoldView
 from goldfold.settings import Settings
-from goldfold.tasks import class_ensemble
+from goldfold.tasks import class_ensemble, class_members
 from goldfold.tasks.class_ensemble import assess_classes, judged_classes
 from goldfold.tasks.class_held_out import class_score, judge_classes
 from goldfold.tasks.class_members import ClassMembers
+from goldfold.tasks.grade_ensemble import assess_run
 from goldfold.tasks.prediction_rows import Rows, joined
 
 FORM = {
@@ -131,3 +132,23 @@ def test_ways_and_averages_are_judged_by_rows(run):
     chosen = np.arange(24) < 16
     score = class_score(grouped, held_out)(predictions(), chosen)
     assert score == pytest.approx(-log_loss(truth[:8], highest[:8]))
+
+
+def test_numbers_are_joined_on_their_scale(run, monkeypatch):
+    grouped = run(aggregate="max")
+    competition = {"task": "regression", "number_range": [0, 10], "metric": "mae",
+                   "labels": {"kind": "column", "class_column": "n"},
+                   "rows": {"columns": ["patient", "side"], "truth": "mean"}}  # fmt: skip
+    own = {"architecture": "Classifier", "stages": [{"loss": {"dice": 0, "bce": 0, "mse": 1}}]}
+    grouped.settings = Settings.model_validate(
+        {"competition": competition, "ensemble": {"bootstrap_samples": 100}, "models": [own]}
+    )
+    truth = np.arange(28) % 10
+    grouped.images = grouped.images.drop(columns="classes").assign(number=[*map(str, truth)])
+    said = np.random.default_rng(1).random((24, 1))
+    members = ClassMembers(["m"], [f"i{n:02}" for n in range(24)], [said])
+    monkeypatch.setattr(class_members, "class_members", lambda *_: members)
+    report = assess_run(grouped, None, {})
+    errors = 10 * said.reshape(12, 2).mean(axis=1) - truth[:24].reshape(12, 2).mean(axis=1)
+    assert -report["honest"]["score"] == pytest.approx(np.abs(errors).mean())
+    assert (report["images"], report["rows"]) == (12, ["patient", "side"])
