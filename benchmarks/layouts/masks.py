@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from layouts.drawing import Mask, Pen, run_lengths, save, save_mask, shown
-from layouts.truth import Layout, Truth
+from layouts.truth import KEPT, Layout, Truth
 
 COUNT = 14
 SIDE = 64
@@ -325,8 +325,9 @@ def coco(data: Path) -> Truth:
 
 
 _KAGGLE = "https://www.kaggle.com/competitions/"
+_OBJECTS = {"competition.submission.objects": "true"}
 LAYOUTS = [
-    Layout("DSB2018", f"{_KAGGLE}data-science-bowl-2018/data", dsb2018),
+    Layout("DSB2018", f"{_KAGGLE}data-science-bowl-2018/data", dsb2018, _OBJECTS),
     Layout("ISIC 2018 task 1", "https://challenge.isic-archive.com/data/#2018", isic2018),
     Layout(
         "LGG",
@@ -334,7 +335,12 @@ LAYOUTS = [
         lgg,
     ),
     Layout("Carvana", f"{_KAGGLE}carvana-image-masking-challenge/data", carvana),
-    Layout("Ultrasound Nerve", f"{_KAGGLE}ultrasound-nerve-segmentation/data", ultrasound_nerve),
+    Layout(
+        "Ultrasound Nerve",
+        f"{_KAGGLE}ultrasound-nerve-segmentation/data",
+        ultrasound_nerve,
+        {"competition.submission.dialect": '"kaggle"'},
+    ),
     Layout(
         "HuBMAP + HPA",
         f"{_KAGGLE}hubmap-organ-segmentation/data",
@@ -355,8 +361,13 @@ LAYOUTS = [
         "Sartorius",
         f"{_KAGGLE}sartorius-cell-instance-segmentation/data",
         sartorius,
-        {"folds.group": '"none"'},
+        {"folds.group": '"none"', **_OBJECTS},
     ),
-    Layout("BUSI", "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset", busi),
+    Layout(
+        "BUSI",
+        "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset",
+        busi,
+        {"competition.task": KEPT},
+    ),
     Layout("COCO json", "https://cocodataset.org/#format-data", coco, may_refuse=True),
 ]
