@@ -326,20 +326,26 @@ def coco(data: Path) -> Truth:
 
 _KAGGLE = "https://www.kaggle.com/competitions/"
 _OBJECTS = {"competition.submission.objects": "true"}
+_KAGGLE_RUNS = {"competition.submission.dialect": '"kaggle"'}
 LAYOUTS = [
-    Layout("DSB2018", f"{_KAGGLE}data-science-bowl-2018/data", dsb2018, _OBJECTS),
+    Layout("DSB2018", f"{_KAGGLE}data-science-bowl-2018/data", dsb2018, _OBJECTS | _KAGGLE_RUNS),
     Layout("ISIC 2018 task 1", "https://challenge.isic-archive.com/data/#2018", isic2018),
     Layout(
         "LGG",
         "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
         lgg,
     ),
-    Layout("Carvana", f"{_KAGGLE}carvana-image-masking-challenge/data", carvana),
+    Layout(
+        "Carvana",
+        f"{_KAGGLE}carvana-image-masking-challenge/data",
+        carvana,
+        {"competition.submission.dialect": '"row-major"'},
+    ),
     Layout(
         "Ultrasound Nerve",
         f"{_KAGGLE}ultrasound-nerve-segmentation/data",
         ultrasound_nerve,
-        {"competition.submission.dialect": '"kaggle"'},
+        _KAGGLE_RUNS,
     ),
     Layout(
         "HuBMAP + HPA",
@@ -354,7 +360,7 @@ LAYOUTS = [
         {"competition.unlabelled": '"empty"'},
     ),
     Layout("Clouds", f"{_KAGGLE}understanding_cloud_organization/data", clouds),
-    Layout("TGS salt", f"{_KAGGLE}tgs-salt-identification-challenge/data", tgs),
+    Layout("TGS salt", f"{_KAGGLE}tgs-salt-identification-challenge/data", tgs, _KAGGLE_RUNS),
     Layout("UW-Madison", f"{_KAGGLE}uw-madison-gi-tract-image-segmentation/data", uw_madison),
     Layout("Kvasir-SEG", "https://datasets.simula.no/kvasir-seg/", kvasir),
     Layout(
