@@ -17,6 +17,7 @@ two checkouts: --goldfold names the command.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
 import shutil
@@ -32,15 +33,15 @@ from typing import Any
 
 import tomlkit
 from layouts import classes, masks
-from layouts.truth import Layout, Truth, disagreements
+from layouts.truth import KEPT, Layout, Truth, disagreements
 
 LAYOUTS = [*masks.LAYOUTS, *classes.LAYOUTS]
-_STAGE = "stages=[{epochs=1, image_size=64, batch_size=4}]"
-_CLASS_STAGE = _STAGE.replace("}]", ", loss={dice=0.0}}]")
-TINY = {
-    "segmentation": '{name="tiny", encoder="tu-test_resnet", '
-    f"options={{decoder_channels=[16,8,8,8,8]}}, {_STAGE}}}",
-    "other": f'{{name="tiny", architecture="Classifier", encoder="test_resnet", {_CLASS_STAGE}}}',
+NETWORKS = {
+    "segmentation": {
+        "encoder": "tu-test_resnet",
+        "options": {"decoder_channels": [16, 8, 8, 8, 8]},
+    },
+    "other": {"architecture": "Classifier", "encoder": "test_resnet"},
 }
 SHORT = ["folds.count=2", "ensemble.bootstrap_samples=100", "inference.checkpoints=1", "workers=1"]
 _PROGRESS = re.compile(r"^(reading|decoding|measuring|hashing|train |predict |next: |\s*$)")
@@ -152,19 +153,21 @@ def _go_through(
     story.codes["init"], story.words = done.code, done.last_words
     if done.code:
         return
+    if again := reinit_settings(run / "goldfold.toml", layout):
+        words = [word for each in again for word in ("--set", each)]
+        commands("init", "--from", data, "-o", run, "--no-measure", "--overwrite", *words)
     story.said = described(run / "goldfold.toml")
     done = commands("check", run)
-    story.asked = answer(run / "goldfold.toml", layout, done)
-    if story.asked:
+    story.asked = [each.split("=")[0] for each in again]
+    if answered := answer(run / "goldfold.toml", layout, done):
+        story.asked += answered
         done = commands("check", run)
     story.codes["check"], story.words = done.code, done.last_words
     if (run / "images.csv").is_file():
         story.wrong = disagreements(truth, run / "images.csv", run / "folds.csv")
     if done.code:
         return
-    task = tomllib.loads((run / "goldfold.toml").read_text("utf-8"))["competition"]["task"]
-    tiny = TINY["segmentation" if task == "segmentation" else "other"]
-    settings = [word for each in (f"models=[{tiny}]", *SHORT) for word in ("--set", each)]
+    settings = [word for each in tiny_settings(run / "goldfold.toml") for word in ("--set", each)]
     done = commands("folds", "build", run, *settings)
     story.codes["folds"], story.words = done.code, done.last_words
     story.wrong = disagreements(truth, run / "images.csv", run / "folds.csv")
@@ -172,6 +175,36 @@ def _go_through(
         return
     done = commands("run", run, *settings)
     story.codes["run"], story.words = done.code, done.last_words
+
+
+def tiny_settings(toml: Path) -> list[str]:
+    """Return settings with which a run takes seconds; the loss stays that of the recipe."""
+    content: dict[str, Any] = tomllib.loads(toml.read_text("utf-8"))
+    masks = content["competition"].get("task", "segmentation") == "segmentation"
+    loss = content["models"][0]["stages"][0].get("loss", {})
+    stage = {"epochs": 1, "image_size": 64, "batch_size": 4, "loss": loss}
+    model = {"name": "tiny", **NETWORKS["segmentation" if masks else "other"], "stages": [stage]}
+    return [f"models={in_line([model])}", *SHORT]
+
+
+def in_line(value: Any) -> str:
+    """Return a value in one line of TOML."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {in_line(item)}" for key, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(in_line(item) for item in value)}]"
+    return json.dumps(value)
+
+
+def reinit_settings(toml: Path, layout: Layout) -> list[str]:
+    """Return the answers to questions that want the settings to be written anew, for --set."""
+    questions = tomllib.loads(toml.read_text("utf-8")).get("questions", {})
+    return [
+        f"{setting}={layout.answers[setting]}"
+        for setting, text in questions.items()
+        if "goldfold init --from" in text and layout.answers.get(setting, KEPT) != KEPT
+    ]
 
 
 def described(toml: Path) -> str:
@@ -199,6 +232,9 @@ def answer(toml: Path, layout: Layout, checked: Outcome) -> list[str]:
         if setting in questions or (setting == "folds.group" and checked.code and grouped)
     ]
     for setting in asked:
+        if layout.answers[setting] == KEPT:
+            del questions[setting]
+            continue
         value = tomllib.loads(f"value = {layout.answers[setting]}")["value"]
         *tables, name = setting.split(".")
         table: Any = document
@@ -222,7 +258,8 @@ def layouts_table(stories: Sequence[tuple[Layout, Story]]) -> list[str]:
     ]
     for layout, story in stories:
         codes = " ".join(str(code) for code in story.codes.values())
-        words = "; ".join(story.wrong) or story.words
+        ended_well = set(story.codes.values()) == {0}
+        words = "; ".join(story.wrong) or ("" if ended_well else story.words)
         asked = ", ".join(story.asked) or "-"
         cells = [layout.name, story.said, story.verdict(layout), asked, codes]
         lines.append(f"| {' | '.join([*cells, f'{story.seconds:.0f}', shortened(words)])} |")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from layouts.drawing import Pen, Pixels, save, save_dicom, save_mask, shown
-from layouts.truth import Layout, Truth
+from layouts.truth import KEPT, Layout, Truth
 
 COUNT = 24
 SIDE = 64
@@ -276,10 +276,10 @@ def class_folders(data: Path) -> Truth:
                 )
                 path = f"chest_xray/{split}/{kind}/{name}-{split}.jpeg"
                 save(data / path, _picture(pen, place, 1))
-                if split == "train":
-                    truth.labels[path] = kind
-                else:
+                if split == "test":
                     truth.tests.append(path)
+                else:
+                    truth.labels[path] = kind
     return truth
 
 
@@ -301,7 +301,11 @@ def yolo(data: Path) -> Truth:
 
 
 _KAGGLE = "https://www.kaggle.com/competitions/"
-_TARGET = {"competition.labels.class_column": '"Target"', "folds.group": '"none"'}
+_TARGET = {
+    "competition.labels.files": '["stage_2_train_labels.csv"]',
+    "competition.labels.class_column": '"Target"',
+    "folds.group": '"none"',
+}
 LAYOUTS = [
     Layout(
         "HAM10000",
@@ -322,7 +326,12 @@ LAYOUTS = [
         {"folds.group": '"Patient ID"'},
     ),
     Layout("APTOS 2019", f"{_KAGGLE}aptos2019-blindness-detection/data", aptos),
-    Layout("CheXpert", "https://stanfordmlgroup.github.io/competitions/chexpert/", chexpert),
+    Layout(
+        "CheXpert",
+        "https://stanfordmlgroup.github.io/competitions/chexpert/",
+        chexpert,
+        {"competition.labels.uncertain": '"zeros"', "competition.labels.blank": '"zeros"'},
+    ),
     Layout("PANDA", f"{_KAGGLE}prostate-cancer-grade-assessment/data", panda),
     Layout("Cassava", f"{_KAGGLE}cassava-leaf-disease-classification/data", cassava),
     Layout(
@@ -356,7 +365,7 @@ LAYOUTS = [
         "Chest X-ray folders",
         "https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia",
         class_folders,
-        {"folds.group": '"none"'},
+        {"folds.group": '"none"', "competition.images.train": KEPT},
     ),
     Layout("YOLO", "https://docs.ultralytics.com/datasets/detect/", yolo, may_refuse=True),
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from layouts.drawing import Mask, Pen, run_lengths, save, save_mask, shown
-from layouts.truth import Layout, Truth
+from layouts.truth import KEPT, Layout, Truth
 
 COUNT = 14
 SIDE = 64
@@ -325,16 +325,28 @@ def coco(data: Path) -> Truth:
 
 
 _KAGGLE = "https://www.kaggle.com/competitions/"
+_OBJECTS = {"competition.submission.objects": "true"}
+_KAGGLE_RUNS = {"competition.submission.dialect": '"kaggle"'}
 LAYOUTS = [
-    Layout("DSB2018", f"{_KAGGLE}data-science-bowl-2018/data", dsb2018),
+    Layout("DSB2018", f"{_KAGGLE}data-science-bowl-2018/data", dsb2018, _OBJECTS | _KAGGLE_RUNS),
     Layout("ISIC 2018 task 1", "https://challenge.isic-archive.com/data/#2018", isic2018),
     Layout(
         "LGG",
         "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
         lgg,
     ),
-    Layout("Carvana", f"{_KAGGLE}carvana-image-masking-challenge/data", carvana),
-    Layout("Ultrasound Nerve", f"{_KAGGLE}ultrasound-nerve-segmentation/data", ultrasound_nerve),
+    Layout(
+        "Carvana",
+        f"{_KAGGLE}carvana-image-masking-challenge/data",
+        carvana,
+        {"competition.submission.dialect": '"row-major"'},
+    ),
+    Layout(
+        "Ultrasound Nerve",
+        f"{_KAGGLE}ultrasound-nerve-segmentation/data",
+        ultrasound_nerve,
+        _KAGGLE_RUNS,
+    ),
     Layout(
         "HuBMAP + HPA",
         f"{_KAGGLE}hubmap-organ-segmentation/data",
@@ -348,15 +360,20 @@ LAYOUTS = [
         {"competition.unlabelled": '"empty"'},
     ),
     Layout("Clouds", f"{_KAGGLE}understanding_cloud_organization/data", clouds),
-    Layout("TGS salt", f"{_KAGGLE}tgs-salt-identification-challenge/data", tgs),
+    Layout("TGS salt", f"{_KAGGLE}tgs-salt-identification-challenge/data", tgs, _KAGGLE_RUNS),
     Layout("UW-Madison", f"{_KAGGLE}uw-madison-gi-tract-image-segmentation/data", uw_madison),
     Layout("Kvasir-SEG", "https://datasets.simula.no/kvasir-seg/", kvasir),
     Layout(
         "Sartorius",
         f"{_KAGGLE}sartorius-cell-instance-segmentation/data",
         sartorius,
-        {"folds.group": '"none"'},
+        {"folds.group": '"none"', **_OBJECTS},
     ),
-    Layout("BUSI", "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset", busi),
+    Layout(
+        "BUSI",
+        "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset",
+        busi,
+        {"competition.task": KEPT},
+    ),
     Layout("COCO json", "https://cocodataset.org/#format-data", coco, may_refuse=True),
 ]

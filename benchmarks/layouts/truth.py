@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+KEPT = "as it is"
+"""The answer to a question whose guess is right."""
+
 
 @dataclass
 class Truth:
@@ -41,7 +44,7 @@ class Layout:
         source: where its layout is described.
         write: writes the files into a folder and returns the truth.
         answers: settings with which questions that `init` may well ask are answered, as --set
-            takes them.
+            takes them, or `KEPT`.
         may_refuse: whether a refusal in words is right, too: boxes are no masks.
     """
 
