@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.competitions.csv_text import read_other_columns
-from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole
+from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole, naming
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
 from goldfold.folds.audit import AuditReport, audit_folds
 from goldfold.folds.frame import MissingGroupWarning, build_folds
@@ -74,6 +74,8 @@ def fold_any_table(
         InputError: the table is unreadable, a column does not exist, an image is of several groups,
             it is not clear what keeps images together, or whole groups cannot fill the folds.
     """
+    if separator == "":
+        raise InputError('expected a separator of labels such as "|", found an empty text.')
     own_group = None if group in (None, "none") else group
     placed_by = None if column in strata else column
     single = [name for name in dict.fromkeys([own_group, placed_by]) if name]
@@ -147,7 +149,8 @@ def audit_any_table(
     for name in map(str, rows.columns):
         values = group_keys(rows[name])
         same = values == list(folds["fold"]) or values == list(rows.get(id_column or "", []))
-        if name in groups or (not same and is_group(name, values)):
+        looks_like_one = is_group(name, values) or naming(name) == "certain"
+        if name in groups or (looks_like_one and not same):
             columns[name] = dict(zip(folds["image_id"], values, strict=True))
     return audit_folds(folds, columns=columns, declined=not_groups)
 

@@ -78,6 +78,8 @@ def build_folds(
     """
     columns = _strata_columns(df, strata)
     _check_kind(kind, column)
+    if separator == "":
+        raise InputError('expected a separator of labels such as "|", found an empty text.')
     used = [name for name in (group, column) if name is not None]
     _check_frame(df, [*used, *columns])
     keys = _group_keys(df, group)

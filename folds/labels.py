@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from goldfold.errors import InputError, list_problems
-from goldfold.folds.strata import NO_CLASS, area_strata, usable_bins
+from goldfold.folds.strata import MOST_STRATA, NO_CLASS, area_strata, usable_bins
 
 IntArray = NDArray[np.int64]
 
@@ -20,6 +21,8 @@ ENOUGH = 100
 """A label with at least so many images is expected to be even in all folds."""
 MOST_LABELS = 200
 """Labels that are spread, the most frequent ones."""
+_TOGETHER = 0.2
+"""Importance of the combinations of labels, all together, where a label's is 1."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,11 @@ def count_labels(
             quantiles = [strata == number for number in range(1, int(strata.max(initial=0)) + 1)]
         columns += quantiles
         shares += [1 / max(1, len(quantiles))] * len(quantiles)
-    counts = np.stack(columns, axis=1).astype(np.int64)
-    return LabelCounts(counts, np.array(shares), _joined(present, images))
+    strata = _joined(present, images)
+    together = _combinations(strata, folds)
+    columns += together
+    shares += [_TOGETHER / max(1, len(together))] * len(together)
+    return LabelCounts(np.stack(columns, axis=1).astype(np.int64), np.array(shares), strata)
 
 
 def label_balance(fold: ArrayLike, labels: Mapping[str, ArrayLike]) -> pd.DataFrame:
@@ -131,6 +137,13 @@ def _checked(
     if problems:
         raise InputError(list_problems("cannot build folds:", problems))
     return arrays
+
+
+def _combinations(strata: Sequence[str], folds: int) -> list[NDArray[np.bool_]]:
+    """Return which images have each of the frequent combinations of labels, (N,) each."""
+    own = np.array(strata, dtype=object)
+    counts = Counter(strata).most_common(MOST_STRATA)
+    return [own == name for name, count in counts if count >= folds and JOINT in name]
 
 
 def _joined(present: Mapping[str, NDArray[np.bool_]], images: int) -> list[str]:

@@ -88,6 +88,7 @@ def test_rows_of_one_image_are_one_image_with_all_their_labels(build, tmp_path):
         (("--id", "image_id"), "'patient_id' may say which images belong together"),
         (("--id", "image_id", "--group", "none"), "--not-group COLUMN"),
         ((*WORDS, "--strata", "patient_id"), "must be different columns"),
+        ((*WORDS, "--strata", "label", "--separator", ""), "found an empty text"),
         ((*WORDS, "--count", "1"), "the number of folds must be 2 to 20, found 1"),
         (("--id", "patient_id", "--group", "image_id"), "40 images have rows with different"),
     ],
