@@ -52,14 +52,15 @@ def resize_labels(
     """
     sources = mask_sizes(images, settings.labels.size)
     targets = mask_sizes(images, settings.submission.size)
+    resizer = _Resizer(settings, dialect)
+    masks = images[["mask_rle", *(mask_columns(name)[0] for name in resizer.names)]]
     changed = [
         place
         for place, (source, target) in enumerate(zip(sources, targets, strict=True))
-        if source != target and images["mask_rle"].iat[place]
+        if source != target and masks.iloc[place].any()
     ]
     if not changed:
         return images
-    resizer = _Resizer(settings, dialect)
     columns = [name for name in images.columns if name in resizer.columns]
     rows = images.iloc[changed][columns].to_dict("records")
     resized = []
