@@ -145,7 +145,7 @@ def _is_gray(colours: NDArray[Any]) -> bool:
 def _colour_codes(colours: NDArray[Any]) -> NDArray[Any]:
     """Return one number per colour, (H, W): uint32 of 8 bits a channel, int64 of 16; black is 0."""
     bits, kind = (8, np.uint32) if colours.dtype == np.uint8 else (16, np.int64)
-    codes = colours[..., 0].astype(kind)
+    codes: NDArray[Any] = colours[..., 0].astype(kind)
     for channel in (1, 2):
         codes = (codes << bits) | colours[..., channel]
     return codes
