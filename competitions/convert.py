@@ -12,15 +12,12 @@ import cv2
 import numpy as np
 
 from goldfold.competitions.image import read_levels
-from goldfold.competitions.image_kind import IMAGE_ENDINGS, ending_of
+from goldfold.competitions.image_kind import ending_of, is_image_of_folder
 from goldfold.competitions.level_loss import LevelLoss, levels_kept
 from goldfold.competitions.reading import PLAIN, Reading
 from goldfold.errors import ImageError, InputError, list_problems
 from goldfold.files import write_bytes
 from goldfold.progress import SILENT, Progress
-
-SUFFIXES = IMAGE_ENDINGS | {""}
-"""Extensions, in lower case, of files in a folder that are treated as images."""
 
 
 @dataclass
@@ -72,11 +69,7 @@ def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
 def _images(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
-    return sorted(
-        path
-        for path in source.rglob("*")
-        if path.is_file() and ending_of(path) in SUFFIXES and not path.name.startswith(".")
-    )
+    return sorted(path for path in source.rglob("*") if is_image_of_folder(path))
 
 
 def convert_images(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from goldfold.competitions.convert import SUFFIXES
 from goldfold.competitions.image_headers import read_headers
-from goldfold.competitions.image_kind import ending_of
+from goldfold.competitions.image_kind import is_image_of_folder
 from goldfold.errors import ImageError, InputError
 
 _DIGITS = re.compile(r"(\d+)")
@@ -23,11 +22,7 @@ def images_in_order(folder: Path) -> tuple[list[Path], str]:
         InputError: there are no images.
     """
     paths = sorted(
-        (
-            path
-            for path in folder.iterdir()
-            if path.is_file() and not path.name.startswith(".") and ending_of(path) in SUFFIXES
-        ),
+        (path for path in folder.iterdir() if is_image_of_folder(path)),
         key=lambda path: name_key(path.name),
     )
     if not paths:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
 from goldfold.competitions.codestream import (
@@ -35,6 +35,24 @@ def ending_of(path: PurePath) -> str:
     ('.png', '')
     """
     return "" if path.suffix[1:].isdecimal() else path.suffix.lower()
+
+
+def is_image_of_folder(path: Path) -> bool:
+    """Return whether a file of a folder is taken for an image.
+
+    A file with an ending is judged by it, so that a damaged one is reported; without one, as DICOM
+    files often are, it must begin like an image. Hidden files and DICOMDIR, an index, are none.
+    """
+    if not path.is_file() or path.name.startswith(".") or path.name == "DICOMDIR":
+        return False
+    if ending := ending_of(path):
+        return ending in IMAGE_ENDINGS
+    try:
+        with path.open("rb") as file:
+            kind_of(file.read(HEAD_BYTES))
+    except (OSError, UnreadableError):
+        return False
+    return True
 
 
 def kind_of(start: bytes) -> str:

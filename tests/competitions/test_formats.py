@@ -276,6 +276,8 @@ def test_endings_match_in_any_case(tmp_path):
 def test_the_digits_of_a_uid_are_no_ending(tmp_path):
     paths = [saved(tmp_path / f"1.2.840.{number}", GRAY, "PNG") for number in (113, 114)]
     assert [image_id_of(tmp_path, path) for path in paths] == ["1.2.840.113", "1.2.840.114"]
+    (tmp_path / "README").write_text("no image")
+    (tmp_path / "DICOMDIR").write_bytes(paths[0].read_bytes())
     plan = plan_conversion([tmp_path], tmp_path / "out")
     assert [path.name for path in plan.values()] == ["1.2.840.113.png", "1.2.840.114.png"]
     assert image_id_of(tmp_path, tmp_path / "a.b.PNG") == "a.b"

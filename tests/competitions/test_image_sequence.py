@@ -204,5 +204,5 @@ def test_slices_of_a_folder_are_ordered_by_position_others_by_name(tmp_path):
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no DICOM, PNG or JPEG"):
+    with pytest.raises(InputError, match="holds no image file"):
         images_in_order(tmp_path)
