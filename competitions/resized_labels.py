@@ -84,7 +84,7 @@ class _Resizer:
 
     def __init__(self, settings: CompetitionSettings, dialect: Dialect) -> None:
         self.names = settings.labelled_masks
-        self.exclusive = settings.is_semantic
+        self.exclusive = settings.background is not None
         self.classes, self.dialect = settings.mask_classes, dialect
         own = [column for name in self.names for column in mask_columns(name)]
         self.columns = {"mask_rle", "area_px", CLASSES, OBJECTS, *own}
