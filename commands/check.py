@@ -9,6 +9,11 @@ import typer
 from goldfold.commands.options import Assignments, Json, RunFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from goldfold.competitions.data_report import DataReport
     from goldfold.pipeline.open_run import OpenRun
 
 
@@ -22,7 +27,8 @@ def check(
 ) -> None:
     """Read every table, header and image of the competition and list all that is wrong.
 
-    Exit code 2 if there is a problem; what a setting handles is a notice.
+    RUN/check.png shows some images with their labels, and those that need a look. Exit code 2 if
+    there is a problem; what a setting handles is a notice.
 
     Example:
     goldfold check runs/first
@@ -31,7 +37,6 @@ def check(
     """
     from goldfold.commands import show
     from goldfold.commands.opening import open_run
-    from goldfold.competitions.data_report import count_ids
     from goldfold.errors import plural
     from goldfold.pipeline.group_questions import group_problems
     from goldfold.pipeline.images_stage import collect_anew
@@ -43,16 +48,15 @@ def check(
         problems, notices = group_problems(run)
         report.problems += [*problems, *_impossible_folds(run)]
         report.notices += notices
-    if not headers_only:
-        unreadable, flat = _decoded(run, list(images.loc[images["path"] != "", "path"]))
-        report.problems += unreadable
-        report.notices += count_ids(
-            images.loc[images["path"].isin(flat), "image_id"],
-            "image has", "images have", "the same level in all pixels, so nothing can be seen",
-        )  # fmt: skip
+    sheet = None if headers_only else _look_at_pixels(run, images, report)
     if as_json:
         show.out_json(
-            {"problems": report.problems, "notices": report.notices, "facts": report.facts}
+            {
+                "problems": report.problems,
+                "notices": report.notices,
+                "facts": report.facts,
+                "sheet": None if sheet is None else str(sheet),
+            }
         )
     else:
         for name, count in report.facts.items():
@@ -62,6 +66,8 @@ def check(
         for problem in report.shown_problems():
             show.out(f"PROBLEM: {problem}")
         many = len(report.problems)
+        if sheet is not None:
+            show.out(f"images with their labels: {sheet}")
         show.out(plural(many, "problem", "problems") if many else "no problems")
         if report.causes:
             show.out("--json lists them all")
@@ -83,32 +89,9 @@ def _impossible_folds(run: OpenRun) -> list[str]:
     return []
 
 
-def _decoded(run: OpenRun, paths: list[str]) -> tuple[list[str], list[str]]:
-    """Return a line for each image that cannot be decoded, and the paths of those of one level."""
-    from concurrent.futures import ThreadPoolExecutor
+def _look_at_pixels(run: OpenRun, images: pd.DataFrame, report: DataReport) -> Path | None:
+    """Add what is wrong with the pixels to the report, and return the path of the contact sheet."""
+    from goldfold.pipeline.check_sheet import write_check_sheet
+    from goldfold.pipeline.image_check import check_pixels
 
-    from goldfold.competitions.image import read_image
-    from goldfold.errors import ImageError
-
-    data = run.settings.competition.data
-
-    def fault(path: str) -> tuple[str | None, bool]:
-        try:
-            pixels = read_image(data / path, below=data)
-        except ImageError as error:
-            return str(error), False
-        return None, bool(pixels.min() == pixels.max())
-
-    problems, flat = [], []
-    pool = ThreadPoolExecutor(max(1, run.workers))
-    try:
-        with run.progress.task("decoding images", len(paths)) as task:
-            for path, (problem, is_flat) in zip(paths, pool.map(fault, paths), strict=True):
-                task.advance()
-                if problem:
-                    problems.append(problem)
-                if is_flat:
-                    flat.append(path)
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for thousands of images
-    return problems, flat
+    return write_check_sheet(run, images, check_pixels(run, images, report))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from goldfold.commands.options import Json, Overwrite
+from goldfold.vocabulary import Pages, Stretch
 
 app = typer.Typer(
     help="Convert image files.\n\nExample:\n\ngoldfold images convert data/dicom -o data/png",
@@ -24,7 +25,10 @@ def _group() -> None:
 @app.command("convert")
 def convert(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE...", help="DICOM, PNG or JPEG files or folders.")
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="DICOM, PNG, JPEG, TIFF, GIF, BMP, WEBP files or folders."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the PNG files.")],
     bits: Annotated[int, typer.Option(help="Bits of a gray PNG: 8 or 16.")] = 8,
@@ -32,24 +36,35 @@ def convert(
         list[str] | None,
         typer.Option(
             metavar="NAME|CENTER:WIDTH",
-            help="See gray DICOM through this window instead of its own, e.g. brain or 40:80; "
-            "up to three become red, green and blue.",
+            help="See gray images of more than 8 bits through this window instead of their own, "
+            "e.g. brain or 40:80; up to three become red, green and blue.",
         ),
     ] = None,
+    stretch: Annotated[
+        Stretch, typer.Option(help="As competition.images.stretch, for images without --window.")
+    ] = "auto",
+    percentiles: Annotated[
+        tuple[float, float], typer.Option(help="Where --stretch percentile begins and ends.")
+    ] = (0.5, 99.5),
+    pages: Annotated[
+        Pages, typer.Option(help="Of a TIFF, GIF or WEBP of several pictures: stop, or the first.")
+    ] = "error",
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if unset.")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write DICOM, PNG or JPEG images as PNG files, in the same folders.
+    """Write images as PNG files, in the same folders.
 
     Gray images look as they do in training: rescaled, through their window, 0 is black. Files
-    that already exist are left alone. Exit code 2 if an image cannot be read.
+    that already exist are left alone. Exit code 2 if an image cannot be read, or keeps so few of
+    its levels that --window or --stretch is needed.
 
     Example:
     goldfold images convert data/dicom -o data/png --window brain --window subdural --window bone
     """
     from goldfold.commands import show
     from goldfold.competitions.convert import convert_images, plan_conversion
+    from goldfold.competitions.reading import Reading
     from goldfold.competitions.window import get_window
     from goldfold.errors import InputError, plural
     from goldfold.workers import default_workers
@@ -59,10 +74,15 @@ def convert(
     windows = [get_window(text) for text in window or []]
     if len(windows) > 3:
         raise InputError(f"--window was given {len(windows)} times; a PNG has three colours.")
+    if not 0 <= percentiles[0] < percentiles[1] <= 100:
+        raise InputError(
+            f"--percentiles {percentiles[0]:g} {percentiles[1]:g}: expected two shares in percent, "
+            "the lower one first, such as 0.5 99.5."
+        )
     converted = convert_images(
         plan_conversion(sources, output),
         bits=16 if bits == 16 else 8,
-        windows=windows,
+        reading=Reading(tuple(windows), stretch=stretch, percentiles=percentiles, pages=pages),
         overwrite=overwrite,
         workers=workers or default_workers(),
         progress=show.terminal_progress(),

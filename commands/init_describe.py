@@ -88,7 +88,7 @@ def _describe_labels(data: Path, competition: CompetitionSettings) -> str:
     from goldfold.settings_competition import CLASS_KINDS
 
     names = competition.labels
-    if names.kind in ("masks", "levels"):
+    if names.kind == "masks":
         patterns = [*names.masks, *names.class_masks.values()]
         globs = mask_globs(patterns, competition.images.id_pattern)
         return f"labels: {len(find_images(data, globs)):,} mask files"

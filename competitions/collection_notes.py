@@ -54,11 +54,14 @@ def compare_with_sample(
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
     tests = images.loc[images["split"] == "test", "image_id"]
-    report.notices += count_ids(
+    whole = settings.predicts_every_row
+    end = "but its row needs a prediction" if whole else "so submitted as an empty mask"
+    lines = report.problems if whole else report.notices
+    lines += count_ids(
         unique[unique.isin(excluded)],
         "id of",
         "ids of",
-        f"{path.name} excluded (competition.images.exclude), so submitted as an empty mask",
+        f"{path.name} left out (competition.images.exclude, or unreadable), {end}",
     )
     unique = unique[~unique.isin(excluded)]
     if len(tests):

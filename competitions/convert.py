@@ -12,12 +12,14 @@ import cv2
 import numpy as np
 
 from goldfold.competitions.image import read_levels
-from goldfold.competitions.window import Window
+from goldfold.competitions.image_kind import IMAGE_ENDINGS, ending_of
+from goldfold.competitions.level_loss import LevelLoss, levels_kept
+from goldfold.competitions.reading import PLAIN, Reading
 from goldfold.errors import ImageError, InputError, list_problems
 from goldfold.files import write_bytes
 from goldfold.progress import SILENT, Progress
 
-SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
+SUFFIXES = IMAGE_ENDINGS | {""}
 """Extensions, in lower case, of files in a folder that are treated as images."""
 
 
@@ -28,6 +30,14 @@ class Converted:
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def few_levels_left(name: str, kept: LevelLoss) -> str:
+    """Return why an image is not written, and what to do."""
+    return (
+        f"{name} has {kept.stored:,} levels, of which {kept.seen} would be left. See it through a "
+        "--window, or choose another --stretch: percentile, or none to take it as it is."
+    )
 
 
 def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
@@ -44,7 +54,7 @@ def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
     for source in sources:
         for path in _images(source):
             inner = path.relative_to(source).parent if source.is_dir() else Path()
-            plan[path] = folder / inner / f"{path.stem if path.suffix else path.name}.png"
+            plan[path] = folder / inner / f"{path.stem if ending_of(path) else path.name}.png"
     if not plan:
         raise InputError(f"no images in {', '.join(map(str, sources))}.")
     by_target: dict[Path, list[str]] = {}
@@ -65,7 +75,7 @@ def _images(source: Path) -> list[Path]:
     return sorted(
         path
         for path in source.rglob("*")
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.is_file() and ending_of(path) in SUFFIXES and not path.name.startswith(".")
     )
 
 
@@ -73,7 +83,7 @@ def convert_images(
     plan: dict[Path, Path],
     *,
     bits: Literal[8, 16] = 8,
-    windows: Sequence[Window] = (),
+    reading: Reading = PLAIN,
     overwrite: bool = False,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -83,7 +93,7 @@ def convert_images(
     Args:
         plan: image -> PNG file, from `plan_conversion`.
         bits: bits of a gray PNG; colour has 8.
-        windows: one to three windows applied to gray DICOM; three become red, green and blue.
+        reading: how levels become black and white; three windows become red, green and blue.
         overwrite: write existing files again.
         workers: number of threads; the decoders release the interpreter lock.
         progress: advances once per image.
@@ -98,9 +108,12 @@ def convert_images(
         if target.exists() and not overwrite:
             return ""
         try:
-            levels = read_levels(source, windows=windows, bits=bits)
+            levels = read_levels(source, reading=reading, bits=bits)
         except ImageError as error:
             return str(error)
+        kept = levels_kept(source, levels, reading)
+        if kept.lost and reading.decides_by_itself:
+            return few_levels_left(str(source), kept)
         if levels.ndim == 3 and levels.shape[2] == 2:  # PNG has gray or three colours
             levels = np.dstack([levels, np.zeros_like(levels[..., 0])])
         blue_first = levels if levels.ndim == 2 else np.ascontiguousarray(levels[..., ::-1])

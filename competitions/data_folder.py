@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from goldfold.competitions.image_kind import ending_of
 from goldfold.errors import InputError
 
 
@@ -28,6 +29,8 @@ def require_folder(data: Path) -> Path:
 def find_images(data: Path, globs: Sequence[str]) -> list[Path]:
     """Return the files that match any of the globs, sorted and unique, without hidden files.
 
+    The ending of a file may be in upper or lower case, whatever the glob has.
+
     Raises:
         InputError: a glob is malformed.
     """
@@ -44,6 +47,8 @@ def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
         pattern: regular expression; its groups are joined by "_". If it does not match, the id is
             the entire path.
 
+    The digits at the end of a DICOM UID are no extension.
+
     >>> slice_path = Path("data/day1/scans/slice_7_266.png")
     >>> image_id_of(Path("data"), slice_path)
     'slice_7_266'
@@ -51,7 +56,7 @@ def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
     'day1_slice_7'
     """
     if pattern is None:
-        return path.stem
+        return path.stem if ending_of(path) else path.name
     seen = path_in(data, path)
     match = re.search(pattern, seen)
     return "_".join(group or "" for group in match.groups()) if match else seen
@@ -111,12 +116,25 @@ def path_in(data: Path, path: Path) -> str:
     return (path.relative_to(data) if path.is_relative_to(data) else path).as_posix()
 
 
+def _with_any_case(glob: str) -> str:
+    """Return a glob that matches endings of files in upper and lower case.
+
+    >>> _with_any_case("train/*.png")
+    'train/*.[pP][nN][gG]'
+    """
+    start, dot, ending = glob.rpartition(".")
+    if not dot or not ending.isalnum() or not ending.isascii():
+        return glob
+    both = [f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in ending]
+    return f"{start}.{''.join(both)}"
+
+
 def _matches(data: Path, glob: str) -> list[Path]:
-    pattern = Path(glob)
+    pattern = Path(_with_any_case(glob))
     try:
         if pattern.is_absolute():
             root = Path(pattern.anchor)
             return [path for path in root.glob(str(pattern.relative_to(root))) if path.is_file()]
-        return [path for path in data.glob(glob) if path.is_file()]
+        return [path for path in data.glob(str(pattern)) if path.is_file()]
     except (ValueError, NotImplementedError, IndexError) as error:
         raise InputError(f"{glob!r} is not a glob: {error}. Example: train/**/*.png") from None

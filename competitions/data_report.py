@@ -29,6 +29,8 @@ class DataReport:
     notices: list[str] = field(default_factory=list)
     facts: dict[str, int] = field(default_factory=dict)
     causes: list[CommonCause] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Image id -> why it cannot be read, in a few words."""
 
     def shown_problems(self) -> list[str]:
         """Return the problems to show: the first of each common cause, and all others.

@@ -1,18 +1,17 @@
 """DICOM files: the header without pixels, and the pixels as 8-bit gray or colour.
 
-If a file has several frames, the middle frame is read. 8-bit JPEG frames of gray images are decoded
-by OpenCV, which gives the same pixels faster; all others by pydicom with an explicitly named
-decoder, as pydicom would choose python-gdcm for everything, which is slower.
+If a file has several frames, the middle frame is read. 8-bit JPEG frames are decoded as JPEG files
+are, so damage is found; those of colour images once more by pydicom, which knows their colours. All
+others are decoded by pydicom with an explicitly named decoder, as pydicom would choose python-gdcm
+for everything, which is slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
@@ -28,15 +27,13 @@ from goldfold.competitions.codestream import (
     require_whole_jpeg,
 )
 from goldfold.competitions.deflated_dicom import DEFLATED, inflate, is_deflated
-from goldfold.competitions.dicom_header import (
-    CONVERT,
-    RECODE,
-    DicomHeader,
-    parse_header,
-    syntax_name,
-)
+from goldfold.competitions.dicom_header import RECODE, DicomHeader, parse_header, syntax_name
+from goldfold.competitions.dicom_scale import CONVERT, displayed
+from goldfold.competitions.jpeg import decode_jpeg
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
-from goldfold.competitions.window import Window, repair_ct, to_gray
+from goldfold.competitions.reading import PLAIN, Reading
+from goldfold.competitions.stretch import count_patterns, range_of_counts, spread
+from goldfold.competitions.window import repair_ct, to_gray
 
 _NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 _JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
@@ -87,25 +84,23 @@ def read_dicom_header(file: BinaryIO) -> DicomHeader:
 
 
 def read_dicom_pixels(
-    data: bytes,
-    windows: Sequence[Window] = (),
-    bits: Literal[8, 16] = 8,
-    repair: bool = False,
+    data: bytes, reading: Reading = PLAIN, bits: Literal[8, 16] = 8
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return the image in a DICOM file: (H, W) gray or (H, W, 3) RGB.
 
-    Steps: decode, modality LUT (rescale), VOI LUT or first window, invert MONOCHROME1. A palette
-    gives colour; colour of more than 8 bits is reduced to 8. Of n frames, frame n // 2 (counted
-    from 0) is read.
+    Steps: decode, modality LUT (rescale), VOI LUT or window, invert MONOCHROME1. A palette gives
+    colour; colour of more than 8 bits is reduced to 8. Of n frames, frame n // 2 (counted from 0)
+    is read.
 
     Args:
         data: the bytes of the file.
-        windows: windows applied to a gray image instead of its own; several give (H, W, C).
+        reading: windows applied to a gray image instead of its own (several give (H, W, C)),
+            stretch and repair.
         bits: bits of the levels, uint8 or uint16; colour has 8.
-        repair: correct the wrong intercept of some CT images (`repair_ct`).
 
     Raises:
-        UnreadableError: as `read_dicom_header`, or the pixel data cannot be decoded.
+        UnreadableError: as `read_dicom_header`, or the pixel data cannot be decoded, or nothing
+            says which values of CT become black and white.
     """
     if is_deflated(data):
         data = inflate(data)
@@ -117,21 +112,27 @@ def read_dicom_pixels(
     if header.palette is not None:
         return header.palette.look_up(stored)
     if header.samples == 3:
-        return _colour_levels(stored, header.scale.bits)
-    scale = repair_ct(header.scale) if repair else header.scale
-    if not windows:
-        return to_gray(stored, scale, bits)
+        return _colour_levels(stored, header.scale.bits, reading)
+    if not reading.windows:
+        return to_gray(stored, displayed(header.display, stored, reading), bits)
+    scale = repair_ct(header.scale) if reading.repair else header.scale
     seen = [
-        to_gray(stored, replace(scale, voi=None, windows=(window,)), bits) for window in windows
+        to_gray(stored, replace(scale, voi=None, windows=(window,)), bits)
+        for window in reading.windows
     ]
     return seen[0] if len(seen) == 1 else np.dstack(seen)
 
 
-def _colour_levels(stored: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+def _colour_levels(stored: NDArray[Any], bits: int, reading: Reading) -> NDArray[np.uint8]:
     """Return RGB values of `bits` bits as 8-bit levels."""
+    most = 2**bits - 1
+    if reading.stretch in ("image", "percentile"):
+        unsigned = stored.view(np.dtype(f"u{stored.dtype.itemsize}")) & np.uint16(most)
+        counts = count_patterns(unsigned, most + 1)
+        ends = range_of_counts(np.arange(most + 1.0), counts, reading.limits)
+        return np.ascontiguousarray(spread(unsigned, *ends, 255), np.uint8)
     if bits == 8:
         return np.ascontiguousarray(stored, dtype=np.uint8)
-    most = 2**bits - 1
     return np.ascontiguousarray((stored.astype(np.uint32) * 255 + most // 2) // most, np.uint8)
 
 
@@ -214,8 +215,10 @@ def _decode(header: DicomHeader, data: bytes) -> NDArray[Any]:
         claim = jpeg_claim(frame)
         _require_agreement(header, claim, exact_bits=syntax in _JPEG)
         require_whole_jpeg(frame)
-        if syntax in _JPEG and (claim.channels, claim.bits) == (1, 8):
-            return _decode_by_opencv(frame)
+        if syntax in _JPEG and claim.bits == 8:
+            decoded = decode_jpeg(frame, claim)
+            if claim.channels == 1:
+                return decoded
     return _decode_by_pydicom(header, encapsulate([frame]))
 
 
@@ -243,17 +246,6 @@ def _require_agreement(header: DicomHeader, claim: Claim, *, exact_bits: bool) -
             + "but its compressed frame holds {} x {}, {} of {}".format(*claimed),
             "Copy the file again; if the error remains, correct its header or convert it to PNG.",
         )
-
-
-def _decode_by_opencv(frame: bytes) -> NDArray[Any]:
-    """Return a decoded JPEG frame, (H, W) uint8 if it is gray."""
-    try:
-        decoded = cv2.imdecode(np.frombuffer(frame, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise UnreadableError("its JPEG frame is damaged and cannot be decoded") from error
-    if decoded is None:
-        raise UnreadableError("its JPEG frame is damaged and cannot be decoded")
-    return np.asarray(decoded)
 
 
 def _decode_by_pydicom(header: DicomHeader, value: bytes) -> NDArray[Any]:

@@ -21,7 +21,9 @@ COLOURS, PARTS = ("Red", "Green", "Blue"), ("Descriptor", "Data")
 TAGS = {
     keyword: Tag(keyword)
     for keyword in (
+        "SOPClassUID",
         "SOPInstanceUID",
+        "Modality",
         "StudyInstanceUID",
         "SeriesInstanceUID",
         "PatientID",
@@ -47,6 +49,13 @@ TAGS = {
         "VOILUTFunction",
         "RescaleIntercept",
         "RescaleSlope",
+        "RescaleType",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+        "FrameVOILUTSequence",
+        "PixelValueTransformationSequence",
         "ModalityLUTSequence",
         "VOILUTSequence",
         "LUTDescriptor",
@@ -124,22 +133,32 @@ class Elements:
             raise UnreadableError(f"its header has {keyword} = {text!r}; expected numbers")
         return numbers
 
+    def items(self, keyword: str) -> list[Elements]:
+        """Return the items of a sequence, none if it is missing.
+
+        Raises:
+            UnreadableError: the sequence is damaged.
+        """
+        if TAGS[keyword] not in self._dataset:
+            return []
+        try:
+            with PYDICOM_SILENCE:
+                items = self._dataset[TAGS[keyword]].value
+                known = isinstance(items, pydicom.Sequence)
+                return [Elements(item) for item in items] if known else []
+        except Exception as error:  # a parser that meets broken bytes may raise anything
+            raise UnreadableError(f"its {keyword} is damaged ({error})") from error
+
     def lookup_table(self, keyword: str, signed: bool) -> LookupTable | None:
         """Return the lookup table in the first item of a sequence, None if there is none.
 
         Raises:
             UnreadableError: the table is damaged.
         """
-        if TAGS[keyword] not in self._dataset:
+        items = self.items(keyword)
+        if not items:
             return None
-        try:
-            with PYDICOM_SILENCE:
-                items = self._dataset[TAGS[keyword]].value
-        except Exception as error:  # as above
-            raise UnreadableError(f"its {keyword} is damaged ({error})") from error
-        if not isinstance(items, pydicom.Sequence) or not items:
-            return None
-        item = Elements(items[0])
+        item = items[0]
         descriptor, levels = item.integers("LUTDescriptor"), item.integers("LUTData")
         entries, first, bits = (*descriptor, 0, 0, 0)[:3]
         entries = entries or 2**16

@@ -10,16 +10,13 @@ import numpy as np
 import pydicom
 from pydicom import uid
 
-from goldfold.competitions.codestream import (
-    LEAVE_OUT,
-    UnreadableError,
-    require_plausible_size,
-)
+from goldfold.competitions.codestream import UnreadableError, require_plausible_size
 from goldfold.competitions.dicom_elements import COLOURS, TAGS, Elements
+from goldfold.competitions.dicom_scale import Display, read_display
 from goldfold.competitions.palette import Palette, make_palette
 from goldfold.competitions.pixel_data import PixelData, find_pixel_data
 from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
-from goldfold.competitions.window import GrayScale, Window
+from goldfold.competitions.window import GrayScale
 
 FACTS = (
     "patient",
@@ -39,12 +36,11 @@ FACTS = (
 """Names of the facts about an image; an unknown fact is ""."""
 
 RECODE = "Rewrite it uncompressed, e.g. with `dcmdjpeg`, `dcmdjpls` or `gdcmconv --raw`."
-CONVERT = f"Convert it to 8- or 16-bit PNG, or {LEAVE_OUT}."
 
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """The header of a DICOM file; `scale` applies to gray images, `palette` to others."""
+    """The header of a DICOM file; `display` applies to gray images, `palette` to others."""
 
     height: int
     width: int
@@ -53,11 +49,16 @@ class DicomHeader:
     bits_allocated: int
     photometric: str
     transfer_syntax: str
-    scale: GrayScale
+    display: Display
     pixel_data: PixelData
     facts: dict[str, str]
     frames: int = 1
     palette: Palette | None = None
+
+    @property
+    def scale(self) -> GrayScale:
+        """How stored gray values are displayed as far as the header says."""
+        return self.display.scale
 
 
 def parse_header(file: BinaryIO) -> DicomHeader:
@@ -72,7 +73,7 @@ def parse_header(file: BinaryIO) -> DicomHeader:
     dataset = _read_elements(file)
     pixel_data = find_pixel_data(file)
     meta, elements = Elements(dataset.file_meta), Elements(dataset)
-    syntax = meta.text("TransferSyntaxUID") or str(uid.ImplicitVRLittleEndian)
+    syntax = meta.text("TransferSyntaxUID") or _syntax_of(dataset)
     height, width = elements.number("Rows"), elements.number("Columns")
     require_plausible_size(height, width)
     frames = elements.text("NumberOfFrames") or "1"
@@ -87,7 +88,7 @@ def parse_header(file: BinaryIO) -> DicomHeader:
         bits_allocated=elements.number("BitsAllocated"),
         photometric=photometric,
         transfer_syntax=syntax,
-        scale=_gray_scale(elements),
+        display=read_display(elements, max(1, int(frames)) // 2),
         pixel_data=pixel_data,
         facts=_facts(elements, syntax),
         frames=max(1, int(frames)),
@@ -99,34 +100,19 @@ def _read_elements(file: BinaryIO) -> pydicom.Dataset:
     """Return the elements before the pixel data, and leave `file` positioned there."""
     try:
         with PYDICOM_SILENCE:
-            return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS.values()))
+            return pydicom.dcmread(
+                file, stop_before_pixels=True, specific_tags=list(TAGS.values()), force=True
+            )
     except Exception as error:  # a parser that meets broken bytes may raise anything
         raise UnreadableError(f"its DICOM header is truncated or damaged ({error})") from error
 
 
-def _gray_scale(elements: Elements) -> GrayScale:
-    """Return how stored gray values are to be displayed."""
-    bits = elements.number("BitsStored")
-    if not 1 <= bits <= min(16, elements.number("BitsAllocated")):
-        raise UnreadableError(
-            f"its header says {bits} bits stored of {elements.number('BitsAllocated')} "
-            "allocated; expected 1 to 16",
-            CONVERT,
-        )
-    signed = elements.number("PixelRepresentation", 0) == 1
-    function = elements.text("VOILUTFunction").upper() or "LINEAR"
-    pairs = zip(elements.floats("WindowCenter"), elements.floats("WindowWidth"), strict=False)
-    slope, intercept = elements.floats("RescaleSlope"), elements.floats("RescaleIntercept")
-    return GrayScale(
-        bits=bits,
-        signed=signed,
-        slope=slope[0] if slope else 1.0,
-        intercept=intercept[0] if intercept else 0.0,
-        modality=elements.lookup_table("ModalityLUTSequence", signed),
-        voi=elements.lookup_table("VOILUTSequence", signed),
-        windows=tuple(Window(center, width, function) for center, width in pairs),
-        inverted=elements.text("PhotometricInterpretation") == "MONOCHROME1",
-    )
+def _syntax_of(dataset: pydicom.Dataset) -> str:
+    """Return the transfer syntax of a file that does not name it, as its elements are written."""
+    implicit, little = dataset.original_encoding
+    if not little:
+        return str(uid.ExplicitVRBigEndian)
+    return str(uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian)
 
 
 def _palette(elements: Elements) -> Palette:

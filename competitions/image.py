@@ -1,12 +1,24 @@
 """Any image file of a competition: its header, and its pixels as 8-bit gray or RGB.
 
 The format is recognised by the first bytes of the file, not by its name. DICOM is read in
-`goldfold.competitions.dicom`, PNG and JPEG in `goldfold.competitions.raster`.
+`goldfold.competitions.dicom`, everything else in `goldfold.competitions.raster`.
+
+Which levels become black and white, for all formats (`competition.images.stretch`):
+
+1. `images.windows`, if there are any, for gray images of more than 8 bits.
+2. `stretch = "percentile"` or `"image"`: percentiles, or lowest and highest level, of each image.
+3. `auto` and `none`: what a DICOM header says, the VOI LUT or else the first usable window.
+4. Without one, up to 8 bits stay as they are; PNG and TIFF of 9 to 16 bits are divided, the same
+   for every image. `check` stops where that leaves few levels.
+5. What is left is DICOM of more than 8 bits, and TIFF of floats, signed or 32-bit numbers. `auto`
+   stretches these by percentiles of each image, without padding, unless their values mean something
+   from image to image: CT, and TIFF with levels below 0, are refused until a window or a stretch is
+   named. `none` spreads the range of the bits, whatever the image has of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +28,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.codestream import (
-    JPEG_SIGNATURE,
-    LEAVE_OUT,
-    MAX_PIXELS,
-    PNG_SIGNATURE,
-    UnreadableError,
-)
+from goldfold.competitions.codestream import MAX_PIXELS, UndecidedError, UnreadableError
 from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.dicom import read_dicom_header, read_dicom_pixels
 from goldfold.competitions.dicom_header import FACTS
 from goldfold.competitions.head_crop import crop_to_head
-from goldfold.competitions.raster import Stored, decode_raster, decode_stored, raster_claim
-from goldfold.competitions.window import Window, get_window
+from goldfold.competitions.image_kind import HEAD_BYTES, kind_of
+from goldfold.competitions.raster import decode_raster, decode_stored, raster_claim
+from goldfold.competitions.reading import PLAIN, Reading, picture_reading, reading_of
+from goldfold.competitions.stored import Stored
 from goldfold.errors import ImageError
-from goldfold.settings import ImageFiles
-from goldfold.vocabulary import Crop
+from goldfold.vocabulary import Pages
 
 __all__ = [
     "FACTS",
@@ -39,6 +46,8 @@ __all__ = [
     "PLAIN",
     "ImageHeader",
     "Reading",
+    "UndecidedImageError",
+    "picture_reading",
     "read_header",
     "read_image",
     "read_levels",
@@ -47,66 +56,48 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How the pixels of an image are read.
-
-    Attributes:
-        windows: windows applied to gray DICOM instead of its own.
-        repair: correct the wrong intercept of some CT images.
-        crop: `head` crops the image to the square around the largest bright part.
-        stretch: stretch the levels of each PNG or JPEG, lowest to highest, to 0 to 255.
-    """
-
-    windows: tuple[Window, ...] = ()
-    repair: bool = False
-    crop: Crop = "none"
-    stretch: bool = False
-
-
-PLAIN = Reading()
-
-
-def reading_of(images: ImageFiles) -> Reading:
-    """Return how the images of a competition are read.
-
-    Raises:
-        InputError: there is no window of that name.
-    """
-    windows = tuple(get_window(text) for text in images.windows)
-    return Reading(windows, images.repair == "ct-intercept", images.crop, images.stretch == "image")
+class UndecidedImageError(ImageError):
+    """An image is whole, but a setting has to say how it is read."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Size in pixels, and a text for each of `FACTS`, "" if it is not known."""
+    """Size in pixels, and a text for each of `FACTS`, "" if it is not known.
+
+    `notes` say what is ignored, as the rest of a sentence after "image has". `pictures` counts the
+    pages or frames of files other than DICOM.
+    """
 
     height: int
     width: int
     facts: dict[str, str]
+    notes: tuple[str, ...] = ()
+    pictures: int = 1
 
 
 def read_header(path: Path, below: Path | None = None) -> ImageHeader:
     """Return size and facts of an image without decoding pixels; truncated files are detected.
 
     Args:
-        path: a DICOM, PNG or JPEG file.
+        path: a DICOM, PNG, JPEG, TIFF, GIF, BMP or WEBP file.
         below: folder relative to which messages name the file; None = full path.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, too large, not DICOM, PNG or JPEG, or of
-            an unsupported kind; the message names it and says what to do.
+        ImageError: the file is missing, empty, truncated, too large, or of an unsupported kind; the
+            message names it and says what to do.
     """
     with _naming(path, below), path.open("rb") as file:
-        kind = _kind(file.read(132))
+        kind = kind_of(file.read(HEAD_BYTES))
         file.seek(0)
         if kind == "DICOM":
             header = read_dicom_header(file)
-            return ImageHeader(header.height, header.width, header.facts)
+            return ImageHeader(header.height, header.width, header.facts, header.display.notes)
         claim = raster_claim(file, kind)
-        return ImageHeader(
-            claim.height, claim.width, dict.fromkeys(FACTS, "") | {"transfer_syntax": kind}
-        )
+        facts = dict.fromkeys(FACTS, "") | {"transfer_syntax": kind}
+        notes = []
+        if claim.orientation != 1:
+            notes.append("an orientation in EXIF or TIFF tags, which is not applied to any image")
+        return ImageHeader(claim.height, claim.width, facts, tuple(notes), claim.pictures)
 
 
 def read_image(
@@ -117,30 +108,27 @@ def read_image(
 ) -> NDArray[np.uint8]:
     """Return the pixels of an image: (H, W) uint8 for one channel, (H, W, 3) RGB for three.
 
-    DICOM values pass the modality LUT and the VOI LUT or first window, and MONOCHROME1 is inverted:
-    0 is always black. Without a window, the range of the stored bits is mapped to 0 to 255. 16-bit
-    PNG is divided by 257, the same for every image, unless its levels are stretched. Transparency
-    is dropped; colour becomes gray as 0.299 R + 0.587 G + 0.114 B; gray becomes three equal
-    channels. The orientation in the EXIF data of a JPEG is not applied, because masks refer to the
-    pixels as they are stored.
+    DICOM values pass the modality LUT and the VOI LUT or window, and MONOCHROME1 is inverted: 0 is
+    always black. The rules above say which levels become black and white. Transparency is dropped;
+    colour becomes gray as 0.299 R + 0.587 G + 0.114 B; gray becomes three equal channels. An
+    orientation in the EXIF data of a JPEG or in a TIFF is not applied, neither to images nor to
+    mask files, because masks refer to the pixels as they are stored.
 
     Args:
-        path: a DICOM, PNG or JPEG file.
+        path: see `read_header`.
         channels: 1 or 3.
         below: see `read_header`.
-        reading: windows and other options; the number of windows is 0, 1 or `channels`.
+        reading: windows, stretch and other options; the number of windows is 0, 1 or `channels`.
 
     Raises:
-        ImageError: as `read_header`, or the pixels cannot be decoded.
+        ImageError: as `read_header`, or the pixels cannot be decoded, or nothing says which levels
+            become black and white.
     """
     if channels not in (1, 3) or len(reading.windows) not in (0, 1, channels):
         raise ValueError(
             f"expected 1 or 3 channels, found {channels} and {len(reading.windows)} windows"
         )
-    levels = read_levels(
-        path, below, reading.windows, repair=reading.repair, stretch=reading.stretch
-    )
-    pixels = np.asarray(levels, np.uint8)
+    pixels = np.asarray(read_levels(path, below, reading), np.uint8)
     if reading.crop == "head":
         pixels = crop_to_head(pixels)
     if pixels.ndim == 2 and channels == 3:
@@ -153,21 +141,16 @@ def read_image(
 def read_levels(
     path: Path,
     below: Path | None = None,
-    windows: Sequence[Window] = (),
+    reading: Reading = PLAIN,
     bits: Literal[8, 16] = 8,
-    *,
-    repair: bool = False,
-    stretch: bool = False,
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return the pixels of an image: (H, W) gray, (H, W, 3) RGB, or one channel per window.
 
     Args:
-        path: a DICOM, PNG or JPEG file.
+        path: see `read_header`.
         below: see `read_header`.
-        windows: windows applied to gray DICOM instead of its own.
-        bits: bits of the levels, uint8 or uint16; JPEG and colour DICOM have 8.
-        repair: correct the wrong intercept of some CT images.
-        stretch: stretch the levels of an 8-bit PNG or JPEG to 0 to 255.
+        reading: windows, stretch and repair; nothing is cropped.
+        bits: bits of the levels, uint8 or uint16; files of 8 bits and colour DICOM have 8.
 
     Raises:
         ImageError: as `read_image`.
@@ -175,18 +158,20 @@ def read_levels(
     with _naming(path, below):
         data, kind = _read_bytes(path)
         if kind == "DICOM":
-            return read_dicom_pixels(data, windows, bits, repair)
-        return decode_raster(data, kind, bits, stretch)
+            return read_dicom_pixels(data, reading, bits)
+        return decode_raster(data, kind, reading, bits)
 
 
-def read_stored(path: Path, below: Path | None = None) -> Stored:
+def read_stored(path: Path, below: Path | None = None, pages: Pages = "error") -> Stored:
     """Return the pixels of an image exactly as its file stores them.
 
-    Only DICOM is mapped to 16 bits, as `read_levels` does; equal levels stay equal.
+    Only DICOM is mapped to 16 bits, as `read_levels` does with the whole range of its bits; equal
+    levels stay equal.
 
     Args:
-        path: a DICOM, PNG or JPEG file.
+        path: see `read_header`.
         below: see `read_header`.
+        pages: what is read of several pictures in a file.
 
     Raises:
         ImageError: as `read_image`.
@@ -194,14 +179,15 @@ def read_stored(path: Path, below: Path | None = None) -> Stored:
     with _naming(path, below):
         data, kind = _read_bytes(path)
         if kind == "DICOM":
-            return Stored(read_dicom_pixels(data, (), 16, False), kind)
-        return decode_stored(data, kind)
+            levels = read_dicom_pixels(data, Reading(stretch="none"), 16)
+            return Stored(levels, kind, None, 16)
+        return decode_stored(data, kind, pages)
 
 
 def _read_bytes(path: Path) -> tuple[bytes, str]:
     """Return the bytes and the kind of a file; an unknown kind raises before it is read."""
     with path.open("rb") as file:
-        kind = _kind(file.read(132))
+        kind = kind_of(file.read(HEAD_BYTES))
         file.seek(0)
         return file.read(), kind
 
@@ -212,6 +198,8 @@ def _naming(path: Path, below: Path | None) -> Iterator[None]:
     name = path_in(below, path) if below is not None else path
     try:
         yield
+    except UndecidedError as error:
+        raise UndecidedImageError(f"cannot read {name}: {error}") from error
     except UnreadableError as error:
         raise ImageError(f"cannot read {name}: {error}") from error
     except FileNotFoundError:
@@ -223,24 +211,3 @@ def _naming(path: Path, below: Path | None) -> Iterator[None]:
             f"cannot read {name}: {error.strerror or error}. "
             "Check that it is a file and that you have permission to read it."
         ) from error
-
-
-def _kind(start: bytes) -> str:
-    """Return "DICOM", "PNG" or "JPEG", judged by the first 132 bytes of a file."""
-    if start[128:132] == b"DICM":
-        return "DICOM"
-    if start.startswith(PNG_SIGNATURE):
-        return "PNG"
-    if start.startswith(JPEG_SIGNATURE):
-        return "JPEG"
-    if not start:
-        raise UnreadableError("it is empty (0 bytes)")
-    shown = start[:24]
-    printable = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in shown)
-    begins = (
-        f"the text {shown.decode('ascii')!r}" if printable else f"the bytes {shown[:8].hex(' ')}"
-    )
-    raise UnreadableError(
-        f"it is not a DICOM (no DICM at byte 128), PNG or JPEG file; it starts with {begins}",
-        f"Copy or download it again, convert it, or {LEAVE_OUT}.",
-    )

@@ -25,17 +25,18 @@ from goldfold.competitions.data_folder import (
 from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.extra_table import add_table
 from goldfold.competitions.group_columns import add_group_columns, add_header_groups
+from goldfold.competitions.header_notes import note_headers, with_one_picture
 from goldfold.competitions.image import FACTS, ImageHeader
 from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
-from goldfold.errors import ImageError
+from goldfold.competitions.unreadable import report_unreadable, with_damage
 from goldfold.file_hashes import hash_files
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings, ImageFiles
 
-__all__ = ["DataReport", "collect_images", "excluded_test_ids"]
+__all__ = ["DataReport", "collect_images", "left_out_test_ids"]
 
 METADATA = ("patient", "sex", "age", "view", "spacing_mm", "transfer_syntax", "photometric")
 
@@ -84,7 +85,9 @@ def collect_images(
     for extra in settings.tables:
         images = add_table(images, data, extra, report)
     images = add_group_columns(images, data, settings)
-    compare_with_sample(images, splits[1].excluded, data, settings, report)
+    unread = set(splits[1].images["image_id"]) - set(images["image_id"])
+    lost = [*splits[1].excluded, *unread] if settings.unreadable == "drop" else splits[1].excluded
+    compare_with_sample(images, lost, data, settings, report)
     count_images(images, settings, report)
     note_hidden_patients(training_images(images), report)
     note_patients_of_both(images, report)
@@ -100,16 +103,16 @@ def _content_hashes(
     return hash_files([data / path for path in images["path"]], root=data, workers=workers)
 
 
-def excluded_test_ids(settings: CompetitionSettings) -> set[str]:
-    """Return the ids of the test images that images.exclude excludes."""
-    kept, excluded = _split(settings.data, settings.images.test, settings.images)
-    return _ids(settings.data, excluded, settings.images) - _ids(
-        settings.data, kept, settings.images
-    )
+def left_out_test_ids(settings: CompetitionSettings, images: pd.DataFrame) -> set[str]:
+    """Return the ids of test images that are left out: excluded, or dropped as unreadable.
 
-
-def _ids(data: Path, paths: Sequence[Path], settings: ImageFiles) -> set[str]:
-    return {image_id_of(data, path, settings.id_pattern) for path in paths}
+    Args:
+        settings: of the competition.
+        images: rows of images.csv.
+    """
+    paths = find_images(settings.data, settings.images.test)
+    files = {image_id_of(settings.data, path, settings.images.id_pattern) for path in paths}
+    return files - set(images.loc[images["split"] == "test", "image_id"])
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,11 @@ def _add_headers(
 ) -> pd.DataFrame:
     """Return the images with readable headers, with size and metadata."""
     headers = read_headers([data / path for path in images["path"]], workers, progress, data)
-    report.problems += [str(header) for header in headers if isinstance(header, ImageError)]
+    headers = with_one_picture(headers, images["path"], settings.images.pages)
+    headers = with_damage(
+        headers, list(images["path"]), settings, workers=workers, progress=progress
+    )
+    report_unreadable(images, headers, settings, report)
     good = [place for place, header in enumerate(headers) if isinstance(header, ImageHeader)]
     read = [header for header in headers if isinstance(header, ImageHeader)]
     images = images.iloc[good].reset_index(drop=True)
@@ -212,6 +219,7 @@ def _add_headers(
         for name in (*METADATA, *_sequence_facts(settings)):
             images[name] = pd.Series([header.facts.get(name, "") for header in read], dtype=str)
     images = add_header_groups(images, [header.facts for header in read], settings)
+    note_headers(images, read, report)
     several = [header.facts.get("frames", "") not in ("", "0", "1") for header in read]
     report.notices += count_ids(
         images.loc[several, "image_id"],

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from goldfold.competitions.data_report import DataReport, count_ids
-from goldfold.competitions.image import read_levels
+from goldfold.competitions.image import read_levels, reading_of
 from goldfold.competitions.images_table import FIXED
-from goldfold.competitions.window import get_window
 from goldfold.errors import ImageError
 from goldfold.progress import Progress
 from goldfold.settings import ImageFiles
@@ -65,12 +65,12 @@ def add_window_share(
     least = settings.least_in_window
     if least is None:
         return images
-    window = get_window(settings.windows[0])
-    repair = settings.repair == "ct-intercept"
+    whole = reading_of(settings)
+    reading = replace(whole, windows=whole.windows[:1])
 
     def share(path: str) -> float:
         try:
-            levels = read_levels(data / path, windows=[window], repair=repair)
+            levels = read_levels(data / path, reading=reading)
         except ImageError:
             return 1.0  # the error is reported where the pixels are needed
         return float(np.mean((levels > 0) & (levels < _HIGHEST)))

@@ -11,8 +11,7 @@ from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
 from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
-from goldfold.competitions.level_files import read_level_files
-from goldfold.competitions.mask_files import read_mask_files
+from goldfold.competitions.mask_labels import images_as_masks, read_mask_labels
 from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.mask_sizes import beyond_the_image, doubtful_form, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
@@ -22,7 +21,6 @@ from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks,
 from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
-from goldfold.settings_semantic import IGNORED
 from goldfold.settings_text import to_value
 
 _NUMBERS = ("area_px", "rows", "end_px", "end_row")
@@ -57,7 +55,7 @@ def add_labels(
     join = _Join(images, left_out, data, settings, report)
     if settings.labels.kind == "rle":
         joined = _add_table(join)
-    elif settings.labels.kind in ("masks", "levels"):
+    elif settings.labels.kind == "masks":
         joined = _add_mask_files(join, workers, progress)
     elif settings.number_range is not None:
         joined = _add_numbers(join)
@@ -129,29 +127,12 @@ def _add_numbers(join: _Join) -> pd.DataFrame:
 
 
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
-    settings, report = join.settings, join.report
-    dialect, named = get_dialect(settings.labels.dialect).plain(), settings.labels.class_masks
+    settings, report, named = join.settings, join.report, join.settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
     train, size = join.train, settings.labels.size
     train = train if size is None else train.assign(height=size[0], width=size[1])
-    read = (train, index, settings.labels.masks, dialect)
-    if settings.labels.levels:
-        labels = read_level_files(
-            *read,
-            levels=settings.labels.levels,
-            background=settings.classes[0],
-            ignored_levels=settings.labels.ignored_levels,
-            ignored=IGNORED,
-            workers=workers,
-            progress=progress,
-        )
-    else:
-        labels = read_mask_files(
-            *read,
-            classes={name: named[name] for name in settings.mask_classes},
-            workers=workers,
-            progress=progress,
-        )
+    labels = read_mask_labels(train, index, settings, workers=workers, progress=progress)
+    report.problems += images_as_masks(join.images, index)
     report.facts["mask files"] = int(labels.table["rows"].sum())
     if labels.table.empty and len(join.train):
         globs = mask_globs([*settings.labels.masks, *named.values()])
@@ -162,9 +143,9 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
     report.notices += labels.notices
     overlaps = int((labels.table["overlap_px"] > 0).sum())
     if overlaps:
+        each = "each remains an object" if settings.compares_objects else "each pixel counts once"
         report.notices.append(
-            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; each pixel "
-            "counts once"
+            f"{plural(overlaps, 'image has', 'images have')} mask files that overlap; {each}"
         )
     report.problems += labels.problems
     joined = _join(join.images, labels.table, "the mask files", report)

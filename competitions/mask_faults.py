@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from goldfold.competitions.mask_levels import REWRITE, NotAMaskError
+from goldfold.competitions.mask_advice import FileValues, advice, counted_values
+from goldfold.competitions.mask_levels import Meaning, NotAMaskError
 from goldfold.errors import first_few, plural
 
 _NAMED = 3  # contents in a message, and files per content
+_VALUES = 12  # values in a message
+_HALF, _MOST = 0.5, 0.7  # least and mean share of an image that only an inverted mask covers
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,19 @@ class LevelRead:
 
 
 class MergedImage(Protocol):
-    """The number of mask files of an image."""
+    """The masks of an image as its files have them."""
+
+    @property
+    def image_id(self) -> str:
+        """Of the image."""
+
+    @property
+    def background(self) -> Sequence[tuple[str, ...]]:
+        """Values that the settings leave out, by file."""
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Mask -> share of the image's pixels that it covers; "" for the only mask."""
 
     @property
     def files(self) -> int:
@@ -45,15 +61,19 @@ def refuse_levels(faults: Sequence[NotAMaskError], total: int) -> list[str]:
     """
     problems = []
     for remedy in dict.fromkeys(fault.remedy for fault in faults):
+        alike = [fault for fault in faults if fault.remedy == remedy]
         files: dict[str, list[str]] = {}
-        for fault in faults:
-            if fault.remedy == remedy:
-                files.setdefault(fault.content, []).append(fault.name)
-        count = sum(len(names) for names in files.values())
-        problems.append(
-            f"{count:,} of {total:,} mask files do not contain a mask of two levels: "
-            f"{_by_content(files)}. {remedy}"
+        for fault in alike:
+            files.setdefault(fault.content, []).append(fault.name)
+        text = (
+            f"{len(alike):,} of {total:,} mask files do not contain 0 and one other value: "
+            f"{_by_content(files)}. "
         )
+        values = [fault.values for fault in alike if fault.values is not None]
+        if values:
+            counts = f"Files by value: {counted_values(values)}. " if len(values) > 1 else ""
+            text += counts + advice(values)
+        problems.append(text + remedy)
     return problems
 
 
@@ -89,10 +109,20 @@ def refuse_unlike_levels(levels: Sequence[LevelRead]) -> list[str]:
 
 def _unlike(pattern: str, by_level: dict[str, list[LevelRead]]) -> str:
     files = {level: [read.file for read in reads] for level, reads in by_level.items()}
+    tokens = sorted((_token(level) for level in by_level), key=str)
+    numbers = sorted(token for token in tokens if isinstance(token, int))
+    numbered = numbers == list(range(1, len(tokens) + 1))
+    values = FileValues((0, *tokens), len(tokens) + 1, numbered)
     return (
-        f"the mask files {pattern} use {len(files)} different levels for the mask: "
-        f"{_by_content(files)}. {REWRITE}"
+        f"the mask files {pattern} use {len(files)} different values for the mask: "
+        f"{_by_content(files)}. {advice([values])}"
     )
+
+
+def _token(level: str) -> int | str:
+    """Return the value that settings would list; a palette's is named like "1 #800000"."""
+    first = level.split(" ", maxsplit=1)[0]
+    return int(first) if first.lstrip("-").isdigit() else first
 
 
 def note_merged(images: Sequence[MergedImage]) -> list[str]:
@@ -103,3 +133,85 @@ def note_merged(images: Sequence[MergedImage]) -> list[str]:
     files = sum(image.files for image in several)
     images_have = plural(len(several), "image has", "images have")
     return [f"{images_have} several mask files, {files:,} in all; they are merged"]
+
+
+def note_mixed_levels(levels: Sequence[LevelRead]) -> list[str]:
+    """Return a notice for each pattern whose files use different usual values for the mask."""
+    notices = []
+    for pattern in dict.fromkeys(read.pattern for read in levels):
+        counts = Counter(read.level for read in levels if read.pattern == pattern)
+        if len(counts) > 1:
+            named = ", ".join(f"{level} in {count:,}" for level, count in counts.most_common())
+            notices.append(
+                f"the mask files {pattern} use different values for the mask, each in files of its "
+                f"own: {named}. If one of them is not labelled, set labels.ignored_values"
+            )
+    return notices
+
+
+def note_background(images: Sequence[MergedImage]) -> list[str]:
+    """Return a notice with the values that the settings leave out, if any."""
+    files = [values for image in images for values in image.background]
+    if not files:
+        return []
+    return [
+        f"{plural(len(files), 'mask file has', 'mask files have')} values that labels.values does "
+        f"not list; they are background: {_counted(files)}"
+    ]
+
+
+def _counted(files: Sequence[tuple[str, ...]]) -> str:
+    counts = Counter(value for values in files for value in values).most_common()
+    listed = [f"{value} in {plural(count, 'file', 'files')}" for value, count in counts[:_VALUES]]
+    more = [f"{len(counts) - _VALUES:,} more values"] if len(counts) > _VALUES else []
+    return ", ".join(listed + more)
+
+
+def refuse_absent(images: Sequence[MergedImage], meaning: Meaning) -> list[str]:
+    """Return a problem with the masks whose values, which settings list, occur in no file.
+
+    It is none where files have no values that are not listed: `note_absent` tells of it.
+    """
+    files = [values for image in images for values in image.background]
+    absent = _absent(images, meaning)
+    if not absent or not files:
+        return []
+    return [
+        f"no mask file contains {absent}, but there are values that labels.values does not list: "
+        f"{_counted(files)}"
+    ]
+
+
+def note_absent(images: Sequence[MergedImage], meaning: Meaning) -> list[str]:
+    """Return a notice with the masks whose values, which settings list, occur in no file."""
+    absent = _absent(images, meaning)
+    unlisted = any(image.background for image in images)
+    return [] if unlisted or not absent else [f"no mask file contains {absent}"]
+
+
+def _absent(images: Sequence[MergedImage], meaning: Meaning) -> str:
+    """Return in words which masks have no pixel in any file, "" if all have one."""
+    if meaning.guessed or not images:
+        return ""
+    names = dict.fromkeys(name for image in images for name in image.shares)
+    absent = [name for name in names if not any(image.shares[name] for image in images)]
+    of_classes = ", ".join(name for name in absent if name)
+    return f"the values of {of_classes or 'the mask'}" if absent else ""
+
+
+def note_inverted(images: Sequence[MergedImage]) -> list[str]:
+    """Return a notice for each mask that covers most of nearly every image, as inverted ones do."""
+    notices = []
+    for name in dict.fromkeys(name for image in images for name in image.shares):
+        shares = [image.shares[name] for image in images]
+        covered = [share for share in shares if share]
+        if not covered or min(covered) <= _HALF or sum(covered) < _MOST * len(covered):
+            continue
+        mean = sum(covered) / len(covered)
+        notices.append(
+            f"MASKS MAY BE INVERTED: the mask{f' of {name}' if name else ''} covers {mean:.0%} of "
+            f"the pixels on average, and more than half of every image that has one. If the "
+            "objects are 0 (black) and the background is not, add to [competition.labels]: "
+            'values = [0] (JPEG: values = ["0..127"])'
+        )
+    return notices

@@ -1,19 +1,20 @@
-"""PNG and JPEG files: the size they claim, and their pixels, decoded by OpenCV."""
+"""PNG, JPEG, TIFF, GIF, BMP and WEBP files: what they claim, and their pixels."""
 
 from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from goldfold.competitions.codestream import (
+    LEAVE_OUT,
     Claim,
+    UndecidedError,
     UnreadableError,
     jpeg_claim,
     png_claim,
@@ -21,33 +22,30 @@ from goldfold.competitions.codestream import (
     require_whole_jpeg,
     require_whole_png,
 )
+from goldfold.competitions.jpeg import decode_jpeg, require_known_jpeg
+from goldfold.competitions.pillow_raster import decode_by_pillow, exif_orientation, pillow_claim
+from goldfold.competitions.png import decode_png
+from goldfold.competitions.raster_levels import raster_levels
+from goldfold.competitions.reading import PLAIN, Reading
+from goldfold.competitions.stored import Stored
+from goldfold.competitions.tiff import decode_tiff, tiff_claim
+from goldfold.vocabulary import Pages
 
 _HEAD_BYTES = 1 << 16
 _TAIL_BYTES = 64
 _PALETTE_TYPE = 3  # PNG's colour type at byte 25
 
 
-@dataclass(frozen=True)
-class Stored:
-    """Pixels as the file stores them.
-
-    Attributes:
-        pixels: uint8 or uint16; (H, W) gray levels or palette indices, (H, W, 3) RGB or
-            (H, W, 4) RGBA.
-        kind: DICOM, PNG or JPEG.
-        palette: red, green and blue of each index, if the pixels are indices.
-    """
-
-    pixels: NDArray[np.uint8 | np.uint16]
-    kind: str
-    palette: tuple[tuple[int, int, int], ...] | None = None
-
-
 def raster_claim(file: BinaryIO, kind: str) -> Claim:
-    """Return what a PNG or JPEG file claims, after checking that it is complete.
+    """Return what a file claims, after checking as far as headers tell that it is complete.
 
-    The entire file is read only if the size or the end marker is not where it usually is.
+    The entire file is read only if size or end marker of a PNG or JPEG are not where they usually
+    are, or if it is a GIF, BMP or WEBP.
     """
+    if kind == "TIFF":
+        return tiff_claim(file)
+    if kind not in ("PNG", "JPEG"):
+        return pillow_claim(file, kind)
     head = file.read(_HEAD_BYTES)
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - _TAIL_BYTES, 0))
@@ -59,9 +57,12 @@ def raster_claim(file: BinaryIO, kind: str) -> Claim:
         complete = False
     if not complete:
         file.seek(0)
-        return _checked_claim(file.read(), kind)
+        claim = _checked_claim(file.read(), kind)
     require_plausible_size(claim.height, claim.width)
-    return claim
+    if kind == "PNG":
+        return claim
+    require_known_jpeg(claim)
+    return replace(claim, orientation=exif_orientation(head))
 
 
 def _checked_claim(data: bytes, kind: str) -> Claim:
@@ -75,40 +76,76 @@ def _checked_claim(data: bytes, kind: str) -> Claim:
     return claim
 
 
-def decode_raster(
-    data: bytes, kind: str, bits: Literal[8, 16] = 8, stretch: bool = False
-) -> NDArray[np.uint8 | np.uint16]:
-    """Return the pixels of a PNG or JPEG file, (H, W) gray or (H, W, 3) RGB.
+def require_one_picture(pictures: int, pages: Pages) -> None:
+    """Raise an error unless a file has one picture, or the first is to be read.
 
-    A 16-bit PNG keeps its levels if 16 bits are requested.
+    Raises:
+        UnreadableError: it has several pages or frames.
     """
-    decoded = _decoded(data, kind, _checked_claim(data, kind))
-    if stretch and bits == 8:
-        decoded = _stretched(decoded)
-    if decoded.dtype == np.uint16 and bits == 8:
-        decoded = ((decoded.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.ascontiguousarray(decoded[..., :3] if decoded.ndim == 3 else decoded)
+    if pictures > 1 and pages != "first":
+        raise UndecidedError(
+            f"it has {pictures:,} pages or frames, and an image is one picture",
+            'Set competition.images.pages = "first" to read the first of each file, write one file '
+            f"per page, or {LEAVE_OUT}.",
+        )
 
 
-def decode_stored(data: bytes, kind: str) -> Stored:
-    """Return the pixels of a PNG or JPEG file as they are stored.
+def decode_raster(
+    data: bytes, kind: str, reading: Reading = PLAIN, bits: Literal[8, 16] = 8
+) -> NDArray[np.uint8 | np.uint16]:
+    """Return the levels of a file, (H, W) gray, (H, W, 3) RGB, or one channel per window.
+
+    Args:
+        data: the bytes of the file.
+        kind: PNG, JPEG, TIFF, GIF, BMP or WEBP.
+        reading: windows, stretch and pages.
+        bits: bits of the levels; files of 8 bits have 8.
+
+    Raises:
+        UnreadableError: the file is damaged, or `reading` does not say what to do with it.
+    """
+    if kind == "PNG":
+        claim = _checked_claim(data, kind)
+        return raster_levels(decode_png(data, claim), max(8, claim.bits), reading, bits)
+    stored = _decoded(data, kind, reading.pages)
+    pixels, depth = stored.pixels, stored.bits
+    if stored.palette is not None:
+        pixels, depth = palette_colours(stored.pixels, stored.palette), 8
+    elif depth < 8:
+        pixels, depth = pixels * np.uint8(255 // (2**depth - 1)), 8
+    return raster_levels(pixels, depth, reading, bits)
+
+
+def decode_stored(data: bytes, kind: str, pages: Pages = "error") -> Stored:
+    """Return the pixels of a file as they are stored.
 
     Gray of 1, 2 or 4 bits keeps its low levels, a palette its indices, and transparency is kept.
 
     Raises:
         UnreadableError: the file is damaged.
     """
+    if kind != "PNG":
+        return _decoded(data, kind, pages)
     claim = _checked_claim(data, kind)
-    if kind == "PNG" and data[25] == _PALETTE_TYPE:
+    if data[25] == _PALETTE_TYPE:
         return _palette_indices(data)
-    pixels = _decoded(data, kind, claim)
-    if claim.bits < 8:  # OpenCV has scaled them to 0 to 255
+    pixels = decode_png(data, claim)
+    if claim.bits < 8:  # they were spread to 0 to 255
         pixels = pixels // np.uint8(255 // (2**claim.bits - 1))
-    return Stored(pixels, kind)
+    return Stored(pixels, kind, None, claim.bits)
+
+
+def _decoded(data: bytes, kind: str, pages: Pages) -> Stored:
+    """Return the stored pixels of anything but PNG."""
+    if kind == "JPEG":
+        return Stored(decode_jpeg(data, _checked_claim(data, kind)), kind, lossy=True)
+    claim = raster_claim(io.BytesIO(data), kind)
+    require_one_picture(claim.pictures, pages)
+    return decode_tiff(io.BytesIO(data)) if kind == "TIFF" else decode_by_pillow(data, kind)
 
 
 def _palette_indices(data: bytes) -> Stored:
-    """Return palette and indices of a PNG, which OpenCV would convert to colours."""
+    """Return palette and indices of a PNG, which `decode_png` would convert to colours."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             indices = np.asarray(image, np.uint8)
@@ -118,26 +155,11 @@ def _palette_indices(data: bytes) -> Stored:
     return Stored(indices, "PNG", tuple((red, green, blue) for red, green, blue in colours))
 
 
-def _decoded(data: bytes, kind: str, claim: Claim) -> NDArray[np.uint8 | np.uint16]:
-    """Return (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA."""
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise UnreadableError(f"the {kind} is damaged and cannot be decoded") from error
-    if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
-        raise UnreadableError(f"the {kind} is damaged and cannot be decoded")
-    if decoded.dtype not in (np.uint8, np.uint16):
-        raise UnreadableError(f"the {kind} contains {decoded.dtype} pixels; expected 8 or 16 bits")
-    if decoded.ndim == 3 and decoded.shape[2] < 3:  # gray with transparency
-        decoded = decoded[..., 0]
-    if decoded.ndim == 3:
-        swap = cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        decoded = cv2.cvtColor(decoded, swap)
-    return np.asarray(decoded)
-
-
-def _stretched(levels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return levels stretched to 0 to 255; 0 if all levels are equal."""
-    low, high = int(levels.min()), int(levels.max())
-    spread = levels.astype(np.float32) - np.float32(low)
-    return np.asarray(np.rint(spread * np.float32(255 / max(1, high - low))), dtype=np.uint8)
+def palette_colours(
+    indices: NDArray[Any], palette: tuple[tuple[int, int, int], ...]
+) -> NDArray[np.uint8]:
+    """Return the colours of palette indices, (H, W, 3); black beyond the end of the palette."""
+    table = np.zeros((max(len(palette), int(indices.max()) + 1), 3), np.uint8)
+    table[: len(palette)] = palette
+    coloured: NDArray[np.uint8] = table[indices]
+    return coloured

@@ -16,6 +16,7 @@ from goldfold.competitions.data_folder import image_id_of, path_in, require_fold
 from goldfold.competitions.group_columns import path_groups
 from goldfold.competitions.group_rule import is_group
 from goldfold.competitions.image import read_header
+from goldfold.competitions.image_kind import IMAGE_ENDINGS
 from goldfold.competitions.recognise_groups import add_groups_of_tables, without_groups
 from goldfold.competitions.recognise_masks import is_mask_folder, mask_pattern
 from goldfold.competitions.recognise_sample import add_sample
@@ -34,7 +35,7 @@ from goldfold.competitions.recognise_tables import (
 )
 from goldfold.errors import ImageError, InputError, plural
 
-IMAGES = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
+IMAGES = IMAGE_ENDINGS
 _TEST, _TRAIN = re.compile(r"test", re.IGNORECASE), re.compile(r"train|val", re.IGNORECASE)
 _SPLITS = re.compile(r"(train|test|val|valid|validation)([_-].*)?", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ def recognise(data: Path) -> CompetitionDraft:
         if path.suffix.lower() in IMAGES and not path.name.startswith(".")
     )
     if not images:
-        raise InputError(f"{data} and its folders contain no .dcm, .png, .jpg or .jpeg file.")
+        raise InputError(f"{data} and its folders contain no image ({', '.join(sorted(IMAGES))}).")
     tables = [
         open_table(path) for path in sorted(data.rglob("*.csv")) + sorted(data.rglob("*.tsv"))
     ]

@@ -47,6 +47,11 @@ def resize_class_map(class_map: NDArray[np.uint8], height: int, width: int) -> N
     return result
 
 
+def resize_ignored(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return the 0/1 mask of ignored pixels (H, W) at (height, width): all that touch one."""
+    return (resize_image(mask.astype(np.float32), height, width) > 0).astype(np.uint8)
+
+
 def resize_mask(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Return the 0/1 mask (H, W) at (height, width): pixels of which at least half is covered.
 

@@ -157,7 +157,7 @@ def gray_table(scale: GrayScale, bits: Literal[8, 16] = 8) -> NDArray[np.uint8 |
     """Return the gray level of every bit pattern, (2 ** scale.bits,), read-only, 0 = black.
 
     Levels are uint8, or uint16 for 16 bits. Without window and VOI LUT, the range of the stored
-    bits is mapped to 0 to 255, whatever values the image has, so images stay comparable.
+    bits is mapped to 0 to 255, whatever values the image has.
 
     >>> gray_table(GrayScale(bits=2)).tolist()
     [0, 85, 170, 255]
@@ -178,15 +178,28 @@ def gray_table(scale: GrayScale, bits: Literal[8, 16] = 8) -> NDArray[np.uint8 |
     return table
 
 
-def _modality_values(scale: GrayScale) -> tuple[NDArray[np.float64], float, float]:
-    """Return the value of every bit pattern, and the lowest and highest possible value."""
+def stored_values(scale: GrayScale) -> NDArray[np.int64]:
+    """Return the stored value of every bit pattern, (2 ** scale.bits,)."""
     patterns = (np.arange(2**scale.bits) + scale.shift) % 2**scale.bits
     if scale.signed:
         patterns = np.where(patterns >= patterns.size // 2, patterns - patterns.size, patterns)
-    stored = patterns.astype(np.float64)
+    return np.asarray(patterns)
+
+
+def modality_values(scale: GrayScale) -> NDArray[np.float64]:
+    """Return the value after the modality LUT of every bit pattern, (2 ** scale.bits,)."""
+    stored = stored_values(scale).astype(np.float64)
     if scale.modality is not None:
-        return scale.modality.look_up(stored), 0.0, 2.0**scale.modality.bits - 1
-    values = stored * scale.slope + scale.intercept
+        return scale.modality.look_up(stored)
+    values: NDArray[np.float64] = stored * scale.slope + scale.intercept
+    return values
+
+
+def _modality_values(scale: GrayScale) -> tuple[NDArray[np.float64], float, float]:
+    """Return the value of every bit pattern, and the lowest and highest possible value."""
+    values = modality_values(scale)
+    if scale.modality is not None:
+        return values, 0.0, 2.0**scale.modality.bits - 1
     return values, float(values.min()), float(values.max())
 
 
@@ -201,9 +214,15 @@ def to_gray(
         bits: bits of the levels.
     """
     table = gray_table(scale, bits)
-    pattern = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
-    if pattern.dtype == np.uint8 and scale.bits == 8:
-        return np.asarray(cv2.LUT(pattern, table), dtype=table.dtype)
-    used = pattern.dtype.type(min(table.size - 1, np.iinfo(pattern.dtype).max))
-    levels: NDArray[np.uint8 | np.uint16] = np.take(table, pattern & used)
+    if stored.dtype.itemsize == 1 and scale.bits == 8:
+        return np.asarray(cv2.LUT(stored.view(np.uint8), table), dtype=table.dtype)
+    levels: NDArray[np.uint8 | np.uint16] = np.take(table, used_patterns(stored, scale))
     return levels
+
+
+def used_patterns(stored: NDArray[np.integer], scale: GrayScale) -> NDArray[np.uint8 | np.uint16]:
+    """Return the bit patterns of stored values without the bits above `scale.bits`."""
+    pattern = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
+    used = pattern.dtype.type(min(2**scale.bits - 1, np.iinfo(pattern.dtype).max))
+    patterns: NDArray[np.uint8 | np.uint16] = pattern & used
+    return patterns

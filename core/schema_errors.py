@@ -15,6 +15,7 @@ from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings import VIEW_PATTERN
 from goldfold.settings_dialect import EMPTY_PATTERN, SEPARATOR_PATTERN
 from goldfold.settings_files import MASK_PATTERN
+from goldfold.settings_values import VALUE_PATTERN
 
 _LONG = 60  # characters of a found value that are shown
 _EXPECTED = {
@@ -46,6 +47,7 @@ _PATTERNS = {
     SEPARATOR_PATTERN: "one to three of space, tab and , ; : | / _",
     MASK_PATTERN: "a path with {id} for the image's name, once",
     OWN_PATTERN: IN_WORDS,
+    VALUE_PATTERN: 'a colour "#ff0000" or a range "128..255"',
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from goldfold.settings_dialect import DialectSetting
-from goldfold.settings_semantic import levels_problem
-from goldfold.vocabulary import Crop, LabelKind
+from goldfold.settings_values import MaskValues, Values, renamed_settings, values_problem
+from goldfold.vocabulary import Crop, LabelKind, Pages, Stretch
 
 Side = Annotated[int, Field(ge=1)]
-Level = Annotated[int, Field(ge=0, le=65535)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
@@ -70,11 +70,19 @@ class ImageFiles(Strict):
     order = "slice" }. With metadata = "dicom", series, position_mm (of a slice, along its normal)
     and instance_number are read from the headers where they are named here."""
     windows: list[str] = []
-    """Windows of CT to see gray DICOM through instead of its own: names (brain, subdural, bone,
-    stroke, soft-tissue, lung) or CENTER:WIDTH; three become the three channels."""
-    stretch: Literal["none", "image"] = "none"
-    """`image`: spread the levels of each PNG or JPEG, lowest to highest, over black to white; for
-    files of 16 bits with low levels, which look black otherwise."""
+    """Windows to see gray images of more than 8 bits through instead of their own: names (brain,
+    subdural, bone, stroke, soft-tissue, lung) or CENTER:WIDTH, in Hounsfield units of CT, in levels
+    of PNG and TIFF; three become the three channels."""
+    stretch: Stretch = "auto"
+    """Which levels become black and white. `percentile`: those at `stretch_percentiles` of each
+    image; `image`: its lowest and highest. `none`: the lowest and highest that its bits can hold.
+    `auto`: the window in the header; else bits as they are in files of 8 bits and in PNG and TIFF
+    of 16, percentiles in other DICOM and in TIFF of floats. CT without a window is refused."""
+    stretch_percentiles: tuple[Percent, Percent] = (0.5, 99.5)
+    """Shares of an image's pixels, in percent, at which a stretch begins and ends."""
+    pages: Pages = "error"
+    """A TIFF, GIF or WEBP of several pictures: stop, or read the first. Smaller copies of the first
+    do not count. Of several DICOM frames the middle one is read."""
     repair: Literal["none", "ct-intercept"] = "none"
     """`ct-intercept`: 12-bit unsigned CT whose intercept is above -100 was stored 1000 too low and
     wrapped around; it is shifted back."""
@@ -93,6 +101,10 @@ class ImageFiles(Strict):
             raise ValueError(f"windows must be one or three, found {len(self.windows)}")
         if self.least_in_window is not None and not self.windows:
             raise ValueError("least_in_window needs windows")
+        if self.windows and self.stretch in ("image", "percentile"):
+            raise ValueError(f'windows and stretch = "{self.stretch}" exclude each other')
+        if self.stretch_percentiles[0] >= self.stretch_percentiles[1]:
+            raise ValueError("stretch_percentiles begin below where they end, as in [0.5, 99.5]")
         return self
 
 
@@ -100,10 +112,9 @@ class LabelTable(Strict):
     """The truth: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
-    """Masks: `rle` = one or several rows per image, merged; `masks` = files; `levels` = one file
-    per image whose gray levels are classes. Classes: `folders` = named by the image's folder;
-    `column` = one name, grade or number per row; `wide` = one 0/1 column per class; `long` = one
-    row per image and class."""
+    """Masks: `rle` = one or several rows per image, merged; `masks` = files. Classes: `folders` =
+    named by the image's folder; `column` = one name, grade or number per row; `wide` = one 0/1
+    column per class; `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -111,10 +122,12 @@ class LabelTable(Strict):
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
-    levels: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
-    """`levels`: the gray levels of each class in the files that `masks` names: liver = [21]."""
-    ignored_levels: list[Level] = []
-    """`levels`: gray levels of pixels that neither loss nor metric looks at: [255]."""
+    values: MaskValues = []
+    """`masks`: what is the mask in a file, where it is not 0 and one other value: gray levels or
+    palette indices [1, 2], colours ["#ff0000"], ranges ["128..255"]; "nonzero"; "objects" (each
+    number is an object). Several classes in one file: { liver = [21], tumor = [22] }."""
+    ignored_values: Values = []
+    """`masks`: values of pixels that neither loss nor metric looks at: [255]."""
     files: list[str] = []
     """Names or globs of the table below the data folder; the first that exists is read."""
     id_column: str = "ImageId"
@@ -135,6 +148,17 @@ class LabelTable(Strict):
     value_column: str = "Label"
     """`long`: column with 0 or 1."""
 
+    @property
+    def tells_objects(self) -> bool:
+        """Whether each object of an image has a row, a file or a number of its own."""
+        several = any(len(group) > 1 or "*" in pattern for group in self.masks for pattern in group)
+        return self.kind == "rle" or self.values == "objects" or several
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, given: Any) -> Any:
+        return renamed_settings(given)
+
     @model_validator(mode="after")
     def _column_is_named(self) -> LabelTable:
         if self.kind == "column" and self.class_column is None:
@@ -143,11 +167,11 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _masks_belong(self) -> LabelTable:
-        if self.kind != "levels" and (self.kind == "masks") != bool(self.masks or self.class_masks):
+        if (self.kind == "masks") != bool(self.masks or self.class_masks):
             raise ValueError('masks or class_masks belong to kind = "masks", and that needs them')
         if self.masks and self.class_masks:
             raise ValueError("give masks, or class_masks for several masks per image, not both")
-        if problem := levels_problem(self):
+        if problem := values_problem(self):
             raise ValueError(problem)
         return self
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from goldfold.vocabulary import ObjectMetric, Stacking, names_of
+from goldfold.vocabulary import Stacking, names_of
 
 if TYPE_CHECKING:
     from goldfold.settings import EnsembleSettings
     from goldfold.settings_competition import CompetitionSettings
-    from goldfold.settings_files import LabelTable
     from goldfold.settings_training import ModelSettings, StageSettings
 
 MOST_CLASSES = 255
@@ -63,35 +62,17 @@ def semantic_conflicts(models: Sequence[ModelSettings], ensemble: EnsembleSettin
     return ""
 
 
-def levels_problem(labels: LabelTable) -> str:
-    """Return what is wrong with the gray levels that stand for classes, "" if nothing."""
-    if labels.kind != "levels":
-        given = labels.levels or labels.ignored_levels
-        return 'levels and ignored_levels need kind = "levels"' if given else ""
-    if labels.class_masks or not (labels.masks and labels.levels):
-        return 'kind = "levels" needs masks and levels, and has no class_masks'
-    named = [level for levels in labels.levels.values() for level in levels]
-    named += labels.ignored_levels
-    twice = sorted({level for level in named if named.count(level) > 1})
-    return f"levels and ignored_levels name {twice[0]} more than once" if twice else ""
-
-
 def class_map_problem(form: CompetitionSettings) -> str:
     """Return why the pixels of a competition cannot have exactly one class each, "" if they can."""
-    levels, classes = form.labels.levels, form.classes
+    classes = form.classes
     if not form.is_semantic:
-        return 'labels.levels needs task = "semantic-segmentation"' if levels else ""
+        return ""
     if not 2 <= len(classes) <= MOST_CLASSES or IGNORED in classes:
         return (
             f"semantic segmentation needs 2 to {MOST_CLASSES} classes, the background first and "
             f'none called "{IGNORED}"; found {len(classes)}'
         )
     problems = {
-        f'metric "{form.metric}" is not one of {form.task}': form.metric in names_of(ObjectMetric),
         "classes names a class twice": len(set(classes)) != len(classes),
-        'semantic segmentation needs labels.kind "levels" (one file per image) or "rle" (one row '
-        'per image and class), found "masks"': form.labels.kind == "masks",
-        f"labels.levels names {', '.join(levels)}; classes are {', '.join(classes)}": bool(levels)
-        and set(levels) != set(classes),
     }
     return next((text for text, is_so in problems.items() if is_so), "")

@@ -9,12 +9,24 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 # Metrics, better when higher.
-PixelMetric = Literal["dice", "mean-iou", "mean-iou-thresholds"]
-ObjectMetric = Literal["f2-iou-thresholds"]
-ClassMetric = Literal["accuracy", "f1", "auroc", "neg-log-loss"]
-GradeMetric = Literal["quadratic-weighted-kappa", "accuracy", "mae"]
+PixelMetric = Literal["dice", "mean-iou", "mean-iou-thresholds", "global-dice", "global-iou"]
+ObjectMetric = Literal["f2-iou-thresholds", "ap-iou-thresholds"]
+ShapeMetric = Literal["dice-hausdorff"]
+ClassMeanMetric = Literal[
+    "balanced-accuracy",
+    "f1",
+    "macro-f1",
+    "pf-beta",
+    "auroc",
+    "mean-average-precision",
+    "neg-log-loss",
+]
+ClassMetric = Literal["accuracy", ClassMeanMetric, "micro-f1", "weighted-auroc"]
+GradeMetric = Literal[
+    "quadratic-weighted-kappa", "accuracy", "balanced-accuracy", "macro-f1", "mae", "rmse"
+]
 NumberMetric = Literal["mae", "rmse"]
-Metric = Literal[PixelMetric, ObjectMetric, ClassMetric, GradeMetric, NumberMetric]
+Metric = Literal[PixelMetric, ObjectMetric, ShapeMetric, ClassMetric, GradeMetric, NumberMetric]
 GradeOutput = Literal["classes", "regression", "ordinal"]
 
 # Training.
@@ -64,12 +76,15 @@ DialectName = Literal[
 PixelOrder = Literal["column", "row"]
 RunForm = Literal["start-length", "gap-length", "start-last", "start-stop", "counts"]
 RunText = Literal["numbers", "coco", "coco-base64"]
-MaskLabels = Literal["rle", "masks", "levels"]
+MaskLabels = Literal["rle", "masks"]
 ClassLabels = Literal["folders", "column", "wide", "long"]
 LabelKind = Literal[MaskLabels, ClassLabels]
 NumberTask = Literal["grades", "regression"]
 TaskName = Literal["segmentation", "classification", "semantic-segmentation", NumberTask]
 Crop = Literal["none", "head"]
+Stretch = Literal["auto", "none", "image", "percentile"]
+Pages = Literal["error", "first"]
+Unreadable = Literal["error", "drop"]
 
 
 def names_of(literal: Any) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, OBJECT_ROWS, PIXEL_ROWS, level_histograms
-from goldfold.competitions.objects import read_objects
-from goldfold.competitions.rle import Dialect, decode
+from goldfold.competitions.ignored_pixels import decode_truth, split_truth
+from goldfold.competitions.level_truth import judges_levels, level_truth
+from goldfold.competitions.rle import Dialect
 from goldfold.inference.predictor import Predictor, Seen
 from goldfold.progress import SILENT, Progress
 from goldfold.training.batch import Pixels
@@ -34,6 +35,8 @@ def held_out_histograms(
     masks: Sequence[str],
     dialect: Dialect,
     objects: Sequence[str] | None = None,
+    ignored: Sequence[str] | None = None,
+    metric: str = "dice",
     batch_size: int = 16,
     progress: Progress = SILENT,
 ) -> IntArray:
@@ -41,7 +44,7 @@ def held_out_histograms(
 
     C is the number of masks of an image; those of one image stand beside each other.
 
-    With objects they are (N, 3, 256).
+    Where the metric compares objects or shapes they are (N C, 3, 256).
 
     Args:
         predictor: networks that have not seen these images.
@@ -51,32 +54,37 @@ def held_out_histograms(
         masks: N C encoded masks, "" for an empty one.
         dialect: of the masks.
         objects: where the metric compares objects, cells of the column `objects` of images.csv.
+        ignored: N encoded masks of the pixels that do not count; None = all count.
+        metric: name of a metric of masks.
         batch_size: images in a forward pass.
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    histograms = empty_histograms(len(masks), objects)
+    by_level = judges_levels(metric, objects)
+    histograms = empty_histograms(len(masks), by_level=by_level)
 
     with progress.task("held out", len(rows)) as task:
         batches = batches_ahead(cache, rows, batch_size, pin=predictor.device.pins_memory)
         for places, pixels in batches:
             ids = [image_ids[place] for place in places]
-            if objects is None and counts_on(predictor.device):
-                true = _true_masks(places, sizes, masks, dialect)
+            if not by_level and counts_on(predictor.device):
+                true = _true_masks(places, sizes, masks, dialect, ignored)
                 chosen = [sizes[place] for place in places]
                 wanted = _masks_of(places, sizes, masks)
                 counts = _counted_on_device(predictor, pixels, ids, chosen, true)
                 histograms[wanted.start : wanted.stop] = counts
             else:
                 seen = predictor.probability(pixels, ids)
-                count_levels(histograms, places, seen, sizes, masks, dialect, objects)
+                count_levels(
+                    histograms, places, seen, sizes, masks, dialect, objects, ignored, metric
+                )
             task.advance(len(places))
     return histograms
 
 
-def empty_histograms(count: int, objects: Sequence[str] | None) -> IntArray:
-    """Return room for the histograms of images, (N, 2, 256), with objects (N, 3, 256)."""
-    return np.zeros((count, PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
+def empty_histograms(count: int, *, by_level: bool) -> IntArray:
+    """Return room for the histograms of masks, (N, 2, 256), judged level by level (N, 3, 256)."""
+    return np.zeros((count, OBJECT_ROWS if by_level else PIXEL_ROWS, LEVELS), np.int64)
 
 
 @torch.inference_mode()
@@ -88,6 +96,8 @@ def count_levels(
     masks: Sequence[str],
     dialect: Dialect,
     objects: Sequence[str] | None = None,
+    ignored: Sequence[str] | None = None,
+    metric: str = "dice",
 ) -> None:
     """Fill in the histograms of a batch.
 
@@ -99,11 +109,14 @@ def count_levels(
         masks: N C encoded masks of all.
         dialect: of the masks.
         objects: of all, as in `held_out_histograms`.
+        ignored: of all, as in `held_out_histograms`.
+        metric: name of a metric of masks.
     """
-    wanted, true = _masks_of(places, sizes, masks), _true_masks(places, sizes, masks, dialect)
+    wanted = _masks_of(places, sizes, masks)
+    true = _true_masks(places, sizes, masks, dialect, ignored)
     chosen = [sizes[place] for place in places]
     device = Device(seen[0].device, None, str(seen[0].device))
-    if objects is None and counts_on(device):
+    if not judges_levels(metric, objects) and counts_on(device):
 
         def count(part: slice) -> torch.Tensor:
             return _count_part(seen[0][part], part, chosen, true)
@@ -113,10 +126,10 @@ def count_levels(
         return
     classes, maps = len(masks) // len(sizes), levels_at_size(seen[0], chosen)
     for place, mask, levels in zip(wanted, true, maps, strict=True):
-        height, width = sizes[place // classes]
         cell = None if objects is None else objects[place]
-        lesions = None if cell is None else read_objects(cell, height, width, dialect)
-        histograms[place] = level_histograms(levels, mask, lesions)
+        plain, left_out = split_truth(mask)
+        truth = level_truth(metric, cell, plain, sizes[place // classes], dialect)
+        histograms[place] = level_histograms(levels, plain, truth, ignored=left_out)
 
 
 def _counted_on_device(
@@ -154,11 +167,16 @@ def _masks_of(places: range, sizes: Sequence[tuple[int, int]], masks: Sequence[s
 
 
 def _true_masks(
-    places: range, sizes: Sequence[tuple[int, int]], masks: Sequence[str], dialect: Dialect
+    places: range,
+    sizes: Sequence[tuple[int, int]],
+    masks: Sequence[str],
+    dialect: Dialect,
+    ignored: Sequence[str] | None,
 ) -> list[NDArray[np.uint8] | None]:
-    """Return the masks of a batch's images, None for an empty one."""
+    """Return the masks of a batch's images as `decode_truth` does, None for an empty one."""
     classes = len(masks) // len(sizes)
+    left_out = ignored or [""] * len(sizes)
     return [
-        decode(masks[place], *sizes[place // classes], dialect) if masks[place] else None
+        decode_truth(masks[place], left_out[place // classes], *sizes[place // classes], dialect)
         for place in _masks_of(places, sizes, masks)
     ]

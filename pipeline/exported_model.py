@@ -60,6 +60,8 @@ def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
             "repair": reading.repair,
             "crop": reading.crop,
             "stretch": reading.stretch,
+            "percentiles": reading.percentiles,
+            "pages": reading.pages,
         },
         "inference": {
             "views": inference.views,

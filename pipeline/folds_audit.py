@@ -63,7 +63,7 @@ def audit_table(
 
 def _contents(run: OpenRun, train: pd.DataFrame, wanted: bool | None) -> dict[str, str] | None:
     """Return pixel hashes of the images that are there, or None if they are not to be compared."""
-    from goldfold.competitions.image import Reading
+    from goldfold.competitions.image import picture_reading
     from goldfold.folds.pixel_hash import content_hashes
 
     data = run.settings.competition.data
@@ -81,5 +81,5 @@ def _contents(run: OpenRun, train: pd.DataFrame, wanted: bool | None) -> dict[st
         )
         return None
     # Windows and crops are for networks; levels that are too low to be told apart are not.
-    reading = Reading(stretch=run.settings.competition.images.stretch == "image")
+    reading = picture_reading(run.settings.competition.images)
     return content_hashes(paths, run.workers, run.progress, reading)

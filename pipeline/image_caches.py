@@ -70,6 +70,7 @@ def _built(
         size=size,
         channels=model.channels,
         numbers=() if masks is None else run.task.mask_numbers,
+        ignores=masks is not None and form.masks_ignored,
         reading=reading_of(form.images),
         workers=run.workers,
         progress=run.progress,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.image import Reading
+from goldfold.competitions.reading import PERCENTILES, Reading
 from goldfold.competitions.resize import resize_image
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.window import Window
@@ -101,7 +101,12 @@ class ImageModel:
         """How images are read."""
         how = self.facts["reading"]
         windows = tuple(Window(*values) for values in how["windows"])
-        return Reading(windows, how["repair"], how["crop"], how.get("stretch", False))
+        stretch = how.get("stretch", False)
+        if isinstance(stretch, bool):  # models of earlier versions
+            stretch = "image" if stretch else "none"
+        limits = tuple(how.get("percentiles", PERCENTILES))
+        pages = how.get("pages", "error")
+        return Reading(windows, how["repair"], how["crop"], stretch, limits, pages)
 
     @property
     def views(self) -> list[View]:

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from goldfold.competitions.reading import PERCENTILES
 from goldfold.ensemble.decision_fields import Words
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
+from goldfold.metric_names import MetricText
 from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
 from goldfold.settings_dialect import DialectSetting
-from goldfold.settings_files import Strict
+from goldfold.settings_files import Percent, Strict
 from goldfold.settings_training import MOST_NEIGHBOURS, Size, SizeSetting
 from goldfold.vocabulary import (
     Crop,
     Metric,
+    Pages,
+    Stretch,
     TaskName,
     ViewMerge,
     ViewSet,
@@ -58,7 +62,16 @@ class Reading(Strict):
     ]
     repair: bool
     crop: Crop
-    stretch: bool = False
+    stretch: bool | Stretch = False
+    percentiles: tuple[Percent, Percent] = PERCENTILES
+    pages: Pages = "error"
+
+    @field_validator("percentiles")
+    @classmethod
+    def _ordered(cls, percentiles: tuple[float, float]) -> tuple[float, float]:
+        if percentiles[0] >= percentiles[1]:
+            raise ValueError("percentiles begin below where they end")
+        return percentiles
 
     @field_validator("windows")
     @classmethod
@@ -131,7 +144,7 @@ class ModelFile(Strict):
     title: Words
     task: TaskName
     mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=1000)]
-    metric: Metric | OwnObject
+    metric: Metric | MetricText | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectSetting
     mask_size: tuple[MaskSide, MaskSide] | None = None

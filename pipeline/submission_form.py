@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from goldfold.competitions.image_kind import IMAGE_ENDINGS
 from goldfold.competitions.images_table import read_images
 from goldfold.competitions.preset import load_preset, preset_names
 from goldfold.errors import InputError, did_you_mean
@@ -12,8 +13,6 @@ from goldfold.settings import CompetitionSettings
 from goldfold.submissions.table import read_table, show_header
 from goldfold.submissions.usage import USAGE_COLUMN
 from goldfold.tasks.submission_layout import layout_of
-
-_ENDINGS = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
 
 
 def find_form(
@@ -72,5 +71,5 @@ def _ids_fit(table: Path, form: CompetitionSettings) -> bool:
 
     read = read_table(table)
     ids = [row.key([read.require(form.submission.id_column)]) for row in read.rows[:1]]
-    whole = any(PurePath(image_id).suffix.lower() in _ENDINGS for image_id in ids)
+    whole = any(PurePath(image_id).suffix.lower() in IMAGE_ENDINGS for image_id in ids)
     return whole == (form.images.id_pattern is not None)

@@ -80,7 +80,8 @@ def _row(
                 mirror=images.mirror,
             )
         )
-    return [(_gray(image, own), _binary(changed, soft)) for image, changed in pairs]
+    drawn = slice(-1) if images.cache.ignores else slice(None)  # ignored pixels are no mask
+    return [(_gray(image, own), _binary(changed[drawn], soft)) for image, changed in pairs]
 
 
 def _gray(image: Pixels, own: slice) -> Pixels:

@@ -35,7 +35,7 @@ def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Expla
     Raises:
         InputError: predictions are missing or outdated.
     """
-    from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.image import picture_reading, read_image
     from goldfold.submissions.class_picture import draw_classes
 
     labelled = bool(row["split"] == "train" and row["labelled"])
@@ -44,7 +44,7 @@ def explain_classes(run: RunView, source: MemberSource, row: pd.Series) -> Expla
     facts = _facts(form, decided, str(row["image_id"]))
     if labelled:
         facts |= _against_truth(run, decided, facts)
-    reading = Reading(stretch=form.images.stretch == "image")
+    reading = picture_reading(form.images)
     picture = draw_classes(
         read_image(form.data / row["path"], reading=reading),
         facts["blend"],

@@ -22,7 +22,7 @@ def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explan
     Raises:
         InputError: there is no prediction of it, or predictions are missing or outdated.
     """
-    from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.image import picture_reading, read_image
     from goldfold.submissions.class_picture import draw_classes
     from goldfold.tasks.grade_ensemble import decide_run
     from goldfold.tasks.grade_training import truth_of
@@ -58,9 +58,7 @@ def explain_number(run: RunView, source: MemberSource, row: pd.Series) -> Explan
     steps = [f"at least {name}" for name in scale.grades[1:]] or ["number"]
     limits = dict(zip(steps, list(decided.choice.cuts), strict=False))
     picture = draw_classes(
-        read_image(
-            form.data / row["path"], reading=Reading(stretch=form.images.stretch == "image")
-        ),
+        read_image(form.data / row["path"], reading=picture_reading(form.images)),
         dict.fromkeys(steps, float(decided.place[at])),
         limits,
     )

@@ -95,7 +95,7 @@ class NumberedImages:
         )
         place = self.truth.scale.place_of_rows(rows)
         error = self.truth.scale.number(place) - self.truth.numbers
-        score = self.truth.score(place[:, None])
+        score = self.truth.best_score(place[:, None])
         return ValidationScore(score, HALF, score, -float(np.mean(error**2)))
 
 
@@ -170,4 +170,4 @@ def number_score_of(
 ) -> Callable[[Any, NDArray[np.bool_]], float]:
     """Return what scores places of held-out images at their best cut points."""
     truth = truth_of(run.settings.competition, held_out, list(held_out["image_id"]))
-    return lambda place, chosen: truth.of(chosen).score(place[chosen])
+    return lambda place, chosen: truth.of(chosen).best_score(place[chosen])

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.images_table import OBJECTS, mask_sizes, training_images
-from goldfold.competitions.rle import decode, get_dialect
+from goldfold.competitions.ignored_pixels import decode_truth, outside_ignored, split_truth
+from goldfold.competitions.images_table import mask_sizes, object_cells, training_images
+from goldfold.competitions.rle import get_dialect
+from goldfold.tasks.mask_held_out import ignored_masks
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.competitions.objects import TrueObjects
+    from goldfold.competitions.level_truth import LevelTruth
     from goldfold.ensemble.blend import Blend, Member
     from goldfold.ensemble.honest import Assessment
     from goldfold.ensemble.post_search import PostSearch
@@ -27,6 +29,7 @@ MOST_IMAGES = 2000
 """Images on which weights and ways to blend are searched; of more, a random sample."""
 
 TrueMask = Callable[[str], "NDArray[np.uint8] | None"]
+IgnoredPixels = Callable[[str], "NDArray[np.bool_] | None"]
 
 
 class Blender:
@@ -48,8 +51,8 @@ class Blender:
             of_class: its name.
         """
         self.run, self.members, self.of_class = run, list(members), of_class
-        self.true_mask = true_masks(run, images)
-        self.true_objects = true_objects(run, images)
+        self.true_mask, self.ignored = true_masks(run, images)
+        self.level_truth = level_truths(run, images)
         self.level_counts: dict[str, list[int]] = {}
         self.image_ids = self.blend(self.members).image_ids
         view = run.fold_view
@@ -129,8 +132,13 @@ class Blender:
         tried = [self.scale_list("mean"), *scales]
         single = [self.blend([_alone(member)], "mean") for member in self.members]
         ids = [self.image_ids[place] for place in sample]
+
+        def maps_of(place: int) -> list[NDArray[np.uint8]]:
+            ignored = self.ignored(ids[place])
+            return [outside_ignored(reader.read(ids[place]), ignored) for reader in single]
+
         return pack(
-            lambda place: [reader.read(ids[place]) for reader in single],
+            maps_of,
             lambda place: self.true_mask(ids[place]),
             len(ids),
             image_ids=ids,
@@ -144,9 +152,9 @@ class Blender:
         members: Sequence[Member],
         calibrations: Mapping[str, Sequence[float]] | None = None,
     ) -> NDArray[np.int64]:
-        """Return the histograms of the blended maps, int64 (N, 2, 256), with objects (N, 3, 256).
+        """Return the histograms of the blended maps, int64 (N, 2, 256).
 
-        Objects are judged at the level of given thresholds as well.
+        Objects and shapes are a third row, judged at the level of given thresholds as well.
         """
         from goldfold.competitions.histogram import JUDGED
         from goldfold.ensemble.blend import blend_histograms
@@ -160,7 +168,8 @@ class Blender:
             self.blend(members, calibrations=calibrations),
             self.image_ids,
             self.true_mask,
-            objects_of=self.true_objects,
+            objects_of=self.level_truth,
+            ignored_of=self.ignored,
             judged=judged,
             workers=self.run.workers,
             progress=self.run.progress,
@@ -232,7 +241,7 @@ class Blender:
 
         if self.run.settings.ensemble.post_processing == "off":
             return None
-        ids, objects_of, members = self.image_ids, self.true_objects, chosen.whole.members
+        ids, truth_of, members = self.image_ids, self.level_truth, chosen.whole.members
         whole = self.blend(members, calibrations=chosen.whole.calibrations)
         blends = {
             part: self.blend(of_part.members, calibrations=of_part.calibrations)
@@ -244,7 +253,8 @@ class Blender:
             part = int(self.parts[place])
             rule, blend = rules[part], blends.get(part, whole)
             presence = blend.presence(ids[place]) if rule.gate else None
-            return apply_rule(blend.read(ids[place]), rule, presence)
+            levels = outside_ignored(blend.read(ids[place]), self.ignored(ids[place]))
+            return apply_rule(levels, rule, presence)
 
         readers = [reader for member in members for seed in member.seeds for reader in seed]
         sizes = [reader.size(name) for reader in readers for name in reader.image_ids]
@@ -254,7 +264,8 @@ class Blender:
             self.parts,
             self.run.settings.competition.metric,
             largest_px=max(height * width for height, width in sizes),
-            objects_of=None if objects_of is None else lambda place: objects_of(ids[place]),
+            objects_of=None if truth_of is None else lambda place: truth_of(ids[place]),
+            ignored_of=lambda place: self.ignored(ids[place]),
             image_ids=ids,
             workers=self.run.workers,
             progress=self.run.progress,
@@ -308,39 +319,58 @@ class Blender:
         return by_member
 
 
-def true_masks(run: RunView, images: pd.DataFrame) -> TrueMask:
-    """Return a function image id -> true mask, uint8 (H, W), None where it is empty."""
-    dialect = get_dialect(run.settings.competition.labels.dialect)
-    train = training_images(images)
-    sizes = mask_sizes(train, run.settings.competition.mask_size)
-    cells = zip(train["mask_rle"].tolist(), sizes, strict=True)
-    masks: dict[str, tuple[str, tuple[int, int]]] = dict(
-        zip(train["image_id"].tolist(), cells, strict=True)
-    )
+def true_masks(run: RunView, images: pd.DataFrame) -> tuple[TrueMask, IgnoredPixels]:
+    """Return functions of an image id: the true mask, uint8 (H, W), and the ignored pixels, bool.
+
+    They return None where there is no such pixel.
+    """
+    form, train = run.settings.competition, training_images(images)
+    dialect = get_dialect(form.labels.dialect)
+    left_out = ignored_masks(form, train) or [""] * len(train)
+    columns = (train[name].tolist() for name in ("image_id", "mask_rle"))
+    sizes = mask_sizes(train, form.mask_size)
+    cells = {
+        name: (text, ignored, height, width)
+        for name, text, (height, width), ignored in zip(*columns, sizes, left_out, strict=True)
+    }
 
     def true_mask(image_id: str) -> NDArray[np.uint8] | None:
-        text, (height, width) = masks[image_id]
-        return decode(text, height, width, dialect) if text else None
+        text, _, height, width = cells[image_id]
+        return decode_truth(text, "", height, width, dialect)
 
-    return true_mask
+    def ignored_pixels(image_id: str) -> NDArray[np.bool_] | None:
+        _, ignored, height, width = cells[image_id]
+        return split_truth(decode_truth("", ignored, height, width, dialect))[1]
+
+    return true_mask, ignored_pixels
 
 
-def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
-    """Return a function image id -> true objects, None unless the metric compares objects."""
-    from goldfold.competitions.objects import read_objects
+def level_truths(run: RunView, images: pd.DataFrame) -> Callable[[str], LevelTruth] | None:
+    """Return a function image id -> true objects or shape, None unless the metric compares these.
 
-    if not run.settings.competition.compares_objects:
-        return None
-    dialect = get_dialect(run.settings.competition.labels.dialect)
+    Args:
+        run: the run.
+        images: with the masks that are judged, those of a class where an image has several.
+    """
+    from goldfold.competitions.level_truth import judges_levels, level_truth
+
+    form = run.settings.competition
     train = training_images(images)
-    texts = zip(train[OBJECTS], mask_sizes(train, run.settings.competition.mask_size), strict=True)
-    cells = dict(zip(train["image_id"], texts, strict=True))
+    cells = object_cells(train) if form.compares_objects else None
+    if not judges_levels(form.metric, cells):
+        return None
+    dialect, (mask_of, _) = get_dialect(form.labels.dialect), true_masks(run, images)
+    names = train["image_id"].tolist()
+    sizes = dict(zip(names, mask_sizes(train, form.mask_size), strict=True))
+    objects = {} if cells is None else dict(zip(names, cells, strict=True))
 
-    def objects_of(image_id: str) -> TrueObjects:
-        text, (height, width) = cells[image_id]
-        return read_objects(text, height, width, dialect)
+    def truth_of(image_id: str) -> LevelTruth:
+        mask = mask_of(image_id) if cells is None else None
+        truth = level_truth(form.metric, objects.get(image_id), mask, sizes[image_id], dialect)
+        assert truth is not None
+        return truth
 
-    return objects_of
+    return truth_of
 
 
 def _alone(member: Member) -> Member:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from goldfold.competitions.images_table import mask_columns, object_cells, of_class
 from goldfold.files import write_text
 from goldfold.tasks.mask_blending import Blender
+from goldfold.tasks.mask_held_out import ignored_masks
 from goldfold.tasks.mask_weighing import choose_blends
 
 if TYPE_CHECKING:
@@ -110,4 +111,6 @@ def judged_masks(run: RunView) -> list[list[str]]:
     rows = [list(run.images[column]) for column in columns]
     if (objects := object_cells(run.images)) is not None:
         rows.append(objects)
+    if (ignored := ignored_masks(run.settings.competition, run.images)) is not None:
+        rows.append(ignored)
     return [[*classes], *rows] if classes else rows

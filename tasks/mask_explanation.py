@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.competitions.ignored_pixels import outside_ignored
 from goldfold.competitions.images_table import of_class
 from goldfold.competitions.metric import image_scores
-from goldfold.tasks.mask_blending import true_masks, true_objects
+from goldfold.tasks.mask_blending import level_truths, true_masks
 from goldfold.tasks.mask_submission import open_masks
 from goldfold.tasks.mask_words import explanation_lines
 from goldfold.tasks.results import Explanation
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
-    from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.image import picture_reading, read_image
     from goldfold.competitions.resize import resize_image
     from goldfold.submissions.overlay import draw_overlay
 
@@ -32,16 +33,20 @@ def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) 
     decided = open_masks(run, source, "out-of-fold" if labelled else "test", name)
     try:
         levels, mask = decided.blend.read(image_id), decided.mask(image_id)
-        true = true_masks(run, of_class(run.images, name))(image_id) if labelled else None
+        true, ignored = None, None
+        if labelled:
+            true_mask, ignored_of = true_masks(run, of_class(run.images, name))
+            true, ignored = true_mask(image_id), ignored_of(image_id)
         facts = _facts(run, decided, image_id, levels, mask)
     finally:
         decided.blend.close()
     if labelled:
-        facts |= _against_truth(run, of_class(run.images, name), image_id, mask, true)
+        judged = outside_ignored(mask, ignored)
+        facts |= _against_truth(run, of_class(run.images, name), image_id, judged, true)
     if name:
         facts = {"class": name, **facts}
     competition = run.settings.competition
-    reading = Reading(stretch=competition.images.stretch == "image")
+    reading = picture_reading(competition.images)
     picture = read_image(competition.data / row["path"], reading=reading)
     if competition.mask_size is not None:
         picture = resize_image(picture, *competition.mask_size)
@@ -115,13 +120,13 @@ def _against_truth(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from goldfold.competitions.objects import mask_score
+    from goldfold.competitions.level_truth import truth_score
 
-    metric, objects_of = run.settings.competition.metric, true_objects(run, images)
+    metric, truth_of = run.settings.competition.metric, level_truths(run, images)
     truth = np.zeros_like(mask) if true is None else true
     area = int(np.count_nonzero(truth))
-    if objects_of is not None:
-        score = mask_score(mask, objects_of(image_id))
+    if truth_of is not None:
+        score = truth_score(truth_of(image_id), mask)
     else:
         intersection = int(np.count_nonzero(mask[truth > 0]))
         score = float(image_scores(metric, intersection, int(np.count_nonzero(mask)), area))

@@ -88,12 +88,12 @@ def _masks(
         InputError: images of the sample have no prediction, or its classes are others; all are
             counted.
     """
-    from goldfold.competitions.image_collection import excluded_test_ids
+    from goldfold.competitions.image_collection import left_out_test_ids
     from goldfold.submissions.encode import encode_masks
 
     dialect = get_dialect(run.settings.competition.submission.dialect)
     predicted = set(next(iter(decided.values())).blend.image_ids)
-    left_out = excluded_test_ids(run.settings.competition) - predicted
+    left_out = left_out_test_ids(run.settings.competition, run.images) - predicted
     images = {layout.image_of(key) for key in sample.image_ids}
     missing = sorted(images - predicted - left_out)
     if missing:

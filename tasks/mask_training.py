@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from goldfold.competitions.images_table import mask_sizes, object_cells
 from goldfold.competitions.rle import get_dialect
-from goldfold.tasks.mask_held_out import encoded_masks
+from goldfold.tasks.mask_held_out import encoded_masks, ignored_masks
 
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
@@ -28,6 +28,7 @@ def mask_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
         dialect=get_dialect(form.labels.dialect),
         classes=form.outputs,
         objects=object_cells(held_out),
+        ignored=ignored_masks(form, held_out),
     )
     return FoldData(
         cache=cache,

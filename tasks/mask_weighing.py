@@ -126,7 +126,8 @@ class Calibrations:
 
         def count(job: tuple[MapReader, str]) -> NDArray[np.int64]:
             reader, name = job
-            return level_histograms(reader.read(name), self.blender.true_mask(name))
+            mask, ignored = self.blender.true_mask(name), self.blender.ignored(name)
+            return level_histograms(reader.read(name), mask, ignored=ignored)
 
         run = self.blender.run
         with (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import mask_sizes, test_images
+from goldfold.competitions.metric import scored_by_level
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.files import fingerprint
@@ -16,7 +17,13 @@ from goldfold.submissions.mask_file import MaskReader
 from goldfold.tasks.mask_blends import compare_mask_blends
 from goldfold.tasks.mask_ensemble import assess_masks, judged_masks
 from goldfold.tasks.mask_explanation import explain_mask
-from goldfold.tasks.mask_held_out import encoded_masks, judge_masks, see_mask_sets, see_masks
+from goldfold.tasks.mask_held_out import (
+    encoded_masks,
+    ignored_masks,
+    judge_masks,
+    see_mask_sets,
+    see_masks,
+)
 from goldfold.tasks.mask_images import mask_images_of
 from goldfold.tasks.mask_submission import mask_cells
 from goldfold.tasks.mask_training import mask_fold_data
@@ -72,13 +79,18 @@ class Masks(Task):
 
     def label_facts(self, train: pd.DataFrame) -> list[object]:
         """Return the masks of each class and which of them mirrors exchange."""
+        ignored = ignored_masks(self.form, train)
+        facts: list[object] = [] if ignored is None else [ignored]
         if not self.form.mask_classes:
-            return []
-        return [self.form.classes, encoded_masks(self.form, train), self.form.mirror]
+            return facts
+        return [self.form.classes, encoded_masks(self.form, train), self.form.mirror, *facts]
 
     def cached_masks(self, train: pd.DataFrame) -> list[tuple[str, ...]]:
-        """Return the encoded masks of each image, in the order of the outputs."""
-        return encoded_masks(self.form, train)
+        """Return each image's encoded masks as outputs are ordered, ignored pixels last."""
+        masks, ignored = encoded_masks(self.form, train), ignored_masks(self.form, train)
+        if ignored is None:
+            return masks
+        return [(*of_image, left_out) for of_image, left_out in zip(masks, ignored, strict=True)]
 
     def non_empty(self, train: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which images have a mask with pixels, (N,)."""
@@ -164,10 +176,10 @@ class Masks(Task):
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend, class by class where an image has several masks."""
-        if self.form.compares_objects:
+        if scored_by_level(self.form.metric):
             raise InputError(
                 "`ensemble blend` compares blends on some pixels of each image, which do not tell "
-                f'the objects that competition.metric = "{self.form.metric}" compares. '
+                f'what competition.metric = "{self.form.metric}" compares. '
                 "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
                 f"`{run.command('ensemble run')}`."
             )

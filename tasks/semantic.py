@@ -294,7 +294,9 @@ class Semantic(Task):
     def _masks(self) -> Task:
         """A submission has the form of several masks per image; these answer for it."""
         labels = self.form.labels
-        if labels.levels:  # the label files have no dialect: a solution is written as submissions
+        if (
+            labels.kind == "masks"
+        ):  # the label files have no dialect: a solution is written as submissions
             labels = labels.model_copy(update={"dialect": self.form.submission.dialect})
         return Masks(self.form.model_copy(update={"labels": labels}))
 

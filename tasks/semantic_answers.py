@@ -81,10 +81,10 @@ def _require_rows(
     run: RunView, decided: DecidedClassMaps, sample: Sample, layout: Layout
 ) -> set[str]:
     """Return the excluded test images; raise InputError where rows of the sample have no answer."""
-    from goldfold.competitions.image_collection import excluded_test_ids
+    from goldfold.competitions.image_collection import left_out_test_ids
 
     predicted = set(decided.blend.image_ids)
-    left_out = excluded_test_ids(run.settings.competition) - predicted
+    left_out = left_out_test_ids(run.settings.competition, run.images) - predicted
     images = {layout.image_of(key) for key in sample.image_ids}
     missing = sorted(images - predicted - left_out)
     unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided.classes]
@@ -131,7 +131,7 @@ def _mask_reader(
 
 def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
     """Return why the pixels of an image of images.csv got their classes."""
-    from goldfold.competitions.image import Reading, read_image
+    from goldfold.competitions.image import picture_reading, read_image
     from goldfold.competitions.resize import resize_image
     from goldfold.submissions.class_map_picture import draw_class_maps
 
@@ -147,7 +147,7 @@ def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Exp
     if labelled:
         true = TrueClasses(form, training_images(run.images)).read(image_id)
         facts |= _against_truth(form.metric, class_map, true, form.classes, facts)
-    reading = Reading(stretch=form.images.stretch == "image")
+    reading = picture_reading(form.images)
     picture = read_image(form.data / row["path"], 3, reading=reading)
     if form.mask_size is not None:
         picture = resize_image(picture, *form.mask_size)
@@ -198,7 +198,7 @@ def _against_truth(
         name: {**facts["classes"][name], "true_px": int(pixels[2, place])}
         for place, name in enumerate(classes)
     }
-    score = float(class_scores(metric, pixels[None])[0])
+    score = float(class_scores(metric, pixels[None]).mean())
     return {"classes": named, "score": score, "metric": metric}
 
 

@@ -4,7 +4,8 @@ A cache is three files beside each other, all rows in one order:
 
     train-512-gray.pixels.npy    (N, H, W) uint8, or (N, H, W, 3) for `rgb`
     train-512-gray.masks.npy     (M, H, W) uint8, 0 or 1: the non-empty masks only; where an image
-                                 has several masks, the c-th of them is the bit of value 2 ** c;
+                                 has several masks, the c-th of them is the bit of value 2 ** c,
+                                 and ignored pixels are the bit behind them;
                                  where a pixel has one class, its number (255: ignored)
     train-512-gray.json          ids, sizes, which mask belongs to which row, fingerprint
 
@@ -43,6 +44,7 @@ def build_cache(
     contents: Sequence[str] | None = None,
     channels: int = 1,
     numbers: Sequence[int] = (),
+    ignores: bool = False,
     mask_size: tuple[int, int] | None = None,
     reading: Reading = PLAIN,
     workers: int = 1,
@@ -66,6 +68,7 @@ def build_cache(
         contents: hashes of the files; of the present files unless given.
         channels: 1 or 3.
         numbers: where a pixel has exactly one class: the number of each of an image's masks.
+        ignores: whether the last of an image's masks is that of its ignored pixels.
         mask_size: (height, width) to which the run-length encodings refer, None = their original's.
         reading: windows and the like.
         workers: threads that decode.
@@ -93,6 +96,7 @@ def build_cache(
         reading,
         classes,
         tuple(numbers) if masks is not None else (),
+        ignores and masks is not None,
         mask_size if masks is not None else None,
     )
     made_from = plan.fingerprint()

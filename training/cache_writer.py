@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.class_maps import paint
 from goldfold.competitions.image import PLAIN, Reading, read_image
-from goldfold.competitions.resize import resize_class_map, resize_image, resize_mask
+from goldfold.competitions.resize import (
+    resize_class_map,
+    resize_ignored,
+    resize_image,
+    resize_mask,
+)
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
 from goldfold.files import atomic_path, fingerprint, write_json
@@ -30,7 +35,7 @@ from goldfold.training.opencv_threads import one_opencv_thread
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_FORMAT = 1  # raise it when the same inputs would be cached differently
+_FORMAT = 2  # raise it when the same inputs would be cached differently
 _LEFTOVER_SECONDS = 60.0
 
 
@@ -60,6 +65,7 @@ class CachePlan:
     """All that a cache is made from.
 
     With `numbers`, a pixel has exactly one class, and each mask paints its pixels with one of them.
+    With `ignores` the last of an image's masks is that of its ignored pixels.
     Masks have the size of their image, unless `mask_size` is given.
     """
 
@@ -72,6 +78,7 @@ class CachePlan:
     reading: Reading = PLAIN
     classes: int = 1
     numbers: tuple[int, ...] = ()
+    ignores: bool = False
     mask_size: tuple[int, int] | None = None
 
     def fingerprint(self) -> str:
@@ -90,6 +97,8 @@ class CachePlan:
             how.append(self.classes)
         if self.numbers:
             how.append(list(self.numbers))
+        if self.ignores:
+            how.append("ignored pixels")
         if self.mask_size is not None:
             how.append(f"mask_size {self.mask_size}")
         return fingerprint([*how, rows])
@@ -144,12 +153,14 @@ def write_cache(
         "size": compact_size(plan.image_size),
         "channels": plan.channels,
         "labelled": plan.labelled,
-        "classes": plan.classes,
+        "classes": plan.classes - plan.ignores,
         "sizes": [[row.height, row.width] for row in plan.rows],
         "mask_rows": mask_rows,
     }
     if plan.numbers:
         facts["numbers"] = list(plan.numbers)
+    if plan.ignores:
+        facts["ignores"] = True
     write_json(facts_path, facts)
 
 
@@ -216,7 +227,8 @@ def _prepare(
 def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint8]:
     """Return an image's masks at the cache's size, uint8 (H, W).
 
-    The c-th is in the bit 2 ** c; where a pixel has one class, it is that class's number.
+    The c-th is in the bit 2 ** c, that of ignored pixels behind the others; where a pixel has one
+    class, it is that class's number.
     """
     size = plan.mask_size or (row.height, row.width)
     if plan.numbers:
@@ -226,7 +238,9 @@ def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint
     for place, text in enumerate(row.masks):
         if text:
             full = decode(text, *size, dialect, name="mask")
-            packed |= resize_mask(full, *plan.image_size) << np.uint8(place)
+            ignored = plan.ignores and place == len(row.masks) - 1
+            resize = resize_ignored if ignored else resize_mask
+            packed |= resize(full, *plan.image_size) << np.uint8(place)
     return packed
 
 

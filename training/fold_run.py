@@ -74,7 +74,10 @@ class FoldData:
     def images(self) -> TrainingImages:
         """The images to learn from, by one number each."""
         labels = None if self.labels is None else self.labels * np.uint8(255)
-        return TrainingImages(self.cache, self.rows, self.pseudo, labels, self.mirror, self.fold)
+        mirror = self.mirror
+        if mirror and self.cache.ignores:  # ignored pixels are behind the masks, and stay there
+            mirror = (*mirror, self.cache.classes)
+        return TrainingImages(self.cache, self.rows, self.pseudo, labels, mirror, self.fold)
 
     @property
     def per_image(self) -> bool:

@@ -35,6 +35,7 @@ class ImageCache:
         sizes: (N, 2) int64, height and width of the originals.
         labelled: whether the cache was built with masks.
         classes: masks of an image, or classes of a pixel, C.
+        ignores: whether images have a mask of ignored pixels behind the others.
         numbers: where a pixel has exactly one class, what each mask was painted with; else ().
         non_empty: (N,) bool, whether the original mask has pixels.
         neighbours: (N, K) int64, for each image the rows that it is shown with, or None.
@@ -57,6 +58,7 @@ class ImageCache:
         self.labelled: bool = facts["labelled"]
         self.numbers: tuple[int, ...] = tuple(facts.get("numbers", ()))
         self.classes: int = facts.get("classes", 1)
+        self.ignores: bool = facts.get("ignores", False)
         if self.numbers:
             self.classes = 1 + sum(number != IGNORED_NUMBER for number in self.numbers)
         self.sizes: NDArray[np.int64] = np.array(facts["sizes"], dtype=np.int64).reshape(-1, 2)
@@ -70,6 +72,11 @@ class ImageCache:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.image_ids)
+
+    @property
+    def planes(self) -> int:
+        """Masks that are stored of an image, that of ignored pixels among them."""
+        return self.classes + self.ignores
 
     def __reduce__(
         self,
@@ -111,18 +118,18 @@ class ImageCache:
     def mask(self, row: int) -> Mask:
         """Return the mask of a row, uint8 of 0 or 1; an empty one is made on the spot.
 
-        (H, W), or (C, H, W) where an image has several. Where a pixel has exactly one class, (H, W)
-        of class numbers.
+        (H, W), or (C, H, W) where an image has several, with ignored pixels (C + 1, H, W). Where a
+        pixel has exactly one class, (H, W) of class numbers.
         """
         if not self.labelled:
             raise ValueError(f"the cache {self.name} was built without masks")
         stored = self._mask_rows[row]
-        single = self.classes == 1 or bool(self.numbers)
-        shape = self.image_size if single else (self.classes, *self.image_size)
+        single = self.planes == 1 or bool(self.numbers)
+        shape = self.image_size if single else (self.planes, *self.image_size)
         if stored < 0:
             return np.zeros(shape, dtype=np.uint8)
         mask: Mask = self._masks[stored]
-        return mask if single else unpack_masks(mask, self.classes)
+        return mask if single else unpack_masks(mask, self.planes)
 
     def stored_pixels(self, rows: NDArray[np.int64]) -> Pixels:
         """Return the pixels of these rows alone, without neighbours, as the file has them."""

@@ -92,8 +92,9 @@ class TrainingImages:
     def mask(self, number: int) -> tuple[Pixels, bool]:
         """Return a mask, uint8 (H, W), and whether it is soft: 0..255 instead of 0 or 1.
 
-        Of several masks per image, (C, H, W). Images with classes have empty ones. Where a pixel
-        has exactly one class, (H, W) of class numbers, which are never soft.
+        Of several masks per image, (C, H, W), and with ignored pixels (C + 1, H, W). Images with
+        classes have empty ones. Where a pixel has exactly one class, (H, W) of class numbers, which
+        are never soft.
         """
         beyond = number - len(self.rows)
         if self.labels is not None:
@@ -101,7 +102,11 @@ class TrainingImages:
         if beyond < 0:
             return self.cache.mask(int(self.rows[number])), False
         assert self.pseudo is not None
-        return self.pseudo.masks[beyond], self.is_soft(number)
+        mask = self.pseudo.masks[beyond]
+        if self.cache.ignores:  # pseudo-labels ignore no pixel
+            planes = mask.reshape(-1, *mask.shape[-2:])
+            mask = np.concatenate([planes, np.zeros_like(planes[:1])])
+        return mask, self.is_soft(number)
 
     def targets(self, numbers: NDArray[np.int64], masks: list[Pixels]) -> Targets:
         """Return what a batch of these images is to be: its masks, or (N, 1, C) in 255ths."""

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, PIXEL_ROWS
+from goldfold.competitions.ignored_pixels import IGNORED_PIXEL
 from goldfold.training.device import Device
 from goldfold.training.host_copy import runs_ahead, to_device
 from goldfold.training.probability import as_levels, parts_of_one_size, resize_probability
@@ -39,8 +40,8 @@ def device_histograms(
     Args:
         probability: float32 (N, C, h, w) in 0..1, on the device.
         sizes: original (height, width) of each image.
-        masks: N x C true masks (H, W), 0 or 1, None for an empty one; those of one image stand
-            beside each other.
+        masks: N x C true masks (H, W), 0 or 1, `IGNORED_PIXEL` at pixels that do not count, None
+            for an empty one; those of one image stand beside each other.
     """
     classes = probability.shape[1]
     counts = [
@@ -61,8 +62,12 @@ def _count(levels: torch.Tensor, masks: Sequence[NDArray[np.uint8] | None]) -> t
     flat = levels.contiguous().view(maps, pixels)  # several masks may be channels_last
     index = flat.long()
     inside = torch.zeros(maps, dtype=torch.int64, device=levels.device)
+    ignored: torch.Tensor | int = 0
     if any(mask is not None for mask in masks):
         true = _sent(masks, levels).view(maps, pixels)
+        left_out = true == IGNORED_PIXEL
+        ignored = left_out.sum(dim=1)
+        flat, true = flat.masked_fill(left_out, 0), true.masked_fill(left_out, 0)
         inside = true.sum(dim=1, dtype=torch.int64)
         # Rows of bins: pixels outside of the mask, and inside.
         index += true.long() * LEVELS
@@ -76,7 +81,7 @@ def _count(levels: torch.Tensor, masks: Sequence[NDArray[np.uint8] | None]) -> t
     counts = bins[: maps * _BINS].view(maps, PIXEL_ROWS, LEVELS)
     counts[:, 0] += counts[:, 1]
     # What is left of all pixels, and of those of the mask, has level 0.
-    counts[:, 0, 0] = pixels - counts[:, 0, 1:].sum(dim=1)
+    counts[:, 0, 0] = pixels - ignored - counts[:, 0, 1:].sum(dim=1)
     counts[:, 1, 0] = inside - counts[:, 1, 1:].sum(dim=1)
     return counts
 

@@ -131,7 +131,8 @@ class ResidentImages:
             return wanted
         wanted["mask_rows"] = self._mask_rows[numbers]
         flipped = np.array([draw.warp.flip for draw in draws])[:, None]
-        count = self.images.cache.classes
+        cache = self.images.cache
+        count = cache.classes if cache.numbers else cache.planes
         mirror = np.array(self.images.mirror or range(count), np.uint8)
         if self.images.classes_per_pixel:
             if self.images.mirror and flipped.any():
@@ -178,7 +179,7 @@ class ResidentImages:
         masks = np.zeros((len(rows), *self._masks.shape), np.uint8)
         own = (rows > 0) & (rows <= len(self._mask_places))
         masks[own] = self.images.cache.stored_masks(self._mask_places[rows[own] - 1])
-        if self.images.cache.classes == 1:
+        if self.images.cache.planes == 1:
             masks[own] *= np.uint8(255)
         beyond = rows > len(self._mask_places)
         if beyond.any():
@@ -225,7 +226,7 @@ class _Store:
 
 
 def _several_masks(images: TrainingImages) -> bool:
-    return images.mask_kind == "coverage" and images.cache.classes > 1
+    return images.mask_kind == "coverage" and images.cache.planes > 1
 
 
 def _joined(near: torch.Tensor) -> torch.Tensor:

@@ -78,9 +78,20 @@ def _outlined(image: ByteImage, mask: ByteImage) -> ByteImage:
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     tile = cv2.cvtColor(cv2.resize(image, size, interpolation=method), cv2.COLOR_GRAY2BGR)
-    shape = cv2.resize((mask != 0).astype(np.float32), size, interpolation=method)
-    inside = (shape > (0.0 if scale < 1 else 0.5)).astype(np.uint8)
-    contours, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(fitted_mask(mask, size), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(tile, contours, -1, _OUTLINE_BGR, 1)
     outlined: ByteImage = tile
     return outlined
+
+
+def fitted_mask(mask: ByteImage, size: tuple[int, int]) -> ByteImage:
+    """Return a mask at another size, uint8 of 0 and 1; the smallest parts stay visible.
+
+    Args:
+        mask: (h, w), nonzero inside.
+        size: width and height.
+    """
+    smaller = size[0] < mask.shape[1] or size[1] < mask.shape[0]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    shape = cv2.resize((mask != 0).astype(np.float32), size, interpolation=method)
+    return np.asarray(shape > (0.0 if smaller else 0.5), np.uint8)

@@ -78,15 +78,15 @@ def test_files_that_are_no_masks_are_refused_all_at_once(cells, invoke):
     assert done.code == 2
     refused, unlike = [line for line in done.out.splitlines() if line.startswith("PROBLEM")]
     assert refused == (
-        "PROBLEM: 4 of 6 mask files do not contain a mask of two levels: 4 levels (0, 1, 2, 3) "
+        "PROBLEM: 4 of 6 mask files do not contain 0 and one other value: 4 levels (0, 1, 2, 3) "
         "in 2 files (masks/c.png, masks/d.png); 3 levels (0, 254, 255) in masks/b.png; 3 colours "
-        "(#000000, #0000ff, #00ff00) in masks/e.png. Expected 0 and one other level, of any "
-        "value. If the levels number objects or smooth edges, write the mask as 255 and everything "
-        "else as 0. If they are classes, write one file per class and set labels.class_masks."
+        "(#000000, #0000ff, #00ff00) in masks/e.png. Files by value: 0 in 3, 1 in 2, 2 in 2, 3 in "
+        "2, 254 in 1, 255 in 1, #000000 in 1, #0000ff in 1, #00ff00 in 1. Say what the values mean "
+        "with one of these lines in [competition.labels]:"
     )
     assert unlike.startswith(
-        "PROBLEM: the mask files masks/{id}.png use 2 different levels for the mask: 255 in "
-        "masks/a.png; 7 in masks/f.png. Expected 0"
+        "PROBLEM: the mask files masks/{id}.png use 2 different values for the mask: 255 in "
+        "masks/a.png; 7 in masks/f.png. Say what"
     )
     assert "2 problems" in done.out
 
@@ -98,3 +98,30 @@ def test_a_pattern_that_matches_no_file_is_named(cells, invoke):
     assert done.code == 2
     assert "is the mask of a training image (searched for masks/*_[12.png)" in done.out
     assert "Correct competition.labels" in done.out
+
+
+def test_a_file_that_is_image_and_mask_at_once_is_named(cells, invoke):
+    run = cells(["a"], "images/{id}_*.png")
+    save(run / "data/images/a_mask.png", square(2, 255))
+    done = invoke("check", run)
+    assert done.code == 2
+    assert (
+        "PROBLEM: 1 file is matched as an image and as a mask (correct competition.images or "
+        "competition.labels): images/a_mask.png" in done.out
+    )
+
+
+def test_ignored_pixels_and_values_reach_the_table_of_images(cells, invoke):
+    run = cells([*"abcd"], "masks/{id}.png")
+    for image_id in "abcd":
+        save(run / f"data/masks/{image_id}.png", square(1, 38) + square(9, 255) + square(15, 7))
+    settings = run / "goldfold.toml"
+    lines = 'kind = "masks"\nvalues = ["30..40"]\nignored_values = [255]'
+    settings.write_text(settings.read_text().replace('kind = "masks"', lines))
+    done = invoke("check", run)
+    assert done.code == 0, done.out
+    assert "notice: 4 mask files have values that labels.values does not list; they are" in done.out
+    assert invoke("folds", "build", run).code == 0
+    header, *rows = (run / "images.csv").read_text().splitlines()
+    assert header.endswith("content_hash,mask_rle:ignored,area_px:ignored")
+    assert all(row.endswith(",21") and ",21,1," in row for row in rows)

@@ -57,14 +57,14 @@ def test_16_bits_of_a_dicom_are_the_same_brightness(folder):
 def test_windows_become_channels(folder):
     path = folder / "in" / "study" / "a.dcm"
     windows = [get_window("100:50"), get_window("30:20"), get_window("brain")]
-    seen = read_levels(path, windows=windows)
+    seen = read_levels(path, reading=Reading(tuple(windows)))
     stored = read_levels(path).astype(float)
     for channel, window in enumerate(windows):
         expected = np.clip((stored - (window.center - 0.5)) / (window.width - 1) + 0.5, 0, 1) * 255
         assert np.abs(seen[..., channel] - expected).max() <= 0.5 + 1e-9
-    assert np.array_equal(read_levels(path, windows=windows[:1]), seen[..., 0])
+    assert np.array_equal(read_levels(path, reading=Reading(tuple(windows[:1]))), seen[..., 0])
     plan = plan_conversion([path], folder / "out")
-    convert_images(plan, windows=windows)
+    convert_images(plan, reading=Reading(tuple(windows)))
     assert np.array_equal(read_image(folder / "out" / "a.png", 3), seen)
     assert np.array_equal(read_image(path, 3, reading=Reading(tuple(windows))), seen)
 

@@ -21,12 +21,12 @@ def test_a_window_shows_hounsfield_units(tmp_path, bits, two_windows):
     path.write_bytes(ct_bytes(values, CtFile("ID_1", "p", bits, False, two_windows)))
     for name in ("brain", "subdural", "bone"):
         window = get_window(name)
-        seen = read_levels(path, windows=[window])
+        seen = read_levels(path, reading=Reading((window,)))
         units = np.clip(np.rint(values), -1024, 3071)
         share = np.clip((units - (window.center - 0.5)) / (window.width - 1) + 0.5, 0, 1)
         assert np.abs(seen - share * 255).max() <= 0.5 + 1e-6
     header = read_levels(path)  # the first of its windows, 30:80
-    assert np.array_equal(header, read_levels(path, windows=[get_window("30:80")]))
+    assert np.array_equal(header, read_levels(path, reading=Reading((get_window("30:80"),))))
 
 
 def test_the_wrong_intercept_is_mended_and_others_left_alone(tmp_path):
@@ -34,11 +34,11 @@ def test_the_wrong_intercept_is_mended_and_others_left_alone(tmp_path):
     right, wrong = tmp_path / "right.dcm", tmp_path / "wrong.dcm"
     right.write_bytes(ct_bytes(values, CtFile("ID_1", "p", 12, False, False)))
     wrong.write_bytes(ct_bytes(values, CtFile("ID_2", "p", 12, True, False)))
-    window = [get_window("brain")]
-    plain = read_levels(right, windows=window)
-    assert np.array_equal(read_levels(wrong, windows=window, repair=True), plain)
-    assert np.array_equal(read_levels(right, windows=window, repair=True), plain)
-    assert not np.array_equal(read_levels(wrong, windows=window), plain)
+    window, mended = (get_window("brain"),), Reading((get_window("brain"),), repair=True)
+    plain = read_levels(right, reading=Reading(window))
+    assert np.array_equal(read_levels(wrong, reading=mended), plain)
+    assert np.array_equal(read_levels(right, reading=mended), plain)
+    assert not np.array_equal(read_levels(wrong, reading=Reading(window)), plain)
 
 
 def test_what_is_repaired():

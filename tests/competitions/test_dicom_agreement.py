@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
-from goldfold.competitions.image import read_header, read_image
+from goldfold.competitions.image import Reading, read_header, read_image
 from goldfold.errors import ImageError
 
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -19,8 +19,8 @@ REFUSED = {
     "tinyfile": "no",
     "badVR.dcm": "'1A' frames",
     "empty_charset_LEI.dcm": "no pixel data",
-    "ExplVR_BigEndNoMeta.dcm": "not a DICOM",
-    "ExplVR_LitEndNoMeta.dcm": "not a DICOM",
+    "ExplVR_BigEndNoMeta.dcm": "no pixel data",
+    "ExplVR_LitEndNoMeta.dcm": "no pixel data",
     "JPEG-lossy.dcm": "needs a decoder that is not installed",
     "JPGExtended.dcm": "needs a decoder that is not installed",
     "JPEG2000-embedded-sequence-delimiter.dcm": "but its compressed frame holds",
@@ -43,13 +43,16 @@ REFUSED = {
     "rtdose_rle_1frame.dcm": "32 bits stored",
     "rtplan.dcm": "no pixel data",
     "rtplan_truncated.dcm": "no pixel data",
-    "rtstruct.dcm": "not a DICOM",
+    "rtstruct.dcm": "no pixel data",
     "SC_rgb_rle_32bit.dcm": "32 bits stored",
     "SC_rgb_rle_32bit_2frame.dcm": "32 bits stored",
     "test-SR.dcm": "no pixel data",
     "UN_sequence.dcm": "no pixel data",
     "waveform_ecg.dcm": "no pixel data",
 }
+
+
+BITS = Reading(stretch="none")  # as pydicom: without a window, the range of the bits
 
 
 def by_pydicom(path):
@@ -114,7 +117,7 @@ def channels_of(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_as_pydicom_reads_it_or_refused(path):
     try:
-        decoded = read_image(path, channels=1)
+        decoded = read_image(path, channels=1, reading=BITS)
     except ImageError as error:
         words = reason(path)
         assert words is not None, f"refused: {error}"
@@ -123,7 +126,7 @@ def test_as_pydicom_reads_it_or_refused(path):
         return
     header = read_header(path)
     channels = channels_of(path)
-    decoded = read_image(path, channels=channels)
+    decoded = read_image(path, channels=channels, reading=BITS)
     expected = by_pydicom(path)
     assert decoded.shape[:2] == (header.height, header.width) == expected.shape[:2]
     assert np.abs(decoded.astype(np.float64) - expected).max() <= 0.5 + 1e-6

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from goldfold.competitions.data_report import DataReport, count_ids
-from goldfold.competitions.image_collection import collect_images, excluded_test_ids
+from goldfold.competitions.image_collection import collect_images, left_out_test_ids
 from goldfold.competitions.images_table import FIXED, read_images, write_images
 from goldfold.competitions.input_files import describe_changes, input_files, inputs_of
 from goldfold.competitions.preset import load_preset
@@ -223,12 +223,12 @@ def test_a_damaged_test_image_that_is_left_out_is_submitted_as_empty(data):
     assert report.problems == []
     assert notices(report, "competition.images.exclude") == [
         "1 test image is left out (competition.images.exclude): y",
-        "1 id of sample.csv excluded (competition.images.exclude), so submitted as an empty mask: "
-        "y",
+        "1 id of sample.csv left out (competition.images.exclude, or unreadable), so submitted as "
+        "an empty mask: y",
     ]
     assert images["image_id"].tolist() == ["a", "b", "c", "x"]
     settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, **changes})
-    assert excluded_test_ids(settings) == {"y"}
+    assert left_out_test_ids(settings, images) == {"y"}
 
 
 def test_one_of_two_files_of_an_image_can_be_left_out(data):
@@ -238,7 +238,7 @@ def test_one_of_two_files_of_an_image_can_be_left_out(data):
     assert report.problems == []
     assert images["path"].tolist()[-1] == "test/y.png"
     settings = CompetitionSettings.model_validate({**SETTINGS, "data": data, "images": changes})
-    assert excluded_test_ids(settings) == set()
+    assert left_out_test_ids(settings, images) == set()
 
 
 def test_what_is_left_out_and_not_there_is_noticed(data):

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.mask_files import read_mask_files
-from goldfold.competitions.mask_levels import REWRITE
 from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.rle import decode, get_dialect
 
@@ -56,10 +55,11 @@ def test_all_that_is_wrong_is_listed(tmp_path):
     assert problems[0] == "a has left/a.png, but no right/a.png"
     assert problems[1] == "mask/b_mask.png is 2 x 2, its image 2 x 3 (height x width)"
     assert problems[2].startswith("cannot read mask/d_mask.png: it is not a DICOM")
-    assert problems[3] == (
-        "1 of 4 mask files do not contain a mask of two levels: 3 levels (0, 1, 2) in "
-        f"mask/c_mask.png. {REWRITE}"
+    assert problems[3].startswith(
+        "1 of 4 mask files do not contain 0 and one other value: 3 levels (0, 1, 2) in "
+        "mask/c_mask.png. Say what the values mean"
     )
+    assert '\n    values = "objects"  # ' in problems[3]
     assert len(problems) == 4
 
 
@@ -113,12 +113,12 @@ def test_files_of_classes_are_merged_by_class(tmp_path):
 
 
 def test_each_file_is_decoded_once(tmp_path, monkeypatch):
-    from goldfold.competitions import mask_levels
+    from goldfold.competitions import mask_pixels
 
     write(tmp_path / "l/a_1.png", [[0, 1, 0], [0, 0, 0]])
-    seen, really = [], mask_levels.read_stored
+    seen, really = [], mask_pixels.read_stored
     monkeypatch.setattr(
-        mask_levels,
+        mask_pixels,
         "read_stored",
         lambda path, below: seen.append(path.name) or really(path, below),
     )
@@ -145,11 +145,12 @@ def test_levels_that_may_stand_beside_each_other(tmp_path, levels):
 
 
 def test_other_levels_by_file_number_objects_or_classes(tmp_path):
-    problems = levels_of(tmp_path, {"a": 1, "b": 2, "c": 2, "d": 3}).problems
-    assert problems == [
-        "the mask files m/{id}.png use 3 different levels for the mask: 2 in 2 files (m/b.png, "
-        f"m/c.png); 1 in m/a.png; 3 in m/d.png. {REWRITE}"
-    ]
+    (problem,) = levels_of(tmp_path, {"a": 1, "b": 2, "c": 2, "d": 3}).problems
+    assert problem.startswith(
+        "the mask files m/{id}.png use 3 different values for the mask: 2 in 2 files (m/b.png, "
+        "m/c.png); 1 in m/a.png; 3 in m/d.png. Say what the values mean"
+    )
+    assert "\n    values = { NAME_1 = [1], NAME_2 = [2], NAME_3 = [3] }  # " in problem
     assert len(levels_of(tmp_path, {"a": 255, "b": 38, "c": 38, "d": 38}).problems) == 1
 
 
@@ -168,9 +169,10 @@ def test_refused_files_are_counted_and_the_first_named(tmp_path):
     ids = [*map(str, range(14)), "x"]
     (problem,) = read(tmp_path, *ids, patterns=[["m/{id}.png"]]).problems
     assert problem.startswith(
-        "14 of 15 mask files do not contain a mask of two levels: 3 levels (0, 1, 2) in 9 files "
+        "14 of 15 mask files do not contain 0 and one other value: 3 levels (0, 1, 2) in 9 files "
         "(m/0.png, m/1.png, m/2.png and 6 more); 4 levels (0, 1, 2, 9) in m/9.png; "
-        "4 levels (0, 1, 2, 10) in m/10.png; others in 3 more. Expected 0 and one other level"
+        "4 levels (0, 1, 2, 10) in m/10.png; others in 3 more. "
+        "Files by value: 0 in 14, 1 in 14, 2 in 14, 9 in 1"
     )
 
 
@@ -197,3 +199,10 @@ def test_a_mask_that_is_split_over_files_comes_back(tmp_path_factory, seed, own)
         decode(row["mask_rle"], *mask.shape, KAGGLE) if row["area_px"] else np.zeros_like(mask)
     )
     assert np.array_equal(decoded, mask)
+
+
+def test_files_of_further_alternatives_are_told(tmp_path):
+    for name in ("left/a", "right/a", "mask/a_mask", "mask/b_mask"):
+        write(tmp_path / f"{name}.png", [[0, 255, 0], [0, 0, 0]])
+    (notice,) = [text for text in read(tmp_path, "a", "b").notices if "several lists" in text]
+    assert notice.startswith("1 image has mask files of several lists of labels.masks")

@@ -81,6 +81,7 @@ def test_few_bits_keep_their_levels(tmp_path, bits):
     with_alpha(painted(MASK, RED), np.full(MASK.shape, 255)),
     with_alpha(painted(MASK, RED), MASK * 255),  # a transparent background
     with_alpha(painted(MASK, WHITE), np.full(MASK.shape, 9)),
+    with_alpha(painted(MASK, BLACK), MASK * 255), with_alpha(painted(MASK * 0 + 1, RED), MASK * 9),
 ])  # fmt: skip
 def test_black_and_one_colour(tmp_path, pixels):
     assert read_mask(save(tmp_path / "m.png", pixels)).mask.tolist() == MASK.tolist()
@@ -118,7 +119,7 @@ def test_a_file_of_one_level(tmp_path, level, area):
     (np.array([[0, 1, 300]], np.uint16), "3 levels (0, 1, 300)"),
     (np.array([[BLACK, (0, 255, 0), RED]], np.uint8), "3 colours (#000000, #00ff00, #ff0000)"),
     (np.array([[WHITE, RED]], np.uint8), "2 colours (#ff0000, #ffffff; none is #000000)"),
-    (with_alpha(painted(MASK, BLACK), MASK * 255), "transparent pixels that contradict"),
+    (with_alpha(painted(MASK, BLACK), MASK * 127 + 128), "2 levels of transparency (128, 255"),
     (with_alpha(painted(MASK, WHITE), 255 - MASK * 255), "transparent pixels that contradict"),
 ])  # fmt: skip
 def test_what_is_no_mask_is_refused_with_its_levels(tmp_path, pixels, words):
@@ -130,7 +131,7 @@ def test_what_is_no_mask_is_refused_with_its_levels(tmp_path, pixels, words):
     with pytest.raises(NotAMaskError) as caught:
         read_mask(path, tmp_path)
     assert str(caught.value).startswith(f"m.png contains {words}")
-    assert "write" in str(caught.value).lower()
+    assert "values" in str(caught.value)
 
 
 @pytest.mark.parametrize(("indices", "palette", "words"), [
@@ -214,7 +215,7 @@ def dicom(path, pixels, **tags):
 def test_a_dicom_mask(tmp_path):
     assert read_mask(dicom(tmp_path / "m.dcm", MASK)).mask.tolist() == MASK.tolist()
     many = dicom(tmp_path / "n.dcm", np.stack([MASK, MASK * 0, MASK]), NumberOfFrames=3)
-    with pytest.raises(NotAMaskError, match=r"contains 3 frames\. Write one file"):
+    with pytest.raises(ImageError, match="has several pages or frames, but a mask"):
         read_mask(many)
 
 

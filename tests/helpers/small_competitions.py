@@ -32,7 +32,7 @@ TASKS = {
     "semantic": {
         "task": "semantic-segmentation",
         "classes": NAMES,
-        "labels": {"kind": "levels", "masks": [["{id}.png"]], "levels": LEVELS},
+        "labels": {"kind": "masks", "masks": [["{id}.png"]], "values": LEVELS},
     },
     "classes": {
         "task": "classification",

@@ -41,13 +41,13 @@ def cells(monkeypatch):
         monkeypatch.setattr(
             mask_submission, "open_masks", lambda run, source, split, name: by_class[name]
         )
-        monkeypatch.setattr(image_collection, "excluded_test_ids", lambda _: set(excluded))
+        monkeypatch.setattr(image_collection, "left_out_test_ids", lambda *_: set(excluded))
         form = SimpleNamespace(
             mask_classes=[name for name in by_class if name], data="data",
             submission=SimpleNamespace(dialect="kaggle", objects=False),
         )  # fmt: skip
         run = SimpleNamespace(
-            settings=SimpleNamespace(competition=form), workers=1, progress=SILENT,
+            settings=SimpleNamespace(competition=form), images=None, workers=1, progress=SILENT,
             command=lambda words: f"goldfold {words} RUN",
         )  # fmt: skip
         layout = Layout(("id",), ("rle",), "mask", KAGGLE, class_separator=separator)

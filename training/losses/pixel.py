@@ -5,6 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+_LEAST = 1e-12
+"""What is divided by where no pixel counts."""
+
 
 def binary_cross_entropy(logits: Tensor, masks: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the mean binary cross-entropy over all pixels.
@@ -12,12 +15,12 @@ def binary_cross_entropy(logits: Tensor, masks: Tensor, weights: Tensor | None =
     Args:
         logits: any shape.
         masks: same shape, 0 to 1; soft labels are what the probability should be.
-        weights: of the last axis, such as classes; the mean is weighted by them.
+        weights: of the last axis, such as classes, or of each pixel; the mean is weighted by them.
     """
     if weights is None:
         return F.binary_cross_entropy_with_logits(logits, masks)
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-    return (entropy * weights).mean() / weights.mean()
+    return (entropy * weights).mean() / weights.mean().clamp(min=_LEAST)
 
 
 def focal_loss(
@@ -32,7 +35,7 @@ def focal_loss(
         logits: any shape.
         masks: same shape, 0 to 1.
         gamma: 0 is plain cross-entropy.
-        weights: of the last axis, as above.
+        weights: of the last axis or of each pixel, as above.
 
     Source: Lin et al. 2017, Focal Loss for Dense Object Detection, without its class weight;
     Li et al. 2020, Generalized Focal Loss, for soft labels.
@@ -41,7 +44,9 @@ def focal_loss(
     distance = (masks - logits.sigmoid()).abs()
     # The derivative of x ** gamma at 0 is infinite for gamma below 1.
     focal = distance.clamp(min=1e-7) ** gamma * entropy
-    return focal.mean() if weights is None else (focal * weights).mean() / weights.mean()
+    if weights is None:
+        return focal.mean()
+    return (focal * weights).mean() / weights.mean().clamp(min=_LEAST)
 
 
 def squared_error(logits: Tensor, targets: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ from goldfold.training.losses.pixel import (
 )
 from goldfold.vocabulary import DiceOver
 
+_NEVER = -1e4
+"""Logit whose probability is exactly 0."""
+
 
 class WeightedLoss(nn.Module):
     """The sum of weight x loss over the losses of a weight above 0; the others cost nothing."""
@@ -72,10 +75,12 @@ class WeightedLoss(nn.Module):
         Args:
             logits: (N, 1, H, W), any floating dtype; of several masks per image (N, M, H, W), of
                 classes (N, 1, 1, C).
-            masks: of the same shape, 0 to 1, any dtype.
+            masks: of the same shape, 0 to 1, any dtype; (N, M + 1, H, W) where pixels are ignored:
+                the last mask is above 0 at those, which no part of the loss counts.
             presence_logits: (N,); the presence of an image is 1 where a mask of it has a pixel of
                 at least 1/2.
         """
+        masks, known = _without_ignored(masks, logits.shape[1])
         if logits.shape != masks.shape:
             raise ValueError(
                 f"expected masks of the logits' shape {tuple(logits.shape)}, "
@@ -83,9 +88,11 @@ class WeightedLoss(nn.Module):
             )
         with torch.autocast(logits.device.type, enabled=False):
             logits, masks = logits.float(), masks.float()
+            if known is not None:
+                masks = masks * known
             if self.smoothing > 0:
                 masks = masks + self.smoothing * (self._even(masks) - masks)
-            loss = self._over_pixels(logits, masks)
+            loss = self._over_pixels(logits, masks, known)
             if self.presence > 0 and presence_logits is not None:
                 present = (masks.flatten(1).amax(dim=1) >= HALF).float()
                 loss = loss + self.presence * F.binary_cross_entropy_with_logits(
@@ -97,9 +104,13 @@ class WeightedLoss(nn.Module):
         """Return what is known of classes before an image is seen."""
         return 1 / masks.shape[-1] if self.cross_entropy > 0 else 0.5
 
-    def _over_pixels(self, logits: Tensor, masks: Tensor) -> Tensor:
+    def _over_pixels(self, logits: Tensor, masks: Tensor, known: Tensor | None) -> Tensor:
         loss = logits.new_zeros(())
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        sure, true = logits, masks
+        if known is not None:
+            weights = known.expand_as(logits).to(logits.dtype)
+            sure, true = logits.masked_fill(~known, _NEVER), masks * known
         if self.bce > 0:
             loss = loss + self.bce * binary_cross_entropy(logits, masks, weights)
         if self.cross_entropy > 0:
@@ -111,17 +122,27 @@ class WeightedLoss(nn.Module):
         if self.smooth_l1 > 0:
             loss = loss + self.smooth_l1 * smooth_absolute_error(logits, masks)
         if self.dice > 0:
-            loss = loss + self.dice * soft_dice_loss(logits, masks, over=self.dice_over)
+            loss = loss + self.dice * soft_dice_loss(sure, true, over=self.dice_over)
         if self.focal > 0:
             loss = loss + self.focal * focal_loss(logits, masks, self.focal_gamma, weights)
         if self.lovasz > 0:
+            counted = None if known is None else known.expand_as(logits).flatten(0, 1)
             loss = loss + self.lovasz * symmetric_lovasz_hinge(
-                logits.flatten(0, 1), masks.flatten(0, 1)
+                logits.flatten(0, 1), masks.flatten(0, 1), counted
             )
         if self.tversky > 0:
             loss = loss + self.tversky * tversky_loss(
-                logits, masks, alpha=self.tversky_alpha, beta=self.tversky_beta
+                sure, true, alpha=self.tversky_alpha, beta=self.tversky_beta
             )
         for weight, function in self.own:
-            loss = loss + weight * function(logits, masks)
+            # At ignored pixels a loss of the user's own gets logits and masks of 0.
+            shown = logits if known is None else logits * known
+            loss = loss + weight * function(shown, true)
         return loss
+
+
+def _without_ignored(masks: Tensor, outputs: int) -> tuple[Tensor, Tensor | None]:
+    """Return the masks, and where pixels count, bool (N, 1, H, W); None if all do."""
+    if masks.ndim != 4 or masks.shape[1] != outputs + 1:
+        return masks, None
+    return masks[:, :-1], masks[:, -1:] <= 0

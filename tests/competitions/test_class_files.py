@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold.competitions.class_files import read_class_files
 from goldfold.competitions.class_maps import IGNORED_NUMBER, paint
-from goldfold.competitions.level_files import read_level_files
 from goldfold.competitions.mask_paths import index_masks
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.rle_labels import read_class_masks
@@ -20,8 +20,8 @@ PATTERNS = [["{id}_levels.png"]]
 def read(folder, images, **more):
     table = pd.DataFrame([(name, 2, 3) for name in images], columns=["image_id", "height", "width"])
     index = index_masks(folder, PATTERNS, images)
-    return read_level_files(
-        table, index, PATTERNS, KAGGLE, levels=LEVELS, background="ground", **more
+    return read_class_files(
+        table, index, PATTERNS, KAGGLE, values=LEVELS, background="ground", **more
     )
 
 
@@ -33,7 +33,7 @@ def write(path, levels, form="gray"):
 @pytest.mark.parametrize("form", ["gray", "rgb"])
 def test_levels_become_one_mask_per_class_and_one_of_ignored_pixels(tmp_path, form):
     write(tmp_path / "a_levels.png", [[50, 21, 22], [12, 255, 50]], form)
-    labels = read(tmp_path, ["a", "b"], ignored_levels=[255])
+    labels = read(tmp_path, ["a", "b"], ignored_values=[255])
     assert labels.problems == []
     (row,) = labels.table.to_dict("records")  # b has no file
     assert (row["image_id"], row["classes"], row["area_px"]) == ("a", "liver;fat", 3)
@@ -50,15 +50,15 @@ def test_all_files_that_do_not_fit_are_named_at_once(tmp_path):
     colours[0, 0] = 1, 2, 3
     cv2.imwrite(str(tmp_path / "d_levels.png"), colours)
     labels = read(tmp_path, list("abcd"))
-    assert labels.table.empty
+    assert labels.table["area_px"].tolist() == [0, 0, 0, 0]  # their files are not missing
     text = "\n".join(labels.problems)
     assert "c_levels.png is 1 x 2, its image 2 x 3" in text
-    assert "d_levels.png has colours" in text
     assert (
-        "2 mask files have levels that belong to no class: 99 in 2 (the first: a_levels.png), "
-        "255 in 1" in text
+        "3 mask files have values that belong to no class: 99 in 2 (the first: a_levels.png), "
+        "#000000 in 1 (the first: d_levels.png), #030201 in 1 (the first: d_levels.png), 255 in 1"
+        in text
     )
-    assert "ignored_levels" in text
+    assert "ignored_values" in text
 
 
 def test_overlapping_classes_name_images_and_classes_and_the_way_out(tmp_path):
@@ -81,19 +81,19 @@ def test_overlapping_classes_name_images_and_classes_and_the_way_out(tmp_path):
 
 
 def competition(**more):
-    labels = {"kind": "levels", "masks": PATTERNS, "levels": LEVELS, **more.pop("labels", {})}
+    labels = {"kind": "masks", "masks": PATTERNS, "values": LEVELS, **more.pop("labels", {})}
     return {"task": "semantic-segmentation", "classes": list(LEVELS), "labels": labels, **more}
 
 
 def test_the_background_has_no_mask_but_an_output():
-    form = CompetitionSettings.model_validate(competition(labels={"ignored_levels": [255]}))
+    form = CompetitionSettings.model_validate(competition(labels={"ignored_values": [255]}))
     assert (form.mask_classes, form.outputs) == (["liver", "fat"], 3)
     assert form.labelled_masks == ["liver", "fat", "ignored"]
 
 
 def test_more_classes_than_masks_may_have_fit():
     names = [f"c{number}" for number in range(255)]
-    rle = {"kind": "rle", "class_separator": "|", "masks": [], "levels": {}}
+    rle = {"kind": "rle", "class_separator": "|", "masks": [], "values": []}
     assert CompetitionSettings.model_validate(competition(classes=names, labels=rle)).outputs == 255
     with pytest.raises(ValueError, match="2 to 255 classes"):
         CompetitionSettings.model_validate(competition(classes=[*names, "one-more"], labels=rle))
@@ -106,12 +106,12 @@ def test_more_classes_than_masks_may_have_fit():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["ground", "liver"]}, "labels.levels names ground, liver, fat"),
-        ({"labels": {"ignored_levels": [12]}}, "name 12 more than once"),
-        ({"labels": {"kind": "masks", "levels": {}}}, '"levels" \\(one file per image\\) or "rle"'),
+        ({"classes": ["ground", "liver"]}, "labels.values names ground, liver, fat"),
+        ({"labels": {"ignored_values": [12]}}, "values and ignored_values both name 12"),
+        ({"labels": {"values": "nonzero"}}, "mask files need the values of every class"),
+        ({"labels": {"values": {**LEVELS, "fat": ["10..21"]}}}, "names 21 for both liver and fat"),
         ({"metric": "f2-iou-thresholds"}, "is not one of semantic-segmentation"),
         ({"metric": "auroc"}, "is not one of semantic-segmentation"),
-        ({"task": "segmentation"}, 'labels.levels needs task = "semantic-segmentation"'),
         ({"mirrored": [["ground", "fat"]]}, "'ground', which is no class of masks"),
     ],
 )
