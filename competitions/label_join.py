@@ -69,9 +69,8 @@ def add_labels(
         joined = _add_numbers(join)
     else:
         joined = _add_classes(join)
-    if not settings.of_whole_images:
-        stored = get_dialect(settings.labels.dialect).plain()
-        joined = resize_labels(joined, settings, stored, workers=workers, progress=progress)
+    stored = get_dialect(settings.labels.dialect).plain()
+    joined = resize_labels(joined, settings, stored, workers=workers, progress=progress)
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     own = [NUMBER] if settings.number_range is not None else own

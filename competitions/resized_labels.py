@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,7 +24,6 @@ from goldfold.competitions.rle import Dialect, decode, encode
 from goldfold.errors import RunLengthError
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
-from goldfold.settings_semantic import IGNORED
 
 Mask = NDArray[np.uint8]
 
@@ -40,8 +39,9 @@ def resize_labels(
     """Return the table with masks of `submission.size`, or of their image's size without it.
 
     A pixel belongs to a mask that covers at least half of it (`resize_mask`); of classes that
-    exclude each other it gets the one that covers most of it (`resize_class_map`). Masks that do
-    not fit the size that they are said to have stay as they are; they are problems already.
+    exclude each other it gets the one that covers most of it (`resize_class_map`), and a pixel that
+    touches an ignored one is ignored. Masks that do not fit the size that they are said to have
+    stay as they are; they are problems already.
 
     Args:
         images: columns of images.csv, with masks of `labels.size`, or of their image's size.
@@ -53,11 +53,12 @@ def resize_labels(
     sources = mask_sizes(images, settings.labels.size)
     targets = mask_sizes(images, settings.submission.size)
     resizer = _Resizer(settings, dialect)
-    masks = images[["mask_rle", *(mask_columns(name)[0] for name in resizer.names)]]
+    texts = [name for name in images.columns if name in resizer.texts]
+    filled = (images[texts] != "").any(axis=1).tolist()
     changed = [
         place
         for place, (source, target) in enumerate(zip(sources, targets, strict=True))
-        if source != target and masks.iloc[place].any()
+        if source != target and filled[place]
     ]
     if not changed:
         return images
@@ -86,10 +87,11 @@ class _Resizer:
 
     def __init__(self, settings: CompetitionSettings, dialect: Dialect) -> None:
         self.names = settings.labelled_masks
-        self.exclusive = settings.is_semantic
+        self.exclusive = settings.background is not None
         self.classes, self.dialect = settings.mask_classes, dialect
-        own = [column for name in self.names for column in mask_columns(name)]
-        self.columns = {"mask_rle", "area_px", CLASSES, OBJECTS, *own}
+        own = [mask_columns(name) for name in self.names]
+        self.texts = {"mask_rle", *(text for text, _ in own)}
+        self.columns = {*self.texts, "area_px", CLASSES, OBJECTS, *(area for _, area in own)}
 
     def resize(
         self, row: dict[Any, Any], source: tuple[int, int], target: tuple[int, int]
@@ -104,40 +106,46 @@ class _Resizer:
         self, row: dict[Any, Any], source: tuple[int, int], target: tuple[int, int]
     ) -> dict[Any, Any]:
         row = dict(row)
-        if not self.classes:
-            merged = resize_mask(decode(row["mask_rle"], *source, self.dialect), *target)
-        if self.names:
-            cells = [row[mask_columns(name)[0]] for name in self.names]
-            masks = self._masks(cells, source, target)
-            for name, mask in zip(self.names, masks, strict=True):
-                text, area = mask_columns(name)
-                row[text], row[area] = self._encoded(mask)
+        cells = [row[mask_columns(name)[0]] for name in self.names]
+        if self.exclusive:
+            masks = self._class_masks(cells, source, target)
+        else:
+            masks = [self._mask(text, source, target) for text in cells]
+        ignored = np.zeros(target, np.uint8)
+        if not self.exclusive and len(masks) > len(self.classes):
+            masks[-1] = ignored = self._mask(cells[-1], source, target, resize_ignored)
+        own = [mask & (ignored ^ 1) for mask in masks[: len(self.classes)]]
+        for name, mask in zip(self.names, [*own, *masks[len(self.classes) :]], strict=True):
+            text, area = mask_columns(name)
+            row[text], row[area] = self._encoded(mask)
         if self.classes:
-            own = masks[: len(self.classes)]
-            merged = np.bitwise_or.reduce(own)
+            merged: Mask = np.bitwise_or.reduce(own)
             filled = zip(self.classes, own, strict=True)
             row[CLASSES] = JOINT.join(name for name, mask in filled if mask.any())
+        else:
+            merged = self._mask(row["mask_rle"], source, target) & (ignored ^ 1)
         row["mask_rle"], row["area_px"] = self._encoded(merged)
         if OBJECTS in row:
             texts = [text for text in row[OBJECTS].split(OBJECT_JOINT) if text]
-            objects = [decode(text, *source, self.dialect) for text in texts]
-            resized = [self._encoded(resize_mask(mask, *target))[0] for mask in objects]
-            row[OBJECTS] = OBJECT_JOINT.join(resized)
+            objects = [self._mask(text, source, target) & (ignored ^ 1) for text in texts]
+            row[OBJECTS] = OBJECT_JOINT.join(filter(None, (self._encoded(n)[0] for n in objects)))
         return row
 
-    def _masks(
+    def _mask(
+        self,
+        text: str,
+        source: tuple[int, int],
+        target: tuple[int, int],
+        resize: Callable[[Mask, int, int], Mask] = resize_mask,
+    ) -> Mask:
+        if not text:
+            return np.zeros(target, np.uint8)
+        return resize(decode(text, *source, self.dialect), *target)
+
+    def _class_masks(
         self, cells: Sequence[str], source: tuple[int, int], target: tuple[int, int]
     ) -> list[Mask]:
-        """Return the masks of the classes, and of ignored pixels, at another size."""
-        if not self.exclusive:
-            return [
-                (resize_ignored if name == IGNORED else resize_mask)(
-                    decode(text, *source, self.dialect), *target
-                )
-                if text
-                else np.zeros(target, np.uint8)
-                for name, text in zip(self.names, cells, strict=True)
-            ]
+        """Return masks of classes, and of ignored pixels, that exclude each other."""
         numbers = list(range(1, len(cells) + 1))
         class_map = resize_class_map(paint(cells, numbers, *source, self.dialect), *target)
         return [(class_map == number).astype(np.uint8) for number in numbers]

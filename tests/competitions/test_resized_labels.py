@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from goldfold.competitions.image_collection import collect_images
 from goldfold.competitions.images_table import mask_columns
-from goldfold.competitions.resize import resize_class_map, resize_mask
+from goldfold.competitions.resize import resize_class_map, resize_ignored, resize_mask
 from goldfold.competitions.resized_labels import resize_labels
 from goldfold.competitions.rle import decode, encode, get_dialect
 from goldfold.settings import CompetitionSettings
@@ -108,8 +108,8 @@ def test_a_pixel_keeps_one_class():
     for name, number in (("b", 1), ("c", 2), ("ignored", 255)):
         columns |= dict(zip(mask_columns(name), (texts([class_map == number]), 0), strict=True))
     form = settings(
-        {"kind": "levels", "masks": [["{id}.png"]], "levels": {"a": [0], "b": [1], "c": [2]},
-         "ignored_levels": [255]},
+        {"kind": "masks", "masks": [["{id}.png"]], "values": {"a": [0], "b": [1], "c": [2]},
+         "ignored_values": [255]},
         {"size": HALF}, classes=["a", "b", "c"], task="semantic-segmentation",
     )  # fmt: skip
     resized = resize_labels(table(columns), form, KAGGLE)
@@ -118,6 +118,20 @@ def test_a_pixel_keeps_one_class():
     assert np.array_equal(true.read("a"), resize_class_map(class_map, *HALF))
     vanished = table({**columns, mask_columns("c")[0]: [""]})
     assert resize_labels(vanished, form, KAGGLE)["classes"].tolist() == ["b"]
+
+
+def test_pixels_that_touch_ignored_ones_are_ignored():
+    mask, ignored = discs(1, SHAPE)[0], np.zeros(SHAPE, np.uint8)
+    ignored[:, 7:20] = 1
+    mask &= ignored ^ 1
+    text, area = mask_columns("ignored")
+    columns = {"mask_rle": [*texts([mask]), ""], "area_px": 0, text: texts([ignored]) * 2, area: 0}
+    files = {"kind": "masks", "masks": [["{id}.png"]], "ignored_values": [255]}
+    resized = resize_labels(table(columns), settings(files, {"size": HALF}), KAGGLE)
+    expected = resize_ignored(ignored, *HALF)
+    assert resized[text].tolist() == texts([expected]) * 2
+    assert resized[area].tolist() == [int(expected.sum())] * 2
+    assert resized["mask_rle"].tolist() == [*texts([resize_mask(mask, *HALF) & (expected ^ 1)]), ""]
 
 
 def test_objects_stay_apart():
