@@ -293,3 +293,12 @@ def test_what_names_begin_with_is_a_patient_unless_it_is_the_class(tmp_path):
     table(tmp_path / "plants/t.csv", "image,kind", rows)
     assert recognise(tmp_path / "eyes").folds["group"] == "name_start"
     assert recognise(tmp_path / "plants").folds["group"] == "none"
+
+
+def test_images_without_a_patient_are_asked_about(tmp_path):
+    for n in range(12):
+        name = f"person{n // 2}_{n}" if n < 8 else f"NORMAL-{n}"
+        image(tmp_path / f"{'ill' if n < 8 else 'well'}/{name}.png")
+    draft = recognise(tmp_path)
+    assert draft.folds == {"group": "person", "ungrouped": "single"}
+    assert "4 training images have no value of person" in draft.questions["folds.ungrouped"]
