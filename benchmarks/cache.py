@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 
 from goldfold.competitions.image import read_image
+from goldfold.competitions.resize import resize_image
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.synthetic import synthesize
 from goldfold.training.augmentation import augment, get_recipe
 from goldfold.training.cache import ImageCache, build_cache
-from goldfold.training.resize import resize_image
 
 SIDE = 1024
 ROUNDS = 5

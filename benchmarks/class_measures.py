@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from goldfold.competitions.class_metric import decide
+from goldfold.competitions.class_threshold import best_threshold
 from goldfold.ensemble.class_intervals import ResampledRatios
-from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.ensemble.class_truth import Truth
 
 SIZES = ((600, 1), (5856, 1), (20_000, 6))

@@ -22,7 +22,7 @@ def image_command(
     ],
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="DICOM, PNG or JPEG, or folders of such."),
+        typer.Argument(metavar="FILE...", help="Images, or folders of such."),
     ],
     output: Annotated[
         Path | None,

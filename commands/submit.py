@@ -96,7 +96,7 @@ def check(
         file,
         sample,
         layout=layout_of(form),
-        shape=form.images.shape,
+        shape=form.mask_size or form.images.shape,
         shapes=shapes,
     )
     if as_json:

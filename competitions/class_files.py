@@ -47,7 +47,8 @@ def read_class_files(
     Args:
         images: image_id, height and width.
         index: index of the mask files for at least these patterns and images.
-        alternatives: lists of one pattern with `{id}`; an image uses the first that matches.
+        alternatives: lists of patterns with `{id}`; an image uses the first that matches a file,
+            and that must be a single file.
         dialect: run-length dialect of the result.
         values: class -> its values, as in `labels.values`.
         background: the class that has no mask of its own.
@@ -133,16 +134,16 @@ class _Reading:
     def read(self, image_id: str, shape: tuple[int, int]) -> _ReadImage:
         """Return the masks of an image of (height, width)."""
         matched = (
-            (pattern, self.index.files(pattern, image_id))
+            (group, {path for pattern in group for path in self.index.files(pattern, image_id)})
             for group in self.alternatives
-            for pattern in group
         )
-        pattern, files = next(((name, paths) for name, paths in matched if paths), ("", []))
-        if not files:
+        group, paths = next(((names, paths) for names, paths in matched if paths), ([], set()))
+        if not paths:
             return _ReadImage()
+        files = sorted(paths)
         names = [path_in(self.index.data, path) for path in files]
         if len(files) > 1:
-            shown = pattern.replace(ID, image_id)
+            shown = " and ".join(pattern.replace(ID, image_id) for pattern in group)
             problem = (
                 f"{image_id} has {len(files)} mask files ({first_few(names)}), but a single file "
                 f"must give the class of every pixel: make {shown} match only one"

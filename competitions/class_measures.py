@@ -7,13 +7,19 @@ scikit-learn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from goldfold.competitions.class_metric import CLIP, decide, scored_classes
+from goldfold.competitions.class_metric import CLIP, decide
+from goldfold.competitions.class_metric_table import ClassAnswers
+from goldfold.competitions.own_metric import own_class_score, takes_labels
+from goldfold.metric_names import parse_metric, require_metric
+from goldfold.own_code import is_reference
+from goldfold.vocabulary import ClassMetric, names_of
 
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -33,29 +39,130 @@ def reported_score(
     """Return the score of a set of images; higher is better, NaN where it has no meaning.
 
     Args:
-        metric: `accuracy`, `f1`, `auroc` or `neg-log-loss`.
+        metric: name of a metric of classes, or a bound `module:object`.
         targets: (N, C) of 0 and 1; where classes are exclusive, one 1 in each row.
         probability: (N, C), 0 to 1.
         exclusive: one class an image; of two, the second is the positive one.
-        class_weights: (C,) of the logarithmic loss, where classes are not exclusive.
-        thresholds: (C,) of accuracy and F1, as in `class_metric.decide`.
+        class_weights: (C,) of metrics that are means over classes.
+        thresholds: (C,) of metrics of labels, as in `class_metric.decide`.
 
-    Source: scikit-learn, sklearn.metrics.
+    Raises:
+        InputError: there is no such metric, or one of the user's own fails.
+
+    Source: scikit-learn, sklearn.metrics; for `pf-beta` see `class_metric_table`.
     """
-    places = scored_classes(targets.shape[1], exclusive)
-    match metric:
-        case "neg-log-loss":
-            return -_log_loss(targets, probability, exclusive, class_weights)
-        case "auroc":
-            areas = np.array([_auroc(targets[:, c], probability[:, c]) for c in places])
-            return NAN if np.isnan(areas).all() else float(np.nanmean(areas))
-    predicted = decide(probability, exclusive, thresholds).astype(np.uint8)
-    if metric == "accuracy":
-        # Exclusive: images whose classes are all right. Otherwise: classes of all images.
-        shape = targets.shape if exclusive else (-1,)
-        return float(metrics.accuracy_score(targets.reshape(shape), predicted.reshape(shape)))
-    scores = [metrics.f1_score(targets[:, c], predicted[:, c], zero_division=0) for c in places]
-    return float(np.mean(scores))
+    predicted = decide(probability, exclusive, thresholds)
+    if is_reference(metric):
+        said = predicted.astype(np.uint8) if takes_labels(metric) else probability
+        return own_class_score(metric, targets, said)
+    name = require_metric(metric, names_of(ClassMetric)).name
+    weights = np.ones(targets.shape[1]) if class_weights is None else np.array(class_weights, float)
+    certain = thresholds is not None
+    return REPORTED[name](
+        ClassAnswers(
+            parse_metric(metric), targets, probability, predicted, certain, exclusive, weights
+        )
+    )
+
+
+def _accuracy(of: ClassAnswers) -> float:
+    # Exclusive: images whose classes are all right. Otherwise: classes of all images.
+    shape = of.targets.shape if of.exclusive else (-1,)
+    said = of.predicted.astype(np.uint8)
+    return float(metrics.accuracy_score(of.targets.reshape(shape), said.reshape(shape)))
+
+
+def _balanced_accuracy(of: ClassAnswers) -> float:
+    if of.exclusive:
+        places = range(of.targets.shape[1])
+        recalls = [
+            metrics.recall_score(of.targets[:, c], of.predicted[:, c], zero_division=np.nan)
+            for c in places
+        ]
+        return _mean(recalls, of.class_weights)
+    accuracies = [
+        np.nanmean(
+            [
+                metrics.recall_score(
+                    of.targets[:, c], of.predicted[:, c], pos_label=label, zero_division=np.nan
+                )
+                for label in (0, 1)
+            ]
+        )
+        for c in range(of.targets.shape[1])
+    ]
+    return _mean(accuracies, of.class_weights)
+
+
+def _f1_of(of: ClassAnswers, places: Sequence[int]) -> float:
+    scores = [
+        metrics.f1_score(of.targets[:, c], of.predicted[:, c], zero_division=0) for c in places
+    ]
+    return _mean(scores, of.class_weights[list(places)])
+
+
+def _micro_f1(of: ClassAnswers) -> float:
+    said = of.predicted.astype(np.uint8)
+    return float(metrics.f1_score(of.targets.ravel(), said.ravel(), zero_division=0))
+
+
+def _pf_beta(of: ClassAnswers) -> float:
+    square = of.call.number("beta") ** 2
+    scores = []
+    for place in of.places:
+        said = of.graded[:, place]
+        right, true = float(said[of.targets[:, place] > 0].sum()), int(of.targets[:, place].sum())
+        below = square * true + float(said.sum())
+        scores.append((1 + square) * right / below if below > 0 else 0.0)
+    return _mean(scores, of.class_weights[of.places])
+
+
+def _auroc_of(of: ClassAnswers) -> float:
+    areas = [_auroc(of.targets[:, c], of.probability[:, c]) for c in of.places]
+    return _mean(areas, of.class_weights[of.places])
+
+
+def _weighted_auroc(of: ClassAnswers) -> float:
+    areas = [_auroc(of.targets[:, c], of.probability[:, c]) for c in of.places]
+    return _mean(areas, of.targets[:, of.places].sum(axis=0).astype(float))
+
+
+def _mean_average_precision(of: ClassAnswers) -> float:
+    scores = [
+        metrics.average_precision_score(of.targets[:, c], of.probability[:, c])
+        if of.targets[:, c].any()
+        else NAN
+        for c in of.places
+    ]
+    return _mean(scores, of.class_weights[of.places])
+
+
+def _mean(values: Sequence[float], weights: FloatArray) -> float:
+    """Return the weighted mean of the values that have a meaning."""
+    numbers = np.array(values)
+    known = ~np.isnan(numbers)
+    if not weights[known].sum() > 0:
+        return NAN
+    return float(np.average(numbers[known], weights=weights[known]))
+
+
+REPORTED: Mapping[str, Callable[[ClassAnswers], float]] = MappingProxyType(
+    {
+        "accuracy": _accuracy,
+        "balanced-accuracy": _balanced_accuracy,
+        "f1": lambda of: _f1_of(of, of.places),
+        "macro-f1": lambda of: _f1_of(of, range(of.targets.shape[1])),
+        "micro-f1": _micro_f1,
+        "pf-beta": _pf_beta,
+        "auroc": _auroc_of,
+        "weighted-auroc": _weighted_auroc,
+        "mean-average-precision": _mean_average_precision,
+        "neg-log-loss": lambda of: (
+            -_log_loss(of.targets, of.probability, of.exclusive, of.class_weights.tolist())
+        ),
+    }
+)
+"""By name."""
 
 
 def class_measures(truth: Flags, probability: FloatArray, predicted: Flags) -> dict[str, float]:

@@ -1,6 +1,7 @@
-"""Scores of class probabilities: accuracy, F1, AUROC, average precision, logarithmic loss.
+"""What class probabilities say of images, and its counts, shares and losses.
 
-All accept image weights, so that a bootstrap sample can be counts instead of copies.
+All accept image weights, so that a bootstrap sample can be counts instead of copies. The metrics
+that are made of these are in `goldfold.competitions.class_metric_table`.
 """
 
 from __future__ import annotations
@@ -10,63 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.own_metric import own_class_score
-from goldfold.errors import InputError, did_you_mean
-from goldfold.own_code import is_reference
-from goldfold.vocabulary import ClassMetric, names_of
-
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CLIP = 1e-6
 """Probabilities are clipped to this distance from 0 and 1 before taking logarithms."""
 HALF = 0.5
-
-
-def class_metric_score(
-    metric: str,
-    targets: NDArray[np.uint8],
-    probability: FloatArray,
-    *,
-    exclusive: bool,
-    class_weights: Sequence[float] | None = None,
-    thresholds: Sequence[float] | None = None,
-    weights: FloatArray | None = None,
-) -> float:
-    """Return the score of a set of images; higher is better, whatever the metric.
-
-    Args:
-        metric: one of `goldfold.vocabulary.ClassMetric`, or a bound `module:object`, which sees
-            probabilities and no thresholds.
-        targets: (N, C) of 0 and 1.
-        probability: (N, C), 0 to 1.
-        exclusive: whether each image has exactly one class; of two classes, the second is the
-            positive one.
-        class_weights: (C,) weights of the classes in the logarithmic loss.
-        thresholds: (C,) thresholds for accuracy and F1, 1/2 unless given; with more than two
-            exclusive classes the most likely class is predicted.
-        weights: (N,) weights of the images; whole numbers for a metric of your own.
-
-    Raises:
-        InputError: there is no such metric, or one of the user's own fails.
-    """
-    if is_reference(metric):
-        return own_class_score(metric, targets, probability, weights)
-    if metric not in names_of(ClassMetric):
-        names = names_of(ClassMetric)
-        hint = did_you_mean(metric, names)
-        raise InputError(f"unknown metric {metric!r}; there are {', '.join(names)}.{hint}")
-    if metric == "neg-log-loss":
-        return -log_loss(targets, probability, exclusive, class_weights, weights)
-    if metric == "auroc":
-        classes = scored_classes(targets.shape[1], exclusive)
-        scores = [auroc(targets[:, c] > 0, probability[:, c], weights) for c in classes]
-        known = [score for score in scores if not np.isnan(score)]
-        return float(np.mean(known)) if known else float("nan")
-    predicted = decide(probability, exclusive, thresholds)
-    if metric == "accuracy":
-        return accuracy(targets, predicted, exclusive, weights)
-    return f1(targets, predicted, exclusive, weights)
 
 
 def scored_classes(count: int, exclusive: bool) -> list[int]:
@@ -120,7 +70,11 @@ def right_images(targets: NDArray[np.uint8], predicted: Flags, exclusive: bool) 
 
 
 def f1(
-    targets: NDArray[np.uint8], predicted: Flags, exclusive: bool, weights: FloatArray | None = None
+    targets: NDArray[np.uint8],
+    predicted: Flags,
+    exclusive: bool,
+    weights: FloatArray | None = None,
+    class_weights: Sequence[float] | FloatArray | None = None,
 ) -> float:
     """Return F1 of the positive class of two, or the mean over classes; 0 where it is undefined.
 
@@ -129,14 +83,17 @@ def f1(
         predicted: (N, C).
         exclusive: whether each image has exactly one class.
         weights: (N,) weights of the images.
+        class_weights: (C,).
     """
     counts = confusion_counts(targets > 0, predicted, weights)
+    places = scored_classes(targets.shape[1], exclusive)
     scores = []
-    for class_index in scored_classes(targets.shape[1], exclusive):
+    for class_index in places:
         both, only_predicted, only_true, _ = counts[class_index]
         total = 2 * both + only_predicted + only_true
         scores.append(2 * both / total if total else 0.0)
-    return float(np.mean(scores))
+    scale = None if class_weights is None else np.asarray(class_weights, float)[places]
+    return float(np.average(scores, weights=scale))
 
 
 def confusion_counts(
@@ -195,67 +152,6 @@ def log_losses(
         return np.asarray(-(targets * np.log(p)).sum(axis=1), float)
     binary = -np.where(targets > 0, np.log(p), np.log1p(-p))
     return np.asarray(binary @ scale / scale.sum(), float)
-
-
-class Ranked:
-    """Images sorted by probability, for evaluating measures with many image weights."""
-
-    def __init__(self, truth: Flags, probability: FloatArray) -> None:
-        """Sort once.
-
-        Args:
-            truth: (N,).
-            probability: (N,).
-        """
-        self._truth = truth.astype(float)
-        values, self._place = np.unique(probability, return_inverse=True)
-        self._count = len(values)
-
-    def _totals(self, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-        """Return the weight of positive and of all images at each probability, ascending."""
-        weight = np.ones(len(self._truth)) if weights is None else weights
-        totals = [
-            np.bincount(self._place, weights=values, minlength=self._count).astype(np.float64)
-            for values in (weight * self._truth, weight)
-        ]
-        return totals[0], totals[1]
-
-    def auroc(self, weights: FloatArray | None = None) -> float:
-        """Return the area under the ROC curve, NaN if there are no positives or no negatives.
-
-        It is the probability that a positive image is ranked above a negative one; ties count half.
-        """
-        positive, everything = self._totals(weights)
-        negative = everything - positive
-        pairs = positive.sum() * negative.sum()
-        if pairs == 0:
-            return float("nan")
-        below = np.cumsum(negative) - negative
-        return float((positive * (below + negative / 2)).sum() / pairs)
-
-    def average_precision(self, weights: FloatArray | None = None) -> float:
-        """Return the area under the stepwise precision-recall curve; NaN without positives."""
-        positive, everything = (totals[::-1] for totals in self._totals(weights))
-        if positive.sum() == 0:
-            return float("nan")
-        precision = np.cumsum(positive) / np.maximum(np.cumsum(everything), 1e-300)
-        return float((precision * positive).sum() / positive.sum())
-
-
-def auroc(truth: Flags, probability: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the area under the ROC curve: `Ranked.auroc`.
-
-    >>> auroc(np.array([True, False, True]), np.array([0.9, 0.5, 0.5]))
-    0.75
-    """
-    return Ranked(truth, probability).auroc(weights)
-
-
-def average_precision(
-    truth: Flags, probability: FloatArray, weights: FloatArray | None = None
-) -> float:
-    """Return the area under the precision-recall curve: `Ranked.average_precision`."""
-    return Ranked(truth, probability).average_precision(weights)
 
 
 def class_weight_list(classes: Sequence[str], weights: Mapping[str, float]) -> list[float]:

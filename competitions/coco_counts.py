@@ -11,6 +11,7 @@ import ast
 import base64
 import binascii
 import json
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -153,7 +154,9 @@ def _literal(cell: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(cell)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's remarks on the syntax of a cell
+            return ast.literal_eval(cell)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 

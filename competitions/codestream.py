@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_PIXELS = 100_000_000
@@ -91,16 +92,40 @@ def require_whole_png(data: bytes) -> None:
     Raises:
         UnreadableError: the file is truncated or damaged.
     """
-    view, position = memoryview(data), len(PNG_SIGNATURE)
+    view = memoryview(data)
+    for kind, start, end in _png_chunks(data):
+        (checksum,) = struct.unpack_from(">I", data, end - 4)
+        if _is_necessary(kind) and zlib.crc32(view[start + 4 : end - 4]) != checksum:
+            raise UnreadableError(f"the PNG is damaged: wrong checksum at byte {start:,}")
+
+
+def png_without_extras(data: bytes) -> bytes:
+    """Return a PNG file with nothing but what its pixels, colours and transparency are made from.
+
+    Raises:
+        UnreadableError: the file is truncated.
+    """
+    kept = [
+        data[start:end]
+        for kind, start, end in _png_chunks(data)
+        if _is_necessary(kind) or kind == b"tRNS"
+    ]
+    return b"".join([PNG_SIGNATURE, *kept])
+
+
+def _is_necessary(kind: bytes) -> bool:
+    return not kind[0] & 0x20
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, first byte and end of each chunk up to the end chunk."""
+    position = len(PNG_SIGNATURE)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         if end > len(data):
             break
-        necessary = not kind[0] & 0x20
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if necessary and zlib.crc32(view[position + 4 : end - 4]) != checksum:
-            raise UnreadableError(f"the PNG is damaged: wrong checksum at byte {position:,}")
+        yield kind, position, end
         if kind == b"IEND":
             return
         position = end

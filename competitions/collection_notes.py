@@ -56,7 +56,7 @@ def compare_with_sample(
             f"{'repeats' if repeats == 1 else 'repeat'} an id"
         )
     tests = submitted_ids(images, settings)
-    whole = settings.of_whole_images
+    whole = settings.predicts_every_row
     end = "but its row needs a prediction" if whole else "so submitted as an empty mask"
     lines = report.problems if whole else report.notices
     lines += count_ids(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from goldfold.competitions.image import read_levels
-from goldfold.competitions.image_kind import IMAGE_ENDINGS
+from goldfold.competitions.image_kind import IMAGE_ENDINGS, ending_of
 from goldfold.competitions.level_loss import LevelLoss, levels_kept
 from goldfold.competitions.reading import PLAIN, Reading
 from goldfold.errors import ImageError, InputError, list_problems
@@ -54,7 +54,7 @@ def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
     for source in sources:
         for path in _images(source):
             inner = path.relative_to(source).parent if source.is_dir() else Path()
-            plan[path] = folder / inner / f"{path.stem if path.suffix else path.name}.png"
+            plan[path] = folder / inner / f"{path.stem if ending_of(path) else path.name}.png"
     if not plan:
         raise InputError(f"no images in {', '.join(map(str, sources))}.")
     by_target: dict[Path, list[str]] = {}
@@ -75,7 +75,7 @@ def _images(source: Path) -> list[Path]:
     return sorted(
         path
         for path in source.rglob("*")
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.is_file() and ending_of(path) in SUFFIXES and not path.name.startswith(".")
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from goldfold.competitions.image_kind import ending_of
 from goldfold.errors import InputError
 
 
@@ -46,6 +47,8 @@ def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
         pattern: regular expression; its groups are joined by "_". If it does not match, the id is
             the entire path.
 
+    The digits at the end of a DICOM UID are no extension.
+
     >>> slice_path = Path("data/day1/scans/slice_7_266.png")
     >>> image_id_of(Path("data"), slice_path)
     'slice_7_266'
@@ -53,7 +56,7 @@ def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
     'day1_slice_7'
     """
     if pattern is None:
-        return path.stem
+        return path.stem if ending_of(path) else path.name
     seen = path_in(data, path)
     match = re.search(pattern, seen)
     return "_".join(group or "" for group in match.groups()) if match else seen

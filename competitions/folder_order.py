@@ -7,6 +7,7 @@ from pathlib import Path
 
 from goldfold.competitions.convert import SUFFIXES
 from goldfold.competitions.image_headers import read_headers
+from goldfold.competitions.image_kind import ending_of
 from goldfold.errors import ImageError, InputError
 
 _DIGITS = re.compile(r"(\d+)")
@@ -25,7 +26,7 @@ def images_in_order(folder: Path) -> tuple[list[Path], str]:
         (
             path
             for path in folder.iterdir()
-            if path.is_file() and not path.name.startswith(".") and path.suffix.lower() in SUFFIXES
+            if path.is_file() and not path.name.startswith(".") and ending_of(path) in SUFFIXES
         ),
         key=lambda path: name_key(path.name),
     )

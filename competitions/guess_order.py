@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from goldfold.competitions.dialect import Dialect, get_dialect
 from goldfold.competitions.order_by_images import LEVEL, order_by_images
 from goldfold.competitions.pixel_runs import Runs, mask_of_runs
-from goldfold.competitions.rle import parse
 from goldfold.competitions.run_parts import count_parts
-from goldfold.errors import RunLengthError, plural
+from goldfold.errors import plural
 from goldfold.settings_text import to_value
 from goldfold.vocabulary import PixelOrder
 
@@ -120,25 +118,16 @@ def order_by_parts(masks: Sequence[PlacedMask]) -> OrderGuess:
 
 
 def order_problems(
-    images: pd.DataFrame, dialect: Dialect, table: str, submission: Dialect
+    masks: Sequence[PlacedMask], dialect: Dialect, table: str, submission: Dialect
 ) -> list[str]:
     """Return a problem if the compactness of masks contradicts their dialect, else nothing.
 
     Args:
-        images: image_id, height, width and mask_rle, in the plain form of `dialect`.
-        dialect: of the label table.
+        masks: masks with pixels.
+        dialect: in which they were read.
         table: name of the label table.
         submission: dialect of the submission, which is named if it has the same order.
     """
-    filled = images[(images["mask_rle"] != "") & (images["height"] != images["width"])]
-    masks = []
-    for row in evenly(list(filled.itertuples()), MOST_MASKS):
-        size = int(row.height), int(row.width)
-        try:
-            runs = parse(row.mask_rle, dialect.plain(), pixels=size[0] * size[1])
-        except RunLengthError:
-            continue  # reported where the table is read
-        masks.append(PlacedMask(runs, size, len(masks)))
     by_parts = order_by_parts(masks)
     if by_parts.order in (None, dialect.order):
         return []
@@ -189,7 +178,7 @@ def _images_of(
         pixels = image(mask.place)
         if pixels is None or pixels.shape[:2] != mask.size:
             continue
-        digest = hashlib.sha256(np.ascontiguousarray(pixels)).digest()
+        digest = hashlib.sha256(pixels.tobytes()).digest()
         if digest not in seen:
             seen.add(digest)
             yield mask, pixels

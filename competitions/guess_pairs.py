@@ -14,6 +14,7 @@ import numpy as np
 
 from goldfold.competitions.dialect import Dialect, get_dialect
 from goldfold.competitions.guess_order import MOST_MASKS, PlacedMask, Size, evenly
+from goldfold.competitions.pixel_runs import Runs
 from goldfold.competitions.rle import parse
 from goldfold.competitions.run_numbers import PAIRS
 from goldfold.competitions.run_parts import border_contacts, count_parts
@@ -145,6 +146,8 @@ def _most_contacts(readings: Sequence[Reading]) -> tuple[Reading, list[str]]:
     counts = [_contacts(reading) for reading in readings]
     best = int(np.argmax(counts))
     second = max(count for place, count in enumerate(counts) if place != best)
+    # Masks that keep one pixel clear of every border touch it whichever way they are moved.
+    second = max(second, _contacts(readings[best], -2 if readings[best].dialect.base == 0 else 2))
     if counts[best] < _CONTACTS or counts[best] < _CONTACT_RATIO * second:
         return readings[0], []
     return readings[best], [
@@ -153,9 +156,14 @@ def _most_contacts(readings: Sequence[Reading]) -> tuple[Reading, list[str]]:
     ]
 
 
-def _contacts(reading: Reading) -> int:
-    masks = [mask for mask in reading.masks.values() if min(mask.size)]
-    return max(sum(border_contacts(mask.runs, mask.size[n]) for mask in masks) for n in (0, 1))
+def _contacts(reading: Reading, moved_px: int = 0) -> int:
+    """Return how many runs begin or end at a border, if all are moved by some pixels."""
+    masks = [
+        (Runs(mask.runs.starts + moved_px, mask.runs.lengths), mask.size)
+        for mask in reading.masks.values()
+        if min(mask.size)
+    ]
+    return max(sum(border_contacts(runs, size[side]) for runs, size in masks) for side in (0, 1))
 
 
 def in_words(dialect: Dialect) -> str:

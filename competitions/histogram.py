@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.ignored_pixels import outside_ignored
-from goldfold.competitions.metric import ONE, SCORED_BY_LEVEL, image_scores
-from goldfold.competitions.objects import TrueObjects, scores_above
+from goldfold.competitions.level_truth import LevelTruth
+from goldfold.competitions.metric import ONE, scored_by_level, set_scores
 from goldfold.competitions.pixels import LEVELS as _LEVELS
+from goldfold.competitions.scores import Ratios, Scores, ratio
 from goldfold.errors import InputError
 
 LEVELS = _LEVELS
@@ -48,7 +49,7 @@ JUDGED = judged_at()
 def level_histograms(
     levels: NDArray[np.uint8],
     mask: NDArray[Any] | None = None,
-    objects: TrueObjects | None = None,
+    objects: LevelTruth | None = None,
     judged: Iterable[int] = JUDGED,
     ignored: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
@@ -60,7 +61,7 @@ def level_histograms(
     Args:
         levels: 8-bit probability map (H, W), uint8.
         mask: true mask (H, W), nonzero inside; None for an empty mask.
-        objects: the true objects, if the metric compares objects.
+        objects: the true objects or shape, if the metric compares these.
         judged: levels at which the score is evaluated; 255, above which nothing is, is always
             included.
         ignored: (H, W) pixels that do not count: neither as predicted nor as true; None = all do.
@@ -94,7 +95,7 @@ def level_histograms(
     if ignored is not None:
         histograms[0, 0] -= np.count_nonzero(ignored)
     if objects is not None:
-        scores = scores_above(levels, objects, {*judged, LEVELS - 1})
+        scores = objects.scores_above(levels, {*judged, LEVELS - 1})
         histograms[2] = UNJUDGED
         histograms[2, list(scores)] = [round(score * ONE) for score in scores.values()]
     return histograms
@@ -152,10 +153,11 @@ def counts_above(histograms: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return above
 
 
-def scores_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.float64]:
+def scores_by_level(histograms: NDArray[np.int64], metric: str) -> Scores:
     """Return each image's score if pixels of level > b are predicted, (N, 256) over b.
 
-    With a metric of objects it is the score at `judged_levels` of b.
+    Where the score is a ratio of sums over images, it is what each contributes. With a metric of
+    objects it is the score at `judged_levels` of b.
 
     Args:
         histograms: (N, 2, 256) of `level_histograms`, (N, 3, 256) for a metric of objects.
@@ -165,16 +167,16 @@ def scores_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.fl
         InputError: the histograms have another shape, or there is no such metric.
     """
     check_histograms(histograms)
-    if metric in SCORED_BY_LEVEL:
+    if scored_by_level(metric):
         scores: NDArray[np.float64] = object_scores(histograms)[:, judged_levels(histograms)] / ONE
         return scores
     above = counts_above(histograms)
     true = histograms[:, 1].sum(axis=1)
-    return image_scores(metric, above[:, 1], above[:, 0], true[:, None])
+    return set_scores(metric, above[:, 1], above[:, 0], true[:, None])
 
 
 def score_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.float64]:
-    """Return the mean score over images if pixels of level > b are predicted, (256,) over b.
+    """Return the score of all images if pixels of level > b are predicted, (256,) over b.
 
     Args:
         histograms: (N, 2, 256) of `level_histograms`.
@@ -183,7 +185,14 @@ def score_by_level(histograms: NDArray[np.int64], metric: str) -> NDArray[np.flo
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
     """
-    means: NDArray[np.float64] = scores_by_level(histograms, metric).mean(axis=0)
+    return level_means(scores_by_level(histograms, metric))
+
+
+def level_means(scores: Scores) -> NDArray[np.float64]:
+    """Return the score of all images together at each level, (256,), from (N, 256)."""
+    if isinstance(scores, Ratios):
+        return ratio(scores.above.sum(axis=0), scores.below.sum(axis=0))
+    means: NDArray[np.float64] = scores.mean(axis=0)
     return means
 
 

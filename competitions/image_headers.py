@@ -20,7 +20,7 @@ def read_headers(
     """Return the header of each image, or the error that says why it cannot be read, in order.
 
     Args:
-        paths: DICOM, PNG or JPEG files.
+        paths: files of images.
         workers: number of threads; more than one helps if disk or network are slow, as reading a
             header takes a fifth of a millisecond.
         progress: advances once per image.

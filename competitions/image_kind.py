@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 from goldfold.competitions.codestream import (
@@ -25,6 +26,15 @@ _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 _GROUPS = (2, 8)  # the groups that a DICOM file without a preamble may begin with
 _LONGEST_FIRST = 256  # bytes of its first element
 _KNOWN = "DICOM (no DICM at byte 128), PNG, JPEG, TIFF, GIF, BMP or WEBP"
+
+
+def ending_of(path: PurePath) -> str:
+    """Return the ending of a file's name in lower case; digits are a part of the name.
+
+    >>> ending_of(PurePath("a/Scan.PNG")), ending_of(PurePath("1.2.840.10008"))
+    ('.png', '')
+    """
+    return "" if path.suffix[1:].isdecimal() else path.suffix.lower()
 
 
 def kind_of(start: bytes) -> str:

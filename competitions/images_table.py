@@ -48,6 +48,18 @@ def mask_columns(name: str) -> tuple[str, str]:
     return f"mask_rle:{name}", f"area_px:{name}"
 
 
+def mask_sizes(images: pd.DataFrame, size: tuple[int, int] | None) -> list[tuple[int, int]]:
+    """Return height and width of each image's masks and maps.
+
+    Args:
+        images: height and width of the images.
+        size: that all masks have, `competition.mask_size`; None where it is that of the image.
+    """
+    if size is not None:
+        return [size] * len(images)
+    return list(zip(images["height"].tolist(), images["width"].tolist(), strict=True))
+
+
 def of_class(images: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the table with the masks of one class in `mask_rle`; "" keeps the merged masks.
 

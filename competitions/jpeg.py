@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from goldfold.competitions.codestream import Claim, UnreadableError, require_whole_jpeg
+from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
 
-_HARMLESS = ("unknown JFIF revision number", "Unknown Adobe color transform code")
-_SUBSAMPLING = "Could not determine subsampling"  # libjpeg-turbo knows the usual ones only
+# Pillow decodes the file then: rare versions, and subsampling that only libjpeg knows.
+_HARMLESS = (
+    "unknown JFIF revision number",
+    "Unknown Adobe color transform code",
+    "Could not determine subsampling",
+)
 _MODES = {1: "L", 3: "RGB"}
 
 
@@ -65,10 +70,8 @@ def _decoded(data: bytes, mode: str) -> NDArray[np.uint8]:
     try:
         pixels = simplejpeg.decode_jpeg(data, colorspace=colour, strict=True)
     except ValueError as error:
-        if _SUBSAMPLING in str(error):
-            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-                return np.array(image.convert(mode))
         if not any(words in str(error) for words in _HARMLESS):
             raise
-        pixels = simplejpeg.decode_jpeg(data, colorspace=colour, strict=False)
+        with PYDICOM_SILENCE, Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            return np.array(image.convert(mode))
     return np.asarray(pixels[..., 0] if mode == "L" else pixels)

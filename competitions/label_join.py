@@ -10,7 +10,6 @@ import pandas as pd
 from goldfold.competitions.class_labels import read_class_labels
 from goldfold.competitions.data_folder import find_table, require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
-from goldfold.competitions.guess_order import order_problems
 from goldfold.competitions.images_table import (
     CLASSES,
     FIXED,
@@ -20,10 +19,11 @@ from goldfold.competitions.images_table import (
     mask_columns,
 )
 from goldfold.competitions.label_ids import judge_labelled, settle_ids
-from goldfold.competitions.mask_labels import read_mask_labels
+from goldfold.competitions.mask_labels import images_as_masks, read_mask_labels
 from goldfold.competitions.mask_paths import index_masks, mask_globs
-from goldfold.competitions.mask_sizes import beyond_the_image, other_sizes
+from goldfold.competitions.mask_sizes import beyond_the_image, doubtful_form, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
+from goldfold.competitions.resized_labels import resize_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
 from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
 from goldfold.errors import plural
@@ -69,6 +69,8 @@ def add_labels(
         joined = _add_numbers(join)
     else:
         joined = _add_classes(join)
+    stored = get_dialect(settings.labels.dialect).plain()
+    joined = resize_labels(joined, settings, stored, workers=workers, progress=progress)
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     own = [NUMBER] if settings.number_range is not None else own
@@ -147,7 +149,10 @@ def _add_numbers(join: _Join) -> pd.DataFrame:
 def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFrame:
     settings, report, named = join.settings, join.report, join.settings.labels.class_masks
     index = index_masks(join.data, [*settings.labels.masks, *named.values()], join.known)
-    labels = read_mask_labels(join.train, index, settings, workers=workers, progress=progress)
+    train, size = join.train, settings.labels.size
+    train = train if size is None else train.assign(height=size[0], width=size[1])
+    labels = read_mask_labels(train, index, settings, workers=workers, progress=progress)
+    report.problems += images_as_masks(join.images, index)
     report.facts["mask files"] = int(labels.table["rows"].sum())
     if labels.table.empty and len(join.train):
         globs = mask_globs([*settings.labels.masks, *named.values()])
@@ -189,12 +194,15 @@ def _add_table(join: _Join) -> pd.DataFrame:
     joined = _without_labels(joined, join)
     absent = table[~table["image_id"].isin(join.known)]
     joined = _without_images(joined, absent, settings, report)
-    beyond = beyond_the_image(joined, path.name)
-    beyond += [line for line in other_sizes(joined, labels.stated, path.name) if line not in beyond]
+    size = settings.labels.size
+    beyond = beyond_the_image(joined, path.name, size)
+    beyond += [
+        line
+        for line in other_sizes(joined, labels.stated, path.name, size)
+        if line.partition(":")[0] not in {known.partition(":")[0] for known in beyond}
+    ]
     report.problems += [*labels.problems, *beyond]
-    report.problems += order_problems(
-        joined, dialect, path.name, get_dialect(settings.submission.dialect)
-    )
+    report.problems += doubtful_form(joined, dialect, path.name, settings)
     unfit = [*labels.malformed, *beyond]
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
         report.causes.append(_wrong_dialect(unfit, labels.masks, dialect, path.name))

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goldfold.competitions.mask_pixels import MaskPixels, values_in
-from goldfold.settings_values import toml_key
 
 Token = int | str
 _LISTED = 12  # values in a message
 _MOST = 300  # values of a file that are kept
 _FEW = 24  # more values than these are no classes that one would list
-_SOFT = 0.5  # pixels between the lowest and the highest level, as a share of those of the highest
+_FLAT = 0.3  # most pixels between dark and bright that are like their neighbours, of soft edges
+_WHOLE = 2  # lower levels are shares
 _STEPS = 4  # soft edges have more levels
 _IGNORED = 255
+_STRANGE = "So many values are unusual: does the pattern match mask files alone?"
 _MEANINGS = "Say what the values mean with one of these lines in [competition.labels]:"
 
 
@@ -30,7 +32,7 @@ class FileValues:
         tokens: as settings write them, sorted; at most 300.
         count: number of all values.
         numbered: whether they are 0, 1, 2 ... without a gap.
-        soft: whether few pixels have a level between the lowest and the highest.
+        soft: whether levels between the lowest and the highest lie along soft edges.
         lossy: whether compression has changed them.
     """
 
@@ -52,19 +54,23 @@ def file_values(pixels: MaskPixels) -> FileValues:
         tokens,
         len(codes),
         numbered,
-        not numbered and pixels.what == "levels" and _is_soft(shown, codes),
+        not numbered and pixels.what.startswith("levels") and _is_soft(shown, codes),
         pixels.lossy,
     )
 
 
-def _is_soft(shown: Any, codes: Any) -> bool:
+def _is_soft(shown: NDArray[Any], codes: NDArray[Any]) -> bool:
+    """Return whether most pixels are dark or bright, and levels between change at every pixel."""
     low, high = codes.min(), codes.max()
-    if len(codes) < 3 or low < 0 or low > high / 4:
+    if len(codes) <= _STEPS or low < 0 or low > high / 4:
         return False
-    between = (codes > high / 8) & (codes < high - high / 8)
-    edges = np.count_nonzero((shown > low) & (shown < high - high / 8))
-    bright = np.count_nonzero(shown >= high - high / 8)
-    return bool(between.any() and len(codes) > _STEPS and edges <= _SOFT * bright)
+    margin = (high - low) / 16
+    between = (shown > low + margin) & (shown < high - margin)
+    if not between.any() or 2 * np.count_nonzero(between) > between.size:
+        return False
+    inner = between[1:, 1:]
+    flat = (shown[1:, 1:] == shown[:-1, 1:]) & (shown[1:, 1:] == shown[1:, :-1]) & inner
+    return bool(np.count_nonzero(flat) <= _FLAT * max(1, int(np.count_nonzero(inner))))
 
 
 def counted_values(files: Iterable[FileValues]) -> str:
@@ -84,55 +90,52 @@ def _sortable(token: Token) -> tuple[float, Token]:
 
 def advice(files: Sequence[FileValues]) -> str:
     """Return lines for the settings, one for each likely meaning of these values."""
-    return "\n".join([_MEANINGS, *(f"    {line}" for line in advice_lines(files))])
+    lines = "\n".join([_MEANINGS, *(f"    {line}" for line in advice_lines(files))])
+    strange = any(file.count > _FEW and not (file.numbered or file.soft) for file in files)
+    return f"{_STRANGE} {lines}" if strange else lines
 
 
 def advice_lines(files: Sequence[FileValues]) -> list[str]:
     """Return a line of TOML, with a comment, for each likely meaning, the likeliest first."""
     tokens = sorted({token for file in files for token in file.tokens}, key=_order)
-    colours = any(str(token).startswith("#") for token in tokens)
-    background = _background(tokens)
+    background = next((token for token in tokens if token in (0, "#000000")), None)
     others = [token for token in tokens if token != background]
+    # 255 beside low levels is what neither has a label nor is background.
+    unlabelled = _is_ignored(others)
+    named = [token for token in others if not (unlabelled and token == _IGNORED)]
+    also = f"\n    ignored_values = [{_IGNORED}]" if unlabelled else ""
+    rest = f", {_IGNORED} is not labelled" if unlabelled else ""
     lines: list[tuple[str, str]] = []
-    if not colours and any(file.soft or file.lossy for file in files):
-        high = max(float(token) for token in tokens)
-        low = high / 2 if high < 2 else (high + 1) // 2
-        lines.append(
-            (f'values = ["{low:g}..{high:g}"]', "soft edges: the brighter half is the mask")
-        )
+    if any(file.soft or file.lossy for file in files):
+        lines.append((f"values = [{_bright_half(tokens)}]", "soft edges: the brighter half"))
     lossy = any(file.lossy for file in files)
-    if all(file.numbered for file in files) and len(others) > 1:
-        lines.append(('values = "objects"', "numbers of objects: all of them are the mask"))
-    if background is not None and others and not lossy and not _is_ignored(others):
-        lines.append(('values = "nonzero"', f"everything but {background} is the mask"))
-    if _is_ignored(others):
-        rest = [token for token in others if token != _IGNORED]
+    soft = any(file.soft for file in files)
+    numbers = all(file.numbered for file in files) or (len(tokens) > _FEW and not soft)
+    if numbers and len(named) > 1 and not lossy:
         lines.append(
-            ("ignored_values = [255]", "255 is not labelled: neither loss nor metric uses it")
+            (f'values = "objects"{also}', f"numbers of objects, all of them the mask{rest}")
         )
-        if len(rest) > 1:
-            lines[-1] = (f"values = {_toml(rest)}\n    ignored_values = [255]", lines[-1][1])
-    if not lossy and background is None:
-        lines += [(f"values = {_toml([token])}", "this is the mask") for token in tokens[:4]]
-    if not lossy and 1 < len(others) <= _FEW:
-        named = ", ".join(
-            f"{toml_key(f'class_{place}')} = {_toml([token])}"
-            for place, token in enumerate(others, 1)
-        )
+    if background is not None and len(named) > 1 and not lossy:
         lines.append(
-            (f"values = {{ {named} }}", "classes, with their names as in competition.classes")
+            (f'values = "nonzero"{also}', f"everything but {background} is the mask{rest}")
         )
-        if len(others) > 2 or not lines:
-            lines.append(
-                (f"values = {_toml(others[:1])}", "only this is the mask, the rest is not")
-            )
+    if background is not None and len(named) == 1:
+        lines.append((f"values = {_toml(named)}{also}", f"{named[0]} is the mask{rest}"))
+    if background is None and not lossy:
+        lines += [(f"values = {_toml([token])}", f"{token} is the mask") for token in tokens[:4]]
+    if 1 < len(named) <= _FEW and not lossy:
+        classes = ", ".join(f"NAME_{at} = {_toml([of])}" for at, of in enumerate(named, 1))
+        lines.append((f"values = {{ {classes} }}{also}", f"classes{rest}"))
     if not lines:
-        lines.append((f"values = {_toml(tokens[-1:])}", "the values of the mask"))
+        lines.append((f"values = {_toml(tokens[-1:])}", f"{tokens[-1]} is the mask"))
     return [f"{line}  # {comment}" for line, comment in lines]
 
 
-def _background(tokens: Sequence[Token]) -> Token | None:
-    return next((token for token in tokens if token in (0, "#000000")), None)
+def _bright_half(tokens: Sequence[Token]) -> str:
+    """Return the range of the levels from the middle on."""
+    high = max((float(token) for token in tokens if str(token)[:1] != "#"), default=255.0)
+    low = high / 2 if high < _WHOLE else (high + 1) // 2
+    return f'"{low:g}..{high:g}"'
 
 
 def _is_ignored(others: Sequence[Token]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.data_folder import path_in
+from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.images_table import CLASSES, OBJECTS, mask_columns
 from goldfold.competitions.mask_faults import (
     note_absent,
@@ -66,22 +67,23 @@ def read_mask_files(
     named, of_values = classes or {}, tuple(meaning.classes)
     form = MaskForm(meaning, dialect, of_values or tuple(named), bool(ignored), objects)
 
-    def read(image: WantedImage) -> tuple[MergedMasks, list[str]]:
+    def read(image: WantedImage) -> tuple[MergedMasks, _Files]:
         files = (
             _files_of_classes(image.image_id, index, named)
             if named
             else _files_of_image(image.image_id, index, alternatives)
         )
-        return merge_masks(image, index.data, files.masks, form), files.problems
+        return merge_masks(image, index.data, files.masks, form), files
 
-    masks, problems = [], [*index.shared]
+    masks, problems, unused = [], [*index.shared], []
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         with progress.task("reading masks", len(wanted)) as task:
-            for image, missing in pool.map(read, wanted):
+            for image, files in pool.map(read, wanted):
                 task.advance()
                 masks.append(image)
-                problems += [*missing, *image.problems]
+                problems += [*files.problems, *image.problems]
+                unused += [image.image_id] if files.unused else []
     finally:
         pool.shutdown(cancel_futures=True)
     own = [CLASSES, *_columns(form.classes)] if form.classes else []
@@ -89,7 +91,15 @@ def read_mask_files(
     rows = [(image.image_id, *image.cells) for image in masks if image.files]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *own])
     problems += _problems(masks, meaning)
-    return Labels(table, problems, [], len(rows), _notices(masks, meaning, objects))
+    notices = [
+        *_notices(masks, meaning, objects),
+        *count_ids(
+            unused,
+            "image has", "images have",
+            "mask files of several lists of labels.masks; those of the first are used",
+        ),
+    ]  # fmt: skip
+    return Labels(table, problems, [], len(rows), notices)
 
 
 def _columns(names: Sequence[str]) -> list[str]:
@@ -127,19 +137,24 @@ class _Files:
     Attributes:
         masks: file -> class it belongs to ("" without classes) -> pattern that matched it.
         problems: patterns that match no file.
+        unused: whether further alternatives match other files.
     """
 
     masks: dict[Path, dict[str, str]]
     problems: list[str]
+    unused: bool = False
 
 
 def _files_of_image(image_id: str, index: MaskIndex, alternatives: Alternatives) -> _Files:
     """Return the files of the first alternative that matches any."""
-    for group in alternatives:
+    for place, group in enumerate(alternatives):
         matched = {pattern: index.files(pattern, image_id) for pattern in group}
         if any(matched.values()):
             masks = {path: {"": pattern} for pattern, paths in matched.items() for path in paths}
-            return _Files(masks, _missing(image_id, index.data, matched))
+            later = (pattern for further in alternatives[place + 1 :] for pattern in further)
+            others = {path for pattern in later for path in index.files(pattern, image_id)}
+            missing = _missing(image_id, index.data, matched)
+            return _Files(masks, missing, bool(others - masks.keys()))
     return _Files({}, [])
 
 

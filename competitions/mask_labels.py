@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from goldfold.competitions.class_files import read_class_files
+from goldfold.competitions.data_folder import path_in
+from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_levels import meaning_of
 from goldfold.competitions.mask_paths import MaskIndex
@@ -62,4 +64,21 @@ def read_mask_labels(
         objects=settings.compares_objects,
         workers=workers,
         progress=progress,
+    )
+
+
+def images_as_masks(images: pd.DataFrame, index: MaskIndex) -> list[str]:
+    """Return a problem with the files that are images and mask files at once, if any.
+
+    Args:
+        images: image_id and path of all images, below the data folder.
+        index: index of the mask files.
+    """
+    claimed = {path_in(index.data, path) for path in index.claimed}
+    both = sorted(claimed.intersection(images["path"]))
+    return count_ids(
+        both,
+        "file is",
+        "files are",
+        "matched as an image and as a mask (correct competition.images or competition.labels)",
     )

@@ -37,6 +37,10 @@ _EXACT = (
     "Compression has changed their levels, so list a range in labels.values, such as "
     'values = ["128..255"].'
 )
+_CHANGED = (
+    "Compression has changed its colours, so none can be listed. Write the mask as a PNG of 0 and "
+    "255, or the classes as a PNG of exact colours."
+)
 _FULL = frozenset({1, 255, 65535})
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _NAMED = 6  # values of a file in a message
@@ -217,7 +221,8 @@ def _require_exact(pixels: MaskPixels, present: NDArray[Any], meaning: Meaning) 
     known = [code == 0 or any(pixels.has(values, code) for values in given) for code in present]
     by_range = bool(given) and all(values.ranges for values in given)
     if not by_range and not all(known):
-        raise _Refused(_described(present, pixels), _EXACT)
+        remedy = _CHANGED if pixels.what == "colours" else _EXACT
+        raise _Refused(_described(present, pixels), remedy)
 
 
 # --- two values -----------------------------------------------------------------------------------
@@ -261,7 +266,7 @@ def _palette_mask(codes: NDArray[Any], pixels: MaskPixels) -> LevelMask:
 def _lossy_mask(codes: NDArray[Any], pixels: MaskPixels) -> LevelMask:
     """Return the mask in a JPEG: dark and bright areas, with other levels only along edges."""
     if pixels.what == "colours":
-        raise _Refused(_described(values_in(codes), pixels))
+        raise _Refused(_described(values_in(codes), pixels), _CHANGED)
     low, high = int(codes.min()), int(codes.max())
     if low == high and low in (0, 255):
         return LevelMask((codes > 0).astype(np.uint8), "255" if high else "", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -43,6 +44,11 @@ class MaskIndex:
     matches: Mapping[tuple[str, str], list[Path]]
     shared: list[str]
     lost: list[str]
+
+    @property
+    def claimed(self) -> set[Path]:
+        """All mask files that belong to an image."""
+        return {path for paths in self.matches.values() for path in paths}
 
     def files(self, pattern: str, image_id: str) -> list[Path]:
         """Return all files of an image that match a pattern, sorted.
@@ -103,7 +109,7 @@ class _PatternFits:
     """Finds the known ids in the paths that a pattern matches."""
 
     def __init__(self, pattern: str, known: Collection[str]) -> None:
-        before, _, after = PurePosixPath(pattern).as_posix().partition(ID)
+        before, _, after = _composed(PurePosixPath(pattern).as_posix()).partition(ID)
         self._before = re.compile(_expression(before))
         ending = _expression(after)
         if after.rpartition(".")[2].isalnum():  # `find_images` takes endings in any case
@@ -111,14 +117,15 @@ class _PatternFits:
             ending = rf"{start}\.(?i:{last})" if last else ending
         self._after = re.compile(ending)
         self._any = re.compile(f"{_expression(before)}(.+?){ending}")
-        self._known = frozenset(known)
-        self._lengths = sorted({len(image_id) for image_id in known})
+        self._known = {_composed(image_id): image_id for image_id in known}
+        self._lengths = sorted({len(image_id) for image_id in self._known})
 
     def owners(self, text: str) -> list[str]:
         """Return the known ids with which the pattern matches the path, sorted."""
+        text = _composed(text)
         starts = [at for at in range(len(text)) if self._before.fullmatch(text, 0, at)]
         owners = {
-            text[start : start + length]
+            self._known[text[start : start + length]]
             for start in starts
             for length in self._lengths
             if text[start : start + length] in self._known
@@ -130,6 +137,11 @@ class _PatternFits:
         """Return the shortest id with which the pattern matches the path, "" if there is none."""
         match = self._any.fullmatch(text)
         return match.group(1) if match else ""
+
+
+def _composed(text: str) -> str:
+    """Return text in the form in which equal letters are equal: macOS writes "é" as two signs."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _expression(glob: str) -> str:

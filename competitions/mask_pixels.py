@@ -18,8 +18,6 @@ from goldfold.errors import ImageError
 from goldfold.settings_values import ValueSet
 
 Colour = tuple[int, int, int]
-_COLOUR = 1 << 48
-"""Lowest code of a colour that is not gray; below are levels."""
 _COLOURS_COUNT = ("GIF", "BMP")  # their encoders number colours as they like
 _PAGES = "has several pages or frames, but a mask file belongs to one image. Write one file each."
 _LOSSY_COLOURS = 32
@@ -61,18 +59,23 @@ class MaskPixels:
     def token(self, code: float) -> int | str:
         """Return a value as settings write it."""
         if self.what == "colours":
-            return hex_colour(_colour_of(int(code)))
+            return hex_colour(self._colour(int(code)))
         return int(code) if float(code).is_integer() else f"{code:g}"
 
     def has(self, values: ValueSet, code: float) -> bool:
-        """Return whether a value is one of those that settings list."""
+        """Return whether a value is one of those that settings list; gray is a level, too."""
         if self.what == "palette indices":
             return values.has_level(code) or self.palette.get(int(code)) in values.colours
-        if not values.colours:
-            return code < _COLOUR and values.has_level(code)
-        is_level = code < _COLOUR and values.has_level(code)
-        whole = float(code).is_integer() and code >= 0
-        return is_level or (whole and _colour_of(int(code)) in values.colours)
+        if self.what == "colours":
+            colour = self._colour(int(code))
+            gray = colour[0] == colour[1] == colour[2]
+            return colour in values.colours or (gray and values.has_level(colour[0]))
+        return values.has_level(code) or (code, code, code) in values.colours
+
+    def _colour(self, code: int) -> Colour:
+        bits = 8 if self.codes.dtype == np.uint32 else 16
+        most = (1 << bits) - 1
+        return code >> 2 * bits & most, code >> bits & most, code & most
 
 
 def read_mask_pixels(path: Path, below: Path | None = None) -> MaskPixels:
@@ -94,6 +97,11 @@ def read_mask_pixels(path: Path, below: Path | None = None) -> MaskPixels:
         frames = read_header(path).facts.get("frames", "")
         if frames not in ("", "0", "1"):
             raise ImageError(f"{name} {_PAGES}")
+    if np.issubdtype(stored.pixels.dtype, np.floating) and not np.isfinite(stored.pixels).all():
+        raise ImageError(
+            f"{name} contains pixels that are no number (NaN or infinite). Write a number that "
+            "labels.ignored_values lists, or 0 if they are background."
+        )
     return mask_pixels(stored)
 
 
@@ -107,11 +115,10 @@ def mask_pixels(stored: Stored) -> MaskPixels:
     if pixels.ndim == 2:
         return MaskPixels(_whole(pixels), lossy=lossy)
     colours, alpha = pixels[..., :3], pixels[..., 3] if pixels.shape[2] == 4 else None
-    if lossy and _channel_spread(colours) <= _LOSSY_COLOURS:
-        codes = colours[..., 1]
+    if _is_gray(colours) or (lossy and _channel_spread(colours) <= _LOSSY_COLOURS):
+        codes, what = np.ascontiguousarray(colours[..., 1]), "levels"
     else:
-        codes = _colour_codes(colours)
-    what = "colours" if int(codes.max()) >= _COLOUR else "levels"
+        codes, what = _colour_codes(colours), "colours"
     if alpha is None or int(alpha.min()) == int(alpha.max()) > 0:
         return MaskPixels(codes, what, lossy=lossy)
     if (codes == codes[:1, :1]).all() and int(alpha.max()) > 0:
@@ -120,32 +127,28 @@ def mask_pixels(stored: Stored) -> MaskPixels:
 
 
 def _whole(levels: NDArray[Any]) -> NDArray[Any]:
-    """Return floats as integers if all are whole; NaN is 0."""
+    """Return floats as integers if all are whole."""
     if not np.issubdtype(levels.dtype, np.floating):
         return levels
-    known = np.nan_to_num(levels, nan=0.0, posinf=2.0**31, neginf=-(2.0**31))
-    return known.astype(np.int64) if (known == np.rint(known)).all() else known
+    return levels.astype(np.int64) if (levels == np.rint(levels)).all() else levels
 
 
 def _channel_spread(colours: NDArray[Any]) -> int:
     return int((colours.max(axis=2).astype(np.int32) - colours.min(axis=2)).max())
 
 
+def _is_gray(colours: NDArray[Any]) -> bool:
+    red, green, blue = (colours[..., channel] for channel in range(3))
+    return bool((red == green).all() and (green == blue).all())
+
+
 def _colour_codes(colours: NDArray[Any]) -> NDArray[Any]:
-    """Return one number per colour, (H, W); gray is its level."""
-    first = colours[..., 0]
-    gray = (colours == colours[..., :1]).all(axis=2)
-    if gray.all():
-        return first
-    wide = colours.astype(np.int64)
-    packed = _COLOUR | (wide[..., 0] << 32) | (wide[..., 1] << 16) | wide[..., 2]
-    return np.where(gray, first, packed)
-
-
-def _colour_of(code: int) -> Colour:
-    if code < _COLOUR:
-        return code, code, code
-    return code >> 32 & 0xFFFF, code >> 16 & 0xFFFF, code & 0xFFFF
+    """Return one number per colour, (H, W): uint32 of 8 bits a channel, int64 of 16; black is 0."""
+    bits, kind = (8, np.uint32) if colours.dtype == np.uint8 else (16, np.int64)
+    codes = colours[..., 0].astype(kind)
+    for channel in (1, 2):
+        codes = (codes << bits) | colours[..., channel]
+    return codes
 
 
 def hex_colour(colour: Colour) -> str:
@@ -176,5 +179,5 @@ def where_any(codes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[np.bool_]:
     if codes.dtype in (np.uint8, np.uint16):
         table = np.zeros(1 << (8 * codes.dtype.itemsize), bool)
         table[chosen.astype(np.int64)] = True
-        return table[codes]
+        return np.asarray(table[codes])
     return np.isin(codes, chosen)

@@ -17,11 +17,10 @@ MaskForm = Literal["numbers", "letters", "packed", "object"]
 
 _NUMBER = r"-?[0-9]+(\.0*)?"
 _LIST = re.compile(rf"[\[(]?\s*{_NUMBER}([\s,;]+{_NUMBER})+[\s,;]*[\])]?")
-_PAIRS = re.compile(r"[\[(](\s*[\[(]\s*[0-9]+[\s,]+[0-9]+\s*[\])]\s*,?)+\s*[\])]")
+_PAIRS = re.compile(r"[\[(]\s*([\[(]\s*[0-9]+[\s,]+[0-9]+\s*[\])][\s,]*)+[\])]")
 _LETTERS, _PACKED = re.compile(r"[0-o]{4,}"), re.compile(r"eJ[A-Za-z0-9+/]{8,}={0,2}")
 _PACKED_9 = re.compile(r"eN[A-Za-z0-9+/]{8,}={0,2}")
-_OBJECT = re.compile(r"\{.*['\"]counts['\"]\s*:.*\}", re.DOTALL)
-_LOOKED_AT = 300
+_LOOKED_AT, _LEAST_PX, _LONG = 300, 1024, 30
 
 
 def mask_form(cell: str) -> MaskForm | None:
@@ -31,9 +30,11 @@ def mask_form(cell: str) -> MaskForm | None:
     ['numbers', 'numbers', 'letters', None, None]
     """
     text = cell.strip().strip("'\"").strip()
+    if " " in text and text.isascii() and not text.encode().translate(None, b"0123456789 "):
+        return "numbers"  # as nearly all cells of masks are
     if _LIST.fullmatch(text) or _PAIRS.fullmatch(text):
         return "numbers"
-    if _OBJECT.fullmatch(text):
+    if text.startswith("{") and text.endswith("}") and "counts" in text:
         return "object"
     for form, pattern in (("packed", _PACKED), ("packed", _PACKED_9), ("letters", _LETTERS)):
         if pattern.fullmatch(text):
@@ -54,8 +55,8 @@ def is_mask_text(cell: str) -> bool:
 def is_mask_column(cells: Sequence[str]) -> bool:
     """Return whether all of the first cells are masks or empty, and at least one is a mask.
 
-    Letters alone could also be words or numbers, so half of the masks must not be digits only and
-    none may be a word of small letters.
+    Ids and words may happen to consist of COCO's letters. Masks have thousands of pixels, and
+    either images of equal sizes or texts of very different lengths.
     """
     filled = [cell.strip() for cell in cells[:_LOOKED_AT] if not is_empty(cell)]
     filled = [cell for cell in filled if cell != "-"]
@@ -63,12 +64,16 @@ def is_mask_column(cells: Sequence[str]) -> bool:
     if not forms or None in forms:
         return False
     letters = [cell for cell, form in zip(filled, forms, strict=True) if form == "letters"]
-    return not letters or 2 * sum(map(_is_word, letters)) < len(letters)
+    return not letters or _are_masks(letters)
 
 
-def _is_word(cell: str) -> bool:
-    """Return whether letters of COCO's could as well be a number or a word."""
-    return cell.isalnum() and (cell.isdigit() or cell.isalpha() or len(cell) < 8)
+def _are_masks(letters: Sequence[str]) -> bool:
+    """Return whether texts of COCO's letters are masks, not ids or words."""
+    pixels = [int(from_letters(text.strip("'\"")).sum()) for text in letters]
+    lengths = [len(text) for text in letters]
+    few_sizes = len(set(pixels)) <= max(1, len(pixels) // 3)
+    uneven = max(lengths) >= _LONG and max(lengths) >= 2 * min(lengths)
+    return min(pixels) >= _LEAST_PX and (few_sizes or uneven)
 
 
 def submission_dialect(dialect: DialectLike, sample: Sequence[str]) -> str | dict[str, Any]:

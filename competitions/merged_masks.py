@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,7 @@ def merge_masks(
         if read.background:
             result.background.append(read.background)
         merging.add(read, list(patterns))
+    shares, cells = merging.finish(len(files))
     return MergedMasks(
         wanted.image_id,
         result.files,
@@ -126,8 +128,8 @@ def merge_masks(
         result.refused,
         result.levels,
         result.background,
-        merging.shares(),
-        merging.cells(len(files)),
+        shares,
+        cells,
     )
 
 
@@ -139,7 +141,7 @@ class _Merging:
         shape = wanted.height, wanted.width
         self._form, self._added = form, 0
         self._masks = {name: np.zeros(shape, np.uint8) for name in form.classes or ("",)}
-        self._ignored = np.zeros(shape, bool)
+        self._ignored: NDArray[np.bool_] | None = None
         self._objects: list[Mask] = []
 
     def add(self, read: LevelMask, classes: Sequence[str]) -> None:
@@ -150,44 +152,43 @@ class _Merging:
                 self._masks[name] |= mask
                 self._added += int(np.count_nonzero(mask))
         if read.ignored is not None:
-            self._ignored |= read.ignored
+            before = self._ignored
+            self._ignored = read.ignored if before is None else before | read.ignored
         if self._form.objects and read.numbers is not None:
             numbers = [number for number in values_in(read.numbers).tolist() if number]
             self._objects += [(read.numbers == number).astype(np.uint8) for number in numbers]
         elif self._form.objects:
             self._objects.append(read.mask)
 
-    def shares(self) -> dict[str, float]:
-        """Return mask -> share of the pixels that it covers."""
-        known = max(1, self._ignored.size - np.count_nonzero(self._ignored))
-        return {
-            name: np.count_nonzero(mask & ~self._ignored) / known
-            for name, mask in self._masks.items()
-        }
-
-    def cells(self, files: int) -> tuple[Cell, ...]:
-        """Return the cells of `MergedMasks`."""
-        overlap = self._added - sum(int(np.count_nonzero(mask)) for mask in self._masks.values())
-        seen = [name for name, mask in self._masks.items() if self._area(mask)]
-        everything = np.bitwise_or.reduce(list(self._masks.values()))
-        row: list[Cell] = [*self._cell(everything), files, overlap, 0, 0]
-        if self._form.classes:
-            row.append(JOINT.join(seen))
-            row += [cell for mask in self._masks.values() for cell in self._cell(mask)]
-        if self._form.ignores:
-            row += _encoded(self._ignored.astype(np.uint8), self._form.dialect)
-        if self._form.objects:
-            texts = [str(self._cell(mask)[0]) for mask in self._objects]
+    def finish(self, files: int) -> tuple[dict[str, float], tuple[Cell, ...]]:
+        """Return the shares and the cells of `MergedMasks`."""
+        areas = {name: int(np.count_nonzero(mask)) for name, mask in self._masks.items()}
+        overlap = self._added - sum(areas.values())
+        form, kept = self._form, {name: self._kept(mask) for name, mask in self._masks.items()}
+        every = list(kept.values())
+        merged = _encoded(
+            every[0] if len(every) == 1 else np.bitwise_or.reduce(every), form.dialect
+        )
+        row: list[Cell] = [*merged, files, overlap, 0, 0]
+        cells = {"": merged}
+        if form.classes:
+            cells = {name: _encoded(mask, form.dialect) for name, mask in kept.items()}
+            row.append(JOINT.join(name for name, (_, area) in cells.items() if area))
+            row += [cell for of_class in cells.values() for cell in of_class]
+        left_out = 0 if self._ignored is None else int(np.count_nonzero(self._ignored))
+        if form.ignores:
+            row += ("", 0) if self._ignored is None else _encoded(self._ignored, form.dialect)
+        if form.objects:
+            texts = [_encoded(self._kept(mask), form.dialect)[0] for mask in self._objects]
             row.append(OBJECT_JOINT.join(text for text in texts if text))
-        return tuple(row)
+        known = max(1, every[0].size - left_out)
+        return {name: area / known for name, (_, area) in cells.items()}, tuple(row)
 
-    def _area(self, mask: Mask) -> int:
-        return int(np.count_nonzero(mask & ~self._ignored))
-
-    def _cell(self, mask: Mask) -> tuple[str, int]:
-        return _encoded(mask & ~self._ignored, self._form.dialect)
+    def _kept(self, mask: Mask) -> Mask:
+        """Return a mask without ignored pixels."""
+        return mask if self._ignored is None else mask & ~self._ignored
 
 
-def _encoded(mask: Mask, dialect: Dialect) -> tuple[str, int]:
+def _encoded(mask: NDArray[Any], dialect: Dialect) -> tuple[str, int]:
     area = int(np.count_nonzero(mask))
-    return encode(mask, dialect) if area else "", area
+    return encode(mask.view(np.uint8), dialect) if area else "", area

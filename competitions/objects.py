@@ -7,9 +7,7 @@ object: each would cover more than half of it. So every hit has its own true obj
 assignment is needed. If true objects overlap, a part may exceed t with several of them; that is one
 hit, and the others are missed.
 
-At each threshold F2 = 5 TP / (5 TP + 4 FN + FP) = 5 TP / (4 T + P) with T true and P predicted
-objects. Its mean over the ten thresholds 0.50, 0.55, ... 0.95 is hits / (2 (4 T + P)), where
-`hits` is the number of thresholds exceeded, summed over the predicted objects.
+The scores themselves are in `goldfold.competitions.object_metric`.
 
 Source: Airbus Ship Detection Challenge, evaluation page (2018).
 """
@@ -23,50 +21,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from goldfold.competitions.images_table import OBJECT_JOINT
+from goldfold.competitions.object_metric import F2, OBJECT_SCORES, thresholds_exceeded
 from goldfold.competitions.pixel_runs import Order, Runs, runs_of_mask
 from goldfold.competitions.rle import Dialect, area_px, intersection_px, parse
 from goldfold.errors import InputError
 
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 CONNECTIVITY = 8
 """Pixels that touch at a side or a corner belong to the same object."""
 
 _WORTHWHILE = 0.8
 """A map is cropped if at most this share of it remains."""
-
-
-def f2_iou_thresholds(hits: ArrayLike, predicted: ArrayLike, true: ArrayLike) -> FloatArray:
-    """Return the mean F2 of each image; 1 without any object, 0 with only true or predicted ones.
-
-    The integers broadcast against each other.
-
-    Args:
-        hits: number of thresholds exceeded, summed over the predicted objects.
-        predicted: number of predicted objects.
-        true: number of true objects.
-
-    >>> f2_iou_thresholds([10, 0, 0, 5], [1, 0, 3, 1], [1, 0, 0, 2]).round(4).tolist()
-    [1.0, 1.0, 0.0, 0.2778]
-    """
-    hits, weight = np.asarray(hits), 4 * np.asarray(true) + np.asarray(predicted)
-    return np.where(weight == 0, 1.0, hits / np.maximum(2 * weight, 1))
-
-
-def thresholds_exceeded(intersection: IntArray, union: IntArray) -> IntArray:
-    """Return how many of 0.50, 0.55, ... 0.95 each IoU exceeds; no union may be empty.
-
-    Computed in whole numbers: IoU > m / 20 if and only if m < 20 I / U.
-
-    >>> thresholds_exceeded(np.array([5, 51, 9]), np.array([10, 100, 9])).tolist()
-    [0, 1, 10]
-    """
-    exceeded: IntArray = np.clip(-(-20 * intersection // union) - 10, 0, 10)
-    return exceeded
 
 
 @dataclass(frozen=True)
@@ -77,17 +46,25 @@ class TrueObjects:
         rows: (K,) row of each pixel.
         columns: (K,) column of each pixel.
         areas: (T,) area of each object in pixels.
+        metric: name of the metric of objects.
     """
 
     rows: IntArray
     columns: IntArray
     areas: IntArray
+    metric: str = F2
 
     def __len__(self) -> int:
         return len(self.areas)
 
+    def scores_above(self, levels: NDArray[np.uint8], at: Iterable[int]) -> dict[int, float]:
+        """Return level b -> score of the image if pixels of level > b are predicted."""
+        return scores_above(levels, self, at)
 
-def read_objects(text: str, height: int, width: int, dialect: Dialect) -> TrueObjects:
+
+def read_objects(
+    text: str, height: int, width: int, dialect: Dialect, metric: str = F2
+) -> TrueObjects:
     """Return the objects of a cell in the column `objects` of images.csv.
 
     Args:
@@ -95,6 +72,7 @@ def read_objects(text: str, height: int, width: int, dialect: Dialect) -> TrueOb
         height: height of the image in pixels.
         width: width of the image in pixels.
         dialect: run-length dialect of the encodings.
+        metric: name of the metric of objects.
 
     Raises:
         MalformedRunsError: a mask is malformed or extends beyond the image.
@@ -104,7 +82,8 @@ def read_objects(text: str, height: int, width: int, dialect: Dialect) -> TrueOb
     places = np.concatenate([np.empty(0, np.int64), *(_pixels(runs) for runs in runs)])
     lines, along = np.divmod(places, height if dialect.order == "column" else width)
     rows, columns = (along, lines) if dialect.order == "column" else (lines, along)
-    return TrueObjects(rows, columns, np.array([area_px(runs) for runs in runs], np.int64))
+    areas = np.array([area_px(runs) for runs in runs], np.int64)
+    return TrueObjects(rows, columns, areas, metric)
 
 
 def _pixels(runs: Runs) -> IntArray:
@@ -146,7 +125,8 @@ def scores_above(
                 levels = levels[used[0]][:, used[1]]
                 mask = (levels > level).view(np.uint8)
                 rows, columns = (used[0].cumsum() - 1)[rows], (used[1].cumsum() - 1)[columns]
-            score = _score(mask, pixels, rows, columns, owners, objects.areas)
+            exceeded = _exceeded(mask, pixels, rows, columns, owners, objects.areas)
+            score = OBJECT_SCORES[objects.metric](exceeded, len(objects.areas))
         scores[level] = score
     return scores
 
@@ -170,15 +150,17 @@ def mask_score(mask: NDArray[np.uint8], objects: TrueObjects) -> float:
     return scores_above(mask, objects, [0])[0]
 
 
-def _score(
+def _exceeded(
     mask: NDArray[np.uint8],
     pixels: int,
     rows: IntArray,
     columns: IntArray,
     owners: IntArray,
     areas: IntArray,
-) -> float:
-    """Return the score of a mask.
+) -> IntArray:
+    """Return how many thresholds each part of a mask exceeds, (P,).
+
+    Where nothing can be hit, the number of parts has no effect but that there are some.
 
     Args:
         mask: (H, W) of 0 and 1.
@@ -189,7 +171,7 @@ def _score(
         areas: (T,) area of each true object in pixels.
     """
     if not pixels or not len(areas):  # there can be no hit, whatever the number of parts
-        return float(f2_iou_thresholds(0, int(pixels > 0), len(areas)))
+        return np.zeros(int(pixels > 0), np.int64)
     count, labels = cv2.connectedComponents(mask, connectivity=CONNECTIVITY, ltype=cv2.CV_32S)
     bounds = np.searchsorted(owners, np.arange(len(areas) + 1))
     labels_of_pixels = labels[rows, columns]
@@ -204,25 +186,26 @@ def _score(
     union += areas[near] - shared_px[near]
     exceeded = np.zeros(count, np.int64)
     np.maximum.at(exceeded, parts[near], thresholds_exceeded(shared_px[near], union))
-    return float(f2_iou_thresholds(exceeded.sum(), count - 1, len(areas)))
+    return exceeded[1:]
 
 
-def runs_score(predicted: Sequence[Runs], true: Sequence[Runs]) -> float:
+def runs_score(predicted: Sequence[Runs], true: Sequence[Runs], metric: str = F2) -> float:
     """Return the score of objects that do not overlap against true ones, without decoding them.
 
     All must count their pixels in the same order.
+
+    Args:
+        predicted: objects.
+        true: objects.
+        metric: name of a metric of objects.
     """
-    hits = 0
-    for predicted_runs in predicted:
-        shared = np.array(
-            [intersection_px(predicted_runs, true_runs) for true_runs in true], np.int64
-        )
-        union = (
-            np.array([area_px(predicted_runs) + area_px(true_runs) for true_runs in true], np.int64)
-            - shared
-        )
-        hits += int(thresholds_exceeded(shared, union).max(initial=0))
-    return float(f2_iou_thresholds(hits, len(predicted), len(true)))
+    true_px = np.array([area_px(runs) for runs in true], np.int64)
+    exceeded = []
+    for runs in predicted:
+        shared = np.array([intersection_px(runs, true_runs) for true_runs in true], np.int64)
+        union = area_px(runs) + true_px - shared
+        exceeded.append(int(thresholds_exceeded(shared, union).max(initial=0)))
+    return OBJECT_SCORES[metric](np.array(exceeded, np.int64), len(true))
 
 
 def runs_of_objects(mask: NDArray[Any], order: Order) -> list[Runs]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from goldfold.competitions.codestream import Claim, UnreadableError, require_plausible_size
+from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
 from goldfold.competitions.stored import Stored
 
 _ORIENTATION = 0x0112
@@ -55,7 +56,7 @@ def exif_orientation(data: bytes) -> int:
     if b"Exif\0\0" not in data:
         return 1
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        with PYDICOM_SILENCE, Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # EXIF data that cannot be read turn nothing
         return 1
@@ -65,7 +66,7 @@ def exif_orientation(data: bytes) -> int:
 def _opened(file: BinaryIO, kind: str) -> Iterator[Image.Image]:
     """Open a picture; whatever pillow raises becomes an UnreadableError."""
     try:
-        with Image.open(file, formats=[kind]) as image:
+        with PYDICOM_SILENCE, Image.open(file, formats=[kind]) as image:
             yield image
     except UnreadableError:
         raise

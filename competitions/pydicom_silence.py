@@ -1,4 +1,4 @@
-"""Suppresses the warnings of pydicom and its decoders; whatever matters is raised as an error."""
+"""Suppresses the warnings of pydicom and other decoders; whatever matters is raised as an error."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ class Silence:
                 self._saved.__exit__(kind, error, trace)
 
 
-PYDICOM_SILENCE = Silence(r"(pydicom|pylibjpeg|openjpeg|PIL)\b")
+PYDICOM_SILENCE = Silence(r"(pydicom|pylibjpeg|openjpeg|PIL|tifffile|imagecodecs)\b")

@@ -1,7 +1,4 @@
-"""PNG, JPEG, TIFF, GIF, BMP and WEBP files: what they claim, and their pixels.
-
-PNG is decoded by OpenCV, whose pixels are those of libpng; the others in their own modules.
-"""
+"""PNG, JPEG, TIFF, GIF, BMP and WEBP files: what they claim, and their pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import os
 from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,6 +24,7 @@ from goldfold.competitions.codestream import (
 )
 from goldfold.competitions.jpeg import decode_jpeg, require_known_jpeg
 from goldfold.competitions.pillow_raster import decode_by_pillow, exif_orientation, pillow_claim
+from goldfold.competitions.png import decode_png
 from goldfold.competitions.raster_levels import raster_levels
 from goldfold.competitions.reading import PLAIN, Reading
 from goldfold.competitions.stored import Stored
@@ -109,7 +106,7 @@ def decode_raster(
     """
     if kind == "PNG":
         claim = _checked_claim(data, kind)
-        return raster_levels(_decoded_png(data, claim), max(8, claim.bits), reading, bits)
+        return raster_levels(decode_png(data, claim), max(8, claim.bits), reading, bits)
     stored = _decoded(data, kind, reading.pages)
     pixels, depth = stored.pixels, stored.bits
     if stored.palette is not None:
@@ -132,8 +129,8 @@ def decode_stored(data: bytes, kind: str, pages: Pages = "error") -> Stored:
     claim = _checked_claim(data, kind)
     if data[25] == _PALETTE_TYPE:
         return _palette_indices(data)
-    pixels = _decoded_png(data, claim)
-    if claim.bits < 8:  # OpenCV has scaled them to 0 to 255
+    pixels = decode_png(data, claim)
+    if claim.bits < 8:  # they were spread to 0 to 255
         pixels = pixels // np.uint8(255 // (2**claim.bits - 1))
     return Stored(pixels, kind, None, claim.bits)
 
@@ -148,7 +145,7 @@ def _decoded(data: bytes, kind: str, pages: Pages) -> Stored:
 
 
 def _palette_indices(data: bytes) -> Stored:
-    """Return palette and indices of a PNG, which OpenCV would convert to colours."""
+    """Return palette and indices of a PNG, which `decode_png` would convert to colours."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             indices = np.asarray(image, np.uint8)
@@ -164,20 +161,5 @@ def palette_colours(
     """Return the colours of palette indices, (H, W, 3); black beyond the end of the palette."""
     table = np.zeros((max(len(palette), int(indices.max()) + 1), 3), np.uint8)
     table[: len(palette)] = palette
-    return table[indices]
-
-
-def _decoded_png(data: bytes, claim: Claim) -> NDArray[np.uint8 | np.uint16]:
-    """Return (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA; fewer than 8 bits become 8."""
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise UnreadableError("the PNG is damaged and cannot be decoded") from error
-    if decoded is None or decoded.shape[:2] != (claim.height, claim.width):
-        raise UnreadableError("the PNG is damaged and cannot be decoded")
-    if decoded.ndim == 3 and decoded.shape[2] < 3:  # gray with transparency
-        decoded = decoded[..., 0]
-    if decoded.ndim == 3:
-        swap = cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        decoded = cv2.cvtColor(decoded, swap)
-    return np.asarray(decoded)
+    coloured: NDArray[np.uint8] = table[indices]
+    return coloured

@@ -72,7 +72,7 @@ def guess_mask_values(files: Sequence[Path], data: Path, *, most: int = 200) -> 
         words = f"{usable:,} of {of} mask files have no other values than {named}{none}{broken}"
         return ValuesGuess([], [], words)
     unclear += [_two(level) for level, count in levels.items() for _ in range(count)]
-    words = f"values in {of} mask files: {counted_values(unclear)}{broken}"
+    words = f"values of {of} mask files: {counted_values(unclear)}{broken}"
     if _numbers_objects(unclear):
         return ValuesGuess("objects", [], f"{words}; they number objects: many, without a gap")
     lines = "\n".join(f"    {line}" for line in advice_lines(unclear))

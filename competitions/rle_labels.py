@@ -144,8 +144,8 @@ def read_class_masks(
         notices += _overlapping_classes(label_table, classes)
     else:
         problems += _shared_pixels(label_table, classes, stored)
-    labels = rows.labels(label_table, problems)
-    return replace(labels, notices=[*labels.notices, *notices])
+    read = rows.labels(label_table, problems)
+    return replace(read, notices=[*read.notices, *notices])
 
 
 def _uneven_rows(table: pd.DataFrame, classes: Sequence[str], path: Path) -> list[str]:
@@ -229,8 +229,7 @@ class _Rows:
         if self.dialect.runs != "counts":
             return parse(text, self.dialect, name=image_id)
         counts = parse_counts(text, self.dialect, name=image_id)
-        if counts.pixels is not None:
-            self.stated.append(StatedSize(row, image_id, counts.pixels, counts.size))
+        self.stated.append(StatedSize(row, image_id, counts.pixels, counts.size))
         return counts.runs()
 
     def labels(self, table: pd.DataFrame, problems: Sequence[str] = ()) -> Labels:

@@ -31,12 +31,9 @@ class Counts:
     size: tuple[int, int] | None = None
 
     @property
-    def pixels(self) -> int | None:
-        """Return how many pixels the image has, None if the pixels after the last run are missing.
-
-        Only files of goldfold's own leave those out; COCO always counts all pixels.
-        """
-        return int(self.counts.sum()) if self.counts.size % 2 or self.size else None
+    def pixels(self) -> int:
+        """Return how many pixels the image has; only images.csv leaves out those after the mask."""
+        return int(self.counts.sum())
 
     def runs(self) -> Runs:
         """Return the runs of the mask."""

@@ -79,6 +79,8 @@ def spread(levels: NDArray[Any], low: float, high: float, most: int) -> NDArray[
     small = levels.dtype.itemsize <= 2 or levels.dtype == np.float32
     wide = levels.astype(np.float32 if small else np.float64)
     kind = wide.dtype.type
-    above = np.clip(wide, kind(low), kind(high)) - kind(low)
     factor = kind(most / (high - low if high > low else 1))
-    return np.rint(np.nan_to_num(above * factor)).astype(np.uint8 if most == 255 else np.uint16)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN, which becomes 0
+        above = np.clip(wide, kind(low), kind(high)) - kind(low)
+        rounded = np.rint(np.nan_to_num(above * factor))
+    return np.asarray(rounded, np.uint8 if most == 255 else np.uint16)

@@ -15,6 +15,7 @@ from goldfold.competitions.codestream import (
     UnreadableError,
     require_plausible_size,
 )
+from goldfold.competitions.pydicom_silence import PYDICOM_SILENCE
 from goldfold.competitions.stored import Palette, Stored
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _opened(file: BinaryIO) -> Iterator[tifffile.TiffFile]:
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     try:
-        with tifffile.TiffFile(file) as tiff:
+        with PYDICOM_SILENCE, tifffile.TiffFile(file) as tiff:
             yield tiff
     except UnreadableError:
         raise
@@ -106,6 +107,8 @@ def _require_known_pixels(page: Any) -> None:
             "transparency",
             f"Write the channels that matter to a file of one or three, or {LEAVE_OUT}.",
         )
+    if kind == _INVERTED and page.dtype is not None and page.dtype.kind not in "bu":
+        raise UnreadableError("its white is 0, and its numbers have no highest", _CONVERT)
     if page.imagedepth > 1 or page.dtype is None or page.dtype.kind not in "buif":
         raise UnreadableError("its pixels are not numbers in a plane", _CONVERT)
 

@@ -129,7 +129,7 @@ def report_unreadable(
         report.unreadable[image_id] = _short_reason(error)
         if settings.unreadable == "error" or isinstance(error, UndecidedImageError):
             report.problems.append(str(error))
-        elif split == "test" and settings.of_whole_images and settings.needs_sample:
+        elif split == "test" and settings.predicts_every_row:
             report.problems.append(
                 f"{error} It is a test image, and its row of the submission needs a prediction, so "
                 'competition.unreadable = "drop" does not leave it out: put a copy that can be '

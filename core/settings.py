@@ -271,10 +271,10 @@ class Settings(Strict):
     def _weights_fit_the_metric(self) -> Settings:
         weights = self.ensemble.weights
         searched = weights in names_of(WeightSearch)[1:]
-        if self.competition.compares_objects and searched:
+        if self.competition.compares_whole_masks and searched:
             raise ValueError(
                 f'ensemble.weights = "{weights}" searches on some pixels of each image, which do '
-                f'not tell the objects that metric "{self.competition.metric}" compares: set '
+                f'not tell what metric "{self.competition.metric}" compares: set '
                 'ensemble.weights = "equal" or "logistic" (with merge = "logit"), or give the '
                 "weights"
             )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from goldfold.errors import first_few
-from goldfold.own_code import OwnObject, is_reference
+from goldfold.metric_names import (
+    MetricText,
+    metric_name,
+    metric_problem,
+    metrics_of,
+    weights_problem,
+    wrong_metric,
+)
+from goldfold.own_code import OwnObject
 from goldfold.settings_files import (
     ExtraTable,
     ImageFiles,
@@ -23,12 +31,12 @@ from goldfold.settings_semantic import IGNORED, class_map_problem
 from goldfold.settings_values import class_values_problem
 from goldfold.vocabulary import (
     ClassLabels,
-    ClassMetric,
     GradeOutput,
     MaskLabels,
     Metric,
     ObjectMetric,
     PixelMetric,
+    ShapeMetric,
     TaskName,
     Unreadable,
     names_of,
@@ -37,8 +45,7 @@ from goldfold.vocabulary import (
 MASK_KINDS, CLASS_KINDS = names_of(MaskLabels), names_of(ClassLabels)
 OBJECT_METRICS = names_of(ObjectMetric)
 """Those that compare the objects of a mask, not its pixels."""
-MASK_METRICS = (*names_of(PixelMetric), *OBJECT_METRICS)
-CLASS_METRICS = names_of(ClassMetric)
+MASK_METRICS, CLASS_METRICS = metrics_of("segmentation"), metrics_of("classification")
 MOST_MASKS = 8
 """Masks an image may have: the image cache keeps a bit for each."""
 LONGEST_NAME = 200
@@ -74,16 +81,19 @@ class CompetitionSettings(Strict):
     """Classes of masks or pixels that an image's mirror image swaps: [["left", "right"]]."""
     exclusive: bool = False
     """Classification: an image has exactly one of the classes, not any number of them."""
-    metric: Metric | OwnObject = "dice"
-    """The competition's score: `dice`, `mean-iou` and `mean-iou-thresholds` of masks, with several
-    classes the mean over images and classes (a class that is neither there nor predicted scores 1);
-    `f2-iou-thresholds` of a mask's objects, one per row of the label table; `accuracy`, `f1`,
-    `auroc` and `neg-log-loss` (minus the logarithmic loss) of classes; `quadratic-weighted-kappa`,
-    `accuracy` and `mae` (mean absolute error) of grades; `mae` and `rmse` (root mean squared error)
-    of numbers; or a function of your own, `module:object`, of masks or classes
+    metric: Metric | MetricText | OwnObject = "dice"
+    """The competition's score, better when higher; docs/glossary.md defines each. Masks: `dice`,
+    `mean-iou`, `mean-iou-thresholds`, `dice-hausdorff`, with several classes the mean over images
+    and classes; `global-dice` and `global-iou` over the pixels of all images;
+    `f2-iou-thresholds` and `ap-iou-thresholds` of a mask's objects, one per row of the label table.
+    Classes: `accuracy`, `balanced-accuracy`, `f1`, `macro-f1`, `micro-f1`, `pf-beta`, `auroc`,
+    `weighted-auroc`, `mean-average-precision` and `neg-log-loss` (minus the logarithmic loss).
+    Grades: `quadratic-weighted-kappa`, `accuracy`, `balanced-accuracy`, `macro-f1`, `mae` and
+    `rmse`. Numbers: `mae` and `rmse`. What a metric can be told stands behind its name, as in
+    `pf-beta(beta=2)` or `dice(both_empty=0)`. Or a function of your own, `module:object`
     (docs/extending.md)."""
     metric_weights: dict[str, Annotated[float, Field(ge=0)]] = Field({})
-    """neg-log-loss: weight of a class, 1 unless given, e.g. any = 2."""
+    """Metrics that are means over classes: weight of a class, 1 unless given, e.g. any = 2."""
     images: ImageFiles = ImageFiles()
     """Where the images are."""
     labels: LabelTable = LabelTable()
@@ -125,6 +135,11 @@ class CompetitionSettings(Strict):
         return self.task == "semantic-segmentation"
 
     @property
+    def mask_size(self) -> tuple[int, int] | None:
+        """Height and width at which all masks are predicted and scored; None = of their image."""
+        return self.submission.size
+
+    @property
     def background(self) -> str | None:
         """Name of the class that has no mask of its own, where each pixel has exactly one class."""
         return self.classes[0] if self.is_semantic else None
@@ -138,6 +153,11 @@ class CompetitionSettings(Strict):
     def needs_sample(self) -> bool:
         """Whether a submission is written like a sample submission, not as a plain table."""
         return not self.of_whole_images or bool(self.submission.sample)
+
+    @property
+    def predicts_every_row(self) -> bool:
+        """Whether a test image that is left out has a row for which no empty mask stands in."""
+        return self.of_whole_images and bool(self.submission.sample)
 
     @property
     def mask_classes(self) -> list[str]:
@@ -172,12 +192,24 @@ class CompetitionSettings(Strict):
     @property
     def compares_objects(self) -> bool:
         """Whether the metric compares the objects of masks, not their pixels."""
-        return self.metric in OBJECT_METRICS
+        return metric_name(self.metric) in OBJECT_METRICS
+
+    @property
+    def compares_whole_masks(self) -> bool:
+        """Whether the metric compares objects or shapes, which some pixels do not tell."""
+        return metric_name(self.metric) in (*OBJECT_METRICS, *names_of(ShapeMetric))
 
     @property
     def outputs(self) -> int:
         """How many numbers a network tells of an image, or of each of its pixels."""
         return outputs_of(self) if self.of_numbers else max(1, len(self.classes))
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _metric_is_known(cls, metric: Any) -> Any:
+        if isinstance(metric, str) and (problem := metric_problem(metric)):
+            raise ValueError(problem)
+        return metric
 
     @field_validator("classes")
     @classmethod
@@ -212,8 +244,8 @@ class CompetitionSettings(Strict):
                 f'task = "{self.task}" needs labels.kind {" or ".join(kinds)}, found '
                 f'"{self.labels.kind}"'
             )
-        if not is_reference(self.metric) and classifies != (self.metric in CLASS_METRICS):
-            raise ValueError(f'metric "{self.metric}" is not one of {self.task}')
+        if problem := wrong_metric(self.metric, self.task):
+            raise ValueError(problem)
         if problem := class_map_problem(self):
             raise ValueError(problem)
         if classifies and (len(set(self.classes)) != len(self.classes) or not self.classes):
@@ -230,8 +262,8 @@ class CompetitionSettings(Strict):
         self._check_masks()
         self._check_separators()
         self._check_objects()
-        if unknown := [name for name in self.metric_weights if name not in self.classes]:
-            raise ValueError(f"metric_weights names {unknown[0]!r}, which is no class")
+        if problem := weights_problem(self):
+            raise ValueError(problem)
         return self
 
     def _check_separators(self) -> None:
@@ -251,6 +283,8 @@ class CompetitionSettings(Strict):
 
     def _check_masks(self) -> None:
         """Raise ValueError unless the masks of each class can be found."""
+        if self.is_classification and (self.labels.size or self.submission.size):
+            raise ValueError("labels.size and submission.size are sizes of masks")
         named, classes = self.labels.class_masks, self.mask_classes
         if len(set(classes)) != len(classes):
             raise ValueError("classes names a class twice")

@@ -137,6 +137,9 @@ class LabelTable(Strict, LabelRules):
     """Column with the run-length encoding."""
     dialect: DialectSetting = "siim"
     """Dialect of the run-length encoding (docs/glossary.md): a name, or a table."""
+    size: tuple[Side, Side] | None = None
+    """Height and width that encodings or mask files refer to, where these are not those of the
+    image: [256, 256]."""
     class_column: str | None = None
     """`column`: column with the class's name, the grade or the number. `lists`: column with the
     names. `long`, and `rle` with
@@ -213,6 +216,9 @@ class SubmissionFormat(Strict):
     """Column with the run-length encoding."""
     dialect: DialectSetting = "siim"
     """Dialect of the run-length encoding: a name, or a table."""
+    size: tuple[Side, Side] | None = None
+    """Height and width of all submitted masks, where these are not those of the image: [350, 525].
+    Maps, thresholds and the metric are of this size, too, and true masks are brought to it."""
     class_column: str | None = None
     """Column with the class, if there is one row per image and class."""
     class_separator: str = ""

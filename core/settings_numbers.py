@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goldfold.vocabulary import GradeMetric, NumberMetric, NumberTask, names_of
+from goldfold.metric_names import wrong_metric
+from goldfold.vocabulary import NumberTask, names_of
 
 if TYPE_CHECKING:
     from goldfold.settings_competition import CompetitionSettings
@@ -39,16 +40,13 @@ def check_numbers(form: CompetitionSettings) -> None:
     """Raise ValueError where a competition of grades or numbers is described wrongly."""
     grades = form.task == "grades"
     kinds = GRADE_KINDS if grades else REGRESSION_KINDS
-    metrics = names_of(GradeMetric) if grades else names_of(NumberMetric)
     if form.labels.kind not in kinds:
         raise ValueError(
             f'task = "{form.task}" needs labels.kind {" or ".join(kinds)}, found '
             f'"{form.labels.kind}"'
         )
-    if form.metric not in metrics:
-        raise ValueError(
-            f'metric "{form.metric}" is not one of {form.task}: choose {" or ".join(metrics)}'
-        )
+    if problem := wrong_metric(form.metric, form.task):
+        raise ValueError(problem)
     if form.mirrored or form.metric_weights or form.exclusive:
         raise ValueError(f"mirrored, metric_weights and exclusive do not belong to {form.task}")
     if grades:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from goldfold.vocabulary import ObjectMetric, Stacking, names_of
+from goldfold.vocabulary import Stacking, names_of
 
 if TYPE_CHECKING:
     from goldfold.settings import EnsembleSettings
@@ -73,7 +73,6 @@ def class_map_problem(form: CompetitionSettings) -> str:
             f'none called "{IGNORED}"; found {len(classes)}'
         )
     problems = {
-        f'metric "{form.metric}" is not one of {form.task}': form.metric in names_of(ObjectMetric),
         "classes names a class twice": len(set(classes)) != len(classes),
     }
     return next((text for text, is_so in problems.items() if is_so), "")

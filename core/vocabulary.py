@@ -9,12 +9,24 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 # Metrics, better when higher.
-PixelMetric = Literal["dice", "mean-iou", "mean-iou-thresholds"]
-ObjectMetric = Literal["f2-iou-thresholds"]
-ClassMetric = Literal["accuracy", "f1", "auroc", "neg-log-loss"]
-GradeMetric = Literal["quadratic-weighted-kappa", "accuracy", "mae"]
+PixelMetric = Literal["dice", "mean-iou", "mean-iou-thresholds", "global-dice", "global-iou"]
+ObjectMetric = Literal["f2-iou-thresholds", "ap-iou-thresholds"]
+ShapeMetric = Literal["dice-hausdorff"]
+ClassMeanMetric = Literal[
+    "balanced-accuracy",
+    "f1",
+    "macro-f1",
+    "pf-beta",
+    "auroc",
+    "mean-average-precision",
+    "neg-log-loss",
+]
+ClassMetric = Literal["accuracy", ClassMeanMetric, "micro-f1", "weighted-auroc"]
+GradeMetric = Literal[
+    "quadratic-weighted-kappa", "accuracy", "balanced-accuracy", "macro-f1", "mae", "rmse"
+]
 NumberMetric = Literal["mae", "rmse"]
-Metric = Literal[PixelMetric, ObjectMetric, ClassMetric, GradeMetric, NumberMetric]
+Metric = Literal[PixelMetric, ObjectMetric, ShapeMetric, ClassMetric, GradeMetric, NumberMetric]
 GradeOutput = Literal["classes", "regression", "ordinal"]
 
 # Training.

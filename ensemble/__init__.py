@@ -52,7 +52,7 @@ __getattr__ = lazy_exports(
         "build_report": "report",
         "choose_rule": "rule_choice",
         "cross_fit": "honest",
-        "group_interval": "honest",
+        "group_interval": "intervals",
         "honest_score": "own_predictions",
         "open_member": "blend",
         "read_choice": "mask_choice",

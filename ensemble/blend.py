@@ -31,7 +31,7 @@ from goldfold.competitions.histogram import (
     PIXEL_ROWS,
     level_histograms,
 )
-from goldfold.competitions.objects import TrueObjects
+from goldfold.competitions.level_truth import LevelTruth
 from goldfold.ensemble.presence import presence_level
 from goldfold.ensemble.probability_scale import Scale
 from goldfold.errors import InputError, list_problems
@@ -287,7 +287,7 @@ def blend_histograms(
     image_ids: Sequence[str],
     mask_of: Callable[[str], NDArray[Any] | None],
     *,
-    objects_of: Callable[[str], TrueObjects] | None = None,
+    objects_of: Callable[[str], LevelTruth] | None = None,
     ignored_of: Callable[[str], NDArray[np.bool_] | None] = lambda _: None,
     judged: Sequence[int] = JUDGED,
     workers: int = 1,
@@ -295,7 +295,7 @@ def blend_histograms(
 ) -> NDArray[np.int64]:
     """Return the histograms of the images' blended maps, int64 (N, 2, 256), in their order.
 
-    With objects they are (N, 3, 256).
+    Where the metric compares objects or shapes they are (N, 3, 256).
 
     Reading, unpacking and counting work outside Python's lock, so threads share them.
 
@@ -303,9 +303,9 @@ def blend_histograms(
         blend: the out-of-fold blend.
         image_ids: which images.
         mask_of: true mask of an image, (H, W), or None where it is empty; called from threads.
-        objects_of: true objects of an image, where the metric compares objects.
+        objects_of: true objects or shape of an image, where the metric compares these.
         ignored_of: pixels of an image that do not count, (H, W), None where all do.
-        judged: levels at which objects are judged.
+        judged: levels at which they are judged.
         workers: threads.
         progress: counts images.
 

@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.scores import Scores
 from goldfold.ensemble.blend_ways import BlendWay
 from goldfold.ensemble.honest import cross_fit
 from goldfold.ensemble.probability_scale import Scale
@@ -17,7 +18,6 @@ from goldfold.ensemble.weights import Objective, Pixels, PixelWeighing, WeighedB
 from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 ScalesOf = Callable[[str, str, int | None], Sequence[Scale]]
 
 
@@ -31,19 +31,19 @@ class BlendTrial:
         calibration: of the members.
         weights: those chosen on all images.
         scores: (N,) honest score of each image, weights and rule chosen on the other parts.
-        optimistic: mean score with both chosen on the same images.
+        optimistic: score with both chosen on the same images.
     """
 
     merge: str
     way: str
     calibration: str
     weights: tuple[int, ...]
-    scores: FloatArray
+    scores: Scores
     optimistic: float
 
     @property
     def honest(self) -> float:
-        """Return the mean honest score."""
+        """Return the honest score of all images."""
         return float(self.scores.mean())
 
 
@@ -58,7 +58,7 @@ class LeftOut:
     """
 
     member: int
-    scores: FloatArray
+    scores: Scores
     gain: float
 
 
@@ -169,7 +169,7 @@ def leave_one_out(
     objective = Objective(pixels, scales, metric)
     image_ids = pixels.image_ids.tolist()
 
-    def honest(weights: list[int]) -> FloatArray:
+    def honest(weights: list[int]) -> Scores:
         histograms = objective.histograms(weights)
         return cross_fit(histograms, parts, metric, choice=choice, image_ids=image_ids)[0]
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.class_metric import HALF, decide, scored_classes
+from goldfold.competitions.class_metric import decide
+from goldfold.competitions.class_metric_score import class_scorer
+from goldfold.competitions.class_metric_table import class_kind
 from goldfold.ensemble.calibration import class_curves
 from goldfold.ensemble.calibration_curve import Curve
 from goldfold.ensemble.class_merge import merge_probabilities
-from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.ensemble.class_truth import Scorable, Truth, targets_of
 from goldfold.ensemble.fitted_blend import FittedBlend, calibrated
 from goldfold.ensemble.stacking import stack_classes, stack_shares
@@ -51,7 +52,7 @@ class ClassObjective:
             blend = merge_probabilities(
                 self._members, weights, self._merge, exclusive=self._truth.exclusive
             )
-            score = self._truth.score(blend)
+            score = self._truth.best_score(blend)
             self._known[key] = float(np.exp(score)) if score < 0 else score
         return self._known[key]
 
@@ -59,21 +60,14 @@ class ClassObjective:
 def best_thresholds(truth: Truth, probability: FloatArray) -> list[float]:
     """Return the threshold of each class that is best on these images.
 
-    Each is `best_threshold` of its class. Of two exclusive classes only the second has one; of
-    more than two the most likely class counts, whatever the thresholds.
+    Of two exclusive classes only the second has one; of more than two the most likely class
+    counts, whatever the thresholds.
 
     Args:
         truth: of N images.
         probability: (N, C).
     """
-    thresholds = [HALF] * len(truth.classes)
-    if truth.exclusive and len(truth.classes) > 2:
-        return thresholds  # the most likely class counts
-    for place in scored_classes(len(truth.classes), truth.exclusive):
-        thresholds[place] = best_threshold(
-            truth.targets[:, place] > 0, probability[:, place], truth.metric
-        )
-    return thresholds
+    return truth.thresholds(probability)
 
 
 @dataclass(frozen=True)
@@ -280,21 +274,30 @@ def honest_score(truth: Truth, probability: FloatArray, predicted: NDArray[np.bo
     return truth.reported_score(_what_is_scored(truth, probability, predicted))
 
 
-def resampled_score(
-    truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_], weights: FloatArray
-) -> float:
-    """Return the `honest_score` of images that are drawn again, each as often as it was drawn.
+def resampled_scorer(
+    truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_]
+) -> Callable[[FloatArray | None], float]:
+    """Return what scores images that are drawn again, by weights (N,): how often each was drawn.
+
+    Without weights it is the `honest_score`, up to rounding.
 
     Args:
         truth: of N images.
         probability: (N, C).
         predicted: (N, C) what the thresholds made of it.
-        weights: (N,) how often each image was drawn.
     """
-    return truth.score(_what_is_scored(truth, probability, predicted), weights=weights)
+    return class_scorer(
+        truth.metric,
+        truth.targets,
+        _what_is_scored(truth, probability, predicted),
+        exclusive=truth.exclusive,
+        class_weights=truth.class_weights,
+    )
 
 
 def _what_is_scored(
     truth: Truth, probability: FloatArray, predicted: NDArray[np.bool_]
 ) -> FloatArray:
-    return predicted.astype(float) if truth.metric in ("accuracy", "f1") else probability
+    """Return what the metric looks at, (N, C): yes and no as 1 and 0, or the probabilities."""
+    by_labels = class_kind(truth.metric).takes == "labels"
+    return predicted.astype(float) if by_labels else probability

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from goldfold.competitions.class_metric import Ranked, log_losses, right_images, scored_classes
-from goldfold.ensemble.class_blend import FloatArray, IntArray, JudgedClasses, resampled_score
+from goldfold.competitions.class_metric_score import image_class_scores
+from goldfold.ensemble.class_blend import FloatArray, IntArray, JudgedClasses, resampled_scorer
 from goldfold.ensemble.class_intervals import known_bounds
 from goldfold.ensemble.class_truth import Truth
-from goldfold.ensemble.honest import INTERVAL_LEVEL, group_interval
+from goldfold.ensemble.intervals import INTERVAL_LEVEL, group_interval
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def class_gains(
     """Return what each of several ways to predict gains over a first one.
 
     A logarithmic loss and the accuracy are means over images: their differences are resampled.
-    F1 and AUROC belong to the whole set, so both scores are computed anew for every drawing.
+    Other metrics, as F1 and AUROC, belong to the whole set, so both scores are computed anew for
+    every drawing.
 
     Args:
         truth: of N images.
@@ -54,15 +55,19 @@ def class_gains(
         level: share of the resampled differences inside.
     """
     points = [other.honest - base.honest for other in others]
-    if truth.metric in ("accuracy", "neg-log-loss"):
-        first = _image_scores(truth, base)
+    first = _image_scores(truth, base)
+    if first is not None:
         gains = []
         for point, other in zip(points, others, strict=True):
-            gap = _image_scores(truth, other) - first
+            its = _image_scores(truth, other)
+            assert its is not None
+            gap = its - first
             interval = group_interval(gap, groups, samples=samples, seed=seed, level=level)
             gains.append(Gain(point, interval.low, interval.high))
         return gains
-    scores = [_weighted_score(truth, judged) for judged in (base, *others)]
+    scores = [
+        resampled_scorer(truth, judged.probability, judged.predicted) for judged in (base, *others)
+    ]
     rng = np.random.default_rng(seed)
     count = int(groups.max()) + 1
     gaps = np.full((samples, len(others)), np.nan)
@@ -76,24 +81,13 @@ def class_gains(
     ]
 
 
-def _image_scores(truth: Truth, judged: JudgedClasses) -> FloatArray:
-    """Return the score of each image, (N,), where the metric is their mean."""
-    if truth.metric == "accuracy":
-        return right_images(truth.targets, judged.predicted, truth.exclusive)
-    return -log_losses(truth.targets, judged.probability, truth.exclusive, truth.class_weights)
-
-
-def _weighted_score(truth: Truth, judged: JudgedClasses) -> Callable[[FloatArray], float]:
-    """Return what scores the whole set under weights (N,) of the images, NaN without a meaning."""
-    if truth.metric != "auroc":
-        return lambda weights: resampled_score(truth, judged.probability, judged.predicted, weights)
-    ranked = [  # sorted once, not for every drawing
-        Ranked(truth.targets[:, place] > 0, judged.probability[:, place])
-        for place in scored_classes(len(truth.classes), truth.exclusive)
-    ]
-
-    def mean(weights: FloatArray) -> float:
-        areas = [area for ranking in ranked if not np.isnan(area := ranking.auroc(weights))]
-        return float(np.mean(areas)) if areas else float("nan")
-
-    return mean
+def _image_scores(truth: Truth, judged: JudgedClasses) -> FloatArray | None:
+    """Return the score of each image, (N,), where the metric is their mean; else None."""
+    return image_class_scores(
+        truth.metric,
+        truth.targets,
+        judged.probability,
+        judged.predicted,
+        exclusive=truth.exclusive,
+        class_weights=truth.class_weights,
+    )

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import class_measures
-from goldfold.competitions.class_metric import Ranked, confusion_counts, scored_classes
-from goldfold.ensemble.class_blend import FloatArray, IntArray, resampled_score
+from goldfold.competitions.class_metric import confusion_counts, scored_classes
+from goldfold.competitions.ranked import Ranked
+from goldfold.ensemble.class_blend import FloatArray, IntArray, resampled_scorer
 from goldfold.ensemble.class_truth import Truth
-from goldfold.ensemble.honest import INTERVAL_LEVEL
+from goldfold.ensemble.intervals import INTERVAL_LEVEL
 
 RATIOS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
 """Measures of a class that are shares."""
@@ -122,6 +123,7 @@ def bootstrap_classes(
     rng = np.random.default_rng(seed)
     count = int(groups.max()) + 1
     scores = np.full(samples, np.nan)
+    score = resampled_scorer(truth, probability, predicted)
     measured = ResampledRatios(truth, probability, predicted)
     names = [truth.classes[place] for place in measured.places]
     ratios = np.full((samples, len(names), len(RATIOS)), np.nan)
@@ -130,7 +132,7 @@ def bootstrap_classes(
         weights = times[groups].astype(float)
         if not weights.any():
             continue
-        scores[sample] = resampled_score(truth, probability, predicted, weights)
+        scores[sample] = score(weights)
         ratios[sample] = measured(weights)
     return Bounds(
         known_bounds(scores, level),

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_maps import BACKGROUND, IGNORED_NUMBER
-from goldfold.competitions.metric import image_scores
+from goldfold.competitions.metric import set_scores
+from goldfold.competitions.scores import Ratios, Scores, ratio
 
 Levels = NDArray[np.uint8]
 ClassMap = NDArray[np.uint8]
@@ -154,22 +155,26 @@ class ClassCounts:
         counts = np.bincount(places, weights=self.count, minlength=self.classes**2)
         return counts.reshape(self.classes, self.classes).astype(np.int64)
 
-    def scores(self, metric: str, least_areas: IntArray) -> FloatArray:
+    def scores(self, metric: str, least_areas: IntArray) -> Scores:
         """Return the score of each image, (N,); arguments as `class_scores` and `decided`."""
         return class_scores(metric, self.pixels(least_areas))
 
 
-def class_scores(metric: str, pixels: IntArray) -> FloatArray:
+def class_scores(metric: str, pixels: IntArray) -> Scores:
     """Return the score of each image, (N,): the mean over its classes but the background.
 
-    A class that an image neither has nor gets scores 1 with each of goldfold's metrics.
+    A class that an image neither has nor gets scores 1, unless the metric says otherwise. Where
+    the score is a ratio of sums over images, each class has its own, (N, C - 1), and their mean is
+    the score.
 
     Args:
         metric: name of a metric of pixel counts, or a bound reference.
         pixels: in both, predicted and true, by class, int64 (N, 3, C).
     """
     classes = slice(BACKGROUND + 1, None)
-    scores: FloatArray = image_scores(metric, *(pixels[:, row, classes] for row in range(3)))
+    scores = set_scores(metric, *(pixels[:, row, classes] for row in range(3)))
+    if isinstance(scores, Ratios):
+        return scores
     means: FloatArray = scores.mean(axis=1)
     return means
 
@@ -219,7 +224,7 @@ def count_pixels(
 
 
 def choose_areas(counts: ClassCounts, metric: str) -> IntArray:
-    """Return the least area of each class with the best mean score found, int64 (C,); 0 = none.
+    """Return the least area of each class with the best score found, int64 (C,); 0 = none.
 
     Args:
         counts: of the images that choose.
@@ -236,16 +241,17 @@ def choose_areas(counts: ClassCounts, metric: str) -> IntArray:
 
 
 def _best_area(counts: ClassCounts, metric: str, areas: IntArray, number: int) -> int:
-    """Return the least area of one class with the best mean score, given those of the others."""
+    """Return the least area of one class with the best score, given those of the others."""
     with_class = counts.of(counts.areas[:, number] > 0)
     if not len(with_class):
         return 0
     always, never = areas.copy(), areas.copy()
     always[number], never[number] = 0, np.iinfo(np.int64).max
-    gains = with_class.scores(metric, never) - with_class.scores(metric, always)
     sizes = with_class.areas[:, number]
     order = np.argsort(sizes, kind="stable")
-    sizes, total = sizes[order], np.cumsum(gains[order])
+    dropped, kept = (with_class.scores(metric, limits) for limits in (never, always))
+    whole = counts.scores(metric, always)
+    sizes, total = sizes[order], _gains(dropped[order], kept[order], whole)
     last = np.append(sizes[1:] != sizes[:-1], True)  # equal areas are dropped together
     ends = np.flatnonzero(last)
     if total[ends].max() <= _GAIN * len(counts):
@@ -253,3 +259,18 @@ def _best_area(counts: ClassCounts, metric: str, areas: IntArray, number: int) -
     best = ends[np.argmax(total[ends] > total[ends].max() - _GAIN * len(counts))]
     above = sizes[best + 1] if best + 1 < len(sizes) else sizes[best] + 1
     return int(sizes[best] + above + 1) // 2
+
+
+def _gains(dropped: Scores, kept: Scores, whole: Scores) -> FloatArray:
+    """Return N times what the score gains where a class is dropped from the first images, (M,).
+
+    Args:
+        dropped: of M images without the class.
+        kept: of the same images with it.
+        whole: of all N images with it.
+    """
+    if not (isinstance(dropped, Ratios) and isinstance(kept, Ratios) and isinstance(whole, Ratios)):
+        return np.cumsum(np.asarray(dropped) - np.asarray(kept))
+    above = whole.above.sum(axis=0) + np.cumsum(dropped.above - kept.above, axis=0)
+    below = whole.below.sum(axis=0) + np.cumsum(dropped.below - kept.below, axis=0)
+    return np.asarray((ratio(above, below).mean(axis=1) - whole.mean()) * len(whole))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_maps import IGNORED_NUMBER
-from goldfold.ensemble.class_map_rule import ClassMap, FloatArray, IntArray, Levels, class_scores
+from goldfold.competitions.scores import Scores, gather
+from goldfold.ensemble.class_map_rule import ClassMap, IntArray, Levels, class_scores
 from goldfold.ensemble.probability_scale import make_scale
 from goldfold.ensemble.weights import choose_weights
 from goldfold.folds.parts import refuse_judging
@@ -107,8 +108,8 @@ class ClassMapObjective:
             self._known[key] = float(self.scores(weights).mean())
         return self._known[key]
 
-    def scores(self, weights: Sequence[int]) -> FloatArray:
-        """Return the score of each image, (N,)."""
+    def scores(self, weights: Sequence[int]) -> Scores:
+        """Return the score of each image, (N,), as `class_scores`."""
         total = np.zeros(self._places.shape[1:], np.int64)
         for weight, places in zip(weights, self._places, strict=True):
             if weight:
@@ -145,7 +146,7 @@ class ClassMapTrial:
     merge: str
     way: str
     weights: tuple[int, ...]
-    scores: FloatArray
+    scores: Scores
     optimistic: float
 
 
@@ -177,10 +178,10 @@ def try_class_map_blends(
             for part in np.unique(parts)
         }
         for way in ways:
-            weights, scores = tuple(choose_weights(way, whole)), np.zeros(len(parts))
+            weights, pieces = tuple(choose_weights(way, whole)), []
             for part, objective in without.items():
                 here = parts == part
                 refuse_judging("blend weights", part, objective.image_ids, pixels.image_ids[here])
-                scores[here] = whole.scores(choose_weights(way, objective))[here]
-            trials.append(ClassMapTrial(merge, way, weights, scores, whole(weights)))
+                pieces.append((here, whole.scores(choose_weights(way, objective))[here]))
+            trials.append(ClassMapTrial(merge, way, weights, gather(pieces), whole(weights)))
     return trials

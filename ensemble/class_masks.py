@@ -9,22 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensemble.honest import Assessment, cross_fit, group_interval
+from goldfold.competitions.scores import Scores, mean_of_classes
+from goldfold.ensemble.honest import Assessment, cross_fit
+from goldfold.ensemble.intervals import group_interval
 from goldfold.ensemble.report import FORMAT
 from goldfold.folds.parts import number_groups
 from goldfold.vocabulary import RuleChoice
 
-FloatArray = NDArray[np.float64]
 
-
-def mean_scores(assessments: Mapping[str, Assessment]) -> FloatArray:
-    """Return the honest score of each image, (N,): the mean over its masks.
+def mean_scores(assessments: Mapping[str, Assessment]) -> Scores:
+    """Return the honest score of each image, (N,): the mean over its masks; or ratios (N, C).
 
     Args:
         assessments: by class, of the same images in the same order.
     """
-    scores: FloatArray = np.mean([assessment.scores for assessment in assessments.values()], axis=0)
-    return scores
+    return mean_of_classes([assessment.scores for assessment in assessments.values()])
 
 
 def cross_fit_classes(
@@ -35,8 +34,10 @@ def cross_fit_classes(
     classes: int = 1,
     choice: RuleChoice = "peak",
     image_ids: Sequence[str] | None = None,
-) -> FloatArray:
+) -> Scores:
     """Return the honest score of each image, (N,), each class under rules of its own.
+
+    Where the score is a ratio of sums, it is what each image contributes to that of each class.
 
     Args:
         histograms: (N C, 2, 256), the masks of one image beside each other.
@@ -50,8 +51,7 @@ def cross_fit_classes(
         cross_fit(histograms[place::classes], parts, metric, choice=choice, image_ids=image_ids)[0]
         for place in range(classes)
     ]
-    mean: FloatArray = np.mean(scores, axis=0)
-    return mean
+    return mean_of_classes(scores)
 
 
 def build_class_report(
@@ -66,7 +66,7 @@ def build_class_report(
 ) -> dict[str, Any]:
     """Return the content of ensemble.json where an image has several masks.
 
-    Its scores are means over all pairs of an image and a class, as the competitions count; the
+    Its scores are means over classes (of means over images, or of ratios of sums over them); the
     interval is drawn over groups of images, whose masks go together. Under `classes` stands the
     report of each class, as `build_report` makes it.
 

@@ -10,25 +10,24 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.class_metric import HALF, class_metric_score, decide
+from goldfold.competitions.class_metric import decide
+from goldfold.competitions.class_metric_score import class_metric_score
+from goldfold.competitions.class_metric_table import class_kind
+from goldfold.competitions.class_threshold import best_thresholds, coordinate_thresholds
 from goldfold.ensemble.class_intervals import known_bounds
 from goldfold.ensemble.class_targets import ClassTargets
-from goldfold.ensemble.class_threshold import best_threshold, threshold_candidates
 from goldfold.ensemble.cross_fitted import HonestScore, Parts
-from goldfold.ensemble.honest import INTERVAL_LEVEL, Interval
-from goldfold.errors import InputError, did_you_mean
-from goldfold.settings_competition import CLASS_METRICS
+from goldfold.ensemble.intervals import INTERVAL_LEVEL, Interval
+from goldfold.errors import InputError
+from goldfold.metric_names import require_metric
+from goldfold.vocabulary import ClassMetric as ClassMetricName
+from goldfold.vocabulary import names_of
 
 ClassMetric = Callable[[NDArray[Any], NDArray[Any]], float]
 """Targets and answers (or probabilities), in this order -> score of all images together."""
 Takes = Literal["labels", "probabilities"]
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-MOST_CANDIDATES = 128
-"""Thresholds of a class that are tried with a metric of one's own."""
-_ROUNDS = 3
-"""Passes over the classes, one threshold at a time."""
 
 
 @dataclass(frozen=True)
@@ -97,40 +96,18 @@ class Judge:
 
     def thresholds(self, targets: ClassTargets, rows: Flags) -> tuple[float, ...]:
         """Return the thresholds (C,) that are best on some images, () where none are chosen."""
-        classes = targets.flags.shape[1]
         exclusive = targets.kind == "exclusive"
-        if self.takes == "probabilities" or (exclusive and classes > 2):
+        if self.takes == "probabilities" or (exclusive and targets.flags.shape[1] > 2):
             return ()
-        places = [1] if exclusive else list(range(classes))
-        limits = [HALF] * classes
+        flags, probability = targets.flags[rows], targets.probability[rows]
         if isinstance(self.metric, str):
-            for place in places:
-                chosen = targets.flags[rows, place], targets.probability[rows, place]
-                limits[place] = best_threshold(*chosen, self.metric)
-            return tuple(limits)
-        for _ in range(_ROUNDS if len(places) > 1 else 1):
-            before = list(limits)
-            for place in places:
-                limits[place] = self._best_of_class(targets, rows, limits, place)
-            if limits == before:
-                break
-        return tuple(limits)
-
-    def _best_of_class(
-        self, targets: ClassTargets, rows: Flags, limits: list[float], place: int
-    ) -> float:
-        """Return one class's best threshold beside those of the others; of equals, nearest 1/2."""
-        candidates, _ = threshold_candidates(targets.probability[rows, place])
-        if candidates.size > MOST_CANDIDATES:
-            spread = np.linspace(0, candidates.size - 1, MOST_CANDIDATES).round().astype(np.int64)
-            candidates = candidates[spread]
+            return tuple(best_thresholds(flags, probability, self.metric, exclusive=exclusive))
         sign = 1.0 if self.greater_is_better else -1.0
-        scores = []
-        for limit in candidates:
-            trial = [*limits[:place], float(limit), *limits[place + 1 :]]
-            scores.append(sign * self.score(targets, rows, answers_of(targets, tuple(trial))))
-        best = np.flatnonzero(np.array(scores) == np.nanmax(scores))
-        return float(candidates[best[np.argmin(np.abs(candidates[best] - HALF))]])
+
+        def score(limits: list[float]) -> float:
+            return sign * self.score(targets, rows, answers_of(targets, tuple(limits)))
+
+        return tuple(coordinate_thresholds(score, probability, exclusive=exclusive))
 
 
 def answers_of(targets: ClassTargets, thresholds: tuple[float, ...]) -> NDArray[Any]:
@@ -149,12 +126,7 @@ def make_judge(metric: str | ClassMetric, takes: Takes | None, greater_is_better
         raise InputError(f"expected takes = 'labels' or 'probabilities', found {takes!r}.")
     if callable(metric):
         return Judge(metric, takes or "labels", greater_is_better)
-    if metric not in CLASS_METRICS:
-        raise InputError(
-            f"unknown metric of classes {metric!r}; there are {', '.join(CLASS_METRICS)}, or pass "
-            f"a function such as sklearn.metrics.f1_score.{did_you_mean(metric, CLASS_METRICS)}"
-        )
-    own: Takes = "labels" if metric in ("accuracy", "f1") else "probabilities"
+    own = class_kind(require_metric(metric, names_of(ClassMetricName)).name).takes
     if takes not in (None, own):
         raise InputError(f"metric {metric!r} takes {own}, not {takes}; leave takes out.")
     return Judge(metric, own)

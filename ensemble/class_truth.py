@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_measures import reported_score
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import (
+    best_class_score,
+    class_metric_score,
+    thresholds_for,
+)
 from goldfold.errors import InputError
 from goldfold.folds.parts import names_of
 
@@ -27,7 +31,7 @@ class Truth:
         classes: C names.
         exclusive: exactly one class an image.
         metric: name of a metric of classes.
-        class_weights: (C,) of the logarithmic loss.
+        class_weights: (C,) of metrics that are means over classes.
         image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
     """
 
@@ -53,7 +57,7 @@ class Truth:
         thresholds: Sequence[float] | None = None,
         weights: FloatArray | None = None,
     ) -> float:
-        """Return the score of probabilities (N, C), as searches and resampling compute it."""
+        """Return the score of probabilities (N, C), as resampling computes it."""
         return class_metric_score(
             self.metric,
             self.targets,
@@ -62,6 +66,26 @@ class Truth:
             class_weights=self.class_weights,
             thresholds=thresholds,
             weights=weights,
+        )
+
+    def best_score(self, probability: FloatArray) -> float:
+        """Return the score by which blends are ranked: `best_class_score`."""
+        return best_class_score(
+            self.metric,
+            self.targets,
+            probability,
+            exclusive=self.exclusive,
+            class_weights=self.class_weights,
+        )
+
+    def thresholds(self, probability: FloatArray) -> list[float]:
+        """Return the thresholds (C,) that are best on these images: `thresholds_for`."""
+        return thresholds_for(
+            self.metric,
+            self.targets,
+            probability,
+            exclusive=self.exclusive,
+            class_weights=self.class_weights,
         )
 
     def reported_score(
@@ -92,8 +116,8 @@ class Scorable(Protocol):
     def of(self, which: NDArray[np.bool_]) -> Scorable:
         """Return the truth of some of the images."""
 
-    def score(self, probability: FloatArray) -> float:
-        """Return the score of rows (N, C); higher is better."""
+    def best_score(self, probability: FloatArray) -> float:
+        """Return the score of rows (N, C) with what is best for them; higher is better."""
 
 
 def targets_of(truth: Scorable) -> Targets:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.pixels import as_array
-from goldfold.ensemble.honest import Interval
+from goldfold.ensemble.intervals import Interval
 from goldfold.errors import InputError, first_few, plural
 from goldfold.folds.finding import natural
 from goldfold.folds.group_keys import group_keys

@@ -14,8 +14,10 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.number_metric import KAPPA, grade_costs
-from goldfold.ensemble.class_threshold import threshold_candidates
+from goldfold.competitions.class_threshold import threshold_candidates
+from goldfold.competitions.number_metric import KAPPA, MACRO_F1, grade_costs, number_score
+from goldfold.ensemble.cut_search import best_f1_cuts, searched_cuts
+from goldfold.own_code import is_reference
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,23 +39,29 @@ def to_grades(place: FloatArray, cuts: FloatArray) -> FloatArray:
 def best_cuts(truth: IntArray, place: FloatArray, metric: str, grades: int) -> FloatArray:
     """Return the cut points that score best on these images, (C - 1,) rising.
 
-    No other cut points score higher. A cut lies halfway between two numbers that can be told apart;
+    No other cut points score higher; of `macro-f1` up to the number of them that
+    `cut_search.best_f1_cuts` tries, and with a metric of the user's own they are searched
+    (`cut_search.searched_cuts`). A cut lies halfway between two numbers that can be told apart;
     where several places are equally good for a cut, in the middle one of these.
 
     Args:
         truth: (N,) true grades, 0 to C - 1.
         place: (N,) numbers, rising with the grade, 0 to 1.
-        metric: one of `goldfold.vocabulary.GradeMetric`.
+        metric: one of `goldfold.vocabulary.GradeMetric`, or a bound `module:object`.
         grades: C.
 
     Source: Dinkelbach 1967, On nonlinear fractional programming.
     """
+    if is_reference(metric):
+        return _own_cuts(truth, place, metric, grades)
     limits, group = threshold_candidates(np.asarray(place, np.float64))
     counts = np.zeros((len(limits) - 1, grades), np.int64)
     np.add.at(counts, (group, truth), 1)
     # Row k: what it costs to give each grade to all images below limit k.
     below = np.vstack([np.zeros((1, grades), np.int64), counts.cumsum(axis=0)])
-    costs = grade_costs(metric, grades)
+    if metric == MACRO_F1:
+        return np.asarray(limits[best_f1_cuts(below)], np.float64)
+    costs = grade_costs(metric, below[-1])
     observed = below @ costs
     # Where all images have one grade, every answer has a kappa of 0: that grade costs least.
     if metric != KAPPA or counts.any(axis=0).sum() == 1:
@@ -61,6 +69,17 @@ def best_cuts(truth: IntArray, place: FloatArray, metric: str, grades: int) -> F
     # N times what chance would cost, so that both are whole numbers.
     expected = below.sum(axis=1)[:, None] * (below[-1] @ costs)
     return np.asarray(limits[_least_ratio(observed, expected, len(truth))], np.float64)
+
+
+def _own_cuts(truth: IntArray, place: FloatArray, metric: str, grades: int) -> FloatArray:
+    """Return cut points for a metric of the user's own, begun at those of kappa and accuracy."""
+    limits, _ = threshold_candidates(np.asarray(place, np.float64))
+    starts = [best_cuts(truth, place, name, grades) for name in (KAPPA, "accuracy")]
+
+    def score(cuts: FloatArray) -> float:
+        return number_score(metric, truth.astype(np.float64), to_grades(place, cuts))
+
+    return searched_cuts(score, limits, starts)
 
 
 def _least_ratio(observed: IntArray, expected: IntArray, images: int) -> IntArray:

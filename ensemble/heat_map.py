@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS, counts_above
+from goldfold.competitions.histogram import LEVELS, counts_above, scores_by_level
 from goldfold.competitions.metric import ONE
-from goldfold.ensemble.threshold import ALL_EMPTY, Rule, gains_over_empty, rule_scores
+from goldfold.competitions.scores import Ratios, ratio
+from goldfold.ensemble.level_gains import TOP_LEVEL, whole_gains
+from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
 from goldfold.files import atomic_path
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def area_axis(largest: int, count: int = _AREAS) -> IntArray:
 def score_over_top_and_area(
     histograms: IntArray, bottom: int, areas: IntArray, metric: str
 ) -> FloatArray:
-    """Return the mean score for every top and some min_areas at one bottom, (256, A).
+    """Return the score of all images for every top and some min_areas at one bottom, (256, A).
 
     Args:
         histograms: (N, 2 or 3, 256).
@@ -49,19 +52,18 @@ def score_over_top_and_area(
         areas: (A,) min_areas in pixels, rising.
         metric: name of a metric of masks.
     """
-    gain = gains_over_empty(histograms, metric)[bottom]
+    sums = _sums(histograms, metric)
     above = counts_above(histograms[:, 0])  # (N, 256)
-    empty = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
     table = np.empty((LEVELS, len(areas)))
     for top in range(LEVELS):
-        table[top] = _gain_from(above[:, top], gain[None], areas)[0]
-    return empty + table / ONE / len(histograms)
+        table[top] = sums.scores(above[:, top], areas, slice(bottom, bottom + 1))[0]
+    return table
 
 
 def score_over_area_and_bottom(
     histograms: IntArray, top: int, areas: IntArray, metric: str
 ) -> FloatArray:
-    """Return the mean score for some min_areas and every bottom at one top, (A, 256).
+    """Return the score of all images for some min_areas and every bottom at one top, (A, 256).
 
     Args:
         histograms: (N, 2 or 3, 256).
@@ -69,13 +71,52 @@ def score_over_area_and_bottom(
         areas: (A,) min_areas in pixels, rising.
         metric: name of a metric of masks.
     """
-    gains = gains_over_empty(histograms, metric)
     above = counts_above(histograms[:, 0])[:, top]
-    empty = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
-    return empty + _gain_from(above, gains, areas).T / ONE / len(histograms)
+    return _sums(histograms, metric).scores(above, areas, slice(None)).T
 
 
-def _gain_from(above: IntArray, gains: IntArray, areas: IntArray) -> FloatArray:
+@dataclass(frozen=True)
+class _Sums:
+    """What images contribute to a score: a mean, or a ratio of sums.
+
+    Attributes:
+        gains: over the empty mask, of each part of the score (256 bottoms, N): of a mean in units
+            of `ONE`, of a ratio what stands above and below.
+        empty: each part's sum over images for empty masks.
+        images: N.
+    """
+
+    gains: tuple[NDArray[np.generic], ...]
+    empty: tuple[float, ...]
+    images: int
+
+    def scores(self, area: IntArray, areas: IntArray, bottoms: slice) -> FloatArray:
+        """Return the score of all images for each bottom and min_area, (B, A).
+
+        Args:
+            area: (N,) pixels above the top.
+            areas: (A,) min_areas.
+            bottoms: which.
+        """
+        sums = [_gain_from(area, gains[bottoms], areas) for gains in self.gains]
+        if len(sums) == 1:
+            return np.asarray(self.empty[0] + sums[0] / ONE / self.images)
+        above, below = (empty + part for empty, part in zip(self.empty, sums, strict=True))
+        return ratio(above, below)
+
+
+def _sums(histograms: IntArray, metric: str) -> _Sums:
+    scores = scores_by_level(histograms, metric)
+    if not isinstance(scores, Ratios):
+        empty = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
+        return _Sums((whole_gains(scores),), (empty,), len(histograms))
+    parts = scores.above, scores.below
+    nothing = [part[:, TOP_LEVEL:] for part in parts]
+    gains = tuple((part - none).T for part, none in zip(parts, nothing, strict=True))
+    return _Sums(gains, tuple(float(none.sum()) for none in nothing), len(histograms))
+
+
+def _gain_from(above: IntArray, gains: NDArray[np.generic], areas: IntArray) -> FloatArray:
     """Return the summed gain of the images with at least each area, (B, A).
 
     Args:
@@ -131,7 +172,7 @@ def draw_heat_maps(path: Path, histograms: IntArray, chosen: Chosen, metric: str
                 markersize=9, markerfacecolor="none", markeredgewidth=2, label=name, ls="none",
             )  # fmt: skip
     axes[1].legend(loc="upper right", fontsize=9)
-    figure.suptitle(f"Mean score ({metric}) on the images of the search, optimistic", fontsize=11)
+    figure.suptitle(f"Score ({metric}) on the images of the search, optimistic", fontsize=11)
     figure.colorbar(image, ax=list(axes), label=metric)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

@@ -9,6 +9,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.scores import Scores, gather
+from goldfold.ensemble.intervals import Interval, group_interval
 from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores
 from goldfold.ensemble.threshold_choice import Chosen, choose_rule, has_no_empty_mask
 from goldfold.ensemble.weights import WeighedBlend
@@ -17,23 +19,6 @@ from goldfold.folds.parts import names_of, number_groups, parts_of, refuse_judgi
 from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-
-INTERVAL_LEVEL = 0.95
-
-_DRAWS_AT_ONCE = 1 << 22
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bounds of a bootstrap interval, e.g. of level 0.95, and how it was drawn."""
-
-    low: float
-    high: float
-    level: float
-    samples: int
-    groups: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -52,8 +37,8 @@ class Assessment:
 
     Attributes:
         chosen: the rule chosen on all images; its score is the optimistic one.
-        scores: (N,) honest score of each image.
-        honest: mean of `scores`.
+        scores: (N,) honest score of each image, or what each contributes to a ratio.
+        honest: `scores.mean()`.
         interval: bootstrap interval of `honest` over groups.
         all_empty: score of predicting nothing.
         non_empty: honest score over the images with a true mask; None without such images.
@@ -66,7 +51,7 @@ class Assessment:
     """
 
     chosen: Chosen
-    scores: FloatArray
+    scores: Scores
     honest: float
     interval: Interval
     all_empty: float
@@ -183,7 +168,7 @@ def cross_fit(
     given: Rule | None = None,
     without: Mapping[int, WeighedBlend] | None = None,
     image_ids: Sequence[str] | None = None,
-) -> tuple[FloatArray, tuple[FoldScore, ...]]:
+) -> tuple[Scores, tuple[FoldScore, ...]]:
     """Return the score of each image under the rule of the other folds, (N,), and each fold's.
 
     Args:
@@ -207,7 +192,7 @@ def cross_fit(
             f"expected predictions of at least two folds to choose a rule for each on the others, "
             f"found {names.size}. Train and predict a second fold."
         )
-    ids, scores = names_of(image_ids, len(histograms)), np.empty(len(histograms))
+    ids, pieces = names_of(image_ids, len(histograms)), []
     never_empty = has_no_empty_mask(histograms)
     fold_scores = []
     for fold in names:
@@ -230,48 +215,14 @@ def cross_fit(
             never_empty=never_empty,
         ).rule
         here_presence = None if presence is None else presence[here]
-        scores[here] = rule_scores(blend[here], rule, metric, here_presence)
-        fold_scores.append(FoldScore(int(fold), int(here.sum()), rule, float(scores[here].mean())))
-    return scores, tuple(fold_scores)
+        scores = rule_scores(blend[here], rule, metric, here_presence)
+        pieces.append((here, scores))
+        fold_scores.append(FoldScore(int(fold), int(here.sum()), rule, float(scores.mean())))
+    return gather(pieces), tuple(fold_scores)
 
 
-def group_interval(
-    scores: FloatArray,
-    groups: IntArray,
-    *,
-    samples: int = 2000,
-    seed: int = 0,
-    level: float = INTERVAL_LEVEL,
-) -> Interval:
-    """Return the percentile interval of the mean score when whole groups are drawn again.
-
-    Images of one patient resemble each other, so drawing single images would make the interval
-    too narrow.
-
-    Args:
-        scores: (N,) score of each image.
-        groups: (N,) group numbers from 0, as `number_groups` gives them.
-        samples: resamplings; each draws as many groups as there are, with replacement.
-        seed: of the drawing.
-        level: share of the resampled means inside the interval.
-
-    Source: B. Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7 (1979).
-    """
-    sums = np.bincount(groups, weights=scores)
-    sizes = np.bincount(groups).astype(np.float64)
-    count = sums.size
-    rng = np.random.default_rng(seed)
-    means = np.empty(samples)
-    step = max(1, _DRAWS_AT_ONCE // count)
-    for start in range(0, samples, step):
-        drawn = rng.integers(0, count, (min(step, samples - start), count), dtype=np.int32)
-        means[start : start + step] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level, samples, count, seed)
-
-
-def _mean(scores: FloatArray) -> float | None:
-    return float(scores.mean()) if scores.size else None
+def _mean(scores: Scores) -> float | None:
+    return float(scores.mean()) if len(scores) else None
 
 
 def _check_lengths(images: int, folds: int, groups: int) -> None:

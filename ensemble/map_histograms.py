@@ -15,6 +15,7 @@ from goldfold.competitions.metric import GIVEN_SCORES, METRICS, OBJECT_METRICS, 
 from goldfold.competitions.pixels import as_levels, as_mask
 from goldfold.competitions.rle import DialectLike, decode, is_empty
 from goldfold.errors import InputError, did_you_mean
+from goldfold.metric_names import metric_name
 
 MaskMetric = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
 """True mask and predicted mask, uint8 (H, W) of 0 and 1 -> score of the image."""
@@ -84,9 +85,9 @@ def map_histograms(
 
 
 def _check_metric(metric: str | MaskMetric) -> None:
-    if callable(metric) or metric in METRICS:
+    if callable(metric) or metric_name(metric) in METRICS:
         return
-    if metric in OBJECT_METRICS:
+    if metric_name(metric) in OBJECT_METRICS:
         raise InputError(
             f"{metric!r} compares objects, and a mask does not tell which of its touching pixels "
             "are objects of their own. Use goldfold.ensemble.search_rule on histograms that "

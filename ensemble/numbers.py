@@ -17,7 +17,7 @@ from goldfold.competitions.number_metric import (
 from goldfold.ensemble.class_blend import ClassBlend, ClassBlends
 from goldfold.ensemble.class_intervals import known_bounds
 from goldfold.ensemble.cut_points import best_cuts, to_grades
-from goldfold.ensemble.honest import INTERVAL_LEVEL
+from goldfold.ensemble.intervals import INTERVAL_LEVEL
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.folds.parts import names_of, refuse_judging
 
@@ -49,14 +49,20 @@ class NumberTruth:
         """The ids of the images, (N,)."""
         return names_of(self.image_ids, len(self.numbers))
 
+    @property
+    def grades(self) -> int:
+        """How many grades there are, 0 for numbers."""
+        return len(self.scale.grades)
+
     def of(self, which: Flags) -> NumberTruth:
         """Return the truth of some of the images."""
         return replace(self, numbers=self.numbers[which], image_ids=self.names[which].tolist())
 
-    def score(self, probability: FloatArray) -> float:
+    def best_score(self, probability: FloatArray) -> float:
         """Return the score of places (N, 1) at the cut points that are best for them."""
         place = probability[:, 0]
-        return number_score(self.metric, self.numbers, self.decide(place, self.cuts(place)))
+        said = self.decide(place, self.cuts(place))
+        return number_score(self.metric, self.numbers, said, grades=self.grades)
 
     def cuts(self, place: FloatArray) -> FloatArray:
         """Return the best cut points on these images, rising places; none without grades."""
@@ -71,11 +77,12 @@ class NumberTruth:
 
     def reported(self, predicted: FloatArray) -> float:
         """Return the score of predictions (N,), as scikit-learn computes it."""
-        return reported_number_score(self.metric, self.numbers, predicted)
+        return reported_number_score(self.metric, self.numbers, predicted, self.grades)
 
     def constant(self) -> float:
         """Return the score of the one prediction that is best for all images."""
-        same = np.full(len(self.numbers), best_constant(self.metric, self.numbers))
+        best = best_constant(self.metric, self.numbers, self.grades)
+        same = np.full(len(self.numbers), best)
         return self.reported(same)
 
 
@@ -206,7 +213,7 @@ def resampled_scores(
         times = np.bincount(rng.integers(0, count, count), minlength=count)
         weights = times[groups].astype(float)
         scores[sample] = [
-            number_score(truth.metric, truth.numbers, predicted, weights)
+            number_score(truth.metric, truth.numbers, predicted, weights, grades=truth.grades)
             for predicted in predictions
         ]
     return scores

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS, counts_above, judged_levels
+from goldfold.competitions.histogram import LEVELS, counts_above, judged_levels, scores_by_level
 from goldfold.competitions.metric import ONE
+from goldfold.competitions.scores import Ratios
 from goldfold.ensemble.gate import PRUNED, best_gains
-from goldfold.ensemble.threshold import ALL_EMPTY, Rule, gains_over_empty, rule_scores
+from goldfold.ensemble.level_gains import ratio_gains, whole_gains
+from goldfold.ensemble.threshold import ALL_EMPTY, Rule, rule_scores, search_rule
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -66,26 +68,35 @@ def find_plateau(histograms: IntArray, metric: str, *, slack: float = SLACK) -> 
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
     """
-    gains = gains_over_empty(histograms, metric)
+    scores = scores_by_level(histograms, metric)
+    empty = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
     areas = np.ascontiguousarray(counts_above(histograms[:, 0]).T)
-    allowed = int(slack * ONE * len(histograms))
-    reached = max(0, int(gains.sum(axis=1).max()))
-    table = best_gains(gains, areas, known=reached, slack=allowed)
-    best = max(reached, int(table.max()))
-    pairs = np.argwhere(table >= best - allowed) if best > 0 else np.empty((0, 2), np.int64)
+    if isinstance(scores, Ratios):
+        best = search_rule(histograms, metric).score
+        of_ratio = ratio_gains(scores, best - slack)
+        gains, limit = of_ratio.over_empty, of_ratio.needed
+        most = int(np.maximum(gains, 0).max(axis=0).sum())
+        table = best_gains(gains, areas, known=most, slack=most - limit)
+        some = best > empty
+    else:
+        gains, allowed = whole_gains(scores), int(slack * ONE * len(histograms))
+        reached = max(0, int(gains.sum(axis=1).max()))
+        table = best_gains(gains, areas, known=reached, slack=allowed)
+        most = max(reached, int(table.max()))
+        limit, some = most - allowed, most > 0
+        best = empty + most / ONE / len(histograms)
+    pairs = np.argwhere(table >= limit) if some else np.empty((0, 2), np.int64)
     pairs = pairs[table[pairs[:, 0], pairs[:, 1]] != PRUNED]
     if not len(pairs):
-        score = float(rule_scores(histograms, ALL_EMPTY, metric).mean())
         top = (ALL_EMPTY.top, ALL_EMPTY.top)
-        return Plateau(ALL_EMPTY, score, score, slack, 1, top, top, (1, 1))
-    cells = _cells(gains, areas, _thin(pairs), best - allowed)
+        return Plateau(ALL_EMPTY, empty, empty, slack, 1, top, top, (1, 1))
+    cells = _cells(gains, areas, _thin(pairs), limit)
     centre, judged = _centre(cells), judged_levels(histograms)
     centre = replace(centre, bottom=int(judged[centre.bottom]))
     return Plateau(
         centre,
         score=float(rule_scores(histograms, centre, metric).mean()),
-        best=float(rule_scores(histograms, ALL_EMPTY, metric).mean())
-        + best / ONE / len(histograms),
+        best=best,
         slack=slack,
         pairs=len(pairs),
         tops=(int(pairs[:, 0].min()), int(pairs[:, 0].max())),

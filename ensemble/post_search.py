@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.ignored_pixels import outside_ignored
-from goldfold.competitions.metric import image_scores
-from goldfold.competitions.objects import TrueObjects, mask_score
+from goldfold.competitions.level_truth import LevelTruth, truth_score
+from goldfold.competitions.metric import is_ratio, set_scores
+from goldfold.competitions.scores import Ratios, Scores, ratio
 from goldfold.ensemble.post_processing import (
     NOTHING,
     PostProcessing,
@@ -35,7 +36,7 @@ class StepTrial:
     Attributes:
         step: name of the field of `PostProcessing`.
         value: the best on all images.
-        gain: honest gain of the mean score: for each fold with the value best on the others.
+        gain: honest gain of the score: for each fold with the value best on the others.
         kept: whether the gain is positive.
     """
 
@@ -52,12 +53,12 @@ class PostSearch:
     Attributes:
         steps: chosen on all images, of the kept kinds.
         trials: in the order of the steps.
-        scores: (N,) honest scores.
+        scores: (N,) honest scores, or what images contribute to a ratio.
     """
 
     steps: PostProcessing
     trials: tuple[StepTrial, ...]
-    scores: FloatArray
+    scores: Scores
 
 
 def search_steps(
@@ -67,7 +68,7 @@ def search_steps(
     metric: str,
     *,
     largest_px: int,
-    objects_of: Callable[[int], TrueObjects] | None = None,
+    objects_of: Callable[[int], LevelTruth] | None = None,
     ignored_of: Callable[[int], NDArray[np.bool_] | None] = lambda _: None,
     image_ids: Sequence[str] | None = None,
     workers: int = 1,
@@ -84,7 +85,7 @@ def search_steps(
         folds: (N,) fold (or part) of each image.
         metric: name of a metric of masks.
         largest_px: pixels of the largest image.
-        objects_of: place -> true objects, where the metric compares objects.
+        objects_of: place -> true objects or shape, where the metric compares these.
         ignored_of: place -> pixels that do not count, (H, W), None where all do.
         image_ids: (N,) ids, by which leaks are found and named; places from 0 unless given.
         workers: threads.
@@ -97,12 +98,13 @@ def search_steps(
     kept_of = {int(fold): NOTHING for fold in np.unique(folds)}
     kept = NOTHING
     trials = []
-    scores, ids = np.zeros(len(folds)), names_of(image_ids, len(folds))
+    scores: Scores = np.zeros(len(folds))
+    ids = names_of(image_ids, len(folds))
     for tried in candidates(largest_px):
 
         def try_one(
             place: int, before: Mapping[int, PostProcessing], tried: Sequence[PostProcessing]
-        ) -> list[float]:
+        ) -> list[tuple[float, float]]:
             base = mask_of(place)
             done = before[int(folds[place])]
             ignored = ignored_of(place)
@@ -112,7 +114,7 @@ def search_steps(
             )
             if objects_of is not None:
                 objects = objects_of(place)
-                return [mask_score(mask, objects) for mask in masks]
+                return [(truth_score(objects, mask), 1.0) for mask in masks]
             true = true_of(place)
             return [_score(metric, mask, true) for mask in masks]
 
@@ -125,11 +127,11 @@ def search_steps(
             for row in pool.map(job, range(len(folds))):
                 rows.append(row)
                 task.advance()
-        table = np.array(rows)
+        table = _table(metric, np.array(rows))
         best_of = {fold: _best_without(fold, table, folds, ids) for fold in kept_of}
         honest = table[np.arange(len(folds)), [best_of[int(fold)] for fold in folds]]
         gain = float(honest.mean() - table[:, 0].mean())
-        best = int(table.mean(axis=0).argmax())
+        best = int(_means(table).argmax())
         useful = gain > 0 and best > 0
         trials.append(StepTrial(_step(tried), _value(tried[best]), gain, useful))
         if useful:
@@ -141,9 +143,7 @@ def search_steps(
     return PostSearch(kept, tuple(trials), scores)
 
 
-def _best_without(
-    fold: int, table: FloatArray, folds: NDArray[np.int64], ids: NDArray[np.str_]
-) -> int:
+def _best_without(fold: int, table: Scores, folds: NDArray[np.int64], ids: NDArray[np.str_]) -> int:
     """Return the place of the value that is best on the other folds.
 
     Args:
@@ -154,16 +154,36 @@ def _best_without(
     """
     there = folds != fold
     refuse_judging("post-processing steps", fold, ids[there], ids[folds == fold])
-    return int(table[there].mean(axis=0).argmax())
+    return int(_means(table[there]).argmax())
 
 
-def _score(metric: str, mask: Mask, true: NDArray[Any] | None) -> float:
-    predicted = int(np.count_nonzero(mask))
-    if true is None:
-        return float(image_scores(metric, 0, predicted, 0))
-    truth = true.astype(bool, copy=False)
-    intersection = int(np.count_nonzero(mask[truth]))
-    return float(image_scores(metric, intersection, predicted, int(truth.sum())))
+def _table(metric: str, rows: FloatArray) -> Scores:
+    """Return the scores of images with each value, (N, V), from what stands above and below.
+
+    Args:
+        metric: name of a metric of masks.
+        rows: (N, V, 2).
+    """
+    return Ratios(rows[..., 0], rows[..., 1]) if is_ratio(metric) else rows[..., 0].copy()
+
+
+def _means(table: Scores) -> FloatArray:
+    """Return the score with each value, (V,), from (N, V)."""
+    if isinstance(table, Ratios):
+        return ratio(table.above.sum(axis=0), table.below.sum(axis=0))
+    return np.asarray(table.mean(axis=0))
+
+
+def _score(metric: str, mask: Mask, true: NDArray[Any] | None) -> tuple[float, float]:
+    """Return the score of a mask and 1, or what it contributes above and below a ratio."""
+    predicted, intersection, true_px = int(np.count_nonzero(mask)), 0, 0
+    if true is not None:
+        truth = true.astype(bool, copy=False)
+        intersection, true_px = int(np.count_nonzero(mask[truth])), int(truth.sum())
+    score = set_scores(metric, intersection, predicted, true_px)
+    if isinstance(score, Ratios):
+        return float(score.above), float(score.below)
+    return float(score), 1.0
 
 
 def _step(tried: Sequence[PostProcessing]) -> str:

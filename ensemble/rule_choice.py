@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.rle import DialectLike
+from goldfold.competitions.scores import of_images
 from goldfold.ensemble.cross_fitted import HonestScore, make_parts
-from goldfold.ensemble.honest import Assessment, Interval, assess
+from goldfold.ensemble.honest import Assessment, assess
+from goldfold.ensemble.intervals import Interval
 from goldfold.ensemble.map_histograms import MapHistograms, MaskMetric, map_histograms
 from goldfold.ensemble.probability_rule import ProbabilityRule
 from goldfold.errors import InputError
@@ -36,7 +38,8 @@ class RuleChoice(HonestScore):
     Attributes:
         rule: chosen on all images; `rule.apply(map)` gives a mask.
         all_empty: score of predicting nothing.
-        scores: float64 (N,) honest score of each image.
+        scores: float64 (N,) honest score of each image; of a metric of all pixels, what each would
+            score alone.
         folds: per fold.
     """
 
@@ -79,9 +82,9 @@ def choose_rule(
         probabilities: N maps (H, W) at the original size, floats from 0 to 1 or uint8 levels: an
             array (N, H, W), a list, any iterable, or a function of the image's number from 0.
         masks: N true masks: arrays (H, W) of 0 and 1, run-length encodings, or None for empty.
-        metric: "dice" or "mean-iou-thresholds", or a function of the true and the predicted mask,
-            both uint8 (H, W), that returns the image's score. A function is computed at every
-            eighth level only, and has to be finite for empty masks.
+        metric: a name of a metric of pixels, such as "dice" or "global-dice", or a function of the
+            true and the predicted mask, both uint8 (H, W), that returns the image's score. A
+            function is computed at every eighth level only, and has to be finite for empty masks.
         folds: (N,) fold in which each image was held out. If there is only one, its groups are
             dealt into five parts.
         groups: (N,) patient or other group of each image, for the interval; missing values are
@@ -141,6 +144,6 @@ def _in_units(
         optimistic=float(known_maps.score(assessment.chosen.score)),
         rule=ProbabilityRule.from_levels(assessment.chosen.rule),
         all_empty=float(known_maps.score(assessment.all_empty)),
-        scores=known_maps.score(assessment.scores),
+        scores=known_maps.score(of_images(assessment.scores)),
         folds=folds,
     )

@@ -14,16 +14,17 @@ from goldfold.competitions.histogram import (
     check_histograms,
     counts_above,
     judged_levels,
+    level_means,
     object_scores,
     scores_by_level,
 )
-from goldfold.competitions.metric import ONE, SCORED_BY_LEVEL, image_scores
+from goldfold.competitions.metric import ONE, scored_by_level, set_scores
+from goldfold.competitions.scores import Ratios, Scores
 from goldfold.ensemble.gate import best_gains
+from goldfold.ensemble.level_gains import TOP_LEVEL, ratio_gains, whole_gains
 from goldfold.errors import InputError
 
 IntArray = NDArray[np.int64]
-
-TOP_LEVEL = LEVELS - 1
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ def apply_rule(
 
 def rule_scores(
     histograms: IntArray, rule: Rule, metric: str, presence: IntArray | None = None
-) -> NDArray[np.float64]:
-    """Return the score of each image under a rule, (N,).
+) -> Scores:
+    """Return the score of each image under a rule, (N,), or what each contributes to a ratio.
 
     Args:
         histograms: (N, 2 or 3, 256) of `level_histograms`.
@@ -132,8 +133,8 @@ def rule_scores(
         InputError: the histograms have another shape, there is no such metric, or objects were
             not judged at the rule's bottom.
     """
-    if metric not in SCORED_BY_LEVEL:
-        return image_scores(metric, *rule_counts(histograms, rule, presence).T)
+    if not scored_by_level(metric):
+        return set_scores(metric, *rule_counts(histograms, rule, presence).T)
     check_histograms(histograms)
     scores = object_scores(histograms)[:, rule.bottom]
     if (scores == UNJUDGED).any():
@@ -196,34 +197,71 @@ def search_rule(
     Raises:
         InputError: the histograms have another shape, or there is no such metric.
     """
-    gains = gains_over_empty(histograms, metric)
-    ungated = gains.sum(axis=1)
-    floor = int(known * ONE * len(histograms)) - 1 if known > 0 else 0
-    reached = max(0, int(ungated.max()))
+    scores = scores_by_level(histograms, metric)
     areas = np.ascontiguousarray(counts_above(histograms[:, 0]).T)
-    table = best_gains(gains, areas, known=max(reached, floor), candidates=min_area_candidates)
-    best = max(reached, int(table.max()))
-    judged = judged_levels(histograms)
-    if best == 0:
-        rule, ties = ALL_EMPTY, 1
-    elif best == ungated.max():
-        bottoms = np.argwhere(ungated == best)
-        bottom = int(judged[_most_central(bottoms)[0]])
-        rule, ties = Rule(bottom, 0, bottom), len(bottoms)
-    else:
-        pairs = np.argwhere(table == best)
-        top, bottom = (int(level) for level in _most_central(pairs))
-        min_area = _middle_min_area(gains[bottom], areas[top], best)
-        rule, ties = Rule(top, min_area, int(judged[bottom])), len(pairs)
+    if isinstance(scores, Ratios):
+        return _search_ratio(histograms, metric, scores, areas, min_area_candidates, known)
+    floor = int(known * ONE * len(histograms)) - 1 if known > 0 else 0
+    rule, ties = _best_rule(histograms, whole_gains(scores), areas, floor, min_area_candidates)
     return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), ties)
 
 
-def gains_over_empty(histograms: IntArray, metric: str) -> IntArray:
-    """Return score minus score of the empty mask, int64 (256 bottoms, N) in units of `ONE`."""
-    scores = scores_by_level(histograms, metric)
-    scores -= scores[:, TOP_LEVEL:]  # nothing is above level 255
-    np.multiply(scores, ONE, out=scores)
-    return np.ascontiguousarray(np.rint(scores, out=scores).T.astype(np.int64))
+def _search_ratio(
+    histograms: IntArray,
+    metric: str,
+    scores: Ratios,
+    areas: IntArray,
+    candidates: int | None,
+    known: float,
+) -> RuleSearch:
+    """Return the best rule where the score is a ratio of sums, by steps from ratio to ratio.
+
+    Above / below exceeds a ratio r exactly where the sum of above - r below is positive. For a
+    fixed r that is a sum over images, which the exact search makes largest.
+
+    Source: Dinkelbach 1967, On nonlinear fractional programming.
+    """
+    empty = rule_scores(histograms, ALL_EMPTY, metric).mean()
+    at = float(max(empty + known, level_means(scores).max()))
+    best: RuleSearch | None = None
+    while True:
+        gains = ratio_gains(scores, at)
+        rule, ties = _best_rule(histograms, gains.over_empty, areas, gains.needed, candidates)
+        reached = float(rule_scores(histograms, rule, metric).mean())
+        if best is None or reached >= best.score:
+            best = RuleSearch(rule, reached, ties)
+        if reached <= at:
+            return best
+        at = reached
+
+
+def _best_rule(
+    histograms: IntArray, gains: IntArray, areas: IntArray, floor: int, candidates: int | None
+) -> tuple[Rule, int]:
+    """Return the rule with the largest sum of gains over the empty mask, and how many pairs tie.
+
+    Args:
+        histograms: (N, 2 or 3, 256).
+        gains: (256 bottoms, N).
+        areas: (256 tops, N).
+        floor: a sum that is reached already.
+        candidates: of min_area for each top, None for all.
+    """
+    ungated = gains.sum(axis=1)
+    reached = max(0, int(ungated.max()))
+    table = best_gains(gains, areas, known=max(reached, floor), candidates=candidates)
+    best = max(reached, int(table.max()))
+    judged = judged_levels(histograms)
+    if best == 0:
+        return ALL_EMPTY, 1
+    if best == ungated.max():
+        bottoms = np.argwhere(ungated == best)
+        bottom = int(judged[_most_central(bottoms)[0]])
+        return Rule(bottom, 0, bottom), len(bottoms)
+    pairs = np.argwhere(table == best)
+    top, bottom = (int(level) for level in _most_central(pairs))
+    min_area = _middle_min_area(gains[bottom], areas[top], best)
+    return Rule(top, min_area, int(judged[bottom])), len(pairs)
 
 
 def _most_central(points: IntArray) -> IntArray:

@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.histogram import LEVELS, judged_levels
+from goldfold.competitions.histogram import (
+    LEVELS,
+    judged_levels,
+    level_means,
+    scores_by_level,
+)
 from goldfold.competitions.metric import ONE
+from goldfold.competitions.scores import Ratios
+from goldfold.ensemble.level_gains import whole_gains
 from goldfold.ensemble.plateau import SLACK, Plateau, find_plateau
 from goldfold.ensemble.presence import emptied, search_gated_rule
-from goldfold.ensemble.threshold import Rule, RuleSearch, gains_over_empty, rule_scores
+from goldfold.ensemble.threshold import Rule, RuleSearch, rule_scores
 from goldfold.vocabulary import RuleChoice
 
 IntArray = NDArray[np.int64]
@@ -109,18 +116,21 @@ def has_no_empty_mask(histograms: IntArray) -> bool:
 
 def _choose_bottom(histograms: IntArray, metric: str, choice: RuleChoice) -> Chosen:
     """Return the best rule, or the centre of the plateau, among those without a minimum area."""
-    gains = gains_over_empty(histograms, metric).sum(axis=1)
-    best, judged = int(gains.max()), judged_levels(histograms)
+    scores, judged = scores_by_level(histograms, metric), judged_levels(histograms)
+    if isinstance(scores, Ratios):
+        totals, within = level_means(scores), SLACK
+    else:  # in whole numbers, so that equal scores tie
+        totals, within = whole_gains(scores).sum(axis=1), int(SLACK * ONE * len(histograms))
 
     def middle(levels: IntArray) -> RuleSearch:
         level = int(judged[levels[np.abs(levels - levels.mean()).argmin()]])
         rule = Rule(level, 0, level)
         return RuleSearch(rule, float(rule_scores(histograms, rule, metric).mean()), len(levels))
 
-    peak = middle(np.flatnonzero(gains == best))
+    peak = middle(np.flatnonzero(totals == totals.max()))
     if choice == "peak":
         return Chosen(peak.rule, peak.score, peak)
-    near = np.flatnonzero(gains >= best - int(SLACK * ONE * len(histograms)))
+    near = np.flatnonzero(totals >= totals.max() - within)
     centre, ends = middle(near), (int(judged[near[0]]), int(judged[near[-1]]))
     plateau = Plateau(centre.rule, centre.score, peak.score, SLACK, len(near), ends, ends, (0, 0))
     return Chosen(centre.rule, centre.score, peak, plateau)

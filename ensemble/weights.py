@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS
+from goldfold.competitions.metric import scored_by_level
 from goldfold.ensemble.probability_scale import Scale
 from goldfold.ensemble.stacking import stacked_weights
 from goldfold.ensemble.threshold import search_rule
@@ -179,7 +180,15 @@ class Objective:
             pixels: what they say.
             scales: one a member; the way back is the first one's.
             metric: name of a metric of pixel counts.
+
+        Raises:
+            InputError: the metric compares objects or shapes, which some pixels do not tell.
         """
+        if scored_by_level(metric):
+            raise InputError(
+                "weights are searched on some pixels of each image, which do not tell what "
+                f'"{metric}" compares: set ensemble.weights = "equal", or give the weights.'
+            )
         self._scales, self._metric = scales, metric
         self._places = np.stack(
             [scale.there[levels] for scale, levels in zip(scales, pixels.levels, strict=True)]

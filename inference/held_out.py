@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.histogram import LEVELS, OBJECT_ROWS, PIXEL_ROWS, level_histograms
 from goldfold.competitions.ignored_pixels import decode_truth, split_truth
-from goldfold.competitions.objects import read_objects
+from goldfold.competitions.level_truth import judges_levels, level_truth
 from goldfold.competitions.rle import Dialect
 from goldfold.inference.predictor import Predictor, Seen
 from goldfold.progress import SILENT, Progress
@@ -36,6 +36,7 @@ def held_out_histograms(
     dialect: Dialect,
     objects: Sequence[str] | None = None,
     ignored: Sequence[str] | None = None,
+    metric: str = "dice",
     batch_size: int = 16,
     progress: Progress = SILENT,
 ) -> IntArray:
@@ -43,7 +44,7 @@ def held_out_histograms(
 
     C is the number of masks of an image; those of one image stand beside each other.
 
-    With objects they are (N, 3, 256).
+    Where the metric compares objects or shapes they are (N C, 3, 256).
 
     Args:
         predictor: networks that have not seen these images.
@@ -54,17 +55,19 @@ def held_out_histograms(
         dialect: of the masks.
         objects: where the metric compares objects, cells of the column `objects` of images.csv.
         ignored: N encoded masks of the pixels that do not count; None = all count.
+        metric: name of a metric of masks.
         batch_size: images in a forward pass.
         progress: counts images.
     """
     rows = cache.rows(image_ids)
-    histograms = empty_histograms(len(masks), objects)
+    by_level = judges_levels(metric, objects)
+    histograms = empty_histograms(len(masks), by_level=by_level)
 
     with progress.task("held out", len(rows)) as task:
         batches = batches_ahead(cache, rows, batch_size, pin=predictor.device.pins_memory)
         for places, pixels in batches:
             ids = [image_ids[place] for place in places]
-            if objects is None and counts_on(predictor.device):
+            if not by_level and counts_on(predictor.device):
                 true = _true_masks(places, sizes, masks, dialect, ignored)
                 chosen = [sizes[place] for place in places]
                 wanted = _masks_of(places, sizes, masks)
@@ -72,14 +75,16 @@ def held_out_histograms(
                 histograms[wanted.start : wanted.stop] = counts
             else:
                 seen = predictor.probability(pixels, ids)
-                count_levels(histograms, places, seen, sizes, masks, dialect, objects, ignored)
+                count_levels(
+                    histograms, places, seen, sizes, masks, dialect, objects, ignored, metric
+                )
             task.advance(len(places))
     return histograms
 
 
-def empty_histograms(count: int, objects: Sequence[str] | None) -> IntArray:
-    """Return room for the histograms of images, (N, 2, 256), with objects (N, 3, 256)."""
-    return np.zeros((count, PIXEL_ROWS if objects is None else OBJECT_ROWS, LEVELS), np.int64)
+def empty_histograms(count: int, *, by_level: bool) -> IntArray:
+    """Return room for the histograms of masks, (N, 2, 256), judged level by level (N, 3, 256)."""
+    return np.zeros((count, OBJECT_ROWS if by_level else PIXEL_ROWS, LEVELS), np.int64)
 
 
 @torch.inference_mode()
@@ -92,6 +97,7 @@ def count_levels(
     dialect: Dialect,
     objects: Sequence[str] | None = None,
     ignored: Sequence[str] | None = None,
+    metric: str = "dice",
 ) -> None:
     """Fill in the histograms of a batch.
 
@@ -104,12 +110,13 @@ def count_levels(
         dialect: of the masks.
         objects: of all, as in `held_out_histograms`.
         ignored: of all, as in `held_out_histograms`.
+        metric: name of a metric of masks.
     """
     wanted = _masks_of(places, sizes, masks)
     true = _true_masks(places, sizes, masks, dialect, ignored)
     chosen = [sizes[place] for place in places]
     device = Device(seen[0].device, None, str(seen[0].device))
-    if objects is None and counts_on(device):
+    if not judges_levels(metric, objects) and counts_on(device):
 
         def count(part: slice) -> torch.Tensor:
             return _count_part(seen[0][part], part, chosen, true)
@@ -119,11 +126,10 @@ def count_levels(
         return
     classes, maps = len(masks) // len(sizes), levels_at_size(seen[0], chosen)
     for place, mask, levels in zip(wanted, true, maps, strict=True):
-        height, width = sizes[place // classes]
         cell = None if objects is None else objects[place]
-        lesions = None if cell is None else read_objects(cell, height, width, dialect)
         plain, left_out = split_truth(mask)
-        histograms[place] = level_histograms(levels, plain, lesions, ignored=left_out)
+        truth = level_truth(metric, cell, plain, sizes[place // classes], dialect)
+        histograms[place] = level_histograms(levels, plain, truth, ignored=left_out)
 
 
 def _counted_on_device(

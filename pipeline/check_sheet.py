@@ -13,7 +13,7 @@ import pandas as pd
 
 from goldfold.competitions.images_table import CLASSES, JOINT, NUMBER, training_images
 from goldfold.competitions.rle import decode, get_dialect
-from goldfold.errors import ImageError, plural
+from goldfold.errors import ImageError, InputError, plural
 from goldfold.files import write_bytes
 from goldfold.settings_semantic import IGNORED
 from goldfold.submissions.class_map_picture import class_colour
@@ -70,7 +70,7 @@ def _labelled(run: OpenRun, images: pd.DataFrame, flagged: Mapping[str, str]) ->
 
     train = training_images(images)
     train = train[train["path"] != ""].reset_index(drop=True)
-    rows = train.to_dict("records")
+    rows = [{str(column): cell for column, cell in row.items()} for row in train.to_dict("records")]
     words = [label_words(row) for row in rows]
     legible = [place for place, row in enumerate(rows) if row["image_id"] not in flagged]
     chosen = [
@@ -113,7 +113,10 @@ def _tile(run: OpenRun, row: Mapping[str, Any], words: str, *, masks: bool = Tru
     except ImageError:
         return Tile(row["image_id"], words, None)
     colours = _colours(run)
-    drawn = label_masks(run, pd.DataFrame([row])) if masks else {}
+    try:
+        drawn = label_masks(run, pd.DataFrame([row])) if masks else {}
+    except InputError:  # a problem of the table, which has its own line
+        return Tile(row["image_id"], "its label cannot be read", image)
     coloured = [(mask, colours[name]) for name, mask in drawn.items()]
     return Tile(row["image_id"], words, image, coloured)
 

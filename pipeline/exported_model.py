@@ -54,6 +54,7 @@ def _facts(run: OpenRun, chosen: dict[str, Any]) -> dict[str, Any]:
         "mirror": form.mirror,
         "metric": form.metric,
         "dialect": get_dialect(form.submission.dialect).setting(),
+        **({"mask_size": list(form.mask_size)} if form.mask_size else {}),
         "reading": {
             "windows": [[cut.center, cut.width, cut.function] for cut in reading.windows],
             "repair": reading.repair,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.image import Reading, read_image
 from goldfold.competitions.image_sequence import neighbour_places
+from goldfold.competitions.resize import resize_image
 from goldfold.errors import ImageError
 from goldfold.image_size import ImageSize
 from goldfold.training.batch import join_channels
-from goldfold.training.resize import resize_image
 
 Pixels = NDArray[np.uint8]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.images_table import CONTENT, test_images, training_images
+from goldfold.competitions.images_table import CONTENT, mask_sizes, test_images, training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.pipeline.sequences import with_neighbours
@@ -63,7 +63,8 @@ def _built(
         image_ids=list(table["image_id"]),
         paths=[form.data / path for path in table["path"]],
         contents=list(table[CONTENT]),
-        sizes=list(zip(table["height"].tolist(), table["width"].tolist(), strict=True)),
+        sizes=mask_sizes(table, None),
+        mask_size=form.mask_size,
         masks=masks,
         dialect=None if masks is None else get_dialect(form.labels.dialect),
         size=size,

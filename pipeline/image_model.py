@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.reading import PERCENTILES, Reading
+from goldfold.competitions.resize import resize_image
 from goldfold.competitions.rle import get_dialect
 from goldfold.competitions.window import Window
 from goldfold.errors import InputError
@@ -159,6 +160,8 @@ class ImageModel:
             NotFiniteError: weights are NaN or infinite, or logits are, in float32 too.
         """
         shown = sequence.image(place, max(member.channels for member in self.members))
+        if self.facts.get("mask_size"):
+            shown = resize_image(shown, *self.facts["mask_size"])
         size = (shown.shape[0], shown.shape[1])
         pixels = {
             member.name: sequence.network_pixels(

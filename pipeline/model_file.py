@@ -17,6 +17,7 @@ from goldfold.competitions.reading import PERCENTILES
 from goldfold.ensemble.decision_fields import Words
 from goldfold.errors import InputError, list_problems, plural
 from goldfold.inference.views import get_views
+from goldfold.metric_names import MetricText
 from goldfold.own_code import OwnObject
 from goldfold.pipeline.model_code import CodeFile
 from goldfold.settings import ViewName
@@ -44,6 +45,7 @@ MOST_NETWORKS = 10_000
 REMEDY = "Export the run again, or ask whoever sent the model for a whole copy."
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+MaskSide = Annotated[int, Field(ge=1, le=1 << 14)]
 Table = Annotated[list[dict[str, JsonValue]], Field(max_length=100_000)]
 
 
@@ -142,9 +144,11 @@ class ModelFile(Strict):
     title: Words
     task: TaskName
     mirror: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=1000)]
-    metric: Metric | OwnObject
+    metric: Metric | MetricText | OwnObject
     """Of the scores; one of the user's own is only a name here, nothing computes it."""
     dialect: DialectSetting
+    mask_size: tuple[MaskSide, MaskSide] | None = None
+    """Height and width of all masks; None = of their image."""
     reading: Reading
     inference: Inference
     scores: Scores

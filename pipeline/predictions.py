@@ -161,6 +161,7 @@ def store_facts(run: OpenRun, job: FoldTraining, images: str, split: Split) -> d
         "views": inference.views,
         **({"mirror": list(form.mirror)} if form.mirror else {}),
         **({"classes": names} if names else {}),
+        **({"mask_size": list(form.mask_size)} if form.mask_size else {}),
         "merge": inference.merge,
         "image_size": compact_size(image_size(run, job)),
         **sequence_facts(run, job.model, "test" if split == "test" else "train"),

@@ -76,6 +76,8 @@ def labels_fingerprint(run: OpenRun, train: pd.DataFrame) -> str:
     parts += run.task.label_facts(train)
     if (objects := object_cells(train)) is not None:
         parts.append(objects)
+    if form.mask_size is not None:
+        parts.append({"mask_size": list(form.mask_size)})
     if reading_of(form.images) != PLAIN:
         parts.append(str(reading_of(form.images)))
     return fingerprint(parts)

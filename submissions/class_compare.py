@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.competitions.class_metric import decide, scored_classes
+from goldfold.competitions.class_metric_table import class_kind
 from goldfold.errors import InputError
 from goldfold.submissions.class_file import read_class_file, require_every_class
 from goldfold.submissions.layout import Layout
@@ -75,9 +76,11 @@ class ClassComparison:
         images: agreement on each shared image, most different first.
         classes: agreement on each class.
         agreement: agreement as the metric sees it, 1 for equal submissions.
-        agreement_by: the measure of agreement. For accuracy and F1, and where class labels are
-            submitted: the share of images with equal class labels. For AUROC: the mean rank
-            correlation over the classes. For the logarithmic loss: 1 minus the mean difference.
+        agreement_by: the measure of agreement. For metrics of labels such as accuracy and F1, and
+            where class labels are submitted: the share of images with equal class labels. For
+            AUROC and average precision: the mean rank correlation over the classes. For the
+            logarithmic loss, and for metrics of your own that take probabilities: 1 minus the mean
+            difference.
         labels_from: whether the files name the predicted classes, or probabilities were
             thresholded at one half.
         only_first: ids that only the first file has, in its order.
@@ -242,9 +245,7 @@ def _most_different_first(image: ImageAgreement) -> tuple[float, bool, str]:
 
 
 def _by(metric: str, layout: Layout) -> By:
-    if layout.content == "label" or metric in ("accuracy", "f1"):
-        return "equal labels"
-    return "rank correlation" if metric == "auroc" else "1 - mean difference"
+    return "equal labels" if layout.content == "label" else class_kind(metric).agreement
 
 
 def _agreement(

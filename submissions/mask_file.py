@@ -66,6 +66,16 @@ class MaskReader:
             raise InputError(list_problems(title, problems, remedy))
         return masks
 
+    def size_of(self, key: str) -> tuple[int, int] | None:
+        """Return height and width of a key's image, None where they are not known."""
+        return (self.shapes or {}).get(self._image_of(key), self.shape)
+
+    def class_of(self, key: str) -> str:
+        """Return the class that a key names, "" where an image has one mask."""
+        if self.class_column:
+            return key.rsplit(KEY_JOINT, 1)[-1]
+        return key.rsplit(self.class_separator, 1)[-1] if self.class_separator else ""
+
     def _image_of(self, key: str) -> str:
         """Return the image that a row's key names."""
         first = key.rsplit(KEY_JOINT, 1)[0] if self.class_column else key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.competitions.data_report import count_ids
-from goldfold.competitions.metric import OBJECT_METRICS, image_scores
+from goldfold.competitions.level_truth import truth_score
+from goldfold.competitions.metric import OBJECT_METRICS, scored_by_level, set_scores
 from goldfold.competitions.objects import runs_score
-from goldfold.competitions.pixel_runs import without_repeats
+from goldfold.competitions.pixel_runs import mask_of_runs, without_repeats
 from goldfold.competitions.rle import (
     Dialect,
     Runs,
@@ -21,7 +22,11 @@ from goldfold.competitions.rle import (
     intersection_px,
     merge_runs,
 )
+from goldfold.competitions.scores import Ratios
+from goldfold.competitions.scores import Scores as ScoresOfImages
+from goldfold.competitions.shapes import TrueShape
 from goldfold.errors import InputError
+from goldfold.metric_names import metric_name
 from goldfold.submissions.mask_file import MaskReader, read_masks, read_objects_of
 from goldfold.submissions.table import read_table
 from goldfold.submissions.usage import images_to_score, parts_to_score, read_usage
@@ -137,7 +142,7 @@ def score_submission(
             f"solution's {solution_dialect.name!r} by {solution_dialect.order}. Rewrite one of the "
             "files in the order of the other."
         )
-    by_object = metric in OBJECT_METRICS
+    by_object = metric_name(metric) in OBJECT_METRICS
     reader = MaskReader(
         id_column, rle_column, shape, shapes, objects or by_object, class_column, class_separator
     )
@@ -156,35 +161,88 @@ def score_submission(
         truth.repeated, "image has", "images have", "repeated objects; each counts once"
     )
     warnings += [f"{solution}: {line}" for line in repeats]
-    return Scores(metric, _score_parts(metric, image_ids, predicted, truth), warnings)
+    judged = _Judged(metric, reader, dialect, image_ids)
+    return Scores(metric, _score_parts(judged, predicted, truth), warnings)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is scored, and by what."""
+
+    metric: str
+    reader: MaskReader
+    dialect: Dialect
+    keys: list[str]
+    """Of an image, or of an image and a class."""
+
+    def shape_scores(self, pairs: Sequence[tuple[Runs, Runs]]) -> NDArray[np.float64]:
+        """Return the scores of masks by their shape, from predicted and true runs.
+
+        Raises:
+            InputError: the size of an image is not known.
+        """
+        scores = []
+        for key, pair in zip(self.keys, pairs, strict=True):
+            size = self.reader.size_of(key)
+            if size is None:
+                raise InputError(
+                    f'metric "{self.metric}" needs height and width of {key}: set '
+                    "competition.images.shape, or score with a run directory, which knows them."
+                )
+            predicted, true = (mask_of_runs(runs, *size, self.dialect.order) for runs in pair)
+            scores.append(truth_score(TrueShape(true, self.metric), predicted))
+        return np.array(scores)
+
+    def classes(self) -> NDArray[np.int64]:
+        """Return the number of the class of each key, (N,): 0 where an image has one mask."""
+        names = [self.reader.class_of(key) for key in self.keys]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def _score_parts(
-    metric: str, image_ids: list[str], predicted: Mapping[str, list[Runs]], truth: _Truth
+    judged: _Judged, predicted: Mapping[str, list[Runs]], truth: _Truth
 ) -> dict[str, PartScore]:
-    masks = [(predicted[image_id], truth.masks[image_id]) for image_id in image_ids]
+    metric = judged.metric
+    masks = [(predicted[key], truth.masks[key]) for key in judged.keys]
     pairs = [(merge_runs(predicted_runs), merge_runs(true)) for predicted_runs, true in masks]
     predicted_px = np.array([area_px(pair[0]) for pair in pairs])
     true_px = np.array([area_px(pair[1]) for pair in pairs])
-    if metric in OBJECT_METRICS:
-        scores = np.array([runs_score(predicted_runs, true) for predicted_runs, true in masks])
-        empty = np.array([runs_score([], true) for _, true in masks])
+    scores: ScoresOfImages
+    empty: ScoresOfImages
+    if (name := metric_name(metric)) in OBJECT_METRICS:
+        scores = np.array([runs_score(said, true, name) for said, true in masks])
+        empty = np.array([runs_score([], true, name) for _, true in masks])
+    elif scored_by_level(metric):
+        nothing = merge_runs([])
+        scores = judged.shape_scores(pairs)
+        empty = judged.shape_scores([(nothing, true) for _, true in pairs])
     else:
         intersection = np.array([intersection_px(*pair) for pair in pairs])
-        scores = image_scores(metric, intersection, predicted_px, true_px)
-        empty = image_scores(metric, 0, 0, true_px)
+        scores = set_scores(metric, intersection, predicted_px, true_px)
+        empty = set_scores(metric, np.zeros_like(true_px), np.zeros_like(true_px), true_px)
+    classes = judged.classes()
 
     def part(chosen: NDArray[np.bool_]) -> PartScore:
         return PartScore(
-            score=float(scores[chosen].mean()),
-            all_empty=float(empty[chosen].mean()),
+            score=_of_classes(scores, classes, chosen),
+            all_empty=_of_classes(empty, classes, chosen),
             images=int(chosen.sum()),
             non_empty=int((true_px[chosen] > 0).sum()),
             predicted_non_empty=int((predicted_px[chosen] > 0).sum()),
         )
 
-    parts = parts_to_score(image_ids, truth.usage)
+    parts = parts_to_score(judged.keys, truth.usage)
     return {name: part(images) for name, images in parts.items()}
+
+
+def _of_classes(
+    scores: ScoresOfImages, classes: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> float:
+    """Return the score of some masks: of all of them, or the mean over classes of their ratios."""
+    if not isinstance(scores, Ratios):
+        return float(scores[chosen].mean())
+    known = np.unique(classes[chosen])
+    return float(np.mean([scores[chosen & (classes == number)].mean() for number in known]))
 
 
 def _read_truth(solution: Path, reader: MaskReader, dialect: Dialect, by_object: bool) -> _Truth:

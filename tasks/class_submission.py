@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_metric import CLIP
+from goldfold.competitions.class_metric_table import class_kind
 from goldfold.competitions.images_table import CLASSES, JOINT, test_images
 from goldfold.errors import InputError, list_problems
 from goldfold.files import write_text
@@ -36,6 +37,8 @@ def class_cells(
 ) -> list[tuple[str, Any]]:
     """Return what each row of the sample holds.
 
+    A metric of labels is told 1 and 0 by the thresholds, not probabilities.
+
     Raises:
         InputError: predictions are missing or outdated, or a row has none.
     """
@@ -45,6 +48,7 @@ def class_cells(
     _refuse_missing(run, keys, layout, place)
     _tell_of_any(run, form, probability)
     column = {name: number for number, name in enumerate(form.classes)}
+    certain = class_kind(form.metric).takes == "labels"
     cells: list[tuple[str, Any]] = []
     for key in keys:
         row = place[layout.image_of(key)]
@@ -52,6 +56,8 @@ def class_cells(
             cells.append((key, form.classes[_named(predicted[row], probability[row])]))
             continue
         held = [min(max(float(p), CLIP), 1 - CLIP) for p in probability[row]]
+        if certain:
+            held = [float(yes) for yes in predicted[row]]
         if len(layout.value_columns) > 1 or not layout.class_of(key):
             wanted = [column[name] for name in _classes_of(layout, form)]
             cells.append((key, [format_probability(held[number]) for number in wanted]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.number_metric import number_measures
 from goldfold.ensemble.class_blend import ClassBlend
 from goldfold.ensemble.class_intervals import known_bounds
-from goldfold.ensemble.honest import INTERVAL_LEVEL
+from goldfold.ensemble.intervals import INTERVAL_LEVEL
 from goldfold.ensemble.number_scale import NumberScale
 from goldfold.ensemble.numbers import (
     JudgedNumbers,

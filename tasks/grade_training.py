@@ -96,7 +96,7 @@ class NumberedImages:
         )
         place = self.truth.scale.place_of_rows(rows)
         error = self.truth.scale.number(place) - self.truth.numbers
-        score = self.truth.score(place[:, None])
+        score = self.truth.best_score(place[:, None])
         return ValidationScore(score, HALF, score, -float(np.mean(error**2)))
 
 
@@ -174,6 +174,6 @@ def number_score_of(
 
     def score(place: Any, chosen: NDArray[np.bool_]) -> float:
         names, (of_rows,) = rows.join(list(ids[chosen]), [place[chosen]], "out-of-fold")
-        return truth_of(run.settings.competition, rows.images, names).score(of_rows)
+        return truth_of(run.settings.competition, rows.images, names).best_score(of_rows)
 
     return score

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from goldfold.competitions.ignored_pixels import decode_truth, outside_ignored, split_truth
-from goldfold.competitions.images_table import OBJECTS, training_images
+from goldfold.competitions.images_table import mask_sizes, object_cells, training_images
 from goldfold.competitions.rle import get_dialect
 from goldfold.tasks.mask_held_out import ignored_masks
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from goldfold.competitions.objects import TrueObjects
+    from goldfold.competitions.level_truth import LevelTruth
     from goldfold.ensemble.blend import Blend, Member
     from goldfold.ensemble.honest import Assessment
     from goldfold.ensemble.post_search import PostSearch
@@ -52,7 +52,7 @@ class Blender:
         """
         self.run, self.members, self.of_class = run, list(members), of_class
         self.true_mask, self.ignored = true_masks(run, images)
-        self.true_objects = true_objects(run, images)
+        self.level_truth = level_truths(run, images)
         self.level_counts: dict[str, list[int]] = {}
         self.image_ids = self.blend(self.members).image_ids
         view = run.fold_view
@@ -152,9 +152,9 @@ class Blender:
         members: Sequence[Member],
         calibrations: Mapping[str, Sequence[float]] | None = None,
     ) -> NDArray[np.int64]:
-        """Return the histograms of the blended maps, int64 (N, 2, 256), with objects (N, 3, 256).
+        """Return the histograms of the blended maps, int64 (N, 2, 256).
 
-        Objects are judged at the level of given thresholds as well.
+        Objects and shapes are a third row, judged at the level of given thresholds as well.
         """
         from goldfold.competitions.histogram import JUDGED
         from goldfold.ensemble.blend import blend_histograms
@@ -168,7 +168,7 @@ class Blender:
             self.blend(members, calibrations=calibrations),
             self.image_ids,
             self.true_mask,
-            objects_of=self.true_objects,
+            objects_of=self.level_truth,
             ignored_of=self.ignored,
             judged=judged,
             workers=self.run.workers,
@@ -241,7 +241,7 @@ class Blender:
 
         if self.run.settings.ensemble.post_processing == "off":
             return None
-        ids, objects_of, members = self.image_ids, self.true_objects, chosen.whole.members
+        ids, truth_of, members = self.image_ids, self.level_truth, chosen.whole.members
         whole = self.blend(members, calibrations=chosen.whole.calibrations)
         blends = {
             part: self.blend(of_part.members, calibrations=of_part.calibrations)
@@ -264,7 +264,7 @@ class Blender:
             self.parts,
             self.run.settings.competition.metric,
             largest_px=max(height * width for height, width in sizes),
-            objects_of=None if objects_of is None else lambda place: objects_of(ids[place]),
+            objects_of=None if truth_of is None else lambda place: truth_of(ids[place]),
             ignored_of=lambda place: self.ignored(ids[place]),
             image_ids=ids,
             workers=self.run.workers,
@@ -327,10 +327,11 @@ def true_masks(run: RunView, images: pd.DataFrame) -> tuple[TrueMask, IgnoredPix
     form, train = run.settings.competition, training_images(images)
     dialect = get_dialect(form.labels.dialect)
     left_out = ignored_masks(form, train) or [""] * len(train)
-    columns = (train[name].tolist() for name in ("image_id", "mask_rle", "height", "width"))
+    columns = (train[name].tolist() for name in ("image_id", "mask_rle"))
+    sizes = mask_sizes(train, form.mask_size)
     cells = {
         name: (text, ignored, height, width)
-        for name, text, height, width, ignored in zip(*columns, left_out, strict=True)
+        for name, text, (height, width), ignored in zip(*columns, sizes, left_out, strict=True)
     }
 
     def true_mask(image_id: str) -> NDArray[np.uint8] | None:
@@ -344,21 +345,32 @@ def true_masks(run: RunView, images: pd.DataFrame) -> tuple[TrueMask, IgnoredPix
     return true_mask, ignored_pixels
 
 
-def true_objects(run: RunView, images: pd.DataFrame) -> Callable[[str], TrueObjects] | None:
-    """Return a function image id -> true objects, None unless the metric compares objects."""
-    from goldfold.competitions.objects import read_objects
+def level_truths(run: RunView, images: pd.DataFrame) -> Callable[[str], LevelTruth] | None:
+    """Return a function image id -> true objects or shape, None unless the metric compares these.
 
-    if not run.settings.competition.compares_objects:
+    Args:
+        run: the run.
+        images: with the masks that are judged, those of a class where an image has several.
+    """
+    from goldfold.competitions.level_truth import judges_levels, level_truth
+
+    form = run.settings.competition
+    train = training_images(images)
+    cells = object_cells(train) if form.compares_objects else None
+    if not judges_levels(form.metric, cells):
         return None
-    dialect = get_dialect(run.settings.competition.labels.dialect)
-    rows = training_images(images).set_index("image_id")[[OBJECTS, "height", "width"]]
-    cells = dict(zip(rows.index, rows.itertuples(index=False, name=None), strict=True))
+    dialect, (mask_of, _) = get_dialect(form.labels.dialect), true_masks(run, images)
+    names = train["image_id"].tolist()
+    sizes = dict(zip(names, mask_sizes(train, form.mask_size), strict=True))
+    objects = {} if cells is None else dict(zip(names, cells, strict=True))
 
-    def objects_of(image_id: str) -> TrueObjects:
-        text, height, width = cells[image_id]
-        return read_objects(text, height, width, dialect)
+    def truth_of(image_id: str) -> LevelTruth:
+        mask = mask_of(image_id) if cells is None else None
+        truth = level_truth(form.metric, objects.get(image_id), mask, sizes[image_id], dialect)
+        assert truth is not None
+        return truth
 
-    return objects_of
+    return truth_of
 
 
 def _alone(member: Member) -> Member:

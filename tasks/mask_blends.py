@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import of_class
 from goldfold.ensemble.blend_ways import blend_ways
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.mask_blending import Blender
 from goldfold.tasks.mask_weighing import Calibrations
 from goldfold.vocabulary import WeightSearch, names_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from goldfold.competitions.scores import Scores
     from goldfold.tasks.run_view import MemberSource, RunView
 
 WAYS = names_of(WeightSearch)
@@ -63,7 +65,7 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
                 "calibration": trial.calibration,
                 "weights": dict(zip(names, trial.weights, strict=True)),
                 "honest": trial.honest,
-                "gain": _gain(trial.scores - base, groups, run),
+                "gain": _gain(trial.scores, base, groups, run),
                 "optimistic": trial.optimistic,
             }
             for trial in trials
@@ -80,10 +82,11 @@ def compare_mask_blends(run: RunView, source: MemberSource, name: str) -> dict[s
     }
 
 
-def _gain(gap: NDArray[np.float64], groups: NDArray[np.int64], run: RunView) -> dict[str, float]:
+def _gain(
+    scores: Scores, base: Scores, groups: NDArray[np.int64], run: RunView
+) -> dict[str, float]:
     """Return the mean gain over the plain mean and its interval over groups."""
-    from goldfold.ensemble.honest import group_interval
-
     settings = run.settings.ensemble
-    interval = group_interval(gap, groups, samples=settings.bootstrap_samples, seed=settings.seed)
-    return {"mean": float(gap.mean()), "low": interval.low, "high": interval.high}
+    return gain_interval(
+        scores, base, groups, samples=settings.bootstrap_samples, seed=settings.seed
+    )

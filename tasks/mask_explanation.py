@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from goldfold.competitions.ignored_pixels import outside_ignored
 from goldfold.competitions.images_table import of_class
 from goldfold.competitions.metric import image_scores
-from goldfold.tasks.mask_blending import true_masks, true_objects
+from goldfold.tasks.mask_blending import level_truths, true_masks
 from goldfold.tasks.mask_submission import open_masks
 from goldfold.tasks.mask_words import explanation_lines
 from goldfold.tasks.results import Explanation
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) -> Explanation:
     """Return why the image of a row of images.csv got its mask of a class, "" for the only one."""
     from goldfold.competitions.image import picture_reading, read_image
+    from goldfold.competitions.resize import resize_image
     from goldfold.submissions.overlay import draw_overlay
 
     image_id = str(row["image_id"])
@@ -47,6 +48,8 @@ def explain_mask(run: RunView, source: MemberSource, row: pd.Series, name: str) 
     competition = run.settings.competition
     reading = picture_reading(competition.images)
     picture = read_image(competition.data / row["path"], reading=reading)
+    if competition.mask_size is not None:
+        picture = resize_image(picture, *competition.mask_size)
     return Explanation(facts, draw_overlay(picture, levels, mask, true), explanation_lines(facts))
 
 
@@ -117,13 +120,13 @@ def _against_truth(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from goldfold.competitions.objects import mask_score
+    from goldfold.competitions.level_truth import truth_score
 
-    metric, objects_of = run.settings.competition.metric, true_objects(run, images)
+    metric, truth_of = run.settings.competition.metric, level_truths(run, images)
     truth = np.zeros_like(mask) if true is None else true
     area = int(np.count_nonzero(truth))
-    if objects_of is not None:
-        score = mask_score(mask, objects_of(image_id))
+    if truth_of is not None:
+        score = truth_score(truth_of(image_id), mask)
     else:
         intersection = int(np.count_nonzero(mask[truth > 0]))
         score = float(image_scores(metric, intersection, int(np.count_nonzero(mask)), area))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from goldfold.competitions.images_table import mask_columns, object_cells
+from goldfold.competitions.images_table import mask_columns, mask_sizes, object_cells
 from goldfold.competitions.rle import get_dialect
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.settings_semantic import IGNORED
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.view_sets import timed_views
@@ -46,23 +47,23 @@ class HeldOutMasks:
 
     Attributes:
         image_ids: N ids.
-        sizes: N original (height, width).
+        sizes: N (height, width) of the masks.
         masks: N C encoded masks, those of one image beside each other.
         dialect: of the masks.
         objects: N cells of the column `objects` where the metric compares objects, else None.
         ignored: N encoded masks of the pixels that do not count, None where all do.
+        metric: of the competition.
     """
 
     def __init__(self, form: CompetitionSettings, held_out: pd.DataFrame) -> None:
         """Take rows of images.csv."""
         self.image_ids: list[str] = list(held_out["image_id"])
-        self.sizes: list[tuple[int, int]] = list(
-            zip(held_out["height"].tolist(), held_out["width"].tolist(), strict=True)
-        )
+        self.sizes = mask_sizes(held_out, form.mask_size)
         self.masks = [text for texts in encoded_masks(form, held_out) for text in texts]
         self.dialect: Dialect = get_dialect(form.labels.dialect)
         self.objects = object_cells(held_out)
         self.ignored = ignored_masks(form, held_out)
+        self.metric: str = form.metric
 
 
 def see_masks(
@@ -81,6 +82,7 @@ def see_masks(
         dialect=true.dialect,
         objects=true.objects,
         ignored=true.ignored,
+        metric=true.metric,
         batch_size=run.settings.inference.batch_size,
         progress=run.progress,
     )
@@ -99,6 +101,7 @@ def see_mask_sets(
     """
     import numpy as np
 
+    from goldfold.competitions.level_truth import judges_levels
     from goldfold.inference.held_out import count_levels, empty_histograms
     from goldfold.inference.merge import Merger
     from goldfold.inference.views import get_views
@@ -107,7 +110,10 @@ def see_mask_sets(
     form, device = run.settings.competition, predictor.device
     true, views = HeldOutMasks(form, held_out), get_views(list(compared.names), form.mirror)
     rows = cache.rows(true.image_ids)
-    histograms = np.stack([empty_histograms(len(true.masks), true.objects) for _ in compared.sets])
+    by_level = judges_levels(true.metric, true.objects)
+    histograms = np.stack(
+        [empty_histograms(len(true.masks), by_level=by_level) for _ in compared.sets]
+    )
     seconds = np.zeros(len(views))
     size = run.settings.inference.batch_size
 
@@ -131,6 +137,7 @@ def see_mask_sets(
                     true.dialect,
                     true.objects,
                     true.ignored,
+                    true.metric,
                 )
             task.advance(len(places))
     return histograms, seconds
@@ -151,12 +158,11 @@ def judge_masks(
 ) -> Judgement:
     """Return the cross-fitted scores of ways to predict the same masks, as `Task.judge`.
 
-    Scores are means over images, so ways are compared image by image.
+    Ways are compared on the same images, drawn again together.
     """
     import numpy as np
 
     from goldfold.ensemble.class_masks import cross_fit_classes
-    from goldfold.ensemble.honest import group_interval
 
     settings, form = run.settings.ensemble, run.settings.competition
     ids = [image_id for table in held_out for image_id in table["image_id"]]
@@ -172,11 +178,6 @@ def judge_masks(
         )
         for histograms in ways
     ]
-    gains = []
-    for score in scores:
-        gap = score - scores[base]
-        interval = group_interval(
-            gap, numbers, samples=settings.bootstrap_samples, seed=settings.seed
-        )
-        gains.append({"mean": float(gap.mean()), "low": interval.low, "high": interval.high})
+    how = {"samples": settings.bootstrap_samples, "seed": settings.seed}
+    gains = [gain_interval(score, scores[base], numbers, **how) for score in scores]
     return Judgement([float(score.mean()) for score in scores], gains, len(ids))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.images_table import object_cells
+from goldfold.competitions.images_table import mask_sizes, object_cells
 from goldfold.competitions.rle import get_dialect
 from goldfold.tasks.mask_held_out import encoded_masks, ignored_masks
 
@@ -23,7 +23,7 @@ def mask_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
     held_out = lessons.train.loc[list(lessons.held_out)]
     validation = ValidationImages(
         rows=cache.rows(lessons.held_out),
-        sizes=list(zip(held_out["height"], held_out["width"], strict=True)),
+        sizes=mask_sizes(held_out, form.mask_size),
         masks=[text for texts in encoded_masks(form, held_out) for text in texts],
         dialect=get_dialect(form.labels.dialect),
         classes=form.outputs,

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldfold.competitions.images_table import test_images
+from goldfold.competitions.images_table import mask_sizes, test_images
+from goldfold.competitions.metric import scored_by_level
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.files import fingerprint
@@ -118,7 +119,7 @@ class Masks(Task):
         """Return how 8-bit maps at original size are predicted."""
         from goldfold.inference.predict import map_forward
 
-        sizes = list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True))
+        sizes = mask_sizes(chosen, self.form.mask_size)
         return map_forward(predictor, list(chosen["image_id"]), sizes, self.records)
 
     def see(
@@ -175,10 +176,10 @@ class Masks(Task):
 
     def compare_blends(self, run: RunView, source: MemberSource) -> dict[str, Any]:
         """Return ways to blend, class by class where an image has several masks."""
-        if self.form.compares_objects:
+        if scored_by_level(self.form.metric):
             raise InputError(
                 "`ensemble blend` compares blends on some pixels of each image, which do not tell "
-                f'the objects that competition.metric = "{self.form.metric}" compares. '
+                f'what competition.metric = "{self.form.metric}" compares. '
                 "Set ensemble.merge or ensemble.weights, and compare the honest scores of "
                 f"`{run.command('ensemble run')}`."
             )
@@ -254,10 +255,9 @@ class Masks(Task):
         )
 
     def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
-        """Return height and width of each test image, which encodings must not exceed."""
+        """Return height and width of each test image's masks, which encodings must not exceed."""
         test = test_images(images)
-        sizes = zip(test["height"].tolist(), test["width"].tolist(), strict=True)
-        return dict(zip(test["image_id"], sizes, strict=True))
+        return dict(zip(test["image_id"], mask_sizes(test, self.form.mask_size), strict=True))
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its mask, or each of its masks in the order of the classes."""
@@ -296,7 +296,7 @@ class Masks(Task):
             rle_column=form.submission.rle_column,
             dialect=get_dialect(form.submission.dialect),
             solution_dialect=get_dialect(form.labels.dialect),
-            shape=form.images.shape,
+            shape=form.mask_size or form.images.shape,
             shapes=shapes,
             solution_rle_column=form.labels.rle_column,
             class_column=form.submission.class_column,
@@ -315,7 +315,7 @@ class Masks(Task):
         return MaskReader(
             form.id_column,
             form.rle_column,
-            self.form.images.shape,
+            self.form.mask_size or self.form.images.shape,
             shapes,
             form.objects,
             form.class_column,

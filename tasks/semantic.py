@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_maps import IGNORED_NUMBER
+from goldfold.competitions.images_table import mask_sizes
 from goldfold.ensemble.class_map_rule import class_scores, most_likely
 from goldfold.files import fingerprint
 from goldfold.tasks.masks import Masks
@@ -125,7 +126,7 @@ class Semantic(Task):
         from goldfold.inference.predict import Forward
 
         ids = list(chosen["image_id"])
-        sizes = list(zip(chosen["height"].tolist(), chosen["width"].tolist(), strict=True))
+        sizes = mask_sizes(chosen, self.form.mask_size)
 
         def stacks(block: range, seen: SeenMaps) -> Iterator[Any]:
             for place in block:
@@ -219,9 +220,9 @@ class Semantic(Task):
 
     def read_pseudo(self, path: Path, cache: Path, name: str, size: SizeLike) -> PseudoLabels:
         """Return the class maps at the size of a training, resized once and kept."""
+        from goldfold.competitions.resize import resize_class_map
         from goldfold.inference.reader import MapReader
         from goldfold.training.pseudo_labels import cached_pseudo_labels
-        from goldfold.training.resize import resize_class_map
 
         with MapReader(path) as reader:
             return cached_pseudo_labels(

@@ -132,6 +132,7 @@ def _mask_reader(
 def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Explanation:
     """Return why the pixels of an image of images.csv got their classes."""
     from goldfold.competitions.image import picture_reading, read_image
+    from goldfold.competitions.resize import resize_image
     from goldfold.submissions.class_map_picture import draw_class_maps
 
     form, image_id = run.settings.competition, str(row["image_id"])
@@ -148,6 +149,8 @@ def explain_class_map(run: RunView, source: MemberSource, row: pd.Series) -> Exp
         facts |= _against_truth(form.metric, class_map, true, form.classes, facts)
     reading = picture_reading(form.images)
     picture = read_image(form.data / row["path"], 3, reading=reading)
+    if form.mask_size is not None:
+        picture = resize_image(picture, *form.mask_size)
     panels = draw_class_maps(picture, class_map, form.classes, true)
     return Explanation(facts, panels, explanation_lines(facts))
 
@@ -195,7 +198,7 @@ def _against_truth(
         name: {**facts["classes"][name], "true_px": int(pixels[2, place])}
         for place, name in enumerate(classes)
     }
-    score = float(class_scores(metric, pixels[None])[0])
+    score = float(class_scores(metric, pixels[None]).mean())
     return {"classes": named, "score": score, "metric": metric}
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.semantic_ensemble import ClassBlender
 from goldfold.vocabulary import ViewMerge, WeightSearch, names_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from goldfold.competitions.scores import Scores
     from goldfold.tasks.run_view import MemberSource, RunView
-
-    FloatArray = NDArray[np.float64]
 
 MERGES, WAYS = names_of(ViewMerge), names_of(WeightSearch)
 
@@ -22,7 +19,6 @@ def compare_semantic_blends(run: RunView, source: MemberSource) -> dict[str, Any
     """Return what every merge with every way to weigh scores, as plain values."""
     from goldfold.ensemble.blend import close_members
     from goldfold.ensemble.class_map_weights import ClassMapObjective, try_class_map_blends
-    from goldfold.ensemble.honest import group_interval
 
     settings, metric = run.settings.ensemble, run.settings.competition.metric
     members = source.open("out-of-fold")
@@ -42,12 +38,14 @@ def compare_semantic_blends(run: RunView, source: MemberSource) -> dict[str, Any
     )
     groups = run.fold_view.group_numbers(pixels.image_ids.tolist())
 
-    def gain(scores: FloatArray) -> dict[str, float]:
-        gap = scores - trials[0].scores
-        interval = group_interval(
-            gap, groups, samples=settings.bootstrap_samples, seed=settings.seed
+    def gain(scores: Scores) -> dict[str, float]:
+        return gain_interval(
+            scores,
+            trials[0].scores,
+            groups,
+            samples=settings.bootstrap_samples,
+            seed=settings.seed,
         )
-        return {"mean": float(gap.mean()), "low": interval.low, "high": interval.high}
 
     objective = ClassMapObjective(pixels, settings.merge, metric)
     everything = objective([1] * len(names))

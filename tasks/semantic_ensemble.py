@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.images_table import training_images
+from goldfold.competitions.scores import gather
 from goldfold.ensemble.class_map_rule import (
     choose_areas,
     class_scores,
@@ -14,6 +15,7 @@ from goldfold.ensemble.class_map_rule import (
     count_pixels,
     most_likely,
 )
+from goldfold.ensemble.intervals import group_interval
 from goldfold.files import write_text
 from goldfold.folds.parts import refuse_judging
 from goldfold.tasks.true_class_maps import TrueClasses
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from goldfold.competitions.scores import Scores
     from goldfold.ensemble.blend import Blend, Member
     from goldfold.ensemble.class_map_rule import ClassCounts
     from goldfold.ensemble.class_map_weights import SampledPixels
     from goldfold.tasks.run_view import MemberSource, RunView, Split
 
     IntArray = NDArray[np.int64]
-    FloatArray = NDArray[np.float64]
 
 FORMAT = 1
 
@@ -140,14 +142,14 @@ class AssessedClasses:
 
     Attributes:
         least_areas: (C,) in pixels, chosen on all images.
-        scores: (N,) honest score of each image.
-        optimistic: mean score with what was chosen on the same images.
-        all_empty: mean score of background everywhere.
+        scores: (N,) honest score of each image, as `class_scores`.
+        optimistic: score with what was chosen on the same images.
+        all_empty: score of background everywhere.
         confusion: by part, (C, C) pixels by true and honestly decided class.
     """
 
     least_areas: IntArray
-    scores: FloatArray
+    scores: Scores
     optimistic: float
     all_empty: float
     confusion: dict[int, IntArray]
@@ -175,20 +177,20 @@ def cross_fit_areas(
     """
     import numpy as np
 
-    ids, scores, confusion = np.array(image_ids, np.str_), np.zeros(len(parts)), {}
+    ids, pieces, confusion = np.array(image_ids, np.str_), [], {}
     for part in np.unique(parts).tolist():
         here = parts == part
         judged, chosen_on = (without or {}).get(part, (counts, ()))
         refuse_judging("least areas", part, {*ids[~here], *chosen_on}, ids[here])
         areas = choose_areas(judged.of(~here), metric)
-        scores[here] = judged.of(here).scores(metric, areas)
+        pieces.append((here, judged.of(here).scores(metric, areas)))
         confusion[part] = judged.of(here).confusion(areas)
     least_areas = choose_areas(counts, metric)
     empty = counts.pixels(least_areas)
     empty[:, :2, 1:] = 0
     return AssessedClasses(
         least_areas,
-        scores,
+        gather(pieces),
         float(counts.scores(metric, least_areas).mean()),
         float(class_scores(metric, empty).mean()),
         confusion,
@@ -271,8 +273,6 @@ def _report(
     from dataclasses import asdict
 
     import numpy as np
-
-    from goldfold.ensemble.honest import group_interval
 
     settings, form, ids = run.settings.ensemble, run.settings.competition, blender.image_ids
     one_fold = np.unique(run.fold_view.folds_of(ids)).size == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_metric import class_weight_list
 from goldfold.ensemble.class_map_rule import class_scores
+from goldfold.ensemble.intervals import gain_interval
 from goldfold.tasks.results import Judgement
 from goldfold.tasks.true_class_maps import TrueClasses
 from goldfold.tasks.view_sets import timed_views
@@ -136,17 +137,10 @@ def judge_class_maps(
     """
     import numpy as np
 
-    from goldfold.ensemble.honest import group_interval
-
     settings, metric = run.settings.ensemble, run.settings.competition.metric
     ids = [image_id for table in held_out for image_id in table["image_id"]]
     groups = run.fold_view.group_numbers(ids)
     scores = [class_scores(metric, np.concatenate(list(pixels))) for pixels in ways]
-    gains = []
-    for score in scores:
-        gap = score - scores[base]
-        interval = group_interval(
-            gap, groups, samples=settings.bootstrap_samples, seed=settings.seed
-        )
-        gains.append({"mean": float(gap.mean()), "low": interval.low, "high": interval.high})
+    how = {"samples": settings.bootstrap_samples, "seed": settings.seed}
+    gains = [gain_interval(score, scores[base], groups, **how) for score in scores]
     return Judgement([float(score.mean()) for score in scores], gains, len(ids))

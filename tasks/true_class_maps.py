@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goldfold.competitions.class_maps import IGNORED_NUMBER, paint
-from goldfold.competitions.images_table import mask_columns
+from goldfold.competitions.images_table import mask_columns, mask_sizes
 from goldfold.competitions.rle import get_dialect
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ class TrueClasses:
         """Take rows of images.csv, each image once."""
         self._dialect = get_dialect(form.labels.dialect)
         self._numbers = mask_numbers(form)
-        sizes = zip(images["height"].tolist(), images["width"].tolist(), strict=True)
+        sizes = mask_sizes(images, form.mask_size)
         cells = zip(encoded_classes(form, images), sizes, strict=True)
         self._cells = dict(zip(images["image_id"], cells, strict=True))
 
     def size(self, image_id: str) -> tuple[int, int]:
-        """Return height and width of an image."""
+        """Return height and width of an image's class map."""
         size: tuple[int, int] = self._cells[image_id][1]
         return size
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import class_metric_score
 from goldfold.errors import InputError
 from goldfold.own_code import bind
 from goldfold.pipeline import read_model

@@ -45,6 +45,7 @@ def build_cache(
     channels: int = 1,
     numbers: Sequence[int] = (),
     ignores: bool = False,
+    mask_size: tuple[int, int] | None = None,
     reading: Reading = PLAIN,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -59,7 +60,7 @@ def build_cache(
         split: first part of the cache's name, e.g. "train" or "test".
         image_ids: unique ids, in the order of the rows.
         paths: files of the images.
-        sizes: (height, width) of the originals, as the run-length encodings count them.
+        sizes: (height, width) of the originals.
         masks: run-length encodings, or of each image one for each class; None for images without
             labels.
         dialect: their dialect; needed with `masks`.
@@ -68,6 +69,7 @@ def build_cache(
         channels: 1 or 3.
         numbers: where a pixel has exactly one class: the number of each of an image's masks.
         ignores: whether the last of an image's masks is that of its ignored pixels.
+        mask_size: (height, width) to which the run-length encodings refer, None = their original's.
         reading: windows and the like.
         workers: threads that decode.
         progress: told of every image and of whether the cache was reused.
@@ -95,6 +97,7 @@ def build_cache(
         classes,
         tuple(numbers) if masks is not None else (),
         ignores and masks is not None,
+        mask_size if masks is not None else None,
     )
     made_from = plan.fingerprint()
     remove_leftovers(folder, name)

@@ -19,23 +19,23 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.class_maps import paint
 from goldfold.competitions.image import PLAIN, Reading, read_image
+from goldfold.competitions.resize import (
+    resize_class_map,
+    resize_ignored,
+    resize_image,
+    resize_mask,
+)
 from goldfold.competitions.rle import Dialect, decode
 from goldfold.errors import GoldfoldError, ImageError, list_problems
 from goldfold.files import atomic_path, fingerprint, write_json
 from goldfold.image_size import ImageSize, compact_size
 from goldfold.progress import Progress
 from goldfold.training.opencv_threads import one_opencv_thread
-from goldfold.training.resize import (
-    resize_class_map,
-    resize_ignored,
-    resize_image,
-    resize_mask,
-)
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_FORMAT = 1  # raise it when the same inputs would be cached differently
+_FORMAT = 2  # raise it when the same inputs would be cached differently
 _LEFTOVER_SECONDS = 60.0
 
 
@@ -66,6 +66,7 @@ class CachePlan:
 
     With `numbers`, a pixel has exactly one class, and each mask paints its pixels with one of them.
     With `ignores` the last of an image's masks is that of its ignored pixels.
+    Masks have the size of their image, unless `mask_size` is given.
     """
 
     name: str
@@ -78,6 +79,7 @@ class CachePlan:
     classes: int = 1
     numbers: tuple[int, ...] = ()
     ignores: bool = False
+    mask_size: tuple[int, int] | None = None
 
     def fingerprint(self) -> str:
         """Return what changes with any input; of a file its content counts, not place or time."""
@@ -97,6 +99,8 @@ class CachePlan:
             how.append(list(self.numbers))
         if self.ignores:
             how.append("ignored pixels")
+        if self.mask_size is not None:
+            how.append(f"mask_size {self.mask_size}")
         return fingerprint([*how, rows])
 
     def mask_rows(self) -> list[int]:
@@ -226,13 +230,14 @@ def _packed(plan: CachePlan, row: CacheRow, dialect: Dialect) -> NDArray[np.uint
     The c-th is in the bit 2 ** c, that of ignored pixels behind the others; where a pixel has one
     class, it is that class's number.
     """
+    size = plan.mask_size or (row.height, row.width)
     if plan.numbers:
-        class_map = paint(row.masks, plan.numbers, row.height, row.width, dialect)
+        class_map = paint(row.masks, plan.numbers, *size, dialect)
         return resize_class_map(class_map, *plan.image_size)
     packed = np.zeros(plan.image_size, np.uint8)
     for place, text in enumerate(row.masks):
         if text:
-            full = decode(text, row.height, row.width, dialect, name="mask")
+            full = decode(text, *size, dialect, name="mask")
             ignored = plan.ignores and place == len(row.masks) - 1
             resize = resize_ignored if ignored else resize_mask
             packed |= resize(full, *plan.image_size) << np.uint8(place)

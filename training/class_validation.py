@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import best_class_score, class_metric_score
 from goldfold.errors import InputError
 from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
@@ -64,6 +64,9 @@ def validate_classes(
 ) -> ValidationScore:
     """Return the score of the whole fold; among equal ones the lower logarithmic loss decides.
 
+    It is `best_class_score`: metrics of labels are taken at the thresholds that are best on this
+    fold, accuracy and `f1` at one half.
+
     Args:
         model: logits (N, 1, 1, C); it is left in eval mode.
         cache: the images at the network's size.
@@ -78,7 +81,7 @@ def validate_classes(
         say: takes a line where memory does not suffice for a whole batch.
 
     Raises:
-        InputError: there are no images, or one class alone, so that AUROC has no meaning.
+        InputError: there are no images, or one class alone, so that the metric has no meaning.
         NotFiniteError: logits of some images are NaN or infinite, in float32 too: on all ranks.
     """
     probability = predict_held_out(
@@ -96,7 +99,7 @@ def validate_classes(
         say=say,
     )
     how = {"exclusive": images.exclusive, "class_weights": images.class_weights}
-    score = class_metric_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
+    score = best_class_score(metric, images.targets, probability, **how)  # type: ignore[arg-type]
     if np.isnan(score):
         raise InputError(
             f"{metric} has no meaning on this fold (its score is NaN), as where all images are of "

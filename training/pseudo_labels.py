@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.competitions.resize import resize_image
 from goldfold.errors import InputError
 from goldfold.files import atomic_path, read_json, write_json
 from goldfold.image_size import SizeLike, compact_size, height_and_width, size_name
-from goldfold.training.resize import resize_image
 
 Levels = NDArray[np.uint8]
 

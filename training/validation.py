@@ -20,11 +20,13 @@ from goldfold.competitions.histogram import (
     judged_at,
     judged_levels,
     level_histograms,
+    level_means,
     scores_by_level,
 )
 from goldfold.competitions.ignored_pixels import decode_truth, split_truth
-from goldfold.competitions.objects import read_objects
+from goldfold.competitions.level_truth import judges_levels, level_truth
 from goldfold.competitions.rle import Dialect
+from goldfold.competitions.scores import Ratios
 from goldfold.errors import InputError
 from goldfold.training.batch import Pixels
 from goldfold.training.cache import ImageCache
@@ -139,10 +141,11 @@ def validate(
     ranks = ranks if ranks is not None else Ranks()
     model.eval()
     mine = ranks.share(np.arange(len(images.rows), dtype=np.int64))
-    counted = PIXEL_ROWS if images.objects is None else OBJECT_ROWS
+    by_level = judges_levels(metric, images.objects)
+    counted = OBJECT_ROWS if by_level else PIXEL_ROWS
     histograms = np.zeros((len(images.masks), counted, LEVELS), dtype=np.int64)
     unseen = np.zeros(len(images.rows), dtype=np.int64)
-    counter = _DeviceCounter if images.objects is None and counts_on(device) else _HostCounter
+    counter = _DeviceCounter if not by_level and counts_on(device) else _HostCounter
     how = partial(checked, retried=retried, passes=passes or Passes(), say=say)
     # As many batches on every rank, as all of them have to ask `check` together.
     longest = -(-len(images.rows) // ranks.world)
@@ -153,7 +156,7 @@ def validate(
         one_opencv_thread(),
         ThreadPoolExecutor(max(1, workers), thread_name_prefix="validate") as pool,
     ):
-        count = counter(model, images, histograms, device, pool, how)
+        count = counter(model, images, metric, histograms, device, pool, how)
         for block, pixels in batches:
             if len(pixels):
                 batch = mine[block.start : block.stop].tolist()
@@ -161,7 +164,7 @@ def validate(
             check()
         count.wait()
     refuse_unseen(ranks.sum_array(unseen), [cache.image_ids[row] for row in images.rows])
-    return _score(ranks.sum_array(histograms), metric)
+    return _score(ranks.sum_array(histograms), metric, images.classes)
 
 
 @dataclass
@@ -169,6 +172,7 @@ class _Counter:
     """Lets batches pass the network and counts the pixels of their maps.
 
     Attributes:
+        metric: of the competition.
         histograms: of all masks, filled in batch by batch.
         pool: threads for what the network does not do.
         checked: how a batch passes, of `goldfold.training.finite`.
@@ -176,6 +180,7 @@ class _Counter:
 
     model: nn.Module
     images: ValidationImages
+    metric: str
     histograms: NDArray[np.int64]
     device: Device
     pool: ThreadPoolExecutor
@@ -218,7 +223,7 @@ class _HostCounter(_Counter):
         maps, finite = seen(pixels, sizes)
         self.wait()  # bounds the maps that are held
         self.counting = [
-            self.pool.submit(_count, self.histograms, self.images, place, levels)
+            self.pool.submit(_count, self.histograms, self.images, self.metric, place, levels)
             for place, levels in zip(_masks_of(self.images, batch), maps, strict=False)
         ]
         return finite
@@ -267,21 +272,31 @@ def _mask_of(images: ValidationImages, place: int) -> NDArray[np.uint8] | None:
 
 
 def _count(
-    histograms: NDArray[np.int64], images: ValidationImages, place: int, levels: NDArray[np.uint8]
+    histograms: NDArray[np.int64],
+    images: ValidationImages,
+    metric: str,
+    place: int,
+    levels: NDArray[np.uint8],
 ) -> None:
     """Put the histograms of a map, int64 (2 or 3, 256), in their place."""
     mask, ignored = split_truth(_mask_of(images, place))
     height, width = images.sizes[place // images.classes]
     cell = None if images.objects is None else images.objects[place]
-    objects = None if cell is None else read_objects(cell, height, width, images.dialect)
-    histograms[place] = level_histograms(levels, mask, objects, JUDGED, ignored)
+    truth = level_truth(metric, cell, mask, (height, width), images.dialect)
+    histograms[place] = level_histograms(levels, mask, truth, JUDGED, ignored)
 
 
-def _score(histograms: NDArray[np.int64], metric: str) -> ValidationScore:
-    """Return the scores of the images with these histograms, (N, 2 or 3, 256)."""
+def _score(histograms: NDArray[np.int64], metric: str, classes: int) -> ValidationScore:
+    """Return the scores of the images with these histograms, (N C, 2 or 3, 256).
+
+    Where the score is a ratio of sums over images, each class has its own, and their mean counts.
+    """
     by_image = scores_by_level(histograms, metric)
-    scores = by_image.mean(axis=0)
-    best = int(judged_levels(histograms)[np.argmax(scores)])
     seen = by_image[histograms[:, 1].any(axis=1)]
-    non_empty_score = float(seen.mean(axis=0).max()) if len(seen) else 0.0
+    if isinstance(by_image, Ratios):
+        scores = np.mean([level_means(by_image[c::classes]) for c in range(classes)], axis=0)
+    else:
+        scores = by_image.mean(axis=0)
+    best = int(judged_levels(histograms)[np.argmax(scores)])
+    non_empty_score = float(level_means(seen).max()) if len(seen) else 0.0
     return ValidationScore(float(scores[best]), best, float(scores[HALF]), non_empty_score)

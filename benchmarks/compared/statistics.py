@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student  # type: ignore[import-untyped,unused-ignore]
 
 from goldfold.competitions.histogram import scores_by_level
-from goldfold.ensemble.honest import Interval, group_interval
+from goldfold.ensemble.intervals import Interval, group_interval
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]

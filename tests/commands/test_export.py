@@ -9,9 +9,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from goldfold.competitions.image import read_image
+from goldfold.competitions.resize import resize_image
 from goldfold.competitions.rle import decode, get_dialect
 from goldfold.files import file_hash, read_json, write_json
-from goldfold.training.resize import resize_image
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,20 @@ def test_a_run_and_its_export_agree_exactly(finished, exported, invoke):
     path = next(iter(files_of(finished).values()))
     one = invoke("predict", "image", finished, path, "--json").json
     assert invoke("predict", "image", exported, path, "--json").json == one
+
+
+def test_a_size_of_all_masks_is_that_of_predictions(finished, exported, invoke, tmp_path):
+    moved = tmp_path / "model"
+    shutil.copytree(exported, moved)
+    facts = read_json(moved / "model.json")
+    assert "mask_size" not in facts
+    write_json(moved / "model.json", {**facts, "mask_size": [50, 70]})
+    path = next(iter(files_of(finished).values()))
+    done = invoke("predict", "image", moved, path, "-o", tmp_path, "--json")
+    assert done.code == 0, done.err
+    told = done.json["images"][0]
+    assert (told["height"], told["width"]) == (50, 70)
+    assert decode(told["rle"], 50, 70, "siim").sum() == told["mask_px"]
 
 
 def test_pictures_and_text(finished, exported, invoke, tmp_path):

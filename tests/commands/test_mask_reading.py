@@ -98,3 +98,30 @@ def test_a_pattern_that_matches_no_file_is_named(cells, invoke):
     assert done.code == 2
     assert "is the mask of a training image (searched for masks/*_[12.png)" in done.out
     assert "Correct competition.labels" in done.out
+
+
+def test_a_file_that_is_image_and_mask_at_once_is_named(cells, invoke):
+    run = cells(["a"], "images/{id}_*.png")
+    save(run / "data/images/a_mask.png", square(2, 255))
+    done = invoke("check", run)
+    assert done.code == 2
+    assert (
+        "PROBLEM: 1 file is matched as an image and as a mask (correct competition.images or "
+        "competition.labels): images/a_mask.png" in done.out
+    )
+
+
+def test_ignored_pixels_and_values_reach_the_table_of_images(cells, invoke):
+    run = cells([*"abcd"], "masks/{id}.png")
+    for image_id in "abcd":
+        save(run / f"data/masks/{image_id}.png", square(1, 38) + square(9, 255) + square(15, 7))
+    settings = run / "goldfold.toml"
+    lines = 'kind = "masks"\nvalues = ["30..40"]\nignored_values = [255]'
+    settings.write_text(settings.read_text().replace('kind = "masks"', lines))
+    done = invoke("check", run)
+    assert done.code == 0, done.out
+    assert "notice: 4 mask files have values that labels.values does not list; they are" in done.out
+    assert invoke("folds", "build", run).code == 0
+    header, *rows = (run / "images.csv").read_text().splitlines()
+    assert header.endswith("content_hash,mask_rle:ignored,area_px:ignored")
+    assert all(row.endswith(",21") and ",21,1," in row for row in rows)

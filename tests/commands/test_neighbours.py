@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from goldfold.competitions.image import read_image, reading_of
+from goldfold.competitions.resize import resize_image
 from goldfold.competitions.synthetic.hemorrhage import synthesize_hemorrhage
 from goldfold.inference.reader import MapReader
 from goldfold.pipeline import read_model
 from goldfold.pipeline.image_caches import training_cache, unlabelled_cache
 from goldfold.pipeline.open_run import OpenRun
 from goldfold.settings import ModelSettings
-from goldfold.training.resize import resize_image
 
 CLASSES = ("large_bowel", "small_bowel", "stomach")
 MODEL = (

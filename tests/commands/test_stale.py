@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from goldfold.competitions.image import read_image
+from goldfold.competitions.resize import resize_image
 from goldfold.training.cache import ImageCache
-from goldfold.training.resize import resize_image
 
 TRAINED = "images changed since it was trained"
 

@@ -4,13 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold.competitions.class_measures import class_measures, reported_score
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import class_metric_score
+from goldfold.vocabulary import ClassMetric, names_of
 
-METRICS = ["accuracy", "f1", "auroc", "neg-log-loss"]
+METRICS = [*names_of(ClassMetric), "pf-beta(beta=2)"]
 
 
 def make(seed, classes, exclusive):
@@ -27,6 +28,7 @@ def make(seed, classes, exclusive):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@settings(max_examples=25)
 @given(st.integers(0, 100_000), st.integers(1, 4), st.booleans(), st.booleans())
 def test_the_score_is_that_of_the_searches(metric, seed, classes, exclusive, thresholds):
     exclusive = exclusive and classes > 1

@@ -8,14 +8,13 @@ from sklearn import metrics
 
 from goldfold.competitions.class_metric import (
     accuracy,
-    auroc,
-    average_precision,
-    class_metric_score,
     confusion_counts,
     decide,
     f1,
     log_loss,
 )
+from goldfold.competitions.class_metric_score import class_metric_score
+from goldfold.competitions.ranked import auroc, average_precision
 
 
 def make(seed, exclusive, classes=3, count=60):

@@ -125,6 +125,10 @@ def test_the_base_is_told_by_objects_at_the_border():
         assert get_dialect(told.dialect) == get_dialect({"base": base})
     told = guess(masks, {"base": 0})
     assert any("the first pixel is number 0: so 72 runs" in line for line in told.evidence)
+    clear = [mask | mask[::-1] for mask in masks]
+    for mask in clear:
+        mask[[0, -1]] = 0
+    assert any("is taken as number 1" in line for line in guess(clear, {"base": 1}).evidence)
     masks = [np.roll(mask, -20, axis=0) for mask in masks]
     assert any("is taken as number 1" in line for line in guess(masks, {"base": 1}).evidence)
 
@@ -150,6 +154,9 @@ def test_the_usual_word_for_an_empty_mask_is_kept():
         (['{"size": [2, 3], "counts": [1, 2, 3]}'], "object"),
         (["{'counts': b'52203', 'size': [2, 7]}"], "object"),
         (["eNozNDI0AAAB8ADF"], "packed"),
+        (["P00012345", "P00012346"], None),
+        (["ID00007637202177411956430"], None),
+        (["[" + "(1, 2)   " * 5000 + "x]"], None),
         (["12", "7"], None),
         (["2018", "2019"], None),
         (["benign", "malignant"], None),

@@ -150,7 +150,7 @@ def test_other_levels_by_file_number_objects_or_classes(tmp_path):
         "the mask files m/{id}.png use 3 different values for the mask: 2 in 2 files (m/b.png, "
         "m/c.png); 1 in m/a.png; 3 in m/d.png. Say what the values mean"
     )
-    assert "\n    values = { class_1 = [1], class_2 = [2], class_3 = [3] }  # " in problem
+    assert "\n    values = { NAME_1 = [1], NAME_2 = [2], NAME_3 = [3] }  # " in problem
     assert len(levels_of(tmp_path, {"a": 255, "b": 38, "c": 38, "d": 38}).problems) == 1
 
 
@@ -199,3 +199,10 @@ def test_a_mask_that_is_split_over_files_comes_back(tmp_path_factory, seed, own)
         decode(row["mask_rle"], *mask.shape, KAGGLE) if row["area_px"] else np.zeros_like(mask)
     )
     assert np.array_equal(decoded, mask)
+
+
+def test_files_of_further_alternatives_are_told(tmp_path):
+    for name in ("left/a", "right/a", "mask/a_mask", "mask/b_mask"):
+        write(tmp_path / f"{name}.png", [[0, 255, 0], [0, 0, 0]])
+    (notice,) = [text for text in read(tmp_path, "a", "b").notices if "several lists" in text]
+    assert notice.startswith("1 image has mask files of several lists of labels.masks")

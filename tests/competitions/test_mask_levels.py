@@ -118,7 +118,7 @@ def test_a_file_of_one_level(tmp_path, level, area):
     (np.array([[38, 38]], np.uint8), "a single value in all pixels, 38"),
     (np.array([[0, 1, 300]], np.uint16), "3 levels (0, 1, 300)"),
     (np.array([[BLACK, (0, 255, 0), RED]], np.uint8), "3 colours (#000000, #00ff00, #ff0000)"),
-    (np.array([[WHITE, RED]], np.uint8), "2 colours (#ffffff, #ff0000; none is #000000)"),
+    (np.array([[WHITE, RED]], np.uint8), "2 colours (#ff0000, #ffffff; none is #000000)"),
     (with_alpha(painted(MASK, BLACK), MASK * 127 + 128), "2 levels of transparency (128, 255"),
     (with_alpha(painted(MASK, WHITE), 255 - MASK * 255), "transparent pixels that contradict"),
 ])  # fmt: skip

@@ -99,3 +99,16 @@ def test_any_id_finds_its_own_files_alone(tmp_path_factory, ids):
     for image_id in ids:
         expected = [f"m/{image_id}/x.png", f"m/{image_id}/y.png"]
         assert names(index, "m*/{id}/*.png", image_id) == expected
+
+
+def test_endings_in_any_case_and_letters_that_are_composed_differently(tmp_path):
+    (tmp_path / "m").mkdir()
+    composed, apart = "\u00e9", "e\u0301"  # the same letter
+    for name in ("a.PNG", "b.Png", f"{apart}.png"):
+        (tmp_path / "m" / name).touch()
+    index = index_masks(tmp_path, [["m/{id}.png"]], ["a", "b", composed])
+    files = [index.files("m/{id}.png", image_id) for image_id in ("a", "b", composed)]
+    assert [[path.name for path in of_image] for of_image in files] == [
+        ["a.PNG"], ["b.Png"], [f"{apart}.png"],
+    ]  # fmt: skip
+    assert index.lost == []

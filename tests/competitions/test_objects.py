@@ -19,7 +19,7 @@ from goldfold.competitions.histogram import (
     score_by_level,
     scores_by_level,
 )
-from goldfold.competitions.metric import METRICS, OBJECT_METRICS, ONE, image_scores
+from goldfold.competitions.metric import METRICS, OBJECT_METRICS, ONE, SHAPE_METRICS, image_scores
 from goldfold.competitions.objects import (
     mask_score,
     read_objects,
@@ -252,4 +252,4 @@ def test_counts_do_not_tell_objects():
 
 def test_the_settings_know_the_same_metrics():
     assert settings_competition.OBJECT_METRICS == OBJECT_METRICS
-    assert {*METRICS, *OBJECT_METRICS} == {*settings_competition.MASK_METRICS}
+    assert {*METRICS, *OBJECT_METRICS, *SHAPE_METRICS} == {*settings_competition.MASK_METRICS}

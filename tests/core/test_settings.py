@@ -96,7 +96,7 @@ EXTRA = {"file": "a.csv", "id_column": "id", "columns": {"patient": "p"}}
         (SubmissionSettings, {"file": "s.txt"}, "should match pattern"),
         (SubmissionSettings, {"file": "folds.csv"}, "has another file of that name"),
         (ImageFiles, {"shape": [0, 5]}, "greater than or equal to 1"),
-        (CompetitionSettings, {"metric": "auc"}, "'f2-iou-thresholds', 'accuracy'"),
+        (CompetitionSettings, {"metric": "auc"}, "f2-iou-thresholds.*auroc.*Did you mean 'auroc'"),
         (ExtraTable, {**EXTRA, "patterns": {"age": "(a)"}}, "patterns names 'age', which columns"),
         (ExtraTable, {**EXTRA, "patterns": {"patient": "("}}, r"pattern '\(' of 'patient': m"),
         (ExtraTable, {**EXTRA, "patterns": {"patient": "a"}}, r"has no \(group\) to keep"),

@@ -52,8 +52,7 @@ def test_outputs_of_a_network(output, count):
     [
         (GRADES, {"classes": ["0", "1"]}, "three or more grades"),
         (GRADES, {"classes": ["0", "1", "1"]}, "each once"),
-        (GRADES, {"metric": "rmse"}, "choose quadratic-weighted-kappa or accuracy or mae"),
-        (GRADES, {"metric": "metric:own"}, "is not one of grades"),
+        (GRADES, {"metric": "auroc"}, "choose quadratic-weighted-kappa, .* mae or rmse"),
         (GRADES, {"labels": {"kind": "wide"}}, "needs labels.kind column or folders"),
         (GRADES, {"number_range": (0, 4)}, "number_range belongs to"),
         (GRADES, {"exclusive": True}, "exclusive do not belong to grades"),

@@ -13,7 +13,7 @@ from torch import nn
 
 from goldfold import vocabulary
 from goldfold.augmentation_levels import RECIPES
-from goldfold.competitions import class_metric, metric
+from goldfold.competitions import class_metric_score, metric
 from goldfold.competitions.rle import DIALECTS
 from goldfold.ensemble import class_merge, probability_scale
 from goldfold.ensemble.calibration import fit_curve
@@ -133,7 +133,7 @@ class Three:
     [
         (
             vocabulary.ClassMetric,
-            lambda name: class_metric.class_metric_score(
+            lambda name: class_metric_score.class_metric_score(
                 name, TARGETS, PROBABILITY, exclusive=False
             ),
         ),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from goldfold.competitions.class_metric import decide
-from goldfold.ensemble.class_blend import honest_score, resampled_score
+from goldfold.ensemble.class_blend import honest_score, resampled_scorer
 from goldfold.ensemble.class_intervals import (
     RATIOS,
     ResampledRatios,
@@ -69,7 +69,7 @@ def test_weights_are_copies_of_images(seed, metric, kind):
     ratios = ResampledRatios(truth, probability, predicted)(weights)
     assert ratios == pytest.approx(np.array(expected), rel=1e-12, nan_ok=True)
     whole = honest_score(copies, probability[drawn], predicted[drawn])
-    score = resampled_score(truth, probability, predicted, weights)
+    score = resampled_scorer(truth, probability, predicted)(weights)
     assert score == pytest.approx(whole, rel=1e-12, nan_ok=True)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from goldfold.ensemble.blend import Member
 from goldfold.ensemble.class_masks import build_class_report, cross_fit_classes, mean_scores
-from goldfold.ensemble.honest import assess, cross_fit, group_interval
+from goldfold.ensemble.honest import assess, cross_fit
+from goldfold.ensemble.intervals import group_interval
 from goldfold.ensemble.mask_choice import MaskChoice, check_choice, describe_choice, read_choice
 from goldfold.ensemble.post_processing import NOTHING
 from goldfold.ensemble.report import build_report

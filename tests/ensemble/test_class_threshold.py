@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from goldfold.competitions.class_metric import decide
+from goldfold.competitions.class_threshold import best_threshold
 from goldfold.ensemble.class_blend import assess_class_probabilities, best_thresholds
 from goldfold.ensemble.class_merge import MERGES, merge_probabilities
-from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.ensemble.class_truth import Truth
 from goldfold.files import read_json, write_json
 from goldfold.inference.row_table import read_rows

@@ -28,12 +28,12 @@ def test_no_cut_points_are_better(metric, pairs):
     truth, place = (np.array(values) for values in zip(*pairs, strict=True))
     limits = [0.0, *np.unique(place), 1.0]
     scores = [
-        number_score(metric, truth.astype(float), to_grades(place, np.array(cuts)))
+        number_score(metric, truth.astype(float), to_grades(place, np.array(cuts)), grades=4)
         for cuts in combinations_with_replacement(limits, 3)
     ]
     cuts = best_cuts(truth, place, metric, 4)
     assert (np.diff(cuts) >= 0).all()
-    found = number_score(metric, truth.astype(float), to_grades(place, cuts))
+    found = number_score(metric, truth.astype(float), to_grades(place, cuts), grades=4)
     assert found == pytest.approx(max(scores), abs=1e-12)
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from goldfold.competitions.histogram import level_histograms
-from goldfold.ensemble.honest import assess, cross_fit, group_interval
+from goldfold.ensemble.honest import assess, cross_fit
+from goldfold.ensemble.intervals import group_interval
 from goldfold.ensemble.threshold import ALL_EMPTY, rule_scores, search_rule
 from goldfold.ensemble.weights import WeighedBlend
 from goldfold.errors import InputError, LeakError

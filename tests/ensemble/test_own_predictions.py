@@ -183,7 +183,7 @@ ERRORS = {
     "length": (lambda: honest_score(P, LABEL[:9], "f1", folds=FOLDS), "found 60 and 9"),
     "metric": (
         lambda: honest_score(P, LABEL, "auc", folds=FOLDS),
-        "unknown metric of classes 'auc'",
+        "unknown metric 'auc'",
     ),
     "takes": (lambda: honest_score(P, LABEL, f2, folds=FOLDS, takes="x"), "takes = 'labels' or"),
     "takes of a name": (

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import tracemalloc
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,19 +16,21 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from goldfold.competitions.class_threshold import best_threshold
+from goldfold.competitions.resize import resize_image
 from goldfold.ensemble.class_choice import (
     ClassChoice,
     check_class_choice,
     describe_class_choice,
 )
-from goldfold.ensemble.class_threshold import best_threshold
 from goldfold.errors import GoldfoldError, InputError, NotFiniteError
+from goldfold.pipeline.image_model import ImageModel
+from goldfold.pipeline.model_file import Reading
 from goldfold.pipeline.model_folder import read_model
 from goldfold.training.batch import network_input
 from goldfold.training.checkpoint import save_checkpoint
 from goldfold.training.host_copy import HostCopy
 from goldfold.training.networks.build import build_model
-from goldfold.training.resize import resize_image
 
 WEIGHTS = "tiny-seed-0-fold-0-epoch-0001"
 NETWORK = {
@@ -494,3 +497,15 @@ def test_spoilt_bytes_are_refused_or_the_same(whole, spare, data):
     except GoldfoldError:
         return
     assert set(np.unique(found.mask)) <= {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "stretch"),
+    [({}, "none"), ({"stretch": True}, "image"), ({"stretch": "percentile"}, "percentile")],
+)
+def test_how_images_are_read_in_models_of_every_version(written, stretch):
+    reading = {"windows": [], "repair": False, "crop": "none", **written}
+    model = SimpleNamespace(facts={"reading": Reading.model_validate(reading).model_dump()})
+    assert ImageModel.reading.fget(model).stretch == stretch
+    with pytest.raises(ValueError, match="begin below where they end"):
+        Reading.model_validate({**reading, "percentiles": [99, 1]})

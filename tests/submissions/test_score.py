@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from goldfold.competitions.metric import METRICS, image_scores
+from goldfold.competitions.metric import METRICS, set_scores
 from goldfold.competitions.rle import DIALECTS, encode
 from goldfold.errors import InputError
 from goldfold.submissions.score import score_submission
@@ -190,7 +190,7 @@ def test_agrees_with_pixels(tmp_path_factory, masks, metric, name):
         shape=(6, 4),
     )
     predicted, true = masks
-    expected = image_scores(
+    expected = set_scores(
         metric, (predicted & true).sum((1, 2)), predicted.sum((1, 2)), true.sum((1, 2))
     )
     assert scores.overall == pytest.approx(expected.mean())

@@ -31,12 +31,12 @@ def cells(monkeypatch):
     monkeypatch.setattr(
         class_submission, "test_classes", lambda *_: (list(SAID), probability, predicted)
     )
-    form = SimpleNamespace(classes=CLASSES, exclusive=False, data="data")
+    form = SimpleNamespace(classes=CLASSES, exclusive=False, data="data", metric="neg-log-loss")
     run = SimpleNamespace(
         settings=SimpleNamespace(competition=form), progress=told,
         command=lambda words: f"goldfold {words} RUN",
     )  # fmt: skip
-    return lambda keys, layout: class_cells(run, None, keys, layout), told
+    return lambda keys, layout: class_cells(run, None, keys, layout), told, form
 
 
 LONG = Layout(("ID",), ("Label",), "probability", class_separator="_")
@@ -50,7 +50,7 @@ def numbers(made):
 
 
 def test_rows_are_of_an_image_and_a_class(cells):
-    fill, told = cells
+    fill, told, _ = cells
     made = numbers(fill(["b_subdural", "a_any", "a_epidural"], LONG))
     assert made == [("b_subdural", [0.9]), ("a_any", [0.3]), ("a_epidural", [0.1])]
     (line,) = told.said
@@ -65,6 +65,15 @@ def test_columns_are_classes_in_the_order_of_the_sample(cells):
 def test_a_single_column_is_the_last_class_and_a_label_the_most_likely_one(cells):
     assert numbers(cells[0](["a", "b"], ONE)) == [("a", [0.3]), ("b", [1 - 1e-6])]
     assert cells[0](["a", "b"], NAMED) == [("a", "any"), ("b", "any")]
+
+
+def test_a_metric_of_labels_is_told_yes_and_no(cells):
+    fill, _, form = cells
+    form.metric = "pf-beta(beta=1)"
+    made = numbers(fill(["b_subdural", "a_any", "a_epidural"], LONG))
+    assert made == [("b_subdural", [1.0]), ("a_any", [1.0]), ("a_epidural", [0.0])]
+    form.metric = "auroc"
+    assert numbers(fill(["b"], WIDE)) == [("b", [0.9, 1e-6])]
 
 
 def test_rows_without_a_prediction_and_unknown_classes_are_named_together(cells):

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from goldfold.competitions.resize import resize_image, resize_mask
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.errors import GoldfoldError, ImageError, InputError, OutputError
 from goldfold.training import cache_writer
 from goldfold.training.cache import ImageCache, build_cache
-from goldfold.training.resize import resize_image, resize_mask
 
 SIIM = get_dialect("siim")
 
@@ -70,6 +70,17 @@ def data(tmp_path):
         "size": 32,
     }
     return images, masks, arguments
+
+
+def test_masks_may_have_a_size_of_their_own(tmp_path, data):
+    _, masks, arguments = data
+    small = [resize_mask(mask, 20, 45) for mask in masks]
+    arguments |= {"masks": [encode(mask, SIIM) for mask in small]}
+    cache = build_cache(tmp_path, **arguments, mask_size=(20, 45))
+    for row, mask in enumerate(small):
+        assert np.array_equal(cache.mask(row), resize_mask(mask, 32, 32))
+    other = build_cache(tmp_path, **arguments, mask_size=(45, 20))
+    assert other.fingerprint != cache.fingerprint
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from goldfold.augmentation_levels import get_recipe
 from goldfold.competitions.class_maps import IGNORED_NUMBER, overlapping_classes, paint
+from goldfold.competitions.resize import resize_class_map
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.inference.network import activate
 from goldfold.training.augmentation.changes import Draw, draw
@@ -22,7 +23,6 @@ from goldfold.training.cache import build_cache
 from goldfold.training.images import TrainingImages
 from goldfold.training.loader import Look, iterate_batches
 from goldfold.training.losses.class_map import ClassMapLoss, class_dice_loss, pixel_cross_entropy
-from goldfold.training.resize import resize_class_map
 
 KAGGLE = get_dialect("kaggle")
 NUMBERS = (*range(1, 12), IGNORED_NUMBER)

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from goldfold.competitions.image import read_image
+from goldfold.competitions.resize import resize_image
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import LeakError
 from goldfold.folds.fold_view import FoldView
@@ -24,7 +25,6 @@ from goldfold.training.fold_run import FoldData, FoldRun, train_fold
 from goldfold.training.images import PseudoLabelled, TrainingImages
 from goldfold.training.loader import Look, iterate_batches
 from goldfold.training.networks.build import build_model, load_encoder
-from goldfold.training.resize import resize_image
 from goldfold.training.runtime import Machine
 from goldfold.training.validation import ValidationImages
 

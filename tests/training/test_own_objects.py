@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from goldfold.competitions.class_metric import class_metric_score
+from goldfold.competitions.class_metric_score import class_metric_score
 from goldfold.competitions.metric import image_scores
 from goldfold.errors import InputError
 from goldfold.own_code import bind
+from goldfold.settings import CompetitionSettings
 from goldfold.training.augmentation.own_step import take_step
 from goldfold.training.losses import WeightedLoss
 from goldfold.training.networks.build import build_model
 from goldfold.training.networks.own import check_own_network, require_encoder
+from goldfold.training.own_objects import load_own_objects
 from goldfold.training.sampler import EpochPlan, fraction_at
 
 
@@ -194,3 +196,55 @@ def test_wrong_metrics_of_classes(own, value):
     name = own(f"def f(t, p): return {value}\n")
     with pytest.raises(InputError, match=r"expected score\(targets, probability\) to return one n"):
         class_metric_score(name, np.ones((2, 2), np.uint8), np.ones((2, 2)), exclusive=False)
+
+
+TRIED = """
+def masks(true, predicted): return float((true == predicted).mean())
+def counts(intersection, predicted, true): return (predicted == true) * 1.0
+def labels(targets, labels): return float((targets == labels).mean())
+def graded(targets, probability): return -float(abs(targets - probability).mean())
+def numbers(truth, predicted): return -float(abs(truth - predicted).mean())
+def both(one, other): return one.sum() / other.sum()
+"""
+GRADED = {
+    "task": "grades",
+    "classes": ["0", "1", "2"],
+    "labels": {"kind": "column", "class_column": "c"},
+}
+AGES = {
+    "task": "regression",
+    "number_range": [0, 9],
+    "labels": {"kind": "column", "class_column": "c"},
+}
+LABELLED = {"task": "classification", "classes": ["a", "b"], "labels": {"kind": "wide"}}
+SEMANTIC = {
+    "task": "semantic-segmentation", "classes": ["none", "a"],
+    "labels": {"kind": "levels", "masks": [["{id}.png"]], "levels": {"none": [0], "a": [1]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "words"),
+    [
+        ({}, "masks", None),
+        ({}, "counts", None),
+        ({}, "both", "mine:both.* returned inf for 8 true and 0 predicted"),
+        ({}, "numbers", "returned -0.125 for 8 true and 0 predicted pixels"),
+        (SEMANTIC, "counts", None),
+        (SEMANTIC, "masks", r"is a function of pixel counts: score\(intersection"),
+        (LABELLED, "labels", None),
+        (LABELLED, "graded", None),
+        (LABELLED, "counts", "expected score"),
+        (GRADED, "numbers", None),
+        (AGES, "numbers", None),
+        (AGES, "counts", r"has the arguments \(intersection, predicted, true\)"),
+    ],
+)  # fmt: skip
+def test_a_metric_is_tried_before_anything_is_trained(tmp_path, task, name, words):
+    (tmp_path / "mine.py").write_text(TRIED, encoding="utf-8")
+    form = CompetitionSettings(**task, metric=bind(f"mine:{name}", tmp_path))
+    if words is None:
+        load_own_objects([], form)
+    else:
+        with pytest.raises(InputError, match=words):
+            load_own_objects([], form)

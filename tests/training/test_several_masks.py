@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from goldfold.augmentation_levels import RECIPES, get_recipe
+from goldfold.competitions.resize import resize_mask
 from goldfold.competitions.rle import encode, get_dialect
 from goldfold.training.augmentation.changes import draw
 from goldfold.training.augmentation.on_device import augment_on_device
@@ -22,7 +23,6 @@ from goldfold.training.loader import Look, iterate_batches
 from goldfold.training.losses.overlap import soft_dice_loss
 from goldfold.training.losses.weighted import WeightedLoss
 from goldfold.training.pseudo_labels import cached_pseudo_labels
-from goldfold.training.resize import resize_mask
 from goldfold.training.validation import ValidationImages, validate
 
 KAGGLE = get_dialect("kaggle")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldfold.training.resize import resize_image, resize_mask
+from goldfold.competitions.resize import resize_image, resize_mask
 
 
 def test_shrinking_averages_areas():
