@@ -45,9 +45,9 @@ class Answers:
     asked: set[str]
 
     def value(self, setting: str) -> Any:
-        """Return the draft's value of a dotted setting of [competition], None if it has none."""
-        place: Any = self.draft.competition
-        for key in setting.split(".")[1:]:
+        """Return the draft's value of a dotted setting, None if it has none."""
+        place: Any = {"competition": self.draft.competition, "folds": self.draft.folds}
+        for key in setting.split("."):
             place = place.get(key) if isinstance(place, dict) else None
         return place
 
@@ -206,7 +206,7 @@ def _ask_rest(answers: Answers) -> None:
 
     for setting, question in unanswered(answers.draft.questions, answers.given).items():
         typer.echo(question, err=True)
-        guess = answers.value(setting) if setting.startswith("competition.") else None
+        guess = answers.value(setting)
         said = typer.prompt(f"{setting} (?: leave open)", default=_shown(guess), err=True)
         if said == "?":
             continue

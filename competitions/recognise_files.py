@@ -130,41 +130,56 @@ def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
     """
     require_folder(data)
     found = FoundFiles(data, test=test)
-    previews: list[str] = []
-    tables: list[Path] = []
+    left_out: dict[str, list[str]] = {"of previews": [], "with odd signs in their names": []}
+    previews, odd = left_out.values()
     for path in _walk(data):
         ending = path.suffix.lower()
-        if ending in IMAGE_ENDINGS:
+        if not found.name(path).isprintable():
+            odd.append(repr(found.name(path)))
+        elif ending in IMAGE_ENDINGS:
             if any(_PREVIEWS.fullmatch(folder) for folder in found.folders(path)):
                 previews.append(found.name(path))
             else:
                 found.images.append(path)
         elif ending in TABLES:
-            tables.append(path)
+            _add_table(found, path)
         elif ending == ".json":
             found.documents.append(path)
         else:
             found.others[ending or "(no ending)"] += 1
-    if previews:
-        count = plural(len(previews), "image", "images")
-        found.left_out.append(f"{count} in folders of previews left out: {first_few(previews, 2)}")
-    for path in tables:
-        try:
-            rows = read_whole_table(path)
-        except InputError as error:
-            found.unreadable.append(" ".join(str(error).split()))
-            continue
-        if len(rows.columns):
-            found.tables.append(Table(path, rows))
+    found.left_out = [
+        f"{plural(len(names), 'file', 'files')} {what} left out: {first_few(names, 2)}"
+        for what, names in left_out.items()
+        if names
+    ]
     if not found.images:
         _refuse_bare(found)
     return found
 
 
+def _add_table(found: FoundFiles, path: Path) -> None:
+    try:
+        rows = read_whole_table(path)
+    except InputError as error:
+        found.unreadable.append(" ".join(str(error).split()))
+    else:
+        found.tables += [Table(path, rows)] if len(rows.columns) else []
+
+
 def _walk(data: Path) -> Iterator[Path]:
-    """Yield all files in sorted order, without hidden ones and `__MACOSX`."""
+    """Yield all files in sorted order, without hidden ones and `__MACOSX`.
+
+    Links are followed, but no folder is entered twice.
+    """
+    entered = {os.path.realpath(data)}
     for folder, inner, files in os.walk(data, followlinks=True):
-        inner[:] = sorted(n for n in inner if not n.startswith((".", "__MACOSX", "@eaDir")))
+        there = {name: os.path.realpath(Path(folder) / name) for name in inner}
+        inner[:] = sorted(
+            name
+            for name in inner
+            if not name.startswith((".", "__MACOSX", "@eaDir")) and there[name] not in entered
+        )
+        entered |= {there[name] for name in inner}
         for name in sorted(files):
             if not name.startswith((".", "._")):
                 yield Path(folder) / name

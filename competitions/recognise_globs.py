@@ -84,6 +84,8 @@ def generalised(names: Sequence[str]) -> str:
     assert letters is not None
     begun = all(re.match(r"[^A-Za-z]|$", name[letters.end() :]) for name in different)
     prefix = head.group(0) or (letters.group(0) if begun and letters.end() > 2 else "")
+    if not any(map(str.isalpha, prefix)):  # part of a number, which other files need not share
+        prefix = ""
     return f"{escape(prefix)}*"
 
 

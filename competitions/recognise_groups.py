@@ -50,7 +50,7 @@ def group_names(rows: pd.DataFrame, id_column: str) -> list[str]:
 
 
 def choose_group(draft: CompetitionDraft) -> dict[str, Any]:
-    """Return group of [folds] as the draft's columns tell; ask where they do not decide."""
+    """Return group and ungrouped of [folds] as columns tell; ask where they do not decide."""
     tops = coarsest(draft.groups)
     for name in tops:
         origin = _ORIGINS.get(name, "")
@@ -61,7 +61,20 @@ def choose_group(draft: CompetitionDraft) -> dict[str, Any]:
             f"which column keeps images together: {' or '.join(tops)}? List each other one in "
             "folds.not_groups.",
         )
-    return {"group": next(iter(tops)) if tops else "none"}
+    if not tops:
+        return {"group": "none"}
+    group = next(iter(tops))
+    values = draft.groups[group]
+    empty = values.count("")
+    if not empty:
+        return {"group": group}
+    draft.ask(
+        "folds.ungrouped",
+        f"{plural(empty, 'training image has', 'training images have')} no value of {group}, of "
+        f"{len(values):,}. Is each of them a group of its own (single)? If not, fill in the values "
+        "(competition.images.facts or [[competition.tables]]).",
+    )
+    return {"group": group, "ungrouped": "single"}
 
 
 def counted(values: Sequence[str]) -> str:

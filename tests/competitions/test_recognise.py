@@ -200,10 +200,12 @@ def test_nothing_that_was_found_is_dropped_without_a_word(tmp_path):
     mask(data / "ISIC2018_Task1_Training_GroundTruth/ISIC_0009999_segmentation.png")
     image(data / "thumbnails/ISIC_0000001.jpg")
     (data / "broken.csv").write_bytes(b"\x00\x01\x02")
+    image(data / "odd\x07name.png")
+    (data / "again").symlink_to(data, target_is_directory=True)
     table(data / "depths.csv", "id,z", [("ISIC_0000001", 5)])
     said = "\n".join(recognise(data).seen)
-    for words in ("1 mask file belongs to no training image", "1 image in folders of previews",
-                  "depths.csv", "broken.csv"):  # fmt: skip
+    for words in ("1 mask file belongs to no training image", "1 file of previews",
+                  "depths.csv", "broken.csv", "odd\\x07name.png"):  # fmt: skip
         assert words in said
 
 
@@ -293,3 +295,12 @@ def test_what_names_begin_with_is_a_patient_unless_it_is_the_class(tmp_path):
     table(tmp_path / "plants/t.csv", "image,kind", rows)
     assert recognise(tmp_path / "eyes").folds["group"] == "name_start"
     assert recognise(tmp_path / "plants").folds["group"] == "none"
+
+
+def test_images_without_a_patient_are_asked_about(tmp_path):
+    for n in range(12):
+        name = f"person{n // 2}_{n}" if n < 8 else f"NORMAL-{n}"
+        image(tmp_path / f"{'ill' if n < 8 else 'well'}/{name}.png")
+    draft = recognise(tmp_path)
+    assert draft.folds == {"group": "person", "ungrouped": "single"}
+    assert "4 training images have no value of person" in draft.questions["folds.ungrouped"]
