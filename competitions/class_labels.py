@@ -1,24 +1,33 @@
-"""Class labels: named by folders, in one column, in one column per class, or one row per class."""
+"""Class labels: named by folders, in one column, in lists, a column or a row per class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.competitions.class_cells import ClassNames, Flags
+from goldfold.competitions.class_lists import read_lists
+from goldfold.competitions.class_pairs import combine_pairs
+from goldfold.competitions.class_rows import (
+    ClassRows,
+    combine_rows,
+    named_classes,
+    written_shares,
+)
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import count_ids
-from goldfold.competitions.images_table import JOINT
-from goldfold.errors import did_you_mean, plural
+from goldfold.competitions.images_table import CLASSES, JOINT, SHARES
+from goldfold.errors import did_you_mean
 from goldfold.settings import CompetitionSettings, LabelTable
 
-_YES, _NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
-_SHOWN = 20
+_SLACK = 1e-3
+"""How far the shares of exclusive classes may add up to something else than 1."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,8 @@ class ClassLabels:
     """The class labels of a competition.
 
     Attributes:
-        table: image_id, classes (names joined by `JOINT`, in their order) and rows; one row per
-            image, in order of first appearance.
+        table: image_id, classes (names joined by `JOINT`, in their order) and rows, and `SHARES` if
+            some targets lie between 0 and 1; one row per image, in order of first appearance.
         problems: one line each.
         notices: irregularities that were handled, one line each.
     """
@@ -51,6 +60,19 @@ def label_targets(classes_of: Sequence[str], classes: Sequence[str]) -> NDArray[
     return targets
 
 
+def share_targets(cells: Sequence[str], count: int) -> NDArray[np.float32]:
+    """Return targets of 0 to 1, float32 (N, C), from the column `SHARES` of images.csv.
+
+    An image without a row in the label table, which has none of the C classes, has an empty cell.
+
+    >>> share_targets(["0.5;1", ""], 2).tolist()
+    [[0.5, 1.0], [0.0, 0.0]]
+    """
+    nothing = JOINT.join("0" * count)
+    rows = [[float(share) for share in (text or nothing).split(JOINT)] for text in cells]
+    return np.array(rows, np.float32).reshape(len(rows), count)
+
+
 def read_class_labels(
     images: pd.DataFrame, data: Path, settings: CompetitionSettings
 ) -> ClassLabels:
@@ -68,23 +90,37 @@ def read_class_labels(
     if labels.kind == "folders":
         return _from_folders(images, classes)
     path = require_table(data, labels.files, "label table", "competition.labels.files")
-    if labels.kind == "column":
-        return _from_column(path, labels, classes)
-    read = _from_wide if labels.kind == "wide" else _from_long
-    labels_of_table = read(path, labels, classes)
-    if not settings.exclusive:
-        return labels_of_table
-    several = (
-        labels_of_table.table["classes"].str.count(JOINT) + (labels_of_table.table["classes"] != "")
-        != 1
+    read = {"column": _from_column, "wide": _from_wide, "long": _from_long, "lists": _from_lists}
+    rows = read[labels.kind](path, settings)
+    exclusive = settings.exclusive or labels.kind == "column"
+    return _labelled(rows, classes, exclusive=exclusive)
+
+
+def _labelled(rows: ClassRows, classes: Sequence[str], *, exclusive: bool) -> ClassLabels:
+    """Return the labels of combined rows; exclusive classes are checked."""
+    problems, notices = list(rows.problems), list(rows.notices)
+    if exclusive:
+        wrong = np.abs(rows.shares.sum(axis=1) - 1) > _SLACK
+        problems += count_ids(
+            [name for name, is_wrong in zip(rows.image_ids, wrong, strict=True) if is_wrong],
+            "image has", "images have", "not exactly one class",
+        )  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "image_id": pd.Series(rows.image_ids, dtype=str),
+            CLASSES: named_classes(rows.shares, classes, exclusive=exclusive),
+            "rows": rows.rows,
+        }
     )
-    return ClassLabels(
-        labels_of_table.table,
-        labels_of_table.problems
-        + count_ids(labels_of_table.table.loc[several, "image_id"], "image has", "images have",
-                    "not exactly one class"),
-        labels_of_table.notices,
-    )  # fmt: skip
+    soft = np.asarray(((rows.shares > 0) & (rows.shares < 1)).any(axis=1))
+    if soft.any():
+        table[SHARES] = written_shares(rows.shares)
+        notices += count_ids(
+            table.loc[soft, "image_id"],
+            "image has", "images have",
+            "targets between 0 and 1: training uses them, metric and folds count a class from 0.5",
+        )  # fmt: skip
+    return ClassLabels(table, problems, notices)
 
 
 def _from_folders(images: pd.DataFrame, classes: Sequence[str]) -> ClassLabels:
@@ -99,69 +135,72 @@ def _from_folders(images: pd.DataFrame, classes: Sequence[str]) -> ClassLabels:
     return ClassLabels(table[~table["classes"].isin(bad)], problems, [])
 
 
-def _from_column(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
+def _from_column(path: Path, settings: CompetitionSettings) -> ClassRows:
+    labels, classes = settings.labels, settings.classes
     assert labels.class_column is not None
     table = read_csv_text(path, [labels.id_column, labels.class_column])
-    cells = pd.DataFrame(
-        {
-            "image_id": table[labels.id_column].str.strip(),
-            "classes": table[labels.class_column].str.strip(),
-        }
-    )
-    bad = ~cells["classes"].isin(classes)
-    problems = [
-        f"{path.name} row {row}: {name!r} is not a class; the classes are {', '.join(classes)}."
-        f"{did_you_mean(name, classes)}"
-        for row, name in cells.loc[bad, "classes"].items()
-    ]
-    return _once(path, cells[~bad], problems)
+    names = ClassNames(path, classes, labels)
+    cells = zip(table.index, table[labels.class_column].str.strip(), strict=True)
+    places = [names.place(cell, int(row)) for row, cell in cells]
+    known = np.array([place is not None for place in places], bool)
+    numbers = np.array([place for place in places if place is not None], np.int64)
+    shares = (np.arange(len(classes)) == numbers[:, None]).astype(np.float64)
+    ids = table[labels.id_column].str.strip()[known]
+    rows = combine_rows(ids, shares, labels.combine, path.name, exclusive=True)
+    return replace(rows, problems=names.problems() + rows.problems)
 
 
-def _from_wide(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
+def _from_lists(path: Path, settings: CompetitionSettings) -> ClassRows:
+    """Return labels from a table with several names in a cell."""
+    labels = settings.labels
+    assert labels.class_column is not None
+    table = read_csv_text(path, [labels.id_column, labels.class_column])
+    shares, problems = read_lists(table[labels.class_column], path, labels, settings.classes)
+    ids = table[labels.id_column].str.strip()
+    rows = combine_rows(ids, shares, labels.combine, path.name, exclusive=False)
+    return replace(rows, problems=problems + rows.problems)
+
+
+def _from_wide(path: Path, settings: CompetitionSettings) -> ClassRows:
+    labels, classes = settings.labels, settings.classes
     table = read_csv_text(path, [labels.id_column, *classes])
-    names = np.full(len(table), "", dtype=object)
-    problems: list[str] = []
-    for name in classes:
-        yes, wrong = _flags(table[name], path, name)
-        problems += wrong
-        joint = np.where((names != "") & yes, JOINT, "")
-        names = names + joint + np.where(yes, name, "")
-    cells = pd.DataFrame({"image_id": table[labels.id_column].str.strip(), "classes": names})
-    return _once(path, cells.set_index(table.index), problems)
+    flags = Flags(path, labels)
+    shares = np.column_stack([flags.read(table[name], name) for name in classes])
+    rows = combine_rows(
+        table[labels.id_column].str.strip(),
+        np.nan_to_num(shares),
+        labels.combine,
+        path.name,
+        exclusive=settings.exclusive,
+    )
+    return replace(rows, problems=flags.problems() + rows.problems)
 
 
-def _from_long(path: Path, labels: LabelTable, classes: Sequence[str]) -> ClassLabels:
+def _from_long(path: Path, settings: CompetitionSettings) -> ClassRows:
     """Return labels from a table with one row per image and class."""
+    labels, classes = settings.labels, settings.classes
     table = read_image_and_class(path, labels, labels.value_column)
-    image, of_class = table["image_id"], table["class"]
-    yes, problems = _flags(table[labels.value_column], path, labels.value_column)
-    unknown = ~of_class.isin(classes)
-    problems += [
-        f"{path.name} row {row}: {name!r} is not a class; the classes are {', '.join(classes)}."
-        f"{did_you_mean(name, classes)}"
-        for row, name in of_class[unknown].head(_SHOWN).items()
-    ]
-    cells = pd.DataFrame({"image_id": image, "class": of_class, "yes": yes})[~unknown]
-    again = cells.duplicated(["image_id", "class"])
-    against = cells.groupby(["image_id", "class"])["yes"].nunique()
-    problems += count_ids(
-        [f"{image_id} ({name})" for image_id, name in against[against > 1].index],
-        "image and class is", "images and classes are", f"0 and 1 in different rows of {path.name}",
-    )  # fmt: skip
-    notices = []
-    if again.any():
-        repeats = int(again.sum())
-        notices.append(
-            f"{plural(repeats, 'row', 'rows')} of {path.name} "
-            f"{'repeats' if repeats == 1 else 'repeat'} an image and class; each counts once"
-        )
-    cells = cells[~again]
-    rows = cells.groupby("image_id", sort=False).size()
-    problems += count_ids(
-        rows[rows < len(classes)].index,
-        "image has", "images have", f"fewer than {len(classes)} rows in {path.name}",
-    )  # fmt: skip
-    return ClassLabels(_joined(cells, rows, classes), problems, notices)
+    names, flags = ClassNames(path, classes, labels), Flags(path, labels)
+    kinds, of_kind = pd.factorize(table["class"])
+    first_rows = [int(table.index[place]) for place in np.unique(kinds, return_index=True)[1]]
+    places = [names.place(str(n), row) for n, row in zip(of_kind, first_rows, strict=True)]
+    place = np.array([-1 if number is None else number for number in places], np.int64)[kinds]
+    shares = np.zeros(len(table))
+    for number in range(-1, len(classes)):
+        here = np.flatnonzero(place == number)
+        if len(here):
+            cells = table[labels.value_column].iloc[here]
+            shares[here] = flags.read(cells, labels.value_column, classes[max(number, 0)])
+    known = place >= 0
+    pairs = combine_pairs(
+        table["image_id"][known],
+        place[known],
+        np.nan_to_num(shares[known]),
+        classes,
+        labels.combine,
+        path.name,
+    )
+    return replace(pairs, problems=flags.problems() + names.problems() + pairs.problems)
 
 
 def read_image_and_class(path: Path, labels: LabelTable, value_column: str) -> pd.DataFrame:
@@ -183,49 +222,3 @@ def read_image_and_class(path: Path, labels: LabelTable, value_column: str) -> p
         image, of_class = parts.str[0].fillna(""), parts.str[1].fillna("")
     named = {"image_id": image, "class": of_class.str.strip(), value_column: table[value_column]}
     return pd.DataFrame(named)
-
-
-def _joined(cells: pd.DataFrame, rows: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
-    """Return image_id, classes and rows, one row per image, from image_id, class and yes."""
-    order = {name: number for number, name in enumerate(classes)}
-    positive = cells[cells["yes"]].assign(order=lambda table: table["class"].map(order))
-    positive = positive.sort_values("order", kind="stable")
-    named = positive.groupby("image_id", sort=False)["class"].agg(JOINT.join)
-    return pd.DataFrame(
-        {
-            "image_id": rows.index,
-            "classes": named.reindex(rows.index).fillna("").to_numpy(),
-            "rows": rows.to_numpy(),
-        }
-    )
-
-
-def _flags(cells: pd.Series, path: Path, column: str) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return which cells mean yes, and a line for each cell that means neither yes nor no."""
-    words = cells.str.strip().str.lower()
-    yes, no = words.isin(_YES), words.isin(_NO)
-    bad = cells[~yes & ~no]
-    problems = [
-        f"{path.name} row {row}: {column} is {cell!r}; expected 0 or 1"
-        for row, cell in bad.head(_SHOWN).items()
-    ]
-    if len(bad) > _SHOWN:
-        problems.append(f"{path.name}: {len(bad) - _SHOWN:,} more such rows in {column}")
-    return yes.to_numpy(), problems
-
-
-def _once(path: Path, cells: pd.DataFrame, problems: list[str]) -> ClassLabels:
-    """Return one row per image; rows that repeat an image must agree."""
-    distinct = cells.drop_duplicates()
-    against = distinct.loc[distinct["image_id"].duplicated(), "image_id"]
-    problems = problems + count_ids(
-        dict.fromkeys(against), "image has", "images have", f"different classes in {path.name}"
-    )
-    notices = []
-    if repeats := len(cells) - len(distinct):
-        notices.append(
-            f"{plural(repeats, 'row', 'rows')} of {path.name} "
-            f"{'repeats' if repeats == 1 else 'repeat'} another; each counts once"
-        )
-    table = distinct.drop_duplicates("image_id").assign(rows=1)
-    return ClassLabels(table.reset_index(drop=True), problems, notices)

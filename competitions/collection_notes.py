@@ -12,6 +12,7 @@ from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
 from goldfold.competitions.guessed_rows import guess_rows
+from goldfold.competitions.id_forms import FORMS, same_ids
 from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns, training_images
 from goldfold.competitions.prediction_rows import submitted_ids
 from goldfold.errors import plural
@@ -64,13 +65,16 @@ def compare_with_sample(
     )
     unique = unique[~unique.isin(excluded)]
     if len(tests):
-        strange = unique[~unique.isin(tests)]
-        report.problems += count_ids(
-            strange, "id of", "ids of", f"{path.name} without a test image{_hint(images, strange)}"
-        )
-        what = ("test row is", "test rows are") if settings.rows else (
-            "test image is", "test images are")  # fmt: skip
-        report.notices += count_ids(tests[~tests.isin(unique)], *what, f"not in {path.name}")
+        lost = unique[~unique.isin(tests)]
+        what = f"{path.name} without a test image{_hint(images, lost)}"
+        report.problems += [
+            line + _form_of_ids(list(lost), list(tests))
+            for line in count_ids(lost, "id of", "ids of", what)
+        ]
+        is_row = ("test row is", "test rows are")
+        is_image = ("test image is", "test images are")
+        words = is_row if settings.rows else is_image
+        report.notices += count_ids(tests[~tests.isin(unique)], *words, f"not in {path.name}")
 
 
 def _hint(images: pd.DataFrame, strange: pd.Series) -> str:
@@ -87,6 +91,18 @@ def _hint(images: pd.DataFrame, strange: pd.Series) -> str:
     )
 
 
+def _form_of_ids(ids: list[str], tests: list[str]) -> str:
+    """Return what ids of the sample and of test images differ in, "" if they are others."""
+    same, forms = same_ids(ids, tests)
+    if not same:
+        return ""
+    words = " and ".join(FORMS[form].words for form in forms)
+    return (
+        f". {len(same):,} of them would be one if {words} did not matter; a submission needs the "
+        "ids of the sample, so set images.id_pattern to give the images these ids"
+    )
+
+
 def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: DataReport) -> None:
     """Count images, masks, classes and patients; report classes that no or every image has."""
     train = training_images(images)
@@ -96,10 +112,6 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
         targets = label_targets(train[CLASSES].tolist(), settings.image_classes)
         for name, count in zip(settings.image_classes, targets.sum(axis=0).tolist(), strict=True):
             report.facts[f"of class {name}"] = count
-            if not count or count == len(train):
-                how = "no" if not count else "every"
-                lines = report.problems if settings.exclusive else report.notices
-                lines.append(f"{how} training image has the class {name}")
     elif settings.number_range is not None:
         _note_numbers(train, report)
     else:
@@ -114,13 +126,11 @@ def count_images(images: pd.DataFrame, settings: CompetitionSettings, report: Da
 
 
 def _note_numbers(train: pd.DataFrame, report: DataReport) -> None:
-    """Report the range of the numbers; it is a problem where they are all the same."""
+    """Report the range of the numbers."""
     numbers = train[NUMBER].astype(float)
     if len(train):
         low, median, high = numbers.min(), numbers.median(), numbers.max()
         report.notices.append(f"numbers from {low:g} to {high:g}, median {median:g}")
-    if len(train) and numbers.nunique() == 1:
-        report.problems.append(f"every training image has the number {numbers.iloc[0]:g}")
 
 
 def _unpaired(settings: CompetitionSettings) -> list[str]:

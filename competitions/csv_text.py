@@ -2,93 +2,116 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.csv_layout import CsvTable, explain_long_rows, read_csv
 from goldfold.errors import InputError, did_you_mean, list_problems, plural
 
-# Python's csv module refuses cells above 131,072 characters; a large mask has more.
-_CELL_LIMIT = 2**31 - 1
+_NOTES: dict[tuple[Path, int, int], list[str]] = {}
+"""Notes of the files that were read, by path, size and modification time."""
 
 
 def read_csv_text(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Return the named columns as text; the index is the line number of each row.
 
-    Spaces around names in the header, a byte-order mark and empty lines are ignored; the header is
-    line 1. Cells missing at the end of a row are empty ("").
+    Encoding and separator are told from the content. Spaces around names in the header, a
+    byte-order mark and empty lines are ignored; the header is line 1. Cells missing at the end of
+    a row are empty ("").
 
     Raises:
         InputError: the file is unreadable, a column is missing or occurs twice, or rows have more
             cells than the header (the message lists all of them).
     """
-    header, lines, rows = _read(path)
-    places = [_place(path, header, column) for column in columns]
-    width = len(header)
-    too_long = [
-        f"row {line}: {len(cells)} cells, the header has {width}"
-        for line, cells in zip(lines, rows, strict=True)
-        if any(cells[width:])
-    ]
-    if too_long:
-        title = f"{path} has {plural(len(too_long), 'row', 'rows')} with too many cells:"
-        raise InputError(list_problems(title, too_long, "Put quotes around cells with commas."))
-    picked = {
-        column: [cells[place] if place < len(cells) else "" for cells in rows]
-        for column, place in zip(columns, places, strict=True)
-    }
-    return pd.DataFrame(
-        picked, index=pd.Index(lines, dtype="int64"), columns=list(picked), dtype=str
-    )
+    table = _read(path)
+    places = [_place(table, column) for column in columns]
+    return _frame(table, dict(zip(columns, places, strict=True)))
+
+
+def read_whole_table(path: Path) -> pd.DataFrame:
+    """Return all columns whose name occurs once, as `read_csv_text` does.
+
+    Raises:
+        InputError: the file is unreadable, or rows have more cells than the header.
+    """
+    table = _read(path)
+    return _frame(table, _single_columns(table, ()))
 
 
 def read_other_columns(path: Path, known: Collection[str]) -> pd.DataFrame:
     """Return all columns except the known ones, as text, as `read_csv_text` does.
 
-    Columns without a name or with a duplicate name are left out, and so are surplus cells of a row.
+    Columns without a name or with a duplicate name are left out.
+
+    Raises:
+        InputError: as `read_whole_table`.
+    """
+    table = _read(path)
+    return _frame(table, _single_columns(table, known))
+
+
+def csv_notes(path: Path) -> list[str]:
+    """Return what a reader of the table should know: separator, encoding, irregular rows.
 
     Raises:
         InputError: the file is unreadable.
     """
-    header, lines, rows = _read(path)
-    picked = {
-        column: [cells[place] if place < len(cells) else "" for cells in rows]
-        for place, column in enumerate(header)
-        if column and column not in known and header.count(column) == 1
-    }
-    return pd.DataFrame(picked, index=pd.Index(lines, dtype="int64"), dtype=str)
+    known = _NOTES.get(_state(path))
+    return _read(path).notes if known is None else known
 
 
-def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
-    """Return the stripped header, and the line numbers and cells of the rows that are not empty."""
-    before = csv.field_size_limit(_CELL_LIMIT)
-    lines: list[int] = []
-    rows: list[list[str]] = []
+def _state(path: Path) -> tuple[Path, int, int]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [column.strip() for column in next(reader, [])]
-            end = reader.line_num
-            for cells in reader:
-                if cells:
-                    lines.append(end + 1)  # a quoted cell may span several lines
-                    rows.append(cells)
-                end = reader.line_num
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"cannot read {path} as a CSV table: {reason}.") from error
-    finally:
-        csv.field_size_limit(before)
-    return header, lines, rows
+        state = path.stat()
+    except OSError:
+        return path, -1, -1
+    return path, state.st_size, state.st_mtime_ns
 
 
-def _place(path: Path, header: Sequence[str], column: str) -> int:
+def _read(path: Path) -> CsvTable:
+    state = _state(path)
+    table = read_csv(path)
+    _NOTES[state] = table.notes
+    return table
+
+
+def _single_columns(table: CsvTable, known: Collection[str]) -> dict[str, int]:
+    """Return name -> place of the columns with a name that occurs once and is not known."""
+    return {
+        column: place
+        for place, column in enumerate(table.header)
+        if column and column not in known and table.header.count(column) == 1
+    }
+
+
+def _frame(table: CsvTable, places: dict[str, int]) -> pd.DataFrame:
+    if too_long := table.too_long:
+        width = len(table.header)
+        title = f"{table.path} has {plural(len(too_long), 'row', 'rows')} with too many cells:"
+        problems = [
+            f"row {line}: {count} cells, the header has {width}" for line, count in too_long
+        ]
+        raise InputError(list_problems(title, problems, explain_long_rows(table)))
+    picked = {
+        column: [cells[place] if place < len(cells) else "" for cells in table.rows]
+        for column, place in places.items()
+    }
+    index = pd.Index(table.lines, dtype="int64")
+    return pd.DataFrame(picked, index=index, columns=list(picked), dtype=str)
+
+
+def _place(table: CsvTable, column: str) -> int:
+    header = table.header
     if column not in header:
-        shown = ", ".join(header) or "an empty header"
+        shown = ", ".join(name or '""' for name in header) or "an empty header"
         hint = did_you_mean(column, header)
-        raise InputError(f"{path} has no column {column}; it has {shown}.{hint}")
+        told = table.separator != "," or (len(header) == 1 and not header[0].isidentifier())
+        layout = f" (read as {table.words})" if told else ""
+        raise InputError(f"{table.path} has no column {column}; it has {shown}{layout}.{hint}")
     if header.count(column) > 1:
-        raise InputError(f"{path} has {header.count(column)} columns {column}; rename one of them.")
+        raise InputError(
+            f"{table.path} has {header.count(column)} columns {column}; rename one of them."
+        )
     return header.index(column)

@@ -82,12 +82,21 @@ def find_table(data: Path, names: Sequence[str]) -> Path | None:
     Raises:
         InputError: a glob is malformed.
     """
+    return next(iter(find_tables(data, names)), None)
+
+
+def find_tables(data: Path, names: Sequence[str]) -> list[Path]:
+    """Return all files that the first name or glob with any matches; `find_table` reads the first.
+
+    Raises:
+        InputError: a glob is malformed.
+    """
     for name in names:
         if name and (data / name).is_file():
-            return data / name
+            return [data / name]
         if matches := sorted(_matches(data, name)):
-            return matches[0]
-    return None
+            return matches
+    return []
 
 
 def require_table(data: Path, names: Sequence[str], what: str, setting: str) -> Path:

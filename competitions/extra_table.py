@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,14 +11,28 @@ import pandas as pd
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import find_table
 from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.id_forms import ask_for_ignores, same_ids
 from goldfold.competitions.images_table import FIXED
+from goldfold.errors import first_few
 from goldfold.settings import ExtraTable
+from goldfold.vocabulary import IdForm
 
 
 def add_table(
-    images: pd.DataFrame, data: Path, extra: ExtraTable, report: DataReport
+    images: pd.DataFrame,
+    data: Path,
+    extra: ExtraTable,
+    report: DataReport,
+    ignores: Sequence[IdForm] | None = None,
 ) -> pd.DataFrame:
     """Return the images with further columns, which replace values read from image headers.
+
+    Args:
+        images: the table so far.
+        data: the data folder.
+        extra: settings of the table.
+        report: receives problems and notices.
+        ignores: what may differ between ids (`labels.id_ignores`); None = not decided.
 
     Raises:
         InputError: the table cannot be read or lacks a column.
@@ -37,6 +52,11 @@ def add_table(
         return images
     table = read_csv_text(path, list(dict.fromkeys([extra.id_column, *extra.columns.values()])))
     ids = table[extra.id_column].str.strip()
+    known = list(images["image_id"])
+    report.problems += ask_for_ignores(list(ids), known, ignores, path.name)
+    if ignores:
+        ids = ids.replace(same_ids(list(ids), known, ignores)[0])
+    _refuse_strangers(ids, images, path, extra, report)
     report.problems += count_ids(
         ids[ids.duplicated()].drop_duplicates(), "id is", "ids are", f"several times in {path.name}"
     )
@@ -55,6 +75,19 @@ def add_table(
             for image_id, old_value in zip(joined["image_id"], before, strict=True)
         ]
     return joined
+
+
+def _refuse_strangers(
+    ids: pd.Series, images: pd.DataFrame, path: Path, extra: ExtraTable, report: DataReport
+) -> None:
+    """Add a problem if no row of the table is of an image."""
+    known = images["image_id"]
+    if len(ids) and len(known) and not known.isin(ids).any():
+        report.problems.append(
+            f"no id in column {extra.id_column} of {path.name} is an image: its ids are "
+            f"{first_few(list(ids.drop_duplicates()), limit=3)}, those of the images "
+            f"{first_few(list(known), limit=3)}. Correct id_column in [[competition.tables]]."
+        )
 
 
 def _first_values(ids: pd.Series, cells: pd.Series, pattern: str | None) -> dict[str, str]:

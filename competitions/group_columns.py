@@ -14,8 +14,9 @@ import pandas as pd
 
 from goldfold.competitions.csv_text import read_other_columns
 from goldfold.competitions.data_folder import find_table
-from goldfold.competitions.group_rule import WORDS, is_group, naming
-from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS
+from goldfold.competitions.group_rule import WORDS, fronts, is_group, is_site, naming
+from goldfold.competitions.id_forms import same_ids
+from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, SHARES
 from goldfold.settings import CompetitionSettings, LabelTable
 
 HEADER_GROUPS = ("patient", "study", "series")
@@ -35,13 +36,27 @@ def group_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
     Args:
         train: labelled training images.
     """
-    other = {*FIXED, *_ATTRIBUTES, CLASSES, NUMBER, OBJECTS}
+    other = {*FIXED, *_ATTRIBUTES, CLASSES, SHARES, NUMBER, OBJECTS}
     columns = {
         str(name): [str(value) for value in train[name]]
         for name in train.columns
         if name not in other and not str(name).startswith(("mask_rle:", "area_px:"))
     }
     return {name: values for name, values in columns.items() if is_group(name, values)}
+
+
+def site_candidates(train: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of images.csv with the places where images were taken.
+
+    Args:
+        train: labelled training images.
+    """
+    columns = {
+        str(name): [str(value) for value in train[name]]
+        for name in train.columns
+        if name not in FIXED
+    }
+    return {name: values for name, values in columns.items() if is_site(name, values)}
 
 
 def path_groups(paths: Sequence[str]) -> dict[str, list[str]]:
@@ -102,12 +117,38 @@ def add_group_columns(
         if is_group(name, _of_training(values, images)):
             columns[free_name(columns, name, values, "path")] = values
     for table in _tables(data, settings):
+        same = _same(table, images, settings)
         for name, known in table.items():
-            values = [known.get(image_id, "") for image_id in images["image_id"]]
-            if naming(name) == "certain" or is_group(name, _of_training(values, images)):
-                columns[free_name(columns, name, values, "table")] = values
+            renamed = {same[old]: value for old, value in known.items() if old in same}
+            of_image = {**known, **renamed}
+            values = [of_image.get(image_id, "") for image_id in images["image_id"]]
+            own = _as_group(name, values, images)
+            if own is not None:
+                columns[free_name(columns, *own, "table")] = own[1]
     new = {name: values for name, values in columns.items() if name not in images.columns}
     return images.join(pd.DataFrame(new, index=images.index, dtype=str))
+
+
+def _as_group(name: str, values: list[str], images: pd.DataFrame) -> tuple[str, list[str]] | None:
+    """Return name and values of a table's column if it may be a group, None if not.
+
+    Of values such as `00028864_007.png` it is the part before the number of the image.
+    """
+    of_training = _of_training(values, images)
+    if naming(name) == "certain" or is_group(name, of_training) or is_site(name, of_training):
+        return name, values
+    front = f"{name}_front"
+    return (front, fronts(values)) if is_group(front, fronts(of_training)) else None
+
+
+def _same(
+    table: Mapping[str, Mapping[str, str]], images: pd.DataFrame, settings: CompetitionSettings
+) -> dict[str, str]:
+    """Return id in a table -> id of the image, where `labels.id_ignores` allows a difference."""
+    if not settings.labels.id_ignores:
+        return {}
+    ids = list(dict.fromkeys(image for known in table.values() for image in known))
+    return same_ids(ids, list(images["image_id"]), settings.labels.id_ignores)[0]
 
 
 def add_header_groups(
@@ -176,6 +217,7 @@ def _used_columns(labels: LabelTable, classes: Sequence[str]) -> set[str]:
     used: dict[str, set[str | None]] = {
         "rle": {labels.rle_column, labels.class_column},
         "column": {labels.class_column},
+        "lists": {labels.class_column},
         "wide": {*classes},
         "long": {labels.value_column, labels.class_column},
     }

@@ -2,12 +2,12 @@
 
 A column is a group column because of its name and its values in the training images:
 
-1.  **Certain names** contain patient, subject, person or participant, or a group word (also study,
-    case, lesion, scan, volume, series, exam) followed by an identifier: `patient_id`, `SubjectID`,
-    `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Case and separators do not matter.
-    Other words after the group word make it an attribute (`Patient Age`, `study_date`,
-    `lesion_location`), and so do words of counting before it (`number_of_lesion`). Whatever follows
-    an identifier is ignored (`patient_id_x`, as in merged tables, or `Patient ID (anon.)`). There
+1.  **Certain names** contain patient, subject, person, donor or the like, or a group word (also
+    study, case, lesion, scan, volume, series, exam) followed by an identifier: `patient_id`,
+    `SubjectID`, `seriesuid`, `StudyInstanceUID`, `accession`, `pid`, `mrn`. Case and separators do
+    not matter. Other words after the group word make it an attribute (`Patient Age`, `study_date`,
+    `lesion_location`), and so do words of counting before it (`number_of_lesion`). What follows an
+    identifier is ignored (`patient_id_x`, as in merged tables, or `Patient ID (anon.)`). There
     must be at least two values, one of them with several images, and the values must be neither
     flags nor fractions.
 2.  **Possible names** are the other group words, alone or with a number, name or code (`case`,
@@ -17,7 +17,12 @@ A column is a group column because of its name and its values in the training im
 3.  **Any other column** must contain values that look like ids, many of them with several images:
     at least ten values, at least as many as the square root of the number of images, and at least
     5 % of the images must share their value with another. Whole numbers look like ids only if they
-    have leading zeros or the column's name ends in `id`.
+    have leading zeros, the column's name ends in `id`, or there are a hundred. Where each value is
+    one block of neighbouring images, as in a table sorted by patient, any values do. Columns of
+    measures (age, width, date) are neither.
+
+Columns of sites (hospital, centre, `site_id`) group images, too, but hold patients together only
+where nothing better is known, so they are a matter of their own (`is_site`).
 """
 
 from __future__ import annotations
@@ -30,11 +35,24 @@ from typing import Literal
 
 PEOPLE = frozenset(
     {
-        *("patient", "subject", "person", "participant"),
+        *("patient", "subject", "person", "participant", "individual", "donor"),
         *("pid", "ptid", "subjid", "usubjid", "mrn", "accession"),
     }
 )
-WORDS = PEOPLE | {"study", "case", "lesion", "scan", "volume", "series", "exam"}
+SHORT = frozenset({"pat", "pt", "subj", "sub", "animal", "mouse", "rat"})
+"""Words that name people, or animals, only where an identifier or a number follows."""
+WORDS = (
+    PEOPLE
+    | SHORT
+    | {
+        *("study", "case", "lesion", "scan", "volume", "series", "exam", "examination"),
+        *("specimen", "slide", "video", "clip"),
+    }
+)
+SITES = frozenset(
+    {"site", "center", "centre", "hospital", "institution", "institute", "clinic", "facility"}
+)
+"""Words for places where images were taken."""
 MEASURES = frozenset({"volume"})
 IDENTIFIERS = frozenset({"id", "uid", "uuid", "guid", "instance", "identifier"})
 LABELS = frozenset({"number", "no", "nr", "num", "name", "code", "key", "hash", "index"})
@@ -49,6 +67,10 @@ FEWEST_UNNAMED = 10
 """Fewest values of a column whose name does not identify groups."""
 SHARED = 0.05
 """Share of images that must share their value with others in a column without such a name."""
+MANY_NUMBERS = 100
+"""Whole numbers with as many different values are ids, unless the name says what they measure."""
+_FEW_IN_A_BLOCK = 3
+"""Half of it is the least mean number of images of a value, where blocks tell that it is an id."""
 MOSTLY = 0.95
 """Share of the values that must look like ids."""
 
@@ -61,6 +83,18 @@ _UID = re.compile(r"\d+(\.\d+){3,}")
 _HASH = re.compile(r"(?=.*[a-f])(?=.*\d)[0-9a-f-]{8,}", re.IGNORECASE)
 _NUMBERED = re.compile(rf"(.*/)?({'|'.join(sorted(WORDS))})[_-]?\d+", re.IGNORECASE)
 _CODE = re.compile(r"(?=(.*\d){3})[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*")
+
+_NUMBERED_SITE = re.compile(r"\d+(\.0+)?|[A-Za-z]+[ _-]?\d+|[A-Z]")
+_FRONT = re.compile(r"(.*\d.*)[_-]\d{1,4}(\.[A-Za-z]+)?")
+_MEASURED = re.compile(
+    r"age|width|height|size|year|month|day|date|time|weight|bmi|spacing|thickness|dose|length|"
+    r"area|count|position|rows|columns|index|frame|slice|number|level|score|z|y|x|kvp|follow|"
+    r"depth|distance|speed|intensity|mean|std|min|max|sum|percent|pct|price|temperature|pressure|"
+    r"angle|rotation|exposure|current|voltage|volume|mass|duration|resolution|dpi|quality|pixels|"
+    r"px|mm|cm|kg|ml|bytes|left|right|top|bottom|offset|zoom|hour|minute|second|timestamp|epoch|"
+    r"total|amount|value|measure|diameter|radius|perimeter|iteration|step|rank|row|column",
+    re.IGNORECASE,
+)
 
 Naming = Literal["certain", "possible", "none"]
 
@@ -82,7 +116,42 @@ def naming(name: str) -> Naming:
         return "certain"
     if set(behind) - IDENTIFIERS - LABELS:
         return "none"
-    return "certain" if word in PEOPLE or IDENTIFIERS & set(behind) else "possible"
+    if word in PEOPLE or IDENTIFIERS & set(behind) or (word in SHORT and behind):
+        return "certain"
+    return "possible"
+
+
+def is_site(name: str, values: Sequence[str]) -> bool:
+    """Return whether a column says where images were taken: `site_id`, `hospital`, `CenterName`.
+
+    Args:
+        name: name of the column.
+        values: value of each training image; "" = unknown.
+    """
+    tokens = [token.lower() for token in _TOKENS.findall(name)]
+    if not SITES & set(tokens) or {*tokens} - SITES - IDENTIFIERS - LABELS:
+        return False
+    images = Counter(value for value in values if value)
+    if len(images) < 2 or all(count == 1 for count in images.values()):
+        return False
+    # A site alone may be one of the body: torso, head/neck.
+    bare = not {*tokens} - {"site"}
+    return not bare or _share(images, _NUMBERED_SITE) >= MOSTLY
+
+
+def fronts(values: Sequence[str]) -> list[str]:
+    """Return what stands before the number of an image in values such as `00028864_007.png`.
+
+    All are "" unless nearly all values have that form.
+
+    >>> fronts(["0002_007.png", "0002_008.png", "0003_001.png"])
+    ['0002', '0002', '0003']
+    """
+    matches = [_FRONT.fullmatch(value) for value in values]
+    known = sum(bool(value) for value in values)
+    if not known or sum(match is not None for match in matches) < MOSTLY * known:
+        return [""] * len(values)
+    return ["" if match is None else match[1] for match in matches]
 
 
 def _unglued(token: str) -> list[str]:
@@ -110,8 +179,21 @@ def is_group(name: str, values: Sequence[str]) -> bool:
     if how == "possible" and _name_things(name, images, len(known)):
         return True
     ids = _look_like_ids(images) or (_ends_in_id(name) and _share(images, _WHOLE) >= MOSTLY)
+    if not ids and not _measures(name):
+        numbers = len(images) >= MANY_NUMBERS and _share(images, _WHOLE) >= MOSTLY
+        ids = numbers or _in_blocks(known, len(images))
     many = len(images) >= max(FEWEST_UNNAMED, sqrt(len(known)))
     return ids and many and sum(repeated) >= SHARED * len(known)
+
+
+def _in_blocks(values: Sequence[str], different: int) -> bool:
+    """Return whether images of equal values are neighbours, in blocks of a few."""
+    blocks = sum(before != value for before, value in zip(["", *values], values, strict=False))
+    return blocks == different and len(values) >= _FEW_IN_A_BLOCK * different / 2
+
+
+def _measures(name: str) -> bool:
+    return any(_MEASURED.fullmatch(token) for token in _TOKENS.findall(name))
 
 
 def _name_things(name: str, values: Iterable[str], images: int) -> bool:

@@ -30,6 +30,7 @@ from goldfold.competitions.image_facts import add_path_facts, add_window_share
 from goldfold.competitions.image_headers import read_headers
 from goldfold.competitions.images_table import CONTENT, training_images
 from goldfold.competitions.label_join import add_labels
+from goldfold.competitions.label_notes import note_constant_labels, note_tables
 from goldfold.competitions.prediction_rows import report_rows
 from goldfold.errors import ImageError
 from goldfold.file_hashes import hash_files
@@ -83,11 +84,14 @@ def collect_images(
         images, left_out, data, settings, report, workers=workers, progress=progress
     )
     for extra in settings.tables:
-        images = add_table(images, data, extra, report)
+        images = add_table(images, data, extra, report, settings.labels.id_ignores)
     images = add_group_columns(images, data, settings)
     report_rows(images, settings, report)
     compare_with_sample(images, splits[1].excluded, data, settings, report)
     count_images(images, settings, report)
+    note_tables(data, settings, report)
+    if not report.problems:  # labels that cannot be read are not constant
+        note_constant_labels(training_images(images), settings, report)
     note_hidden_patients(training_images(images), report)
     note_patients_of_both(images, report)
     return images, report

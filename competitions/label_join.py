@@ -8,9 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.class_labels import read_class_labels
-from goldfold.competitions.data_folder import require_table
+from goldfold.competitions.data_folder import find_table, require_table
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
-from goldfold.competitions.images_table import CLASSES, FIXED, NUMBER, OBJECTS, mask_columns
+from goldfold.competitions.images_table import (
+    CLASSES,
+    FIXED,
+    NUMBER,
+    OBJECTS,
+    SHARES,
+    mask_columns,
+)
+from goldfold.competitions.label_ids import judge_labelled, settle_ids
 from goldfold.competitions.level_files import read_level_files
 from goldfold.competitions.mask_files import read_mask_files
 from goldfold.competitions.mask_paths import index_masks, mask_globs
@@ -63,6 +71,7 @@ def add_labels(
     extra = [name for name in images.columns if name not in FIXED]
     own = [CLASSES] if settings.classes else [OBJECTS] if settings.compares_objects else []
     own = [NUMBER] if settings.number_range is not None else own
+    own += [SHARES] if SHARES in joined.columns else []
     masks = [column for name in settings.labelled_masks for column in mask_columns(name)]
     return joined[[*FIXED, *own, *masks, *extra]]
 
@@ -83,6 +92,14 @@ class _Join:
         return self.images[self.images["split"] == "train"]
 
     @property
+    def table_path(self) -> Path | None:
+        """The label table; None without one."""
+        labels = self.settings.labels
+        if labels.masks or labels.class_masks or labels.kind == "folders":
+            return None
+        return find_table(self.data, labels.files)
+
+    @property
     def known(self) -> set[str]:
         """Ids of all existing images, including those left out."""
         return {*self.images["image_id"], *self.left_out}
@@ -98,6 +115,8 @@ def _add_classes(join: _Join) -> pd.DataFrame:
     report.facts["label rows"] = int(labels.table["rows"].sum())
     table = labels.table.assign(mask_rle="", area_px=0, overlap_px=0, end_px=0, end_row=0)
     name = "the folders" if folders else "the label table"
+    if not folders:
+        table = settle_ids(table, sorted(join.known), settings, report, name)
     joined = _join(images, table.drop(columns=CLASSES), name, report, hidden=folders)
     known = dict(zip(table["image_id"], table[CLASSES], strict=True))
     seen = joined["labelled"] | folders
@@ -105,7 +124,7 @@ def _add_classes(join: _Join) -> pd.DataFrame:
         known.get(image_id, "") if use else ""
         for image_id, use in zip(joined["image_id"], seen, strict=True)
     ]
-    joined = _without_labels(joined, settings, report)
+    joined = _without_labels(joined, join)
     absent = table[~table["image_id"].isin(join.known)]
     return _without_images(joined, absent, settings, report)
 
@@ -117,8 +136,9 @@ def _add_numbers(join: _Join) -> pd.DataFrame:
     report.notices += notices
     report.facts["label rows"] = len(numbers)
     table = numbers.assign(mask_rle="", area_px=0, overlap_px=0, end_px=0, end_row=0)
+    table = settle_ids(table, sorted(join.known), join.settings, report, "the label table")
     joined = _join(join.images, table, "the label table", report)
-    joined = _without_labels(joined, join.settings, report)
+    joined = _without_labels(joined, join)
     absent = table[~table["image_id"].isin(join.known)]
     return _without_images(joined, absent, join.settings, report)
 
@@ -161,7 +181,7 @@ def _add_mask_files(join: _Join, workers: int, progress: Progress) -> pd.DataFra
         )
     report.problems += labels.problems
     joined = _join(join.images, labels.table, "the mask files", report)
-    joined = _without_labels(joined, settings, report, "mask file")
+    joined = _without_labels(joined, join, "mask file")
     lines = count_ids(index.lost, "mask has", "masks have", "no image")
     (report.notices if settings.imageless == "drop" else report.problems).extend(lines)
     return joined
@@ -181,9 +201,10 @@ def _add_table(join: _Join) -> pd.DataFrame:
         labels = read_labels(path, *columns, dialect, objects=settings.compares_objects)
     _count_rows(labels, report)
     report.notices += labels.notices
-    joined = _join(join.images, labels.table, path.name, report)
-    joined = _without_labels(joined, settings, report)
-    absent = labels.table[~labels.table["image_id"].isin(join.known)]
+    table = settle_ids(labels.table, sorted(join.known), settings, report, path.name)
+    joined = _join(join.images, table, path.name, report)
+    joined = _without_labels(joined, join)
+    absent = table[~table["image_id"].isin(join.known)]
     joined = _without_images(joined, absent, settings, report)
     beyond = _beyond_the_image(joined, path.name)
     report.problems += [*labels.problems, *beyond]
@@ -253,7 +274,7 @@ def _join(
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
     own = [column for column in table.columns if column.startswith(("mask_rle:", "area_px:"))]
     texts = [name for name in own if not name.startswith("area_px:")]
-    texts += [name for name in (CLASSES, NUMBER, OBJECTS) if name in table]
+    texts += [name for name in (CLASSES, SHARES, NUMBER, OBJECTS) if name in table]
     for column in ("mask_rle", *texts):
         joined[column] = joined[column].fillna("").where(joined["labelled"], "")
     for column in (*_NUMBERS, *(name for name in own if name not in texts)):
@@ -261,14 +282,13 @@ def _join(
     return joined
 
 
-def _without_labels(
-    images: pd.DataFrame,
-    settings: CompetitionSettings,
-    report: DataReport,
-    what: str = "label row",
-) -> pd.DataFrame:
+def _without_labels(images: pd.DataFrame, join: _Join, what: str = "label row") -> pd.DataFrame:
     """Handle training images without labels, according to `unlabelled`."""
-    bare = (images["split"] == "train") & ~images["labelled"]
+    settings, report = join.settings, join.report
+    is_train = images["split"] == "train"
+    bare = is_train & ~images["labelled"]
+    train = images[is_train]
+    judge_labelled(train, train["labelled"], join.data, join.table_path, settings, report)
     means = {"drop": "dropped", "empty": "taken as empty", "error": "an error"}
     lines = count_ids(
         images.loc[bare, "image_id"],

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.csv_layout import has_decimal_comma
 from goldfold.competitions.csv_text import read_csv_text
 from goldfold.competitions.data_folder import require_table
 from goldfold.competitions.data_report import count_ids
 from goldfold.errors import plural
 from goldfold.settings import CompetitionSettings
+from goldfold.vocabulary import Combining
 
 
 def read_number_labels(
@@ -46,7 +48,7 @@ def read_number_labels(
         if fault
     ]
     good = cells[[not fault for fault in faults]]
-    return _once(path, good, problems)
+    return _once(path, good, problems, labels.combine)
 
 
 def _fault(cell: str, low: float, high: float) -> str:
@@ -54,7 +56,8 @@ def _fault(cell: str, low: float, high: float) -> str:
     try:
         value = float(cell)
     except ValueError:
-        return "expected a number"
+        comma = ": write it with a point" if has_decimal_comma(cell) else ""
+        return f"expected a number{comma}"
     if not math.isfinite(value):
         return "expected a finite number"
     if not low <= value <= high:
@@ -66,15 +69,27 @@ def _fault(cell: str, low: float, high: float) -> str:
 
 
 def _once(
-    path: Path, cells: pd.DataFrame, problems: list[str]
+    path: Path, cells: pd.DataFrame, problems: list[str], how: Combining | None
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Return one row per image; rows that repeat an image must agree."""
+    """Return one row per image; rows that disagree are a problem, or averaged."""
     values = cells["number"].astype(float)
     distinct = cells[~pd.DataFrame({"id": cells["image_id"], "value": values}).duplicated()]
-    against = distinct.loc[distinct["image_id"].duplicated(), "image_id"]
-    problems = problems + count_ids(
-        dict.fromkeys(against), "image has", "images have", f"different numbers in {path.name}"
-    )
+    against = list(dict.fromkeys(distinct.loc[distinct["image_id"].duplicated(), "image_id"]))
+    kept = distinct.drop_duplicates("image_id").assign(rows=1).reset_index(drop=True)
+    words = ("image has", "images have", f"different numbers in {path.name}")
+    if against and how is not None:
+        means = values.groupby(cells["image_id"].to_numpy()).mean()
+        averaged = kept["image_id"].isin(against)
+        kept.loc[averaged, "number"] = [
+            f"{means[image]:.6g}" for image in kept.loc[averaged, "image_id"]
+        ]
+        return (
+            kept,
+            problems,
+            [f"{line}; each is their mean" for line in count_ids(against, *words)],
+        )
+    advice = '. Set combine = "mean" in [competition.labels] of goldfold.toml, or correct the rows'
+    problems = problems + [line + advice for line in count_ids(against, *words)]
     repeats = len(cells) - len(distinct)
     notices = []
     if repeats:
@@ -82,5 +97,4 @@ def _once(
         notices.append(
             f"{plural(repeats, 'row', 'rows')} of {path.name} {verb} another; each counts once"
         )
-    kept = distinct.drop_duplicates("image_id").assign(rows=1)
-    return kept.reset_index(drop=True), problems, notices
+    return kept, problems, notices

@@ -20,18 +20,17 @@ from goldfold.competitions.recognise_groups import add_groups_of_tables, without
 from goldfold.competitions.recognise_masks import is_mask_folder, mask_pattern
 from goldfold.competitions.recognise_sample import add_sample
 from goldfold.competitions.recognise_tables import (
-    Ids,
     Table,
     best_dialect,
     flag_columns,
     label_table,
     mask_classes,
-    match_ids,
     names_column,
     open_table,
     rle_column,
     sample_table,
 )
+from goldfold.competitions.table_ids import Ids, match_ids
 from goldfold.errors import ImageError, InputError, plural
 
 IMAGES = frozenset({".dcm", ".png", ".jpg", ".jpeg"})

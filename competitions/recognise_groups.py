@@ -8,7 +8,8 @@ from pathlib import Path
 
 from goldfold.competitions.group_columns import free_name, values_by_image
 from goldfold.competitions.group_rule import FLAGS, is_group, naming
-from goldfold.competitions.recognise_tables import Ids, Table
+from goldfold.competitions.recognise_tables import Table
+from goldfold.competitions.table_ids import Ids
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.competitions.csv_text import read_csv_text
-from goldfold.competitions.data_folder import image_id_of
+from goldfold.competitions.csv_text import read_whole_table
 from goldfold.competitions.image import read_header
 from goldfold.competitions.rle import DIALECTS, get_dialect, is_empty, parse
+from goldfold.competitions.table_ids import Ids
 from goldfold.errors import ImageError, InputError, RunLengthError
 from goldfold.settings_competition import MOST_MASKS
 
 LOOKED_AT = 300  # rows of a table that are examined
-NAME_WITH_ENDING = "([^/]+)$"
-"""The id pattern of competitions whose ids end with `.jpg`."""
 _RUNS = re.compile(r"\s*-?\d+(\s+\d+)+\s*")
 _SAMPLE = re.compile(r"sample|submission", re.IGNORECASE)
 
@@ -35,11 +33,10 @@ class Table:
 def open_table(path: Path) -> Table | None:
     """Return a table, None if it cannot be read."""
     try:
-        header = path.open(encoding="utf-8-sig").readline().strip()
-        columns = [cell.strip().strip('"') for cell in header.split(",")]
-        return Table(path, read_csv_text(path, columns))
-    except (InputError, OSError, UnicodeDecodeError):
+        rows = read_whole_table(path)
+    except InputError:
         return None
+    return Table(path, rows) if len(rows.columns) else None
 
 
 def label_table(tables: Sequence[Table]) -> Table | None:
@@ -111,38 +108,6 @@ def best_dialect(table: Table, column: str, train: Sequence[Path]) -> tuple[str,
         order = ["siim", "row-major-0", "kaggle", "row-major", "kaggle-dash"]
     best = max(order, key=lambda name: (fits[name], -order.index(name)))
     return best, f"run-length dialect {best}: fits {fits[best]} of {len(cells)} masks examined"
-
-
-@dataclass(frozen=True)
-class Ids:
-    """How the ids of a table refer to images.
-
-    Attributes:
-        pattern: pattern of the id in the image's path; None = its name without extension.
-        joined: whether a class follows the last "_".
-        share: share of the rows whose image exists, 0 to 1.
-    """
-
-    pattern: str | None
-    joined: bool
-    share: float
-
-
-def match_ids(ids: pd.Series, images: Sequence[Path], data: Path) -> Ids:
-    """Return the interpretation of ids with which most rows have an image; ties: the simplest.
-
-    Args:
-        ids: cells of the id column.
-        images: training images.
-        data: folder to which paths are relative.
-    """
-    readings = []
-    for pattern in (None, NAME_WITH_ENDING):
-        known = {image_id_of(data, path, pattern) for path in images}
-        readings.append(Ids(pattern, False, float(ids.isin(known).mean())))
-        front = ids.str.rsplit("_", n=1).str[0]
-        readings.append(Ids(pattern, True, float((front.isin(known) & ~ids.isin(known)).mean())))
-    return max(readings, key=lambda reading: reading.share)
 
 
 def mask_classes(table: Table, ids: Ids, rle: str) -> tuple[str | None, list[str]]:

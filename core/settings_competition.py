@@ -16,6 +16,7 @@ from goldfold.settings_files import (
     Strict,
     SubmissionFormat,
 )
+from goldfold.settings_labels import label_rules_problem
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.settings_rows import PredictionRows, rows_problem
 from goldfold.settings_semantic import IGNORED, class_map_problem
@@ -93,6 +94,8 @@ class CompetitionSettings(Strict):
     """Which images make a row of the submission, where predictions are not made per image."""
     unlabelled: Literal["drop", "empty", "error"] = "drop"
     """Training images without a label row: leave out, take as empty masks, or stop."""
+    most_unlabelled: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Stop if a larger share of the training images would be left out for want of a label row."""
     imageless: Literal["drop", "keep", "error"] = "drop"
     """Label rows without an image: leave out, keep for folds from the table alone, or stop."""
 
@@ -178,6 +181,12 @@ class CompetitionSettings(Strict):
         return names
 
     @model_validator(mode="after")
+    def _label_rules_fit(self) -> CompetitionSettings:
+        if problem := label_rules_problem(self):
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _task_fits(self) -> CompetitionSettings:
         if problem := rows_problem(self):
             raise ValueError(problem)
@@ -204,6 +213,8 @@ class CompetitionSettings(Strict):
         single = self.labels.kind in ("folders", "column")
         if single and not self.exclusive:
             raise ValueError(f'labels.kind = "{self.labels.kind}" needs exclusive = true')
+        if self.labels.kind == "lists" and self.exclusive:
+            raise ValueError('labels.kind = "lists" names any number of classes: exclusive = false')
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("there must be at least two exclusive classes")
         self._check_masks()

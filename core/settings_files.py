@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from goldfold.settings_labels import LabelRules
 from goldfold.settings_semantic import levels_problem
 from goldfold.vocabulary import Crop, DialectName, LabelKind
 
@@ -95,14 +96,14 @@ class ImageFiles(Strict):
         return self
 
 
-class LabelTable(Strict):
+class LabelTable(Strict, LabelRules):
     """The truth: masks in a table or in files, or classes in a table or as folders."""
 
     kind: LabelKind = "rle"
     """Masks: `rle` = one or several rows per image, merged; `masks` = files; `levels` = one file
     per image whose gray levels are classes. Classes: `folders` = named by the image's folder;
-    `column` = one name, grade or number per row; `wide` = one 0/1 column per class; `long` = one
-    row per image and class."""
+    `column` = one name, grade or number per row; `lists` = several names in a cell; `wide` = one
+    0/1 column per class; `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
     [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
@@ -123,7 +124,8 @@ class LabelTable(Strict):
     dialect: DialectName = "siim"
     """Dialect of the run-length encoding (docs/glossary.md)."""
     class_column: str | None = None
-    """`column`: column with the class's name, the grade or the number. `long`, and `rle` with
+    """`column`: column with the class's name, the grade or the number. `lists`: column with the
+    names. `long`, and `rle` with
     classes: column with the class's name, where it is not in the id."""
     class_separator: str = "_"
     """`long`, and `rle` with classes: what separates image and class in the id column, if there
@@ -133,8 +135,8 @@ class LabelTable(Strict):
 
     @model_validator(mode="after")
     def _column_is_named(self) -> LabelTable:
-        if self.kind == "column" and self.class_column is None:
-            raise ValueError('kind = "column" needs class_column')
+        if self.kind in ("column", "lists") and self.class_column is None:
+            raise ValueError(f'kind = "{self.kind}" needs class_column')
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,9 @@ class FoldSettings(Strict):
     not_groups: list[str] = Field([])
     """Columns of images.csv that look like groups but whose images are independent of each other:
     images with equal values may be in different folds."""
+    ungrouped: Literal["error", "single"] = "error"
+    """Images without a value in the group column: stop, or take each as a group of its own
+    (`single`, where they are at most half)."""
     area_bins: Annotated[int, Field(ge=1, le=20)] = 4
     """Quantiles of the mask area, or of a number, that are spread evenly, beside presence."""
     train: list[int] | None = None

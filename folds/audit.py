@@ -96,6 +96,7 @@ def audit_folds(
     content: Mapping[str, str] | None = None,
     columns: Mapping[str, Mapping[str, str]] | None = None,
     declined: Collection[str] = (),
+    sites: Collection[str] = (),
 ) -> AuditReport:
     """Return everything that is wrong with a fold table.
 
@@ -114,6 +115,7 @@ def audit_folds(
             not compared.
         declined: names of the columns whose images are independent; they are counted but are not
             reported as leaks.
+        sites: names of the columns with places where images were taken; as `declined`.
 
     Raises:
         InputError: without expected_ids, no image of the table is in `groups`, so that nothing
@@ -136,7 +138,7 @@ def audit_folds(
         *(
             several_folds(placed, _looked_up(placed, values), "column", name)
             for name, values in (columns or {}).items()
-            if name not in declined
+            if name not in declined and name not in sites
         ),
     ]
     problems = [
@@ -160,7 +162,7 @@ def audit_folds(
         rows=len(rows),
         images=rows["image_id"].nunique(),
         folds=_fold_counts(placed, groups, non_empty),
-        columns=count_columns(placed, columns or {}, declined),
+        columns=count_columns(placed, columns or {}, declined, sites),
     )
 
 

@@ -23,10 +23,17 @@ class ColumnCount:
     """Values with images in more than one fold."""
     declined: bool
     """Whether settings say that images with equal values are independent."""
+    site: bool = False
+    """Whether the values are the places where images were taken."""
 
     def text(self) -> str:
         """Return a line about the column; "" if it leaks, which is reported elsewhere."""
         counts = f"{plural(self.values, 'value', 'values')}, {self.repeated:,} with several images"
+        if self.site and not self.declined:
+            return (
+                f'notice: column "{self.name}" tells sites, not patients: {counts}, '
+                f"{self.split:,} in more than one fold"
+            )
         if self.declined:
             return (
                 f'notice: column "{self.name}" was declined (folds.not_groups): {counts}, '
@@ -38,7 +45,10 @@ class ColumnCount:
 
 
 def count_columns(
-    placed: pd.DataFrame, columns: Mapping[str, Mapping[str, str]], declined: Collection[str]
+    placed: pd.DataFrame,
+    columns: Mapping[str, Mapping[str, str]],
+    declined: Collection[str],
+    sites: Collection[str] = (),
 ) -> tuple[ColumnCount, ...]:
     """Return the counts of each column.
 
@@ -46,6 +56,7 @@ def count_columns(
         placed: image_id and fold, one row per image and fold.
         columns: name -> image_id -> value; "" = unknown.
         declined: names of the columns whose images are independent.
+        sites: names of the columns with places.
     """
     counts = []
     for name, values in columns.items():
@@ -54,5 +65,7 @@ def count_columns(
         by_key = known.dropna(subset=["key"]).groupby("key")
         repeated = int((by_key["image_id"].nunique() > 1).sum())
         split = int((by_key["fold"].nunique() > 1).sum())
-        counts.append(ColumnCount(name, by_key.ngroups, repeated, split, name in declined))
+        counts.append(
+            ColumnCount(name, by_key.ngroups, repeated, split, name in declined, name in sites)
+        )
     return tuple(counts)

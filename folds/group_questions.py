@@ -103,24 +103,35 @@ def question(group: OpenGroup, declined: Sequence[str]) -> str:
     )
 
 
-def unknown_values(name: str, values: Sequence[str]) -> tuple[list[str], list[str]]:
+def unknown_values(
+    name: str, values: Sequence[str], *, declared: bool
+) -> tuple[list[str], list[str]]:
     """Return problems and notices about images without a value in the group column.
 
     Args:
         name: name of the column.
         values: (N,) value of each image; "" = unknown.
+        declared: whether settings say that each of a few such images is a group of its own.
     """
     unknown, images = sum(not value for value in values), len(values)
     if not unknown:
         return [], []
     count = f"{unknown:,} of {plural(images, 'training image', 'training images')}"
+    quoted = json.dumps(name, ensure_ascii=False)
     if unknown > MOSTLY_UNKNOWN * images:
         return [
-            f"folds.group = {json.dumps(name, ensure_ascii=False)}, but {count} have no value in "
+            f"folds.group = {quoted}, but {count} have no value in "
             f"that column, so images of one group could be in several folds. Set another column as "
             f"group in [folds] of goldfold.toml, {_FILL}, or set "
             'group = "none" if the images are independent.'
         ], []
+    if not declared:
+        return [
+            f"folds.group = {quoted}, but {count} have no value in that column. Set ungrouped = "
+            '"single" in [folds] of goldfold.toml if each of them is a group of its own, or '
+            f"{_FILL}."
+        ], []
     return [], [
-        f"{count} have no value in the column {name} (folds.group); each of them is its own group"
+        f"{count} have no value in the column {name} (folds.group); each of them is its own group "
+        '(ungrouped = "single")'
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.csv_text import read_whole_table
 from goldfold.errors import InputError, list_problems
 from goldfold.files import write_text
 
@@ -137,16 +138,9 @@ def fold_summary(folds: pd.DataFrame) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Return all cells as text; spaces around the names in the header are removed."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist. Name an existing fold table (CSV).") from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot read {path} as CSV: {error}. Expected a header and comma-separated rows."
-        ) from error
-    table.columns = pd.Index([str(name).strip() for name in table.columns])
-    return table
+    if not path.exists():
+        raise InputError(f"{path} does not exist. Name an existing fold table (CSV).")
+    return read_whole_table(path).reset_index(drop=True)
 
 
 def _choose(

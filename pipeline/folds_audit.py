@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.group_columns import group_candidates
+from goldfold.competitions.group_columns import group_candidates, site_candidates
 from goldfold.competitions.images_table import group_column, training_images
 from goldfold.folds.audit import audit_folds
 from goldfold.folds.table import read_fold_table
@@ -45,6 +45,7 @@ def audit_table(
     groups = group_column(train, used)
     fold_table = read_fold_table(table, id_column, fold_column, ids)
     content = _contents(run, train, pixels)
+    sites = site_candidates(train)
     report = audit_folds(
         fold_table,
         groups=dict(zip(ids, groups, strict=True)),
@@ -53,10 +54,11 @@ def audit_table(
         content=content,
         columns={
             name: dict(zip(ids, values, strict=True))
-            for name, values in group_candidates(train).items()
+            for name, values in (group_candidates(train) | sites).items()
             if name != used
         },
         declined=run.settings.folds.not_groups,
+        sites=list(sites),
     )
     return report, content is not None
 

@@ -33,7 +33,7 @@ def folds_made_from(run: OpenRun) -> dict[str, Any]:
     rows += [list(train[column]) for column in (CLASSES, NUMBER) if column in train.columns]
     own, facts = run.settings.folds, placing_facts(run)
     # What is declined changes no fold.
-    unused = {"train", "not_groups", *(_PLACING if own.kind == "balanced" else ())}
+    unused = {"train", "not_groups", "ungrouped", *(_PLACING if own.kind == "balanced" else ())}
     settings = own.model_dump(mode="json", exclude=unused)
     return {"images": fingerprint([*rows, facts] if facts else rows), "settings": settings}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.group_columns import group_candidates
+from goldfold.competitions.group_columns import group_candidates, site_candidates
 from goldfold.competitions.images_table import group_column, training_images
 from goldfold.errors import InputError, did_you_mean, list_problems
 from goldfold.folds.fold_view import FoldView
@@ -31,11 +31,18 @@ def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
     problems = _misspelled(settings.not_groups, train)
     notices: list[str] = []
     if settings.group != "none":
-        bad, notices = unknown_values(settings.group, list(train[settings.group]))
+        bad, notices = unknown_values(
+            settings.group,
+            list(train[settings.group]),
+            declared=settings.ungrouped == "single",
+        )
         problems += bad
     candidates = group_candidates(train)
     groups = list(group_column(train, settings.group))
     asked = open_columns(candidates, groups, settings.not_groups)
+    if settings.group == "none" and not candidates:
+        candidates = site_candidates(train)
+        asked = open_columns(candidates, groups, settings.not_groups)
     folds = _planned_folds(run) if asked else None
     for name, finer in asked.items():
         group = count_open(name, candidates[name], finer, folds)

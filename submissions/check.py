@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldfold.competitions.csv_layout import SEPARATORS
 from goldfold.errors import plural
 from goldfold.submissions.layout import Layout
 from goldfold.submissions.table import (
@@ -31,9 +32,9 @@ class Problem:
     image_id: str
     """Key of the row at fault: the image, and the class if rows have one; otherwise empty."""
     kind: str
-    """Short identifier: header, width, blank-row, missing-id, extra-id, doubled-id, id-spaces,
-    empty-cell, nan, empty-token, not-a-number, out-of-range, unknown-label, empty-beside, overlap,
-    or a `Fault` of the run-length encoding."""
+    """Short identifier: separator, encoding, header, width, blank-row, missing-id, extra-id,
+    doubled-id, id-spaces, empty-cell, nan, empty-token, not-a-number, out-of-range, unknown-label,
+    empty-beside, overlap, or a `Fault` of the run-length encoding."""
     message: str
     """What was expected, and what was found."""
 
@@ -117,7 +118,12 @@ def check_submission(
     wanted = read_sample(sample, layout)
     table = read_table(file)
     warnings = _sample_warnings(wanted, sample, layout)
-    problems = _header_problems(table, wanted)
+    problems = _layout_problems(table, wanted) + _header_problems(table, wanted)
+    if table.separator == "," != wanted.separator:
+        warnings.append(
+            f"the sample's columns are separated by {SEPARATORS[wanted.separator]}, those of the "
+            "file by commas, which Kaggle expects"
+        )
     keys = [table.column(name) for name in layout.key_columns]
     values = [table.column(name) for name in layout.value_columns]
     known_keys = [place for place in keys if place is not None]
@@ -136,6 +142,19 @@ def check_submission(
     ]
     warnings += rows.warnings(wanted, problems)
     return CheckReport(file, len(table.rows), rows.non_empty, layout.what, problems, warnings)
+
+
+def _layout_problems(table: Table, wanted: Sample) -> list[Problem]:
+    """Return what a competition cannot read: an unusual separator or encoding."""
+    problems = []
+    if table.separator not in (",", wanted.separator):
+        seen = SEPARATORS[table.separator]
+        message = f"columns are separated by {seen}; write the file with commas"
+        problems.append(Problem(None, "", "separator", message))
+    if table.encoding != "UTF-8":
+        message = f"the file is {table.encoding}; save it as UTF-8"
+        problems.append(Problem(None, "", "encoding", message))
+    return problems
 
 
 @dataclass

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from goldfold.competitions.csv_encoding import decode_table
+from goldfold.competitions.csv_layout import tell_layout
 from goldfold.errors import InputError, plural
 from goldfold.submissions.layout import KEY_JOINT, Layout
 
@@ -36,6 +40,10 @@ class Table:
     columns: list[str]
     """The header as written in the file; empty if the file is empty."""
     rows: list[Row]
+    separator: str = ","
+    """Between the cells."""
+    encoding: str = "UTF-8"
+    """Name of the encoding."""
 
     def column(self, name: str) -> int | None:
         """Return the position of a column, ignoring spaces around names; None if it is missing."""
@@ -78,37 +86,38 @@ class Sample:
     """The unique keys of the rows (image, and class if rows have one), in the file's order."""
     repeats: int
     """Number of rows that repeat a key."""
+    separator: str = ","
+    """Between the cells."""
 
 
 def read_table(path: Path) -> Table:
     """Return the rows of a CSV file, without empty lines at its end.
 
-    A byte-order mark at the beginning is ignored.
+    Encoding and separator are told from the content; a byte-order mark is ignored.
 
     Raises:
-        InputError: the file is missing, cannot be read, or is not UTF-8 text.
+        InputError: the file is missing, cannot be read, or is no text.
     """
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    text, encoding = decode_table(path)
+    separator, spaces, skipped = tell_layout(path, text)
     before = csv.field_size_limit(_CELL_LIMIT)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            columns = next(reader, [])
-            rows, line = [], reader.line_num
-            for cells in reader:
-                rows.append(Row(line + 1, cells))
-                line = reader.line_num  # a quoted cell may span several lines
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text; expected a CSV file.") from None
-    except (OSError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"cannot read {path}: {reason}.") from error
+        kept = islice(io.StringIO(text, newline=""), skipped, None)
+        reader = csv.reader(kept, delimiter=separator, skipinitialspace=spaces)
+        columns = next(reader, [])
+        rows, line = [], reader.line_num + skipped
+        for cells in reader:
+            rows.append(Row(line + 1, cells))
+            line = reader.line_num + skipped  # a quoted cell may span several lines
+    except csv.Error as error:
+        raise InputError(f"cannot read {path}: {error}.") from error
     finally:
         csv.field_size_limit(before)
     while rows and not rows[-1].cells:
         rows.pop()
-    return Table(path, columns, rows)
+    return Table(path, columns, rows, separator, encoding)
 
 
 def read_sample(path: Path, layout: Layout) -> Sample:
@@ -125,7 +134,7 @@ def read_sample(path: Path, layout: Layout) -> Sample:
     if not table.rows:
         raise InputError(f"{path}: expected one row per image, found none below the header.")
     keys = list(dict.fromkeys(row.key(places) for row in table.rows))
-    return Sample(table.columns, keys, len(table.rows) - len(keys))
+    return Sample(table.columns, keys, len(table.rows) - len(keys), table.separator)
 
 
 def show_header(columns: list[str]) -> str:

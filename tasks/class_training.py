@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.class_labels import label_targets
+from goldfold.competitions.class_labels import label_targets, share_targets
 from goldfold.competitions.class_metric import class_weight_list
-from goldfold.competitions.images_table import CLASSES
+from goldfold.competitions.images_table import CLASSES, SHARES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 def class_targets(form: CompetitionSettings, train: pd.DataFrame) -> NDArray[np.uint8]:
     """Return the classes of images as 0 and 1, (N, C)."""
     return label_targets(train[CLASSES].tolist(), form.classes)
+
+
+def taught_targets(
+    form: CompetitionSettings, train: pd.DataFrame
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Return what networks are taught, (N, C): classes as 0 and 1, or shares where there are."""
+    if SHARES in train.columns:
+        return share_targets(train[SHARES].tolist(), len(form.classes))
+    return class_targets(form, train)
 
 
 def class_flags(form: CompetitionSettings, targets: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -55,7 +64,7 @@ def class_fold_data(form: CompetitionSettings, lessons: Lessons) -> FoldData:
         metric=form.metric,
         weights=lessons.weights,
         pseudo=lessons.pseudo,
-        labels=targets,
+        labels=taught_targets(form, lessons.train.loc[list(lessons.inside)]),
         class_weights=loss_weights(lessons.stage.loss, form, targets),
     )
 

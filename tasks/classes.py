@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_metric import class_weight_list, decide
-from goldfold.competitions.images_table import CLASSES, JOINT
+from goldfold.competitions.images_table import CLASSES, JOINT, SHARES
 from goldfold.ensemble.class_merge import merge_probabilities
 from goldfold.submissions.class_compare import compare_classes
 from goldfold.submissions.layout import Layout
@@ -89,7 +89,8 @@ class Classes(Task):
 
     def label_facts(self, train: pd.DataFrame) -> list[object]:
         """Return the classes of each image."""
-        return [list(train[CLASSES]), self.form.classes, self.form.exclusive]
+        shares = [list(train[SHARES])] if SHARES in train.columns else []
+        return [list(train[CLASSES]), self.form.classes, self.form.exclusive, *shares]
 
     def cached_masks(self, train: pd.DataFrame) -> None:
         """Return none: the cache holds pixels alone."""

@@ -84,6 +84,9 @@ def test_a_group_column_without_values_is_a_problem(fresh, invoke):
 def test_some_images_without_a_group_are_said(fresh, invoke):
     without_patients(fresh, every=4)
     done = invoke("check", fresh, "--headers-only")
+    assert done.code == 2
+    assert 'Set ungrouped = "single" in [folds] of goldfold.toml' in done.out
+    done = invoke("check", fresh, "--headers-only", "--set", "folds.ungrouped=single")
     assert done.code == 0
     assert "have no value in the column patient (folds.group); each of them" in done.out
 

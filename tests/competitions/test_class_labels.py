@@ -57,15 +57,16 @@ def test_wide_tables(tmp_path):
     class_labels, _ = read(tmp_path, "ID,b,a,any\n1,1,x,1\n2,0,0,0\n2,1,0,0\n", "wide")
     assert class_labels.problems == [
         "t.csv row 2: a is 'x'; expected 0 or 1",
-        "1 image has different classes in t.csv: 2",
+        '1 image has different classes in t.csv: 2. Set combine = "any", "majority" or "mean" in '
+        "[competition.labels] of goldfold.toml, or correct the rows",
     ]
 
 
 def test_a_column_of_names(tmp_path):
-    class_labels, classes = read(tmp_path, "ID,k\n1,a\n2,any\n3,A\n", "column", class_column="k")
+    class_labels, classes = read(tmp_path, "ID,k\n1,a\n2,any\n3,An\n", "column", class_column="k")
     assert classes == {"1": "a", "2": "any"}
     assert class_labels.problems == [
-        "t.csv row 4: 'A' is not a class; the classes are a, b, any. Did you mean 'a'?"
+        "t.csv row 4: 'An' is not a class; the classes are a, b, any. Did you mean 'any'?"
     ]
 
 

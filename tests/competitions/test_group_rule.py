@@ -4,7 +4,14 @@ import random
 
 import pytest
 
-from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole, naming
+from goldfold.competitions.group_rule import (
+    coarsest,
+    fronts,
+    is_group,
+    is_site,
+    keeps_whole,
+    naming,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +71,15 @@ GROUPS = {
     "no name, hashes": ("origin", drawn(HASHES, 200)),
     "no name, UIDs": ("reference", drawn(UIDS, 200)),
     "no name, leading zeros": ("code", drawn([f"{n:05d}" for n in range(60)], 200)),
+    "many numbers": ("who", drawn([str(7 * n) for n in range(150)], 400)),
+    "numbers in blocks, as tables are sorted": ("who", [str(n // 3) for n in range(90)]),
+    "names in blocks": (
+        "owner",
+        [f"{'abcde'[n // 15 % 5]}{'vwxyz'[n // 3 % 5]}" for n in range(75)],
+    ),
+    "short words for people": ("pat_no", drawn([str(n) for n in range(60)], 200)),
+    "BIDS": ("sub_id", drawn([f"sub-{n:02d}" for n in range(60)], 200)),
+    "slides": ("slide", drawn([str(n) for n in range(60)], 200)),
     "numbers in a column of ids": ("wsi_id", drawn([str(n) for n in range(60)], 200)),
 }
 OTHERS = {
@@ -85,11 +101,14 @@ OTHERS = {
     "PANDA gleason_score": ("gleason_score", drawn(["3+4", "4+3", "0+0", "4+5"], 200)),
     "UW-Madison class": ("class", drawn(["stomach", "small_bowel", "large_bowel"], 200)),
     "UW-Madison day": ("day", drawn([f"day{n}" for n in range(40)], 200)),
+    "TGS depth by name": ("depth", drawn([str(n) for n in range(50, 950)], 2000)),
     "TGS depth": ("z", drawn([str(n) for n in range(50, 950)], 2000)),
     "RSNA breast site_id": ("site_id", drawn(["1", "2"], 200)),
     "RSNA breast machine_id": ("machine_id", drawn([str(n) for n in range(10)], 5000)),
     "VinBigData rad_id": ("rad_id", drawn([f"R{n}" for n in range(1, 18)], 2000)),
     "a few class codes": ("grade", drawn(["G100", "G200", "G300"], 200)),
+    "ages in blocks": ("age_years", [str(n // 3) for n in range(90)]),
+    "breeds of animals": ("animal", drawn(["cat", "dog"], 200)),
     "dates": ("acquired", drawn([f"2019-01-{n:02d}" for n in range(1, 32)], 200)),
     "dates without dashes": ("acquired", drawn([f"201901{n:02d}" for n in range(1, 32)], 200)),
     "flags of a lesion": ("lesion", drawn(["0", "1"], 200)),
@@ -114,6 +133,30 @@ def test_columns_that_are_groups(case):
 @pytest.mark.parametrize("case", OTHERS)
 def test_columns_that_are_none(case):
     assert not is_group(*OTHERS[case])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("site_id", ["1", "2"] * 5, True),
+        ("hospital", ["north", "south"] * 5, True),
+        ("CenterName", ["A", "B"] * 5, True),
+        ("centre", ["c1", "c2"] * 5, True),
+        ("site", ["torso", "head/neck"] * 5, False),
+        ("anatom_site_general", ["1", "2"] * 5, False),
+        ("centre_x", ["100", "101"] * 5, False),
+        ("hospital", ["north"] * 5, False),
+    ],
+)
+def test_columns_of_sites(name, values, expected):
+    assert is_site(name, values) == expected
+
+
+def test_what_stands_before_the_number_of_an_image():
+    values = [f"{n // 2:08d}_{n:03d}.png" for n in range(40)]
+    assert is_group("NIH_ID_front", fronts(values))
+    assert fronts([f"ISIC_{n:07d}" for n in range(9)]) == [""] * 9
+    assert fronts(["0002_007.png", "x"]) == ["", ""]
 
 
 def test_unknown_values_are_images_of_their_own():

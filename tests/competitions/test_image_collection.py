@@ -110,7 +110,9 @@ def test_images_without_a_label_row(data, setting, line, ids):
     (data / "train.csv").write_text("id,rle\na,1 3\nb,\n")
     images, report = collect(data, unlabelled=setting)
     line = f"1 training image has no label row, {line}: c"
-    assert (report.problems if setting == "error" else report.notices) == [line]
+    share = "column id of train.csv names 2 of 3 training images (66.7 %)"
+    assert (report.problems if setting == "error" else report.notices)[-1] == line
+    assert (share in report.notices) == (setting != "empty")
     assert images.loc[images["labelled"], "image_id"].tolist() == ids
     assert images.loc[images["image_id"] == "c", "area_px"].tolist() == [0] * (setting == "empty")
 
@@ -175,7 +177,72 @@ def test_without_a_labelled_image_there_is_nothing_to_train_on(data):
     (data / "train.csv").write_text("id,rle\n")
     images, report = collect(data)
     assert images["split"].tolist() == ["test", "test"]
-    assert report.problems == ["there are no labelled training images"]
+    assert report.problems[1:] == ["there are no labelled training images"]
+    assert report.problems[0].startswith("no id in column id of train.csv is a training image: its")
+
+
+def test_most_images_must_have_a_label(data):
+    (data / "train.csv").write_text("id,rle\na,1 3\n")
+    _, report = collect(data)
+    (problem,) = report.problems
+    assert problem.startswith("only 1 of 3 training images (33.3 %) have a label, the others would")
+    assert "most_unlabelled = 0.67 in [competition]" in problem
+    assert collect(data, most_unlabelled=0.67)[1].problems == []
+
+
+def test_ids_of_another_form_are_asked_about_or_matched(data):
+    (data / "train.csv").write_text("id;rle;pid\nA;1 3;p1\nb;;p1\nC.png;2 2;p2\n")
+    _, report = collect(data)
+    assert report.problems[0].startswith("2 ids of train.csv would name an image if endings such")
+    labels = {**SETTINGS["labels"], "id_ignores": ["case", "ending"]}
+    images, report = collect(data, labels=labels)
+    assert report.problems == []
+    assert images.loc[images["labelled"], ["image_id", "area_px", "pid"]].to_numpy().tolist() == [
+        ["a", 3, "p1"], ["b", 0, "p1"], ["c", 2, "p2"],
+    ]  # fmt: skip
+    assert (
+        "2 ids of train.csv matched ignoring the case of letters and endings" in report.notices[0]
+    )
+    assert report.notices[-1] == "train.csv: columns are separated by semicolons"
+
+
+def test_another_column_that_names_the_images_is_proposed(data):
+    (data / "train.csv").write_text("id,file,rle\n0,a.png,1 3\n1,b.png,\n2,c.png,2 2\n")
+    _, report = collect(data)
+    assert (
+        "its ids are 0, 1, 2, those of the images a, b, c. But column `file` matches 3 of 3 files"
+        in (report.problems[0])
+    )
+    assert (
+        'set id_column = "file" in [competition.labels] and set id_pattern = ' in report.problems[0]
+    )
+
+
+def test_ids_of_the_sample_in_another_form_are_explained(data):
+    (data / "sample.csv").write_text("id,rle\nX.png,\ny,\n")
+    _, report = collect(data)
+    assert report.problems == [
+        "1 id of sample.csv without a test image: X.png. 1 of them would be one if endings such as "
+        ".png and the case of letters did not matter; a submission needs the ids of the sample, so "
+        "set images.id_pattern to give the images these ids"
+    ]
+
+
+def test_further_tables_that_a_glob_matches_are_named(data):
+    (data / "train2.csv").write_text("id,rle\n")
+    _, report = collect(data, labels={**SETTINGS["labels"], "files": ["train*.csv"]})
+    line = "train*.csv matches 2 tables; train.csv is read, not train2.csv"
+    assert line in report.notices
+
+
+def test_masks_that_are_all_empty_are_a_problem_unless_declared(data):
+    (data / "train.csv").write_text("id,rle\na,\nb,\nc,\n")
+    _, report = collect(data)
+    assert report.problems[0].startswith("all masks of the 3 training images are empty. Is the")
+    labels = {**SETTINGS["labels"], "allow_constant": True}
+    _, report = collect(data, labels=labels)
+    assert report.problems == []
+    assert report.notices[0].startswith("all masks of the 3 training images are empty")
 
 
 def test_a_missing_label_table_or_folder_stops_at_once(data):
@@ -458,7 +525,7 @@ def test_masks_beyond_their_images_speak_for_another_dialect_too(data):
 def test_rows_without_an_id_say_nothing_of_the_dialect(data):
     (data / "train.csv").write_text("id,rle\na,1 2\n" + ",1 2\n" * 9)
     _, report = collect(data)
-    assert len(report.problems) == 9
+    assert len([problem for problem in report.problems if "no image id" in problem]) == 9
     assert report.causes == []
 
 

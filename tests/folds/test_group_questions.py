@@ -39,14 +39,18 @@ def test_the_question():
 
 
 def test_images_without_a_value():
-    assert unknown_values("patient", ["p", "q"]) == ([], [])
-    problems, notices = unknown_values("patient", ["p", "p", "", "q"])
+    assert unknown_values("patient", ["p", "q"], declared=False) == ([], [])
+    problems, notices = unknown_values("patient", ["p", "p", "", "q"], declared=False)
+    assert notices == []
+    assert problems[0].startswith('folds.group = "patient", but 1 of 4 training images have no')
+    assert 'Set ungrouped = "single" in [folds]' in problems[0]
+    problems, notices = unknown_values("patient", ["p", "p", "", "q"], declared=True)
     assert problems == []
     assert notices == [
         "1 of 4 training images have no value in the column patient (folds.group); each of them "
-        "is its own group"
+        'is its own group (ungrouped = "single")'
     ]
-    problems, notices = unknown_values("patient", ["p", "", ""])
+    problems, notices = unknown_values("patient", ["p", "", ""], declared=True)
     assert notices == []
     assert problems[0].startswith('folds.group = "patient", but 2 of 3 training images have no')
 

@@ -58,7 +58,7 @@ def test_a_missing_file(tmp_path, read):
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01\x80abc", b'a,"b\n1,2\n'])
 def test_a_file_that_is_no_csv(tmp_path, content):
     (tmp_path / "x.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot (read .* as CSV|tell which column)"):
+    with pytest.raises(InputError, match=r"cannot (read .* as a CSV|tell which column)"):
         read_fold_table(tmp_path / "x.csv")
 
 

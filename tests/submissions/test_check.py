@@ -40,6 +40,16 @@ def test_a_correct_file(check):
     assert str(report).endswith("submission.csv: correct, 3 rows, 2 with a mask.")
 
 
+def test_separator_and_encoding(check):
+    report = check(GOOD.replace(",", ";"))
+    assert [problem.kind for problem in report.problems] == ["separator"]
+    assert "columns are separated by semicolons; write the file with commas" in str(report)
+    report = check(GOOD, sample=SAMPLE.replace(",", ";"))
+    assert report.ok
+    assert "the sample's columns are separated by semicolons" in report.warnings[0]
+    assert check(GOOD.replace(",", ";"), sample=SAMPLE.replace(",", ";")).ok
+
+
 def test_windows_line_ends_and_no_last_newline_are_correct(check):
     assert check(GOOD.replace("\n", "\r\n")).ok
     assert check(GOOD.rstrip()).ok
