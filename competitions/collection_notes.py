@@ -69,13 +69,15 @@ def compare_with_sample(
     unique = unique[~unique.isin(excluded)]
     if len(tests):
         lost = unique[~unique.isin(tests)]
+        what = f"{path.name} without a test image{_hint(images, lost)}"
         report.problems += [
-            line + _form_of_ids(list(lost), list(tests)) + _hint(images, lost)
-            for line in count_ids(lost, "id of", "ids of", f"{path.name} without a test image")
+            line + _form_of_ids(list(lost), list(tests))
+            for line in count_ids(lost, "id of", "ids of", what)
         ]
-        what = ("test row is", "test rows are") if settings.rows else (
-            "test image is", "test images are")  # fmt: skip
-        report.notices += count_ids(tests[~tests.isin(unique)], *what, f"not in {path.name}")
+        is_row = ("test row is", "test rows are")
+        is_image = ("test image is", "test images are")
+        words = is_row if settings.rows else is_image
+        report.notices += count_ids(tests[~tests.isin(unique)], *words, f"not in {path.name}")
 
 
 def _form_of_ids(ids: list[str], tests: list[str]) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.competitions.csv_text import read_other_columns
-from goldfold.competitions.group_rule import coarsest, is_group, keeps_whole, naming
+from goldfold.competitions.csv_text import read_whole_table
+from goldfold.competitions.group_rule import coarsest, is_group, is_site, keeps_whole, naming
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
 from goldfold.folds.audit import AuditReport, audit_folds
 from goldfold.folds.frame import MissingGroupWarning, build_folds
@@ -144,20 +144,21 @@ def audit_any_table(
     """
     folds = read_fold_table(path, id_column, fold_column)
     rows = _read(path, [*groups, *not_groups])
-    rows = rows[: len(folds)]
-    columns = {}
+    columns, sites = {}, []
     for name in map(str, rows.columns):
         values = group_keys(rows[name])
         same = values == list(folds["fold"]) or values == list(rows.get(id_column or "", []))
         looks_like_one = is_group(name, values) or naming(name) == "certain"
-        if name in groups or (looks_like_one and not same):
+        if name not in groups and is_site(name, values):
+            sites.append(name)
+        if name in [*groups, *sites] or (looks_like_one and not same):
             columns[name] = dict(zip(folds["image_id"], values, strict=True))
-    return audit_folds(folds, columns=columns, declined=not_groups)
+    return audit_folds(folds, columns=columns, declined=not_groups, sites=sites)
 
 
 def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """Return all columns as text, or raise one error that names the needed ones it lacks."""
-    rows = read_other_columns(path, ())
+    rows = read_whole_table(path)
     columns = [str(name) for name in rows.columns]
     missing = [name for name in dict.fromkeys(needed) if name not in columns]
     if missing:

@@ -70,11 +70,11 @@ def count_labels(
             quantiles = [strata == number for number in range(1, int(strata.max(initial=0)) + 1)]
         columns += quantiles
         shares += [1 / max(1, len(quantiles))] * len(quantiles)
-    strata = _joined(present, images)
-    together = _combinations(strata, folds)
+    names = _joined(present, images)
+    together = _combinations(names, folds)
     columns += together
     shares += [_TOGETHER / max(1, len(together))] * len(together)
-    return LabelCounts(np.stack(columns, axis=1).astype(np.int64), np.array(shares), strata)
+    return LabelCounts(np.stack(columns, axis=1).astype(np.int64), np.array(shares), names)
 
 
 def label_balance(fold: ArrayLike, labels: Mapping[str, ArrayLike]) -> pd.DataFrame:
