@@ -283,7 +283,7 @@ def test_folders_are_asked_for(one_class, invoke, tmp_path, monkeypatch):
         (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--interactive", "--data", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--from", "DATA", "-o", "RUN", "--set", "folds.count=3"], "--set changes a preset"),
-        (["--from", "EMPTY", "-o", "RUN"], "contain no .dcm, .png, .jpg or .jpeg file"),
+        (["--from", "EMPTY", "-o", "RUN"], "contain no image"),
         (["--from", "BARE", "-o", "RUN"], "contains images but no labels"),
     ],
 )
