@@ -228,9 +228,8 @@ def test_counts_of_another_number_of_pixels_are_named(folder):
     assert f"train.csv row 5: {said}" in report.problems
     objects = '{""size"": [60, 40], ""counts"": [5, 2395]}'
     (data / "train.csv").write_text(f'id,rle\ni00,"{objects}"\n')
-    assert collect(data, {"dialect": "coco"})[1].problems == [
-        "train.csv row 2: the mask of i00 is of 60 x 40 pixels, but the image has 40 x 60 = 2,400"
-    ]
+    said = "the mask of i00 is of 60 x 40 pixels, but the image has 40 x 60 = 2,400"
+    assert f"train.csv row 2: {said}" in collect(data, {"dialect": "coco"})[1].problems
 
 
 def test_an_order_that_compactness_contradicts_is_a_problem(folder):
