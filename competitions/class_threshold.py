@@ -218,6 +218,11 @@ def coordinate_thresholds(
     return limits
 
 
+def describe_search() -> dict[str, int]:
+    """Return what a search that is not exact tries, as ensemble.json says it."""
+    return {"candidates": MOST_CANDIDATES, "passes": ROUNDS}
+
+
 def spread_out(candidates: FloatArray) -> FloatArray:
     """Return at most `MOST_CANDIDATES` of thresholds (K,), spread evenly."""
     if candidates.size <= MOST_CANDIDATES:

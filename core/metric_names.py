@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -28,9 +28,6 @@ from goldfold.vocabulary import (
     TaskName,
     names_of,
 )
-
-if TYPE_CHECKING:
-    from goldfold.settings_competition import CompetitionSettings
 
 METRICS_OF_TASK: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -225,25 +222,6 @@ def _checked(text: str) -> str:
 
 MetricText = Annotated[str, Field(pattern=r"^[a-z0-9-]+\([^()]*\)$"), AfterValidator(_checked)]
 """A metric with parameters."""
-
-
-def weights_problem(form: CompetitionSettings) -> str:
-    """Return what is wrong with the weights of classes in a metric, "" if nothing."""
-    weights, classes, metric = form.metric_weights, form.classes, form.metric
-    if unknown := [name for name in weights if name not in classes]:
-        return f"metric_weights names {unknown[0]!r}, which is no class"
-    if weights and metric_name(metric) not in WEIGHED:
-        return (
-            f'metric_weights has no effect on metric "{metric}"; it weighs the classes of '
-            f"{', '.join(WEIGHED)}"
-        )
-    of_all = ("macro-f1", "balanced-accuracy")
-    one_class = form.exclusive and len(classes) == 2 and metric_name(metric) not in of_all
-    if weights and (one_class or (form.exclusive and metric == "neg-log-loss")):
-        return f'metric_weights has no effect on metric "{metric}" of these exclusive classes'
-    if weights and not sum(weights.get(name, 1.0) for name in classes) > 0:
-        return "metric_weights gives every class the weight 0"
-    return ""
 
 
 def wrong_metric(text: str, task: TaskName) -> str:

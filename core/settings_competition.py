@@ -13,7 +13,6 @@ from goldfold.metric_names import (
     metric_name,
     metric_problem,
     metrics_of,
-    weights_problem,
     wrong_metric,
 )
 from goldfold.own_code import OwnObject
@@ -25,6 +24,7 @@ from goldfold.settings_files import (
     SubmissionFormat,
 )
 from goldfold.settings_labels import label_rules_problem
+from goldfold.settings_metric import objects_problem, weights_problem
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.settings_rows import PredictionRows, rows_problem
 from goldfold.settings_semantic import IGNORED, class_map_problem
@@ -35,7 +35,6 @@ from goldfold.vocabulary import (
     MaskLabels,
     Metric,
     ObjectMetric,
-    PixelMetric,
     ShapeMetric,
     TaskName,
     Unreadable,
@@ -261,8 +260,7 @@ class CompetitionSettings(Strict):
             raise ValueError("there must be at least two exclusive classes")
         self._check_masks()
         self._check_separators()
-        self._check_objects()
-        if problem := weights_problem(self):
+        if problem := objects_problem(self) or weights_problem(self):
             raise ValueError(problem)
         return self
 
@@ -308,33 +306,6 @@ class CompetitionSettings(Strict):
             )
         if self.labels.ignored_values and IGNORED in classes:
             raise ValueError(f'with labels.ignored_values no class may be called "{IGNORED}"')
-
-    def _check_objects(self) -> None:
-        """Raise ValueError unless a metric of objects can know them."""
-        if not self.compares_objects:
-            return
-        if not self.labels.tells_objects:
-            raise ValueError(
-                f'metric "{self.metric}" needs the objects of each image: rows of a table '
-                '(labels.kind = "rle"), one mask file per object (labels.masks with *, such as '
-                '"masks/{id}/*.png"), or object numbers in one file (labels.values = "objects")'
-            )
-        if self.mask_classes:
-            raise ValueError(
-                f'metric "{self.metric}" is of one mask per image; leave classes out, or choose '
-                f"another metric: {' or '.join(names_of(PixelMetric))}"
-            )
-        if self.submission.sample and not self.submission.objects:
-            raise ValueError(
-                f'metric "{self.metric}" compares objects, so a row of the submission has to be '
-                "one: set submission.objects = true"
-            )
-        named = [*self.images.facts, *(name for table in self.tables for name in table.columns)]
-        if "objects" in named:
-            raise ValueError(
-                f'metric "{self.metric}" keeps the objects in the column "objects" of images.csv: '
-                "give the column of facts another name"
-            )
 
 
 def _can_be_written(name: str) -> bool:

@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.competitions.histogram import LEVELS
+from goldfold.competitions.histogram import JUDGED, LEVELS
+from goldfold.competitions.metric import OBJECT_METRICS, scored_by_level
 from goldfold.ensemble.blend import Member
 from goldfold.ensemble.honest import Assessment
 from goldfold.ensemble.mask_choice import describe_rule
 from goldfold.ensemble.plateau import Plateau
 from goldfold.ensemble.post_processing import NOTHING
 from goldfold.ensemble.post_search import PostSearch
+from goldfold.metric_names import metric_name
 
 FORMAT = 1
 
@@ -57,6 +59,7 @@ def build_report(
         **({"calibration": dict(calibration)} if calibration else {}),
         "rule": describe_rule(chosen.rule),
         "post_processing": asdict(NOTHING if post is None else post.steps),
+        **_judged(metric),
         "tied_threshold_pairs": chosen.peak.ties,
         "peak": {"rule": describe_rule(chosen.peak.rule), "score": chosen.peak.score},
         "plateau": None if chosen.plateau is None else _describe_plateau(chosen.plateau),
@@ -89,6 +92,12 @@ def build_report(
         },
         "made_from": dict(facts or {}),
     }
+
+
+def _judged(metric: str) -> dict[str, Any]:
+    """Return at which levels masks were judged by their shape; nothing where all levels are."""
+    by_shape = scored_by_level(metric) and metric_name(metric) not in OBJECT_METRICS
+    return {"judged_levels": list(JUDGED)} if by_shape else {}
 
 
 def _describe_plateau(plateau: Plateau) -> dict[str, Any]:

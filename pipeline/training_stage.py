@@ -18,6 +18,7 @@ from goldfold.pipeline.network_problems import refuse_misfits
 from goldfold.pipeline.stage_runs import data_facts, fold_run_of, stage_runs
 from goldfold.pipeline.training_data import fold_data
 from goldfold.progress import SILENT
+from goldfold.tasks.own_metric_trial import try_own_metric
 from goldfold.training.stopping import StopRequest, parse_duration
 from goldfold.workers import processes_here, workers_each
 
@@ -117,7 +118,8 @@ def prepare_trainings(
             keep_contents(run)
     _refuse_misfits(run, [stage_run.job for stage_run in waiting])
     _try_networks(waiting, outputs(run))
-    load_own_objects([stage.settings for stage in waiting], run.settings.competition)
+    load_own_objects([stage.settings for stage in waiting])
+    try_own_metric(run.settings.competition)
     return waiting
 
 

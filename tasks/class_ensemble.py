@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.class_metric import class_weight_list
+from goldfold.competitions.class_metric_table import class_kind
+from goldfold.competitions.class_threshold import describe_search
 from goldfold.competitions.images_table import CLASSES
 from goldfold.ensemble.blend_ways import require_several
 from goldfold.files import fingerprint, write_text
+from goldfold.own_code import is_reference
 from goldfold.tasks.class_members import class_members, row_members
 from goldfold.tasks.prediction_rows import Rows
 
@@ -117,6 +120,8 @@ def assess_classes(
     one_fold = np.unique(view.folds_of(members.image_ids)).size == 1
     whole = with_bounds([row for row in rows if row["fold"] == "all"], bounds)
     report = _report(run, members, truth, assessment, bounds, whole, one_fold, made_from)
+    if is_reference(truth.metric) and class_kind(truth.metric).takes == "labels":
+        report["threshold_search"] = describe_search()
     if settings.calibration != "none":
         report["calibration"]["out_of_fold"] = _calibration_gain(
             run, members, truth, parts, assessment

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.competitions.number_metric import number_measures
+from goldfold.competitions.class_threshold import describe_search
+from goldfold.competitions.number_metric import KAPPA, number_measures
 from goldfold.ensemble.class_blend import ClassBlend
 from goldfold.ensemble.class_intervals import known_bounds
 from goldfold.ensemble.intervals import INTERVAL_LEVEL
@@ -25,6 +26,7 @@ from goldfold.ensemble.numbers import (
 )
 from goldfold.errors import InputError
 from goldfold.files import fingerprint, write_text
+from goldfold.own_code import is_reference
 from goldfold.tasks import class_members
 from goldfold.tasks.class_ensemble import row_facts
 from goldfold.tasks.class_held_out import mean_by_image
@@ -172,6 +174,7 @@ def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any])
             for name, weight in zip(members.names, assessed.weights, strict=True)
         ],
         "number": {**scale.to_json(), "cuts": assessed.cuts.tolist()},
+        **_cut_search(truth),
         "honest": _honest(assessed, interval, one_fold),
         "optimistic": assessed.optimistic,
         "constant": truth.constant(),
@@ -181,6 +184,13 @@ def assess_run(run: RunView, source: MemberSource, made_from: Mapping[str, Any])
         **Rows(run).named(),
         "made_from": dict(made_from),
     }
+
+
+def _cut_search(truth: NumberTruth) -> dict[str, Any]:
+    """Return how cut points are searched for, nothing where that is exact."""
+    if not truth.scale.grades or not is_reference(truth.metric):
+        return {}
+    return {"cut_search": {**describe_search(), "begun_at": [KAPPA, "accuracy"]}}
 
 
 def _honest(

@@ -9,11 +9,11 @@ from goldfold.competitions.metric import image_scores
 from goldfold.errors import InputError
 from goldfold.own_code import bind
 from goldfold.settings import CompetitionSettings
+from goldfold.tasks.own_metric_trial import try_own_metric
 from goldfold.training.augmentation.own_step import take_step
 from goldfold.training.losses import WeightedLoss
 from goldfold.training.networks.build import build_model
 from goldfold.training.networks.own import check_own_network, require_encoder
-from goldfold.training.own_objects import load_own_objects
 from goldfold.training.sampler import EpochPlan, fraction_at
 
 
@@ -244,7 +244,7 @@ def test_a_metric_is_tried_before_anything_is_trained(tmp_path, task, name, word
     (tmp_path / "mine.py").write_text(TRIED, encoding="utf-8")
     form = CompetitionSettings(**task, metric=bind(f"mine:{name}", tmp_path))
     if words is None:
-        load_own_objects([], form)
+        try_own_metric(form)
     else:
         with pytest.raises(InputError, match=words):
-            load_own_objects([], form)
+            try_own_metric(form)
