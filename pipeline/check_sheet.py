@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from goldfold.competitions.images_table import CLASSES, JOINT, NUMBER, training_images
+from goldfold.competitions.images_table import CLASSES, JOINT, NUMBER, mask_sizes, training_images
 from goldfold.competitions.rle import decode, get_dialect
 from goldfold.errors import ImageError, InputError, plural
 from goldfold.files import write_bytes
@@ -131,14 +131,20 @@ def label_words(row: Mapping[str, Any]) -> str:
 
 
 def label_masks(run: OpenRun, row: pd.DataFrame) -> dict[str, NDArray[np.uint8]]:
-    """Return the masks of one row of images.csv that have pixels, by class; "" = the only one."""
+    """Return the masks of one row of images.csv that have pixels, at the size of their image.
+
+    They are named by their class, "" the only one.
+    """
+    from goldfold.competitions.resize import resize_mask
+
     encoded = run.task.cached_masks(row)
     if encoded is None:
         return {}
-    dialect = get_dialect(run.settings.competition.labels.dialect)
-    height, width = int(row["height"].iloc[0]), int(row["width"].iloc[0])
+    form = run.settings.competition
+    dialect = get_dialect(form.labels.dialect)
+    size, shown = mask_sizes(row, form.mask_size)[0], mask_sizes(row, None)[0]
     return {
-        name: decode(text, height, width, dialect)
+        name: resize_mask(decode(text, *size, dialect), *shown)
         for name, text in zip(_colours(run), encoded[0], strict=False)
         if text
     }
