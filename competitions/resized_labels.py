@@ -114,7 +114,7 @@ class _Resizer:
         ignored = np.zeros(target, np.uint8)
         if not self.exclusive and len(masks) > len(self.classes):
             masks[-1] = ignored = self._mask(cells[-1], source, target, resize_ignored)
-        own = [mask & (ignored ^ 1) for mask in masks[: len(self.classes)]]
+        own = [_without(mask, ignored) for mask in masks[: len(self.classes)]]
         for name, mask in zip(self.names, [*own, *masks[len(self.classes) :]], strict=True):
             text, area = mask_columns(name)
             row[text], row[area] = self._encoded(mask)
@@ -123,12 +123,14 @@ class _Resizer:
             filled = zip(self.classes, own, strict=True)
             row[CLASSES] = JOINT.join(name for name, mask in filled if mask.any())
         else:
-            merged = self._mask(row["mask_rle"], source, target) & (ignored ^ 1)
+            merged = _without(self._mask(row["mask_rle"], source, target), ignored)
         row["mask_rle"], row["area_px"] = self._encoded(merged)
         if OBJECTS in row:
             texts = [text for text in row[OBJECTS].split(OBJECT_JOINT) if text]
-            objects = [self._mask(text, source, target) & (ignored ^ 1) for text in texts]
-            row[OBJECTS] = OBJECT_JOINT.join(filter(None, (self._encoded(n)[0] for n in objects)))
+            objects = [_without(self._mask(text, source, target), ignored) for text in texts]
+            row[OBJECTS] = OBJECT_JOINT.join(
+                self._encoded(mask)[0] for mask in objects if mask.any()
+            )
         return row
 
     def _mask(
@@ -154,3 +156,10 @@ class _Resizer:
         """Return a mask as images.csv holds it, "" where it is empty, and its area in pixels."""
         area = int(np.count_nonzero(mask))
         return (encode(mask, self.dialect) if area else ""), area
+
+
+def _without(mask: Mask, ignored: Mask) -> Mask:
+    """Return a mask without the pixels of another one."""
+    kept = mask.copy()
+    kept[ignored > 0] = 0
+    return kept

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from goldfold.competitions.images_table import (
-    CLASSES,
-    JOINT,
-    NUMBER,
-    mask_sizes,
-    training_images,
-)
-from goldfold.competitions.resize import resize_mask
+from goldfold.competitions.images_table import CLASSES, JOINT, NUMBER, mask_sizes, training_images
 from goldfold.competitions.rle import decode, get_dialect
 from goldfold.errors import ImageError, InputError, plural
 from goldfold.files import write_bytes
@@ -138,13 +131,18 @@ def label_words(row: Mapping[str, Any]) -> str:
 
 
 def label_masks(run: OpenRun, row: pd.DataFrame) -> dict[str, NDArray[np.uint8]]:
-    """Return the masks of one row of images.csv that have pixels, by class; "" = the only one."""
+    """Return the masks of one row of images.csv that have pixels, at the size of their image.
+
+    They are named by their class, "" the only one.
+    """
+    from goldfold.competitions.resize import resize_mask
+
     encoded = run.task.cached_masks(row)
     if encoded is None:
         return {}
     form = run.settings.competition
-    dialect, (size,) = get_dialect(form.labels.dialect), mask_sizes(row, form.mask_size)
-    (shown,) = mask_sizes(row, None)
+    dialect = get_dialect(form.labels.dialect)
+    size, shown = mask_sizes(row, form.mask_size)[0], mask_sizes(row, None)[0]
     return {
         name: resize_mask(decode(text, *size, dialect), *shown)
         for name, text in zip(_colours(run), encoded[0], strict=False)

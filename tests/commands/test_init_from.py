@@ -318,16 +318,10 @@ def test_an_assignment_changes_what_is_looked_for_and_answers(tmp_path, invoke):
         (["siim-acr-pneumothorax", "-o", "RUN"], "name a preset and its files"),
         (["siim-acr-pneumothorax", "--from", "DATA", "-o", "RUN"], "instead of a preset"),
         (["--interactive", "--data", "DATA", "-o", "RUN"], "instead of a preset"),
-<<<<<<< HEAD
         (["--from", "DATA", "-o", "RUN", "--set", "folds.count=1"], "expected at least 2"),
         (["--from", "DATA", "-o", "RUN", "--set", "competition.data=x"], "use --data"),
         (["--from", "EMPTY", "-o", "RUN"], "contain no image (.bmp"),
         (["--from", "BARE", "-o", "RUN"], "contains 2 images but no labels"),
-=======
-        (["--from", "DATA", "-o", "RUN", "--set", "folds.count=3"], "--set changes a preset"),
-        (["--from", "EMPTY", "-o", "RUN"], "contain no image"),
-        (["--from", "BARE", "-o", "RUN"], "contains images but no labels"),
->>>>>>> images
     ],
 )
 def test_what_init_refuses(one_class, invoke, tmp_path, words, message):
