@@ -140,7 +140,8 @@ def _joined_tops(globs: list[str], names: Collection[str], others: Collection[st
         top, *rest = glob.split("/")
         alike[tuple(rest)].append(top)
     joined = []
-    for rest, tops in alike.items():
+    for ends, tops in alike.items():
+        rest = list(ends)
         several = len(tops) > 2 and len({re.sub(r"\d+", "0", top) for top in tops}) == 1
         one = "/".join([generalised(tops), *rest])
         if several and rest and not matching(one, others):
