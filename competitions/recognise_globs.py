@@ -19,8 +19,8 @@ def globs_of(names: Collection[str], others: Collection[str] = ()) -> list[str]:
 
     Folders that differ, as those of patients do, become one `*`.
 
-    >>> globs_of(["a/p1/x.png", "a/p2/y.png"], ["a/p1/x_mask.gif"])
-    ['a/p*/*.png']
+    >>> globs_of(["a/patient1/x.png", "a/patient2/y.png"], ["a/patient1/x_mask.gif"])
+    ['a/patient*/*.png']
 
     Args:
         names: paths below the data folder, with `/`.
