@@ -76,8 +76,9 @@ def ask_all(
         InputError: an answer does not fit the files.
     """
     from goldfold.commands import show
-    from goldfold.settings_competition import CLASS_METRICS, MASK_METRICS, OBJECT_METRICS
-    from goldfold.vocabulary import GradeMetric, NumberMetric, TaskName, names_of
+    from goldfold.metric_names import metrics_of
+    from goldfold.settings_competition import OBJECT_METRICS
+    from goldfold.vocabulary import TaskName, names_of
 
     for line in draft.seen:
         show.out(line)
@@ -92,11 +93,10 @@ def ask_all(
     if answers.value("competition.labels.class_column") is not None:
         _ask(answers, "competition.labels.class_column", "Its column with the label", str)
     _ask(answers, "competition.images.test", "Test images, globs (none: no test images)", _list)
-    metrics = {"grades": names_of(GradeMetric), "regression": names_of(NumberMetric)}.get(
-        answers.draft.competition["task"],
-        MASK_METRICS if answers.draft.is_of_masks else CLASS_METRICS,
+    metrics = metrics_of(answers.draft.competition["task"])
+    metric = _ask(
+        answers, "competition.metric", f"Metric ({', '.join(metrics)})", _metric_of(metrics)
     )
-    metric = _ask(answers, "competition.metric", f"Metric ({', '.join(metrics)})", _one_of(metrics))
     if metric in OBJECT_METRICS and answers.draft.competition["submission"].get("sample"):
         answers.add("competition.submission.objects", True)
     _ask_for_dialect(answers)
@@ -142,6 +142,24 @@ def _one_of(known: tuple[str, ...]) -> Reader:
         if said not in known:
             raise ValueError(f"{said!r} is none of them.{did_you_mean(said, known)}")
         return said
+
+    return read
+
+
+def _metric_of(known: tuple[str, ...]) -> Reader:
+    """Return a reader of metrics, which may have parameters or be a function of the user's."""
+
+    def read(said: str) -> str:
+        from goldfold.errors import InputError
+        from goldfold.metric_names import require_metric
+        from goldfold.own_code import is_reference
+
+        try:
+            if not is_reference(said):
+                require_metric(said, known)
+            return said
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     return read
 

@@ -25,18 +25,13 @@ from goldfold.competitions.recognise_sample import add_sample
 from goldfold.competitions.recognise_tables import recognise_table
 from goldfold.competitions.recognise_verify import say_verified, verify
 from goldfold.errors import ImageError, InputError, first_few
+from goldfold.metric_names import default_metric
 from goldfold.open_questions import not_asked, unanswered, with_twins
 from goldfold.progress import SILENT, Progress
 from goldfold.settings_file import override
 
 ALIKE = 0.1
 """Difference of scores below which two layouts label equally many images."""
-_METRICS = {
-    "segmentation": "dice",
-    "semantic-segmentation": "dice",
-    "grades": "quadratic-weighted-kappa",
-    "regression": "mae",
-}
 
 
 def recognise(
@@ -174,8 +169,8 @@ def _apply_task(draft: CompetitionDraft, choices: Choices) -> None:
 
 def _add_metric(draft: CompetitionDraft) -> None:
     competition = draft.competition
-    of_classes = "accuracy" if competition.get("exclusive") else "neg-log-loss"
-    competition["metric"] = _METRICS.get(competition["task"], of_classes)
+    exclusive = bool(competition.get("exclusive"))
+    competition["metric"] = default_metric(competition["task"], exclusive=exclusive)
     draft.say(
         f"task: {competition['task']}; metric: {competition['metric']}, the usual one of this task "
         "(competition.metric)"

@@ -112,5 +112,5 @@ def _add_competition(
         if count:
             draft.say(f"not used: {count:,} {what}")
     if content.faults:
-        count = plural(len(content.faults), "annotation is", "annotations are")
-        draft.say(f"{count} left out: {first_few(content.faults, 3)}")
+        faults = plural(len(content.faults), "annotation is", "annotations are")
+        draft.say(f"{faults} left out: {first_few(content.faults, 3)}")

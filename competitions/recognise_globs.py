@@ -19,8 +19,8 @@ def globs_of(names: Collection[str], others: Collection[str] = ()) -> list[str]:
 
     Folders that differ, as those of patients do, become one `*`.
 
-    >>> globs_of(["a/p1/x.png", "a/p2/y.png"], ["a/p1/x_mask.gif"])
-    ['a/p*/*.png']
+    >>> globs_of(["a/patient1/x.png", "a/patient2/y.png"], ["a/patient1/x_mask.gif"])
+    ['a/patient*/*.png']
 
     Args:
         names: paths below the data folder, with `/`.
@@ -140,7 +140,8 @@ def _joined_tops(globs: list[str], names: Collection[str], others: Collection[st
         top, *rest = glob.split("/")
         alike[tuple(rest)].append(top)
     joined = []
-    for rest, tops in alike.items():
+    for ends, tops in alike.items():
+        rest = list(ends)
         several = len(tops) > 2 and len({re.sub(r"\d+", "0", top) for top in tops}) == 1
         one = "/".join([generalised(tops), *rest])
         if several and rest and not matching(one, others):

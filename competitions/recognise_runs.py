@@ -22,7 +22,6 @@ from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import ImageError, first_few, plural
-from goldfold.settings import LabelTable
 from goldfold.settings_competition import MOST_MASKS
 
 _NAMES_RUNS = re.compile(r"rle|encod|pixels|mask|segmentation|annotation", re.IGNORECASE)
@@ -52,7 +51,7 @@ def add_runs(
     draft.competition["labels"] |= {"kind": "rle", "rle_column": column}
     guess = guess_of(found, table, match, column, train)
     draft.competition["labels"]["dialect"] = guess.dialect
-    if guess.size is not None and "size" in LabelTable.model_fields:
+    if guess.size is not None:
         draft.competition["labels"]["size"] = [*guess.size]
     for line in guess.evidence:
         draft.say(line)

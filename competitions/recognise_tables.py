@@ -29,6 +29,10 @@ from goldfold.errors import InputError, did_you_mean, first_few
 
 _ORDERED = re.compile("diagnos", re.IGNORECASE)
 """Names of columns whose numbers are grades, as in APTOS 2019."""
+UNLIKELY = 0.5
+"""Weight of a candidate below which its column is hardly a label."""
+DOUBT = 0.5
+"""How much such a table counts less than other layouts."""
 ANEW = "For another one than the first, write the settings anew: goldfold init --from ... --set"
 
 
@@ -88,7 +92,18 @@ def recognise_table(
         add_runs(draft, found, best.table, best.match, candidate.columns[0], train)
     else:
         _add_classes(draft, found, candidate)
+        if candidate.weight < UNLIKELY and choices.class_columns is None:
+            _doubt(draft, candidate)
     return draft
+
+
+def _doubt(draft: CompetitionDraft, candidate: LabelCandidate) -> None:
+    """Ask whether a column that is hardly a label by its name is one; prefer other layouts."""
+    draft.score -= DOUBT
+    names = " and ".join(f"`{name}`" for name in candidate.columns)
+    setting = f"competition.{'classes' if candidate.kind == 'wide' else 'labels.class_column'}"
+    if setting not in draft.questions:
+        draft.ask(setting, f"{names} does not look like a label by its name. Is it the label?")
 
 
 def _add_images(

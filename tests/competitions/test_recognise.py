@@ -304,3 +304,16 @@ def test_images_without_a_patient_are_asked_about(tmp_path):
     draft = recognise(tmp_path)
     assert draft.folds == {"group": "person", "ungrouped": "single"}
     assert "4 training images have no value of person" in draft.questions["folds.ungrouped"]
+
+
+def test_a_table_of_facts_alone_is_not_taken_for_labels(tmp_path):
+    for n in range(12):
+        image(tmp_path / f"images/i{n:02d}.png")
+    rows = [(f"i{n:02d}", "mf"[n % 2], 40 + n % 3) for n in range(12)]
+    table(tmp_path / "metadata.csv", "image,sex,age", rows)
+    asked = recognise(tmp_path).questions["competition.labels.class_column"]
+    assert "sex" in asked
+    for n in range(12):
+        mask(tmp_path / f"masks/i{n:02d}.png", n)
+    draft = recognise(tmp_path)
+    assert (draft.competition["task"], draft.questions) == ("segmentation", {})
