@@ -128,7 +128,7 @@ def chexpert(data: Path) -> Truth:
             key = f"CheXpert-v1.0-small/{path}"
             truth.labels[key] = tuple(cell == "1.0" for cell in row)
             truth.groups[key] = str(patient)
-    rows[0][6], rows[5][7] = "-1.0", "-1.0"
+    rows[0][6] = rows[5][5] = "-1.0"  # where there was a blank
     head = f"Path,Sex,Age,Frontal/Lateral,AP/PA,{','.join(kinds)}"
     _table(data / "CheXpert-v1.0-small/train.csv", head, rows)
     return truth

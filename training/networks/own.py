@@ -108,8 +108,9 @@ def check_own_network(
             raise wrong_value(reference, role, "a network whose presence logits are not (N, 1)")
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != expected:
+        shown = "an image" if images == 1 else f"{images} images"
         returned = (
-            f"a network that makes {shape} of images ({images}, {channels}, {height}, {width}), "
+            f"a network that makes {shape} of {shown} ({channels}, {height}, {width}), "
             f"not {expected}"
         )
         raise wrong_value(reference, role, returned)
