@@ -88,8 +88,15 @@ def owner(stem: str, names: Collection[str]) -> str:
     >>> owner("a1_mask", {"a1"}), owner("a1_left", {"a", "a1"}), owner("a10", {"a1"})
     ('a1', 'a1', '')
     """
-    if stem in names:
-        return stem
+    return stem if stem in names else owner_before(stem, names)
+
+
+def owner_before(stem: str, names: Collection[str]) -> str:
+    """Return the longest name that a file's name begins with and is not, "" for none.
+
+    >>> owner_before("a1", {"a1"}), owner_before("a1_left", {"a1", "a1_left"})
+    ('', 'a1')
+    """
     ends = [end for end in range(len(stem) - 1, 0, -1) if _ends_at(stem, end)]
     return next((stem[:end] for end in ends if stem[:end] in names), "")
 

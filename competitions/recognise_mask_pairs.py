@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from goldfold.competitions.mask_levels import read_mask
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_globs import common_start
-from goldfold.competitions.recognise_mask_names import names_masks, owner
+from goldfold.competitions.recognise_mask_names import names_masks, owner_before
 from goldfold.errors import ImageError
 
 _SAMPLED = 5
@@ -96,7 +96,7 @@ def _by_tail(names: Sequence[str]) -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = defaultdict(dict)
     for name in names:
         stem = str(PurePosixPath(name).with_suffix(""))
-        whose = owner(stem, stems - {stem})
+        whose = owner_before(stem, stems)
         groups[stem[len(whose) :] if whose else ""][whose or stem] = name
     often = Counter({tail: len(files) for tail, files in groups.items()}).most_common(_SAMPLED)
     return {tail: groups[tail] for tail, _ in often}
