@@ -365,7 +365,7 @@ LAYOUTS = [
         "Chest X-ray folders",
         "https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia",
         class_folders,
-        {"folds.group": '"none"', "competition.images.train": KEPT},
+        {"folds.ungrouped": KEPT, "competition.images.train": KEPT},
     ),
     Layout("YOLO", "https://docs.ultralytics.com/datasets/detect/", yolo, may_refuse=True),
 ]
