@@ -85,4 +85,5 @@ def test_a_reader_that_leaves_is_no_error():
 
 
 def test_config_is_a_group():
-    assert [command.name for command in config.app.registered_commands] == ["show", "schema"]
+    names = [command.name for command in config.app.registered_commands]
+    assert names == ["show", "answer", "schema"]
