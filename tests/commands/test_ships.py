@@ -190,7 +190,7 @@ def test_given_thresholds_need_no_judged_level(ships, invoke):
         ),
         (
             'competition.labels={kind="masks", masks=[["{id}.png"]]}',
-            'labels.kind "rle", found "masks"',
+            '(labels.kind = "rle"), one mask file per object',
         ),
         ('competition.images.facts={objects="(a)"}', "give the column of facts another name"),
     ],

@@ -215,6 +215,7 @@ def test_a_search_for_the_rate_continues_where_memory_is_short(
     monkeypatch.setattr(rate_search, "fold_data", lambda *_: kind(cache, mask_texts, 2))
     machine = Machine(pretend_gpu.choose("bf16"), 1, training)
     monkeypatch.setattr(rate_search, "choose_machine", lambda _: machine)
+    monkeypatch.setattr(rate_search, "refuse_misfits", lambda *_, **__: None)
     job = SimpleNamespace(model=settings, seed=0)
     take = rate_search.rate_stepper(
         SimpleNamespace(progress=watch, workers=1), SimpleNamespace(job=job, settings=stage)
