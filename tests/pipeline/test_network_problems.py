@@ -60,10 +60,6 @@ def test_a_network_that_fits_is_tried_once_and_nothing_is_downloaded(tabled, mon
             ],
         ),
         (
-            ["models.0.architecture=PAN"],
-            ["fails on images of 64 px (image_size)", "What fits: 128 or more pixels a side."],
-        ),
-        (
             ["models.0.architecture=PAN", "models.0.stages.0.image_size=128", "inference.tile=64"],
             ["fails on images of 64 px (inference.tile)", "128 or more pixels"],
         ),
@@ -95,6 +91,10 @@ def test_the_message_names_the_setting_and_what_fits(tabled, assignments, expect
     (problem,) = problems_of(run)
     for words in expected:
         assert words in problem
+
+
+def test_what_does_not_fit_is_refused(tabled):
+    run = tabled("models.0.encoder=resnet81")
     with pytest.raises(InputError, match="networks do not fit their images"):
         refuse_misfits(run, run.settings.models, trains=True)
 
