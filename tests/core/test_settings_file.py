@@ -124,6 +124,11 @@ def test_files_that_cannot_be_read(tmp_path):
         ),
         ({"competition": {"data": 3}}, "competition.data: expected text (found 3)"),
         (
+            {"competition": {"labels": {"kind": "masks", "masks": [["{id}"]], "values": ["red"]}}},
+            'competition.labels.values: a value is a level 1, a range "128..255" or a colour '
+            '"#ff0000", found "red"',
+        ),
+        (
             {"submission": {"file": "folds.csv"}},
             'submission.file: the run directory has another file of that name (found "folds.csv")',
         ),
