@@ -170,7 +170,7 @@ def _form(texts: Any) -> MaskForm:
 
 
 def _is_nothing(cell: str, word: str) -> bool:
-    return is_empty(cell) or cell.strip() in ("-", word)
+    return is_empty(cell) or cell.strip() in ("-", "0 0", "1 0", word)
 
 
 def _is_count(word: str, settings: dict[str, Any]) -> bool:
