@@ -43,10 +43,12 @@ def check(
     from goldfold.pipeline.images_stage import collect_anew
     from goldfold.pipeline.network_problems import network_problems
     from goldfold.pipeline.open_questions import how_to_answer, question_problems
+    from goldfold.pipeline.submission_layout import sample_problems
 
     run = open_run(run_folder, assignments)
     images, report = collect_anew(run)
     run.take_tables(images)
+    report.problems += sample_problems(run)
     if not report.problems:  # a table with problems lacks images that the folds would have
         problems, notices = group_problems(run)
         report.problems += [*problems, *_impossible_folds(run)]

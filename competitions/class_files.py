@@ -14,6 +14,7 @@ from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.images_table import CLASSES, JOINT, mask_columns
 from goldfold.competitions.mask_paths import ID, Alternatives, MaskIndex
 from goldfold.competitions.mask_pixels import MaskPixels, read_mask_pixels, values_in
+from goldfold.competitions.mask_size_faults import WrongSize, refuse_sizes
 from goldfold.competitions.rle import Dialect, encode
 from goldfold.competitions.rle_labels import COLUMNS, Labels
 from goldfold.errors import ImageError, first_few
@@ -35,6 +36,7 @@ def read_class_files(
     background: str,
     ignored_values: Sequence[int | str] = (),
     ignored: str = "ignored",
+    size: tuple[int, int] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Labels:
@@ -54,6 +56,7 @@ def read_class_files(
         background: the class that has no mask of its own.
         ignored_values: values of pixels that have no class.
         ignored: what their mask is called.
+        size: height and width that all masks are said to have, None if those of their images.
         workers: number of decoding threads.
         progress: advances once per image.
     """
@@ -83,10 +86,12 @@ def read_class_files(
     rows = [
         image.row or (image_id, *blank)
         for (image_id, _), image in zip(wanted, read, strict=True)
-        if image.row or image.problems or image.unknown
+        if image != _ReadImage()
     ]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *own])
     problems = [*index.shared, *(problem for image in read for problem in image.problems)]
+    wrong = [image.wrong_size for image in read if image.wrong_size is not None]
+    problems += refuse_sizes(wrong, len(rows), size)
     problems += _unknown_values(read)
     notices = [] if problems or table.empty else note_absent(table, named)
     return Labels(table, problems, [], len(rows), notices)
@@ -114,6 +119,7 @@ class _ReadImage:
 
     row: tuple[str | int, ...] = ()
     problems: tuple[str, ...] = ()
+    wrong_size: WrongSize | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Values that no class has -> the file."""
     lossy: bool = False
@@ -155,8 +161,7 @@ class _Reading:
             return _ReadImage(problems=(str(error),))
         height, width = pixels.codes.shape
         if (height, width) != shape:
-            expected = f"{shape[0]} x {shape[1]} (height x width)"
-            return _ReadImage(problems=(f"{names[0]} is {height} x {width}, its image {expected}",))
+            return _ReadImage(wrong_size=WrongSize(names[0], (height, width), shape))
         codes = values_in(pixels.shown)
         places = np.array([self._place(pixels, code) for code in codes.tolist()])
         if (places == _UNKNOWN).any():

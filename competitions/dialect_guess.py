@@ -26,7 +26,7 @@ from goldfold.competitions.guess_order import (
 )
 from goldfold.competitions.guess_pairs import Reading, best_reading, in_words, read_cells
 from goldfold.competitions.guess_size import guess_size
-from goldfold.competitions.mask_text import MaskForm, empty_token, mask_form
+from goldfold.competitions.mask_text import MaskForm, empty_token, empty_word, mask_form
 from goldfold.competitions.rle import is_empty
 from goldfold.errors import plural
 from goldfold.settings_text import to_value
@@ -85,9 +85,10 @@ def guess_dialect(
         image: number of a cell -> its image, (H, W) or (H, W, C) uint8, None if it cannot be read;
             asked for at most 300 cells, and only if nothing else tells the order of the pixels.
     """
-    empties = Counter(cell.strip() for cell in cells if _is_nothing(cell))
-    empty = {"empty": empty_token(empties)} if empties else {}
-    filled = [place for place, cell in enumerate(cells) if not _is_nothing(cell)]
+    word = empty_word(cells)
+    empties = Counter(cell.strip() for cell in cells if _is_nothing(cell, word))
+    empty = {"empty": word or empty_token(empties)} if empties else {}
+    filled = [place for place, cell in enumerate(cells) if not _is_nothing(cell, word)]
     if not filled:
         return DialectGuess(
             "kaggle", None, ["no cell has a mask"], _ask_all("There is no mask to judge by.")
@@ -96,12 +97,15 @@ def guess_dialect(
     texts = {place: cells[place].strip() for place in chosen}
     known = {place: sizes[place] for place in chosen}
     readings = [
-        read_cells(texts, known, {**settings, **empty})
+        read_cells(texts, known, settings if _is_count(word, settings) else {**settings, **empty})
         for settings in _READINGS[_form(texts.values())]
     ]
     if max(map(len, readings)) < _ENOUGH * len(texts):
         return _without_bounds(texts, known, readings, image)
     best, evidence, doubt = best_reading(readings, len(texts))
+    if word:
+        said = plural(empties[word], "cell says", "cells say")
+        evidence.append(f"{said} {word!r}, which is taken for an empty mask")
     question = None if doubt is None else _ask_all(doubt)
     masks = list(best.masks.values())
     of_size = guess_size(masks)
@@ -131,7 +135,8 @@ def _without_bounds(
     masks = list(best.masks.values())
     of_size = guess_size(masks)
     if most < _ENOUGH * len(texts) or of_size.size is None:
-        return DialectGuess(fitting.dialect.setting(), None, [words], _ask_all(f"{words}."))
+        question = _ask_all(f"{words[:1].upper()}{words[1:]}.")
+        return DialectGuess(fitting.dialect.setting(), None, [words], question)
     masks = [PlacedMask(mask.runs, of_size.size, mask.place) for mask in masks]
     order = guess_order(masks, image)
     return _with_order(best.dialect, of_size.size, [of_size.evidence], of_size.question, order)
@@ -164,8 +169,13 @@ def _form(texts: Any) -> MaskForm:
     return forms.most_common(1)[0][0] if forms else "numbers"
 
 
-def _is_nothing(cell: str) -> bool:
-    return is_empty(cell) or cell.strip() == "-"
+def _is_nothing(cell: str, word: str) -> bool:
+    return is_empty(cell) or cell.strip() in ("-", "0 0", "1 0", word)
+
+
+def _is_count(word: str, settings: dict[str, Any]) -> bool:
+    """Return whether the word for an empty mask would be a number of pixels."""
+    return word.isdecimal() and settings.get("runs") == "counts"
 
 
 def _ask_all(reason: str) -> str:

@@ -111,7 +111,7 @@ def advice_lines(files: Sequence[FileValues]) -> list[str]:
     lossy = any(file.lossy for file in files)
     soft = any(file.soft for file in files)
     numbers = all(file.numbered for file in files) or (len(tokens) > _FEW and not soft)
-    if numbers and len(named) > 1 and not lossy:
+    if numbers and background is not None and len(named) > 1 and not lossy:
         lines.append(
             (f'values = "objects"{also}', f"numbers of objects, all of them the mask{rest}")
         )
@@ -123,7 +123,7 @@ def advice_lines(files: Sequence[FileValues]) -> list[str]:
         lines.append((f"values = {_toml(named)}{also}", f"{named[0]} is the mask{rest}"))
     if background is None and not lossy:
         lines += [(f"values = {_toml([token])}", f"{token} is the mask") for token in tokens[:4]]
-    if 1 < len(named) <= _FEW and not lossy:
+    if 1 < len(named) <= _FEW and not lossy and not soft:
         classes = ", ".join(f"NAME_{at} = {_toml([of])}" for at, of in enumerate(named, 1))
         lines.append((f"values = {{ {classes} }}{also}", f"classes{rest}"))
     if not lines:

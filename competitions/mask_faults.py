@@ -199,19 +199,20 @@ def _absent(images: Sequence[MergedImage], meaning: Meaning) -> str:
     return f"the values of {of_classes or 'the mask'}" if absent else ""
 
 
-def note_inverted(images: Sequence[MergedImage]) -> list[str]:
-    """Return a notice for each mask that covers most of nearly every image, as inverted ones do."""
-    notices = []
+def refuse_inverted(images: Sequence[MergedImage]) -> list[str]:
+    """Return a problem for each mask that, like inverted ones, covers most of every image."""
+    problems = []
     for name in dict.fromkeys(name for image in images for name in image.shares):
         shares = [image.shares[name] for image in images]
         covered = [share for share in shares if share]
         if not covered or min(covered) <= _HALF or sum(covered) < _MOST * len(covered):
             continue
         mean = sum(covered) / len(covered)
-        notices.append(
-            f"MASKS MAY BE INVERTED: the mask{f' of {name}' if name else ''} covers {mean:.0%} of "
-            f"the pixels on average, and more than half of every image that has one. If the "
-            "objects are 0 (black) and the background is not, add to [competition.labels]: "
-            'values = [0] (JPEG: values = ["0..127"])'
+        problems.append(
+            f"are masks inverted? The mask{f' of {name}' if name else ''} covers {mean:.0%} of "
+            "the pixels on average, and more than half of every image that has one. Add one of "
+            "these lines to [competition.labels]:\n"
+            '    values = [0]  # the objects are 0 (black); JPEG: values = ["0..127"]\n'
+            '    values = "nonzero"  # the objects are not 0; JPEG: values = ["128..255"]'
         )
-    return notices
+    return problems

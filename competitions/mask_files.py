@@ -15,15 +15,16 @@ from goldfold.competitions.images_table import CLASSES, OBJECTS, mask_columns
 from goldfold.competitions.mask_faults import (
     note_absent,
     note_background,
-    note_inverted,
     note_merged,
     note_mixed_levels,
     refuse_absent,
+    refuse_inverted,
     refuse_levels,
     refuse_unlike_levels,
 )
 from goldfold.competitions.mask_levels import TWO_LEVELS, Meaning
 from goldfold.competitions.mask_paths import ID, Alternatives, MaskIndex
+from goldfold.competitions.mask_size_faults import refuse_sizes
 from goldfold.competitions.merged_masks import MaskForm, MergedMasks, WantedImage, merge_masks
 from goldfold.competitions.rle import Dialect
 from goldfold.competitions.rle_labels import COLUMNS, Labels
@@ -40,6 +41,7 @@ def read_mask_files(
     meaning: Meaning = TWO_LEVELS,
     ignored: str = "",
     objects: bool = False,
+    size: tuple[int, int] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Labels:
@@ -59,6 +61,7 @@ def read_mask_files(
         meaning: of the files' values; it may name classes that are found in each file.
         ignored: what the mask of the ignored pixels is called, "" if none is wanted.
         objects: whether the metric compares objects.
+        size: height and width that all masks are said to have, None if those of their images.
         workers: number of decoding threads.
         progress: advances once per image.
     """
@@ -90,6 +93,8 @@ def read_mask_files(
     own += [*_columns([ignored] if ignored else []), *([OBJECTS] if objects else [])]
     rows = [(image.image_id, *image.cells) for image in masks if image.files]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *own])
+    wrong = [file for image in masks for file in image.wrong_sizes]
+    problems += refuse_sizes(wrong, sum(image.files for image in masks), size)
     problems += _problems(masks, meaning)
     notices = [
         *_notices(masks, meaning, objects),
@@ -114,16 +119,16 @@ def _problems(masks: Sequence[MergedMasks], meaning: Meaning) -> list[str]:
         *refuse_levels(refused, total),
         *refuse_unlike_levels([level for image in masks for level in image.levels]),
         *([] if refused else refuse_absent(_with_files(masks), meaning)),
+        *(refuse_inverted(masks) if meaning.guessed else []),
     ]
 
 
 def _notices(masks: Sequence[MergedMasks], meaning: Meaning, objects: bool) -> list[str]:
     merged = [] if objects else note_merged(masks)
-    inverted = note_inverted(masks) if meaning.guessed else []
     levels = [level for image in masks for level in image.levels]
     mixed = [] if refuse_unlike_levels(levels) else note_mixed_levels(levels)
     absent = note_absent(_with_files(masks), meaning)
-    return [*merged, *mixed, *note_background(masks), *absent, *inverted]
+    return [*merged, *mixed, *note_background(masks), *absent]
 
 
 def _with_files(masks: Sequence[MergedMasks]) -> list[MergedMasks]:

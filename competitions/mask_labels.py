@@ -47,6 +47,7 @@ def read_mask_labels(
             background=settings.background,
             ignored_values=form.ignored_values,
             ignored=ignored,
+            size=form.size,
             workers=workers,
             progress=progress,
         )
@@ -62,6 +63,7 @@ def read_mask_labels(
         meaning=meaning_of(form.values, form.ignored_values),
         ignored=ignored,
         objects=settings.compares_objects,
+        size=form.size,
         workers=workers,
         progress=progress,
     )

@@ -34,11 +34,11 @@ _OUTLINE = (
     "set labels.values to the values of the mask."
 )
 _EXACT = (
-    "Compression has changed their levels, so list a range in labels.values, such as "
+    "Compression has changed the levels, so list a range in labels.values, such as "
     'values = ["128..255"].'
 )
 _CHANGED = (
-    "Compression has changed its colours, so none can be listed. Write the mask as a PNG of 0 and "
+    "Compression has changed the colours, so none can be listed. Write the mask as a PNG of 0 and "
     "255, or the classes as a PNG of exact colours."
 )
 _FULL = frozenset({1, 255, 65535})
@@ -123,6 +123,7 @@ class NotAMaskError(ImageError):
         content: in words.
         remedy: what to do, "" if its values decide that.
         values: of the file, where they decide what to do.
+        unlistable: whether compression has changed its colours, so that settings can list none.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class NotAMaskError(ImageError):
         shown = remedy or (advice([self.values]) if self.values is not None else "")
         super().__init__(f"{name} contains {content}. {shown}".rstrip())
         self.name, self.content, self.remedy = name, content, remedy
+        self.unlistable = remedy == _CHANGED
 
 
 class _Refused(Exception):  # noqa: N818 - becomes a NotAMaskError once the file's name is known

@@ -106,7 +106,8 @@ def doubtful_form(
     if guess.size is not None:
         return [
             f"{name}: {guess.evidence}. Set competition.labels.size = {list(guess.size)}, the "
-            "height and width that the encodings refer to"
+            "height and width that the encodings refer to, and competition.submission.size to the "
+            "same if submitted masks refer to it as well"
         ]
     inside = [mask for mask in masks if mask.runs.ends[-1] <= mask.size[0] * mask.size[1]]
     return order_problems(inside, dialect, name, get_dialect(form.submission.dialect))

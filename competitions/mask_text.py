@@ -11,6 +11,7 @@ from goldfold.competitions.coco_counts import from_letters, unpack
 from goldfold.competitions.dialect import DialectLike, get_dialect
 from goldfold.competitions.rle import is_empty
 from goldfold.errors import RunLengthError
+from goldfold.settings_dialect import is_empty_setting
 
 MaskForm = Literal["numbers", "letters", "packed", "object"]
 """Numbers; COCO's letters; these through zlib and base64; an object with counts."""
@@ -58,8 +59,10 @@ def is_mask_column(cells: Sequence[str]) -> bool:
     Ids and words may happen to consist of COCO's letters. Masks have thousands of pixels, and
     either images of equal sizes or texts of very different lengths.
     """
-    filled = [cell.strip() for cell in cells[:_LOOKED_AT] if not is_empty(cell)]
-    filled = [cell for cell in filled if cell != "-"]
+    looked_at = cells[:_LOOKED_AT]
+    nothing = empty_word(looked_at)
+    filled = [cell.strip() for cell in looked_at if not is_empty(cell)]
+    filled = [cell for cell in filled if cell not in ("-", nothing)]
     forms = [mask_form(cell) for cell in filled]
     if not forms or None in forms:
         return False
@@ -102,6 +105,19 @@ def submission_dialect(dialect: DialectLike, sample: Sequence[str]) -> str | dic
     if empties:
         settings["empty"] = empties.most_common(1)[0][0]
     return get_dialect(settings).setting()
+
+
+def empty_word(cells: Sequence[str]) -> str:
+    """Return the one unusual word that recurs among masks, as empty ones do; "" if there is none.
+
+    >>> empty_word(["1 3 10 5", "no mask", "4 4", "no mask", "8 2"])
+    'no mask'
+    """
+    texts = [cell.strip() for cell in cells if not is_empty(cell)]
+    words = Counter(text for text in texts if mask_form(text) != "numbers")
+    word, count = next(iter(words.most_common(1)), ("", 0))
+    recurs = len(words) == 1 and count > 1 and len(texts) - count > 1
+    return word if recurs and is_empty_setting(word) else ""
 
 
 def empty_token(empties: Mapping[str, int]) -> str:

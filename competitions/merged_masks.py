@@ -15,6 +15,7 @@ from goldfold.competitions.images_table import JOINT, OBJECT_JOINT
 from goldfold.competitions.mask_faults import LevelRead
 from goldfold.competitions.mask_levels import LevelMask, Meaning, NotAMaskError, read_mask
 from goldfold.competitions.mask_pixels import values_in
+from goldfold.competitions.mask_size_faults import WrongSize
 from goldfold.competitions.rle import Dialect, encode
 from goldfold.errors import ImageError
 
@@ -59,6 +60,7 @@ class MergedMasks:
         files: number of its mask files.
         merged: largest number of files that were merged into one mask.
         problems: what is wrong with files, a line each.
+        wrong_sizes: files of another size than their image.
         refused: files that are not masks.
         levels: the value of the mask in each file.
         background: values that the settings leave out, by file.
@@ -71,6 +73,7 @@ class MergedMasks:
     files: int
     merged: int = 0
     problems: list[str] = field(default_factory=list)
+    wrong_sizes: list[WrongSize] = field(default_factory=list)
     refused: list[NotAMaskError] = field(default_factory=list)
     levels: list[LevelRead] = field(default_factory=list)
     background: list[tuple[str, ...]] = field(default_factory=list)
@@ -107,10 +110,9 @@ def merge_masks(
             result.problems.append(str(error))
             continue
         if read.mask.shape != (wanted.height, wanted.width):
-            result.problems.append(
-                f"{name} is {read.mask.shape[0]} x {read.mask.shape[1]}, its image "
-                f"{wanted.height} x {wanted.width} (height x width)"
-            )
+            height, width = read.mask.shape
+            image = wanted.height, wanted.width
+            result.wrong_sizes.append(WrongSize(name, (height, width), image))
             continue
         if read.level:
             result.levels.extend(
@@ -125,6 +127,7 @@ def merge_masks(
         result.files,
         result.merged,
         result.problems,
+        result.wrong_sizes,
         result.refused,
         result.levels,
         result.background,

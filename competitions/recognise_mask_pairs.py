@@ -56,9 +56,13 @@ def _folders(name: str) -> tuple[str, ...]:
 def _masks_by_content(found: FoundFiles, names: Sequence[str]) -> set[str]:
     """Return the files of two levels that are named like photographs in number and form."""
     for groups in (_by_folder(names), _by_ending(names), _by_tail(names)):
+        of_images: dict[tuple[str, ...], set[str]] = defaultdict(set)
         for masks, images in _pairs(groups):
             if _look_like_masks(found, masks) and not _look_like_masks(found, images):
-                return set(masks)
+                of_images[tuple(images)].update(masks)
+        if of_images:
+            # Several sets, such as those of two observers, are masks of the same images.
+            return next(iter(of_images.values()))
     return set()
 
 

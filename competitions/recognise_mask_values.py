@@ -47,11 +47,12 @@ def guess_mask_values(files: Sequence[Path], data: Path, *, most: int = 200) -> 
     chosen = list(files)[::step]
     levels: Counter[str] = Counter()
     unclear: list[FileValues] = []
-    unreadable, full, empty = [], 0, 0
+    unreadable, full, empty, changed = [], 0, 0, 0
     for path in chosen:
         try:
             read = read_mask(path, data)
         except NotAMaskError as error:
+            changed += error.unlistable
             unclear.append(error.values or file_values(read_mask_pixels(path, data)))
         except ImageError:
             unreadable.append(path_in(data, path))
@@ -75,6 +76,9 @@ def guess_mask_values(files: Sequence[Path], data: Path, *, most: int = 200) -> 
     words = f"values of {of} mask files: {counted_values(unclear)}{broken}"
     if _numbers_objects(unclear):
         return ValuesGuess("objects", [], f"{words}; they number objects: many, without a gap")
+    if changed:
+        words = f"compression has changed the colours of {changed:,} of {of} mask files{broken}"
+        return ValuesGuess([], [], words)
     lines = "\n".join(f"    {line}" for line in advice_lines(unclear))
     question = (
         f"What do the values of the mask files mean ({counted_values(unclear)})? Set the line that "

@@ -77,7 +77,8 @@ def parse(
     """Return the runs that a cell describes, counted from 0 in the dialect's order.
 
     Reading is tolerant: brackets, commas, 3.0 for 3, and all usual tokens for an empty mask are
-    accepted in every dialect; touching runs become one.
+    accepted in every dialect, as is a single run of length 0 at the first pixel; touching runs
+    become one.
 
     Args:
         text: the cell, normally a string.
@@ -107,6 +108,8 @@ def parse(
             f"({numbers.size})",
             name,
         )
+    if not strict and numbers.size == 2 and _is_nothing(numbers, dialect):
+        return NO_RUNS
     runs = _runs_of_pairs(numbers, dialect)
     if _is_plain(runs, runs.ends, pixels):
         return runs
@@ -125,6 +128,12 @@ def _runs_of_pairs(numbers: NDArray[np.int64], dialect: Dialect) -> Runs:
     elif dialect.runs != "start-length":
         lengths = lengths - starts + (dialect.runs == "start-last")
     return Runs(starts - dialect.base if dialect.base else starts, lengths)
+
+
+def _is_nothing(numbers: NDArray[np.int64], dialect: Dialect) -> bool:
+    """Return whether the only run has no pixel, as in "1 0" and "0 0", which stand for no mask."""
+    of_lengths = dialect.runs in ("start-length", "gap-length")
+    return of_lengths and bool(numbers[1] == 0 and numbers[0] in (0, 1))
 
 
 def _is_plain(runs: Runs, ends: NDArray[np.int64], pixels: int | None) -> bool:

@@ -47,7 +47,7 @@ _PATTERNS = {
     SEPARATOR_PATTERN: "one to three of space, tab and , ; : | / _",
     MASK_PATTERN: "a path with {id} for the image's name, once",
     OWN_PATTERN: IN_WORDS,
-    VALUE_PATTERN: 'a colour "#ff0000" or a range "128..255"',
+    VALUE_PATTERN: 'a range "128..255", a colour "#ff0000" or a fraction "0.5"',
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""

@@ -57,6 +57,12 @@ class DialectTable(BaseModel):
         return self
 
 
+def is_empty_setting(word: str) -> bool:
+    """Return whether a word, or 0, can stand for an empty mask among pairs of numbers."""
+    fits = re.fullmatch(EMPTY_PATTERN, word) is not None
+    return fits and (word == "0" or _NUMBERS.fullmatch(word) is None)
+
+
 def _branch(given: Any) -> str:
     return "table" if isinstance(given, Mapping | DialectTable) else "name"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from goldfold.settings_dialect import DialectSetting
 from goldfold.settings_labels import LabelRules
@@ -13,6 +13,14 @@ from goldfold.settings_values import MaskValues, Values, renamed_settings, value
 from goldfold.vocabulary import Crop, LabelKind, Pages, Stretch
 
 Side = Annotated[int, Field(ge=1)]
+
+
+def _as_pair(given: Any) -> Any:
+    """Return a list as a tuple: strict types take none for a pair behind a `before` validator."""
+    return tuple(given) if isinstance(given, list) else given
+
+
+MaskSize = Annotated[tuple[Side, Side], BeforeValidator(_as_pair)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
@@ -137,7 +145,7 @@ class LabelTable(Strict, LabelRules):
     """Column with the run-length encoding."""
     dialect: DialectSetting = "siim"
     """Dialect of the run-length encoding (docs/glossary.md): a name, or a table."""
-    size: tuple[Side, Side] | None = None
+    size: MaskSize | None = None
     """Height and width that encodings or mask files refer to, where these are not those of the
     image: [256, 256]."""
     class_column: str | None = None
@@ -216,7 +224,7 @@ class SubmissionFormat(Strict):
     """Column with the run-length encoding."""
     dialect: DialectSetting = "siim"
     """Dialect of the run-length encoding: a name, or a table."""
-    size: tuple[Side, Side] | None = None
+    size: MaskSize | None = None
     """Height and width of all submitted masks, where these are not those of the image: [350, 525].
     Maps, thresholds and the metric are of this size, too, and true masks are brought to it."""
     class_column: str | None = None

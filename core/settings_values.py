@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
+_FRACTION = re.compile(r"-?\d+\.\d+")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{12})")
-VALUE_PATTERN = rf"^(?:{_RANGE.pattern}|{_COLOUR.pattern})$"
+VALUE_PATTERN = rf"^(?:{_RANGE.pattern}|{_FRACTION.pattern}|{_COLOUR.pattern})$"
+_TOLERANCE = 1e-5
+"""Share by which a level may differ from a fraction, which messages show with six digits."""
 OLD_NAMES = {"levels": "values", "ignored_levels": "ignored_values"}
 """Earlier names of settings, which older files have."""
 
@@ -28,7 +32,20 @@ def _as_lists(given: Any) -> Any:
     if isinstance(given, Mapping):
         return {name: _as_lists(values) for name, values in given.items()}
     is_value = isinstance(given, str) and re.match(VALUE_PATTERN, given)
-    return [given] if is_value or isinstance(given, int | float) else given
+    values = [given] if is_value or isinstance(given, int | float) else given
+    return [_as_value(value) for value in values] if isinstance(values, list) else values
+
+
+def _as_value(given: Any) -> Any:
+    """Return a fraction as text; raise ValueError unless a value is a level, range or colour."""
+    value = str(given) if isinstance(given, float) else given
+    fits = re.match(VALUE_PATTERN, value) if isinstance(value, str) else isinstance(value, int)
+    if not fits or isinstance(value, bool):
+        raise ValueError(
+            'a value is a level 1, a range "128..255" or a colour "#ff0000", found '
+            f"{json.dumps(given, default=str)}"
+        )
+    return value
 
 
 Values = Annotated[list[Value], BeforeValidator(_as_lists)]
@@ -65,12 +82,22 @@ def parse_values(given: Sequence[int | str]) -> ValueSet:
     >>> parse_values([1, "128..255", "#ff0000"])
     ValueSet(levels=frozenset({1}), ranges=((128.0, 255.0),), colours=frozenset({(255, 0, 0)}))
     """
-    ranges = [_RANGE.fullmatch(value) for value in given if isinstance(value, str)]
+    texts = [value for value in given if isinstance(value, str)]
+    ranges = [
+        (float(match[1]), float(match[2])) for text in texts if (match := _RANGE.fullmatch(text))
+    ]
+    ranges += [_around(float(text)) for text in texts if _FRACTION.fullmatch(text)]
     return ValueSet(
         frozenset(value for value in given if isinstance(value, int)),
-        tuple((float(match[1]), float(match[2])) for match in ranges if match),
-        frozenset(_parts(value) for value in given if isinstance(value, str) and value[0] == "#"),
+        tuple(ranges),
+        frozenset(_parts(text) for text in texts if text[0] == "#"),
     )
+
+
+def _around(fraction: float) -> tuple[float, float]:
+    """Return the range of levels that a fraction stands for."""
+    margin = _TOLERANCE * abs(fraction)
+    return fraction - margin, fraction + margin
 
 
 def _parts(colour: str) -> tuple[int, int, int]:

@@ -1,11 +1,14 @@
-"""The sample submission of a run's competition."""
+"""The sample submission of a run's competition: where it is, and whether it fits."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldfold.competitions.data_folder import require_table
+from goldfold.competitions.data_folder import find_table, require_table
+from goldfold.errors import InputError
+from goldfold.submissions.table import read_sample
+from goldfold.tasks.submission_layout import layout_of, unknown_classes
 
 if TYPE_CHECKING:
     from goldfold.pipeline.open_run import OpenRun
@@ -23,3 +26,20 @@ def sample_path(run: OpenRun) -> Path:
         "sample submission",
         "competition.submission.sample",
     )
+
+
+def sample_problems(run: OpenRun) -> list[str]:
+    """Return why no submission could be written like the sample, before anything is trained."""
+    form = run.settings.competition
+    path = find_table(form.data, form.submission.sample)
+    if path is None or not form.needs_sample:
+        return []
+    layout = layout_of(form)
+    try:
+        sample = read_sample(path, layout)
+    except InputError as error:
+        return [str(error)]
+    if layout.content != "mask":
+        return []
+    problem = unknown_classes(sample.image_ids, layout, form.classes or [""])
+    return [problem] if problem else []

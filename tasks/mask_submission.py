@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError, list_problems
+from goldfold.tasks.submission_layout import unknown_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,19 +107,8 @@ def _masks(
                 limit=5,
             )
         )
-    unknown = [key for key in sample.image_ids if layout.class_of(key) not in decided]
-    if unknown:
-        names = ", ".join(name for name in decided if name) or "none"
-        raise InputError(
-            list_problems(
-                f"{len(unknown)} of {len(sample.image_ids)} rows of the sample submission are of "
-                f"no class of the competition ({names}):",
-                unknown,
-                "Set competition.classes, and submission.class_separator or class_column, as the "
-                "sample has them.",
-                limit=5,
-            )
-        )
+    if problem := unknown_classes(sample.image_ids, layout, decided):
+        raise InputError(problem)
 
     def mask_of(key: str) -> NDArray[np.uint8] | None:
         image_id = layout.image_of(key)

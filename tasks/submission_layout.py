@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from goldfold.competitions.rle import get_dialect
+from goldfold.errors import list_problems
 from goldfold.submissions.layout import Content, Layout
 
 if TYPE_CHECKING:
@@ -25,4 +27,26 @@ def layout_of(competition: CompetitionSettings) -> Layout:
         get_dialect(form.dialect),
         class_separator=form.class_separator,
         objects=form.objects,
+    )
+
+
+def unknown_classes(keys: Sequence[str], layout: Layout, classes: Collection[str]) -> str:
+    """Return what is wrong with rows of a sample that are of no known class, "" if all are of one.
+
+    Args:
+        keys: of the rows.
+        layout: how they name images and classes.
+        classes: names of the classes; "" where an image has one mask.
+    """
+    unknown = [key for key in keys if layout.class_of(key) not in classes]
+    if not unknown:
+        return ""
+    names = ", ".join(name for name in classes if name) or "none"
+    return list_problems(
+        f"{len(unknown)} of {len(keys)} rows of the sample submission are of no class of the "
+        f"competition ({names}):",
+        unknown,
+        "Set competition.classes, and submission.class_separator or class_column, as the sample "
+        "has them.",
+        limit=5,
     )

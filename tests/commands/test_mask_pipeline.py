@@ -287,9 +287,10 @@ def test_an_unknown_class_in_the_sample_is_named(finished_run, invoke, tmp_path)
     text = (finished_run.data / SAMPLES[finished_run.preset]).read_text()
     wrong = tmp_path / "sample.csv"
     wrong.write_text(text.replace("_4,", "_7,").replace(",stomach,", ",spleen,"))
-    done = invoke(
-        "submit", "write", finished_run.run, "--set", f"competition.submission.sample=['{wrong}']"
-    )
-    assert done.code == 2
-    assert "are of no class of the competition" in done.err
-    assert "_7" in done.err or "spleen" in done.err
+    other = f"competition.submission.sample=['{wrong}']"
+    for command in (["submit", "write"], ["check", "--headers-only"]):
+        done = invoke(*command, finished_run.run, "--set", other)
+        assert done.code == 2
+        words = done.out + done.err
+        assert "are of no class of the competition" in words
+        assert "_7" in words or "spleen" in words

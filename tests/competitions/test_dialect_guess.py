@@ -9,7 +9,7 @@ from goldfold.competitions.dialect_guess import guess_dialect
 from goldfold.competitions.guess_order import PlacedMask, order_by_parts
 from goldfold.competitions.mask_text import is_mask_column, mask_form, submission_dialect
 from goldfold.competitions.pixel_runs import runs_of_mask
-from goldfold.competitions.rle import encode, get_dialect
+from goldfold.competitions.rle import encode, get_dialect, parse
 from goldfold.competitions.run_parts import count_parts
 
 OBLONG, SQUARE = (52, 70), (64, 64)
@@ -107,7 +107,7 @@ def test_a_size_of_which_one_side_is_only_likely_is_asked():
 
 def test_what_does_not_fit_is_asked():
     told = guess_dialect(["5 900 3 2 1"] * 9 + ["1 2"], [(4, 5)] * 10)
-    assert told.question.startswith("How are masks written? no dialect fits: read as pairs")
+    assert told.question.startswith("How are masks written? No dialect fits: read as pairs")
     assert guess_dialect(["", "nan"], [None, None]).question
 
 
@@ -196,3 +196,16 @@ def test_lines_and_dots_do_not_decide_the_order():
     masks = [PlacedMask(runs_of_mask(dots, "row"), OBLONG, place) for place in range(20)]
     assert order_by_parts(masks).order is None
     assert order_by_parts([]).order is None
+
+
+@pytest.mark.parametrize("word", ["no mask", "EMPTY", "0", "1 0"])
+def test_the_word_for_an_empty_mask_is_told_by_its_recurrence(word):
+    _, masks = draw(20, OBLONG)
+    cells = [encode(mask, get_dialect("row-major")) for mask in masks]
+    cells[3::2] = [word] * len(cells[3::2])
+    told = guess_dialect(cells, [OBLONG] * 20)
+    assert told.question is None
+    dialect = get_dialect(told.dialect)
+    assert [not len(parse(cell, dialect)) for cell in cells] == [cell == word for cell in cells]
+    assert is_mask_column(cells)
+    assert not is_mask_column([*cells, "another word"])

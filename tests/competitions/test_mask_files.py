@@ -53,8 +53,8 @@ def test_all_that_is_wrong_is_listed(tmp_path):
     (tmp_path / "mask/d_mask.png").write_bytes(b"no image")
     problems = read(tmp_path, "a", "b", "c", "d").problems
     assert problems[0] == "a has left/a.png, but no right/a.png"
-    assert problems[1] == "mask/b_mask.png is 2 x 2, its image 2 x 3 (height x width)"
-    assert problems[2].startswith("cannot read mask/d_mask.png: it is not a DICOM")
+    assert problems[2] == "mask/b_mask.png is 2 x 2, its image 2 x 3 (height x width)"
+    assert problems[1].startswith("cannot read mask/d_mask.png: it is not a DICOM")
     assert problems[3].startswith(
         "1 of 4 mask files do not contain 0 and one other value: 3 levels (0, 1, 2) in "
         "mask/c_mask.png. Say what the values mean"
@@ -206,3 +206,15 @@ def test_files_of_further_alternatives_are_told(tmp_path):
         write(tmp_path / f"{name}.png", [[0, 255, 0], [0, 0, 0]])
     (notice,) = [text for text in read(tmp_path, "a", "b").notices if "several lists" in text]
     assert notice.startswith("1 image has mask files of several lists of labels.masks")
+
+
+def test_files_that_all_have_one_other_size_are_one_problem(tmp_path):
+    for name in "bc":
+        write(tmp_path / f"mask/{name}_mask.png", [[255, 0], [0, 0]])
+    (problem,) = read(tmp_path, "b", "c").problems
+    assert problem.startswith("all 2 mask files are 2 x 2 (height x width), but their images are 2")
+    assert "competition.labels.size = [2, 2]" in problem
+    for name in "bc":
+        write(tmp_path / f"mask/{name}_mask.png", [[255, 0], [0, 0], [0, 0]])
+    (problem,) = read(tmp_path, "b", "c").problems
+    assert problem.endswith("Rotate the mask files: height and width are swapped")

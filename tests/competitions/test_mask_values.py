@@ -79,6 +79,7 @@ def test_signed_and_soft_levels_are_named_and_ranges_take_them(tmp_path):
     with pytest.raises(NotAMaskError, match=r"2 levels \(0.25, 0.75; none is 0\)"):
         read_mask(tmp_path / "f.tif")
     assert (read_mask(tmp_path / "f.tif", None, meaning_of(["0.5..1"])).mask == MASK).all()
+    assert (read_mask(tmp_path / "f.tif", None, meaning_of(["0.75"])).mask == MASK).all()
     Image.fromarray(MASK.astype(np.int32) * 5 - 1).save(tmp_path / "s.tif")
     with pytest.raises(NotAMaskError, match=r"2 levels \(-1, 4; none is 0\)"):
         read_mask(tmp_path / "s.tif")
@@ -185,12 +186,12 @@ def test_jpeg_noise_is_told_apart_from_values(tmp_path):
     assert np.abs(bright - (soft > 127).astype(int)).sum() < 9
 
 
-def test_values_that_may_be_inverted_are_told(tmp_path):
+def test_masks_that_may_be_inverted_are_asked_about(tmp_path):
     files = {f"{name}/m.png": 255 - MASK * 255 for name in "abc"}
-    (notice,) = labels_of(tmp_path, files).notices
-    assert notice.startswith("MASKS MAY BE INVERTED: the mask covers 78%")
-    assert "values = [0]" in notice
-    assert labels_of(tmp_path, files, [255]).notices == []
+    (problem,) = labels_of(tmp_path, files).problems
+    assert problem.startswith("are masks inverted? The mask covers 78%")
+    assert "values = [0]" in problem
+    assert labels_of(tmp_path, files, [255]).problems == []
 
 
 def test_usual_values_that_differ_from_file_to_file_are_told(tmp_path):

@@ -181,6 +181,16 @@ def test_masks_of_kinds_are_asked_about(tmp_path):
     assert draft.problems == []
 
 
+def test_masks_of_two_observers_are_no_images(tmp_path):
+    for n in range(8):
+        image(tmp_path / f"{n:02d}L.jpg")
+        for order in ("1stHO", "2ndHO"):
+            mask(tmp_path / f"{n:02d}L_{order}.png", n)
+    draft = recognise(tmp_path)
+    assert draft.competition["images"]["train"] == ["*.jpg"]
+    assert "(_1stHO, _2ndHO)" in draft.questions["competition.labels.masks"]
+
+
 def test_files_of_classes_and_masks_leave_the_task_open_unless_the_sample_tells(tmp_path):
     for n in range(12):
         image(tmp_path / f"train/i{n:02d}.png")

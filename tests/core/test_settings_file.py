@@ -124,6 +124,11 @@ def test_files_that_cannot_be_read(tmp_path):
         ),
         ({"competition": {"data": 3}}, "competition.data: expected text (found 3)"),
         (
+            {"competition": {"labels": {"kind": "masks", "masks": [["{id}"]], "values": ["red"]}}},
+            'competition.labels.values: a value is a level 1, a range "128..255" or a colour '
+            '"#ff0000", found "red"',
+        ),
+        (
             {"submission": {"file": "folds.csv"}},
             'submission.file: the run directory has another file of that name (found "folds.csv")',
         ),
@@ -169,7 +174,12 @@ def test_all_problems_are_shown_at_once():
 def test_good_settings_come_typed():
     settings = validate_settings(
         {
-            "competition": {"data": "x/y", "images": {"shape": [5, 6]}},
+            "competition": {
+                "data": "x/y",
+                "images": {"shape": [5, 6]},
+                "labels": {"size": [7, 8]},
+                "submission": {"size": [9, 10]},
+            },
             "models": [
                 {"architecture": "FPN", "options": {"decoder_dropout": 0.5, "upsampling": 4}},
                 {"name": "b", "options": {"decoder_channels": [2, 1], "decoder_use_norm": True}},
@@ -179,6 +189,8 @@ def test_good_settings_come_typed():
     )
     assert settings.competition.data.as_posix() == "x/y"
     assert settings.competition.images.shape == (5, 6)
+    assert settings.competition.labels.size == (7, 8)
+    assert settings.competition.submission.size == (9, 10)
     assert settings.models[0].options == {"decoder_dropout": 0.5, "upsampling": 4}
     assert settings.models[1].options == {"decoder_channels": [2, 1], "decoder_use_norm": True}
     assert settings.models[1].options["decoder_use_norm"] is True
