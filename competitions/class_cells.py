@@ -16,7 +16,7 @@ from goldfold.errors import did_you_mean, first_few, plural
 from goldfold.settings import LabelTable
 
 _WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
-BLANK = frozenset({"", "nan", "na", "n/a", "none", "null"})
+BLANK = frozenset({"", "nan", "na", "n/a", "none", "null", "[]"})
 UNCERTAIN = -1.0
 _SHOWN = 20
 _SPACES = re.compile(r"[\s_]+")
@@ -170,6 +170,15 @@ class ClassNames:
         ]
         others = {name: rows for name, rows in self._unknown.items() if name not in loose}
         shown = first_few(list(self.classes), limit=_SHOWN)
+        blank = sorted(
+            row for name in self._unknown if name.lower() in BLANK for row in others.pop(name)
+        )
+        if blank:
+            lines.append(
+                f"{plural(len(blank), 'row names', 'rows name')} no class in {self.path.name} (row "
+                f"{first_few([str(row) for row in blank], limit=3)}): fill them in, or delete them "
+                "if the class is not known"
+            )
         for name, rows in list(others.items())[:_SHOWN]:
             more = f" (in {len(rows):,} rows)" if len(rows) > 1 else ""
             lines.append(

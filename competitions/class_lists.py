@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,16 +17,24 @@ from goldfold.settings import LabelTable
 
 SEPARATORS = ("|", ";", ",", " ", "/", "+")
 """What may separate the names of a cell, in the order in which it is tried."""
+BRACKETED = re.compile(r"\s*\[(.*)\]\s*", re.DOTALL)
 
 
 def split_cell(cell: str, separator: str) -> list[str]:
     """Return the names in a cell, without spaces around them and without empty ones.
 
+    The brackets and quotation marks of a list as Python or JSON writes it are dropped.
+
     >>> split_cell(" Mass| Effusion|", "|"), split_cell("0  16", " ")
     (['Mass', 'Effusion'], ['0', '16'])
+    >>> split_cell("['Mass', 'Effusion']", ","), split_cell("[]", ",")
+    (['Mass', 'Effusion'], [])
     """
+    signs = string.whitespace
+    if bracketed := BRACKETED.fullmatch(cell):
+        cell, signs = bracketed.group(1), signs + "'\""
     parts = cell.split() if separator == " " else cell.split(separator)
-    return [part.strip() for part in parts if part.strip()]
+    return [name for part in parts if (name := part.strip(signs))]
 
 
 def read_lists(

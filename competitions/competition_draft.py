@@ -134,9 +134,11 @@ class CompetitionDraft:
             classes: names of the classes, in the order of their numbers.
         """
         self.competition["classes"] = classes
+        are_grades = self.competition["task"] == "grades"
+        what, task = ("classes", "classification") if are_grades else ("grades", "grades")
         self.ask(
             "competition.task",
             f"are the classes {classes[0]} to {classes[-1]} ordered grades, or numbers of classes "
-            "without an order? For grades, write the settings anew: goldfold init --from ... "
-            "--set competition.task=grades --overwrite",
+            f"without an order? For {what}, write the settings anew: goldfold init --from ... "
+            f"--set competition.task={task} --overwrite",
         )

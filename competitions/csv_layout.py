@@ -72,6 +72,10 @@ class CsvTable:
             notes.append(f"{name} is not UTF-8; it was read as Windows-1252: {example}")
         elif self.encoding != "UTF-8":
             notes.append(f"{name} is {self.encoding}")
+        if double := sorted({name for name in self.header if name and self.header.count(name) > 1}):
+            notes.append(
+                f"{name} has several columns called {first_few(double)}, none of which is read"
+            )
         numbered = list(zip(self.lines, self.rows, strict=True))
         short = [str(line) for line, cells in numbered if len(cells) < width]
         if short:
@@ -146,6 +150,11 @@ def explain_long_rows(table: CsvTable) -> str:
     width = len(table.header)
     by_line = dict(zip(table.lines, table.rows, strict=True))
     long = [by_line[line] for line, _ in table.too_long]
+    if width == 1:
+        return (
+            f"The first line, {table.header[0][:40]!r}, is a single cell. If it is no header, "
+            "delete it, and whatever else stands above the header."
+        )
     if len(long) == len(table.rows) and all(len(cells) == width + 1 for cells in long):
         return (
             "All rows have one cell more than the header. Either it lacks the name of the first "

@@ -19,6 +19,8 @@ class CommonCause:
     """What to check first; ends with a colon."""
     problems: list[str]
     """The problems it explains, which are also in `DataReport.problems`."""
+    shown: list[str] | None = None
+    """What to show of them, one text for each; None = all of it."""
 
 
 @dataclass
@@ -39,7 +41,10 @@ class DataReport:
         """
         explained = {problem for cause in self.causes for problem in cause.problems}
         return [
-            *(list_problems(cause.question, cause.problems, limit=_SHOWN) for cause in self.causes),
+            *(
+                list_problems(cause.question, cause.shown or cause.problems, limit=_SHOWN)
+                for cause in self.causes
+            ),
             *(problem for problem in self.problems if problem not in explained),
         ]
 

@@ -77,6 +77,11 @@ def read_display(elements: Elements, frame: int) -> Display:
     windows, ignored = _windows(voi)
     slope = _first_floats(rescale, "RescaleSlope") or [1.0]
     intercept = _first_floats(rescale, "RescaleIntercept") or [0.0]
+    if slope[0] == 0 and not elements.lookup_table("ModalityLUTSequence", signed):
+        raise UnreadableError(
+            "its RescaleSlope is 0, so all its levels would be the same",
+            f"Correct it in the header, or {LEAVE_OUT}.",
+        )
     scale = GrayScale(
         bits=bits,
         signed=signed,

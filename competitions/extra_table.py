@@ -61,10 +61,7 @@ def add_table(
         ids[ids.duplicated()].drop_duplicates(), "id is", "ids are", f"several times in {path.name}"
     )
     report.notices += count_ids(
-        images.loc[~images["image_id"].isin(ids), "image_id"],
-        "image is",
-        "images are",
-        f"not in {path.name}",
+        _left_out(images, ids), "image is", "images are", f"not in {path.name}"
     )
     joined = images.copy()
     for new, old in extra.columns.items():
@@ -75,6 +72,13 @@ def add_table(
             for image_id, old_value in zip(joined["image_id"], before, strict=True)
         ]
     return joined
+
+
+def _left_out(images: pd.DataFrame, ids: pd.Series) -> list[str]:
+    """Return the images without a row, but not those of a split that the table is not about."""
+    there = images["image_id"].isin(ids)
+    told = there.groupby(images["split"]).transform("any") if there.any() else ~there
+    return list(images.loc[told & ~there, "image_id"])
 
 
 def _refuse_strangers(

@@ -123,10 +123,17 @@ def add_group_columns(
             of_image = {**known, **renamed}
             values = [of_image.get(image_id, "") for image_id in images["image_id"]]
             own = _as_group(name, values, images)
-            if own is not None:
+            if own is not None and not _is_known(columns, *own):
                 columns[free_name(columns, *own, "table")] = own[1]
     new = {name: values for name, values in columns.items() if name not in images.columns}
     return images.join(pd.DataFrame(new, index=images.index, dtype=str))
+
+
+def _is_known(columns: Mapping[str, Sequence[object]], name: str, values: Sequence[str]) -> bool:
+    """Return whether a column of that name has these values, and maybe more of them."""
+    return name in columns and all(
+        value in ("", known) for value, known in zip(values, columns[name], strict=True)
+    )
 
 
 def _as_group(name: str, values: list[str], images: pd.DataFrame) -> tuple[str, list[str]] | None:

@@ -80,8 +80,8 @@ def guess_order(
     if verdict.order is None:
         return OrderGuess(
             None,
-            f"{by_parts.evidence}; {plural(verdict.masks, 'image', 'images')} with a mask do not "
-            "tell either",
+            f"{by_parts.evidence}; {plural(verdict.masks, 'image', 'images')} with a mask "
+            f"{'does' if verdict.masks == 1 else 'do'} not tell either",
         )
     return OrderGuess(
         verdict.order,

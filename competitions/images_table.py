@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.competitions.group_forms import one_form
 from goldfold.errors import InputError
 from goldfold.files import write_text
 
@@ -124,6 +125,8 @@ test_images.__test__ = False  # type: ignore[attr-defined]  # pytest must not co
 def group_column(images: pd.DataFrame, group: str) -> pd.Series:
     """Return the group of each image; an image without one is its own group.
 
+    Values that differ in form only, such as 7 and 007, are the same group.
+
     Raises:
         InputError: there is no such column.
     """
@@ -136,4 +139,5 @@ def group_column(images: pd.DataFrame, group: str) -> pd.Series:
             f"folds.group = {group!r}: images.csv has no such column (further columns: {known}). "
             'Set folds.group to one of them or to "none".'
         )
-    return images[group].where(images[group] != "", images["image_id"])
+    values = pd.Series(one_form([str(value) for value in images[group]]), images.index, dtype=str)
+    return values.where(values != "", images["image_id"])

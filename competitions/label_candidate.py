@@ -24,6 +24,8 @@ ATTRIBUTES = frozenset(
     }
 )
 """Words in the names of columns that describe images or people and are hardly ever predicted."""
+_EXACT = frozenset({"label", "labels", "target", "targets", "class", "y", "outcome", "diagnosis"})
+"""Names that leave no doubt which of several columns of 0 and 1 is the label."""
 _TOKENS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 ORDERED = re.compile(r"grade|stage|level|severity|score|isup|gleason|birads|density", re.IGNORECASE)
 _WEIGHTS = {"likely": 1.0, "neutral": 0.6, "unlikely": 0.1}
@@ -80,6 +82,8 @@ def weighed(
     weight = _WEIGHTS[how]
     if candidate.kind in fixed and (len(candidate.columns) > 1 or candidate.kind != "wide"):
         weight = fixed[candidate.kind] * (weight if candidate.kind == "boxes" else 1)
+    if candidate.kind == "wide" and len(candidate.columns) == 1 and name.lower() in _EXACT:
+        weight = 1.3
     if candidate.kind == "number" or name in members:
         weight *= 0.3
     wanted = {*sample}

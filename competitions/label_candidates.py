@@ -20,6 +20,8 @@ from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import first_few, plural
 
+_VOTES = 0.25
+"""Share of images with rows of different classes up to which the rows may be votes."""
 _RUNS = re.compile(r"\s*\[?\s*-?\d+([\s,]+\d+)+\s*\]?\s*")
 
 
@@ -47,7 +49,8 @@ def label_candidates(
     candidates += _sets(contents, table)
     several = bool(ids.duplicated().any())
     for column in contents:
-        candidates += _single(column, several=several)
+        share = _share_of_disagreement(ids, table[column.name]) if several else 0.0
+        candidates += [_asked(c, share) for c in _single(column, several=share > 0 or bool(boxes))]
     if match.joined:
         candidates += _joined(match, contents, ids)
     if boxes and several:
@@ -61,6 +64,28 @@ def label_candidates(
     }
     candidates = [weighed(candidate, sample, sets) for candidate in candidates]
     return sorted(candidates, key=lambda candidate: -candidate.weight)
+
+
+def _share_of_disagreement(ids: pd.Series, cells: pd.Series) -> float:
+    """Return the share of the images whose rows differ in a column, 0 to 1."""
+    different = cells.str.strip().groupby(ids).nunique() > 1
+    return float(different.mean()) if len(different) else 0.0
+
+
+def _asked(candidate: LabelCandidate, share: float) -> LabelCandidate:
+    """Return a candidate that asks whether the rows of an image disagree or are all true.
+
+    Where most images have a single class, rows that differ may as well be votes.
+    """
+    if candidate.labels.get("combine") != "any" or share > _VOTES:
+        return candidate
+    question = (
+        "competition.labels.combine",
+        f"{share:.0%} of the images have rows of different classes. Does such an image have all "
+        'of them ("any"), or do its rows disagree about one? For one class per image, correct the '
+        "rows.",
+    )
+    return replace(candidate, questions=(*candidate.questions, question))
 
 
 def _is_runs(cells: pd.Series) -> bool:
@@ -177,8 +202,8 @@ def _grades(column: ColumnContent) -> LabelCandidate:
         (name,),
         {"task": "grades", "classes": values},
         {"kind": "column", "class_column": name},
-        f'column "{name}": whole numbers {values[0]} to {values[-1]}, the rarest in '
-        f"{plural(column.least, 'row', 'rows')}",
+        f'column "{name}": whole numbers {values[0]} to {values[-1]}, '
+        + (f"the rarest in {plural(column.least, 'row', 'rows')}" if column.least else "with gaps"),
         () if ORDERED.search(name) else (question,),
     )
 
@@ -279,4 +304,5 @@ def _of_boxes(candidate: LabelCandidate, boxes: Sequence[str]) -> LabelCandidate
         return candidate
     text = f"{candidate.evidence}; rows are boxes ({first_few(boxes)}), which are not used: an "
     text += "image has the classes of its boxes"
-    return replace(candidate, kind="boxes", evidence=text)
+    asked = tuple(pair for pair in candidate.questions if pair[0] != "competition.labels.combine")
+    return replace(candidate, kind="boxes", evidence=text, questions=asked)

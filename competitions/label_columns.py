@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from goldfold.competitions.class_cells import BLANK
-from goldfold.competitions.class_lists import split_cell
+from goldfold.competitions.class_lists import BRACKETED, split_cell
+from goldfold.competitions.label_candidate import LIKELY, ORDERED
 
 Content = Literal["flags", "uncertain", "shares", "whole", "number", "lists", "names", "other"]
 
 MOST_NAMES = 50
 MOST_GRADES = 20
 _FEW = 3
-"""A column of names has on average at least as many rows for each."""
+"""A column of names has on average at least as many rows for each; one less if called a label."""
 _REPEATED = 1.5
 """The same of a column of grades."""
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "true": 1, "false": 0}
@@ -34,7 +35,8 @@ class ColumnContent:
     Attributes:
         name: name of the column.
         content: kind of its cells. `uncertain` = flags with blanks or -1; `shares` = numbers from
-            0 to 1; `whole` = consecutive whole numbers; `lists` = several names in a cell.
+            0 to 1; `whole` = consecutive whole numbers, of grades also with gaps; `lists` = several
+            names in a cell.
         values: different cells (of lists: different names), sorted.
         least: number of rows of the rarest value.
         blanks: number of empty cells.
@@ -71,7 +73,11 @@ def content_of(name: str, cells: Sequence[str]) -> ColumnContent:
         return _as_numbers(name, counts, numbers, blanks)
     if (lists := _as_lists(name, known, blanks)) is not None:
         return lists
-    if 2 <= len(counts) <= min(MOST_NAMES, max(2, len(known) // _FEW)):
+    if (
+        2
+        <= len(counts)
+        <= min(MOST_NAMES, max(2, len(known) // (_FEW - bool(LIKELY.search(name)))))
+    ):
         none = next((value for value in counts if _NONE.fullmatch(value)), None)
         values = tuple(sorted(counts))
         return ColumnContent(name, "names", values, min(counts.values()), blanks, none_name=none)
@@ -91,6 +97,8 @@ def _as_flags(name: str, counts: Counter[str], blanks: int) -> ColumnContent | N
     different = len(of_value) + (blanks > 0) + (unsure > 0)
     if different < 2:
         return ColumnContent(name, "other", blanks=blanks)
+    if unsure and not blanks and len(of_value) == 1 and 1 in of_value:  # -1 and 1 are two classes
+        return None
     content: Content = "uncertain" if unsure or blanks else "flags"
     values = tuple(str(value) for value in sorted(of_value))
     return ColumnContent(name, content, values, min(of_value.values()), blanks, unsure)
@@ -104,12 +112,20 @@ def _as_numbers(
     for value, count in counts.items():
         rows[_number(value)] += count
     values, least = tuple(f"{number:g}" for number in different), min(rows.values())
-    consecutive = different == [different[0] + step for step in range(len(different))]
-    few = 3 <= len(different) <= MOST_GRADES and rows.total() >= _REPEATED * len(different)
-    if consecutive and few and different[0] in (0.0, 1.0):
-        return ColumnContent(name, "whole", values, least, blanks)
     if len(different) < 2:
         return ColumnContent(name, "other", blanks=blanks)
+    whole = all(number.is_integer() for number in different)
+    if whole and len(different) == 2 and rows.total() >= _FEW * 2:  # such as 1 and 2
+        return ColumnContent(name, "names", values, least, blanks)
+    between = [different[0] + step for step in range(int(different[-1] - different[0]) + 1)]
+    few = 3 <= len(different) <= MOST_GRADES and rows.total() >= _REPEATED * len(different)
+    gaps = len(between) - len(different)
+    if whole and few and different[0] in (0.0, 1.0):
+        if not gaps:
+            return ColumnContent(name, "whole", values, least, blanks)
+        if ORDERED.search(name) and gaps < len(different) and len(between) <= MOST_GRADES:
+            every = tuple(f"{number:g}" for number in between)
+            return ColumnContent(name, "whole", every, 0, blanks)
     if different[0] >= 0 and different[-1] <= 1:
         return ColumnContent(name, "shares", values, least, blanks)
     return ColumnContent(name, "number", values, least, blanks)
@@ -128,7 +144,8 @@ def _as_lists(name: str, known: Sequence[str], blanks: int) -> ColumnContent | N
         alone = {parts[0] for parts in listed if len(parts) == 1}
         combined = {part for cell in joined for part in split_cell(cell, separator)}
         whole = all(part.isdigit() for part in rows)
-        if separator in _ALONE and not whole and len(combined & alone) <= len(combined) / 2:
+        free = separator in _ALONE and not (whole or all(map(BRACKETED.fullmatch, known)))
+        if free and len(combined & alone) <= len(combined) / 2:
             continue
         none = next((value for value in alone - combined if _NONE.fullmatch(value)), None)
         values = tuple(

@@ -19,6 +19,13 @@ from goldfold.competitions.images_table import (
 from goldfold.errors import InputError, did_you_mean, first_few, list_problems, plural
 from goldfold.settings_rows import has_one_class
 
+_TRUTHS = {
+    "same": "whose labels must agree",
+    "any": "and labelled with what any of them has",
+    "mean": "and labelled with the mean of their labels",
+}
+"""Values of `rows.truth` -> what they say, for notices."""
+
 if TYPE_CHECKING:
     from goldfold.settings import CompetitionSettings
     from goldfold.settings_rows import PredictionRows
@@ -180,9 +187,14 @@ def report_rows(images: pd.DataFrame, form: CompetitionSettings, report: DataRep
         least, most = table["images"].min(), table["images"].max()
         report.notices.append(
             f"{plural(len(table), f'{split} row', f'{split} rows')} of the submission (by "
-            f"{columns}) of {least:,} to {most:,} images each; predicted as the "
-            f"{form.rows.aggregate} of their images, true by rule {form.rows.truth}"
+            f"{columns}) of {_between(least, most)} each; predicted as the "
+            f"{form.rows.aggregate} of their images, {_TRUTHS[form.rows.truth]}"
         )
+
+
+def _between(least: int, most: int) -> str:
+    """Return how many images a row has, in words."""
+    return plural(most, "image", "images") if least == most else f"{least:,} to {most:,} images"
 
 
 def submitted_ids(images: pd.DataFrame, form: CompetitionSettings) -> pd.Series:

@@ -19,6 +19,7 @@ from goldfold.competitions.recognise_files import FoundFiles, find_files
 from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_group
 from goldfold.competitions.recognise_mask_pairs import mask_files
 from goldfold.competitions.recognise_masks import recognise_masks
+from goldfold.competitions.recognise_refusals import why_no_labels
 from goldfold.competitions.recognise_rivals import add_dialect_of_files, choose
 from goldfold.competitions.recognise_rows import add_rows
 from goldfold.competitions.recognise_sample import add_sample
@@ -132,13 +133,12 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
     if drafts:
         reasons = " ".join(f"{draft.layout}: {draft.refused}" for draft in drafts)
         return f"the labels in {found.data} cannot be read. {reasons}"
-    tables = ", ".join(found.name(table.path) for table in found.tables) or "none"
-    tables = "; ".join([tables, *found.unreadable])
+    tables = "; ".join(line.rstrip(".") for line in why_no_labels(found)) or "no tables"
     others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
     others += [f"{len(found.documents):,} .json"] if found.documents else []
     return (
         f"{found.data} contains {len(found.images):,} images but no labels that goldfold reads: no "
-        f"table with a column of their names and one of labels (tables: {tables}), no files of "
+        f"table with a column of their names and one of labels ({tables}), no files of "
         f"masks, no folders named after classes. Other files: {first_few(others) or 'none'}. "
         "goldfold predicts masks, classes, grades and numbers; boxes in .txt or .xml files and "
         "outlines in .json files have to be converted: to one mask file per image, or to a table "

@@ -14,7 +14,7 @@ import pandas as pd
 
 from goldfold.competitions.csv_text import read_whole_table
 from goldfold.competitions.data_folder import find_images, path_in, require_folder
-from goldfold.competitions.image_kind import IMAGE_ENDINGS
+from goldfold.competitions.image_kind import IMAGE_ENDINGS, ending_of, is_image_of_folder
 from goldfold.errors import InputError, first_few, plural
 
 TABLES = frozenset({".csv", ".tsv"})
@@ -132,8 +132,9 @@ def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
     found = FoundFiles(data, test=test)
     left_out: dict[str, list[str]] = {"of previews": [], "with odd signs in their names": []}
     previews, odd = left_out.values()
+    bare: dict[Path, list[Path]] = {}
     for path in _walk(data):
-        ending = path.suffix.lower()
+        ending = ending_of(path)
         if not found.name(path).isprintable():
             odd.append(repr(found.name(path)))
         elif ending in IMAGE_ENDINGS:
@@ -145,9 +146,12 @@ def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
             _add_table(found, path)
         elif ending == ".json":
             found.documents.append(path)
+        elif not ending and is_image_of_folder(path):
+            bare.setdefault(path.parent, []).append(path)
         else:
             found.others[ending or "(no ending)"] += 1
-    found.left_out = [
+    _add_bare(found, bare)
+    found.left_out += [
         f"{plural(len(names), 'file', 'files')} {what} left out: {first_few(names, 2)}"
         for what, names in left_out.items()
         if names
@@ -157,13 +161,40 @@ def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
     return found
 
 
+def _add_bare(found: FoundFiles, bare: dict[Path, list[Path]]) -> None:
+    """Add the images without an ending, as DICOM files often are.
+
+    Only where nothing else lies beside them: their glob, `*`, matches every file.
+    """
+    for folder, paths in bare.items():
+        files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+        if all(map(is_image_of_folder, files)):
+            found.images += paths
+        else:
+            strangers = [path.name for path in files if not is_image_of_folder(path)]
+            found.left_out.append(
+                f"{plural(len(paths), 'image', 'images')} without an ending in {folder} left out, "
+                f"because other files lie beside them: {first_few(strangers, 2)}"
+            )
+            found.others["(no ending)"] += len(paths)
+    found.images.sort()
+
+
 def _add_table(found: FoundFiles, path: Path) -> None:
     try:
         rows = read_whole_table(path)
     except InputError as error:
-        found.unreadable.append(" ".join(str(error).split()))
+        found.unreadable.append(_shortened(str(error)))
     else:
         found.tables += [Table(path, rows)] if len(rows.columns) else []
+
+
+def _shortened(error: str) -> str:
+    """Return an error in one line, with the first of the rows that it lists."""
+    lines = [line.strip() for line in error.splitlines()]
+    if len(lines) > 4:
+        lines = [lines[0], f"{lines[1]}, ...", lines[-1]]
+    return " ".join(lines)
 
 
 def _walk(data: Path) -> Iterator[Path]:
@@ -194,4 +225,5 @@ def _refuse_bare(found: FoundFiles) -> None:
     raise InputError(
         f"{found.data} and its folders contain no image ({endings}); found: {seen}. Unpack "
         "archives, and convert volumes (.nii, .mha, .npy) to one file per slice."
+        + "".join(f" {line}." for line in found.left_out)
     )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from glob import escape
 from pathlib import PurePosixPath
 
+from goldfold.competitions.image_kind import ending_of
 from goldfold.competitions.recognise_files import split_word
 
 _MOST = 8
@@ -29,7 +30,7 @@ def globs_of(names: Collection[str], others: Collection[str] = ()) -> list[str]:
     alike: dict[tuple[tuple[str, ...], int, str], list[PurePosixPath]] = defaultdict(list)
     for name in names:
         path = PurePosixPath(name)
-        alike[_fixed(path), len(path.parts), path.suffix.lower()].append(path)
+        alike[_fixed(path), len(path.parts), ending_of(path)].append(path)
     globs = [glob for paths in alike.values() for glob in _of_folders(paths, others)]
     globs = _joined_tops(globs, names, others)
     if len(globs) > _MOST:
@@ -104,7 +105,7 @@ def common_start(names: Iterable[str]) -> str:
 def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list[str]:
     """Return globs for files of one top folder, depth and ending."""
     folders = [path.parts[:-1] for path in paths]
-    ending = escape(paths[0].suffix.lower())
+    ending = escape(ending_of(paths[0]))
     depth = len(folders[0])
     fixed = len(_fixed(paths[0]))
     general = [generalised([parts[level] for parts in folders]) for level in range(depth)]

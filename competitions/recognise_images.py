@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
+from goldfold.competitions.image_kind import ending_of
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_globs import globs_of, matching
 from goldfold.competitions.table_ids import match_columns
@@ -56,7 +57,7 @@ def add_images(
     images["train"] = globs_of(of_train, every - of_train)
     images["test"] = globs_of(of_test, every - of_test)
     _tell_tests_apart(draft, of_train, of_test)
-    if any(path.suffix.lower() in (".dcm", ".dicom") for path in train):
+    if any(ending_of(path) in ("", ".dcm", ".dicom", ".ima") for path in train):
         images["metadata"] = "dicom"
     draft.say(
         f"{plural(len(train), 'training image', 'training images')}: {', '.join(images['train'])}"

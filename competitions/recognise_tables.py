@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
-from goldfold.competitions.label_candidate import LabelCandidate
+from goldfold.competitions.label_candidate import LabelCandidate, is_attribute
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_images import add_images, add_tests_of_samples
 from goldfold.competitions.recognise_label_tables import (
@@ -24,6 +26,7 @@ from goldfold.competitions.recognise_label_tables import (
     named_images,
     sample_columns,
 )
+from goldfold.competitions.recognise_refusals import unusable_ids
 from goldfold.competitions.recognise_runs import add_runs
 from goldfold.errors import InputError, did_you_mean, first_few
 
@@ -73,11 +76,8 @@ def recognise_table(
             f"which column names the images: {named}? {ANEW} "
             "competition.labels.id_column=NAME --overwrite",
         )
-    if best.match.folders:
-        draft.refuse(
-            f"the ids of {found.name(best.table.path)} name folders of several images each, such "
-            "as patients, not images. Write a table with one row per image."
-        )
+    if reason := unusable_ids(best, train, found):
+        draft.refuse(reason)
         return draft
     others = [table for table in tables[1:] if is_rival(table, best)]
     if others and choices.labels is None:
@@ -93,13 +93,21 @@ def recognise_table(
     else:
         _add_classes(draft, found, candidate)
         if candidate.weight < UNLIKELY and choices.class_columns is None:
-            _doubt(draft, candidate)
+            _doubt(draft, best.candidates, candidate)
     return draft
 
 
-def _doubt(draft: CompetitionDraft, candidate: LabelCandidate) -> None:
-    """Ask whether a column that is hardly a label by its name is one; prefer other layouts."""
+def _doubt(
+    draft: CompetitionDraft, candidates: Sequence[LabelCandidate], candidate: LabelCandidate
+) -> None:
+    """Prefer other layouts to a table whose best candidate is weak, and ask about its column.
+
+    A column of numbers whose name says nothing against it is not asked about if it is the only one.
+    """
     draft.score -= DOUBT
+    plain = [c for c in candidates if not any(map(is_attribute, c.columns))]
+    if plain == [candidate]:
+        return
     names = " and ".join(f"`{name}`" for name in candidate.columns)
     setting = f"competition.{'classes' if candidate.kind == 'wide' else 'labels.class_column'}"
     if setting not in draft.questions:
@@ -159,6 +167,7 @@ def _choose(
         return decided[0]
     best = candidates[0]
     alike = [c for c in candidates[1:] if best.weight - c.weight < ALIKE]
+    best, alike = _without_twins(draft, labels, best, alike)
     if alike:
         setting = (
             "competition.classes" if best.kind == "wide" else "competition.labels.class_column"
@@ -174,6 +183,34 @@ def _choose(
         if rest:
             draft.say(f"not taken for labels: {first_few(list(dict.fromkeys(rest)), 8)}")
     return best
+
+
+def _without_twins(
+    draft: CompetitionDraft,
+    labels: LabelTableFound,
+    best: LabelCandidate,
+    alike: Sequence[LabelCandidate],
+) -> tuple[LabelCandidate, list[LabelCandidate]]:
+    """Return the label and its rivals without columns that say the same, such as numbers of names.
+
+    Of a column of names and one of their numbers, the names are taken.
+    """
+    twins = [c for c in alike if _say_the_same(labels.table.rows, best, c)]
+    if not twins:
+        return best, list(alike)
+    names = next((c for c in (best, *twins) if c.kind == "column"), best)
+    same = [c.columns[0] for c in (best, *twins) if c.columns != names.columns]
+    if same:
+        draft.say(f"{first_few(same)} says the same as {names.columns[0]}, which is taken")
+    return names, [c for c in alike if c not in twins]
+
+
+def _say_the_same(rows: pd.DataFrame, left: LabelCandidate, right: LabelCandidate) -> bool:
+    """Return whether each value of a single column always meets the same value of another."""
+    if len(left.columns) != 1 or len(right.columns) != 1:
+        return False
+    pairs = rows[[left.columns[0], right.columns[0]]].drop_duplicates()
+    return not pairs.iloc[:, 0].duplicated().any() and not pairs.iloc[:, 1].duplicated().any()
 
 
 def _restricted(candidate: LabelCandidate, names: Sequence[str]) -> LabelCandidate | None:

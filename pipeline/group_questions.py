@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldfold.competitions.data_report import count_ids
 from goldfold.competitions.group_columns import group_candidates, site_candidates
+from goldfold.competitions.group_forms import alike
 from goldfold.competitions.images_table import group_column, training_images
 from goldfold.errors import InputError, did_you_mean, list_problems
 from goldfold.folds.fold_view import FoldView
@@ -37,6 +39,12 @@ def group_problems(run: OpenRun) -> tuple[list[str], list[str]]:
             declared=settings.ungrouped == "single",
         )
         problems += bad
+        notices += count_ids(
+            alike([str(value) for value in train[settings.group]]),
+            "value",
+            "values",
+            f"of {settings.group} (folds.group) differ in form only and are taken for the same",
+        )
     candidates = group_candidates(train)
     groups = list(group_column(train, settings.group))
     asked = open_columns(candidates, groups, settings.not_groups)

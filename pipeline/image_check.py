@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldfold.competitions.data_report import CommonCause, DataReport, count_ids
-from goldfold.competitions.image import reading_of
+from goldfold.competitions.image import UndecidedImageError, reading_of
 from goldfold.competitions.level_loss import FEW, LevelLoss, levels_kept
 from goldfold.competitions.unreadable import Levels, look_at_all, report_unreadable
-from goldfold.errors import first_few, plural
+from goldfold.errors import ImageError, first_few, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,9 @@ def check_pixels(run: OpenRun, images: pd.DataFrame, report: DataReport) -> dict
     )
     report_unreadable(images, seen, form, report)
     _group_reasons(report)
-    if report.unreadable and form.unreadable == "error":
+    damaged = [what for what in seen if isinstance(what, ImageError)]
+    damaged = [error for error in damaged if not isinstance(error, UndecidedImageError)]
+    if damaged and form.unreadable == "error":
         report.notices.append(
             'competition.unreadable = "drop" leaves damaged images out, and names them'
         )
@@ -105,6 +107,10 @@ def _group_reasons(report: DataReport) -> None:
         alike[problem.partition(": ")[2]].append(problem)
     for reason, problems in alike.items():
         if len(problems) >= _ALIKE:
-            report.causes.append(
-                CommonCause(f"{len(problems)} images for one reason ({reason}):", problems)
+            names = [
+                problem.partition(": ")[0].removeprefix("cannot read ") for problem in problems
+            ]
+            title = (
+                f"cannot read {len(problems):,} images, all for the same reason: {reason} They are:"
             )
+            report.causes.append(CommonCause(title, problems, names))

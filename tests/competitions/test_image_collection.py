@@ -348,7 +348,7 @@ def test_facts_are_joined_by_id_and_picked_by_a_pattern(data):
     (data / "f.csv").write_text("id,name\n a ,12_3.png\nb,x\nzz,9_9\n")
     images, report = collect(data, tables=extra(patterns={"patient": r"^(\d+)_"}))
     assert images["patient"].tolist() == ["12", "", "", "", ""]
-    assert notices(report, "not in f.csv") == ["3 images are not in f.csv: c, x, y"]
+    assert notices(report, "not in f.csv") == ["1 image is not in f.csv: c"]
     assert report.problems == []
 
 

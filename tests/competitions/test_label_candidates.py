@@ -102,7 +102,24 @@ def test_names_that_differ_in_case_only_are_asked_about():
         (["0 16", "16", "0", "0 16"], "lists"),
         (["upper limb", "lower limb", "torso"] * 3, "names"),
         (["x1", "x2", "x3"], "other"),
+        (["['a']", "['a', 'b']", "[]", "['b', 'a']"], "lists"),
+        (["1", "2"] * 4, "names"),
+        (["-1", "1"] * 4, "names"),
     ],
 )
 def test_what_a_column_holds(cells, content):
     assert content_of("c", cells).content == content
+
+
+def test_grades_may_have_gaps_and_lists_brackets():
+    assert content_of("isup_grade", list("01245") * 2).values == tuple("012345")
+    assert content_of("c", ['["a", "b"]', '["a"]', '["b"]', "[]"]).values == ("a", "b")
+
+
+def test_rows_of_an_image_may_be_votes_and_label_says_it_all():
+    twice = [*"aabbccddee"]
+    votes = candidates(ids=twice, diagnosis="xxyyxxyyxy")[0]
+    assert "20% of the images" in dict(votes.questions)["competition.labels.combine"]
+    same = candidates(ids=twice, diagnosis="xxyyxxyyxx")[0]
+    assert (same.kind, same.questions) == ("column", ())
+    assert candidates(smoker="01010101", label="00110011")[0].columns == ("label",)

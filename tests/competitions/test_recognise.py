@@ -316,6 +316,53 @@ def test_images_without_a_patient_are_asked_about(tmp_path):
     assert "4 training images have no value of person" in draft.questions["folds.ungrouped"]
 
 
+def refusal(data):
+    with pytest.raises(InputError) as refused:
+        recognise(data)
+    return str(refused.value)
+
+
+def test_a_table_that_labels_nothing_says_why(tmp_path):
+    for n in range(8):
+        image(tmp_path / f"train/i{n}.png")
+    names = [f"i{n}" for n in range(8)]
+    table(tmp_path / "train.csv", "i0,1", [(name, n % 2) for n, name in enumerate(names)])
+    assert "train.csv has no header: its first row, i0,1, names an image" in refusal(tmp_path)
+    table(tmp_path / "train.csv", "id,label", [(name, 1) for name in names])
+    assert "(label is '1' in every row)" in refusal(tmp_path)
+    table(tmp_path / "train.csv", "id,label", [(f"x{n}", n % 2) for n in range(8)])
+    (tmp_path / "more.xlsx").write_bytes(b"PK")
+    text = refusal(tmp_path)
+    assert "no column names an image such as train/i0.png; there are id (x0), label (0)" in text
+    assert "not from .xlsx: save them as CSV" in text
+    (tmp_path / "train.csv").write_text("# export\nid,label\n" + "i0,1\n" * 30)
+    assert "The first line, '# export', is a single cell" in refusal(tmp_path)
+
+
+def test_columns_that_say_the_same_are_one_and_a_single_number_is_the_label(tmp_path):
+    for n in range(12):
+        image(tmp_path / f"train/i{n:02d}.png")
+    rows = [(f"i{n:02d}", n % 3, "abc"[n % 3]) for n in range(12)]
+    table(tmp_path / "train.csv", "id,class_id,class_name", rows)
+    draft = recognise(tmp_path)
+    assert (draft.competition["labels"]["class_column"], draft.questions) == ("class_name", {})
+    table(tmp_path / "train.csv", "id,boneage", [(f"i{n:02d}", 7 * n + 5) for n in range(12)])
+    draft = recognise(tmp_path)
+    assert (draft.competition["task"], draft.questions) == ("regression", {})
+
+
+def test_images_without_an_ending_are_images_if_nothing_else_lies_beside_them(tmp_path):
+    for n in range(6):
+        image(tmp_path / f"train/1.2.{n}.png")
+        (tmp_path / f"train/1.2.{n}.png").rename(tmp_path / f"train/1.2.{n}")
+    table(tmp_path / "train.csv", "id,label", [(f"1.2.{n}", n % 2) for n in range(6)])
+    draft = recognise(tmp_path)
+    assert draft.competition["images"]["train"] == ["train/*"]
+    assert "column `id` matches 6 of 6 files" in " ".join(draft.seen)
+    (tmp_path / "train/LICENSE").write_text("free")
+    assert "because other files lie beside them: LICENSE" in refusal(tmp_path)
+
+
 def test_a_table_of_facts_alone_is_not_taken_for_labels(tmp_path):
     for n in range(12):
         image(tmp_path / f"images/i{n:02d}.png")

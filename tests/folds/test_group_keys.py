@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold.competitions.group_forms import alike
 from goldfold.folds.audit_columns import count_columns
 from goldfold.folds.finding import ids_finding, natural, several_folds
 from goldfold.folds.group_keys import group_keys, label_text
@@ -14,6 +15,12 @@ from goldfold.folds.group_keys import group_keys, label_text
 )
 def test_missing_values_are_no_group(missing):
     assert group_keys(["p1", missing, "p1"]) == ["p1", "", "p1"]
+
+
+def test_values_that_differ_in_form_only_are_one_group():
+    values = ["7", "007", "7.0", "P1", "p1", "p01", ""]
+    assert group_keys(values) == ["7", "7", "7", "P1", "P1", "p01", ""]
+    assert alike(values) == ["7 = 007", "7 = 7.0", "P1 = p1"]
 
 
 def test_numbers_that_missing_values_made_floats_are_whole_again():

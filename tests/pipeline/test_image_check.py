@@ -123,7 +123,7 @@ def test_damage_is_listed_by_file_and_one_reason_is_said_once(data):
     assert all(f"train/a{number}.png" in report.problems[1 + number] for number in range(4))
     shown = report.shown_problems()
     assert len(shown) == 2
-    assert shown[0].startswith("4 images for one reason (the JPEG is damaged")
+    assert shown[0].startswith("cannot read 4 images, all for the same reason: the JPEG")
     assert any('unreadable = "drop"' in line for line in report.notices)
 
 
