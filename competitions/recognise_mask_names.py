@@ -26,8 +26,18 @@ def names_masks(words: str) -> bool:
     >>> names_masks("leftMask"), names_masks("Training_GroundTruth"), names_masks("unmasking")
     (True, True, False)
     """
-    said = words_of(words)
+    said = [_without_split(word) for word in words_of(words)]
     return bool({*said, *map("".join, pairwise(said))} & MASK_WORDS)
+
+
+def _without_split(word: str) -> str:
+    """Return a word without the name of a split in front: `trainannot`, as in CamVid.
+
+    >>> _without_split("trainannot"), _without_split("training")
+    ('annot', 'training')
+    """
+    ends = (word.removeprefix(split) for split in ("training", "train", "valid", "val", "test"))
+    return next((end for end in ends if end in MASK_WORDS), word)
 
 
 @dataclass(frozen=True)

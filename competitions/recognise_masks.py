@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from glob import escape
 from pathlib import PurePosixPath
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_globs import common_start, generalised, globs_of, matching
+from goldfold.competitions.recognise_ids import ShortIds
 from goldfold.competitions.recognise_images import add_images
 from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
 from goldfold.competitions.recognise_mask_pairs import shared_affixes
@@ -35,7 +35,7 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
     draft = CompetitionDraft.empty(found.data.name, "masks in files")
     train, test = add_images(draft, found, pictures, others=masks)
     names = [found.name(path) for path in train]
-    ids = _Ids.of(names)
+    ids = ShortIds.of(names)
     if ids is None:
         draft.refuse(
             "images of different folders have the same name, and so do their masks. Rename the "
@@ -75,7 +75,7 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
     )
     for name in owned:
         draft.mask_files.setdefault(name.image, []).append(found.data / name.path)
-    _say_rest(draft, found, masks, owned)
+    _say_rest(draft, found, masks, owned, of_tests)
     if "competition.labels.masks" not in draft.questions:
         _ask_about_several(draft, kinds, owned)
     _add_values(draft, found)
@@ -92,32 +92,6 @@ def _add_values(draft: CompetitionDraft, found: FoundFiles) -> None:
     labels |= {"ignored_values": guess.ignored_values} if guess.ignored_values else {}
     if guess.question:
         draft.ask("competition.labels.values", guess.question)
-
-
-@dataclass(frozen=True)
-class _Ids:
-    """The ids of images: the last parts of their paths, without the ending."""
-
-    names: frozenset[str]
-    depth: int
-
-    @classmethod
-    def of(cls, paths: Sequence[str]) -> _Ids | None:
-        """Return the shortest ids that differ, None if only whole paths do."""
-        for depth in (1, 2, 3):
-            ids = ["/".join(_parts(path)[-depth:]) for path in paths]
-            if len({*ids}) == len(ids):
-                return cls(frozenset(ids), depth)
-        return None
-
-    @property
-    def pattern(self) -> str:
-        """The setting images.id_pattern, "" for names of files."""
-        return "" if self.depth == 1 else f"((?:[^/]+/){{{self.depth - 1}}}[^/]+)\\.[^./]+$"
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    return PurePosixPath(path).with_suffix("").parts
 
 
 def _stems(paths: Sequence[str] | set[str]) -> list[str]:
@@ -208,11 +182,19 @@ def _exclude_masks(
 
 
 def _say_rest(
-    draft: CompetitionDraft, found: FoundFiles, masks: set[str], owned: Sequence[MaskName]
+    draft: CompetitionDraft,
+    found: FoundFiles,
+    masks: set[str],
+    owned: Sequence[MaskName],
+    of_tests: Collection[str],
 ) -> None:
     """Count the masks that are of no training image."""
     rest = sorted(masks - {name.path for name in owned})
-    tests = [mask for mask in rest if found.split(found.data / mask) == "test"]
+    tests = [
+        mask
+        for mask in rest
+        if found.split(found.data / mask) == "test" or mask_name(mask, of_tests) is not None
+    ]
     if tests:
         count = plural(len(tests), "mask file", "mask files")
         draft.say(f"{count} of test images are not used: {first_few(tests, 2)}")

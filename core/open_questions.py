@@ -17,6 +17,9 @@ TWINS = {
 """Setting -> another one that has the same value unless it is said otherwise."""
 
 
+_FIRST_TWINS = {second: first for first, second in TWINS.items()}
+
+
 def with_twins(assignments: Sequence[str]) -> list[str]:
     """Return the assignments, and those that follow from them because settings are twins.
 
@@ -51,6 +54,14 @@ def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict
     }
 
 
+def _value(content: Mapping[str, Any], setting: str) -> Any:
+    """Return the value of a dotted setting, None if there is none."""
+    place: Any = content
+    for key in setting.split("."):
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return place
+
+
 def not_asked(problems: Sequence[str], questions: Mapping[str, Any]) -> list[str]:
     """Return the problems without those whose remedy is to set what a question asks about.
 
@@ -74,8 +85,13 @@ def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[st
     """
     content = tomllib.loads(text)
     questions = content.pop("questions", {})
-    linked = [entry for entry in with_twins(answers) if entry.partition("=")[0] in questions]
-    answers = [*answers, *(entry for entry in linked if entry not in answers)]
+    for entry in with_twins(answers)[len(answers) :]:
+        twin, equals, _ = entry.partition("=")
+        # Asked as one question: the twin follows as long as it has the same value.
+        value = _value(content, twin)
+        alike = value is not None and value == _value(content, _FIRST_TWINS[twin])
+        if twin in questions or (equals and alike):
+            answers = [*answers, entry]
     confirmed = [entry.strip() for entry in answers if "=" not in entry]
     for setting in confirmed:
         if setting not in questions:
