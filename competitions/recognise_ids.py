@@ -23,10 +23,10 @@ class ShortIds:
 
     @classmethod
     def of(cls, paths: Sequence[str], deepest: int = 3) -> ShortIds | None:
-        """Return the shortest ids that differ; None if ids of the deepest kind do not.
+        r"""Return the shortest ids that differ; None if ids of the deepest kind do not.
 
         >>> ShortIds.of(["benign/1.png", "malignant/1.png"]).pattern
-        '((?:[^/]+/){1}[^/]+)\\\\.[^./]+$'
+        '((?:[^/]+/){1}[^/]+)\\.[^./]+$'
 
         Args:
             paths: paths below the data folder, with `/`.

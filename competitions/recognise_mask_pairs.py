@@ -39,7 +39,27 @@ def masks_by_name(names: Sequence[str]) -> set[str]:
     masks = {name for name in names if any(map(names_masks, _folders(name)[shared:]))}
     stems = {PurePosixPath(name).stem for name in names}
     masks |= {name for name in names if _is_mask_of_another(PurePosixPath(name).stem, stems)}
+    masks = masks or _masks_of_same_folder(names)
     return masks if len(masks) < len(names) else set()
+
+
+def _masks_of_same_folder(names: Sequence[str]) -> set[str]:
+    """Return files such as mask_1.png that lie beside image_1.png.
+
+    >>> sorted(_masks_of_same_folder(["p1/image.png", "p1/mask.png"]))
+    ['p1/mask.png']
+    """
+    images: set[tuple[str, ...]] = set()
+    masks: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        stem = PurePosixPath(name).stem
+        key = (*_folders(name), *re.findall(r"\d+", stem))
+        if names_masks(stem):
+            masks[name] = key
+        else:
+            images.add(key)
+    owned = sum(key in images for key in masks.values())
+    return {*masks} if owned and owned >= _MOSTLY * len(masks) else set()
 
 
 def _is_mask_of_another(stem: str, stems: Collection[str]) -> bool:
@@ -56,9 +76,16 @@ def _folders(name: str) -> tuple[str, ...]:
 def _masks_by_content(found: FoundFiles, names: Sequence[str]) -> set[str]:
     """Return the files of two levels that are named like photographs in number and form."""
     for groups in (_by_folder(names), _by_ending(names), _by_tail(names)):
-        for masks, images in _pairs(groups):
-            if _look_like_masks(found, masks) and not _look_like_masks(found, images):
-                return set(masks)
+        masks: set[str] = set()
+        looks: dict[str, bool] = {}  # the first file of a group tells groups apart
+        for first, other in _pairs(groups):
+            for group in (first, other):
+                if group[0] not in looks:
+                    looks[group[0]] = _look_like_masks(found, group)
+            if looks[first[0]] and not looks[other[0]]:
+                masks |= {*first}
+        if masks:
+            return masks
     return set()
 
 

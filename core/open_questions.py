@@ -17,9 +17,6 @@ TWINS = {
 """Setting -> another one that has the same value unless it is said otherwise."""
 
 
-_FIRST_TWINS = {second: first for first, second in TWINS.items()}
-
-
 def with_twins(assignments: Sequence[str]) -> list[str]:
     """Return the assignments, and those that follow from them because settings are twins.
 
@@ -54,6 +51,21 @@ def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict
     }
 
 
+def _of_twins(
+    content: Mapping[str, Any], questions: Mapping[str, Any], answers: Sequence[str]
+) -> list[str]:
+    """Return the answers that follow for twins: asked about, or of the same value until now."""
+    firsts = {second: first for first, second in TWINS.items()}
+    linked = []
+    for entry in with_twins(answers)[len(answers) :]:
+        twin, equals, _ = entry.partition("=")
+        first, value = firsts[twin], _value(content, twin)
+        follows = first in questions and value is not None and value == _value(content, first)
+        if twin in questions or (equals and follows):
+            linked.append(entry)
+    return linked
+
+
 def _value(content: Mapping[str, Any], setting: str) -> Any:
     """Return the value of a dotted setting, None if there is none."""
     place: Any = content
@@ -85,13 +97,7 @@ def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[st
     """
     content = tomllib.loads(text)
     questions = content.pop("questions", {})
-    for entry in with_twins(answers)[len(answers) :]:
-        twin, equals, _ = entry.partition("=")
-        # Asked as one question: the twin follows as long as it has the same value.
-        value = _value(content, twin)
-        alike = value is not None and value == _value(content, _FIRST_TWINS[twin])
-        if twin in questions or (equals and alike):
-            answers = [*answers, entry]
+    answers = [*answers, *_of_twins(content, questions, answers)]
     confirmed = [entry.strip() for entry in answers if "=" not in entry]
     for setting in confirmed:
         if setting not in questions:

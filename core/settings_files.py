@@ -14,7 +14,7 @@ from goldfold.vocabulary import Crop, LabelKind, Pages, Stretch
 
 Side = Annotated[int, Field(ge=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
-MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
+MASK_PATTERN = r"^[^{}]*(\{id\}[^{}]*|(\{[1-9]\}[^{}]*)+)$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
 
