@@ -58,7 +58,14 @@ def label_tables(
     tables = [table for table in found.tables if table not in found.samples] or found.tables
     if choices.labels is not None:
         tables = [table for table in found.tables if found.name(table.path) == choices.labels]
+    files = {name for path in train for name in (path.name, path.stem, found.name(path))}
     for table in tables:
+        if bare := [name for name in map(str, table.rows.columns) if name in files]:
+            found.unreadable.append(
+                f"{found.name(table.path)} has no header: its first line names the image "
+                f"{bare[0]}. Add a line with the names of the columns"
+            )
+            continue
         match, _ = id_match(table, train, found.data, choices)
         if match is None or match.images < _LEAST_SHARE * len(train):
             continue

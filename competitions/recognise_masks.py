@@ -10,10 +10,15 @@ from pathlib import PurePosixPath
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.recognise_files import FoundFiles
-from goldfold.competitions.recognise_globs import common_start, generalised, globs_of, matching
+from goldfold.competitions.recognise_globs import common_start, generalised, matching
 from goldfold.competitions.recognise_ids import ShortIds
 from goldfold.competitions.recognise_images import add_images
-from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
+from goldfold.competitions.recognise_mask_excludes import exclude_companions, exclude_masks
+from goldfold.competitions.recognise_mask_names import (
+    MaskName,
+    is_numbering,
+    mask_name,
+)
 from goldfold.competitions.recognise_mask_pairs import shared_affixes
 from goldfold.competitions.recognise_mask_places import mask_places
 from goldfold.competitions.recognise_mask_values import guess_mask_values
@@ -50,9 +55,10 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
     alternatives = len(owners) == len({*owners})  # no image has masks of two kinds
     lists = [[pattern] for pattern in kinds] if alternatives else [[*kinds]]
     draft.competition |= {"task": "segmentation", "labels": {"kind": "masks", "masks": lists}}
-    _exclude_masks(draft, found, pictures, masks)
+    exclude_masks(draft, found, pictures, masks)
     images = {name.image for name in owned}
     draft.score = len(images) / len(names)
+    exclude_companions(draft, found, names, images)
     draft.say(
         f"mask files {', '.join(kinds)}: {len(owned):,} files of {len(images):,} "
         f"of {len(names):,} training images"
@@ -202,27 +208,6 @@ def _pattern(masks: Sequence[MaskName]) -> str:
         tail = f"{'' if common.startswith('.') else escape(common)}*{ending}"
     name = tail if masks[0].in_own_folder else f"{before}{{id}}{tail}"
     return "/".join([*folders, name])
-
-
-def _exclude_masks(
-    draft: CompetitionDraft, found: FoundFiles, pictures: Sequence[object], masks: set[str]
-) -> None:
-    """Exclude the masks that the globs of the images match, which lie beside the images."""
-    images = draft.competition["images"]
-    beside = {mask for split in ("train", "test") for glob in images[split]
-              for mask in matching(glob, masks)}  # fmt: skip
-    if not beside:
-        return
-    tails: dict[str, list[str]] = defaultdict(list)
-    stems = {PurePosixPath(found.name(path)).stem for path in found.images} - {*_stems(beside)}
-    for mask in sorted(beside):
-        name = mask_name(mask, stems)
-        tails[name.tail if name else PurePosixPath(mask).name].append(mask)
-    excluded = []
-    for tail, files in tails.items():
-        for glob in globs_of(files):
-            excluded.append(glob.rpartition("/")[0] + "/" * ("/" in glob) + f"*{escape(tail)}")
-    images["exclude"] = sorted(dict.fromkeys(excluded))
 
 
 def _say_rest(

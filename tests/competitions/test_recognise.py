@@ -265,7 +265,7 @@ def test_many_masks_without_an_image_are_asked_about(tmp_path):
     for n in range(21, 29):
         image(tmp_path / f"images/{n}_training.png")
         mask(tmp_path / f"mask/{n}_training_mask.png", n)
-        mask(tmp_path / f"1st_manual/{n}_manual1.png", n)
+        mask(tmp_path / f"1st_manual/{n}_{'abcdefgh'[n - 21]}.png", n)
     draft = recognise(tmp_path)
     assert "8 mask files belong to no image" in draft.questions["competition.labels.masks"]
 
