@@ -65,6 +65,9 @@ def label_candidates(
 
 def _is_runs(cells: pd.Series) -> bool:
     filled = [cell for cell in cells if not is_empty(cell) and cell.strip().lower() != "nan"]
+    odd = sum(len(re.findall(r"\d+", cell)) % 2 for cell in filled if "," not in cell)
+    if odd > len(filled) / 5:  # numbers of classes: runs are pairs, and counts are between commas
+        return False
     long = sum(len(re.findall(r"\d+", cell)) >= 4 for cell in filled)
     return bool(filled) and all(_RUNS.fullmatch(cell) for cell in filled) and long > len(filled) / 2
 

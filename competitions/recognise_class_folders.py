@@ -28,6 +28,8 @@ _CLASS = re.compile(
     r"(class|cls|grade|stage|type|label|category|level|score|kl|bi-?rads|isup|kind|c)[\W_]*\d+",
     re.I,
 )
+_NUMBERED = 4
+"""Folders whose names differ in a number only, from which they are videos or patients."""
 _NUMBER = re.compile(r"\d{1,2}")
 
 
@@ -148,4 +150,7 @@ def named_like_patients(names: Sequence[str]) -> bool:
         bool(_ID.fullmatch(name)) and not _CHUNK.fullmatch(name) and not _CLASS.fullmatch(name)
         for name in names
     )
-    return ids > len(names) / 2
+    other = [name for name in names if _CHUNK.fullmatch(name) or _CLASS.fullmatch(name)]
+    forms = {re.sub(r"\d+", "0", name) for name in names}
+    numbered = len(names) >= _NUMBERED and len(forms) == 1 and not other and "0" in forms.pop()
+    return numbered or ids > len(names) / 2

@@ -11,7 +11,8 @@ from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_globs import globs_of, matching
 from goldfold.competitions.recognise_mask_names import mask_name, owner_before
-from goldfold.errors import plural
+from goldfold.competitions.recognise_mask_pairs import look_like_masks
+from goldfold.errors import first_few, plural
 
 _MOSTLY = 0.9
 """Share of the images that must have a companion of one kind."""
@@ -55,12 +56,19 @@ def exclude_companions(
         every = [found.name(path) for path in found.images if path.stem.endswith(tail)]
         files = [name for glob in [*settings["train"], *settings["test"]]
                  for name in matching(glob, every)]  # fmt: skip
-        folders = sorted({name.rpartition("/")[0] for name in files})
+        places = [glob.rpartition("/")[0] for glob in globs_of(files)]
         endings = sorted({PurePosixPath(name).suffix for name in files})
-        globs = [f"{escape(folder)}{'/' * bool(folder)}*{escape(tail)}{escape(ending)}"
-                 for folder in folders for ending in endings]  # fmt: skip
+        globs = [
+            f"{place}{'/' * bool(place)}*{escape(tail)}{escape(ending)}"
+            for place in dict.fromkeys(places)
+            for ending in endings
+        ]
         settings["exclude"] = sorted({*settings.get("exclude", []), *globs})
-        draft.say(
-            f"{plural(len(files), 'image', 'images')} named after others ({', '.join(globs[:2])}) "
-            "have no mask and are left out"
-        )
+        count_of = plural(len(files), "image file", "image files")
+        draft.say(f"{count_of} named after others ({', '.join(globs[:2])}) are left out")
+        if look_like_masks(found, files):
+            draft.ask(
+                "competition.labels.masks",
+                f"{count_of} named after others ({first_few(files, 2)}) have two levels, as masks "
+                "have. Are the masks those files? Then set the pattern with {id}.",
+            )

@@ -12,7 +12,19 @@ from goldfold.competitions.recognise_files import words_of
 
 MASK_WORDS = frozenset(
     {
-        *("mask", "masks", "masked", "segmentation", "segmentations", "seg", "segm", "label"),
+        *(
+            "mask",
+            "masks",
+            "masked",
+            "anno",
+            "annos",
+            "gts",
+            "segmentation",
+            "segmentations",
+            "seg",
+            "segm",
+            "label",
+        ),
         *("labels", "labelled", "labeled", "gt", "groundtruth", "truth", "annotation"),
         *("annotations", "annot", "manual", "contour", "contours", "roi", "silhouette"),
     }

@@ -127,11 +127,17 @@ def _add_images(
 ) -> tuple[list[Path], list[Path]]:
     """Add the images; validation images without a label are left out; return both splits."""
     ids = named_images(labels.table, labels.match)
+    # A row belongs to the training image if a validation image has the same name.
+    of_train = {
+        image_id_of(found.data, path, labels.match.pattern)
+        for path in pictures
+        if found.is_train(path) and found.split(path) != "val"
+    }
     unlabelled = [
         path
         for path in pictures
         if found.split(path) == "val"
-        and image_id_of(found.data, path, labels.match.pattern) not in ids
+        and image_id_of(found.data, path, labels.match.pattern) not in ids - of_train
     ]
     validation = [path for path in pictures if found.split(path) == "val"]
     labelled = len(validation) > len(unlabelled) or bool(labels.match.ignores)
