@@ -63,7 +63,7 @@ def guess_rows(table: pd.DataFrame, ids: Collection[str]) -> GuessedRows | None:
             for joint in _JOINTS[: len(_JOINTS) if count > 1 else 1]:
                 cells = [table[name].str.strip() for name in columns]
                 made = {joint.join(values) for values in zip(*cells, strict=True)}
-                if made == wanted and len(wanted) <= len(table):
+                if made == wanted and (len(wanted) < len(table) or "image_id" not in columns):
                     pattern = joint.join(f"{{{name}}}" for name in columns)
                     return GuessedRows(columns, pattern, len(wanted), len(table))
     return None

@@ -16,6 +16,7 @@ import pandas as pd
 from goldfold.competitions.label_boxes import box_columns
 from goldfold.competitions.label_candidate import ORDERED, LabelCandidate, is_attribute, weighed
 from goldfold.competitions.label_columns import ColumnContent, content_of
+from goldfold.competitions.mask_text import are_not_pairs
 from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import first_few, plural
@@ -65,8 +66,7 @@ def label_candidates(
 
 def _is_runs(cells: pd.Series) -> bool:
     filled = [cell for cell in cells if not is_empty(cell) and cell.strip().lower() != "nan"]
-    odd = sum(len(re.findall(r"\d+", cell)) % 2 for cell in filled if "," not in cell)
-    if odd > len(filled) / 5:  # numbers of classes: runs are pairs, and counts are between commas
+    if are_not_pairs(filled):
         return False
     long = sum(len(re.findall(r"\d+", cell)) >= 4 for cell in filled)
     return bool(filled) and all(_RUNS.fullmatch(cell) for cell in filled) and long > len(filled) / 2

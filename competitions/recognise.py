@@ -141,13 +141,14 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
     if drafts:
         reasons = " ".join(f"{draft.layout}: {draft.refused}" for draft in drafts)
         return f"the labels in {found.data} cannot be read. {reasons}"
+    if several := _several_files_per_id(found):
+        return several
     tables = ", ".join(found.name(table.path) for table in found.tables) or "none"
     tables = "; ".join([tables, *found.unreadable])
     others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
     others += [f"{len(found.documents):,} .json"] if found.documents else []
     return (
-        f"{found.data} contains {len(found.images):,} images but no labels that goldfold reads: "
-        f"{_several_files_per_id(found)}no "
+        f"{found.data} contains {len(found.images):,} images but no labels that goldfold reads: no "
         f"table with a column of their names and one of labels (tables: {tables}), no files of "
         f"masks, no folders named after classes. Other files: {first_few(others) or 'none'}. "
         "goldfold predicts masks, classes, grades and numbers; boxes in .txt or .xml files and "
@@ -157,7 +158,7 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
 
 
 def _several_files_per_id(found: FoundFiles) -> str:
-    """Return a sentence about a table whose ids are what several files each begin with."""
+    """Return why a table is of no use whose ids are what several files each begin with; or ""."""
     starts = Counter(
         path.stem[: place.start()]
         for path in found.images
@@ -173,9 +174,10 @@ def _several_files_per_id(found: FoundFiles) -> str:
             if ids and 2 * files > len(ids):
                 name = next(cell for cell in ids if starts[cell] > 1)
                 return (
-                    f"an id of {found.name(table.path)}, column `{column}`, is what several files "
-                    f"begin with ({name}: {starts[name]} files), such as the channels of an image, "
-                    "but goldfold reads one file per image: merge them first, or keep one of each; "
+                    f"the labels in {found.data} cannot be read: several files begin with an id of "
+                    f"{found.name(table.path)}, column `{column}` ({name}: {starts[name]} files), "
+                    "such as the channels of an image, but goldfold reads one file per image. "
+                    "Merge them, or keep one of each."
                 )
     return ""
 

@@ -118,8 +118,8 @@ class LabelTable(Strict, LabelRules):
     names in a cell; `wide` = one 0/1 column per class; `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
-    [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
-    matches a file."""
+    [["left/{id}.png", "right/{id}.png"]]. {1}, {2} are the groups of images.id_pattern. Of several
+    inner lists, an image uses the first that matches a file."""
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
