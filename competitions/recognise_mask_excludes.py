@@ -45,8 +45,9 @@ def exclude_companions(
     draft: CompetitionDraft, found: FoundFiles, names: Sequence[str], images: Collection[str]
 ) -> None:
     """Exclude images without a mask that are named after others, such as x_superpixels.png."""
-    stems = {PurePosixPath(name).name.removesuffix(PurePosixPath(name).suffix) for name in names}
-    owned = {stem for stem in stems if any(stem == image.rpartition("/")[2] for image in images)}
+    stems = {PurePosixPath(name).stem for name in names}
+    last = {image.rpartition("/")[2] for image in images}
+    owned = stems & {*last, *(PurePosixPath(name).stem for name in last)}
     bare = {stem: owner_before(stem, owned) for stem in stems - owned}
     tails = Counter(stem[len(whose) :] for stem, whose in bare.items() if whose)
     settings = draft.competition["images"]
