@@ -72,6 +72,7 @@ class CompetitionDraft:
         objects: whether an image has several masks, which may be its objects.
         label_table: the table with the labels.
         made_table: a table of labels that was made of them, in the run directory.
+        made_of: the table that it was made of, None if it was made of other files.
         unused: tables that are not used.
         folds: group of [folds].
         colour: whether images have colours.
@@ -90,6 +91,7 @@ class CompetitionDraft:
     objects: bool = False
     label_table: Path | None = None
     made_table: Path | None = None
+    made_of: Path | None = None
     unused: list[str] = field(default_factory=list)
     folds: dict[str, Any] = field(default_factory=dict)
     colour: bool = False

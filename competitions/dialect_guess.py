@@ -181,5 +181,6 @@ def _is_count(word: str, settings: dict[str, Any]) -> bool:
 def _ask_all(reason: str) -> str:
     return (
         f"How are masks written? {reason} Look at `goldfold train preview RUN`, which outlines the "
-        "masks, and set competition.labels.dialect (docs/glossary.md describes what it can be)."
+        "masks, and set competition.labels.dialect (and that of the submission; docs/glossary.md "
+        "describes what it can be)."
     )

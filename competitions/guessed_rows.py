@@ -47,7 +47,7 @@ class GuessedRows:
 def guess_rows(table: pd.DataFrame, ids: Collection[str]) -> GuessedRows | None:
     """Return the columns whose values, joined, are exactly the ids of a sample submission.
 
-    None if no columns make them, or if each image is a row of its own.
+    None if no columns make them. A test set that is only a sample may have one image per id.
 
     Args:
         table: one row per test image; all cells are text.
@@ -63,7 +63,7 @@ def guess_rows(table: pd.DataFrame, ids: Collection[str]) -> GuessedRows | None:
             for joint in _JOINTS[: len(_JOINTS) if count > 1 else 1]:
                 cells = [table[name].str.strip() for name in columns]
                 made = {joint.join(values) for values in zip(*cells, strict=True)}
-                if made == wanted and len(wanted) < len(table):
+                if made == wanted and (len(wanted) < len(table) or "image_id" not in columns):
                     pattern = joint.join(f"{{{name}}}" for name in columns)
                     return GuessedRows(columns, pattern, len(wanted), len(table))
     return None

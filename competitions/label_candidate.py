@@ -26,6 +26,8 @@ ATTRIBUTES = frozenset(
 """Words in the names of columns that describe images or people and are hardly ever predicted."""
 _EXACT = frozenset({"label", "labels", "target", "targets", "class", "y", "outcome", "diagnosis"})
 """Names that leave no doubt which of several columns of 0 and 1 is the label."""
+COLUMNS = ("wide", "chexpert", "soft")
+"""Kinds with a column per class, of which a single column is as likely as its name is."""
 _TOKENS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 ORDERED = re.compile(r"grade|stage|level|severity|score|isup|gleason|birads|density", re.IGNORECASE)
 _WEIGHTS = {"likely": 1.0, "neutral": 0.6, "unlikely": 0.1}
@@ -80,7 +82,7 @@ def weighed(
     how = "unlikely" if is_attribute(name) else "likely" if LIKELY.search(name) else "neutral"
     fixed = {"rle": 1.5, "boxes": 1.3, "long": 1.4, "chexpert": 1.1, "wide": 1.0, "soft": 0.9}
     weight = _WEIGHTS[how]
-    if candidate.kind in fixed and (len(candidate.columns) > 1 or candidate.kind != "wide"):
+    if candidate.kind in fixed and (len(candidate.columns) > 1 or candidate.kind not in COLUMNS):
         weight = fixed[candidate.kind] * (weight if candidate.kind == "boxes" else 1)
     if candidate.kind == "wide" and len(candidate.columns) == 1 and name.lower() in _EXACT:
         weight = 1.3

@@ -16,6 +16,7 @@ import pandas as pd
 from goldfold.competitions.label_boxes import box_columns
 from goldfold.competitions.label_candidate import ORDERED, LabelCandidate, is_attribute, weighed
 from goldfold.competitions.label_columns import ColumnContent, content_of
+from goldfold.competitions.mask_text import are_not_pairs
 from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import first_few, plural
@@ -90,6 +91,8 @@ def _asked(candidate: LabelCandidate, share: float) -> LabelCandidate:
 
 def _is_runs(cells: pd.Series) -> bool:
     filled = [cell for cell in cells if not is_empty(cell) and cell.strip().lower() != "nan"]
+    if are_not_pairs(filled):
+        return False
     long = sum(len(re.findall(r"\d+", cell)) >= 4 for cell in filled)
     return bool(filled) and all(_RUNS.fullmatch(cell) for cell in filled) and long > len(filled) / 2
 

@@ -144,8 +144,9 @@ def _as_lists(name: str, known: Sequence[str], blanks: int) -> ColumnContent | N
         alone = {parts[0] for parts in listed if len(parts) == 1}
         combined = {part for cell in joined for part in split_cell(cell, separator)}
         whole = all(part.isdigit() for part in rows)
-        free = separator in _ALONE and not (whole or all(map(BRACKETED.fullmatch, known)))
-        if free and len(combined & alone) <= len(combined) / 2:
+        combinations = len({*known}) > len(rows)  # fewer words than cells
+        rare = len(combined & alone) <= len(combined) / 2 and not combinations
+        if separator in _ALONE and rare and not (whole or all(map(BRACKETED.fullmatch, known))):
             continue
         none = next((value for value in alone - combined if _NONE.fullmatch(value)), None)
         values = tuple(

@@ -121,11 +121,13 @@ def _add_classes(join: _Join) -> pd.DataFrame:
     if not folders:
         table = settle_ids(table, sorted(join.known), settings, report, name)
     joined = _join(images, table.drop(columns=CLASSES), name, report, hidden=folders)
-    known = dict(zip(table["image_id"], table[CLASSES], strict=True))
+    key = _key(table)
+    names = table[key].itertuples(index=False, name=None)
+    known = dict(zip(names, table[CLASSES], strict=True))
     seen = joined["labelled"] | folders
     joined[CLASSES] = [
-        known.get(image_id, "") if use else ""
-        for image_id, use in zip(joined["image_id"], seen, strict=True)
+        known.get(image, "") if use else ""
+        for image, use in zip(joined[key].itertuples(index=False, name=None), seen, strict=True)
     ]
     joined = _without_labels(joined, join)
     absent = table[~table["image_id"].isin(join.known)]
@@ -246,6 +248,11 @@ def _note_objects(table: pd.DataFrame, report: DataReport) -> None:
     )  # fmt: skip
 
 
+def _key(table: pd.DataFrame) -> list[str]:
+    """Return the columns that name an image; a training and a test image may have the same id."""
+    return ["image_id", "split"] if "split" in table else ["image_id"]
+
+
 def _join(
     images: pd.DataFrame,
     table: pd.DataFrame,
@@ -265,7 +272,7 @@ def _join(
             tests, "test image has", "test images have", f"a row in {name}, which is not used"
         )
     used = table.drop(columns=["overlap_px", REPEATED], errors="ignore")
-    joined = images.merge(used, on="image_id", how="left")
+    joined = images.merge(used, on=_key(used), how="left")
     joined["labelled"] = joined["rows"].notna() & train.to_numpy()
     own = [column for column in table.columns if column.startswith(("mask_rle:", "area_px:"))]
     texts = [name for name in own if not name.startswith("area_px:")]

@@ -14,6 +14,8 @@ from goldfold.errors import first_few, plural
 ID = "{id}"
 _WILDCARDS = re.compile(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])")
 _ID_AND_STARS = re.compile(r"\*?\{id\}\*?")
+_GROUPS_AND_STARS = re.compile(r"\*?(?:\{[1-9]\}\*?)+")
+_GROUP = re.compile(r"\{([1-9])\}")
 
 Alternatives = Sequence[Sequence[str]]
 
@@ -102,6 +104,7 @@ def _candidates(data: Path, pattern: str, known: Collection[str]) -> list[Path]:
 
 def _with_any_id(pattern: str, depth: int = 0) -> str:
     """Return a glob with `*` for an id with `depth` slashes; `{id}*` must not become `**`."""
+    pattern = _GROUPS_AND_STARS.sub("*", pattern)
     return _ID_AND_STARS.sub("/".join("*" * (depth + 1)), pattern)
 
 
@@ -109,6 +112,8 @@ class _PatternFits:
     """Finds the known ids in the paths that a pattern matches."""
 
     def __init__(self, pattern: str, known: Collection[str]) -> None:
+        self._known = {_composed(image_id): image_id for image_id in known}
+        self._parts = _of_groups(pattern)
         before, _, after = _composed(PurePosixPath(pattern).as_posix()).partition(ID)
         self._before = re.compile(_expression(before))
         ending = _expression(after)
@@ -117,12 +122,14 @@ class _PatternFits:
             ending = rf"{start}\.(?i:{last})" if last else ending
         self._after = re.compile(ending)
         self._any = re.compile(f"{_expression(before)}(.+?){ending}")
-        self._known = {_composed(image_id): image_id for image_id in known}
         self._lengths = sorted({len(image_id) for image_id in self._known})
 
     def owners(self, text: str) -> list[str]:
         """Return the known ids with which the pattern matches the path, sorted."""
         text = _composed(text)
+        if self._parts is not None:
+            image_id = self._joined(text)
+            return [self._known[image_id]] if image_id in self._known else []
         starts = [at for at in range(len(text)) if self._before.fullmatch(text, 0, at)]
         owners = {
             self._known[text[start : start + length]]
@@ -135,8 +142,31 @@ class _PatternFits:
 
     def first_id(self, text: str) -> str:
         """Return the shortest id with which the pattern matches the path, "" if there is none."""
+        if self._parts is not None:
+            return self._joined(_composed(text))
         match = self._any.fullmatch(text)
         return match.group(1) if match else ""
+
+    def _joined(self, text: str) -> str:
+        """Return the id that the groups of the pattern make, "" if it does not match."""
+        match = self._parts.fullmatch(text) if self._parts is not None else None
+        return "_".join(match[name] for name in sorted(match.groupdict())) if match else ""
+
+
+def _of_groups(pattern: str) -> re.Pattern[str] | None:
+    """Return a pattern with {1}, {2} as a regular expression; None if it has no such groups."""
+    pieces = _GROUP.split(_composed(PurePosixPath(pattern).as_posix()))
+    if len(pieces) == 1:
+        return None
+    text, seen = "", set()
+    for place, piece in enumerate(pieces):
+        if place % 2 == 0:
+            text += _expression(piece)
+        else:
+            text += f"(?P=part{piece})" if piece in seen else f"(?P<part{piece}>[^/]+)"
+            seen.add(piece)
+    start, _, ending = text.rpartition(r"\.")
+    return re.compile(rf"{start}\.(?i:{ending})" if start and ending.isalnum() else text)
 
 
 def _composed(text: str) -> str:

@@ -64,10 +64,21 @@ def is_mask_column(cells: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in looked_at if not is_empty(cell)]
     filled = [cell for cell in filled if cell not in ("-", nothing)]
     forms = [mask_form(cell) for cell in filled]
-    if not forms or None in forms:
+    if not forms or None in forms or are_not_pairs(filled):
         return False
     letters = [cell for cell, form in zip(filled, forms, strict=True) if form == "letters"]
     return not letters or _are_masks(letters)
+
+
+def are_not_pairs(cells: Sequence[str]) -> bool:
+    """Return whether numbers between spaces are no pairs in many cells: classes, not runs.
+
+    >>> are_not_pairs(["13 147 813", "14 148 813"]), are_not_pairs(["1 3 10 2"])
+    (True, False)
+    """
+    spaced = [cell.split() for cell in cells if "," not in cell and "[" not in cell]
+    numbers = [parts for parts in spaced if len(parts) > 1 and all(map(str.isdigit, parts))]
+    return 5 * sum(len(parts) % 2 for parts in numbers) > len(cells)
 
 
 def _are_masks(letters: Sequence[str]) -> bool:

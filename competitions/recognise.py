@@ -6,6 +6,8 @@ labels most images is taken. What the data cannot decide becomes a question that
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from goldfold.competitions.competition_draft import Choices, CompetitionDraft, c
 from goldfold.competitions.data_folder import find_images
 from goldfold.competitions.image import read_header, read_image
 from goldfold.competitions.recognise_class_folders import recognise_class_folders
+from goldfold.competitions.recognise_class_names import recognise_class_names
 from goldfold.competitions.recognise_coco import recognise_coco
+from goldfold.competitions.recognise_copies import leave_out_copies
 from goldfold.competitions.recognise_extra import add_extra_tables
 from goldfold.competitions.recognise_files import FoundFiles, find_files
 from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_group
@@ -59,6 +63,7 @@ def recognise(
     assignments = with_twins(assignments)
     choices = choices_of(assignments)
     found = find_files(data, choices.test)
+    leave_out_copies(found)
     draft = _best(found, choices, made)
     _apply_task(draft, choices)
     _add_metric(draft)
@@ -70,6 +75,7 @@ def recognise(
     draft.questions = unanswered(draft.questions, assignments)
     _add_sizes(draft, found)
     files = {entry["file"] for entry in draft.competition.get("tables", [])}
+    files |= {found.name(draft.made_of)} if draft.made_of is not None else set()
     if unused := [name for name in draft.unused if name not in files]:
         draft.say(f"tables that are not used: {first_few(unused)}")
     for line in [*found.left_out, *found.unreadable]:
@@ -95,13 +101,16 @@ def _best(found: FoundFiles, choices: Choices, made: Path | None) -> Competition
         draft
         for draft in (
             recognise_masks(found, masks),
-            recognise_table(found, masks, choices),
+            recognise_table(found, masks, choices, made),
             recognise_class_folders(found, masks, choices),
             recognise_coco(found, masks, made),
         )
         if draft is not None
     ]
     whole = [draft for draft in drafts if not draft.refused]
+    if not drafts and not _several_files_per_id(found):
+        of_names = recognise_class_names(found, masks, made)
+        drafts = whole = [] if of_names is None else [of_names]
     if not whole:
         raise InputError(_nothing(found, drafts))
     if choices.task is not None:
@@ -133,6 +142,8 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
     if drafts:
         reasons = " ".join(f"{draft.layout}: {draft.refused}" for draft in drafts)
         return f"the labels in {found.data} cannot be read. {reasons}"
+    if several := _several_files_per_id(found):
+        return several
     tables = "; ".join(line.rstrip(".") for line in why_no_labels(found)) or "no tables"
     others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
     others += [f"{len(found.documents):,} .json"] if found.documents else []
@@ -144,6 +155,31 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
         "outlines in .json files have to be converted: to one mask file per image, or to a table "
         "with one row per image."
     )
+
+
+def _several_files_per_id(found: FoundFiles) -> str:
+    """Return why a table is of no use whose ids are what several files each begin with; or ""."""
+    starts = Counter(
+        path.stem[: place.start()]
+        for path in found.images
+        if found.is_train(path)
+        for place in re.finditer(r"[_\-. ]", path.stem)
+    )
+    for table in found.tables:
+        if table in found.samples:
+            continue
+        for column in map(str, table.rows.columns):
+            ids = [cell for cell in dict.fromkeys(table.rows[column].str.strip()) if cell]
+            files = sum(starts[cell] > 1 for cell in ids)
+            if ids and 2 * files > len(ids):
+                name = next(cell for cell in ids if starts[cell] > 1)
+                return (
+                    f"the labels in {found.data} cannot be read: several files begin with an id of "
+                    f"{found.name(table.path)}, column `{column}` ({name}: {starts[name]} files), "
+                    "such as the channels of an image, but goldfold reads one file per image. "
+                    "Merge them, or keep one of each."
+                )
+    return ""
 
 
 def _apply_task(draft: CompetitionDraft, choices: Choices) -> None:

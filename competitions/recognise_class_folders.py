@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
+from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.recognise_files import FoundFiles, split_word
+from goldfold.competitions.recognise_ids import ShortIds
 from goldfold.competitions.recognise_images import add_images
+from goldfold.competitions.table_ids import match_columns
 from goldfold.errors import first_few, plural
 
 MOST_CLASSES = 200
+_DEEPEST = 9
+"""Parts of a path that an id may have."""
 _FEWEST_IMAGES = 2.5
 """Mean number of images of a class, below which folders are no classes."""
 _ID = re.compile(r"(?=(.*\d){3})[\w.\- ]+|[A-Za-z]{0,8}[_-]?\d+")
@@ -22,6 +28,8 @@ _CLASS = re.compile(
     r"(class|cls|grade|stage|type|label|category|level|score|kl|bi-?rads|isup|kind|c)[\W_]*\d+",
     re.I,
 )
+_NUMBERED = 4
+"""Folders whose names differ in a number only, from which they are videos or patients."""
 _NUMBER = re.compile(r"\d{1,2}")
 
 
@@ -41,9 +49,14 @@ def recognise_class_folders(
     if not levels:
         return None
     level = choices.class_folder if choices.class_folder in levels else min(levels)
-    own = [path for path in pictures if _name(found.folders(path), level) in levels[level]]
+    own = [
+        path
+        for path in pictures
+        if found.split(path) == "test" or _name(found.folders(path), level) in levels[level]
+    ]
     draft = CompetitionDraft.empty(found.data.name, "folders named after classes")
-    train, _ = add_images(draft, found, own, {*map(found.name, found.images)})
+    train, test = add_images(draft, found, own, {*map(found.name, found.images)})
+    _add_ids(draft, found, train, test)
     counts = Counter(_name(found.folders(path), level) for path in train)
     classes = sorted(counts)
     if len(classes) < 2:
@@ -70,6 +83,26 @@ def recognise_class_folders(
     if rest:
         draft.say(f"{plural(rest, 'image', 'images')} outside these folders not used")
     return draft
+
+
+def _add_ids(
+    draft: CompetitionDraft, found: FoundFiles, train: Sequence[Path], test: Sequence[Path]
+) -> None:
+    """Add a pattern of ids: as the sample submission has them, or with folders if names recur."""
+    patterns: list[str | None] = []
+    for sample in found.samples:
+        match = next(iter(match_columns(sample.rows.iloc[:, :1], test, found.data)), None)
+        if match is not None and not (match.folders or match.joined or match.ignores):
+            patterns.append(match.pattern)
+    images = [*train, *test]
+    for pattern in [*patterns, None]:
+        if len({image_id_of(found.data, path, pattern) for path in images}) == len(images):
+            draft.competition["images"] |= {"id_pattern": pattern} if pattern else {}
+            return
+    ids = ShortIds.of([found.name(path) for path in images], deepest=_DEEPEST)
+    if ids is not None and ids.pattern:
+        draft.competition["images"]["id_pattern"] = ids.pattern
+        draft.say("names of files recur, so the folders above them are part of the ids")
 
 
 def class_levels(folders: Sequence[tuple[str, ...]]) -> dict[int, list[str]]:
@@ -117,4 +150,7 @@ def named_like_patients(names: Sequence[str]) -> bool:
         bool(_ID.fullmatch(name)) and not _CHUNK.fullmatch(name) and not _CLASS.fullmatch(name)
         for name in names
     )
-    return ids > len(names) / 2
+    other = [name for name in names if _CHUNK.fullmatch(name) or _CLASS.fullmatch(name)]
+    forms = {re.sub(r"\d+", "0", name) for name in names}
+    numbered = len(names) >= _NUMBERED and len(forms) == 1 and not other and "0" in forms.pop()
+    return numbered or ids > len(names) / 2

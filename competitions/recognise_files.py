@@ -22,7 +22,7 @@ _TEST = frozenset({"test", "testing", "tst", "tests", "testset"})
 _TRAIN = frozenset({"train", "training", "trn", "trainset"})
 _VALIDATION = frozenset({"val", "valid", "validation", "dev"})
 _SAMPLE = re.compile(r"submission|(^|[^a-z])sample([^a-z]|$)", re.IGNORECASE)
-_PREVIEWS = re.compile(r"thumb(nail)?s?|previews?", re.IGNORECASE)
+_PREVIEWS = frozenset({"thumb", "thumbs", "thumbnail", "thumbnails", "preview", "previews"})
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -138,7 +138,7 @@ def find_files(data: Path, test: tuple[str, ...] | None = None) -> FoundFiles:
         if not found.name(path).isprintable():
             odd.append(repr(found.name(path)))
         elif ending in IMAGE_ENDINGS:
-            if any(_PREVIEWS.fullmatch(folder) for folder in found.folders(path)):
+            if any(_PREVIEWS & {*words_of(folder)} for folder in found.folders(path)):
                 previews.append(found.name(path))
             else:
                 found.images.append(path)

@@ -112,8 +112,11 @@ def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list
     general = [
         "*" if level >= fixed and _is_code(glob) else glob for level, glob in enumerate(general)
     ]  # the test set that is handed out often has one patient of many
-    for name in ("*", _last_sign(paths), generalised([path.stem for path in paths])):
-        glob = "/".join([*general, f"{name}{ending}"]) if "*" in name else ""
+    stems = [path.stem for path in paths]
+    same = {*stems} if len({*stems}) == 1 and len(stems) > 1 else ()
+    for name in ("*", *map(escape, same), _last_word(stems), _last_sign(paths), generalised(stems)):
+        usable = "*" in name or name in same
+        glob = "/".join([*general, f"{name}{ending}"]) if usable else ""
         if glob and not matching(glob, others):
             return [glob]
     inner = sorted({*folders})
@@ -124,6 +127,13 @@ def _of_folders(paths: Sequence[PurePosixPath], others: Collection[str]) -> list
 
 def _is_code(folder: str) -> bool:
     return folder.isalnum() and sum(sign.isdigit() for sign in folder) * 2 > len(folder)
+
+
+def _last_word(stems: Sequence[str]) -> str:
+    """Return a glob of names that end with the same word behind a separator, "" if they do not."""
+    last = {re.search(r"[_\-. ][A-Za-z][^_\-. ]*$|$", stem)[0] for stem in stems}  # type: ignore[index]
+    word = last.pop()
+    return f"*{escape(word)}" if word and not last else ""
 
 
 def _last_sign(paths: Sequence[PurePosixPath]) -> str:

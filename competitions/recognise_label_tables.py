@@ -59,8 +59,15 @@ def label_tables(
     tables = [table for table in found.tables if table not in found.samples] or found.tables
     if choices.labels is not None:
         tables = [table for table in found.tables if found.name(table.path) == choices.labels]
+    files = {name for path in train for name in (path.name, path.stem, found.name(path))}
     for table in tables:
-        match, _ = id_match(table, train, found.data, choices)
+        if bare := [name for name in map(str, table.rows.columns) if name in files]:
+            found.unreadable.append(
+                f"{found.name(table.path)} has no header: its first line names the image "
+                f"{bare[0]}. Add a line with the names of the columns"
+            )
+            continue
+        match = _match_of_split(found, table, train, choices)
         if match is None or match.images < _LEAST_SHARE * len(train):
             continue
         groups = group_names(table.rows, match.column)
@@ -87,6 +94,19 @@ def label_tables(
         labels for labels in labelled
         if not wanted or likelihood(labels)[0] == likelihood(labelled[0])[0]
     ]  # fmt: skip
+
+
+def _match_of_split(
+    found: FoundFiles, table: Table, train: Sequence[Path], choices: Choices
+) -> IdMatch | None:
+    """Return how a table names the images; those of validation may have the same names again."""
+    match, _ = id_match(table, train, found.data, choices)
+    own = [path for path in train if found.split(path) != "val"]
+    if match is None or not (match.ignores or match.folders) or not 0 < len(own) < len(train):
+        return match
+    of_own, _ = id_match(table, own, found.data, choices)
+    plain = of_own is not None and not (of_own.ignores or of_own.folders)
+    return of_own if plain else match
 
 
 def _sample_runs(found: FoundFiles) -> set[str]:

@@ -12,7 +12,19 @@ from goldfold.competitions.recognise_files import words_of
 
 MASK_WORDS = frozenset(
     {
-        *("mask", "masks", "masked", "segmentation", "segmentations", "seg", "segm", "label"),
+        *(
+            "mask",
+            "masks",
+            "masked",
+            "anno",
+            "annos",
+            "gts",
+            "segmentation",
+            "segmentations",
+            "seg",
+            "segm",
+            "label",
+        ),
         *("labels", "labelled", "labeled", "gt", "groundtruth", "truth", "annotation"),
         *("annotations", "annot", "manual", "contour", "contours", "roi", "silhouette"),
     }
@@ -26,8 +38,18 @@ def names_masks(words: str) -> bool:
     >>> names_masks("leftMask"), names_masks("Training_GroundTruth"), names_masks("unmasking")
     (True, True, False)
     """
-    said = words_of(words)
+    said = [_without_split(word) for word in words_of(words)]
     return bool({*said, *map("".join, pairwise(said))} & MASK_WORDS)
+
+
+def _without_split(word: str) -> str:
+    """Return a word without the name of a split in front: `trainannot`, as in CamVid.
+
+    >>> _without_split("trainannot"), _without_split("training")
+    ('annot', 'training')
+    """
+    ends = (word.removeprefix(split) for split in ("training", "train", "valid", "val", "test"))
+    return next((end for end in ends if end in MASK_WORDS), word)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from goldfold.competitions.mask_levels import read_mask
+from goldfold.competitions.mask_pixels import read_mask_pixels, values_in
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_globs import common_start
 from goldfold.competitions.recognise_mask_names import names_masks, owner_before
@@ -15,6 +16,8 @@ from goldfold.errors import ImageError
 
 _SAMPLED = 5
 """Files of each kind whose pixels are looked at."""
+_FEW_LEVELS = 20
+"""Values of the pixels of a file of classes, above which it is hardly one."""
 _MOSTLY = 0.9
 _MOST_FOLDERS = 40
 
@@ -39,7 +42,27 @@ def masks_by_name(names: Sequence[str]) -> set[str]:
     masks = {name for name in names if any(map(names_masks, _folders(name)[shared:]))}
     stems = {PurePosixPath(name).stem for name in names}
     masks |= {name for name in names if _is_mask_of_another(PurePosixPath(name).stem, stems)}
+    masks = masks or _masks_of_same_folder(names)
     return masks if len(masks) < len(names) else set()
+
+
+def _masks_of_same_folder(names: Sequence[str]) -> set[str]:
+    """Return files such as mask_1.png that lie beside image_1.png.
+
+    >>> sorted(_masks_of_same_folder(["p1/image.png", "p1/mask.png"]))
+    ['p1/mask.png']
+    """
+    images: set[tuple[str, ...]] = set()
+    masks: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        stem = PurePosixPath(name).stem
+        key = (*_folders(name), *re.findall(r"\d+", stem))
+        if names_masks(stem):
+            masks[name] = key
+        else:
+            images.add(key)
+    owned = sum(key in images for key in masks.values())
+    return {*masks} if owned and owned >= _MOSTLY * len(masks) else set()
 
 
 def _is_mask_of_another(stem: str, stems: Collection[str]) -> bool:
@@ -55,14 +78,20 @@ def _folders(name: str) -> tuple[str, ...]:
 
 def _masks_by_content(found: FoundFiles, names: Sequence[str]) -> set[str]:
     """Return the files of two levels that are named like photographs in number and form."""
-    for groups in (_by_folder(names), _by_ending(names), _by_tail(names)):
-        of_images: dict[tuple[str, ...], set[str]] = defaultdict(set)
-        for masks, images in _pairs(groups):
-            if _look_like_masks(found, masks) and not _look_like_masks(found, images):
-                of_images[tuple(images)].update(masks)
-        if of_images:
-            # Several sets, such as those of two observers, are masks of the same images.
-            return next(iter(of_images.values()))
+    for groups, levels in (
+        (_by_folder(names), 2), (_by_ending(names), 2), (_by_tail(names), 2),
+        (_by_folder(names), _FEW_LEVELS),
+    ):  # fmt: skip
+        masks: set[str] = set()
+        looks: dict[str, bool] = {}  # the first file of a group tells groups apart
+        for first, other in _pairs(groups):
+            for group in (first, other):
+                if group[0] not in looks:
+                    looks[group[0]] = look_like_masks(found, group, levels)
+            if looks[first[0]] and not looks[other[0]]:
+                masks |= {*first}
+        if masks:
+            return masks
     return set()
 
 
@@ -106,11 +135,15 @@ def _by_tail(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return {tail: groups[tail] for tail, _ in often}
 
 
-def _look_like_masks(found: FoundFiles, names: Sequence[str]) -> bool:
+def look_like_masks(found: FoundFiles, names: Sequence[str], levels: int = 2) -> bool:
+    """Return whether a few of the files have at most so many levels."""
     step = max(1, len(names) // _SAMPLED)
     try:
         for name in names[::step][:_SAMPLED]:
-            read_mask(found.data / name, found.data)
+            if levels == 2:
+                read_mask(found.data / name, found.data)
+            elif len(values_in(read_mask_pixels(found.data / name, found.data).shown)) > levels:
+                return False
     except ImageError:
         return False
     return True

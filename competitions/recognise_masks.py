@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from glob import escape
 from pathlib import PurePosixPath
 
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.recognise_files import FoundFiles
-from goldfold.competitions.recognise_globs import common_start, generalised, globs_of, matching
+from goldfold.competitions.recognise_globs import common_start, generalised, matching
+from goldfold.competitions.recognise_ids import ShortIds
 from goldfold.competitions.recognise_images import add_images
-from goldfold.competitions.recognise_mask_names import MaskName, is_numbering, mask_name
+from goldfold.competitions.recognise_mask_excludes import exclude_companions, exclude_masks
+from goldfold.competitions.recognise_mask_names import (
+    MaskName,
+    is_numbering,
+    mask_name,
+)
 from goldfold.competitions.recognise_mask_pairs import shared_affixes
+from goldfold.competitions.recognise_mask_places import mask_places
 from goldfold.competitions.recognise_mask_values import guess_mask_values
 from goldfold.errors import first_few, plural
 
@@ -35,51 +41,95 @@ def recognise_masks(found: FoundFiles, masks: set[str]) -> CompetitionDraft | No
     draft = CompetitionDraft.empty(found.data.name, "masks in files")
     train, test = add_images(draft, found, pictures, others=masks)
     names = [found.name(path) for path in train]
-    ids = _Ids.of(names)
-    if ids is None:
-        draft.refuse(
-            "images of different folders have the same name, and so do their masks. Rename the "
-            "files so that each name occurs once."
-        )
-        return draft
-    named = [mask_name(mask, ids.names, ids.depth) for mask in sorted(masks)]
-    owned = [name for name in named if name is not None]
-    of_tests = {path.stem for path in test}
-    free = sorted(mask for mask in masks if mask_name(mask, of_tests) is None)
-    if not owned and (affixes := shared_affixes(ids.names, _stems(free))):
-        pattern, tail = affixes
-        draft.competition["images"]["id_pattern"] = pattern
-        owned = _by_affixes(free, ids.names, pattern, tail)
-    elif ids.pattern:
-        draft.competition["images"]["id_pattern"] = ids.pattern
+    kinds = _owners(draft, found, names, [found.name(path) for path in test], masks)
+    owned = [name for kind in kinds.values() for name in kind]
     if not owned:
         draft.refuse(
             f"{plural(len(masks), 'file looks like a mask', 'files look like masks')} "
             f"({first_few(sorted(masks), 2)}), but their names are not those of training images. "
-            f"{'' if ids.depth == 1 else 'Images of different folders have the same name. '}"
             "Name each mask after its image."
         )
         return draft
-    kinds = _kinds(owned)
-    patterns = list(dict.fromkeys(_pattern(kind) for kind in kinds.values()))
+    kinds = _apart_from_images(kinds, [found.name(path) for path in pictures])
     owners = [name.image for kind in kinds.values() for name in {n.image: n for n in kind}.values()]
     alternatives = len(owners) == len({*owners})  # no image has masks of two kinds
-    lists = [[pattern] for pattern in patterns] if alternatives else [patterns]
+    lists = [[pattern] for pattern in kinds] if alternatives else [[*kinds]]
     draft.competition |= {"task": "segmentation", "labels": {"kind": "masks", "masks": lists}}
-    _exclude_masks(draft, found, pictures, masks)
+    exclude_masks(draft, found, pictures, masks)
     images = {name.image for name in owned}
     draft.score = len(images) / len(names)
+    exclude_companions(draft, found, names, images)
     draft.say(
-        f"mask files {', '.join(patterns)}: {len(owned):,} files of {len(images):,} "
+        f"mask files {', '.join(kinds)}: {len(owned):,} files of {len(images):,} "
         f"of {len(names):,} training images"
     )
     for name in owned:
         draft.mask_files.setdefault(name.image, []).append(found.data / name.path)
-    _say_rest(draft, found, masks, owned)
+    _say_rest(draft, found, masks, owned, {path.stem for path in test})
     if "competition.labels.masks" not in draft.questions:
         _ask_about_several(draft, kinds, owned)
     _add_values(draft, found)
     return draft
+
+
+def _owners(
+    draft: CompetitionDraft,
+    found: FoundFiles,
+    names: Sequence[str],
+    tests: Sequence[str],
+    masks: set[str],
+) -> dict[str, list[MaskName]]:
+    """Return pattern -> masks that are named after training images; add the pattern of the ids."""
+    images = draft.competition["images"]
+    of_train = sorted(mask for mask in masks if found.is_train(found.data / mask))
+    ids = ShortIds.of(names)
+    owned: list[MaskName] = []
+    if ids is not None:
+        every = (mask_name(mask, ids.names, ids.depth) for mask in sorted(masks))
+        owned = [name for name in every if name is not None]
+    if len(owned) > _RECURS * len(of_train):
+        images |= {"id_pattern": ids.pattern} if ids is not None and ids.pattern else {}
+        return _by_pattern(owned)
+    if places := mask_places(names, of_train, tests):
+        images["id_pattern"] = places.id_pattern
+        return {
+            pattern: [
+                MaskName(mask, image, PurePosixPath(mask).parts[:-1], PurePosixPath(mask).name)
+                for mask, image in of_kind.items()
+            ]
+            for pattern, of_kind in places.patterns.items()
+        }
+    free = [mask for mask in of_train if mask_name(mask, {*_stems(tests)}) is None]
+    affixes = shared_affixes(ids.names, _stems(free)) if ids is not None and not owned else None
+    if ids is not None and affixes is not None:
+        images["id_pattern"], tail = affixes
+        owned = _by_affixes(free, ids.names, affixes[0], tail)
+    elif ids is not None and ids.pattern:
+        images["id_pattern"] = ids.pattern
+    return _by_pattern(owned)
+
+
+def _by_pattern(owned: Sequence[MaskName]) -> dict[str, list[MaskName]]:
+    kinds: dict[str, list[MaskName]] = defaultdict(list)
+    for kind in _kinds(owned).values():
+        kinds[_pattern(kind)] += kind
+    return dict(kinds)
+
+
+def _apart_from_images(
+    kinds: Mapping[str, list[MaskName]], pictures: Sequence[str]
+) -> dict[str, list[MaskName]]:
+    """Return the masks by pattern, one pattern per folder where it would match images, too."""
+    apart: dict[str, list[MaskName]] = {}
+    for pattern, masks in kinds.items():
+        if not matching(pattern.replace("{id}", "*").replace("**", "*"), pictures):
+            apart[pattern] = masks
+            continue
+        by_folder: dict[tuple[str, ...], list[MaskName]] = defaultdict(list)
+        for mask in masks:
+            by_folder[mask.folders].append(mask)
+        apart |= {_pattern(of_folder): of_folder for of_folder in by_folder.values()}
+    return apart
 
 
 def _add_values(draft: CompetitionDraft, found: FoundFiles) -> None:
@@ -92,32 +142,6 @@ def _add_values(draft: CompetitionDraft, found: FoundFiles) -> None:
     labels |= {"ignored_values": guess.ignored_values} if guess.ignored_values else {}
     if guess.question:
         draft.ask("competition.labels.values", guess.question)
-
-
-@dataclass(frozen=True)
-class _Ids:
-    """The ids of images: the last parts of their paths, without the ending."""
-
-    names: frozenset[str]
-    depth: int
-
-    @classmethod
-    def of(cls, paths: Sequence[str]) -> _Ids | None:
-        """Return the shortest ids that differ, None if only whole paths do."""
-        for depth in (1, 2, 3):
-            ids = ["/".join(_parts(path)[-depth:]) for path in paths]
-            if len({*ids}) == len(ids):
-                return cls(frozenset(ids), depth)
-        return None
-
-    @property
-    def pattern(self) -> str:
-        """The setting images.id_pattern, "" for names of files."""
-        return "" if self.depth == 1 else f"((?:[^/]+/){{{self.depth - 1}}}[^/]+)\\.[^./]+$"
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    return PurePosixPath(path).with_suffix("").parts
 
 
 def _stems(paths: Sequence[str] | set[str]) -> list[str]:
@@ -186,33 +210,20 @@ def _pattern(masks: Sequence[MaskName]) -> str:
     return "/".join([*folders, name])
 
 
-def _exclude_masks(
-    draft: CompetitionDraft, found: FoundFiles, pictures: Sequence[object], masks: set[str]
-) -> None:
-    """Exclude the masks that the globs of the images match, which lie beside the images."""
-    images = draft.competition["images"]
-    beside = {mask for split in ("train", "test") for glob in images[split]
-              for mask in matching(glob, masks)}  # fmt: skip
-    if not beside:
-        return
-    tails: dict[str, list[str]] = defaultdict(list)
-    stems = {PurePosixPath(found.name(path)).stem for path in found.images} - {*_stems(beside)}
-    for mask in sorted(beside):
-        name = mask_name(mask, stems)
-        tails[name.tail if name else PurePosixPath(mask).name].append(mask)
-    excluded = []
-    for tail, files in tails.items():
-        for glob in globs_of(files):
-            excluded.append(glob.rpartition("/")[0] + "/" * ("/" in glob) + f"*{escape(tail)}")
-    images["exclude"] = sorted(dict.fromkeys(excluded))
-
-
 def _say_rest(
-    draft: CompetitionDraft, found: FoundFiles, masks: set[str], owned: Sequence[MaskName]
+    draft: CompetitionDraft,
+    found: FoundFiles,
+    masks: set[str],
+    owned: Sequence[MaskName],
+    of_tests: Collection[str],
 ) -> None:
     """Count the masks that are of no training image."""
     rest = sorted(masks - {name.path for name in owned})
-    tests = [mask for mask in rest if found.split(found.data / mask) == "test"]
+    tests = [
+        mask
+        for mask in rest
+        if found.split(found.data / mask) == "test" or mask_name(mask, of_tests) is not None
+    ]
     if tests:
         count = plural(len(tests), "mask file", "mask files")
         draft.say(f"{count} of test images are not used: {first_few(tests, 2)}")
@@ -230,7 +241,7 @@ def _say_rest(
 
 def _ask_about_several(
     draft: CompetitionDraft,
-    kinds: Mapping[tuple[str, ...], Sequence[MaskName]],
+    kinds: Mapping[str, Sequence[MaskName]],
     owned: Sequence[MaskName],
 ) -> None:
     """Ask about several masks of an image, unless their names show that they are its objects."""
@@ -254,11 +265,11 @@ def _ask_about_several(
 
 
 def _named_kinds(
-    kinds: Mapping[tuple[str, ...], Sequence[MaskName]], owned: Sequence[MaskName], images: int
+    kinds: Mapping[str, Sequence[MaskName]], owned: Sequence[MaskName], images: int
 ) -> list[str]:
     """Return what distinguishes the masks of an image if it recurs from image to image."""
     if len(kinds) > 1:
-        return [_pattern(masks) for masks in kinds.values()]
+        return [*kinds]
     tails = Counter(name.tail for name in owned)
     if is_numbering([*tails]):
         return []

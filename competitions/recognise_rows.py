@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ def add_rows(draft: CompetitionDraft, found: FoundFiles) -> None:
     of_train, of_test = (_tables(found, paths, pattern) for paths in (train, test))
     shared = _columns(of_train) & _columns(of_test)
     facts = _facts(of_test, ids, shared)
+    for name, of_path in images.get("facts", {}).items():
+        matches = (re.search(of_path, found.name(path)) for path in test)
+        facts[name] = [match.group(1) if match else "" for match in matches]
     guess = guess_rows(facts, wanted)
     if guess is None:
         return

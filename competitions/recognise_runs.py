@@ -160,8 +160,10 @@ def mask_classes(rows: pd.DataFrame, match: IdMatch, rle: str) -> tuple[str | No
     several = ids.duplicated().any()
     for column in rows.columns:
         cells = rows[column].str.strip()
-        few = 2 <= cells.nunique() <= max(2, len(cells) // 3)
-        named = column not in (match.column, rle) and several and few and not (cells == "").any()
+        says_so = str(column).lower().startswith(("class", "categor"))
+        few = 2 <= cells.nunique() <= max(2, len(cells) // (2 if says_so else 3))
+        named = column not in (match.column, rle) and few and not (cells == "").any()
+        named = named and bool(several or says_so)  # an image may have one mask of few classes
         once = not pd.DataFrame({"image": ids, "class": cells}).duplicated().any()
         if named and (once or str(column).lower().startswith(("class", "label", "categor"))):
             return str(column), sorted({*cells})

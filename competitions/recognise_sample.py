@@ -98,12 +98,6 @@ def _add_mask_sample(draft: CompetitionDraft, sample: Table, columns: list[str])
     if "dialect" in labels:
         form["dialect"] = labels["dialect"]
         form |= {"size": labels["size"]} if "size" in labels else {}
-        if "competition.labels.dialect" in draft.questions:
-            draft.ask(
-                "competition.submission.dialect",
-                "the dialect of the labels is open, and that of the submission with it; "
-                "`goldfold config answer` sets both.",
-            )
     elif "dialect" not in form:
         form["dialect"] = "kaggle"
         draft.ask(

@@ -15,6 +15,7 @@ from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.label_candidate import LabelCandidate, is_attribute
 from goldfold.competitions.recognise_files import FoundFiles
+from goldfold.competitions.recognise_folder_rows import with_row_per_image
 from goldfold.competitions.recognise_images import add_images, add_tests_of_samples
 from goldfold.competitions.recognise_label_tables import (
     ALIKE,
@@ -40,7 +41,7 @@ ANEW = "For another one than the first, write the settings anew: goldfold init -
 
 
 def recognise_table(
-    found: FoundFiles, masks: Collection[str], choices: Choices
+    found: FoundFiles, masks: Collection[str], choices: Choices, made: Path | None = None
 ) -> CompetitionDraft | None:
     """Return a draft for labels in a table, None if no table has any.
 
@@ -48,6 +49,8 @@ def recognise_table(
         found: the files of the folder.
         masks: paths of masks, which are no images.
         choices: what the user chose.
+        made: run directory, for a table with one row per image where rows are folders; None = such
+            tables are refused.
 
     Raises:
         InputError: a choice names no table or column.
@@ -60,12 +63,16 @@ def recognise_table(
     add_tests_of_samples(found, pictures, labelled_images(found, pictures, best))
     draft = CompetitionDraft.empty(found.data.name, "labels in a table")
     draft.label_table = best.table.path
-    train = _add_images(draft, found, pictures, {*masks}, best)
+    train, test = _add_images(draft, found, pictures, {*masks}, best)
     # Without the test images and the unlabelled validation images that were found meanwhile.
     match, rivals = id_match(best.table, train, found.data, choices)
     best = best if match is None else replace(best, match=match)
+    if best.match.folders:
+        per_image = with_row_per_image(draft, found, best, (train, test), made)
+        best, rivals = (per_image or best), []
+        draft.label_table = best.table.path
     draft.score = best.share
-    draft.competition["labels"] = {"files": [found.name(best.table.path)], **best.match.settings()}
+    draft.competition["labels"] = {"files": [_name_of(found, best)], **best.match.settings()}
     if best.match.pattern is not None:
         draft.competition["images"]["id_pattern"] = best.match.pattern
     draft.say(f"{found.name(best.table.path)}: {best.match.evidence}")
@@ -97,6 +104,11 @@ def recognise_table(
     return draft
 
 
+def _name_of(found: FoundFiles, labels: LabelTableFound) -> str:
+    path = labels.table.path
+    return found.name(path) if path.is_relative_to(found.data) else str(path)
+
+
 def _doubt(
     draft: CompetitionDraft, candidates: Sequence[LabelCandidate], candidate: LabelCandidate
 ) -> None:
@@ -120,14 +132,20 @@ def _add_images(
     pictures: Sequence[Path],
     masks: set[str],
     labels: LabelTableFound,
-) -> list[Path]:
-    """Add the images; validation images without a label are left out; return training images."""
+) -> tuple[list[Path], list[Path]]:
+    """Add the images; validation images without a label are left out; return both splits."""
     ids = named_images(labels.table, labels.match)
+    # A row belongs to the training image if a validation image has the same name.
+    of_train = {
+        image_id_of(found.data, path, labels.match.pattern)
+        for path in pictures
+        if found.is_train(path) and found.split(path) != "val"
+    }
     unlabelled = [
         path
         for path in pictures
         if found.split(path) == "val"
-        and image_id_of(found.data, path, labels.match.pattern) not in ids
+        and image_id_of(found.data, path, labels.match.pattern) not in ids - of_train
     ]
     validation = [path for path in pictures if found.split(path) == "val"]
     labelled = len(validation) > len(unlabelled) or bool(labels.match.ignores)
@@ -136,7 +154,7 @@ def _add_images(
             f"{len(validation):,} validation images have no row in {labels.table.path.name} and "
             f"are left out: {first_few([found.name(path) for path in validation], 2)}"
         )
-    return add_images(draft, found, pictures, masks, validation=labelled)[0]
+    return add_images(draft, found, pictures, masks, validation=labelled)
 
 
 def _choose(

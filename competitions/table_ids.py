@@ -22,6 +22,8 @@ NAME_WITH_ENDING = "([^/]+)$"
 """The id pattern of competitions whose ids end with `.jpg`."""
 _SEPARATORS = ("_", "-", "/")
 _DEEPEST = 6
+_MOST_WORDS = 4
+"""Words of a file's name that may be part of an id."""
 _FOLDERS = 0.5
 """How much an image counts that is named by its folder."""
 _SHOWN = 3
@@ -118,6 +120,13 @@ def match_columns(table: pd.DataFrame, images: Sequence[Path], data: Path) -> li
             for reading in _loosely_read(readings)
             for match in _loose(column, names, reading)
         ]
+    if not any(2 * match.images > match.of_images for match in matches):
+        matches += [
+            match
+            for column, names in ids.items()
+            for reading in _joined_readings(images, data)
+            for match in _plain(column, names, reading)
+        ]
     order = {column: place for place, column in enumerate(ids)}
     matches.sort(key=lambda match: (*_rank(match), order[match.column]))
     best: dict[str, IdMatch] = {}
@@ -155,13 +164,33 @@ def _readings(images: Sequence[Path], data: Path) -> Iterator[_Reading]:
         yield _Reading(pattern, ids, frozenset(ids))
 
 
+def _joined_readings(images: Sequence[Path], data: Path) -> Iterator[_Reading]:
+    """Yield the ids that join a folder's name and the file's, or its first words, by `_`.
+
+    Such as case101_day20_slice_0001 for case101_day20/scans/slice_0001_266_266_1.50_1.50.png.
+    """
+    paths = [path_in(data, path) for path in images]
+    deepest = min((path.count("/") for path in paths), default=0)
+    words = ["[^/_.]+(?:_[^/_.]+)" + f"{{{more}}}" for more in range(_MOST_WORDS)]
+    names = [r"([^/]+)\.[^./]+$", *(rf"({text})(?:_[^/]*)?\.[^./]+$" for text in words)]
+    folders = [
+        "/".join(["([^/]+)"] * joined + ["[^/]+"] * between)
+        for joined in (1, 2)
+        for between in range(deepest - joined + 1)
+    ]
+    for pattern in (f"{folder}/{name}" for folder in folders for name in names):
+        ids = [_id_in(path, pattern) for path in paths]
+        if len({*ids}) == len(ids):
+            yield _Reading(pattern, ids, frozenset(ids))
+
+
 def _id_in(path: str, pattern: str | None) -> str:
     """Return what `image_id_of` does, for a path below the data folder."""
     if pattern is None:
         name = PurePosixPath(path)
         return name.stem if ending_of(name) else name.name
     match = re.search(pattern, path)
-    return match.group(1) if match else path
+    return "_".join(group or "" for group in match.groups()) if match else path
 
 
 def _loosely_read(readings: Sequence[_Reading]) -> list[_Reading]:

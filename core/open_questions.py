@@ -51,6 +51,29 @@ def unanswered(questions: Mapping[str, Any], assignments: Sequence[str]) -> dict
     }
 
 
+def _of_twins(
+    content: Mapping[str, Any], questions: Mapping[str, Any], answers: Sequence[str]
+) -> list[str]:
+    """Return the answers that follow for twins: asked about, or of the same value until now."""
+    firsts = {second: first for first, second in TWINS.items()}
+    linked = []
+    for entry in with_twins(answers)[len(answers) :]:
+        twin, equals, _ = entry.partition("=")
+        first, value = firsts[twin], _value(content, twin)
+        follows = first in questions and value is not None and value == _value(content, first)
+        if twin in questions or (equals and follows):
+            linked.append(entry)
+    return linked
+
+
+def _value(content: Mapping[str, Any], setting: str) -> Any:
+    """Return the value of a dotted setting, None if there is none."""
+    place: Any = content
+    for key in setting.split("."):
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return place
+
+
 def not_asked(problems: Sequence[str], questions: Mapping[str, Any]) -> list[str]:
     """Return the problems without those whose remedy is to set what a question asks about.
 
@@ -74,8 +97,7 @@ def answer(text: str, answers: Sequence[str], source: str) -> tuple[str, list[st
     """
     content = tomllib.loads(text)
     questions = content.pop("questions", {})
-    linked = [entry for entry in with_twins(answers) if entry.partition("=")[0] in questions]
-    answers = [*answers, *(entry for entry in linked if entry not in answers)]
+    answers = [*answers, *_of_twins(content, questions, answers)]
     confirmed = [entry.strip() for entry in answers if "=" not in entry]
     for setting in confirmed:
         if setting not in questions:

@@ -45,7 +45,8 @@ _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$": f"{_NAME} and ends with .csv",
     EMPTY_PATTERN: "text of at most 20 characters without spaces at either end",
     SEPARATOR_PATTERN: "one to three of space, tab and , ; : | / _",
-    MASK_PATTERN: "a path with {id} for the image's name, once",
+    MASK_PATTERN: "a path with {id} for the image's id, once, or {1}, {2} for the groups of "
+    "images.id_pattern",
     OWN_PATTERN: IN_WORDS,
     VALUE_PATTERN: 'a range "128..255", a colour "#ff0000" or a fraction "0.5"',
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",

@@ -22,7 +22,7 @@ def _as_pair(given: Any) -> Any:
 
 MaskSize = Annotated[tuple[Side, Side], BeforeValidator(_as_pair)]
 Percent = Annotated[float, Field(ge=0, le=100)]
-MASK_PATTERN = r"^[^{}]*\{id\}[^{}]*$"
+MASK_PATTERN = r"^[^{}]*(\{id\}[^{}]*|(\{[1-9]\}[^{}]*)+)$"
 MaskPattern = Annotated[str, Field(pattern=MASK_PATTERN)]
 
 
@@ -126,8 +126,8 @@ class LabelTable(Strict, LabelRules):
     names in a cell; `wide` = one 0/1 column per class; `long` = one row per image and class."""
     masks: list[Annotated[list[MaskPattern], Field(min_length=1)]] = []
     """Mask files with {id} for the image's id, all of which are merged: [["{id}/masks/*.png"]], or
-    [["left/{id}.png", "right/{id}.png"]]. Of several inner lists, an image uses the first that
-    matches a file."""
+    [["left/{id}.png", "right/{id}.png"]]. {1}, {2} are the groups of images.id_pattern. Of several
+    inner lists, an image uses the first that matches a file."""
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""

@@ -80,8 +80,12 @@ def test_the_dialect_of_labels_is_that_of_the_submission_unless_it_is_said_other
     text = f"{parts}[questions]\n{asked}"
     both, answered = answer(text, ["competition.labels.dialect=b"], "it")
     assert (both.count('"b"'), len(answered)) == (2, 2)
-    first = text.replace('"competition.submission.dialect" = "?"\n', "")
-    assert answer(first, ["competition.labels.dialect=b"], "it")[0].count('"b"') == 1
+    once = text.replace('"competition.submission.dialect" = "?"\n', "")
+    assert answer(once, ["competition.labels.dialect=b"], "it")[0].count('"b"') == 2
+    other = once.replace('submission]\ndialect = "a"', 'submission]\ndialect = "c"')
+    assert answer(other, ["competition.labels.dialect=b"], "it")[0].count('"b"') == 1
+    decided = once.partition("[questions]")[0]
+    assert answer(decided, ["competition.labels.dialect=b"], "it")[0].count('"b"') == 1
     words = ["competition.labels.dialect=b", "competition.submission.dialect=c"]
     assert answer(text, words, "it")[0].count('"c"') == 1
     assert answer(text, ["competition.labels.dialect"], "it")[0].count('"a"') == 2

@@ -71,9 +71,11 @@ def test_a_column_of_names(tmp_path):
 
 
 def test_folders(tmp_path):
-    images = pd.DataFrame({"image_id": ["1", "2"], "path": ["train/b/1.png", "train/bb/2.png"]})
+    paths = ["train/b/1.png", "train/bb/2.png", "test/a/1.png", "test/3.png"]
+    images = pd.DataFrame({"image_id": ["1", "2", "1", "3"], "path": paths})
+    images["split"] = ["train", "train", "test", "test"]
     class_labels = read_class_labels(images, tmp_path, settings("folders"))
-    assert class_labels.table["classes"].tolist() == ["b"]
+    assert class_labels.table["classes"].tolist() == ["b", "a"]
     assert class_labels.problems == [
         "folder bb is not a class; the classes are a, b, any. Did you mean 'b'?"
     ]

@@ -2,9 +2,10 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
-from small_layouts import LAYOUTS, image, mask, table, write_layout
+from small_layouts import LAYOUTS, blob, image, mask, table, write_layout
 
 from goldfold.competitions.coco_outlines import polygon_mask
 from goldfold.competitions.recognise import recognise
@@ -275,7 +276,7 @@ def test_many_masks_without_an_image_are_asked_about(tmp_path):
     for n in range(21, 29):
         image(tmp_path / f"images/{n}_training.png")
         mask(tmp_path / f"mask/{n}_training_mask.png", n)
-        mask(tmp_path / f"1st_manual/{n}_manual1.png", n)
+        mask(tmp_path / f"1st_manual/{n}_{'abcdefgh'[n - 21]}.png", n)
     draft = recognise(tmp_path)
     assert "8 mask files belong to no image" in draft.questions["competition.labels.masks"]
 
@@ -374,3 +375,88 @@ def test_a_table_of_facts_alone_is_not_taken_for_labels(tmp_path):
         mask(tmp_path / f"masks/i{n:02d}.png", n)
     draft = recognise(tmp_path)
     assert (draft.competition["task"], draft.questions) == ("segmentation", {})
+
+
+def test_masks_in_sibling_folders_follow_from_the_groups_of_the_id(tmp_path):
+    for patient in ("p1", "p2"):
+        for n in range(3):
+            image(tmp_path / f"{patient}/images/s{n}.png")
+            mask(tmp_path / f"{patient}/masks/s{n}.png", n)
+    draft = recognise(tmp_path)
+    assert draft.competition["labels"]["masks"] == [["{1}/masks/{2}.png"]]
+    areas = dict(zip(draft.images["image_id"], draft.images["area_px"], strict=True))
+    assert areas["p2_s1"] == int((blob(1) > 0).sum())
+    assert (draft.problems, draft.questions) == ([], {})
+
+
+def test_ids_may_join_folder_and_file_and_recurring_names_take_in_folders(tmp_path):
+    rows = []
+    for day in (0, 20):
+        for n in range(1, 5):
+            image(tmp_path / f"uw/case1/case1_day{day}/scans/slice_{n:04d}_24_32_1.50_1.50.png")
+            rows.append((f"case1_day{day}_slice_{n:04d}", "ab"[n % 2]))
+            for kind in ("CNV", "DME"):
+                image(tmp_path / f"oct/{'train' if day else 'test'}/{kind}/{n}.png")
+    table(tmp_path / "uw/train.csv", "id,kind", rows)
+    draft = recognise(tmp_path / "uw")
+    assert sorted(draft.images["image_id"]) == sorted(name for name, _ in rows)
+    draft = recognise(tmp_path / "oct")
+    assert draft.images["image_id"].is_unique
+    assert {*draft.images["image_id"]} >= {"train/CNV/1", "test/DME/1"}
+    assert draft.problems == []
+
+
+def test_the_label_of_a_folder_is_that_of_its_images(tmp_path):
+    data = tmp_path / "data"
+    for patient in range(6):
+        for view in ("T1", "T2"):
+            for n in range(2):
+                image(data / f"train/{patient:03d}/{view}/Image-{n}.png")
+    image(data / "test/900/T1/Image-0.png")
+    table(data / "labels.csv", "PatientCode,target", [(f"{p:03d}", p % 2) for p in range(6)])
+    table(data / "sample_submission.csv", "PatientCode,target", [("900", 0.5)])
+    draft = recognise(data, made=tmp_path / "run")
+    assert draft.competition["rows"]["columns"] == ["patient"]
+    assert draft.folds["group"] == "patient"
+    classes = draft.images.set_index("image_id")["classes"]
+    assert (classes["001/T2/Image-1"], classes["002/T1/Image-0"]) == ("target", "")
+    assert (draft.problems, draft.questions) == ([], {})
+
+
+def test_classes_in_names_are_asked_about(tmp_path):
+    for n in range(3):
+        for kind in ("cat", "dog"):
+            image(tmp_path / f"data/{kind}.{n}.png")
+    draft = recognise(tmp_path / "data", made=tmp_path / "run")
+    assert "begin with cat (3), dog (3)" in draft.questions["competition.labels.class_column"]
+    assert list(draft.images["classes"]) == ["cat"] * 3 + ["dog"] * 3
+
+
+def test_what_is_no_image_of_its_own_is_left_out(tmp_path):
+    for n in range(4):
+        image(tmp_path / f"png/i{n}.png", size=(64, 64))
+        image(tmp_path / f"png/i{n}_superpixels.png", seed=1)
+        for folder, quality in (("test", 100), ("jpeg/test", 95)):
+            path = tmp_path / f"{folder}/t{n}.{'png' if quality == 100 else 'jpg'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), cv2.imread(str(tmp_path / f"png/i{n}.png")))
+        mask(tmp_path / f"gt/i{n}_segmentation.png", n, pixels=blob(n, (64, 64)))
+        mask(tmp_path / f"second/i{n}_gt.png", n, pixels=blob(n, (64, 64)))
+    draft = recognise(tmp_path)
+    expected = {"train": ["png/*.png"], "test": ["test/*.png"]}
+    assert draft.competition["images"] == {**expected, "exclude": ["png/*_superpixels.png"]}
+    assert len(draft.mask_files) == 4
+    assert "second/{id}_gt.png" in draft.questions["competition.labels.masks"]
+
+
+def test_tables_without_a_header_and_several_files_per_id_are_named(tmp_path):
+    for n in range(3):
+        image(tmp_path / f"bare/i{n}.png")
+        for channel in ("red", "green"):
+            image(tmp_path / f"channels/{n}x_{channel}.png")
+    table(tmp_path / "bare/t.csv", "i0.png,1", [("i1.png", 2), ("i2.png", 3)])
+    with pytest.raises(InputError, match=r"t.csv has no header: its first line names .* i0.png"):
+        recognise(tmp_path / "bare")
+    table(tmp_path / "channels/t.csv", "Id,kind", [(f"{n}x", n % 2) for n in range(3)])
+    with pytest.raises(InputError, match=r"several files begin with an id .*0x: 2 files"):
+        recognise(tmp_path / "channels", made=tmp_path / "run")
