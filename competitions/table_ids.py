@@ -16,6 +16,7 @@ import pandas as pd
 
 from goldfold.competitions.data_folder import image_id_of, path_in
 from goldfold.competitions.id_forms import FORMS, same_ids
+from goldfold.competitions.image_kind import bare_name
 
 NAME_WITH_ENDING = "([^/]+)$"
 """The id pattern of competitions whose ids end with `.jpg`."""
@@ -157,7 +158,7 @@ def _readings(images: Sequence[Path], data: Path) -> Iterator[_Reading]:
 def _id_in(path: str, pattern: str | None) -> str:
     """Return what `image_id_of` does, for a path below the data folder."""
     if pattern is None:
-        return PurePosixPath(path).stem
+        return bare_name(PurePosixPath(path))
     match = re.search(pattern, path)
     return match.group(1) if match else path
 

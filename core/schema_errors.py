@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Tag
 
 from goldfold.errors import did_you_mean, plural
+from goldfold.metric_names import CALL_PATTERN
 from goldfold.own_code import IN_WORDS
 from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings import VIEW_PATTERN
@@ -47,6 +48,7 @@ _PATTERNS = {
     SEPARATOR_PATTERN: "one to three of space, tab and , ; : | / _",
     MASK_PATTERN: "a path with {id} for the image's name, once",
     OWN_PATTERN: IN_WORDS,
+    CALL_PATTERN: 'a name with parameters "pf-beta(beta=2)"',
     VALUE_PATTERN: 'a colour "#ff0000" or a range "128..255"',
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }

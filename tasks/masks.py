@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
+    from goldfold.settings_dialect import DialectSetting
     from goldfold.submissions.compare import Comparison
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.score import Scores
@@ -295,7 +296,7 @@ class Masks(Task):
             id_column=form.submission.id_column,
             rle_column=form.submission.rle_column,
             dialect=get_dialect(form.submission.dialect),
-            solution_dialect=get_dialect(form.labels.dialect),
+            solution_dialect=get_dialect(self._solution_dialect()),
             shape=form.mask_size or form.images.shape,
             shapes=shapes,
             solution_rle_column=form.labels.rle_column,
@@ -304,6 +305,11 @@ class Masks(Task):
             objects=form.submission.objects,
             only_submitted=only_submitted,
         )
+
+    def _solution_dialect(self) -> DialectSetting:
+        """Return the dialect of a solution; masks in files have none, so it is the submission's."""
+        form = self.form
+        return form.labels.dialect if form.labels.kind == "rle" else form.submission.dialect
 
     def score_lines(self, scores: Any) -> list[Line]:
         """Return the parts of a score beside the all-empty submission's."""
