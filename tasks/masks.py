@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldfold.competitions.images_table import mask_sizes, test_images
+from goldfold.competitions.images_table import mask_sizes
 from goldfold.competitions.metric import scored_by_level
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
@@ -256,9 +256,9 @@ class Masks(Task):
         )
 
     def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
-        """Return height and width of each test image's masks, which encodings must not exceed."""
-        test = test_images(images)
-        return dict(zip(test["image_id"], mask_sizes(test, self.form.mask_size), strict=True))
+        """Return height and width of each image's masks, which encodings must not exceed."""
+        sizes = mask_sizes(images, self.form.mask_size)
+        return dict(zip(images["image_id"], sizes, strict=True))
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its mask, or each of its masks in the order of the classes."""
