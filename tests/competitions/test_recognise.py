@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from layouts import LAYOUTS, image, mask, table, write_layout
+from small_layouts import LAYOUTS, image, mask, table, write_layout
 
 from goldfold.competitions.coco_outlines import polygon_mask
 from goldfold.competitions.recognise import recognise
