@@ -8,7 +8,8 @@ from pathlib import Path
 
 from goldfold.competitions.competition_draft import Choices
 from goldfold.competitions.data_folder import image_id_of
-from goldfold.competitions.label_candidates import LabelCandidate, label_candidates
+from goldfold.competitions.label_candidate import LabelCandidate
+from goldfold.competitions.label_candidates import label_candidates
 from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table, words_of
 from goldfold.competitions.recognise_groups import group_names

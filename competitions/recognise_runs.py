@@ -16,7 +16,7 @@ from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.dialect_guess import DialectGuess, guess_dialect
 from goldfold.competitions.image import read_header, read_image
-from goldfold.competitions.label_candidates import LabelCandidate
+from goldfold.competitions.label_candidate import LabelCandidate
 from goldfold.competitions.mask_text import is_mask_column
 from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.rle import is_empty

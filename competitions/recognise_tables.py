@@ -11,7 +11,7 @@ from typing import Any
 
 from goldfold.competitions.competition_draft import Choices, CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
-from goldfold.competitions.label_candidates import LabelCandidate
+from goldfold.competitions.label_candidate import LabelCandidate
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_images import add_images, add_tests_of_samples
 from goldfold.competitions.recognise_label_tables import (
