@@ -194,8 +194,15 @@ def print_audit(path: Path, report: AuditReport, *, pixels: bool) -> None:
     from goldfold.commands import show
 
     show.out(f"{path}: {report.rows:,} rows, {report.images:,} images, {len(report.folds)} folds")
-    rows = [[f.fold, f.images, f.groups, f.non_empty] for f in report.folds[:FOLDS_SHOWN]]
-    show.out(show.table(["fold", "images", "groups", "non-empty"], rows))
+    counts = {
+        "fold": [fold.fold for fold in report.folds],
+        "images": [fold.images for fold in report.folds],
+        "groups": [fold.groups for fold in report.folds],
+        "non-empty": [fold.non_empty for fold in report.folds],
+    }
+    known = {name: column for name, column in counts.items() if None not in column}
+    rows = list(zip(*known.values(), strict=True))[:FOLDS_SHOWN]
+    show.out(show.table(list(known), [list(row) for row in rows]))
     if len(report.folds) > FOLDS_SHOWN:
         show.out(f"... and {len(report.folds) - FOLDS_SHOWN:,} more folds")
     if text := report.text():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,5 +99,6 @@ def build_of_table(
         show.out("nothing was written; -o FILE.csv does it")
         return
     show.out(f"folds: {output}")
-    declined = "".join(f" --not-group {name}" for name in not_groups)
-    show.out(f"next: goldfold folds audit --table {output} --id {id_column}{declined}")
+    words = ["--table", str(output), "--id", id_column]
+    words += [word for name in not_groups for word in ("--not-group", name)]
+    show.out(f"next: goldfold folds audit {shlex.join(words)}")

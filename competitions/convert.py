@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from goldfold.competitions.image import read_levels
-from goldfold.competitions.image_kind import ending_of, is_image_of_folder
+from goldfold.competitions.image_kind import bare_name, is_image_of_folder
 from goldfold.competitions.level_loss import LevelLoss, levels_kept
 from goldfold.competitions.reading import PLAIN, Reading
 from goldfold.errors import ImageError, InputError, list_problems
@@ -51,7 +51,7 @@ def plan_conversion(sources: Sequence[Path], folder: Path) -> dict[Path, Path]:
     for source in sources:
         for path in _images(source):
             inner = path.relative_to(source).parent if source.is_dir() else Path()
-            plan[path] = folder / inner / f"{path.stem if ending_of(path) else path.name}.png"
+            plan[path] = folder / inner / f"{bare_name(path)}.png"
     if not plan:
         raise InputError(f"no images in {', '.join(map(str, sources))}.")
     by_target: dict[Path, list[str]] = {}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldfold.competitions.image_kind import ending_of
+from goldfold.competitions.image_kind import bare_name
 from goldfold.errors import InputError
 
 
@@ -56,7 +56,7 @@ def image_id_of(data: Path, path: Path, pattern: str | None = None) -> str:
     'day1_slice_7'
     """
     if pattern is None:
-        return path.stem if ending_of(path) else path.name
+        return bare_name(path)
     seen = path_in(data, path)
     match = re.search(pattern, seen)
     return "_".join(group or "" for group in match.groups()) if match else seen

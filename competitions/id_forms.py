@@ -8,13 +8,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from goldfold.competitions.image_kind import IMAGE_ENDINGS
 from goldfold.errors import first_few, plural
 
-_ENDING = re.compile(
-    r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz|nii|nii\.gz|mha|svs)$", re.IGNORECASE
-)
+_ENDINGS = IMAGE_ENDINGS | {".npy", ".npz", ".nii", ".nii.gz", ".mha", ".svs"}
+_ENDING = re.compile(f"({'|'.join(map(re.escape, sorted(_ENDINGS)))})$", re.IGNORECASE)
 _ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 _POINT_ZERO = re.compile(r"(?<=\d)\.0+$")
+
+
+def without_ending(name: str) -> str:
+    """Return an id without the ending of an image file, whatever its case.
+
+    >>> without_ending("a/scan.nii.GZ"), without_ending("1.2.840.10008")
+    ('a/scan', '1.2.840.10008')
+    """
+    return _ENDING.sub("", name)
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ FORMS: Mapping[str, IdForm] = {
         "spaces and invisible signs",
         lambda name: "".join(sign for sign in name if sign.isprintable() and sign != " "),
     ),
-    "ending": IdForm("endings such as .png", lambda name: _ENDING.sub("", name)),
+    "ending": IdForm("endings such as .png", without_ending),
     "folders": IdForm("folders", lambda name: re.split(r"[/\\]", name)[-1]),
     "root": IdForm("folders in front of the path", lambda name: name),
     "decimals": IdForm("the .0 at the end", lambda name: _POINT_ZERO.sub("", name)),

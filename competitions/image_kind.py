@@ -37,6 +37,15 @@ def ending_of(path: PurePath) -> str:
     return "" if path.suffix[1:].isdecimal() else path.suffix.lower()
 
 
+def bare_name(path: PurePath) -> str:
+    """Return the name of a file without its ending.
+
+    >>> bare_name(PurePath("a/Scan.PNG")), bare_name(PurePath("1.2.840.10008"))
+    ('Scan', '1.2.840.10008')
+    """
+    return path.stem if ending_of(path) else path.name
+
+
 def is_image_of_folder(path: Path) -> bool:
     """Return whether a file of a folder is taken for an image.
 

@@ -19,13 +19,14 @@ from goldfold.competitions.images_table import (
     mask_columns,
 )
 from goldfold.competitions.label_ids import judge_labelled, settle_ids
+from goldfold.competitions.label_notes import note_rows
 from goldfold.competitions.mask_labels import images_as_masks, read_mask_labels
 from goldfold.competitions.mask_paths import index_masks, mask_globs
 from goldfold.competitions.mask_sizes import beyond_the_image, doubtful_form, other_sizes
 from goldfold.competitions.number_labels import read_number_labels
 from goldfold.competitions.resized_labels import resize_labels
 from goldfold.competitions.rle import DIALECTS, Dialect, get_dialect
-from goldfold.competitions.rle_labels import REPEATED, Labels, read_class_masks, read_labels
+from goldfold.competitions.rle_labels import REPEATED, read_class_masks, read_labels
 from goldfold.errors import plural
 from goldfold.progress import SILENT, Progress
 from goldfold.settings import CompetitionSettings
@@ -189,7 +190,7 @@ def _add_table(join: _Join) -> pd.DataFrame:
     else:
         columns = settings.labels.id_column, settings.labels.rle_column
         labels = read_labels(path, *columns, dialect, objects=settings.compares_objects)
-    _count_rows(labels, report)
+    note_rows(labels, report)
     report.notices += labels.notices
     table = settle_ids(labels.table, sorted(join.known), settings, report, path.name)
     joined = _join(join.images, table, path.name, report)
@@ -209,43 +210,6 @@ def _add_table(join: _Join) -> pd.DataFrame:
     if len(unfit) >= _SOME and len(unfit) > _SUSPICIOUS * labels.masks:
         report.causes.append(_wrong_dialect(unfit, labels.masks, dialect, path.name))
     return joined
-
-
-def _count_rows(labels: Labels, report: DataReport) -> None:
-    table = labels.table
-    report.facts["label rows"] = int(table["rows"].sum())
-    report.facts["label ids"] = len(table)
-    if OBJECTS in table.columns:
-        _note_objects(table, report)
-        return
-    several, overlapping = int((table["rows"] > 1).sum()), table["overlap_px"] > 0
-    if CLASSES in table.columns:
-        report.notices += count_ids(
-            table.loc[overlapping, "image_id"],
-            "image has", "images have", "rows of one class that overlap; they are merged",
-        )  # fmt: skip
-    elif several:
-        named = count_ids(
-            table.loc[overlapping, "image_id"], "of them", "of them", "the rows overlap"
-        )
-        report.notices.append(
-            f"{plural(several, 'image has', 'images have')} several label rows; they are merged "
-            f"(in {named[0] if named else '0 of them the rows overlap'})"
-        )
-
-
-def _note_objects(table: pd.DataFrame, report: DataReport) -> None:
-    repeated = int(table[REPEATED].sum())
-    if repeated:
-        images = plural(int((table[REPEATED] > 0).sum()), "image", "images")
-        report.notices.append(
-            f"{plural(repeated, 'label row repeats', 'label rows repeat')} an object of the same "
-            f"image; each counts once (in {images})"
-        )
-    report.notices += count_ids(
-        table.loc[table["overlap_px"] > 0, "image_id"],
-        "image has", "images have", "overlapping label rows; each remains an object",
-    )  # fmt: skip
 
 
 def _key(table: pd.DataFrame) -> list[str]:

@@ -9,8 +9,9 @@ import pandas as pd
 from goldfold.competitions.class_labels import label_targets
 from goldfold.competitions.csv_text import csv_notes
 from goldfold.competitions.data_folder import find_tables, path_in
-from goldfold.competitions.data_report import DataReport
-from goldfold.competitions.images_table import CLASSES, NUMBER, mask_columns
+from goldfold.competitions.data_report import DataReport, count_ids
+from goldfold.competitions.images_table import CLASSES, NUMBER, OBJECTS, mask_columns
+from goldfold.competitions.rle_labels import REPEATED, Labels
 from goldfold.errors import first_few, plural
 from goldfold.settings import CompetitionSettings
 
@@ -89,3 +90,41 @@ def _note_classes(train: pd.DataFrame, settings: CompetitionSettings, report: Da
             f"{plural(len(single), 'class has', 'classes have')} one training image only: "
             f"{first_few(single)}. The fold with it is judged by networks that never saw the class"
         )
+
+
+def note_rows(labels: Labels, report: DataReport) -> None:
+    """Count the rows of a label table; say which images have several, and which of them overlap."""
+    table = labels.table
+    report.facts["label rows"] = int(table["rows"].sum())
+    report.facts["label ids"] = len(table)
+    if OBJECTS in table.columns:
+        _note_objects(table, report)
+        return
+    several, overlapping = int((table["rows"] > 1).sum()), table["overlap_px"] > 0
+    if CLASSES in table.columns:
+        report.notices += count_ids(
+            table.loc[overlapping, "image_id"],
+            "image has", "images have", "rows of one class that overlap; they are merged",
+        )  # fmt: skip
+    elif several:
+        named = count_ids(
+            table.loc[overlapping, "image_id"], "of them", "of them", "the rows overlap"
+        )
+        report.notices.append(
+            f"{plural(several, 'image has', 'images have')} several label rows; they are merged "
+            f"(in {named[0] if named else '0 of them the rows overlap'})"
+        )
+
+
+def _note_objects(table: pd.DataFrame, report: DataReport) -> None:
+    repeated = int(table[REPEATED].sum())
+    if repeated:
+        images = plural(int((table[REPEATED] > 0).sum()), "image", "images")
+        report.notices.append(
+            f"{plural(repeated, 'label row repeats', 'label rows repeat')} an object of the same "
+            f"image; each counts once (in {images})"
+        )
+    report.notices += count_ids(
+        table.loc[table["overlap_px"] > 0, "image_id"],
+        "image has", "images have", "overlapping label rows; each remains an object",
+    )  # fmt: skip

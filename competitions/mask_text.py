@@ -48,11 +48,6 @@ def mask_form(cell: str) -> MaskForm | None:
     return None
 
 
-def is_mask_text(cell: str) -> bool:
-    """Return whether a cell could be a mask, in any dialect."""
-    return mask_form(cell) is not None
-
-
 def is_mask_column(cells: Sequence[str]) -> bool:
     """Return whether all of the first cells are masks or empty, and at least one is a mask.
 

@@ -21,6 +21,7 @@ from goldfold.competitions.recognise_copies import leave_out_copies
 from goldfold.competitions.recognise_extra import add_extra_tables
 from goldfold.competitions.recognise_files import FoundFiles, find_files
 from goldfold.competitions.recognise_groups import add_groups_of_paths, choose_group
+from goldfold.competitions.recognise_levels import add_levels
 from goldfold.competitions.recognise_mask_pairs import mask_files
 from goldfold.competitions.recognise_masks import recognise_masks
 from goldfold.competitions.recognise_refusals import why_no_labels
@@ -74,6 +75,7 @@ def recognise(
     draft.competition = override({"competition": draft.competition}, own)["competition"]
     draft.questions = unanswered(draft.questions, assignments)
     _add_sizes(draft, found)
+    add_levels(draft, found.data)
     files = {entry["file"] for entry in draft.competition.get("tables", [])}
     files |= {found.name(draft.made_of)} if draft.made_of is not None else set()
     if unused := [name for name in draft.unused if name not in files]:

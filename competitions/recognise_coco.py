@@ -10,7 +10,7 @@ from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.recognise_files import FoundFiles
 from goldfold.competitions.recognise_images import add_images
 from goldfold.errors import first_few, plural
-from goldfold.settings_competition import MOST_MASKS
+from goldfold.settings_masks import MOST_MASKS
 
 TABLE = "coco-masks.csv"
 """Name of the table in the run directory."""

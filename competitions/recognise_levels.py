@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldfold.competitions.competition_draft import CompetitionDraft
+from goldfold.competitions.data_folder import find_images
 from goldfold.competitions.image import UndecidedImageError, read_header, read_levels
 from goldfold.competitions.level_loss import FEW, levels_kept
 from goldfold.competitions.reading import PLAIN
@@ -28,6 +30,27 @@ class LevelsGuess:
     settings: dict[str, Any] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
     questions: dict[str, str] = field(default_factory=dict)
+
+
+def add_levels(draft: CompetitionDraft, data: Path) -> None:
+    """Add to a draft how its training images are to be read, unless that was chosen.
+
+    Args:
+        draft: whose globs name the images.
+        data: the folder.
+    """
+    images = draft.competition["images"]
+    guess = guess_levels(find_images(data, images["train"]), data)
+    if not {"stretch", "windows"} & images.keys():
+        images |= guess.settings
+        for line in guess.evidence:
+            draft.say(line)
+    for setting, question in guess.questions.items():
+        name = setting.rpartition(".")[2]
+        if name not in images:
+            draft.ask(setting, question)
+            if name == "pages":
+                images[name] = "first"
 
 
 def guess_levels(paths: Sequence[Path], data: Path, *, most: int = 24) -> LevelsGuess:

@@ -22,7 +22,7 @@ from goldfold.competitions.recognise_files import FoundFiles, Table
 from goldfold.competitions.rle import is_empty
 from goldfold.competitions.table_ids import IdMatch
 from goldfold.errors import ImageError, first_few, plural
-from goldfold.settings_competition import MOST_MASKS
+from goldfold.settings_masks import MOST_MASKS
 
 _NAMES_RUNS = re.compile(r"rle|encod|pixels|mask|segmentation|annotation", re.IGNORECASE)
 _MOST_CELLS = 1_000

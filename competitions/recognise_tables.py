@@ -180,8 +180,12 @@ def _choose(
     in_sample = [_restricted(c, [n for n in c.columns if n in wanted]) for c in candidates]
     decided = [c for c in in_sample if c is not None]
     if decided:
-        names = " and ".join(f"`{name}`" for name in decided[0].columns[:3])
-        draft.say(f"{names} of {labels.table.path.name} is the label: the sample submission has it")
+        names = [f"`{name}`" for name in decided[0].columns]
+        are = "is the label" if len(names) == 1 else "are the labels"
+        draft.say(
+            f"{first_few(names, 3)} of {labels.table.path.name} {are}: the sample submission has "
+            f"{'it' if len(names) == 1 else 'them'}"
+        )
         return decided[0]
     best = candidates[0]
     alike = [c for c in candidates[1:] if best.weight - c.weight < ALIKE]

@@ -28,7 +28,7 @@ from goldfold.competitions.rle import (
 from goldfold.competitions.run_counts import parse_counts
 from goldfold.errors import RunLengthError, did_you_mean, plural
 from goldfold.settings import LabelTable
-from goldfold.settings_competition import MOST_MASKS
+from goldfold.settings_masks import MOST_MASKS
 
 REPEATED = "repeated"
 """Column besides `OBJECTS`: how many rows of the image repeat the mask of another row."""

@@ -14,9 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.competitions.data_folder import image_id_of, path_in
+from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.id_forms import FORMS, same_ids
+<<<<<<< HEAD
 from goldfold.competitions.image_kind import ending_of
+=======
+from goldfold.competitions.image_kind import bare_name
+>>>>>>> t4
 
 NAME_WITH_ENDING = "([^/]+)$"
 """The id pattern of competitions whose ids end with `.jpg`."""
@@ -187,8 +191,12 @@ def _joined_readings(images: Sequence[Path], data: Path) -> Iterator[_Reading]:
 def _id_in(path: str, pattern: str | None) -> str:
     """Return what `image_id_of` does, for a path below the data folder."""
     if pattern is None:
+<<<<<<< HEAD
         name = PurePosixPath(path)
         return name.stem if ending_of(name) else name.name
+=======
+        return bare_name(PurePosixPath(path))
+>>>>>>> t4
     match = re.search(pattern, path)
     return "_".join(group or "" for group in match.groups()) if match else path
 
@@ -254,35 +262,3 @@ def _match(
         reading.folders,
         (tuple(lost), tuple(unnamed)),
     )
-
-
-@dataclass(frozen=True)
-class Ids:
-    """How the ids of a table refer to images.
-
-    Attributes:
-        pattern: pattern of the id in the image's path; None = its name without extension.
-        joined: whether a class follows the last "_".
-        share: share of the rows whose image exists, 0 to 1.
-    """
-
-    pattern: str | None
-    joined: bool
-    share: float
-
-
-def match_ids(ids: pd.Series, images: Sequence[Path], data: Path) -> Ids:
-    """Return the interpretation of ids with which most rows have an image; ties: the simplest.
-
-    Args:
-        ids: cells of the id column.
-        images: training images.
-        data: folder to which paths are relative.
-    """
-    readings = []
-    for pattern in (None, NAME_WITH_ENDING):
-        known = {image_id_of(data, path, pattern) for path in images}
-        readings.append(Ids(pattern, False, float(ids.isin(known).mean())))
-        front = ids.str.rsplit("_", n=1).str[0]
-        readings.append(Ids(pattern, True, float((front.isin(known) & ~ids.isin(known)).mean())))
-    return max(readings, key=lambda reading: reading.share)

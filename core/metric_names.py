@@ -220,7 +220,8 @@ def _checked(text: str) -> str:
     return text
 
 
-MetricText = Annotated[str, Field(pattern=r"^[a-z0-9-]+\([^()]*\)$"), AfterValidator(_checked)]
+CALL_PATTERN = r"^[a-z0-9-]+\([^()]*\)$"
+MetricText = Annotated[str, Field(pattern=CALL_PATTERN), AfterValidator(_checked)]
 """A metric with parameters."""
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Tag
 
 from goldfold.errors import did_you_mean, plural
+from goldfold.metric_names import CALL_PATTERN
 from goldfold.own_code import IN_WORDS
 from goldfold.own_code import PATTERN as OWN_PATTERN
 from goldfold.settings import VIEW_PATTERN
@@ -49,6 +50,7 @@ _PATTERNS = {
     "images.id_pattern",
     OWN_PATTERN: IN_WORDS,
     VALUE_PATTERN: 'a range "128..255", a colour "#ff0000" or a fraction "0.5"',
+    CALL_PATTERN: 'a name with parameters "pf-beta(beta=2)"',
     VIEW_PATTERN: "none, or hflip, vflip, rot90, rot180, rot270 and scale-F joined by +",
 }
 """Patterns of the settings, in words."""

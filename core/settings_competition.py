@@ -24,11 +24,11 @@ from goldfold.settings_files import (
     SubmissionFormat,
 )
 from goldfold.settings_labels import label_rules_problem
+from goldfold.settings_masks import check_masks, check_separators
 from goldfold.settings_metric import objects_problem, weights_problem
 from goldfold.settings_numbers import NUMBER_TASKS, check_numbers, outputs_of
 from goldfold.settings_rows import PredictionRows, rows_problem
 from goldfold.settings_semantic import IGNORED, class_map_problem
-from goldfold.settings_values import class_values_problem
 from goldfold.vocabulary import (
     ClassLabels,
     GradeOutput,
@@ -45,8 +45,6 @@ MASK_KINDS, CLASS_KINDS = names_of(MaskLabels), names_of(ClassLabels)
 OBJECT_METRICS = names_of(ObjectMetric)
 """Those that compare the objects of a mask, not its pixels."""
 MASK_METRICS, CLASS_METRICS = metrics_of("segmentation"), metrics_of("classification")
-MOST_MASKS = 8
-"""Masks an image may have: the image cache keeps a bit for each."""
 LONGEST_NAME = 200
 """Characters of the name of a class."""
 _SHOWN = 40
@@ -258,54 +256,11 @@ class CompetitionSettings(Strict):
             raise ValueError('labels.kind = "lists" names any number of classes: exclusive = false')
         if classifies and self.exclusive and len(self.classes) < 2:
             raise ValueError("there must be at least two exclusive classes")
-        self._check_masks()
-        self._check_separators()
+        check_masks(self)
+        check_separators(self)
         if problem := objects_problem(self) or weights_problem(self):
             raise ValueError(problem)
         return self
-
-    def _check_separators(self) -> None:
-        """Raise ValueError where image and class are joined by what a class's name contains."""
-        labels, form = self.labels, self.submission
-        in_labels = labels.kind == "long" or (labels.kind == "rle" and bool(self.mask_classes))
-        joints = [
-            ("labels", labels.class_separator if in_labels and not labels.class_column else ""),
-            ("submission", form.class_separator),
-        ]
-        for table, joint in joints:
-            if joint and (bad := [name for name in self.classes if joint in name]):
-                raise ValueError(
-                    f"class {bad[0]!r} contains {joint!r}, which separates image and class in "
-                    f"{table}.id_column; set {table}.class_column, or rename the class"
-                )
-
-    def _check_masks(self) -> None:
-        """Raise ValueError unless the masks of each class can be found."""
-        if self.is_classification and (self.labels.size or self.submission.size):
-            raise ValueError("labels.size and submission.size are sizes of masks")
-        named, classes = self.labels.class_masks, self.mask_classes
-        if len(set(classes)) != len(classes):
-            raise ValueError("classes names a class twice")
-        paired = [name for pair in self.mirrored for name in pair]
-        if strange := [name for name in paired if name not in classes]:
-            raise ValueError(f"mirrored names {strange[0]!r}, which is no class of masks")
-        if len(set(paired)) != len(paired):
-            raise ValueError("mirrored names a class twice")
-        if named and set(named) != set(classes):
-            raise ValueError(
-                f"labels.class_masks names {', '.join(named)}; classes are "
-                f"{', '.join(classes) or 'none'}"
-            )
-        if problem := class_values_problem(self):
-            raise ValueError(problem)
-        if len(self.labelled_masks) > MOST_MASKS and not self.is_semantic:
-            ignored = ", and ignored pixels count as one" if self.labels.ignored_values else ""
-            raise ValueError(
-                f"an image may have {MOST_MASKS} masks{ignored}, found {len(classes)} classes. "
-                'Where each pixel has exactly one class, set task = "semantic-segmentation"'
-            )
-        if self.labels.ignored_values and IGNORED in classes:
-            raise ValueError(f'with labels.ignored_values no class may be called "{IGNORED}"')
 
 
 def _can_be_written(name: str) -> bool:

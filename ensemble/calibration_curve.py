@@ -83,12 +83,3 @@ def read_curve(content: Mapping[str, Any]) -> Curve:
     if "slope" in content:
         return PlattCurve(content["slope"], content["intercept"])
     return IsotonicCurve(tuple(content["probability"]), tuple(content["calibrated"]))
-
-
-def read_level_tables(content: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the calibrated probability of each level, (256,), by member; none without calibration.
-
-    Args:
-        content: of ensemble.json, of a class in it, or of a model file.
-    """
-    return dict(content.get("calibration", {}).get("members", {}))

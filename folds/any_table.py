@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def fold_any_table(
         separator: what separates the labels of a cell, such as "|".
         not_groups: columns that look like groups but are none.
         kind: of folds, as `build_folds` has them.
-        column: whose values are left out in turn, or that orders the images.
+        column: whose values are left out in turn (the group unless given), or that orders the
+            images.
 
     Raises:
         InputError: the table is unreadable, a column does not exist, an image is of several groups,
@@ -77,6 +79,8 @@ def fold_any_table(
     if separator == "":
         raise InputError('expected a separator of labels such as "|", found an empty text.')
     own_group = None if group in (None, "none") else group
+    if kind == "leave-one-out" and column is None:
+        column = own_group
     placed_by = None if column in strata else column
     single = [name for name in dict.fromkeys([own_group, placed_by]) if name]
     rows = _read(path, [id_column, *single, *strata])
@@ -204,7 +208,8 @@ def _images(
         wrong = [f"{image} ({', '.join(own)})" for image, own in known.items() if len(own) > 1]
         if wrong:
             problems.append(
-                f"{len(wrong):,} images have rows with different values in column {name!r}: "
+                f"{plural(len(wrong), 'image has', 'images have')} rows with different values in "
+                f"column {name!r}: "
                 f"{first_few(wrong)}"
             )
     if problems:
@@ -254,22 +259,29 @@ def _refuse_open_groups(
         )
     )
     if names:
+        named = shlex.quote(names[0]) if len(names) == 1 else "COLUMN"
         raise InputError(
             f"{path}: {first_few([repr(name) for name in names])} may say which images belong "
-            "together, such as those of one patient, and would be split. Add --group COLUMN to "
-            "keep its values in one fold, or --not-group COLUMN if images with equal values are "
+            f"together, such as those of one patient, and would be split. Add --group {named} to "
+            f"keep images with equal values in one fold, or --not-group {named} if they are "
             "independent."
         )
 
 
 def _typed(cells: pd.Series, count: int, separator: str | None) -> pd.Series:
-    """Return what is spread of a column: its texts, or the quantiles of many different numbers."""
+    """Return what is spread of a column: its texts, or the quantiles of many different numbers.
+
+    Cells without a value are a class of their own.
+    """
     joints = {_UNIT, *([separator] if separator else [])}
     if not any(cells.str.contains(joint, regex=False).any() for joint in joints):
-        numbers = pd.to_numeric(cells, errors="coerce")
-        if numbers.notna().all() and np.isfinite(numbers).all() and numbers.nunique() > MOST_STRATA:
+        filled = cells[cells.str.strip() != ""]
+        numbers = pd.to_numeric(filled, errors="coerce")
+        if np.isfinite(numbers).all() and numbers.nunique() > MOST_STRATA:
             quantiles = number_strata(numbers.astype(float).tolist(), count, 4)
-            return pd.Series(quantiles, index=cells.index)
+            return pd.Series(quantiles, index=filled.index).reindex(
+                cells.index, fill_value=NO_CLASS
+            )
     return cells.where(cells.str.strip() != "", NO_CLASS)
 
 

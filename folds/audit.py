@@ -128,7 +128,8 @@ def audit_folds(
     rows = pd.DataFrame(
         {"image_id": table["image_id"].astype(str), "fold": table["fold"].astype(str)}
     )
-    placed = rows[rows["fold"] != ""].drop_duplicates(ignore_index=True)
+    named = rows[rows["image_id"] != ""]
+    placed = named[named["fold"] != ""].drop_duplicates(ignore_index=True)
     if expected_ids is None:
         _require_common_ids(placed, groups)
     leaks = [
@@ -142,9 +143,10 @@ def audit_folds(
         ),
     ]
     problems = [
+        _without_id(rows),
         _without_fold(rows),
-        _twice(rows),
-        *_unexpected(rows, expected_ids),
+        _twice(named),
+        *_unexpected(named, expected_ids),
         _without_positives(placed, non_empty),
         _single_fold(placed),
         _many_folds(placed),
@@ -160,7 +162,7 @@ def audit_folds(
         problems=_only_findings(problems),
         warnings=_only_findings(warnings),
         rows=len(rows),
-        images=rows["image_id"].nunique(),
+        images=named["image_id"].nunique(),
         folds=_fold_counts(placed, groups, non_empty),
         columns=count_columns(placed, columns or {}, declined, sites),
     )
@@ -185,6 +187,12 @@ def _require_common_ids(placed: pd.DataFrame, groups: Mapping[Any, Any] | None) 
             f"groups has {str(next(iter(groups)))!r}. Pass image_id -> patient, for example "
             "dict(zip(table.image_id, table.patient_id))."
         )
+
+
+def _without_id(rows: pd.DataFrame) -> Finding | None:
+    # The header is row 1.
+    numbers = [f"row {row}" for row, name in enumerate(rows["image_id"], 2) if name == ""]
+    return ids_finding("no-id", f"rows without an id: {len(numbers)}.", numbers)
 
 
 def _without_fold(rows: pd.DataFrame) -> Finding | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goldfold.errors import InputError, first_few, list_problems
+from goldfold.errors import InputError, first_few, list_problems, plural
 
 IntArray = NDArray[np.int64]
 
@@ -80,8 +80,8 @@ def check_possible(counts: IntArray, folds: int, what: str) -> None:
     images, non_empty = (int(total) for total in counts[:, :2].sum(axis=0))
     if groups < folds:
         raise InputError(
-            f"{folds} folds need at least {folds} groups, found {groups} in {images} images. "
-            + _way_out(groups, images)
+            f"{folds} folds need at least {folds} groups, found {groups} in "
+            f"{plural(images, 'image', 'images')}. " + _way_out(groups, images)
         )
     if 0 < with_mask < folds:
         raise InputError(

@@ -137,8 +137,11 @@ def _check_kind(kind: str, column: Hashable | None) -> None:
             f"unknown kind of folds {kind!r}; there are {', '.join(map(repr, known))}."
         )
     if (kind == "balanced") != (column is None):
-        how = "needs column" if column is None else "has no use for column"
-        raise InputError(f"kind={kind!r} {how}; leave-one-out and ordered have one.")
+        raise InputError(
+            f"folds of kind {kind!r} need the name of a column (`column`)."
+            if column is None
+            else "balanced folds take no column; those of kind 'leave-one-out' or 'ordered' do."
+        )
 
 
 def _placed(

@@ -85,10 +85,15 @@ def ordered_folds(
     placed_at = np.array([latest[group] for group in own])
     different, place, images = np.unique(placed_at, return_inverse=True, return_counts=True)
     if len(different) < count:
+        fewer = (
+            f"Set folds.count to {len(different)} or less, or name"
+            if len(different) > 1
+            else "Name"
+        )
         raise InputError(
             f"folds.count = {count} parts in the order of column {column!r} need as many different "
-            f"values (the latest of each group counts), found {len(different)}. Set folds.count to "
-            f"{len(different)} or less."
+            f"values (the latest of each group counts), found {len(different)}. {fewer} another "
+            "column (folds.column)."
         )
     fold: IntArray = np.searchsorted(_cuts(images, count), place, side="right")
     return fold
@@ -186,11 +191,12 @@ def refuse_split_groups(groups: Sequence[str], fold: IntArray, where: str) -> No
 def _refuse_missing(image_ids: Sequence[str], values: Sequence[str], column: str) -> None:
     missing = [name for name, value in zip(image_ids, values, strict=True) if not value.strip()]
     if missing:
+        have = "has" if len(missing) == 1 else "have"
+        images = plural(len(image_ids), "training image", "training images")
         raise InputError(
-            f"{len(missing):,} of {plural(len(image_ids), 'training image', 'training images')} "
-            f"have no value in column {column!r}, which decides their fold: {first_few(missing)}. "
-            "Fill it in (competition.images.facts or [[competition.tables]]), or leave these "
-            "images out (competition.images.exclude)."
+            f"{len(missing):,} of {images} {have} no value in column {column!r}, which decides "
+            f"their fold: {first_few(missing)}. Fill it in (competition.images.facts or "
+            "[[competition.tables]]), or leave these images out (competition.images.exclude)."
         )
 
 

@@ -26,6 +26,8 @@ _CANDIDATES = 1000  # kinds of groups per fold that are compared in one step
 _ROUNDS = 60  # over all pairs of folds; a handful is usual
 _SMALL = 500  # up to so many groups the search starts several times
 _STARTS = 8
+_FEW = 30  # up to so many groups it also starts from orders that ignore how heavy groups are
+_STARTS_FEW = 24
 _STARTS_LACKING = 60  # until no fold lacks a count that it could have
 
 
@@ -45,12 +47,13 @@ def spread_groups(counts: IntArray, folds: int, shares: FloatArray | None = None
         counts, folds, np.ones(counts.shape[1]) if shares is None else shares
     )
     best, lowest = None, (np.inf, np.inf)
+    starts = 1 if len(counts) > _SMALL else _STARTS if len(counts) > _FEW else _STARTS_FEW
     for start in range(_STARTS_LACKING):
-        state = _State.placed(np.roll(np.arange(len(counts)), start), counts, weights, folds)
+        state = _State.placed(_start_order(counts, weights, start), counts, weights, folds)
         _search(state)
         if state.cost() < lowest:
             best, lowest = state.fold, state.cost()
-        if lowest[0] == 0 and (len(counts) > _SMALL or start + 1 >= _STARTS):
+        if lowest == (0, 0) or (lowest[0] == 0 and start + 1 >= starts):
             break
     assert best is not None  # the first start is below infinity
     return best
@@ -75,6 +78,15 @@ def largest_deviation(counts: IntArray, fold: IntArray, folds: int) -> FloatArra
     share = loads.sum(axis=0) / folds
     deviation: FloatArray = np.abs(loads - share).max(axis=0) / np.where(share > 0, share, 1)
     return deviation
+
+
+def _start_order(counts: IntArray, weights: FloatArray, start: int) -> IntArray:
+    """Return the order (G,) in which groups are placed: the heaviest first, or any order of few."""
+    if start >= _STARTS and len(counts) <= _FEW:
+        return np.random.default_rng(start).permutation(len(counts))
+    order = np.roll(np.arange(len(counts)), start)
+    heaviness = (counts.astype(np.float64) ** 2) @ weights
+    return order[np.argsort(-heaviness[order], kind="stable")]
 
 
 def _weights(counts: IntArray, folds: int, shares: FloatArray) -> FloatArray:
@@ -102,7 +114,7 @@ class _State:
         """Return the state in which each group is placed, in turn, where it costs least.
 
         Args:
-            order: (G,) decides between equally heavy groups.
+            order: (G,) in which the groups are placed.
             counts: (G, F).
             weights: (F,).
             folds: number of folds.
@@ -116,8 +128,7 @@ class _State:
             load=np.zeros((folds, counts.shape[1])),
             total=counts.sum(axis=0).astype(np.float64),
         )
-        heaviness = (state.counts**2) @ weights
-        for group in order[np.argsort(-heaviness[order], kind="stable")].tolist():
+        for group in order.tolist():
             state.put(group, state.best_fold(group))
         return state
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.competitions.csv_text import read_whole_table
+from goldfold.competitions.id_forms import without_ending
 from goldfold.errors import InputError, list_problems
 from goldfold.files import write_text
 
@@ -19,8 +20,6 @@ ID_NAMES = (
     "sop_instance_uid", "path", "file_path",
 )  # fmt: skip
 FOLD_NAMES = ("fold", "kfold", "folds", "fold_id", "fold_number", "split")
-
-_ENDING = re.compile(r"\.(png|jpe?g|dcm|dicom|bmp|gif|tiff?|webp|npy|npz)$", re.IGNORECASE)
 
 
 def write_folds(path: Path, folds: pd.DataFrame) -> None:
@@ -105,7 +104,7 @@ def bare_ids(names: Iterable[str]) -> list[str]:
     >>> bare_ids(["case1/0.png", "case2/0.png", "1.2.840.10008"])
     ['case1/0', 'case2/0', '1.2.840.10008']
     """
-    names = [_ENDING.sub("", name.strip()) for name in names]
+    names = [without_ending(name.strip()) for name in names]
     without_folder = [re.split(r"[/\\]", name)[-1] for name in names]
     return without_folder if len(set(without_folder)) == len(set(names)) else names
 

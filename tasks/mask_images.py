@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldfold.competitions.rle import Dialect, encode, get_dialect
 from goldfold.errors import InputError
-from goldfold.settings_competition import MOST_MASKS
+from goldfold.settings_masks import MOST_MASKS
 from goldfold.tasks.image_decision import ImageDecision, ImagePrediction
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldfold.competitions.images_table import mask_sizes, test_images
+from goldfold.competitions.images_table import mask_sizes
 from goldfold.competitions.metric import scored_by_level
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from goldfold.inference.predict import Forward
     from goldfold.inference.predictor import Predictor
     from goldfold.inference.reader import MapReader
+    from goldfold.settings_dialect import DialectSetting
     from goldfold.submissions.compare import Comparison
     from goldfold.submissions.layout import Layout
     from goldfold.submissions.score import Scores
@@ -255,9 +256,9 @@ class Masks(Task):
         )
 
     def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
-        """Return height and width of each test image's masks, which encodings must not exceed."""
-        test = test_images(images)
-        return dict(zip(test["image_id"], mask_sizes(test, self.form.mask_size), strict=True))
+        """Return height and width of each image's masks, which encodings must not exceed."""
+        sizes = mask_sizes(images, self.form.mask_size)
+        return dict(zip(images["image_id"], sizes, strict=True))
 
     def explain(self, run: RunView, source: MemberSource, row: pd.Series) -> list[Explanation]:
         """Return why an image got its mask, or each of its masks in the order of the classes."""
@@ -295,7 +296,7 @@ class Masks(Task):
             id_column=form.submission.id_column,
             rle_column=form.submission.rle_column,
             dialect=get_dialect(form.submission.dialect),
-            solution_dialect=get_dialect(form.labels.dialect),
+            solution_dialect=get_dialect(self._solution_dialect()),
             shape=form.mask_size or form.images.shape,
             shapes=shapes,
             solution_rle_column=form.labels.rle_column,
@@ -304,6 +305,11 @@ class Masks(Task):
             objects=form.submission.objects,
             only_submitted=only_submitted,
         )
+
+    def _solution_dialect(self) -> DialectSetting:
+        """Return the dialect of a solution; masks in files have none, so it is the submission's."""
+        form = self.form
+        return form.labels.dialect if form.labels.kind == "rle" else form.submission.dialect
 
     def score_lines(self, scores: Any) -> list[Line]:
         """Return the parts of a score beside the all-empty submission's."""

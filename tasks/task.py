@@ -255,7 +255,7 @@ class Task(ABC):
         """
 
     def shapes(self, images: pd.DataFrame) -> dict[str, tuple[int, int]] | None:
-        """Return height and width of each test image where a submission depends on them."""
+        """Return height and width of each image where a submission depends on them."""
         return None
 
     @abstractmethod

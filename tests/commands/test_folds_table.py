@@ -86,7 +86,7 @@ def test_rows_of_one_image_are_one_image_with_all_their_labels(build, tmp_path):
         (("--id", "image"), "no column 'image'"),
         ((*WORDS, "--strata", "labl"), "no column 'labl'. Did you mean 'label'?"),
         (("--id", "image_id"), "'patient_id' may say which images belong together"),
-        (("--id", "image_id", "--group", "none"), "--not-group COLUMN"),
+        (("--id", "image_id", "--group", "none"), "--not-group patient_id"),
         ((*WORDS, "--strata", "patient_id"), "must be different columns"),
         ((*WORDS, "--strata", "label", "--separator", ""), "found an empty text"),
         ((*WORDS, "--count", "1"), "the number of folds must be 2 to 20, found 1"),
@@ -137,7 +137,7 @@ def test_sites_are_left_out_and_days_are_ordered(labels, build, tmp_path):
     latest = folds.groupby("patient_id")["day"].transform("max")
     assert latest[folds["fold"] == 0].max() < latest[folds["fold"] == 1].min()
     assert "unknown kind of folds 'loo'" in build(*words, "day", "--kind", "loo").err
-    assert "needs column" in build(*WORDS, "--kind", "ordered").err
+    assert "need the name of a column" in build(*WORDS, "--kind", "ordered").err
 
 
 def test_rows_without_an_id_are_counted(labels, build, tmp_path):

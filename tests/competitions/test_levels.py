@@ -12,6 +12,7 @@ from PIL import Image
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.image import (
     PLAIN,
     Reading,
@@ -22,7 +23,7 @@ from goldfold.competitions.image import (
     read_levels,
 )
 from goldfold.competitions.level_loss import levels_kept
-from goldfold.competitions.recognise_levels import guess_levels
+from goldfold.competitions.recognise_levels import add_levels, guess_levels
 from goldfold.competitions.stretch import range_of_counts, range_of_values, spread
 from goldfold.competitions.window import get_window
 from goldfold.errors import ImageError
@@ -223,7 +224,12 @@ def test_a_dark_png_is_stretched_by_percentiles(tmp_path):
     assert np.abs(deep / 257 - seen).max() <= 0.51
     window = read_image(path, reading=Reading((get_window("700:400"),)))
     assert np.array_equal(window == 0, STORED <= 500)
-    assert guess_levels([path], tmp_path).settings == {"stretch": "percentile"}
+    for chosen, expected in (({}, "percentile"), ({"stretch": "none"}, "none")):
+        draft = CompetitionDraft.empty("dark", "a folder")
+        draft.competition["images"] = {"train": ["*.png"], **chosen}
+        add_levels(draft, tmp_path)
+        assert draft.competition["images"]["stretch"] == expected
+        assert len(draft.seen) == (not chosen)
 
 
 def test_few_levels_that_are_all_in_the_file_are_not_lost(tmp_path):

@@ -159,7 +159,7 @@ ERRORS = {
     ),
     "one image": (
         lambda: build(["a"], [""], [1], count=2),
-        "2 folds need at least 2 groups, found 1 in 1 images. Add images: there are too few",
+        "2 folds need at least 2 groups, found 1 in 1 image. Add images: there are too few",
     ),
     "one group": (
         lambda: build(["a", "b"], ["p", "p"], [1, 1], count=2),

@@ -9,10 +9,12 @@ from goldfold.competitions import image_collection
 from goldfold.competitions.rle import get_dialect
 from goldfold.errors import InputError
 from goldfold.progress import SILENT
+from goldfold.settings import CompetitionSettings
 from goldfold.submissions.layout import Layout
 from goldfold.submissions.table import Sample
 from goldfold.tasks import mask_submission
 from goldfold.tasks.mask_submission import mask_cells
+from goldfold.tasks.registry import task_of
 
 KAGGLE = get_dialect("kaggle")
 MASKS = {"a": [[1, 1], [0, 0]], "b": [[0, 0], [0, 0]]}
@@ -87,3 +89,16 @@ def test_rows_of_a_class_are_masks_of_that_class(cells):
     assert filled == [("a_right", "4 1"), ("b_right", "1 1"), ("a_left", "1 1 3 1")]
     with pytest.raises(InputError, match=r"1 of 1 rows .* of no class .*\(left, right\)"):
         cells(["a_up"], by_class, separator="_")
+
+
+def test_the_solution_of_masks_in_files_is_in_the_dialect_of_the_submission(tmp_path):
+    form = CompetitionSettings.model_validate(
+        {
+            "labels": {"kind": "masks", "masks": [["{id}.png"]]},
+            "submission": {"id_column": "id", "rle_column": "rle", "dialect": "row-major"},
+        }
+    )
+    file = tmp_path / "solution.csv"
+    file.write_text("id,rle\na,3 4 11 2\nb,1 1\n", encoding="utf-8")
+    scores = task_of(form).score(file, file, {"a": (4, 5), "b": (4, 5)}, only_submitted=False)
+    assert scores.overall == 1
