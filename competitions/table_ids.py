@@ -16,11 +16,7 @@ import pandas as pd
 
 from goldfold.competitions.data_folder import path_in
 from goldfold.competitions.id_forms import FORMS, same_ids
-<<<<<<< HEAD
-from goldfold.competitions.image_kind import ending_of
-=======
 from goldfold.competitions.image_kind import bare_name
->>>>>>> t4
 
 NAME_WITH_ENDING = "([^/]+)$"
 """The id pattern of competitions whose ids end with `.jpg`."""
@@ -191,12 +187,7 @@ def _joined_readings(images: Sequence[Path], data: Path) -> Iterator[_Reading]:
 def _id_in(path: str, pattern: str | None) -> str:
     """Return what `image_id_of` does, for a path below the data folder."""
     if pattern is None:
-<<<<<<< HEAD
-        name = PurePosixPath(path)
-        return name.stem if ending_of(name) else name.name
-=======
         return bare_name(PurePosixPath(path))
->>>>>>> t4
     match = re.search(pattern, path)
     return "_".join(group or "" for group in match.groups()) if match else path
 
