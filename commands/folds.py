@@ -194,7 +194,7 @@ def print_audit(path: Path, report: AuditReport, *, pixels: bool) -> None:
     from goldfold.commands import show
 
     show.out(f"{path}: {report.rows:,} rows, {report.images:,} images, {len(report.folds)} folds")
-    counts = {
+    counts: dict[str, list[int | None]] = {
         "fold": [fold.fold for fold in report.folds],
         "images": [fold.images for fold in report.folds],
         "groups": [fold.groups for fold in report.folds],

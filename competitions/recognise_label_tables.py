@@ -64,7 +64,7 @@ def label_tables(
         if bare := [name for name in map(str, table.rows.columns) if name in files]:
             found.unreadable.append(
                 f"{found.name(table.path)} has no header: its first line names the image "
-                f"{bare[0]}. Add a line with the names of the columns"
+                f"{bare[0]}. Write the names of the columns above it, such as id,label"
             )
             continue
         match = _match_of_split(found, table, train, choices)

@@ -29,12 +29,6 @@ def unusable_ids(labels: LabelTableFound, train: Sequence[Path], found: FoundFil
         return f"the ids of {name} {_several(labels, train, found)}. " + (
             "Write a table with one row per image."
         )
-    known = {image_id_of(found.data, path, match.pattern) for path in train}
-    if match.column in known:
-        return (
-            f"{name} has no header: its first row, {','.join(labels.table.rows.columns)}, "
-            "names an image. Write the names of the columns above it, such as id,label."
-        )
     return ""
 
 

@@ -328,7 +328,7 @@ def test_a_table_that_labels_nothing_says_why(tmp_path):
         image(tmp_path / f"train/i{n}.png")
     names = [f"i{n}" for n in range(8)]
     table(tmp_path / "train.csv", "i0,1", [(name, n % 2) for n, name in enumerate(names)])
-    assert "train.csv has no header: its first row, i0,1, names an image" in refusal(tmp_path)
+    assert "train.csv has no header: its first line names the image i0" in refusal(tmp_path)
     table(tmp_path / "train.csv", "id,label", [(name, 1) for name in names])
     assert "(label is '1' in every row)" in refusal(tmp_path)
     table(tmp_path / "train.csv", "id,label", [(f"x{n}", n % 2) for n in range(8)])

@@ -158,8 +158,8 @@ def test_what_reads_the_table_knows_the_size_of_the_masks():
     form = settings((), {"size": HALF})
     assert HeldOutMasks(form, images).sizes == [(20, 30)] * 2
     assert HeldOutMasks(settings(), images).sizes == [SHAPE] * 2
-    assert Masks(form).shapes(images) == {"b": (20, 30)}
-    assert Masks(settings()).shapes(images) == {"b": SHAPE}
+    assert Masks(form).shapes(images) == {"a": (20, 30), "b": (20, 30)}
+    assert Masks(settings()).shapes(images) == {"a": SHAPE, "b": SHAPE}
 
 
 def test_sizes_are_of_masks():
@@ -250,7 +250,8 @@ def test_mask_files_of_another_size_need_the_setting(tmp_path):
             (tmp_path / name).mkdir(exist_ok=True)
             cv2.imwrite(str(tmp_path / name / f"i{place}.png"), pixels)
     files = {"kind": "masks", "masks": [["masks/{id}.png"]]}
-    assert len(collect(tmp_path, files)[1].problems) == 3
+    (problem,) = collect(tmp_path, files)[1].problems
+    assert "set competition.labels.size = [20, 30]" in problem
     images, report = collect(tmp_path, {**files, "size": [20, 30]}, {"size": [10, 15]})
     assert report.problems == []
     assert images["mask_rle"].tolist() == texts(resize_mask(mask, 10, 15) for mask in masks)
