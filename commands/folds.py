@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -194,7 +194,7 @@ def print_audit(path: Path, report: AuditReport, *, pixels: bool) -> None:
     from goldfold.commands import show
 
     show.out(f"{path}: {report.rows:,} rows, {report.images:,} images, {len(report.folds)} folds")
-    counts: dict[str, list[int | None]] = {
+    counts: dict[str, list[Any]] = {
         "fold": [fold.fold for fold in report.folds],
         "images": [fold.images for fold in report.folds],
         "groups": [fold.groups for fold in report.folds],

@@ -146,8 +146,8 @@ def _nothing(found: FoundFiles, drafts: Sequence[CompetitionDraft]) -> str:
         return f"the labels in {found.data} cannot be read. {reasons}"
     if several := _several_files_per_id(found):
         return several
-    reasons = [*why_no_labels(found), *dict.fromkeys(found.unreadable)]
-    tables = "; ".join(line.rstrip(".") for line in reasons) or "no tables"
+    why = [*why_no_labels(found), *dict.fromkeys(found.unreadable)]
+    tables = "; ".join(line.rstrip(".") for line in why) or "no tables"
     others = [f"{count:,} {ending}" for ending, count in found.others.most_common(4)]
     others += [f"{len(found.documents):,} .json"] if found.documents else []
     return (
