@@ -41,6 +41,7 @@ def read_mask_files(
     meaning: Meaning = TWO_LEVELS,
     ignored: str = "",
     objects: bool = False,
+    absent_is_empty: bool = False,
     size: tuple[int, int] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
@@ -61,6 +62,8 @@ def read_mask_files(
         meaning: of the files' values; it may name classes that are found in each file.
         ignored: what the mask of the ignored pixels is called, "" if none is wanted.
         objects: whether the metric compares objects.
+        absent_is_empty: whether a pattern without a file is an empty mask where an image has other
+            files, not a problem.
         size: height and width that all masks are said to have, None if those of their images.
         workers: number of decoding threads.
         progress: advances once per image.
@@ -78,14 +81,15 @@ def read_mask_files(
         )
         return merge_masks(image, index.data, files.masks, form), files
 
-    masks, problems, unused = [], [*index.shared], []
+    masks, problems, unused, absent = [], [*index.shared], [], []
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         with progress.task("reading masks", len(wanted)) as task:
             for image, files in pool.map(read, wanted):
                 task.advance()
                 masks.append(image)
-                problems += [*files.problems, *image.problems]
+                problems += image.problems if absent_is_empty else [*files.absent, *image.problems]
+                absent += [image.image_id] if files.absent else []
                 unused += [image.image_id] if files.unused else []
     finally:
         pool.shutdown(cancel_futures=True)
@@ -102,6 +106,13 @@ def read_mask_files(
             unused,
             "image has", "images have",
             "mask files of several lists of labels.masks; those of the first are used",
+        ),
+        *count_ids(
+            absent,
+            "image has", "images have",
+            "no file of some pattern, taken as an empty mask" if absent_is_empty else
+            'no file of some pattern (competition.labels.absent_masks = "empty" takes that mask as '
+            "empty)",
         ),
     ]  # fmt: skip
     return Labels(table, problems, [], len(rows), notices)
@@ -141,12 +152,12 @@ class _Files:
 
     Attributes:
         masks: file -> class it belongs to ("" without classes) -> pattern that matched it.
-        problems: patterns that match no file.
+        absent: a line for each pattern that matches no file although another one does.
         unused: whether further alternatives match other files.
     """
 
     masks: dict[Path, dict[str, str]]
-    problems: list[str]
+    absent: list[str]
     unused: bool = False
 
 

@@ -63,6 +63,7 @@ def read_mask_labels(
         meaning=meaning_of(form.values, form.ignored_values),
         ignored=ignored,
         objects=settings.compares_objects,
+        absent_is_empty=form.absent_masks == "empty",
         size=form.size,
         workers=workers,
         progress=progress,

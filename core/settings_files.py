@@ -131,6 +131,9 @@ class LabelTable(Strict, LabelRules):
     class_masks: dict[str, Annotated[list[MaskPattern], Field(min_length=1)]] = {}
     """Several masks per image: the mask files of each class, merged if there are several:
     left = ["leftMask/{id}.png"]."""
+    absent_masks: Literal["error", "empty"] = "error"
+    """`masks`: a pattern without a file for an image that has other mask files: stop, or take that
+    mask as empty."""
     values: MaskValues = []
     """`masks`: what is the mask in a file, where it is not 0 and one other value: gray levels or
     palette indices [1, 2], colours ["#ff0000"], ranges ["128..255"]; "nonzero"; "objects" (each

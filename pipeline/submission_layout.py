@@ -32,7 +32,8 @@ def sample_problems(run: OpenRun) -> list[str]:
     """Return why no submission could be written like the sample, before anything is trained."""
     form = run.settings.competition
     path = find_table(form.data, form.submission.sample)
-    if path is None or not form.needs_sample:
+    # Without test images there is nothing to submit: hidden test sets come with a bare header.
+    if path is None or not form.needs_sample or not (run.images["split"] == "test").any():
         return []
     layout = layout_of(form)
     try:

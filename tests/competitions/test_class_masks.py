@@ -87,6 +87,13 @@ def test_mask_files_by_class_are_kept_apart(tmp_path):
     index = index_masks(tmp_path, [*classes.values()], {"x", "y", "z"})
     labels = read_mask_files(images, index, [], KAGGLE, classes=classes)
     assert labels.problems == ["y has left/y.png, but no right/y.png"]
+    assert (
+        "1 image has no file of some pattern (competition.labels.absent_masks" in labels.notices[-1]
+    )
+    labels = read_mask_files(images, index, [], KAGGLE, classes=classes, absent_is_empty=True)
+    assert labels.problems == []
+    assert labels.notices[-1] == "1 image has no file of some pattern, taken as an empty mask: y"
+    assert labels.table.set_index("image_id").loc["y", "area_px:right"] == 0
     table = labels.table.set_index("image_id")
     assert table.loc["x", ["area_px:left", "area_px:right", "area_px"]].tolist() == [24, 30, 48]
     assert table.loc["x", "overlap_px"] == 0  # lungs of two classes may touch
