@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from goldfold.competitions.competition_draft import CompetitionDraft
 from goldfold.competitions.data_folder import image_id_of
 from goldfold.competitions.dialect_guess import DialectGuess, guess_dialect
+from goldfold.competitions.id_forms import plain_id
 from goldfold.competitions.image import read_header, read_image
 from goldfold.competitions.label_candidate import LabelCandidate
 from goldfold.competitions.mask_text import is_mask_column
@@ -104,13 +105,16 @@ def guess_of(
         column: its column with the encodings.
         train: images that it names.
     """
-    paths = {image_id_of(found.data, path, match.pattern): path for path in train}
+    paths = {
+        plain_id(image_id_of(found.data, path, match.pattern), match.ignores): path
+        for path in train
+    }
     images = _images_of(table.rows, match)
     cells = table.rows[column]
     filled = [place for place, cell in enumerate(cells) if not is_empty(cell)]
     step = max(1, -(-len(filled) // _MOST_CELLS))
     places = filled[::step]
-    picked = [paths.get(images.iloc[place]) for place in places]
+    picked = [paths.get(plain_id(images.iloc[place], match.ignores)) for place in places]
     return guess_dialect(
         [cells.iloc[place] for place in places], list(map(_size, picked)), _reader(picked)
     )
