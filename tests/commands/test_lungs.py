@@ -81,7 +81,7 @@ def test_masks_need_their_files(invoke, lungs):
     wrong = ["--set", "competition.labels.masks=[['masks/x.png']]"]
     done = invoke("check", lungs / "run", *wrong)
     assert done.code == 2
-    assert "a path with {id} for the image's name, once" in done.err
+    assert "a path with {id} for the image's id, once" in done.err
     done = invoke("check", lungs / "run", "--set", "competition.labels.masks=[]")
     assert 'masks belong to kind = "masks", and that needs them' in done.err
 
