@@ -38,6 +38,10 @@ def recognise_class_names(
     """
     pictures = [path for path in found.images if found.name(path) not in masks]
     train = [path for path in pictures if found.is_train(path)]
+    # Files such as YOLO's say more of an image than its name does.
+    outlines = found.others[".txt"] + found.others[".xml"] + len(found.documents)
+    if 2 * outlines >= len(train):
+        return None
     place = class_words([path.stem for path in train])
     ids = ShortIds.of([found.name(path) for path in pictures])
     if made is None or place is None or ids is None:

@@ -460,3 +460,15 @@ def test_tables_without_a_header_and_several_files_per_id_are_named(tmp_path):
     table(tmp_path / "channels/t.csv", "Id,kind", [(f"{n}x", n % 2) for n in range(3)])
     with pytest.raises(InputError, match=r"several files begin with an id .*0x: 2 files"):
         recognise(tmp_path / "channels", made=tmp_path / "run")
+
+
+def test_files_of_boxes_say_more_than_names(tmp_path):
+    (tmp_path / "data/labels").mkdir(parents=True)
+    for n in range(8):
+        image(tmp_path / f"data/images/{('cat', 'dog')[n % 2]}_{n}.jpg")
+        (tmp_path / f"data/labels/{('cat', 'dog')[n % 2]}_{n}.txt").write_text("0 .5 .5 .2 .2\n")
+    with pytest.raises(InputError, match="8 images but no labels that goldfold reads"):
+        recognise(tmp_path / "data", made=tmp_path / "run")
+    for file in (tmp_path / "data/labels").iterdir():
+        file.unlink()
+    assert "class_column" in str(recognise(tmp_path / "data", made=tmp_path / "run").questions)
