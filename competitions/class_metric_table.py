@@ -198,7 +198,7 @@ def _ranked(answers: ClassAnswers) -> list[Ranked]:
 
 def _auroc(answers: ClassAnswers) -> Scorer:
     ranked, weights_of = _ranked(answers), answers.class_weights[answers.places]
-    return lambda weights: _mean_known([one.auroc(weights) for one in ranked], weights_of)
+    return lambda weights: _mean_known([ranking.auroc(weights) for ranking in ranked], weights_of)
 
 
 def _weighted_auroc(answers: ClassAnswers) -> Scorer:

@@ -218,7 +218,7 @@ def best_constant(metric: str, truth: FloatArray, grades: int = 0) -> float:
         return median
     if is_reference(metric):
         tried = [median, mean, *map(float, range(grades))]
-        scores = [number_score(metric, truth, np.full(len(truth), one)) for one in tried]
+        scores = [number_score(metric, truth, np.full(len(truth), guess)) for guess in tried]
         return tried[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))]
     values, counts = np.unique(truth, return_counts=True)
     return float(values[counts.argmax()])

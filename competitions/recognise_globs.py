@@ -154,9 +154,9 @@ def _joined_tops(globs: list[str], names: Collection[str], others: Collection[st
     for ends, tops in alike.items():
         rest = list(ends)
         several = len(tops) > 2 and len({re.sub(r"\d+", "0", top) for top in tops}) == 1
-        one = "/".join([generalised(tops), *rest])
-        if several and rest and not matching(one, others):
-            joined.append(one)
+        shared = "/".join([generalised(tops), *rest])
+        if several and rest and not matching(shared, others):
+            joined.append(shared)
         else:
             joined += ["/".join([top, *rest]) for top in tops]
     return joined

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from goldfold.settings_competition import CompetitionSettings
 
 MOST_MASKS = 8
-"""Masks an image may have: the image cache keeps a bit for each."""
+"""The most masks that an image may have: the image cache keeps a bit for each."""
 
 
 def check_separators(form: CompetitionSettings) -> None:

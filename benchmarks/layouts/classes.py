@@ -170,7 +170,7 @@ def cassava(data: Path) -> Truth:
 
 
 def vinbigdata(data: Path) -> Truth:
-    """Write boxes of three readers, several rows an image."""
+    """Write boxes of three readers, several rows per image."""
     pen, truth, rows = Pen(28), Truth("classification"), []
     kinds = {"No finding": 14, "Cardiomegaly": 3, "Aortic enlargement": 0}
     for place in range(COUNT):
